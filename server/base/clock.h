@@ -1,0 +1,25 @@
+/*
+ * Clocks. Roles read time through here so that tests and replays can set it.
+ *
+ * Monotonic times are nanoseconds of CLOCK_MONOTONIC, for timers and durations;
+ * wall times are milliseconds since 1970 UTC, for stamps.
+ */
+#ifndef PN_CLOCK_H
+#define PN_CLOCK_H
+
+#include "buf.h"
+
+#define PN_NS_PER_MS 1000000U
+#define PN_NS_PER_S  1000000000U
+
+uint64_t pn_clock_mono_ns(void);
+int64_t pn_clock_wall_ms(void);
+/* From now on the wall clock stands at ms (replays); a negative value frees it. */
+void pn_clock_wall_fix(int64_t ms);
+
+/* 2026-11-22T01:02:03.456Z (RFC 3339, UTC). */
+void pn_clock_rfc3339(struct pn_buf *out, int64_t wall_ms);
+/* Sun, 22 Nov 2026 01:02:03 +0000 (RFC 5322, section 3.3, UTC). */
+void pn_clock_rfc5322(struct pn_buf *out, int64_t wall_ms);
+
+#endif

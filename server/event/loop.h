@@ -1,0 +1,55 @@
+/*
+ * The event loop of a role: descriptors, timers, signals, and work posted from
+ * other threads. libevent is behind it, and nobody outside this folder sees it.
+ *
+ * One loop a process, run by one thread. Every callback runs on that thread, and
+ * none runs from inside the call that arms it. Only pn_loop_post may be called
+ * from another thread. Objects are owned by who made them; a _free takes a pointer
+ * to the pointer, may be called from the object's own callback, and no callback
+ * comes after it.
+ */
+#ifndef PN_LOOP_H
+#define PN_LOOP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct pn_loop;
+struct pn_watch;
+struct pn_timer;
+
+struct pn_loop *pn_loop_new(void);
+void pn_loop_free(struct pn_loop **loop);
+/* Until pn_loop_stop. */
+void pn_loop_run(struct pn_loop *loop);
+/* One turn; waits for at most ms (0: only what is ready). For tests and tools. */
+void pn_loop_turn(struct pn_loop *loop, unsigned ms);
+void pn_loop_stop(struct pn_loop *loop);
+/* The monotonic time at which this turn began, in ns; cheap. */
+uint64_t pn_loop_now(const struct pn_loop *loop);
+
+/* Runs fn(arg) at the end of this turn, before the next wait. */
+void pn_loop_defer(struct pn_loop *loop, void (*fn)(void *arg), void *arg);
+/* From any thread: runs fn(arg) on the loop's thread soon. Wakes the loop once
+ * for any number of posts. */
+void pn_loop_post(struct pn_loop *loop, void (*fn)(void *arg), void *arg);
+
+enum { PN_WATCH_READ = 1, PN_WATCH_WRITE = 2 };
+
+/* Level-triggered; fd is borrowed. events may be 0 (armed later). */
+struct pn_watch *pn_watch_new(struct pn_loop *loop, int fd, unsigned events,
+                              void (*fn)(void *arg, unsigned events), void *arg);
+void pn_watch_set(struct pn_watch *watch, unsigned events);
+void pn_watch_free(struct pn_watch **watch);
+
+struct pn_timer *pn_timer_new(struct pn_loop *loop, void (*fn)(void *arg), void *arg);
+/* Fires once, ms from now; sets anew if it was set. Timers set often with one of
+ * few lengths (protocol timeouts) cost constant time. */
+void pn_timer_set(struct pn_timer *timer, uint64_t ms);
+void pn_timer_clear(struct pn_timer *timer);
+void pn_timer_free(struct pn_timer **timer);
+
+/* Calls fn on the loop's thread when the process gets signo; for good. */
+void pn_loop_signal(struct pn_loop *loop, int signo, void (*fn)(void *arg, int signo), void *arg);
+
+#endif

@@ -1,0 +1,89 @@
+/*
+ * A byte stream over a connected socket, plain or TLS.
+ *
+ * Reading: the loop receives into one buffer that all streams share and hands it
+ * to on_read; what on_read does not consume the stream keeps (to `keep_max`) and
+ * shows again, in front of what comes next. So an idle connection holds no buffer.
+ * Writing: pn_stream_write sends at once what the socket takes and keeps the rest;
+ * on_drained tells when all is gone.
+ *
+ * States: open -> (starting TLS -> open) -> closed. After on_close, and after
+ * pn_stream_free, no callback comes. The stream owns its fd.
+ *
+ * TLS here is OpenSSL, 1.2 and up. A peer that closes TCP without close_notify is
+ * PN_CLOSE_EOF all the same: the protocols above have their own ends of data.
+ */
+#ifndef PN_STREAM_H
+#define PN_STREAM_H
+
+#include "loop.h"
+#include "str.h"
+#include "tls.h"
+
+#include <sys/socket.h>
+
+struct pn_stream;
+
+enum pn_close {
+    PN_CLOSE_EOF,     /* the peer closed */
+    PN_CLOSE_ERROR,   /* reset, or a write failed; errno-like text in `why` */
+    PN_CLOSE_TLS,     /* handshake or record failure; OpenSSL's text in `why` */
+    PN_CLOSE_TIMEOUT, /* see pn_stream_timeout */
+    PN_CLOSE_FULL     /* output kept passed its limit, or on_read left more than keep_max */
+};
+
+struct pn_stream_ops {
+    /* bytes is borrowed for the call. Returns how many were consumed; those left
+     * come again, with more behind them. May free the stream: then the return
+     * value is not looked at. */
+    size_t (*on_read)(void *ctx, struct pn_str bytes);
+    void (*on_drained)(void *ctx); /* may be NULL */
+    void (*on_tls)(void *ctx);     /* handshake done; may be NULL */
+    /* why: a short sentence, borrowed for the call. The stream is dead; free it. */
+    void (*on_close)(void *ctx, enum pn_close how, const char *why);
+};
+
+struct pn_stream_limits {
+    size_t keep_max;  /* unread input kept */
+    size_t write_max; /* unsent output kept */
+};
+
+/* Takes fd (made non-blocking, TCP_NODELAY set). Reading starts with the next turn. */
+struct pn_stream *pn_stream_new(struct pn_loop *loop, int fd, const struct pn_stream_ops *ops,
+                                void *ctx, struct pn_stream_limits limits);
+/* Starts a connection; on_drained comes when it stands, on_close when it failed.
+ * from may be NULL (any source address). */
+struct pn_stream *pn_stream_connect(struct pn_loop *loop, const struct sockaddr *to,
+                                    socklen_t to_len, const struct sockaddr *from,
+                                    socklen_t from_len, const struct pn_stream_ops *ops, void *ctx,
+                                    struct pn_stream_limits limits);
+void pn_stream_free(struct pn_stream **stream);
+
+/* False: the output limit was passed, or it is dead; on_close follows. */
+bool pn_stream_write(struct pn_stream *stream, struct pn_str bytes);
+/* Output not yet taken by the kernel. */
+size_t pn_stream_pending(const struct pn_stream *stream);
+/* Frees it once all output is sent (or after ten seconds, or on an error), without
+ * any further callback. *stream becomes NULL at once. */
+void pn_stream_close(struct pn_stream **stream);
+
+/* Stops and restarts calls of on_read; the socket's buffer then fills, and the
+ * peer waits. Kept bytes are shown again on resume. */
+void pn_stream_pause(struct pn_stream *stream);
+void pn_stream_resume(struct pn_stream *stream);
+/* on_close(PN_CLOSE_TIMEOUT) if no byte comes in and none goes out for ms; 0: never.
+ * Paused time does not count. */
+void pn_stream_timeout(struct pn_stream *stream, uint64_t ms);
+
+/* Starts TLS on an open stream once what was written is sent. Unread plain input
+ * is a protocol error by the peer (STARTTLS injection, RFC 3207 section 4.2 and
+ * RFC 9051's like): the caller looks at pn_stream_kept first and refuses. */
+void pn_stream_start_tls(struct pn_stream *stream, struct pn_tls_context *tls, bool server,
+                         const char *peer_name);
+/* Bytes kept and not consumed; inside on_read, those behind the view do not count. */
+size_t pn_stream_kept(const struct pn_stream *stream);
+/* NULL while plain. Borrowed. */
+const struct pn_tls_info *pn_stream_tls(const struct pn_stream *stream);
+int pn_stream_fd(const struct pn_stream *stream);
+
+#endif

@@ -1,0 +1,74 @@
+/*
+ * Every record type that passes between roles: who sends it to whom, and which
+ * header gives its body. supervisor/peers.c says who may hold a channel to whom;
+ * a type that does not belong on a channel closes it.
+ */
+#ifndef PN_RECORDS_H
+#define PN_RECORDS_H
+
+enum pn_role {
+    PN_ROLE_SUPERVISOR,
+    PN_ROLE_COMPILE,
+    PN_ROLE_RESOLVER,
+    PN_ROLE_EDGE,
+    PN_ROLE_FILTER, /* a template, and the workers that it forks */
+    PN_ROLE_QUEUE,
+    PN_ROLE_MAILBOX,
+    PN_ROLE_AUTH,
+    PN_ROLE_ADMIN,
+    PN_ROLE_COUNT
+};
+
+enum pn_record_type {
+    /* supervisor -> any role, on its control channel (control.h) */
+    PN_REC_START = 0x0100, /* name, number, options; fds: policy mapping */
+    PN_REC_PEER,           /* a channel to another role; fd: the channel */
+    PN_REC_LISTENER,       /* a bound socket; fd */
+    PN_REC_IDENTITY,       /* TLS certificate and key, PEM */
+    PN_REC_FOLDER,         /* an opened directory with its purpose; fd */
+    PN_REC_GO,             /* all of the above is there: drop, jail, serve */
+    PN_REC_POLICY,         /* a new generation of the mapping; fd */
+    PN_REC_DRAIN,          /* finish what is begun, take nothing new, then exit 0 */
+    /* any role -> supervisor */
+    PN_REC_READY = 0x0180,
+    PN_REC_FAILED, /* a sentence: why it can't start */
+
+    /* compile -> supervisor */
+    PN_REC_COMPILED = 0x0200, /* fd: the mapping */
+    PN_REC_COMPILE_ERROR,     /* one error, file:line:column: text */
+
+    /* edge, filter, queue -> resolver, and back (dns.h) */
+    PN_REC_DNS_ASK = 0x0300,
+    PN_REC_DNS_ANSWER = 0x0380,
+
+    /* edge -> filter worker and back (filters/wire.h) */
+    PN_REC_CHECK = 0x0400,
+    PN_REC_CHECK_CANCEL,
+    PN_REC_CHECK_DONE = 0x0480,
+    /* supervisor -> template, and back */
+    PN_REC_SPAWN_WORKER = 0x04c0, /* fds: channels of the worker to be */
+    PN_REC_WORKER_UP,
+    PN_REC_WORKER_DOWN,
+    PN_REC_WANT_SOLO, /* edge -> supervisor: one worker for this edge alone */
+
+    /* edge -> queue, and back (handover.h) */
+    PN_REC_TAKE = 0x0500,  /* a message to keep and deliver; fd: content */
+    PN_REC_TAKEN = 0x0580, /* durable, or why not */
+    PN_REC_CONTENT_FILE,   /* queue -> edge: a file for large content; fd read-write */
+    PN_REC_WANT_CONTENT_FILE,
+
+    /* edge, queue -> mailbox, and back (handover.h) */
+    PN_REC_DELIVER = 0x0600, /* to one local recipient; fd: content */
+    PN_REC_DELIVERED = 0x0680,
+
+    /* any role -> admin: one JSON line, whole; and counters (metrics.h) */
+    PN_REC_EVENT = 0x0700,
+    PN_REC_METRICS,
+    /* admin -> queue, supervisor: what an operator asks; and back */
+    PN_REC_COMMAND = 0x0780,
+    PN_REC_COMMAND_REPLY
+};
+
+const char *pn_role_name(enum pn_role role);
+
+#endif
