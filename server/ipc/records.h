@@ -56,6 +56,7 @@ enum pn_record_type {
     PN_REC_TAKEN = 0x0580, /* durable, or why not */
     PN_REC_CONTENT_FILE,   /* queue -> edge: a file for large content; fd read-write */
     PN_REC_WANT_CONTENT_FILE,
+    PN_REC_DROP_CONTENT_FILE, /* edge -> queue: the session ended without a TAKE */
 
     /* edge, queue -> mailbox, and back (handover.h) */
     PN_REC_DELIVER = 0x0600, /* to one local recipient; fd: content */
