@@ -1,0 +1,124 @@
+/*
+ * Facts: all that is known of one message, found once, for all its recipients.
+ *
+ * The filters layer fills it (in plan order, so that it never depends on timing);
+ * decide() reads it; event line and `scan` print it. Nothing in it is a verdict.
+ *
+ * Everything lives in the pool that it was made with. The wire form (facts_put,
+ * facts_get) is what workers send back and what replays keep.
+ */
+#ifndef PN_FACTS_H
+#define PN_FACTS_H
+
+#include "pool.h"
+#include "wire.h"
+
+enum {
+    PN_FACTS_SYMBOLS_MAX = 2000,
+    PN_FACTS_AUTH_MAX = 64,
+    PN_FACTS_NOTES_MAX = 256,
+    PN_FACTS_EDITS_MAX = 128,
+    PN_FACTS_DNS_MAX = 1000,
+    PN_FACTS_DETAIL_MAX = 200
+};
+
+#define PN_FACT_ALL_RCPTS UINT32_MAX
+
+struct pn_fact {
+    struct pn_str name;   /* "SPF_FAIL" */
+    struct pn_str plugin; /* "spf" */
+    struct pn_str detail; /* printable UTF-8, may be empty */
+    int32_t weight;       /* the plugin's, thousandths */
+    uint32_t rcpt;        /* index into the envelope's recipients, or PN_FACT_ALL_RCPTS */
+};
+
+struct pn_pair {
+    struct pn_str name, value;
+};
+
+struct pn_auth {
+    struct pn_str plugin;
+    struct pn_str method, result; /* RFC 8601 words */
+    uint32_t count;
+    const struct pn_pair *properties;
+};
+
+struct pn_note {
+    struct pn_str plugin, key, value;
+};
+
+enum pn_edit_op { PN_EDIT_ADD_HEADER, PN_EDIT_REMOVE_HEADER };
+
+struct pn_edit {
+    enum pn_edit_op op;
+    struct pn_str plugin;
+    struct pn_str name, value; /* value unfolded; empty for a removal */
+    uint32_t index;            /* of a removal: the n-th field of that name, from the top */
+};
+
+enum pn_plugin_status {
+    PN_PLUGIN_OK,
+    PN_PLUGIN_FAILED,
+    PN_PLUGIN_TIMEOUT,
+    PN_PLUGIN_SKIPPED,
+    PN_PLUGIN_GIVEN
+};
+
+struct pn_plugin_run {
+    struct pn_str plugin;
+    enum pn_plugin_status status;
+    uint32_t us;          /* microseconds in its callbacks, all stages */
+    struct pn_str reason; /* for what is not ok: "waits for TXT x.test, 1.9 s" */
+};
+
+/* What was asked and answered, as it was recorded; answers in presentation form. */
+struct pn_dns_seen {
+    struct pn_str name;
+    uint16_t type;
+    uint16_t rcode;
+    bool secure;
+    uint32_t count;
+    const struct pn_str *answers; /* raw data of the records, ipc/dns.h's forms, sorted */
+};
+
+struct pn_facts {
+    struct pn_pool *pool; /* borrowed */
+    struct pn_fact *symbols;
+    size_t symbol_count, symbol_cap;
+    struct pn_auth *auth;
+    size_t auth_count, auth_cap;
+    struct pn_note *notes;
+    size_t note_count, note_cap;
+    struct pn_edit *edits;
+    size_t edit_count, edit_cap;
+    struct pn_plugin_run *runs;
+    size_t run_count, run_cap;
+    struct pn_dns_seen *dns;
+    size_t dns_count, dns_cap;
+};
+
+void pn_facts_init(struct pn_facts *f, struct pn_pool *pool);
+/* Each copies what it is given into the pool. False: a limit was reached. A symbol
+ * with the same plugin, name, detail and rcpt as one there is dropped (true). */
+bool pn_facts_add_symbol(struct pn_facts *f, const struct pn_fact *fact);
+bool pn_facts_add_auth(struct pn_facts *f, const struct pn_auth *auth);
+/* Replaces the value of a key that is there. */
+bool pn_facts_set_note(struct pn_facts *f, const struct pn_note *note);
+bool pn_facts_add_edit(struct pn_facts *f, const struct pn_edit *edit);
+/* Adds to the time of a run that is there; the worse status and its reason stay. */
+bool pn_facts_add_run(struct pn_facts *f, const struct pn_plugin_run *run);
+/* The same name and type twice is kept once. */
+bool pn_facts_add_dns(struct pn_facts *f, const struct pn_dns_seen *seen);
+/* Appends all of `from`, in its order. */
+bool pn_facts_merge(struct pn_facts *f, const struct pn_facts *from);
+
+const struct pn_fact *pn_facts_find(const struct pn_facts *f, struct pn_str name);
+/* The n-th result of a method. */
+const struct pn_auth *pn_facts_auth(const struct pn_facts *f, struct pn_str method, size_t n);
+struct pn_str pn_auth_get(const struct pn_auth *auth, struct pn_str property); /* or empty */
+
+void pn_facts_put(struct pn_buf *out, const struct pn_facts *f);
+/* Copies into f's pool, behind what is there. False: malformed or over a limit. */
+bool pn_facts_get(struct pn_rd *r, struct pn_facts *f);
+
+#endif
