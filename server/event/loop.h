@@ -22,17 +22,29 @@ struct pn_loop *pn_loop_new(void);
 void pn_loop_free(struct pn_loop **loop);
 /* Until pn_loop_stop. */
 void pn_loop_run(struct pn_loop *loop);
-/* One turn; waits for at most ms (0: only what is ready). For tests and tools. */
+/* One turn; waits for at most ms (0: only what is ready). For tests and tools; never
+ * from a callback. */
 void pn_loop_turn(struct pn_loop *loop, unsigned ms);
 void pn_loop_stop(struct pn_loop *loop);
 /* The monotonic time at which this turn began, in ns; cheap. */
 uint64_t pn_loop_now(const struct pn_loop *loop);
 
+/* In a child, first of all, if it goes on with (or frees) a loop of its parent: from
+ * here on they share nothing in the kernel. */
+void pn_loop_after_fork(struct pn_loop *loop);
+
 /* Runs fn(arg) at the end of this turn, before the next wait. */
 void pn_loop_defer(struct pn_loop *loop, void (*fn)(void *arg), void *arg);
+/* Takes back everything deferred with this arg: before arg is freed. */
+void pn_loop_forget(struct pn_loop *loop, const void *arg);
 /* From any thread: runs fn(arg) on the loop's thread soon. Wakes the loop once
  * for any number of posts. */
 void pn_loop_post(struct pn_loop *loop, void (*fn)(void *arg), void *arg);
+
+/* Memory of the loop that a callback may use for what it receives. The next callback
+ * that receives something overwrites it, so nothing in it outlives the callback. */
+enum { PN_LOOP_SCRATCH = 192 * 1024 };
+char *pn_loop_scratch(struct pn_loop *loop);
 
 enum { PN_WATCH_READ = 1, PN_WATCH_WRITE = 2 };
 
@@ -43,8 +55,8 @@ void pn_watch_set(struct pn_watch *watch, unsigned events);
 void pn_watch_free(struct pn_watch **watch);
 
 struct pn_timer *pn_timer_new(struct pn_loop *loop, void (*fn)(void *arg), void *arg);
-/* Fires once, ms from now; sets anew if it was set. Timers set often with one of
- * few lengths (protocol timeouts) cost constant time. */
+/* Fires once, ms from now, never early; sets anew if it was set. Moving a deadline
+ * away, as protocol timeouts do with every byte, costs constant time. */
 void pn_timer_set(struct pn_timer *timer, uint64_t ms);
 void pn_timer_clear(struct pn_timer *timer);
 void pn_timer_free(struct pn_timer **timer);

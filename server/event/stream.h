@@ -5,7 +5,7 @@
  * to on_read; what on_read does not consume the stream keeps (to `keep_max`) and
  * shows again, in front of what comes next. So an idle connection holds no buffer.
  * Writing: pn_stream_write sends at once what the socket takes and keeps the rest;
- * on_drained tells when all is gone.
+ * if it kept something (pn_stream_pending), on_drained tells when all is gone.
  *
  * States: open -> (starting TLS -> open) -> closed. After on_close, and after
  * pn_stream_free, no callback comes. The stream owns its fd.
@@ -29,7 +29,8 @@ enum pn_close {
     PN_CLOSE_ERROR,   /* reset, or a write failed; errno-like text in `why` */
     PN_CLOSE_TLS,     /* handshake or record failure; OpenSSL's text in `why` */
     PN_CLOSE_TIMEOUT, /* see pn_stream_timeout */
-    PN_CLOSE_FULL     /* output kept passed its limit, or on_read left more than keep_max */
+    PN_CLOSE_FULL     /* output kept passed its limit, or on_read left more than keep_max
+                       * and did not pause */
 };
 
 struct pn_stream_ops {
@@ -43,8 +44,12 @@ struct pn_stream_ops {
     void (*on_close)(void *ctx, enum pn_close how, const char *why);
 };
 
+enum { PN_STREAM_KEEP_MAX = 128 * 1024, PN_STREAM_READ_MAX = 64 * 1024 };
+
 struct pn_stream_limits {
-    size_t keep_max;  /* unread input kept */
+    /* Unread input kept while on_read asks for more; at most PN_STREAM_KEEP_MAX. A
+     * paused stream may keep one read more (PN_STREAM_READ_MAX). */
+    size_t keep_max;
     size_t write_max; /* unsent output kept */
 };
 
@@ -64,7 +69,8 @@ bool pn_stream_write(struct pn_stream *stream, struct pn_str bytes);
 /* Output not yet taken by the kernel. */
 size_t pn_stream_pending(const struct pn_stream *stream);
 /* Frees it once all output is sent (or after ten seconds, or on an error), without
- * any further callback. *stream becomes NULL at once. */
+ * any further callback. *stream becomes NULL at once. Input that still comes is
+ * read and dropped for as long, lest a reset destroys our last words. */
 void pn_stream_close(struct pn_stream **stream);
 
 /* Stops and restarts calls of on_read; the socket's buffer then fills, and the
@@ -72,12 +78,14 @@ void pn_stream_close(struct pn_stream **stream);
 void pn_stream_pause(struct pn_stream *stream);
 void pn_stream_resume(struct pn_stream *stream);
 /* on_close(PN_CLOSE_TIMEOUT) if no byte comes in and none goes out for ms; 0: never.
- * Paused time does not count. */
+ * Paused time does not count, unless output waits for the peer. */
 void pn_stream_timeout(struct pn_stream *stream, uint64_t ms);
 
-/* Starts TLS on an open stream once what was written is sent. Unread plain input
+/* Starts TLS on an open stream once what was written is sent. The next write is for
+ * on_tls or later. Unread plain input
  * is a protocol error by the peer (STARTTLS injection, RFC 3207 section 4.2 and
- * RFC 9051's like): the caller looks at pn_stream_kept first and refuses. */
+ * RFC 9051's like): the caller looks first and refuses; here it is dropped.
+ * peer_name: the SNI name a client sends, or NULL. tls is borrowed for the call. */
 void pn_stream_start_tls(struct pn_stream *stream, struct pn_tls_context *tls, bool server,
                          const char *peer_name);
 /* Bytes kept and not consumed; inside on_read, those behind the view do not count. */

@@ -1,0 +1,591 @@
+#include "stream.h"
+
+#include "assert.h"
+#include "clock.h"
+#include "mem.h"
+#include "stream_int.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { CLOSE_LIMIT_MS = 10 * 1000 };
+
+static void on_io(evutil_socket_t fd, short what, void *arg);
+
+static size_t pending(const struct pn_stream *s)
+{
+    return s->out.len - s->out_off;
+}
+
+/* ---- what the event waits for */
+
+static short wanted(const struct pn_stream *s)
+{
+    if (s->failed || s->fd < 0)
+        return 0;
+    if (s->connecting)
+        return EV_WRITE;
+    if (s->shut)
+        return EV_READ;
+    bool handshake = s->tls != NULL && !stream_tls_ready(s);
+    bool read = handshake || (!s->muted && !s->closing && s->tls_next == NULL);
+    bool write = stream_tls_wants_write(s) || (pending(s) != 0 && !handshake);
+    return (short)((read ? EV_READ : 0) | (write ? EV_WRITE : 0));
+}
+
+void stream_arm(struct pn_stream *s)
+{
+    short want = wanted(s);
+    if (want == s->armed)
+        return;
+    (void)event_del(&s->io);
+    s->armed = want;
+    pn_assert(
+        event_assign(&s->io, loop_base(s->loop), s->fd, (short)(want | EV_PERSIST), on_io, s) == 0);
+    if (want != 0)
+        pn_assert(event_add(&s->io, NULL) == 0);
+    if (s->kicked) /* event_del took that back, too */
+        event_active(&s->io, EV_TIMEOUT, 1);
+}
+
+void stream_kick(struct pn_stream *s)
+{
+    s->kicked = true;
+    event_active(&s->io, EV_TIMEOUT, 1);
+}
+
+/* ---- ends */
+
+void stream_fail(struct pn_stream *s, enum pn_close how, const char *why)
+{
+    if (s->failed)
+        return;
+    s->failed = true;
+    s->how = how;
+    (void)snprintf(s->why, sizeof s->why, "%s", why);
+    if (s->gone == NULL) /* else the handler tells it at its end */
+        stream_kick(s);
+}
+
+/* The last thing a handler does: the stream may be gone afterwards. */
+static void report(struct pn_stream *s)
+{
+    if (s->closing) {
+        pn_stream_free(&s);
+        return;
+    }
+    if (s->closed)
+        return;
+    s->closed = true;
+    (void)event_del(&s->io);
+    s->armed = 0;
+    if (s->timer != NULL)
+        pn_timer_clear(s->timer);
+    s->ops->on_close(s->ctx, s->how, s->why);
+}
+
+void pn_stream_free(struct pn_stream **stream)
+{
+    struct pn_stream *s = *stream;
+    if (s == NULL)
+        return;
+    *stream = NULL;
+    if (s->gone != NULL)
+        *s->gone = true;
+    (void)event_del(&s->io);
+    pn_timer_free(&s->timer);
+    stream_tls_free(&s->tls);
+    stream_tls_free(&s->tls_next);
+    if (s->fd >= 0)
+        (void)close(s->fd);
+    free(s->keep);
+    pn_buf_fini(&s->out);
+    free(s);
+}
+
+/* ---- output */
+
+static ssize_t io_write(struct pn_stream *s, const char *from, size_t len)
+{
+    ssize_t n;
+    if (s->tls != NULL) {
+        n = stream_tls_write(s, from, len);
+    } else {
+        do
+            n = send(s->fd, from, len, MSG_NOSIGNAL | MSG_DONTWAIT);
+        while (n < 0 && errno == EINTR);
+        if (n < 0 && (errno == EAGAIN || errno == ENOBUFS)) {
+            n = IO_AGAIN;
+        } else if (n < 0) {
+            stream_fail(s, PN_CLOSE_ERROR, strerror(errno));
+            n = IO_FAILED;
+        }
+    }
+    if (n > 0)
+        s->last = pn_loop_now(s->loop);
+    return n;
+}
+
+static void flush(struct pn_stream *s)
+{
+    while (pending(s) != 0) {
+        ssize_t n = io_write(s, s->out.p + s->out_off, pending(s));
+        if (n < 0)
+            return;
+        s->out_off += (size_t)n;
+    }
+    pn_buf_fini(&s->out);
+    s->out_off = 0;
+}
+
+static bool keep_output(struct pn_stream *s, struct pn_str rest)
+{
+    if (rest.len > s->limits.write_max - pending(s)) {
+        stream_fail(s, PN_CLOSE_FULL, "the peer does not read what it is sent");
+        return false;
+    }
+    if (s->out_off > s->out.len / 2) { /* moves each byte once at most, in the mean */
+        pn_buf_consume(&s->out, s->out_off);
+        s->out_off = 0;
+    }
+    pn_assert(pn_buf_adds(&s->out, rest));
+    s->drain_due = true;
+    if (s->gone == NULL)
+        stream_arm(s);
+    return true;
+}
+
+bool pn_stream_write(struct pn_stream *s, struct pn_str bytes)
+{
+    pn_assert(!s->closing);
+    if (s->failed || bytes.len == 0)
+        return !s->failed;
+    if (s->tls_next != NULL) {
+        stream_fail(s, PN_CLOSE_TLS, "output between STARTTLS and TLS");
+        return false;
+    }
+    bool now = pending(s) == 0 && !s->connecting && (s->tls == NULL || stream_tls_ready(s));
+    ssize_t n = now ? io_write(s, bytes.p, bytes.len) : 0;
+    if (n == IO_FAILED)
+        return false;
+    size_t sent = n > 0 ? (size_t)n : 0;
+    return sent == bytes.len || keep_output(s, pn_str_slice(bytes, sent, bytes.len));
+}
+
+size_t pn_stream_pending(const struct pn_stream *s)
+{
+    return pending(s);
+}
+
+/* ---- input */
+
+/* Keeps what on_read left of `held` (the former kept bytes, owned) or of the
+ * loop's scratch memory. */
+static void keep_rest(struct pn_stream *s, struct pn_str rest, char *held, size_t held_cap)
+{
+    if (rest.len == 0) {
+        free(held);
+        return;
+    }
+    if (held != NULL && rest.p >= held && rest.p < held + held_cap) {
+        s->keep_off = (size_t)(rest.p - held);
+    } else {
+        if (held_cap < rest.len) {
+            free(held);
+            held_cap = rest.len < 256 ? 256 : rest.len;
+            held = pn_alloc(held_cap);
+        }
+        memcpy(held, rest.p, rest.len);
+        s->keep_off = 0;
+    }
+    s->keep = held;
+    s->keep_cap = held_cap;
+    s->keep_len = rest.len;
+}
+
+static void show(struct pn_stream *s, struct pn_str view, const bool *gone)
+{
+    char *held = s->keep;
+    size_t held_cap = s->keep_cap;
+    s->keep = NULL;
+    s->keep_len = s->keep_cap = 0;
+    size_t used = s->ops->on_read(s->ctx, view);
+    if (*gone || s->closing || s->tls_next != NULL) {
+        free(held);
+        return;
+    }
+    pn_assert(used <= view.len);
+    keep_rest(s, pn_str_slice(view, used, view.len), held, held_cap);
+    if (!s->paused && !s->show_kept && s->keep_len > s->limits.keep_max)
+        stream_fail(s, PN_CLOSE_FULL, "more input than is taken at once");
+}
+
+static ssize_t io_read(struct pn_stream *s, char *to)
+{
+    if (s->tls != NULL)
+        return stream_tls_read(s, to, PN_STREAM_READ_MAX);
+    ssize_t n;
+    do
+        n = recv(s->fd, to, PN_STREAM_READ_MAX, MSG_DONTWAIT);
+    while (n < 0 && errno == EINTR);
+    if (n >= 0)
+        return n == 0 ? IO_EOF : n;
+    if (errno == EAGAIN)
+        return IO_AGAIN;
+    stream_fail(s, PN_CLOSE_ERROR, strerror(errno));
+    return IO_FAILED;
+}
+
+static void read_more(struct pn_stream *s, const bool *gone)
+{
+    char *scratch = pn_loop_scratch(s->loop);
+    size_t kept = s->keep_len;
+    pn_assert(kept <= PN_STREAM_KEEP_MAX);
+    ssize_t n = io_read(s, scratch + kept);
+    if (n == IO_EOF)
+        stream_fail(s, PN_CLOSE_EOF, "the peer closed the connection");
+    if (n < 0)
+        return;
+    if (kept != 0)
+        memcpy(scratch, s->keep + s->keep_off, kept);
+    s->last = pn_loop_now(s->loop);
+    show(s, (struct pn_str){scratch, kept + (size_t)n}, gone);
+}
+
+static void run_input(struct pn_stream *s, short what, const bool *gone)
+{
+    bool again = s->show_kept && s->keep_len != 0;
+    s->show_kept = s->show_kept && s->paused;
+    if (again && !s->paused) {
+        show(s, (struct pn_str){s->keep + s->keep_off, s->keep_len}, gone);
+        if (*gone || s->closing || s->failed || s->tls_next != NULL)
+            return;
+    }
+    if (s->paused) {
+        s->muted = s->muted || (what & EV_READ) != 0;
+        return;
+    }
+    if ((what & EV_READ) == 0 && !stream_tls_has_input(s))
+        return;
+    read_more(s, gone);
+    if (!*gone && !s->closing && !s->failed && !s->paused && stream_tls_has_input(s))
+        stream_kick(s);
+}
+
+/* ---- the handler */
+
+/* True once it stands. */
+static bool connected(struct pn_stream *s)
+{
+    int error = 0;
+    socklen_t len = sizeof error;
+    if (!s->connecting)
+        return true;
+    if (getsockopt(s->fd, SOL_SOCKET, SO_ERROR, &error, &len) != 0)
+        error = errno;
+    if (error != 0) {
+        stream_fail(s, PN_CLOSE_ERROR, strerror(error));
+        return false;
+    }
+    s->connecting = false;
+    s->last = pn_loop_now(s->loop);
+    return true;
+}
+
+/* True while the stream may go on with bytes of the application. */
+static bool run_tls(struct pn_stream *s, const bool *gone)
+{
+    if (s->tls == NULL || stream_tls_ready(s))
+        return true;
+    if (!stream_tls_handshake(s))
+        return false;
+    s->last = pn_loop_now(s->loop);
+    if (s->ops->on_tls != NULL)
+        s->ops->on_tls(s->ctx);
+    return !*gone && !s->failed && !s->closing;
+}
+
+static bool run_output(struct pn_stream *s, const bool *gone)
+{
+    flush(s);
+    if (s->tls_next != NULL && pending(s) == 0 && !s->failed) {
+        s->tls = s->tls_next;
+        s->tls_next = NULL;
+        if (!run_tls(s, gone)) /* a client speaks first */
+            return false;
+        flush(s);
+    }
+    if (!s->drain_due || pending(s) != 0 || s->failed)
+        return !s->failed;
+    s->drain_due = false;
+    if (s->ops->on_drained != NULL)
+        s->ops->on_drained(s->ctx);
+    return !*gone && !s->failed && !s->closing;
+}
+
+/* Closing: reads and drops what the peer still sends, until it closes too. If there
+ * is nothing to drop, nothing of ours can be destroyed by a reset. */
+static void linger(struct pn_stream *s)
+{
+    char drop[4096];
+    bool some = false;
+    for (int i = 0; i < 16; i++) {
+        ssize_t n = recv(s->fd, drop, sizeof drop, MSG_DONTWAIT);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n == 0 || (n < 0 && errno != EAGAIN) || (n < 0 && !s->shut && !some)) {
+            pn_stream_free(&s);
+            return;
+        }
+        if (n < 0)
+            break;
+        some = true;
+    }
+    s->shut = true;
+}
+
+/* pn_stream_close: what is left to do. May free the stream. */
+static void finish(struct pn_stream *s)
+{
+    if (pending(s) != 0 && !s->connecting) {
+        if (s->tls != NULL && !stream_tls_ready(s) && !stream_tls_handshake(s))
+            return;
+        flush(s);
+    }
+    if (s->failed || (pending(s) != 0))
+        return;
+    if (!s->shut) {
+        stream_tls_bye(s);
+        if (shutdown(s->fd, SHUT_WR) != 0) {
+            pn_stream_free(&s);
+            return;
+        }
+    }
+    linger(s);
+}
+
+static void run(struct pn_stream *s, short what, const bool *gone)
+{
+    if (s->failed || !connected(s))
+        return;
+    if (s->closing) {
+        finish(s);
+        return;
+    }
+    if (run_tls(s, gone) && run_output(s, gone) && s->tls_next == NULL)
+        run_input(s, what, gone);
+}
+
+static void on_io(evutil_socket_t fd, short what, void *arg)
+{
+    struct pn_stream *s = arg;
+    bool gone = false;
+    (void)fd;
+    loop_enter(s->loop);
+    s->kicked = false;
+    s->gone = &gone;
+    run(s, what, &gone);
+    if (gone)
+        return;
+    s->gone = NULL;
+    if (s->failed)
+        report(s);
+    else
+        stream_arm(s);
+}
+
+/* ---- life */
+
+static void on_idle(void *arg)
+{
+    struct pn_stream *s = arg;
+    if (s->closing) {
+        pn_stream_free(&s);
+        return;
+    }
+    if (s->idle_ms == 0 || s->failed)
+        return;
+    uint64_t now = pn_loop_now(s->loop);
+    if (s->paused && pending(s) == 0)
+        s->last = now;
+    uint64_t quiet = (now - s->last) / PN_NS_PER_MS;
+    if (quiet < s->idle_ms) {
+        pn_timer_set(s->timer, s->idle_ms - quiet);
+        return;
+    }
+    s->failed = true;
+    s->how = PN_CLOSE_TIMEOUT;
+    (void)snprintf(s->why, sizeof s->why, "nothing came or went for %.3g s",
+                   (double)s->idle_ms / 1000);
+    report(s);
+}
+
+static void set_timer(struct pn_stream *s, uint64_t ms)
+{
+    if (s->timer == NULL)
+        s->timer = pn_timer_new(s->loop, on_idle, s);
+    pn_timer_set(s->timer, ms);
+}
+
+static struct pn_stream *stream_new(struct pn_loop *loop, int fd, const struct pn_stream_ops *ops,
+                                    void *ctx, struct pn_stream_limits limits)
+{
+    pn_assert(limits.keep_max <= PN_STREAM_KEEP_MAX);
+    struct pn_stream *s = pn_calloc(1, sizeof *s);
+    s->loop = loop;
+    s->ops = ops;
+    s->ctx = ctx;
+    s->limits = limits;
+    s->fd = fd;
+    s->last = pn_loop_now(loop);
+    pn_buf_init(&s->out, limits.write_max);
+    pn_assert(event_assign(&s->io, loop_base(loop), fd, EV_PERSIST, on_io, s) == 0);
+    return s;
+}
+
+/* Our writes are whole replies already: waiting for more only costs the peer time. */
+static void send_at_once(int fd, int family)
+{
+    if (family == AF_INET || family == AF_INET6)
+        (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
+}
+
+struct pn_stream *pn_stream_new(struct pn_loop *loop, int fd, const struct pn_stream_ops *ops,
+                                void *ctx, struct pn_stream_limits limits)
+{
+    int family = AF_UNSPEC;
+    socklen_t len = sizeof family;
+    pn_assert(evutil_make_socket_nonblocking(fd) == 0);
+    if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &family, &len) == 0)
+        send_at_once(fd, family);
+    struct pn_stream *s = stream_new(loop, fd, ops, ctx, limits);
+    stream_arm(s);
+    return s;
+}
+
+static int start_connect(const struct sockaddr *to, socklen_t to_len, const struct sockaddr *from,
+                         socklen_t from_len, int *error)
+{
+    int fd = socket(to->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    *error = fd < 0 ? errno : 0;
+    if (fd < 0)
+        return -1;
+    send_at_once(fd, to->sa_family);
+    if (from != NULL) {
+        (void)setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &(int){1}, sizeof(int));
+        if (bind(fd, from, from_len) != 0) {
+            *error = errno;
+            return fd;
+        }
+    }
+    if (connect(fd, to, to_len) != 0 && errno != EINPROGRESS)
+        *error = errno;
+    return fd;
+}
+
+struct pn_stream *pn_stream_connect(struct pn_loop *loop, const struct sockaddr *to,
+                                    socklen_t to_len, const struct sockaddr *from,
+                                    socklen_t from_len, const struct pn_stream_ops *ops, void *ctx,
+                                    struct pn_stream_limits limits)
+{
+    int error;
+    int fd = start_connect(to, to_len, from, from_len, &error);
+    struct pn_stream *s = stream_new(loop, fd, ops, ctx, limits);
+    s->connecting = true;
+    s->drain_due = true;
+    if (error != 0)
+        stream_fail(s, PN_CLOSE_ERROR, strerror(error));
+    else
+        stream_arm(s);
+    return s;
+}
+
+void pn_stream_close(struct pn_stream **stream)
+{
+    struct pn_stream *s = *stream;
+    if (s == NULL)
+        return;
+    *stream = NULL;
+    if (s->failed || s->fd < 0 || (s->connecting && pending(s) == 0)) {
+        pn_stream_free(&s);
+        return;
+    }
+    s->closing = true;
+    free(s->keep);
+    s->keep = NULL;
+    s->keep_len = s->keep_cap = 0;
+    set_timer(s, CLOSE_LIMIT_MS);
+    bool freed = false;
+    bool *outer = s->gone;
+    s->gone = &freed;
+    finish(s);
+    if (freed) {
+        if (outer != NULL)
+            *outer = true;
+        return;
+    }
+    s->gone = outer;
+    if (s->failed)
+        pn_stream_free(&s);
+    else if (outer == NULL)
+        stream_arm(s);
+}
+
+void pn_stream_pause(struct pn_stream *s)
+{
+    s->paused = true;
+}
+
+void pn_stream_resume(struct pn_stream *s)
+{
+    if (!s->paused)
+        return;
+    s->paused = false;
+    s->last = pn_loop_now(s->loop);
+    /* Inside on_read it is not known yet what will be kept. */
+    s->show_kept = s->keep_len != 0 || s->gone != NULL;
+    if (s->failed || s->fd < 0)
+        return;
+    if (s->muted || s->show_kept || stream_tls_has_input(s))
+        stream_kick(s);
+    s->muted = false;
+}
+
+void pn_stream_timeout(struct pn_stream *s, uint64_t ms)
+{
+    s->idle_ms = ms;
+    s->last = pn_loop_now(s->loop);
+    if (ms != 0)
+        set_timer(s, ms);
+    else if (s->timer != NULL)
+        pn_timer_clear(s->timer);
+}
+
+void pn_stream_start_tls(struct pn_stream *s, struct pn_tls_context *tls, bool server,
+                         const char *peer_name)
+{
+    pn_assert(s->tls == NULL && s->tls_next == NULL && !s->closing);
+    if (s->failed)
+        return;
+    free(s->keep);
+    s->keep = NULL;
+    s->keep_len = s->keep_cap = 0;
+    s->tls_next = stream_tls_new(s, tls, server, peer_name);
+    if (s->tls_next != NULL)
+        stream_kick(s);
+}
+
+size_t pn_stream_kept(const struct pn_stream *s)
+{
+    return s->keep_len;
+}
+
+int pn_stream_fd(const struct pn_stream *s)
+{
+    return s->fd;
+}

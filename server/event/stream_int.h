@@ -1,0 +1,69 @@
+/*
+ * The stream's inside, shared by stream.c (bytes, limits, life) and stream_tls.c
+ * (what OpenSSL wants). Nobody outside server/event includes this.
+ */
+#ifndef PN_STREAM_INT_H
+#define PN_STREAM_INT_H
+
+#include "buf.h"
+#include "loop_int.h"
+#include "stream.h"
+
+struct tls_side;
+
+struct pn_stream {
+    struct event io; /* armed for `armed`; also made active by hand, see stream_kick */
+    struct pn_loop *loop;
+    const struct pn_stream_ops *ops;
+    void *ctx;
+    struct pn_timer *timer;    /* idle timeout, then the limit on closing; made when set */
+    struct tls_side *tls;      /* owned; NULL while plain */
+    struct tls_side *tls_next; /* owned; becomes tls once the plain output is gone */
+    struct pn_stream_limits limits;
+    uint64_t idle_ms; /* 0: never */
+    uint64_t last;    /* when the last byte moved */
+    char *keep;       /* unread input: keep_len bytes from keep_off; owned, NULL when none */
+    size_t keep_off, keep_len, keep_cap;
+    struct pn_buf out; /* unsent, from out_off */
+    size_t out_off;
+    int fd;
+    short armed;
+    bool connecting;
+    bool kicked; /* stream_kick, not yet run */
+    bool paused;
+    bool muted;     /* the socket has input, and we are paused: do not listen for it */
+    bool show_kept; /* after a resume */
+    bool drain_due; /* output was kept, so on_drained is due when it is gone */
+    bool failed;    /* on_close is due with `how` and `why` */
+    bool closed;    /* on_close was called */
+    bool closing;   /* pn_stream_close: only flush and go */
+    bool shut;      /* closing: FIN was sent */
+    bool *gone;     /* while its handler runs: where to tell that it was freed */
+    enum pn_close how;
+    char why[96];
+};
+
+/* Result of a read or write attempt: bytes moved, or one of these. */
+enum { IO_AGAIN = -1, IO_EOF = -2, IO_FAILED = -3 };
+
+void stream_fail(struct pn_stream *s, enum pn_close how, const char *why);
+/* Arms the event for what the stream now waits for. */
+void stream_arm(struct pn_stream *s);
+/* Runs the stream's handler soon, though no descriptor is ready. */
+void stream_kick(struct pn_stream *s);
+
+/* NULL with stream_fail called. */
+struct tls_side *stream_tls_new(struct pn_stream *s, struct pn_tls_context *tls, bool server,
+                                const char *peer_name);
+void stream_tls_free(struct tls_side **tls);
+bool stream_tls_ready(const struct pn_stream *s);
+/* True when the handshake was completed by this call. */
+bool stream_tls_handshake(struct pn_stream *s);
+ssize_t stream_tls_read(struct pn_stream *s, char *to, size_t room);
+ssize_t stream_tls_write(struct pn_stream *s, const char *from, size_t len);
+bool stream_tls_wants_write(const struct pn_stream *s);
+/* Input that OpenSSL holds and the socket will not announce. */
+bool stream_tls_has_input(const struct pn_stream *s);
+void stream_tls_bye(struct pn_stream *s);
+
+#endif

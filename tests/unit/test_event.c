@@ -1,0 +1,299 @@
+#include "unit.h"
+
+#include "clock.h"
+#include "loop.h"
+#include "threads.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* Turns until *done, for two seconds at most. */
+static void turn_until(struct pn_loop *loop, const volatile int *value, int want)
+{
+    uint64_t end = pn_clock_mono_ns() + 2 * (uint64_t)PN_NS_PER_S;
+    while (*value != want && pn_clock_mono_ns() < end)
+        pn_loop_turn(loop, 50);
+    UNIT_INT(*value, want);
+}
+
+static struct pn_loop *loop;
+static int count;
+
+static void add_one(void *arg)
+{
+    (void)arg;
+    count++;
+}
+
+static void add_more(void *arg)
+{
+    count++;
+    if (count < 5)
+        pn_loop_defer(loop, add_more, arg);
+}
+
+static void test_defer(void)
+{
+    int a = 0, b = 0;
+    loop = pn_loop_new();
+    count = 0;
+    pn_loop_defer(loop, add_more, &a);
+    UNIT_INT(count, 0); /* never from inside the call */
+    pn_loop_turn(loop, 0);
+    UNIT_INT(count, 1);
+    turn_until(loop, &count, 5);
+    pn_loop_defer(loop, add_one, &a);
+    pn_loop_defer(loop, add_one, &b);
+    pn_loop_forget(loop, &a);
+    pn_loop_turn(loop, 0);
+    UNIT_INT(count, 6);
+    pn_loop_free(&loop);
+    UNIT_TRUE(loop == NULL);
+}
+
+static void stop_loop(void *arg)
+{
+    count++;
+    pn_loop_stop(arg);
+}
+
+static void test_timer(void)
+{
+    loop = pn_loop_new();
+    struct pn_timer *t = pn_timer_new(loop, stop_loop, loop);
+    struct pn_timer *never = pn_timer_new(loop, add_one, NULL);
+    count = 0;
+    uint64_t begin = pn_clock_mono_ns();
+    pn_timer_set(never, 1);
+    pn_timer_clear(never);
+    pn_timer_set(t, 1);
+    pn_timer_set(t, 25); /* moved away before it fired */
+    pn_loop_run(loop);
+    UNIT_INT(count, 1);
+    UNIT_TRUE(pn_clock_mono_ns() - begin >= 25 * (uint64_t)PN_NS_PER_MS);
+    UNIT_TRUE(pn_loop_now(loop) >= begin);
+    pn_timer_set(t, 60 * 1000);
+    pn_timer_set(t, 2); /* moved nearer */
+    pn_loop_run(loop);
+    UNIT_INT(count, 2);
+    pn_timer_set(t, UINT64_MAX); /* no overflow: does not fire */
+    pn_loop_turn(loop, 0);
+    UNIT_INT(count, 2);
+    pn_timer_free(&t);
+    pn_timer_free(&never);
+    pn_loop_free(&loop);
+}
+
+static void free_timer(void *arg)
+{
+    count++;
+    pn_timer_free(arg);
+}
+
+static void test_free_inside(void)
+{
+    loop = pn_loop_new();
+    struct pn_timer *t;
+    count = 0;
+    t = pn_timer_new(loop, free_timer, &t);
+    pn_timer_set(t, 0);
+    turn_until(loop, &count, 1);
+    UNIT_TRUE(t == NULL);
+    pn_loop_free(&loop);
+}
+
+struct pair {
+    int fds[2];
+    struct pn_watch *watch;
+    unsigned seen;
+};
+
+static void on_watch(void *arg, unsigned events)
+{
+    struct pair *p = arg;
+    p->seen |= events;
+    count++;
+}
+
+static void test_watch(void)
+{
+    struct pair p = {.seen = 0};
+    loop = pn_loop_new();
+    UNIT_INT(socketpair(AF_UNIX, SOCK_STREAM, 0, p.fds), 0);
+    p.watch = pn_watch_new(loop, p.fds[0], 0, on_watch, &p);
+    UNIT_INT(write(p.fds[1], "x", 1), 1);
+    count = 0;
+    pn_loop_turn(loop, 0);
+    UNIT_INT(count, 0);
+    pn_watch_set(p.watch, PN_WATCH_READ);
+    pn_loop_turn(loop, 0);
+    pn_loop_turn(loop, 0); /* level-triggered: again */
+    UNIT_INT(count, 2);
+    UNIT_INT(p.seen, PN_WATCH_READ);
+    pn_watch_set(p.watch, PN_WATCH_WRITE);
+    p.seen = 0;
+    pn_loop_turn(loop, 0);
+    UNIT_INT(p.seen, PN_WATCH_WRITE);
+    pn_watch_set(p.watch, PN_WATCH_READ | PN_WATCH_WRITE);
+    pn_loop_turn(loop, 0);
+    UNIT_INT(p.seen, PN_WATCH_READ | PN_WATCH_WRITE);
+    pn_watch_free(&p.watch);
+    UNIT_TRUE(p.watch == NULL);
+    pn_watch_free(&p.watch);
+    (void)close(p.fds[0]);
+    (void)close(p.fds[1]);
+    pn_loop_free(&loop);
+}
+
+static void *post_many(void *arg)
+{
+    for (int i = 0; i < 500; i++)
+        pn_loop_post(loop, add_one, arg);
+    return NULL;
+}
+
+static void test_post(void)
+{
+    pthread_t threads[3];
+    loop = pn_loop_new();
+    count = 0;
+    for (int i = 0; i < 3; i++)
+        UNIT_INT(pthread_create(&threads[i], NULL, post_many, NULL), 0);
+    turn_until(loop, &count, 1500);
+    for (int i = 0; i < 3; i++)
+        (void)pthread_join(threads[i], NULL);
+    pn_loop_free(&loop);
+}
+
+static void on_signal(void *arg, int signo)
+{
+    *(int *)arg = signo;
+}
+
+static void test_signal(void)
+{
+    int got = 0;
+    loop = pn_loop_new();
+    pn_loop_signal(loop, SIGUSR1, on_signal, &got);
+    UNIT_INT(raise(SIGUSR1), 0);
+    turn_until(loop, &got, SIGUSR1);
+    pn_loop_free(&loop);
+}
+
+/* A forked child goes on with the loop; the parent's watch is unharmed. */
+static void test_fork(void)
+{
+    struct pair p = {.seen = 0};
+    loop = pn_loop_new();
+    UNIT_INT(socketpair(AF_UNIX, SOCK_STREAM, 0, p.fds), 0);
+    p.watch = pn_watch_new(loop, p.fds[0], PN_WATCH_READ, on_watch, &p);
+    pid_t child = fork();
+    if (child == 0) {
+        pn_loop_after_fork(loop);
+        pn_watch_free(&p.watch);
+        count = 0;
+        pn_loop_post(loop, add_one, NULL);
+        pn_loop_turn(loop, 1000);
+        pn_loop_free(&loop);
+        _exit(count == 1 ? 7 : 1);
+    }
+    int status = 0;
+    UNIT_TRUE(waitpid(child, &status, 0) == child && WIFEXITED(status));
+    UNIT_INT(WEXITSTATUS(status), 7);
+    count = 0;
+    UNIT_INT(write(p.fds[1], "x", 1), 1);
+    pn_loop_turn(loop, 1000);
+    UNIT_INT(count, 1);
+    pn_watch_free(&p.watch);
+    (void)close(p.fds[0]);
+    (void)close(p.fds[1]);
+    pn_loop_free(&loop);
+}
+
+struct sum {
+    struct pn_job job;
+    int value;
+    pthread_t ran_on;
+    struct pn_threads **free_pool;
+};
+
+static int done_count;
+
+static void sum_run(struct pn_job *job)
+{
+    struct sum *s = (struct sum *)job;
+    s->value *= 2;
+    s->ran_on = pthread_self();
+}
+
+static void sum_done(struct pn_job *job)
+{
+    struct sum *s = (struct sum *)job;
+    done_count++;
+    if (s->free_pool != NULL)
+        pn_threads_free(s->free_pool);
+}
+
+static void test_threads(void)
+{
+    enum { JOBS = 100 };
+    struct sum jobs[JOBS];
+    loop = pn_loop_new();
+    struct pn_threads *pool = pn_threads_new(loop, 3, 256 * 1024, "unit");
+    done_count = 0;
+    for (int i = 0; i < JOBS; i++) {
+        jobs[i] = (struct sum){.job = {sum_run, sum_done, NULL}, .value = i};
+        pn_threads_submit(pool, &jobs[i].job);
+    }
+    UNIT_INT(pn_threads_busy(pool), JOBS);
+    UNIT_INT(done_count, 0);
+    turn_until(loop, &done_count, JOBS);
+    UNIT_INT(pn_threads_busy(pool), 0);
+    for (int i = 0; i < JOBS; i++) {
+        UNIT_INT(jobs[i].value, 2 * i);
+        UNIT_TRUE(!pthread_equal(jobs[i].ran_on, pthread_self()));
+    }
+    done_count = 0;
+    for (int i = 0; i < JOBS; i++)
+        pn_threads_submit(pool, &jobs[i].job);
+    pn_threads_free(&pool); /* waits, and tells all */
+    UNIT_INT(done_count, JOBS);
+    pn_loop_turn(loop, 0);
+    pn_loop_free(&loop);
+}
+
+static void test_threads_free_inside(void)
+{
+    loop = pn_loop_new();
+    struct pn_threads *pool = pn_threads_new(loop, 2, 0, "unit");
+    struct sum jobs[4];
+    done_count = 0;
+    for (int i = 0; i < 4; i++) {
+        jobs[i] = (struct sum){.job = {sum_run, sum_done, NULL}, .free_pool = &pool};
+        pn_threads_submit(pool, &jobs[i].job);
+    }
+    turn_until(loop, &done_count, 4);
+    UNIT_TRUE(pool == NULL);
+    pn_loop_free(&loop);
+}
+
+int main(int argc, char **argv)
+{
+    static const struct unit_test tests[] = {
+        {"defer", test_defer},
+        {"timer", test_timer},
+        {"free inside", test_free_inside},
+        {"watch", test_watch},
+        {"post", test_post},
+        {"signal", test_signal},
+        {"fork", test_fork},
+        {"threads", test_threads},
+        {"threads free inside", test_threads_free_inside},
+        {NULL, NULL},
+    };
+    return unit_main("event", tests, argc, argv);
+}

@@ -1,0 +1,636 @@
+#include "unit.h"
+
+#include "buf.h"
+#include "clock.h"
+#include "mem.h"
+#include "stream.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+#include <openssl/x509.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* One end of a connection: what it read and how it ended. */
+struct end {
+    struct pn_stream *stream;
+    struct pn_buf got;
+    size_t take; /* consume in units of this many bytes; 0: nothing */
+    int reads;   /* calls of on_read */
+    int drained, tls, closed;
+    enum pn_close how;
+    bool pause_on_read;
+    bool free_on_read;
+    bool close_on_read;
+    struct pn_str answer; /* written once, on the first read */
+};
+
+static struct pn_loop *loop;
+
+static size_t on_read(void *ctx, struct pn_str bytes)
+{
+    struct end *e = ctx;
+    size_t used = e->take == 0 ? 0 : bytes.len - bytes.len % e->take;
+    e->reads++;
+    if (e->free_on_read) {
+        pn_stream_free(&e->stream);
+        return 0;
+    }
+    if (e->pause_on_read) {
+        pn_stream_pause(e->stream);
+        used = bytes.len < e->take ? 0 : e->take;
+    }
+    (void)pn_buf_add(&e->got, bytes.p, used);
+    if (e->answer.len != 0)
+        (void)pn_stream_write(e->stream, e->answer);
+    e->answer.len = 0;
+    if (e->close_on_read)
+        pn_stream_close(&e->stream);
+    return used;
+}
+
+static void on_drained(void *ctx)
+{
+    ((struct end *)ctx)->drained++;
+}
+
+static void on_tls(void *ctx)
+{
+    ((struct end *)ctx)->tls++;
+}
+
+static void on_close(void *ctx, enum pn_close how, const char *why)
+{
+    struct end *e = ctx;
+    e->closed++;
+    e->how = how;
+    UNIT_TRUE(why[0] != '\0');
+}
+
+static const struct pn_stream_ops ops = {on_read, on_drained, on_tls, on_close};
+static const struct pn_stream_limits limits = {.keep_max = 1000, .write_max = 1 << 20};
+
+static void end_init(struct end *e, int fd)
+{
+    *e = (struct end){.take = 1};
+    pn_buf_init(&e->got, 8 << 20);
+    if (fd >= 0)
+        e->stream = pn_stream_new(loop, fd, &ops, e, limits);
+}
+
+static void end_fini(struct end *e)
+{
+    pn_stream_free(&e->stream);
+    pn_buf_fini(&e->got);
+}
+
+/* Turns until *value reaches want, for two seconds at most. */
+static void turn_until(const int *value, int want)
+{
+    uint64_t stop = pn_clock_mono_ns() + 2 * (uint64_t)PN_NS_PER_S;
+    while (*value < want && pn_clock_mono_ns() < stop)
+        pn_loop_turn(loop, 50);
+    UNIT_TRUE(*value >= want);
+}
+
+static void turn_until_got(const struct end *e, size_t len)
+{
+    uint64_t stop = pn_clock_mono_ns() + 4 * (uint64_t)PN_NS_PER_S;
+    while (e->got.len < len && e->closed == 0 && pn_clock_mono_ns() < stop)
+        pn_loop_turn(loop, 50);
+    UNIT_INT(e->got.len, len);
+}
+
+static void pair(int fds[2])
+{
+    UNIT_INT(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+}
+
+static void say(int fd, const char *text)
+{
+    UNIT_INT(write(fd, text, strlen(text)), (long long)strlen(text));
+}
+
+static void quiet_turns(void)
+{
+    for (int i = 0; i < 3; i++)
+        pn_loop_turn(loop, 0);
+}
+
+static void test_keep(void)
+{
+    struct end e;
+    int fds[2];
+    loop = pn_loop_new();
+    pair(fds);
+    end_init(&e, fds[0]);
+    e.take = 4;
+    say(fds[1], "abc");
+    turn_until(&e.reads, 1);
+    UNIT_INT(pn_stream_kept(e.stream), 3);
+    say(fds[1], "defgh");
+    turn_until(&e.reads, 2);
+    UNIT_STR(pn_buf_str(&e.got), PN_STR("abcdefgh"));
+    UNIT_INT(pn_stream_kept(e.stream), 0);
+    (void)close(fds[1]);
+    turn_until(&e.closed, 1);
+    UNIT_INT(e.how, PN_CLOSE_EOF);
+    UNIT_TRUE(!pn_stream_write(e.stream, PN_STR("late")));
+    end_fini(&e);
+    pn_loop_free(&loop);
+}
+
+static void test_keep_limit(void)
+{
+    struct end e;
+    int fds[2];
+    char text[1002];
+    memset(text, 'x', sizeof text);
+    loop = pn_loop_new();
+    pair(fds);
+    end_init(&e, fds[0]);
+    e.take = 0;
+    UNIT_INT(write(fds[1], text, 1000), 1000); /* at the limit */
+    turn_until(&e.reads, 1);
+    UNIT_INT(e.closed, 0);
+    UNIT_INT(write(fds[1], text, 1), 1); /* one too many */
+    turn_until(&e.closed, 1);
+    UNIT_INT(e.how, PN_CLOSE_FULL);
+    end_fini(&e);
+    (void)close(fds[1]);
+    pn_loop_free(&loop);
+}
+
+static void test_pause(void)
+{
+    struct end e;
+    int fds[2];
+    char text[3000];
+    memset(text, 'x', sizeof text);
+    loop = pn_loop_new();
+    pair(fds);
+    end_init(&e, fds[0]);
+    e.pause_on_read = true;
+    e.take = 1000;
+    UNIT_INT(write(fds[1], text, 3000), 3000);
+    turn_until(&e.reads, 1);
+    UNIT_INT(pn_stream_kept(e.stream), 2000); /* more than keep_max, but paused */
+    say(fds[1], "more");
+    (void)shutdown(fds[1], SHUT_WR);
+    quiet_turns();
+    UNIT_INT(e.reads, 1);
+    UNIT_INT(e.closed, 0);
+    pn_stream_resume(e.stream);
+    UNIT_INT(e.reads, 1); /* not from inside the call */
+    turn_until(&e.reads, 2);
+    quiet_turns();
+    UNIT_INT(e.got.len, 2000);
+    pn_stream_resume(e.stream);
+    turn_until(&e.reads, 3);
+    UNIT_INT(e.got.len, 3000);
+    UNIT_INT(e.closed, 0);
+    e.pause_on_read = false;
+    e.take = 1;
+    pn_stream_resume(e.stream);
+    turn_until(&e.closed, 1);
+    UNIT_INT(e.got.len, 3004);
+    end_fini(&e);
+    (void)close(fds[1]);
+    pn_loop_free(&loop);
+}
+
+/* Resume inside on_read shows what was left at once. */
+static size_t resume_inside(void *ctx, struct pn_str bytes)
+{
+    struct end *e = ctx;
+    e->reads++;
+    pn_stream_pause(e->stream);
+    (void)pn_buf_add(&e->got, bytes.p, 1);
+    pn_stream_resume(e->stream);
+    return 1;
+}
+
+static void test_resume_inside(void)
+{
+    static const struct pn_stream_ops inside = {resume_inside, NULL, NULL, on_close};
+    struct end e;
+    int fds[2];
+    loop = pn_loop_new();
+    pair(fds);
+    end_init(&e, -1);
+    e.stream = pn_stream_new(loop, fds[0], &inside, &e, (struct pn_stream_limits){1, 100});
+    say(fds[1], "abcdef");
+    turn_until(&e.reads, 6);
+    UNIT_STR(pn_buf_str(&e.got), PN_STR("abcdef"));
+    UNIT_INT(e.closed, 0);
+    end_fini(&e);
+    (void)close(fds[1]);
+    pn_loop_free(&loop);
+}
+
+static void test_write_limit(void)
+{
+    struct end e;
+    int fds[2];
+    static char big[1 << 18];
+    memset(big, 'y', sizeof big);
+    loop = pn_loop_new();
+    pair(fds);
+    end_init(&e, fds[0]);
+    bool ok = true;
+    for (int i = 0; i < 20 && ok; i++)
+        ok = pn_stream_write(e.stream, (struct pn_str){big, sizeof big});
+    UNIT_TRUE(!ok);
+    UNIT_INT(e.closed, 0); /* not from inside the call */
+    turn_until(&e.closed, 1);
+    UNIT_INT(e.how, PN_CLOSE_FULL);
+    end_fini(&e);
+    (void)close(fds[1]);
+    pn_loop_free(&loop);
+}
+
+static void test_drain(void)
+{
+    struct end a, b;
+    int fds[2];
+    size_t len = 900000;
+    char *big = pn_alloc(len);
+    for (size_t i = 0; i < len; i++)
+        big[i] = (char)('a' + i % 23);
+    loop = pn_loop_new();
+    pair(fds);
+    end_init(&a, fds[0]);
+    end_init(&b, fds[1]);
+    UNIT_TRUE(pn_stream_write(a.stream, (struct pn_str){big, len}));
+    UNIT_TRUE(pn_stream_pending(a.stream) > 0);
+    turn_until(&a.drained, 1);
+    UNIT_INT(pn_stream_pending(a.stream), 0);
+    turn_until_got(&b, len);
+    UNIT_TRUE(memcmp(b.got.p, big, len) == 0);
+    /* Close sends what is left, then ends. */
+    UNIT_TRUE(pn_stream_write(a.stream, (struct pn_str){big, len}));
+    pn_stream_close(&a.stream);
+    UNIT_TRUE(a.stream == NULL);
+    turn_until_got(&b, 2 * len);
+    turn_until(&b.closed, 1);
+    UNIT_INT(b.how, PN_CLOSE_EOF);
+    UNIT_INT(a.closed, 0);
+    free(big);
+    end_fini(&a);
+    end_fini(&b);
+    pn_loop_free(&loop);
+}
+
+static void test_free_inside(void)
+{
+    struct end e;
+    int fds[2];
+    loop = pn_loop_new();
+    pair(fds);
+    end_init(&e, fds[0]);
+    e.free_on_read = true;
+    say(fds[1], "x");
+    turn_until(&e.reads, 1);
+    UNIT_TRUE(e.stream == NULL);
+    UNIT_INT(e.closed, 0);
+    end_fini(&e);
+    (void)close(fds[1]);
+    pn_loop_free(&loop);
+}
+
+static void test_timeout(void)
+{
+    struct end e;
+    int fds[2];
+    loop = pn_loop_new();
+    pair(fds);
+    end_init(&e, fds[0]);
+    pn_stream_timeout(e.stream, 20);
+    turn_until(&e.closed, 1);
+    UNIT_INT(e.how, PN_CLOSE_TIMEOUT);
+    end_fini(&e);
+    (void)close(fds[1]);
+    pair(fds);
+    end_init(&e, fds[0]);
+    pn_stream_timeout(e.stream, 10);
+    pn_stream_pause(e.stream);
+    uint64_t begin = pn_clock_mono_ns();
+    while (pn_clock_mono_ns() - begin < 40 * (uint64_t)PN_NS_PER_MS)
+        pn_loop_turn(loop, 10);
+    UNIT_INT(e.closed, 0);
+    pn_stream_resume(e.stream);
+    turn_until(&e.closed, 1);
+    end_fini(&e);
+    (void)close(fds[1]);
+    pn_loop_free(&loop);
+}
+
+/* A listening socket on a free loopback port. */
+static int listener(struct sockaddr_in *sin)
+{
+    socklen_t len = sizeof *sin;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    *sin = (struct sockaddr_in){.sin_family = AF_INET};
+    sin->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    UNIT_INT(bind(fd, (struct sockaddr *)sin, sizeof *sin), 0);
+    UNIT_INT(listen(fd, 4), 0);
+    UNIT_INT(getsockname(fd, (struct sockaddr *)sin, &len), 0);
+    return fd;
+}
+
+static void test_connect(void)
+{
+    struct sockaddr_in to, from = {.sin_family = AF_INET};
+    struct end c, s;
+    loop = pn_loop_new();
+    int fd = listener(&to);
+    from.sin_addr.s_addr = htonl(0x7f000002);
+    end_init(&c, -1);
+    c.stream = pn_stream_connect(loop, (struct sockaddr *)&to, sizeof to, (struct sockaddr *)&from,
+                                 sizeof from, &ops, &c, limits);
+    UNIT_TRUE(pn_stream_write(c.stream, PN_STR("early")));
+    turn_until(&c.drained, 1);
+    struct sockaddr_in peer;
+    socklen_t len = sizeof peer;
+    end_init(&s, accept(fd, (struct sockaddr *)&peer, &len));
+    UNIT_INT(ntohl(peer.sin_addr.s_addr), 0x7f000002);
+    turn_until_got(&s, 5);
+    /* The last words arrive although unread input is there when we close. */
+    UNIT_TRUE(pn_stream_write(c.stream, PN_STR("a lot of noise")));
+    s.close_on_read = true;
+    s.answer = PN_STR("421 bye");
+    turn_until(&s.reads, 2);
+    UNIT_TRUE(s.stream == NULL);
+    turn_until_got(&c, 7);
+    turn_until(&c.closed, 1);
+    UNIT_INT(c.how, PN_CLOSE_EOF);
+    end_fini(&c);
+    end_fini(&s);
+    (void)close(fd); /* now nobody listens there */
+    end_init(&c, -1);
+    c.stream =
+        pn_stream_connect(loop, (struct sockaddr *)&to, sizeof to, NULL, 0, &ops, &c, limits);
+    UNIT_INT(c.closed, 0);
+    turn_until(&c.closed, 1);
+    UNIT_INT(c.how, PN_CLOSE_ERROR);
+    end_fini(&c);
+    pn_loop_free(&loop);
+}
+
+/* ---- TLS */
+
+static struct pn_buf cert_pem, key_pem;
+
+static void add_pem(struct pn_buf *out, BIO *bio)
+{
+    char *p;
+    long n = BIO_get_mem_data(bio, &p);
+    (void)pn_buf_add(out, p, (size_t)n);
+    BIO_free(bio);
+}
+
+static void make_identity(const char *name)
+{
+    EVP_PKEY *key = EVP_EC_gen("P-256");
+    X509 *x = X509_new();
+    pn_buf_init(&cert_pem, 1 << 16);
+    pn_buf_init(&key_pem, 1 << 16);
+    UNIT_TRUE(key != NULL && x != NULL);
+    (void)ASN1_INTEGER_set(X509_get_serialNumber(x), 1);
+    (void)X509_gmtime_adj(X509_getm_notBefore(x), 0);
+    (void)X509_gmtime_adj(X509_getm_notAfter(x), 3600);
+    (void)X509_NAME_add_entry_by_txt(X509_get_subject_name(x), "CN", MBSTRING_ASC,
+                                     (const unsigned char *)name, -1, -1, 0);
+    (void)X509_set_issuer_name(x, X509_get_subject_name(x));
+    (void)X509_set_pubkey(x, key);
+    UNIT_TRUE(X509_sign(x, key, EVP_sha256()) > 0);
+    BIO *bio = BIO_new(BIO_s_mem());
+    (void)PEM_write_bio_X509(bio, x);
+    add_pem(&cert_pem, bio);
+    bio = BIO_new(BIO_s_mem());
+    (void)PEM_write_bio_PrivateKey(bio, key, NULL, NULL, 0, NULL, NULL);
+    add_pem(&key_pem, bio);
+    X509_free(x);
+    EVP_PKEY_free(key);
+}
+
+static void drop_identity(void)
+{
+    pn_buf_fini(&cert_pem);
+    pn_buf_fini(&key_pem);
+}
+
+static struct pn_tls_context *server_context(void)
+{
+    struct pn_buf err;
+    pn_buf_init(&err, 1000);
+    struct pn_tls_identity ids[2] = {
+        {PN_STR(""), pn_buf_str(&cert_pem), pn_buf_str(&key_pem)},
+        {PN_STR("*.x.test"), pn_buf_str(&cert_pem), pn_buf_str(&key_pem)},
+    };
+    struct pn_tls_context *tls = pn_tls_server_new(ids, 2, &err);
+    UNIT_STR(pn_buf_str(&err), PN_STR(""));
+    pn_buf_fini(&err);
+    return tls;
+}
+
+static struct pn_tls_context *client_context(void)
+{
+    struct pn_buf err;
+    pn_buf_init(&err, 1000);
+    struct pn_tls_context *tls = pn_tls_client_new(&err);
+    UNIT_TRUE(tls != NULL);
+    pn_buf_fini(&err);
+    return tls;
+}
+
+static void test_tls_context(void)
+{
+    make_identity("mx.x.test");
+    struct pn_str cert = pn_buf_str(&cert_pem), key = pn_buf_str(&key_pem);
+    const struct {
+        const char *label;
+        struct pn_str chain, key;
+        bool want;
+    } rows[] = {
+        {"good", cert, key, true},
+        {"no certificate", PN_STR(""), key, false},
+        {"no key", cert, PN_STR(""), false},
+        {"swapped", key, cert, false},
+        {"junk", PN_STR("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"), key,
+         false},
+        {"key cut short", cert, pn_str_slice(key, 0, key.len / 2), false},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct pn_buf err;
+        struct pn_tls_identity id = {PN_STR(""), rows[i].chain, rows[i].key};
+        pn_buf_init(&err, 1000);
+        unit_row(rows[i].label);
+        struct pn_tls_context *tls = pn_tls_server_new(&id, 1, &err);
+        UNIT_INT(tls != NULL, rows[i].want);
+        UNIT_INT(err.len != 0, !rows[i].want);
+        pn_tls_unref(&tls);
+        pn_buf_fini(&err);
+    }
+    drop_identity();
+}
+
+static void tls_pair(struct end *c, struct end *s, const char *name)
+{
+    int fds[2];
+    struct pn_tls_context *st = server_context(), *ct = client_context();
+    pair(fds);
+    end_init(c, fds[0]);
+    end_init(s, fds[1]);
+    pn_stream_start_tls(s->stream, st, true, NULL);
+    pn_stream_start_tls(c->stream, ct, false, name);
+    pn_tls_unref(&st); /* the streams hold their own */
+    pn_tls_unref(&ct);
+    UNIT_TRUE(pn_stream_tls(c->stream) == NULL);
+    turn_until(&c->tls, 1);
+    turn_until(&s->tls, 1);
+}
+
+static void test_tls(void)
+{
+    struct end c, s;
+    size_t len = 700000;
+    char *big = pn_alloc(len);
+    for (size_t i = 0; i < len; i++)
+        big[i] = (char)('a' + i % 25);
+    make_identity("mx.x.test");
+    loop = pn_loop_new();
+    tls_pair(&c, &s, "mx.x.test");
+    UNIT_STR(pn_str_of(pn_stream_tls(s.stream)->sni), PN_STR("mx.x.test"));
+    UNIT_STR(pn_str_of(pn_stream_tls(s.stream)->protocol), PN_STR("TLSv1.3"));
+    UNIT_TRUE(pn_stream_tls(c.stream)->bits >= 128);
+    UNIT_TRUE(pn_stream_write(c.stream, (struct pn_str){big, len}));
+    turn_until_got(&s, len);
+    UNIT_TRUE(memcmp(s.got.p, big, len) == 0);
+    turn_until(&c.drained, 1);
+    /* Paused input inside OpenSSL comes on resume. */
+    s.pause_on_read = true;
+    s.reads = 0;
+    UNIT_TRUE(pn_stream_write(c.stream, (struct pn_str){big, 100}));
+    turn_until(&s.reads, 1);
+    UNIT_TRUE(pn_stream_write(c.stream, (struct pn_str){big + 100, 100}));
+    quiet_turns();
+    UNIT_INT(s.reads, 1);
+    s.pause_on_read = false;
+    pn_stream_resume(s.stream);
+    turn_until_got(&s, len + 200);
+    UNIT_TRUE(memcmp(s.got.p + len, big, 200) == 0);
+    /* Last words and close_notify together. */
+    UNIT_TRUE(pn_stream_write(s.stream, PN_STR("bye")));
+    pn_stream_close(&s.stream);
+    turn_until(&c.closed, 1);
+    UNIT_STR(pn_buf_str(&c.got), PN_STR("bye"));
+    UNIT_INT(c.how, PN_CLOSE_EOF);
+    free(big);
+    end_fini(&c);
+    end_fini(&s);
+    drop_identity();
+    pn_loop_free(&loop);
+}
+
+static void test_tls_ends(void)
+{
+    struct end c, s;
+    int fds[2];
+    make_identity("mx.x.test");
+    loop = pn_loop_new();
+    tls_pair(&c, &s, "127.0.0.1"); /* an address is not sent as a name */
+    UNIT_TRUE(pn_stream_tls(s.stream)->sni == NULL);
+    (void)shutdown(pn_stream_fd(c.stream), SHUT_WR); /* FIN without close_notify */
+    turn_until(&s.closed, 1);
+    UNIT_INT(s.how, PN_CLOSE_EOF);
+    end_fini(&c);
+    end_fini(&s);
+
+    struct pn_tls_context *st = server_context();
+    pair(fds);
+    end_init(&s, fds[0]);
+    pn_stream_start_tls(s.stream, st, true, NULL);
+    say(fds[1], "EHLO plain.test\r\n");
+    turn_until(&s.closed, 1);
+    UNIT_INT(s.how, PN_CLOSE_TLS);
+    end_fini(&s);
+    (void)close(fds[1]);
+
+    pair(fds); /* the peer goes in the handshake */
+    end_init(&s, fds[0]);
+    pn_stream_start_tls(s.stream, st, true, NULL);
+    (void)close(fds[1]);
+    turn_until(&s.closed, 1);
+    UNIT_INT(s.how, PN_CLOSE_TLS);
+    end_fini(&s);
+    pn_tls_unref(&st);
+    drop_identity();
+    pn_loop_free(&loop);
+}
+
+/* STARTTLS: plain input left behind the command is never read as TLS's. */
+static size_t starttls_read(void *ctx, struct pn_str bytes)
+{
+    struct end *e = ctx;
+    e->reads++;
+    if (pn_stream_tls(e->stream) == NULL) {
+        struct pn_tls_context *tls = server_context();
+        (void)pn_stream_write(e->stream, PN_STR("220 go\r\n"));
+        pn_stream_start_tls(e->stream, tls, true, NULL);
+        pn_tls_unref(&tls);
+        return 10; /* "STARTTLS\r\n"; "INJECTED" is left */
+    }
+    (void)pn_buf_adds(&e->got, bytes);
+    return bytes.len;
+}
+
+static void test_starttls(void)
+{
+    static const struct pn_stream_ops sops = {starttls_read, on_drained, on_tls, on_close};
+    struct end c, s;
+    int fds[2];
+    make_identity("mx.x.test");
+    loop = pn_loop_new();
+    pair(fds);
+    end_init(&c, fds[0]);
+    end_init(&s, -1);
+    s.stream = pn_stream_new(loop, fds[1], &sops, &s, limits);
+    UNIT_TRUE(pn_stream_write(c.stream, PN_STR("STARTTLS\r\nINJECTED")));
+    turn_until_got(&c, 8);
+    struct pn_tls_context *ct = client_context();
+    pn_stream_start_tls(c.stream, ct, false, NULL);
+    pn_tls_unref(&ct);
+    turn_until(&c.tls, 1);
+    UNIT_TRUE(pn_stream_write(c.stream, PN_STR("inside")));
+    turn_until_got(&s, 6);
+    UNIT_STR(pn_buf_str(&s.got), PN_STR("inside"));
+    end_fini(&c);
+    end_fini(&s);
+    drop_identity();
+    pn_loop_free(&loop);
+}
+
+int main(int argc, char **argv)
+{
+    static const struct unit_test tests[] = {
+        {"keep", test_keep},
+        {"keep limit", test_keep_limit},
+        {"pause", test_pause},
+        {"resume inside", test_resume_inside},
+        {"write limit", test_write_limit},
+        {"drain", test_drain},
+        {"free inside", test_free_inside},
+        {"timeout", test_timeout},
+        {"connect", test_connect},
+        {"TLS context", test_tls_context},
+        {"TLS", test_tls},
+        {"TLS ends", test_tls_ends},
+        {"STARTTLS", test_starttls},
+        {NULL, NULL},
+    };
+    return unit_main("stream", tests, argc, argv);
+}
