@@ -10,7 +10,7 @@ enum { INLINE_MAX = PN_RECORD_MAX - 256 };
 
 bool pn_handover_send(struct pn_channel *channel, uint16_t type, struct pn_str body, int content_fd)
 {
-    int fds[2];
+    int fds[2] = {-1, -1};
     unsigned count = 0;
     int spill = -1;
     if (body.len > INLINE_MAX) {
