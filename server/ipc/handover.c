@@ -105,7 +105,7 @@ static void edits_put(struct pn_buf *out, const struct pn_edit_group *group)
     for (uint32_t i = 0; i < group->count; i++) {
         const struct pn_header_edit *e = &group->edits[i];
         pn_wr_u8(out, e->op);
-        pn_wr_u32(out, e->index);
+        pn_wr_u32(out, (uint32_t)e->nth);
         pn_wr_str(out, e->name);
         pn_wr_str(out, e->value);
     }
@@ -113,8 +113,9 @@ static void edits_put(struct pn_buf *out, const struct pn_edit_group *group)
 
 static bool edit_ok(const struct pn_header_edit *e)
 {
-    return e->op < PN_HEDIT_COUNT && pn_header_name_ok(e->name) && pn_header_value_ok(e->value) &&
-           (e->op != PN_HEDIT_REPLACE || e->index > 0);
+    bool nameless = e->op == PN_HEDIT_REMOVE_RESULTS && e->name.len == 0;
+    return e->op < PN_HEDIT_COUNT && e->nth >= -1 && (nameless || pn_header_name_ok(e->name)) &&
+           pn_header_value_ok(e->value);
 }
 
 /* left: edits that may still come, over all groups. */
@@ -131,7 +132,7 @@ static bool edits_get(struct pn_rd *r, struct pn_pool *pool, uint32_t *left,
     for (uint32_t i = 0; i < count; i++) {
         struct pn_header_edit *e = &group->edits[i];
         e->op = pn_rd_u8(r);
-        e->index = pn_rd_u32(r);
+        e->nth = (int32_t)pn_rd_u32(r);
         e->name = pn_rd_str(r);
         e->value = pn_rd_str(r);
         if (!pn_rd_ok(r) || !edit_ok(e))
@@ -144,7 +145,7 @@ static void recipient_put(struct pn_buf *out, const struct pn_recipient *to)
 {
     pn_wr_str(out, to->address);
     pn_wr_u8(out, to->hand);
-    pn_wr_u8(out, to->route);
+    pn_wr_u8(out, to->via);
     pn_wr_u8(out, to->notify);
     pn_wr_u16(out, to->group);
     pn_wr_str(out, to->next_hop);
@@ -160,7 +161,7 @@ static bool recipient_get(struct pn_rd *r, uint32_t groups, struct pn_recipient 
 {
     to->address = pn_rd_str(r);
     to->hand = pn_rd_u8(r);
-    to->route = pn_rd_u8(r);
+    to->via = pn_rd_u8(r);
     to->notify = pn_rd_u8(r);
     to->group = pn_rd_u16(r);
     to->next_hop = pn_rd_str(r);
@@ -169,8 +170,8 @@ static bool recipient_get(struct pn_rd *r, uint32_t groups, struct pn_recipient 
     to->orcpt = pn_rd_str(r);
     to->reason = pn_rd_str(r);
     return pn_rd_ok(r) && to->address.len > 0 && to->hand < PN_HAND_COUNT &&
-           to->route < PN_ROUTE_COUNT && to->notify < 16 && to->group < groups &&
-           (to->route == PN_ROUTE_LOCAL ? to->user.len : to->next_hop.len) > 0 &&
+           to->via < PN_VIA_COUNT && to->notify < 16 && to->group < groups &&
+           (to->via == PN_VIA_LOCAL ? to->user.len : to->next_hop.len) > 0 &&
            text_ok(to->address) && text_ok(to->next_hop) && text_ok(to->user) &&
            text_ok(to->folder) && text_ok(to->orcpt) && text_ok(to->reason);
 }

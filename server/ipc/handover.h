@@ -72,12 +72,12 @@ enum pn_hand {
     PN_HAND_COUNT
 };
 
-enum pn_route {
-    PN_ROUTE_LOCAL, /* user and folder */
-    PN_ROUTE_SMTP,  /* next_hop */
-    PN_ROUTE_LMTP,  /* next_hop */
-    PN_ROUTE_MX,    /* next_hop is a domain: RFC 5321, section 5.1 */
-    PN_ROUTE_COUNT
+enum pn_via {
+    PN_VIA_LOCAL, /* user and folder */
+    PN_VIA_SMTP,  /* next_hop */
+    PN_VIA_LMTP,  /* next_hop */
+    PN_VIA_MX,    /* next_hop is a domain: RFC 5321, section 5.1 */
+    PN_VIA_COUNT
 };
 
 /* RFC 3461, section 4.1; none set: the client gave no NOTIFY. */
@@ -94,19 +94,20 @@ enum pn_envelope_flag {
     PN_ENV_ALL = 127
 };
 
-enum pn_edit_op {
-    PN_HEDIT_FRONT,   /* a line before all others; several: the first edit ends topmost */
-    PN_HEDIT_END,     /* a line behind the header's last */
-    PN_HEDIT_REMOVE,  /* the index-th line of that name, from 1; 0: all of them */
-    PN_HEDIT_REPLACE, /* the value of the index-th line of that name */
+/* As message/edit.h's operations, in the same order; that one applies them. */
+enum pn_hedit {
+    PN_HEDIT_TOP,            /* a line before everything */
+    PN_HEDIT_AFTER_TRACE,    /* a line behind the Return-Path and Received lines at the top */
+    PN_HEDIT_END,            /* a line before the empty line */
+    PN_HEDIT_REMOVE,         /* the nth line of that name; 0: all; -1: the last */
+    PN_HEDIT_REMOVE_RESULTS, /* each Authentication-Results of the id `value`; no name */
     PN_HEDIT_COUNT
 };
 
-/* Indexes count in the content as received. */
 struct pn_header_edit {
     uint8_t op;
-    uint32_t index;
-    struct pn_str name;  /* RFC 5322 ftext, at least one byte */
+    int32_t nth;
+    struct pn_str name;  /* RFC 5322 ftext */
     struct pn_str value; /* behind "Name: ", without the last CRLF; may hold CRLF before SP or HT */
 };
 
@@ -118,7 +119,7 @@ struct pn_edit_group {
 struct pn_recipient {
     struct pn_str address; /* as in RCPT TO, without brackets */
     uint8_t hand;          /* enum pn_hand */
-    uint8_t route;         /* enum pn_route */
+    uint8_t via;           /* enum pn_via */
     uint8_t notify;
     uint16_t group;         /* of edits */
     struct pn_str next_hop; /* "192.0.2.1:25", "[2001:db8::1]:25", "mx.example:25", "mx.example" */

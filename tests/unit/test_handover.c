@@ -4,9 +4,9 @@
 #include "handover.h"
 
 static struct pn_header_edit sample_edits[] = {
-    {PN_HEDIT_FRONT, 0, PN_STR_INIT("Received"), PN_STR_INIT("from a.test\r\n by here.test")},
-    {PN_HEDIT_REMOVE, 0, PN_STR_INIT("Authentication-Results"), PN_STR_INIT("")},
-    {PN_HEDIT_REPLACE, 2, PN_STR_INIT("Subject"), PN_STR_INIT("[spam] \xc3\xa4")},
+    {PN_HEDIT_TOP, 0, PN_STR_INIT("Received"), PN_STR_INIT("from a.test\r\n by here.test")},
+    {PN_HEDIT_REMOVE_RESULTS, 0, PN_STR_INIT(""), PN_STR_INIT("here.test")},
+    {PN_HEDIT_END, 0, PN_STR_INIT("X-Subject"), PN_STR_INIT("[spam] \xc3\xa4")},
 };
 static struct pn_edit_group sample_groups[] = {{2, sample_edits}, {3, sample_edits}, {0, NULL}};
 static struct pn_recipient sample_recipients[] = {
@@ -15,13 +15,13 @@ static struct pn_recipient sample_recipients[] = {
      .folder = PN_STR_INIT("Junk"),
      .hand = PN_HAND_JUNK},
     {.address = PN_STR_INIT("v@dest.test"),
-     .route = PN_ROUTE_SMTP,
+     .via = PN_VIA_SMTP,
      .next_hop = PN_STR_INIT("127.0.0.1:2600"),
      .notify = PN_NOTIFY_SUCCESS | PN_NOTIFY_FAILURE,
      .orcpt = PN_STR_INIT("rfc822;v@dest.test"),
      .group = 2},
     {.address = PN_STR_INIT("w@dest.test"),
-     .route = PN_ROUTE_MX,
+     .via = PN_VIA_MX,
      .hand = PN_HAND_QUARANTINE,
      .next_hop = PN_STR_INIT("dest.test"),
      .reason = PN_STR_INIT("policy/here.test.conf:12:3 quarantine when score >= 8"),
@@ -70,7 +70,7 @@ static void test_envelope_round(void)
     UNIT_STR(pn_buf_str(&b), pn_buf_str(&a));
     UNIT_STR(got.groups[1].edits[2].value, PN_STR("[spam] \xc3\xa4"));
     UNIT_STR(got.recipients[1].orcpt, PN_STR("rfc822;v@dest.test"));
-    UNIT_INT(got.recipients[2].route, PN_ROUTE_MX);
+    UNIT_INT(got.recipients[2].via, PN_VIA_MX);
     for (size_t cut = 0; cut < a.len; cut++)
         UNIT_TRUE(!reads(pn_str_slice(pn_buf_str(&a), 0, cut)));
     UNIT_TRUE(pn_buf_addc(&a, 'x') && !reads(pn_buf_str(&a)));
@@ -94,7 +94,7 @@ static void spoil(int row, struct pn_envelope *env, struct pn_recipient *to,
         to->hand = PN_HAND_COUNT;
         break;
     case 4:
-        to->route = PN_ROUTE_COUNT;
+        to->via = PN_VIA_COUNT;
         break;
     case 5:
         to->address = PN_STR("a\r\nb");
@@ -106,7 +106,7 @@ static void spoil(int row, struct pn_envelope *env, struct pn_recipient *to,
         to->next_hop = PN_STR("");
         break;
     case 8:
-        to->route = PN_ROUTE_LOCAL;
+        to->via = PN_VIA_LOCAL;
         break;
     case 9:
         to->notify = 16;
@@ -148,7 +148,7 @@ static void spoil(int row, struct pn_envelope *env, struct pn_recipient *to,
         edit->value = PN_STR("a\r\n");
         break;
     case 22:
-        *edit = (struct pn_header_edit){PN_HEDIT_REPLACE, 0, PN_STR("A"), PN_STR("b")};
+        edit->nth = -2;
         break;
     default:
         break;
