@@ -1,0 +1,322 @@
+/* The engine's loop: lines to rows, rows to the owner, answers back. */
+#include "server.h"
+
+#include "assert.h"
+#include "mem.h"
+#include "server_int.h"
+
+#include <stdlib.h>
+
+/* Replies gather up to the first; what one command adds fits the rest. */
+enum { OUT_ENOUGH = 64 * 1024, OUT_MAX = 2 * OUT_ENOUGH };
+
+static const struct pn_smtp_reply
+    line_long = {500, {5, 5, 2}, PN_STR_INIT("Line too long")},
+    line_bare_lf = {500, {5, 5, 2}, PN_STR_INIT("Lines end with CR LF, not with a bare LF")},
+    line_control = {500, {5, 5, 2}, PN_STR_INIT("Control characters are not allowed here")},
+    unknown_command = {500, {5, 5, 1}, PN_STR_INIT("Unknown command")},
+    foreign = {502, {5, 5, 1}, PN_STR_INIT("This is a mail server")},
+    need_helo = {503, {5, 5, 1}, PN_STR_INIT("Say EHLO first")},
+    need_mail = {503, {5, 5, 1}, PN_STR_INIT("Give MAIL first")},
+    no_mail = {503, {5, 5, 1}, PN_STR_INIT("Not inside a mail transaction")},
+    no_args = {501, {5, 5, 4}, PN_STR_INIT("This command takes no argument")},
+    only_quit = {503, {5, 7, 0}, PN_STR_INIT("No service for you here; say QUIT")},
+    too_many_errors = {421, {4, 7, 0}, PN_STR_INIT("Too many errors; closing")},
+    too_many_unknown = {421, {4, 7, 0}, PN_STR_INIT("Too many unknown commands; closing")},
+    too_idle = {421, {4, 7, 0}, PN_STR_INIT("Too many commands that move nothing; closing")};
+
+struct pn_smtp_server *pn_smtp_server_new(const struct pn_smtp_server_config *config,
+                                          const struct pn_smtp_server_ops *ops, void *ctx)
+{
+    struct pn_smtp_server *s = pn_calloc(1, sizeof *s);
+    s->config = config;
+    s->ops = ops;
+    s->ctx = ctx;
+    pn_buf_init(&s->out, OUT_MAX);
+    return s;
+}
+
+void pn_smtp_server_free(struct pn_smtp_server **server)
+{
+    if (*server == NULL)
+        return;
+    pn_buf_fini(&(*server)->out);
+    free(*server);
+    *server = NULL;
+}
+
+const struct pn_smtp_server_info *pn_smtp_server_info(const struct pn_smtp_server *s)
+{
+    return &s->info;
+}
+
+/* Writes what gathered. Nothing of the engine may be touched after it: `close` may
+ * have freed it. */
+static void flush(struct pn_smtp_server *s)
+{
+    if (s->closed)
+        return;
+    if (s->out.len != 0)
+        s->ops->write(s->ctx, pn_buf_str(&s->out));
+    /* An idle session keeps no buffer. */
+    pn_buf_fini(&s->out);
+    if (s->closing) {
+        s->closed = true;
+        s->ops->close(s->ctx);
+    } else if (s->tls_next) {
+        s->tls_next = false;
+        s->ops->tls(s->ctx);
+    }
+}
+
+void smtp_reply(struct pn_smtp_server *s, const struct pn_smtp_reply *reply)
+{
+    pn_smtp_reply_put(&s->out, reply, s->info.greeted);
+    s->closing = s->closing || reply->code == 421;
+}
+
+/* A 5yz was answered; true: that was one too many and 421 stands in its place. */
+static bool counts_out(struct pn_smtp_server *s, const struct pn_smtp_reply *reply)
+{
+    if (pn_smtp_reply_class(reply) != 5 || ++s->info.errors <= s->config->error_max)
+        return false;
+    smtp_reply(s, &too_many_errors);
+    return true;
+}
+
+void smtp_answered(struct pn_smtp_server *s, const struct pn_smtp_reply *reply)
+{
+    if (!counts_out(s, reply))
+        smtp_reply(s, reply);
+}
+
+void smtp_refuse(struct pn_smtp_server *s, struct pn_str command, const struct pn_smtp_reply *reply)
+{
+    if (s->ops->refused != NULL)
+        s->ops->refused(s->ctx, command, reply);
+    smtp_answered(s, reply);
+}
+
+void smtp_transaction_end(struct pn_smtp_server *s)
+{
+    bool had = s->info.mail;
+    s->info.mail = s->info.content = false;
+    s->info.rcpts = s->info.rcpts_refused = 0;
+    s->info.size = 0;
+    s->bdat = s->bdat_failed = s->smtputf8 = false;
+    if (had)
+        s->ops->done(s->ctx);
+}
+
+void smtp_ask(struct pn_smtp_server *s, const struct smtp_command *row,
+              const struct smtp_args *args)
+{
+    if (row->stage == NULL) {
+        row->proceed(s, NULL);
+        return;
+    }
+    s->waiting = row;
+    s->info.waiting = true;
+    row->stage(s, args);
+}
+
+/* What the row's flags say about the state, before its own check. */
+static const struct pn_smtp_reply *check_flags(const struct pn_smtp_server *s,
+                                               const struct smtp_command *row,
+                                               const struct smtp_args *args)
+{
+    if ((row->flags & SMTP_NEEDS_HELO) && !s->info.helo)
+        return &need_helo;
+    if ((row->flags & SMTP_NEEDS_MAIL) && !s->info.mail)
+        return &need_mail;
+    if ((row->flags & SMTP_NO_MAIL) && s->info.mail)
+        return &no_mail;
+    if ((row->flags & SMTP_NO_ARGS) && args->line.len != 0)
+        return &no_args;
+    return NULL;
+}
+
+/* What a refusal of a row leaves behind it. */
+static void row_refused(struct pn_smtp_server *s, const struct smtp_command *row)
+{
+    if (row->flags & SMTP_RECIPIENT)
+        s->info.rcpts_refused++;
+    if (row->flags & SMTP_CHUNK) {
+        s->bdat_failed = s->info.mail;
+        s->chunk_skip = true;
+        smtp_chunk_begin(s);
+    }
+}
+
+static void run_row(struct pn_smtp_server *s, const struct smtp_command *row,
+                    struct smtp_args *args)
+{
+    /* A chunk's length must be known even where its command is out of place. */
+    const struct pn_smtp_reply *no = NULL, *out_of_place = check_flags(s, row, args);
+    if (row->check != NULL && ((row->flags & SMTP_CHUNK) || out_of_place == NULL))
+        no = row->check(s, args);
+    no = out_of_place != NULL ? out_of_place : no;
+    if (no == NULL) {
+        smtp_ask(s, row, args);
+        return;
+    }
+    smtp_refuse(s, row->name, no);
+    row_refused(s, row);
+}
+
+static bool offered(const struct pn_smtp_server *s, const struct smtp_command *row)
+{
+    return row != NULL && !((row->flags & SMTP_ONLY_SMTP) && s->config->lmtp) &&
+           !((row->flags & SMTP_ONLY_LMTP) && !s->config->lmtp);
+}
+
+static void unknown(struct pn_smtp_server *s, struct pn_str name)
+{
+    if (++s->unknown > s->config->unknown_max)
+        smtp_refuse(s, name, &too_many_unknown);
+    else
+        smtp_refuse(s, name, &unknown_command);
+}
+
+static void command(struct pn_smtp_server *s, struct pn_str line, bool more)
+{
+    size_t end = pn_str_find(line, ' ', 0);
+    struct pn_str name = pn_str_slice(line, 0, end);
+    struct smtp_args args = {.line = pn_str_trim(pn_str_slice(line, end, line.len)), .more = more};
+    const struct smtp_command *row = smtp_command_find(name);
+    if (!offered(s, row)) {
+        unknown(s, name);
+        return;
+    }
+    if ((row->flags & SMTP_SYNC) && more)
+        s->info.early = true;
+    if (row->flags & SMTP_FOREIGN) {
+        s->closing = true;
+        smtp_refuse(s, row->name, &foreign);
+    } else if (s->refusing && !pn_str_eq(row->name, PN_STR("QUIT"))) {
+        smtp_refuse(s, row->name, &only_quit);
+    } else if ((row->flags & SMTP_IDLE) && ++s->idle > s->config->idle_max) {
+        smtp_refuse(s, row->name, &too_idle);
+    } else {
+        run_row(s, row, &args);
+    }
+}
+
+static bool has_control(struct pn_str line)
+{
+    for (size_t i = 0; i < line.len; i++)
+        if ((unsigned char)line.p[i] < ' ' || line.p[i] == 127)
+            return true;
+    return false;
+}
+
+/* One command line from the front of bytes; what was consumed, 0: it is not all there. */
+static size_t line_input(struct pn_smtp_server *s, struct pn_str bytes)
+{
+    size_t lf = pn_str_find(bytes, '\n', 0);
+    if (lf == SIZE_MAX ? bytes.len > PN_SMTP_LINE_MAX : lf >= PN_SMTP_LINE_MAX)
+        s->skipping = true;
+    if (lf == SIZE_MAX)
+        return s->skipping ? bytes.len : 0;
+    bool crlf = lf != 0 && bytes.p[lf - 1] == '\r';
+    struct pn_str line = pn_str_slice(bytes, 0, crlf ? lf - 1 : lf);
+    if (s->skipping)
+        smtp_refuse(s, PN_STR(""), &line_long);
+    else if (!crlf && !s->config->normalize)
+        smtp_refuse(s, PN_STR(""), &line_bare_lf);
+    else if (has_control(line))
+        smtp_refuse(s, PN_STR(""), &line_control);
+    else
+        command(s, line, lf + 1 < bytes.len);
+    s->skipping = false;
+    return lf + 1;
+}
+
+size_t pn_smtp_server_input(struct pn_smtp_server *s, struct pn_str bytes)
+{
+    size_t used = 0;
+    pn_assert(!s->running);
+    if (s->closed)
+        return bytes.len;
+    s->running = true;
+    while (used < bytes.len && !s->info.waiting && !s->closing) {
+        struct pn_str rest = pn_str_slice(bytes, used, bytes.len);
+        size_t n = s->info.content ? smtp_content_input(s, rest) : line_input(s, rest);
+        used += n;
+        if (n == 0)
+            break;
+        if (s->out.len >= OUT_ENOUGH) {
+            s->ops->write(s->ctx, pn_buf_str(&s->out));
+            pn_buf_clear(&s->out);
+        }
+    }
+    s->running = false;
+    if (s->closing)
+        used = bytes.len;
+    /* With a whole command behind it, the client does not wait for this reply. */
+    s->held = s->waiting != NULL && pn_str_find(bytes, '\n', used) != SIZE_MAX;
+    if (!s->held)
+        flush(s);
+    return used;
+}
+
+void pn_smtp_server_start(struct pn_smtp_server *s)
+{
+    smtp_ask(s, &smtp_greeting, NULL);
+}
+
+static void answer(struct pn_smtp_server *s, const struct pn_smtp_reply *reply)
+{
+    const struct smtp_command *row = s->waiting;
+    pn_assert(row != NULL);
+    s->waiting = NULL;
+    s->info.waiting = false;
+    if (row == &smtp_content || reply == NULL || pn_smtp_reply_class(reply) == 2) {
+        row->proceed(s, reply);
+    } else {
+        smtp_answered(s, reply);
+        row_refused(s, row);
+        s->refusing = s->refusing || row == &smtp_greeting;
+        s->info.greeted = true;
+    }
+    if (s->running || s->waiting != NULL)
+        return;
+    bool closing = s->closing || s->handshake;
+    void (*resume)(void *ctx) = s->ops->resume;
+    void *ctx = s->ctx;
+    if (!s->held || closing)
+        flush(s);
+    if (!closing)
+        resume(ctx);
+}
+
+void pn_smtp_server_accept(struct pn_smtp_server *s)
+{
+    answer(s, NULL);
+}
+
+void pn_smtp_server_answer(struct pn_smtp_server *s, const struct pn_smtp_reply *reply)
+{
+    answer(s, reply);
+}
+
+void pn_smtp_server_drop(struct pn_smtp_server *s, const struct pn_smtp_reply *reply)
+{
+    if (s->closed)
+        return;
+    s->waiting = NULL;
+    s->info.waiting = false;
+    smtp_reply(s, reply);
+    smtp_transaction_end(s);
+    s->closing = true;
+    if (!s->running)
+        flush(s);
+}
+
+void pn_smtp_server_tls(struct pn_smtp_server *s)
+{
+    smtp_transaction_end(s);
+    s->info.tls = true;
+    s->handshake = s->info.waiting = false;
+    s->info.helo = s->info.esmtp = s->info.early = false;
+}

@@ -1,0 +1,140 @@
+/*
+ * The SMTP and LMTP server engine (RFC 5321, RFC 2033): bytes in, replies and calls
+ * out; no sockets, no clock, no allocation but itself and the replies at hand.
+ *
+ * It owns the protocol: the grammar, the order of commands, pipelining (RFC 2920),
+ * the limits, the words of EHLO, the end of DATA, chunks. Its owner decides and keeps
+ * the mail: at each stage (connect, helo, mail, rcpt, data, content, starttls) the
+ * engine calls the owner, who answers exactly once, at once or later. Until then no
+ * further input is consumed. A command is a row of one table (server_commands.c):
+ * check -> stage -> proceed.
+ *
+ * States of a session:
+ *
+ *   new --start--> connect asked --2yz--> greeted --helo--> ready --mail--> in a
+ *   transaction --data--> content --answer--> ready ... ; --5yz at connect--> refusing
+ *   (503 to all but QUIT); closed after QUIT, any 421, pn_smtp_server_drop.
+ *
+ * Replies gather while pipelined commands wait in the input and are written in one
+ * piece where the client would have to wait.
+ *
+ * The engine is owned by its maker. It may be freed from outside its callbacks, and
+ * inside `close`, which is the last thing it does. Views given to callbacks are
+ * borrowed for the call. Sizes are octets.
+ */
+#ifndef PN_SMTP_SERVER_H
+#define PN_SMTP_SERVER_H
+
+#include "content_scan.h"
+#include "grammar.h"
+#include "reply.h"
+
+struct pn_smtp_server;
+
+struct pn_smtp_helo {
+    struct pn_str name;
+    enum pn_smtp_helo_kind kind; /* never NONE */
+    bool esmtp;                  /* EHLO or LHLO */
+};
+
+struct pn_smtp_mail {
+    struct pn_smtp_mailbox from; /* empty address: <> */
+    uint64_t size;               /* declared, 0: not */
+    bool body_8bit;
+    bool smtputf8;
+};
+
+struct pn_smtp_rcpt {
+    struct pn_smtp_mailbox to; /* no domain: <postmaster> */
+};
+
+struct pn_smtp_server_ops {
+    /* For the peer; copy it. */
+    void (*write)(void *ctx, struct pn_str bytes);
+    /* The engine takes input again: show what it left. Not called from inside
+     * pn_smtp_server_input. */
+    void (*resume)(void *ctx);
+    /* All is written; close once it is sent. */
+    void (*close)(void *ctx);
+
+    /* The stages. Each is answered once: pn_smtp_server_accept, _answer or _drop. */
+    void (*connect)(void *ctx);
+    void (*helo)(void *ctx, const struct pn_smtp_helo *helo);
+    void (*mail)(void *ctx, const struct pn_smtp_mail *mail);
+    void (*rcpt)(void *ctx, const struct pn_smtp_rcpt *rcpt);
+    void (*data)(void *ctx);    /* content comes next; accept to get it */
+    void (*content)(void *ctx); /* it is all there; in LMTP answered once a taken recipient */
+    void (*starttls)(void *ctx);
+    /* After an accepted starttls: 220 is written. Make TLS, then pn_smtp_server_tls. */
+    void (*tls)(void *ctx);
+
+    /* Where content goes: room for n bytes, then how many of them were filled. NULL:
+     * no room; the message is refused with 452. */
+    char *(*reserve)(void *ctx, size_t n);
+    void (*commit)(void *ctx, size_t n);
+
+    /* The transaction that an accepted `mail` began is over: its content was answered,
+     * or it was given up. Not called by pn_smtp_server_free. */
+    void (*done)(void *ctx);
+    /* The engine itself refuses something. For the record; command is the row's name.
+     * May be NULL. */
+    void (*refused)(void *ctx, struct pn_str command, const struct pn_smtp_reply *reply);
+};
+
+/* Borrowed by its engines; what changes while they live holds from the next command. */
+struct pn_smtp_server_config {
+    struct pn_str name;   /* ours, in greeting and EHLO */
+    struct pn_str banner; /* words after it in the greeting; may be empty */
+    uint64_t size_max;    /* a message */
+    uint32_t rcpt_max;    /* recipients a transaction */
+    uint32_t mail_max;    /* transactions a session */
+    uint32_t error_max;   /* 5yz replies since the last message taken */
+    uint32_t unknown_max; /* unknown commands */
+    uint32_t idle_max;    /* commands since the last message taken that move nothing */
+    bool lmtp;
+    bool starttls;  /* offer it */
+    bool normalize; /* this client may end lines with LF */
+};
+
+/* What the engine knows; borrowed, kept current. */
+struct pn_smtp_server_info {
+    bool greeted;
+    bool helo;  /* said */
+    bool esmtp; /* and it was EHLO or LHLO */
+    bool tls;
+    bool mail;      /* in a transaction */
+    bool content;   /* DATA or a chunk is being read */
+    bool waiting;   /* for the owner's answer: no input is consumed */
+    bool early;     /* input stood behind a command that must end a group (RFC 2920, 3.1) */
+    uint32_t mails; /* taken in this session, this one included */
+    uint32_t rcpts; /* taken in this transaction */
+    uint32_t rcpts_refused;
+    uint32_t errors;
+    uint64_t size; /* content so far, as stored */
+};
+
+struct pn_smtp_server *pn_smtp_server_new(const struct pn_smtp_server_config *config,
+                                          const struct pn_smtp_server_ops *ops, void *ctx);
+void pn_smtp_server_free(struct pn_smtp_server **server);
+/* Asks `connect`. With implicit TLS call pn_smtp_server_tls first. */
+void pn_smtp_server_start(struct pn_smtp_server *server);
+/* Returns how many bytes were consumed; the rest is to be shown again, with more
+ * behind it, but not before `resume` while info->waiting. At most PN_SMTP_LINE_MAX
+ * bytes are ever left when not waiting. */
+size_t pn_smtp_server_input(struct pn_smtp_server *server, struct pn_str bytes);
+
+/* Answers. accept: with the stage's own words. A 421 closes. At `data` an accepting
+ * answer must be accept. */
+void pn_smtp_server_accept(struct pn_smtp_server *server);
+void pn_smtp_server_answer(struct pn_smtp_server *server, const struct pn_smtp_reply *reply);
+/* A last reply, as an answer or at any other time (a timeout, a stop), then close. */
+void pn_smtp_server_drop(struct pn_smtp_server *server, const struct pn_smtp_reply *reply);
+
+/* The connection has TLS now: the session begins anew, with EHLO (RFC 3207, 4.2). */
+void pn_smtp_server_tls(struct pn_smtp_server *server);
+const struct pn_smtp_server_info *pn_smtp_server_info(const struct pn_smtp_server *server);
+/* The i-th word that EHLO can announce, NULL at the end: for the test that each is
+ * tested. */
+const char *pn_smtp_server_word(size_t i);
+
+#endif
