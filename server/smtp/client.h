@@ -1,0 +1,122 @@
+/*
+ * The SMTP and LMTP client engine (RFC 5321, RFC 2033): replies in, commands and
+ * content out; no sockets, no clock. The queue drives it for the next hop.
+ *
+ * States:
+ *
+ *   greeting -> EHLO (-> HELO) (-> STARTTLS -> handshake -> EHLO) -> ready
+ *   ready --send--> MAIL, RCPT..., DATA or BDAT -> content -> its reply -> ready
+ *   ready --quit--> QUIT -> ended; any state --421, no SMTP, lost--> ended
+ *
+ * Commands are pipelined where the server offers it (RFC 2920, DATA included).
+ * Content goes in one BDAT where CHUNKING is offered, else by DATA with dots stuffed;
+ * it is never copied here. A mail's addresses and content are borrowed until `done`.
+ *
+ * Every recipient of a mail gets exactly one call of `rcpt`, with the reply that
+ * settles it, before `done`: the one to its RCPT or to MAIL, DATA or the content; or
+ * one of our own making (4.4.2 connection lost, 5.6.7 no SMTPUTF8, 5.3.4 too large for
+ * the next hop), for which `from` is PN_SMTP_FROM_US.
+ *
+ * The engine may be freed outside of its callbacks, and inside `ended`, the last one.
+ */
+#ifndef PN_SMTP_CLIENT_H
+#define PN_SMTP_CLIENT_H
+
+#include "reply.h"
+
+struct pn_smtp_client;
+
+enum pn_smtp_tls_use { PN_SMTP_TLS_NEVER, PN_SMTP_TLS_MAY, PN_SMTP_TLS_MUST };
+
+/* Which command a reply answered. */
+enum pn_smtp_from {
+    PN_SMTP_FROM_US, /* none: the engine made it */
+    PN_SMTP_FROM_GREETING,
+    PN_SMTP_FROM_HELLO,
+    PN_SMTP_FROM_STARTTLS,
+    PN_SMTP_FROM_MAIL,
+    PN_SMTP_FROM_RCPT,
+    PN_SMTP_FROM_DATA,
+    PN_SMTP_FROM_CONTENT,
+    PN_SMTP_FROM_QUIT
+};
+
+enum pn_smtp_end {
+    PN_SMTP_END_QUIT,     /* in order */
+    PN_SMTP_END_REFUSED,  /* by the server: at greeting, EHLO, or 421 at any time */
+    PN_SMTP_END_TLS,      /* TLS_MUST and it is not offered, or was refused */
+    PN_SMTP_END_PROTOCOL, /* what came is no SMTP */
+    PN_SMTP_END_LOST      /* pn_smtp_client_lost */
+};
+
+struct pn_smtp_client_ops {
+    /* Sends these parts in order, without need to keep them. False: they wait; call
+     * pn_smtp_client_drained when they are gone. */
+    bool (*write)(void *ctx, const struct pn_str *parts, size_t count);
+    /* STARTTLS was accepted: do the handshake, then pn_smtp_client_tls. */
+    void (*tls)(void *ctx);
+    /* Takes a mail now, or quit. Once a session. */
+    void (*ready)(void *ctx);
+    /* The index-th recipient is settled; reply is borrowed for the call. */
+    void (*rcpt)(void *ctx, size_t index, enum pn_smtp_from from,
+                 const struct pn_smtp_reply *reply);
+    /* All are settled. Unless the session ends (`ended` comes next) the engine is ready:
+     * the next pn_smtp_client_send or _quit may be called from here. */
+    void (*done)(void *ctx);
+    /* Once, last. reply: the server's last words, or ours; never NULL. */
+    void (*ended)(void *ctx, enum pn_smtp_end how, const struct pn_smtp_reply *reply);
+};
+
+struct pn_smtp_client_config {
+    struct pn_str name; /* for EHLO; borrowed while the engine lives */
+    bool lmtp;
+    enum pn_smtp_tls_use tls;
+    bool tls_already; /* implicit TLS: STARTTLS is not used */
+    bool no_chunking; /* DATA even where BDAT is offered */
+};
+
+/* What the server offered; from the last EHLO. */
+struct pn_smtp_offer {
+    bool esmtp, pipelining, eightbit, smtputf8, chunking, status, starttls, dsn;
+    uint64_t size;     /* SIZE's limit; 0: none said */
+    uint32_t rcpt_max; /* LIMITS; 0: none said */
+    uint32_t mail_max;
+};
+
+struct pn_smtp_outgoing {
+    struct pn_str from;      /* without brackets; empty: <> */
+    const struct pn_str *to; /* at least one */
+    size_t to_count;
+    const struct pn_str *content; /* segments; lines end with CR LF, across segments too */
+    size_t content_count;
+    bool body_8bit; /* BODY=8BITMIME where offered; sent all the same where not */
+    bool smtputf8;  /* can only go where SMTPUTF8 is offered */
+};
+
+struct pn_smtp_client *pn_smtp_client_new(const struct pn_smtp_client_config *config,
+                                          const struct pn_smtp_client_ops *ops, void *ctx);
+void pn_smtp_client_free(struct pn_smtp_client **client);
+/* Returns how many bytes were consumed; what is left (under PN_SMTP_LINE_MAX) is shown
+ * again with more behind it. */
+size_t pn_smtp_client_input(struct pn_smtp_client *client, struct pn_str bytes);
+void pn_smtp_client_drained(struct pn_smtp_client *client);
+/* The handshake is done. */
+void pn_smtp_client_tls(struct pn_smtp_client *client);
+/* The connection is gone, or a timeout passed; why completes "... while waiting for
+ * DATA's reply". Settles what is open with 451 4.4.2, then `ended`. */
+void pn_smtp_client_lost(struct pn_smtp_client *client, const char *why);
+
+/* Only when ready. The struct is copied, what it points to is borrowed. */
+void pn_smtp_client_send(struct pn_smtp_client *client, const struct pn_smtp_outgoing *mail);
+void pn_smtp_client_quit(struct pn_smtp_client *client);
+
+const struct pn_smtp_offer *pn_smtp_client_offer(const struct pn_smtp_client *client);
+/* The longest to wait for the peer's next sign of life now (RFC 5321, section
+ * 4.5.3.2), and what is waited for ("MAIL"). Ask again after each call. */
+struct pn_smtp_wait {
+    const char *what;
+    uint32_t ms; /* 0: for nothing */
+};
+struct pn_smtp_wait pn_smtp_client_wait(const struct pn_smtp_client *client);
+
+#endif
