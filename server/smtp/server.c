@@ -253,9 +253,10 @@ size_t pn_smtp_server_input(struct pn_smtp_server *s, struct pn_str bytes)
     s->running = false;
     if (s->closing)
         used = bytes.len;
-    /* With a whole command behind it, the client does not wait for this reply. */
+    /* While the owner decides, replies gather: the client waits for the last one of its
+     * group anyway. With a whole command behind it this one isn't the last. */
     s->held = s->waiting != NULL && pn_str_find(bytes, '\n', used) != SIZE_MAX;
-    if (!s->held)
+    if (s->waiting == NULL)
         flush(s);
     return used;
 }
