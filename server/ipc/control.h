@@ -1,0 +1,182 @@
+/*
+ * The control channel: how the supervisor brings a role up, and speaks to it later.
+ * Its descriptor in a fresh process is PN_CONTROL_FD.
+ *
+ *   supervisor -> role   START, then any number of PEER, LISTENER, IDENTITY, FOLDER, then GO
+ *   role -> supervisor   READY, or FAILED with a sentence
+ *   later -> role        PEER      that role was restarted, or a worker came; the channel
+ *                                  of the one before it ended or will end by itself
+ *                        LISTENER and IDENTITY, then POLICY: a new generation, whole: it
+ *                                  replaces policy, listeners and identities together
+ *                        DRAIN     finish what is begun, take nothing new, exit 0
+ *
+ * A filter worker has a control channel too: its template gets it in SPAWN_WORKER and
+ * forks; the child then reads START to GO there as a process of its own would.
+ * The channel's end means that the supervisor is gone: the role stops.
+ *
+ * A role's main reads an environment (pn_role_env_read: blocking, before there is a
+ * loop), then makes a pn_control of it, which owns the channel from then on.
+ */
+#ifndef PN_CONTROL_H
+#define PN_CONTROL_H
+
+#include "channel.h"
+#include "pool.h"
+#include "records.h"
+#include "tls.h"
+
+enum { PN_CONTROL_FD = 3, PN_ROLE_NAME_MAX = 32 };
+
+enum pn_start_flag {
+    PN_START_DROP = 1,      /* take uid and gid (else this user is kept) */
+    PN_START_JAIL_MUST = 2, /* a kernel without Landlock or seccomp: refuse, not warn */
+    PN_START_DEBUG = 4,     /* log debug lines */
+    PN_START_ALL = 7
+};
+
+/* PN_REC_START; fd: the policy mapping (the compile role gets none). */
+struct pn_start {
+    uint8_t role;        /* enum pn_role */
+    uint32_t number;     /* which of its kind: edge 0, edge 1; a worker's own number */
+    uint32_t group;      /* filter: the plugins' worker group */
+    uint32_t generation; /* serial number of the policy, from 1 */
+    uint32_t flags;      /* enum pn_start_flag */
+    uint32_t uid, gid;
+    struct pn_str name; /* "edge-1": for log and events; below PN_ROLE_NAME_MAX bytes */
+    struct pn_str root; /* --root DIR, or empty */
+    struct pn_str file; /* compile: the configuration file */
+};
+
+enum pn_peer_flag {
+    PN_PEER_SOLO = 1 /* a worker that the edge asked for in WANT_SOLO, for itself alone */
+};
+
+/* PN_REC_PEER; fd: the channel to it. */
+struct pn_peer {
+    uint8_t role;
+    uint32_t number;
+    uint32_t group;
+    uint32_t generation; /* of a worker: whose plugins it has */
+    uint32_t flags;      /* enum pn_peer_flag */
+    uint64_t token;      /* WANT_SOLO's */
+    int fd;              /* not in the body */
+};
+
+/* PN_REC_LISTENER; fd: the bound, listening socket. */
+struct pn_listener {
+    uint32_t kind; /* enum pn_listen_kind of policy.h, or PN_LISTENER_CONTROL */
+    uint32_t row;  /* its index in this generation's policy */
+    int fd;
+};
+enum { PN_LISTENER_CONTROL = 1000 }; /* admin: the control socket */
+
+enum pn_folder_purpose {
+    PN_FOLDER_SPOOL,   /* queue */
+    PN_FOLDER_MAIL,    /* mailbox */
+    PN_FOLDER_RUN,     /* admin: events, unless configured elsewhere */
+    PN_FOLDER_STATE,   /* lasting state: greylist, reproducers */
+    PN_FOLDER_PRIVATE, /* filter: a temporary folder of the group */
+    PN_FOLDER_COUNT
+};
+
+/* PN_REC_FOLDER; fd: the directory, for openat and fsync. */
+struct pn_folder {
+    uint8_t purpose;
+    struct pn_str path; /* absolute */
+    int fd;
+};
+
+/* PN_REC_SPAWN_WORKER; fd: the worker's control channel. The worker's flags, number and
+ * peers come over that. */
+struct pn_worker {
+    uint32_t number;
+    int32_t pid;    /* WORKER_UP and WORKER_DOWN; 0 in SPAWN_WORKER */
+    int32_t status; /* WORKER_DOWN: as waitpid gives it */
+};
+
+/* PN_REC_WANT_SOLO */
+struct pn_want_solo {
+    uint64_t token; /* the edge's own, given back in PEER */
+    uint32_t group;
+    uint32_t generation;
+};
+
+void pn_start_put(struct pn_buf *out, const struct pn_start *start);
+bool pn_start_get(struct pn_str body, struct pn_start *start);
+void pn_peer_put(struct pn_buf *out, const struct pn_peer *peer);
+bool pn_peer_get(struct pn_str body, struct pn_peer *peer);
+void pn_listener_put(struct pn_buf *out, const struct pn_listener *listener);
+bool pn_listener_get(struct pn_str body, struct pn_listener *listener);
+void pn_identity_put(struct pn_buf *out, const struct pn_tls_identity *identity);
+bool pn_identity_get(struct pn_str body, struct pn_tls_identity *identity);
+void pn_folder_put(struct pn_buf *out, const struct pn_folder *folder);
+bool pn_folder_get(struct pn_str body, struct pn_folder *folder);
+void pn_worker_put(struct pn_buf *out, const struct pn_worker *worker);
+bool pn_worker_get(struct pn_str body, struct pn_worker *worker);
+void pn_want_solo_put(struct pn_buf *out, const struct pn_want_solo *want);
+bool pn_want_solo_get(struct pn_str body, struct pn_want_solo *want);
+/* PN_REC_POLICY's serial number; PN_REC_DRAIN's limit in ms. */
+void pn_u32_put(struct pn_buf *out, uint32_t value);
+bool pn_u32_get(struct pn_str body, uint32_t *value);
+
+/*
+ * What a role works by, and what a reload replaces as a whole. Who takes an fd out
+ * sets its slot to -1; the others are closed with it. Keys are wiped when it goes.
+ */
+struct pn_generation {
+    uint32_t serial;
+    int policy_fd; /* -1: none */
+    struct pn_listener *listeners;
+    size_t listener_count, listener_cap;
+    struct pn_tls_identity *identities; /* the default first */
+    size_t identity_count, identity_cap;
+    struct pn_pool *pool; /* of their bytes */
+};
+void pn_generation_free(struct pn_generation **gen);
+
+struct pn_role_env {
+    struct pn_start start; /* its strings live in the pool */
+    char name[PN_ROLE_NAME_MAX];
+    int control_fd;
+    struct pn_generation *gen; /* owned; whoever takes it sets NULL */
+    struct pn_peer *peers;
+    size_t peer_count, peer_cap;
+    struct pn_folder *folders;
+    size_t folder_count, folder_cap;
+    struct pn_pool *pool;
+};
+
+/* Reads START to GO from fd (taken), and sets up the log's name. False: the channel
+ * ended or brought something else; logged. Fini closes what was not taken. */
+bool pn_role_env_read(struct pn_role_env *env, int fd);
+void pn_role_env_fini(struct pn_role_env *env);
+/* The first peer of a role not taken yet, or NULL. */
+struct pn_peer *pn_role_env_peer(struct pn_role_env *env, enum pn_role role);
+struct pn_folder *pn_role_env_folder(struct pn_role_env *env, enum pn_folder_purpose purpose);
+/* Before there is a pn_control: tells the supervisor and the log why this role can't
+ * start. The caller then exits with 1. */
+void pn_role_env_failed(struct pn_role_env *env, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+
+struct pn_control;
+
+struct pn_control_ops {
+    /* gen is owned by the callee. NULL where a role never looks at policy again. */
+    void (*on_generation)(void *ctx, struct pn_generation *gen);
+    /* Take peer->fd by setting it to -1, else it is closed. May be NULL. */
+    void (*on_peer)(void *ctx, struct pn_peer *peer);
+    void (*on_drain)(void *ctx, uint32_t limit_ms);
+    /* Any other record (SPAWN_WORKER, COMMAND, EVENT); false or NULL: not one of ours. */
+    bool (*on_record)(void *ctx, struct pn_record *record);
+};
+
+/* Takes env->control_fd. When the channel ends, the loop is stopped. */
+struct pn_control *pn_control_new(struct pn_loop *loop, struct pn_role_env *env,
+                                  const struct pn_control_ops *ops, void *ctx);
+void pn_control_free(struct pn_control **control);
+void pn_control_ready(struct pn_control *control);
+/* False: no room, or it is dead. */
+bool pn_control_send(struct pn_control *control, uint16_t type, struct pn_str body, const int *fds,
+                     unsigned nfds);
+
+#endif
