@@ -19,6 +19,9 @@ enum {
     PN_FACTS_NOTES_MAX = 256,
     PN_FACTS_EDITS_MAX = 128,
     PN_FACTS_DNS_MAX = 1000,
+    PN_FACTS_RUNS_MAX = 64,       /* plugins that one configuration may load */
+    PN_FACTS_PROPERTIES_MAX = 32, /* of one authentication result */
+    PN_FACTS_ANSWERS_MAX = 256,   /* of one DNS answer */
     PN_FACTS_DETAIL_MAX = 200
 };
 
@@ -84,6 +87,7 @@ struct pn_dns_seen {
 struct pn_facts {
     struct pn_pool *pool; /* borrowed */
     struct pn_fact *symbols;
+    uint32_t *symbol_hashes; /* beside symbols; to find doubles fast */
     size_t symbol_count, symbol_cap;
     struct pn_auth *auth;
     size_t auth_count, auth_cap;
@@ -94,12 +98,14 @@ struct pn_facts {
     struct pn_plugin_run *runs;
     size_t run_count, run_cap;
     struct pn_dns_seen *dns;
+    uint32_t *dns_hashes; /* beside dns */
     size_t dns_count, dns_cap;
 };
 
 void pn_facts_init(struct pn_facts *f, struct pn_pool *pool);
-/* Each copies what it is given into the pool. False: a limit was reached. A symbol
- * with the same plugin, name, detail and rcpt as one there is dropped (true). */
+/* Each copies what it is given into the pool. False: a limit was reached. A detail is
+ * cut at PN_FACTS_DETAIL_MAX, between characters. A symbol with the same plugin, name,
+ * detail and rcpt as one there is dropped (true). */
 bool pn_facts_add_symbol(struct pn_facts *f, const struct pn_fact *fact);
 bool pn_facts_add_auth(struct pn_facts *f, const struct pn_auth *auth);
 /* Replaces the value of a key that is there. */
