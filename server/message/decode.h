@@ -15,11 +15,10 @@ enum { PN_QP_BLANKS_MAX = 76 }; /* a run of blanks beyond that is kept before a 
 
 struct pn_decoder {
     enum pn_encoding encoding;
-    uint32_t bits; /* base64: the sextets of an unfinished group */
-    uint8_t held;  /* bytes used in hold; base64: sextets in bits; uuencode: its state */
-    bool body;     /* uuencode: behind "begin" */
-    uint8_t left;  /* uuencode: bytes this line still promises */
-    char hold[PN_QP_BLANKS_MAX + 4]; /* quoted-printable: what the next byte decides on */
+    uint32_t bits;                   /* base64: the sextets of an unfinished group */
+    uint8_t held;                    /* base64: how many of them; else bytes used in hold */
+    bool body;                       /* uuencode: behind "begin" */
+    char hold[PN_QP_BLANKS_MAX + 4]; /* what the next bytes decide on; uuencode: the line */
 };
 
 void pn_decoder_init(struct pn_decoder *d, enum pn_encoding encoding);

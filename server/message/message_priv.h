@@ -1,0 +1,59 @@
+/*
+ * Inside the message folder only: the struct, and the pieces that fill it.
+ *
+ *   message.c  life and views
+ *   header.c   one header block to fields
+ *   mime.c     the tree: levels of open containers, parts closed at delimiters
+ *   scan.c     lines that begin with "--", fast
+ */
+#ifndef PN_MESSAGE_PRIV_H
+#define PN_MESSAGE_PRIV_H
+
+#include "message.h"
+
+enum { PN_BOUNDARY_MAX = 1000 }; /* RFC 2046 says 70; longer ones than this are none */
+
+/* An open container. A level keeps its place when its closing delimiter came (its
+ * epilogue runs on) but matches no more: len is 0 then, as it is for a message. */
+struct mime_level {
+    int32_t part;
+    int32_t last_child;
+    uint32_t boundary; /* offset in m->boundaries */
+    uint32_t len;
+};
+
+struct pn_message {
+    struct pn_str content;
+    struct pn_message_limits limits;
+    struct pn_field *fields; /* owned, as are the rest */
+    size_t field_count, field_cap;
+    struct pn_part *parts;
+    size_t part_count, part_cap;
+    bool mime;
+
+    /* while the tree is read */
+    struct mime_level *levels; /* limits.depth + 1 of them */
+    uint32_t *hashes;          /* of each level's boundary */
+    size_t level_count;
+    size_t longest;           /* boundary that was open, ever */
+    struct pn_buf boundaries; /* a stack of their bytes */
+    int32_t leaf;             /* whose body is being passed, or PN_NO_PART */
+    uint32_t lines;           /* line ends before the place of reading */
+};
+
+/* Reads the header of `part` from part->header on and sets fields, body and flags.
+ * Stops early at a line that is_delimiter says is one (NULL: none is). m->lines moves to
+ * part->body. */
+void header_read(struct pn_message *m, struct pn_part *part,
+                 bool (*is_delimiter)(struct pn_message *m, struct pn_str line));
+
+/* The next line in [p, end) that begins with "--", p being at a line start; end if there
+ * is none. Adds to *lines the line ends it passed. */
+const char *scan_dashes(const char *p, const char *end, uint32_t *lines);
+
+/* The line at p: up to and with its LF. */
+struct pn_str scan_line(const char *p, const char *end);
+/* Bytes of the line end that line ends with: 2, 1 or 0. */
+size_t scan_eol(struct pn_str line);
+
+#endif
