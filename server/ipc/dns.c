@@ -3,6 +3,8 @@
 #include "assert.h"
 #include "net.h"
 
+#include <stdlib.h>
+
 static const struct {
     uint16_t type;
     const char *name;
@@ -22,12 +24,11 @@ const char *pn_dns_type_name(uint16_t type)
 
 bool pn_dns_type_of(struct pn_str name, uint16_t *type)
 {
-    for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
-        if (pn_str_ieq(name, pn_str_of(types[i].name))) {
+    for (size_t i = 0; i < sizeof types / sizeof types[0]; i++)
+        if (pn_str_ieq(pn_str_of(types[i].name), name)) {
             *type = types[i].type;
             return true;
         }
-    }
     return false;
 }
 
@@ -41,38 +42,113 @@ const char *pn_dns_rcode_name(uint16_t rcode)
     return rcode < sizeof names / sizeof names[0] ? names[rcode] : "OTHER";
 }
 
+/* One byte of a label, its escape undone. Returns the bytes of text used, 0: malformed. */
+static size_t label_byte(struct pn_str s, unsigned char *out)
+{
+    if (s.p[0] != '\\') {
+        *out = (unsigned char)pn_lower(s.p[0]);
+        return 1;
+    }
+    if (s.len < 2)
+        return 0;
+    if (!pn_is_digit(s.p[1])) {
+        *out = (unsigned char)pn_lower(s.p[1]);
+        return 2;
+    }
+    uint64_t v;
+    if (s.len < 4 || !pn_str_u64(pn_str_slice(s, 1, 4), 255, &v))
+        return 0;
+    *out = (unsigned char)pn_lower((char)v);
+    return 4;
+}
+
+size_t pn_dns_name_to_wire(struct pn_str name, unsigned char wire[PN_DNS_NAME_MAX])
+{
+    size_t len = 1, label = 0; /* label: where the open label's length byte is */
+    if (pn_str_eq(name, PN_STR("."))) {
+        wire[0] = 0;
+        return 1;
+    }
+    for (size_t i = 0; i < name.len;) {
+        if (name.p[i] == '.') {
+            if (len == label + 1)
+                return 0;
+            wire[label] = (unsigned char)(len - label - 1);
+            label = len++;
+            i++;
+            if (len > PN_DNS_NAME_MAX)
+                return 0;
+            continue;
+        }
+        /* The byte, and behind it the root's length byte, must fit. */
+        if (len + 1 >= PN_DNS_NAME_MAX || len - label > 63)
+            return 0;
+        size_t used = label_byte(pn_str_slice(name, i, name.len), &wire[len++]);
+        if (used == 0)
+            return 0;
+        i += used;
+    }
+    if (len == 1)
+        return 0;
+    if (len > label + 1) { /* no last dot */
+        wire[label] = (unsigned char)(len - label - 1);
+        label = len++;
+    }
+    wire[label] = 0;
+    return len;
+}
+
 bool pn_dns_name_ok(struct pn_str name)
 {
-    if (name.len == 0 || name.len > 253)
-        return false;
-    size_t label = 0;
-    for (size_t i = 0; i <= name.len; i++) {
-        if (i == name.len || name.p[i] == '.') {
-            if (label == 0 || label > 63)
-                return false;
-            label = 0;
-        } else {
-            label++;
+    unsigned char wire[PN_DNS_NAME_MAX];
+    return pn_dns_name_to_wire(name, wire) > 1;
+}
+
+void pn_dns_name_to_text(struct pn_buf *out, const unsigned char *wire)
+{
+    for (size_t i = 0; wire[i] != 0; i += 1U + wire[i]) {
+        if (i != 0)
+            (void)pn_buf_addc(out, '.');
+        for (size_t j = i + 1; j <= i + wire[i]; j++) {
+            if (wire[j] <= ' ' || wire[j] >= 0x7f)
+                (void)pn_buf_addf(out, "\\%03u", (unsigned)wire[j]);
+            else if (wire[j] == '.' || wire[j] == '\\')
+                (void)pn_buf_addf(out, "\\%c", wire[j]);
+            else
+                (void)pn_buf_addc(out, (char)wire[j]);
         }
     }
-    return true;
 }
 
 void pn_dns_reverse(struct pn_buf *out, const struct pn_ip *ip, struct pn_str suffix)
 {
-    static const char hex[] = "0123456789abcdef";
-    bool v4 = pn_ip_is_v4(ip);
-    for (size_t i = 16; i > (v4 ? 12 : 0); i--) {
-        unsigned char byte = ip->b[i - 1];
-        if (v4)
-            (void)pn_buf_addf(out, "%u.", byte);
-        else
-            (void)pn_buf_addf(out, "%c.%c.", hex[byte & 15], hex[byte >> 4]);
+    if (pn_ip_is_v4(ip)) {
+        const unsigned char *b = pn_ip_v4(ip);
+        (void)pn_buf_addf(out, "%u.%u.%u.%u.", b[3], b[2], b[1], b[0]);
+        (void)pn_buf_adds(out, suffix.len != 0 ? suffix : PN_STR("in-addr.arpa"));
+        return;
     }
-    if (suffix.len != 0)
-        (void)pn_buf_adds(out, suffix);
-    else
-        (void)pn_buf_addz(out, v4 ? "in-addr.arpa" : "ip6.arpa");
+    for (int i = 15; i >= 0; i--)
+        (void)pn_buf_addf(out, "%x.%x.", ip->b[i] & 15U, (unsigned)(ip->b[i] >> 4));
+    (void)pn_buf_adds(out, suffix.len != 0 ? suffix : PN_STR("ip6.arpa"));
+}
+
+static int by_data(const void *a, const void *b)
+{
+    const struct pn_dns_record *x = a, *y = b;
+    return pn_str_cmp(x->data, y->data);
+}
+
+uint32_t pn_dns_sort(struct pn_dns_record *records, uint32_t count)
+{
+    uint32_t kept = 0;
+    if (count == 0)
+        return 0;
+    qsort(records, count, sizeof *records, by_data);
+    for (uint32_t i = 1; i < count; i++)
+        if (!pn_str_eq(records[i].data, records[kept].data))
+            records[++kept] = records[i];
+    return kept + 1;
 }
 
 void pn_dns_ask_put(struct pn_buf *out, const struct pn_dns_ask *ask)
@@ -111,14 +187,14 @@ bool pn_dns_answer_get(struct pn_str body, uint64_t *id, struct pn_dns_answer *a
 {
     struct pn_rd r = pn_rd_of(body);
     *id = pn_rd_u64(&r);
-    answer->rcode = pn_rd_u16(&r);
+    *answer = (struct pn_dns_answer){.rcode = pn_rd_u16(&r), .records = records};
     uint8_t secure = pn_rd_u8(&r);
-    answer->secure = secure == 1;
-    answer->count = pn_rd_count(&r, 8);
-    answer->records = records;
-    if (answer->count > PN_DNS_RECORDS_MAX || secure > 1)
+    uint32_t count = pn_rd_count(&r, 8);
+    if (secure > 1 || count > PN_DNS_RECORDS_MAX)
         return false;
-    for (uint32_t i = 0; i < answer->count; i++) {
+    answer->secure = secure == 1;
+    answer->count = count;
+    for (uint32_t i = 0; i < count; i++) {
         records[i].ttl = pn_rd_u32(&r);
         records[i].data = pn_rd_str(&r);
     }

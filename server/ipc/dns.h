@@ -30,12 +30,13 @@ enum {
     PN_DNS_TIMEOUT = 256, /* ours: no reply in time */
     PN_DNS_NAME_MAX = 255,
     PN_DNS_RECORDS_MAX = 256,
-    PN_DNS_TXT_MAX = 16 * 1024 /* a record's strings joined; longer ones are cut away whole */
+    PN_DNS_TXT_MAX = 16 * 1024, /* a record's strings joined; longer ones are cut away whole */
+    PN_DNS_DATA_MAX = 48 * 1024 /* an answer's data in all, so that it fits a channel's record */
 };
 
 /*
  * data by type: A 4 bytes, AAAA 16 bytes; TXT the strings joined; PTR, NS, CNAME the
- * name in presentation form without the last dot; MX two bytes of preference (big
+ * name in presentation form without the last dot, small letters; MX two bytes of preference (big
  * endian), then the name; others the wire form of the rdata.
  */
 struct pn_dns_record {
@@ -57,14 +58,30 @@ struct pn_dns_ask {
     struct pn_str name;   /* without the last dot; letters as given */
 };
 
-const char *pn_dns_type_name(uint16_t type); /* "TXT"; "TYPE99" is not made: NULL */
-bool pn_dns_type_of(struct pn_str name, uint16_t *type);
-const char *pn_dns_rcode_name(uint16_t rcode); /* "NXDOMAIN", "TIMEOUT" */
-/* A name that can be asked: labels of 1 to 63 bytes, 253 in all, no empty label. */
+const char *pn_dns_type_name(uint16_t type);             /* "TXT"; "TYPE99" is not made: NULL */
+bool pn_dns_type_of(struct pn_str name, uint16_t *type); /* without case */
+const char *pn_dns_rcode_name(uint16_t rcode);           /* "NXDOMAIN", "TIMEOUT" */
+
+/*
+ * Names. As text: RFC 1035's presentation form, where \X is X and \DDD a byte, so that
+ * a label may hold any byte, a dot too. On the wire (RFC 1035, section 3.1): length
+ * byte and label, ended by an empty label. In wire form letters are lower case here,
+ * so that equal names are equal bytes.
+ */
+
+/* A name that can be asked: labels of 1 to 63 bytes, 255 bytes on the wire (253 as
+ * plain text), no empty label. One last dot is allowed. */
 bool pn_dns_name_ok(struct pn_str name);
-/* 4.3.2.1.in-addr.arpa and its IPv6 like; suffix may be a DNSBL zone. */
+/* The wire form's length, or 0 where pn_dns_name_ok says no. "." is a name here. */
+size_t pn_dns_name_to_wire(struct pn_str name, unsigned char wire[PN_DNS_NAME_MAX]);
+/* Back to text, without the last dot; the root is "". wire must be a whole name. */
+void pn_dns_name_to_text(struct pn_buf *out, const unsigned char *wire);
+/* 4.3.2.1.SUFFIX, or 32 nibbles for IPv6. suffix is a DNSBL zone, or empty:
+ * in-addr.arpa, ip6.arpa. */
 struct pn_ip;
 void pn_dns_reverse(struct pn_buf *out, const struct pn_ip *ip, struct pn_str suffix);
+/* Into the order of struct pn_dns_answer; drops repeated data. Returns how many stay. */
+uint32_t pn_dns_sort(struct pn_dns_record *records, uint32_t count);
 
 void pn_dns_ask_put(struct pn_buf *out, const struct pn_dns_ask *ask);
 bool pn_dns_ask_get(struct pn_str body, struct pn_dns_ask *ask);
