@@ -1,0 +1,279 @@
+#include "verdict.h"
+
+#include "assert.h"
+#include "dns.h"
+
+#include <stdlib.h>
+
+static bool is_refusal(enum pn_outcome outcome)
+{
+    return outcome == PN_DEFER || outcome == PN_REJECT;
+}
+
+/* Which of the outcomes there are. */
+struct mix {
+    bool taken, deferred, rejected;
+};
+
+static struct mix mix_of(const struct pn_verdict *v)
+{
+    struct mix mix = {false, false, false};
+    for (size_t i = 0; i < v->rcpt_count; i++) {
+        enum pn_outcome o = v->rcpts[i].decision.outcome;
+        mix.taken = mix.taken || !is_refusal(o);
+        mix.deferred = mix.deferred || o == PN_DEFER;
+        mix.rejected = mix.rejected || o == PN_REJECT;
+    }
+    return mix;
+}
+
+static void because(struct pn_decision *d, struct pn_str text)
+{
+    if (d->because_count == PN_BECAUSE_MAX)
+        d->because_count--; /* the last reason says most here */
+    d->because[d->because_count++] = (struct pn_because){PN_STR(""), text};
+}
+
+static struct pn_str taken_reply(const struct pn_verdict *v, struct pn_pool *pool)
+{
+    struct pn_buf b;
+    pn_buf_init(&b, PN_REPLY_MAX);
+    (void)pn_buf_addf(&b, "250 2.0.0 Taken as %.*s", PN_FMT(v->id));
+    struct pn_str reply = pn_pool_dup(pool, pn_buf_str(&b));
+    pn_buf_fini(&b);
+    return reply.p == NULL ? PN_STR("250 2.0.0 Taken") : reply;
+}
+
+static void settle_mixed(struct pn_verdict *v, struct mix mix)
+{
+    for (size_t i = 0; i < v->rcpt_count; i++) {
+        struct pn_decision *d = &v->rcpts[i].decision;
+        if (mix.taken && is_refusal(d->outcome)) {
+            d->outcome = PN_QUARANTINE;
+            because(d, PN_STR("mixed envelope: another recipient gets it, so it is kept apart "
+                              "and not refused"));
+        } else if (!mix.taken && mix.deferred && d->outcome == PN_REJECT) {
+            d->outcome = PN_DEFER;
+            because(d, PN_STR("mixed envelope: another recipient defers, so all are deferred"));
+        }
+    }
+}
+
+void pn_verdict_settle(struct pn_verdict *v, bool each_replies, struct pn_pool *pool)
+{
+    pn_assert(v->rcpt_count > 0);
+    struct mix mix = mix_of(v);
+    struct pn_str refusal = PN_STR("");
+    for (size_t i = 0; i < v->rcpt_count; i++) {
+        const struct pn_decision *d = &v->rcpts[i].decision;
+        /* What speaks for all: a deferral where anybody defers, else the rejection. */
+        enum pn_outcome speaks = mix.deferred && !each_replies ? PN_DEFER : PN_REJECT;
+        if (refusal.len == 0 && d->outcome == speaks)
+            refusal = d->reply;
+    }
+    if (!each_replies)
+        settle_mixed(v, mix);
+    v->strictest = 0;
+    for (size_t i = 1; i < v->rcpt_count; i++)
+        if (v->rcpts[i].decision.outcome > v->rcpts[v->strictest].decision.outcome)
+            v->strictest = i;
+    const struct pn_decision *worst = &v->rcpts[v->strictest].decision;
+    v->outcome = worst->outcome;
+    if (!is_refusal(v->outcome))
+        v->reply = taken_reply(v, pool);
+    else
+        v->reply = each_replies || refusal.len == 0 ? worst->reply : refusal;
+}
+
+/* ---- JSON ---- */
+
+static void recipients_json(struct pn_json *j, const struct pn_verdict *v)
+{
+    pn_json_array(j, "recipients");
+    for (size_t i = 0; i < v->rcpt_count; i++) {
+        const struct pn_verdict_rcpt *r = &v->rcpts[i];
+        const struct pn_decision *d = &r->decision;
+        pn_json_object(j, NULL);
+        pn_json_str(j, "address", r->address);
+        pn_json_str(j, "outcome", pn_str_of(pn_outcome_name(d->outcome)));
+        pn_json_milli(j, "score", d->score);
+        pn_json_str(j, "reply", is_refusal(d->outcome) ? d->reply : v->reply);
+        pn_json_array(j, "because");
+        for (size_t k = 0; k < d->because_count; k++) {
+            const struct pn_because *b = &d->because[k];
+            struct pn_buf text;
+            pn_buf_init(&text, 4096);
+            if (b->where.len != 0)
+                (void)(pn_buf_adds(&text, b->where) && pn_buf_addc(&text, ' '));
+            (void)pn_buf_adds(&text, b->text);
+            pn_json_str(j, NULL, pn_buf_str(&text));
+            pn_buf_fini(&text);
+        }
+        pn_json_array_end(j);
+        pn_json_object_end(j);
+    }
+    pn_json_array_end(j);
+}
+
+/* Weights as they count for the strictest recipient: they sum to the score. */
+static void symbols_json(struct pn_json *j, const struct pn_verdict *v)
+{
+    const struct pn_verdict_rcpt *worst = &v->rcpts[v->strictest];
+    pn_json_array(j, "symbols");
+    for (size_t i = 0; i < v->facts->symbol_count; i++) {
+        const struct pn_fact *f = &v->facts->symbols[i];
+        bool counts;
+        int32_t weight = pn_decide_weight(v->policy, worst->domain, f, &counts);
+        bool other = f->rcpt != PN_FACT_ALL_RCPTS && f->rcpt != v->strictest;
+        pn_json_object(j, NULL);
+        pn_json_str(j, "name", f->name);
+        pn_json_str(j, "plugin", f->plugin);
+        pn_json_milli(j, "weight", counts ? weight : 0);
+        pn_json_str(j, "detail", f->detail);
+        if (f->rcpt < v->rcpt_count)
+            pn_json_str(j, "recipient", v->rcpts[f->rcpt].address);
+        if (!counts || other)
+            pn_json_bool(j, "counts", false);
+        pn_json_object_end(j);
+    }
+    pn_json_array_end(j);
+}
+
+static void auth_object(struct pn_json *j, const char *key, const struct pn_auth *a)
+{
+    pn_json_object(j, key);
+    pn_json_str(j, "result", a->result);
+    for (uint32_t i = 0; i < a->count; i++) {
+        char name[64];
+        uint64_t number;
+        struct pn_str p = a->properties[i].name;
+        if (p.len >= sizeof name)
+            continue;
+        memcpy(name, p.p, p.len);
+        name[p.len] = '\0';
+        if (strcmp(name, "bits") == 0 && pn_str_u64(a->properties[i].value, INT32_MAX, &number))
+            pn_json_i64(j, name, (int64_t)number);
+        else
+            pn_json_str(j, name, a->properties[i].value);
+    }
+    pn_json_object_end(j);
+}
+
+/* dmarc and arc have one result a message; every other method has a list. */
+static void auth_json(struct pn_json *j, const struct pn_facts *facts)
+{
+    static const char *const single[] = {"dmarc", "arc"};
+    static const char *const lists[] = {"spf", "dkim", "iprev", "auth"};
+    const struct pn_auth *a;
+    pn_json_object(j, "auth");
+    for (size_t m = 0; m < sizeof lists / sizeof lists[0]; m++) {
+        struct pn_str method = pn_str_of(lists[m]);
+        if (m > 1 && pn_facts_auth(facts, method, 0) == NULL)
+            continue;
+        pn_json_array(j, lists[m]);
+        for (size_t n = 0; (a = pn_facts_auth(facts, method, n)) != NULL; n++)
+            auth_object(j, NULL, a);
+        pn_json_array_end(j);
+    }
+    for (size_t m = 0; m < sizeof single / sizeof single[0]; m++)
+        if ((a = pn_facts_auth(facts, pn_str_of(single[m]), 0)) != NULL)
+            auth_object(j, single[m], a);
+    pn_json_object_end(j);
+}
+
+static void plugins_json(struct pn_json *j, const struct pn_facts *facts)
+{
+    static const char *const names[] = {[PN_PLUGIN_OK] = "ok",
+                                        [PN_PLUGIN_FAILED] = "failed",
+                                        [PN_PLUGIN_TIMEOUT] = "timeout",
+                                        [PN_PLUGIN_SKIPPED] = "skipped",
+                                        [PN_PLUGIN_GIVEN] = "given"};
+    pn_json_array(j, "plugins");
+    for (size_t i = 0; i < facts->run_count; i++) {
+        const struct pn_plugin_run *run = &facts->runs[i];
+        pn_json_object(j, NULL);
+        pn_json_str(j, "name", run->plugin);
+        pn_json_str(j, "status", pn_str_of(names[run->status]));
+        pn_json_milli(j, "ms", run->us);
+        if (run->reason.len != 0)
+            pn_json_str(j, "reason", run->reason);
+        pn_json_object_end(j);
+    }
+    pn_json_array_end(j);
+}
+
+static void edits_json(struct pn_json *j, const struct pn_facts *facts)
+{
+    pn_json_array(j, "edits");
+    for (size_t i = 0; i < facts->edit_count; i++) {
+        const struct pn_edit *e = &facts->edits[i];
+        bool add = e->op == PN_EDIT_ADD_HEADER;
+        pn_json_object(j, NULL);
+        pn_json_str(j, "op", add ? PN_STR("add-header") : PN_STR("remove-header"));
+        pn_json_str(j, "name", e->name);
+        if (add)
+            pn_json_str(j, "value", e->value);
+        else
+            pn_json_i64(j, "index", e->index);
+        pn_json_object_end(j);
+    }
+    pn_json_array_end(j);
+}
+
+/* A record's data as a person would write it. */
+static void answer_json(struct pn_json *j, uint16_t type, struct pn_str data)
+{
+    char text[PN_IP_TEXT_MAX];
+    struct pn_ip ip = {{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff}};
+    if ((type == PN_DNS_A && data.len == 4) || (type == PN_DNS_AAAA && data.len == 16)) {
+        memcpy(ip.b + 16 - data.len, data.p, data.len);
+        pn_json_str(j, NULL, pn_str_of(pn_ip_text(&ip, text)));
+    } else if (type == PN_DNS_MX && data.len >= 2) {
+        struct pn_buf b;
+        pn_buf_init(&b, 512);
+        (void)pn_buf_addf(&b, "%u %.*s",
+                          (unsigned)((unsigned char)data.p[0] << 8 | (unsigned char)data.p[1]),
+                          (int)(data.len - 2), data.p + 2);
+        pn_json_str(j, NULL, pn_buf_str(&b));
+        pn_buf_fini(&b);
+    } else {
+        pn_json_str(j, NULL, data);
+    }
+}
+
+static void dns_json(struct pn_json *j, const struct pn_facts *facts)
+{
+    pn_json_array(j, "dns");
+    for (size_t i = 0; i < facts->dns_count; i++) {
+        const struct pn_dns_seen *d = &facts->dns[i];
+        const char *type = pn_dns_type_name(d->type);
+        const char *rcode = pn_dns_rcode_name(d->rcode);
+        pn_json_object(j, NULL);
+        pn_json_str(j, "name", d->name);
+        pn_json_str(j, "type", pn_str_of(type == NULL ? "other" : type));
+        pn_json_str(j, "rcode", pn_str_of(rcode == NULL ? "other" : rcode));
+        pn_json_bool(j, "secure", d->secure);
+        pn_json_array(j, "answers");
+        for (uint32_t k = 0; k < d->count; k++)
+            answer_json(j, d->type, d->answers[k]);
+        pn_json_array_end(j);
+        pn_json_object_end(j);
+    }
+    pn_json_array_end(j);
+}
+
+void pn_verdict_json(struct pn_json *j, const struct pn_verdict *v)
+{
+    pn_json_str(j, "id", v->id);
+    if (v->file.len != 0)
+        pn_json_str(j, "file", v->file);
+    pn_json_str(j, "outcome", pn_str_of(pn_outcome_name(v->outcome)));
+    pn_json_str(j, "reply", v->reply);
+    pn_json_milli(j, "score", v->rcpts[v->strictest].decision.score);
+    recipients_json(j, v);
+    symbols_json(j, v);
+    auth_json(j, v->facts);
+    plugins_json(j, v->facts);
+    edits_json(j, v->facts);
+    dns_json(j, v->facts);
+}
