@@ -158,6 +158,14 @@ struct pn_folder *pn_role_env_folder(struct pn_role_env *env, enum pn_folder_pur
 void pn_role_env_failed(struct pn_role_env *env, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 
+/*
+ * What a role's folder exports: server/edge/edge.h declares pn_edge_main, filters/filter.h
+ * pn_filter_main, and so on; server/main.c calls the one that --role names. The env is
+ * read already; the main makes its loop, peers, jail, says READY and runs. It returns the
+ * process's exit status and leaves pn_role_env_fini to main.c.
+ */
+typedef int pn_role_main(struct pn_role_env *env);
+
 struct pn_control;
 
 struct pn_control_ops {
