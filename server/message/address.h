@@ -40,9 +40,10 @@ struct pn_address {
 struct pn_address_walk {
     struct pn_str value;
     size_t at;
-    bool group;
+    bool group;     /* within one */
     bool malformed; /* at the end: was anything in the list not as RFC 5322 has it? */
-    bool pending;   /* a bare comma or semicolon was seen */
+    /* A quote or comment that never ends was met: such signs are plain bytes from there on. */
+    bool quotes_end, comments_end;
 };
 
 void pn_address_start(struct pn_address_walk *walk, struct pn_str value);

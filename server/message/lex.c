@@ -1,17 +1,20 @@
 #include "lex.h"
 
-size_t lex_comment(struct pn_str s, size_t at)
+size_t lex_comment(struct pn_str s, size_t at, bool *closed)
 {
     size_t depth = 0;
-    for (; at < s.len; at++) {
+    bool found = false;
+    for (; at < s.len && !found; at++) {
         if (s.p[at] == '\\' && at + 1 < s.len)
             at++;
         else if (s.p[at] == '(')
             depth++;
-        else if (s.p[at] == ')' && --depth == 0)
-            return at + 1;
+        else if (s.p[at] == ')')
+            found = --depth == 0;
     }
-    return s.len;
+    if (closed != NULL)
+        *closed = found;
+    return at;
 }
 
 size_t lex_cfws(struct pn_str s, size_t at)
@@ -20,7 +23,7 @@ size_t lex_cfws(struct pn_str s, size_t at)
         if (lex_blank(s.p[at]))
             at++;
         else if (s.p[at] == '(')
-            at = lex_comment(s, at);
+            at = lex_comment(s, at, NULL);
         else
             break;
     }

@@ -22,8 +22,8 @@ static inline int lex_hex(char c)
 
 /* Blanks, line ends and comments, which may nest. One that never ends takes the rest. */
 size_t lex_cfws(struct pn_str s, size_t at);
-/* One comment, at its "(". */
-size_t lex_comment(struct pn_str s, size_t at);
+/* One comment, at its "("; *closed (may be NULL): did it end? */
+size_t lex_comment(struct pn_str s, size_t at, bool *closed);
 /* A quoted string, at its quote; *inside is what is between the quotes. Without a second
  * quote it takes the rest, and *closed (may be NULL) is false. */
 size_t lex_quoted(struct pn_str s, size_t at, struct pn_str *inside, bool *closed);

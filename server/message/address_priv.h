@@ -1,0 +1,15 @@
+/* Inside the message folder only: one addr-spec, apart from the list around it. */
+#ifndef PN_ADDRESS_PRIV_H
+#define PN_ADDRESS_PRIV_H
+
+#include "address.h"
+
+/* Sets local, domain and flags of out from text, which is what stands between "<" and
+ * ">" or between commas; at_sign is the offset of the "@" that parts them, or SIZE_MAX.
+ * Words before the local part that do not belong to it are returned: a display name
+ * whose brackets were forgotten. */
+struct pn_str address_split(struct pn_str text, size_t at_sign, struct pn_address *out);
+/* Is the phrase before "<" made of words, quoted strings, dots and comments? */
+bool address_phrase_check(struct pn_str phrase);
+
+#endif
