@@ -1,0 +1,166 @@
+#include "scan_batch.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <stdlib.h>
+
+struct line {
+    const char *path; /* of the batch */
+    size_t number;
+    json_t *object;
+    struct pn_buf *err;
+};
+
+static bool bad(const struct line *l, const char *what)
+{
+    (void)pn_buf_addf(l->err, "%s:%zu: %s", l->path, l->number, what);
+    return false;
+}
+
+static struct pn_str str_of(const json_t *v)
+{
+    return (struct pn_str){json_string_value(v), json_string_length(v)};
+}
+
+/* A string member, where there is one. */
+static bool get_str(const struct line *l, const char *key, struct pn_str *out)
+{
+    const json_t *v = json_object_get(l->object, key);
+    char what[128];
+    if (v == NULL || json_is_null(v))
+        return true;
+    if (!json_is_string(v)) {
+        (void)snprintf(what, sizeof what, "%s: a string was expected", key);
+        return bad(l, what);
+    }
+    *out = str_of(v);
+    return true;
+}
+
+static bool get_rcpts(const struct line *l, struct pn_scan_case *c, struct pn_str *rcpts)
+{
+    const json_t *v = json_object_get(l->object, "rcpt");
+    if (v == NULL)
+        return true;
+    size_t n = json_is_array(v) ? json_array_size(v) : 1;
+    if (n == 0 || n > PN_SCAN_RCPTS_MAX)
+        return bad(l, "rcpt: 1 to 1000 addresses were expected");
+    for (size_t i = 0; i < n; i++) {
+        const json_t *one = json_is_array(v) ? json_array_get(v, i) : v;
+        if (!json_is_string(one))
+            return bad(l, "rcpt: a string or a list of strings was expected");
+        rcpts[i] = str_of(one);
+    }
+    c->rcpts = rcpts;
+    c->rcpt_count = n;
+    return true;
+}
+
+static bool get_numbers(const struct line *l, struct pn_scan_case *c)
+{
+    const json_t *port = json_object_get(l->object, "port");
+    const json_t *at = json_object_get(l->object, "time");
+    const json_t *tls = json_object_get(l->object, "tls");
+    if (port != NULL && (!json_is_integer(port) || json_integer_value(port) < 0 ||
+                         json_integer_value(port) > 65535))
+        return bad(l, "port: a number up to 65535 was expected");
+    if (at != NULL && (!json_is_integer(at) || json_integer_value(at) < 0 ||
+                       json_integer_value(at) > INT64_MAX / 1000))
+        return bad(l, "time: seconds since 1970 were expected");
+    if (tls != NULL && !json_is_boolean(tls))
+        return bad(l, "tls: true or false was expected");
+    if (port != NULL)
+        c->port = (uint16_t)json_integer_value(port);
+    if (at != NULL)
+        c->time_ms = json_integer_value(at) * 1000;
+    if (tls != NULL)
+        c->tls = json_is_true(tls);
+    return true;
+}
+
+static bool get_content(const struct line *l, struct pn_scan_case *c, struct pn_buf *raw,
+                        struct pn_buf *content)
+{
+    struct pn_str message = {NULL, 0}, file = {NULL, 0};
+    if (!get_str(l, "message", &message) || !get_str(l, "file", &file))
+        return false;
+    if ((message.p == NULL) == (file.p == NULL))
+        return bad(l, "either file or message was expected");
+    if (file.p != NULL) {
+        pn_buf_fini(raw);
+        if (!pn_scan_read_file(file.p, raw, l->err))
+            return false;
+        message = pn_buf_str(raw);
+        c->file = file;
+    }
+    pn_scan_canonical(message, content);
+    c->content = content->len == 0 ? PN_STR("") : pn_buf_str(content);
+    return true;
+}
+
+static bool fill(const struct line *l, struct pn_scan_case *c, struct pn_str *rcpts)
+{
+    struct pn_str ip = {NULL, 0};
+    if (!get_str(l, "ip", &ip) || !get_str(l, "helo", &c->helo) || !get_str(l, "from", &c->from) ||
+        !get_str(l, "dns", &c->dns) || !get_str(l, "zone", &c->zone) ||
+        !get_str(l, "auth", &c->auth) || !get_str(l, "auth_id", &c->auth_id) ||
+        !get_rcpts(l, c, rcpts) || !get_numbers(l, c))
+        return false;
+    if (ip.p != NULL && !pn_ip_parse(ip, &c->ip))
+        return bad(l, "ip: an IPv4 or IPv6 address was expected");
+    if (c->rcpt_count == 0)
+        return bad(l, "rcpt: at least one address was expected");
+    return true;
+}
+
+static bool run_line(struct line *l, struct pn_str text, const struct pn_scan_case *base,
+                     struct pn_str *rcpts, struct pn_buf *raw, struct pn_buf *content,
+                     struct pn_scan_case *c)
+{
+    json_error_t je;
+    l->object = json_loadb(text.p, text.len, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &je);
+    if (!json_is_object(l->object)) {
+        (void)pn_buf_addf(l->err, "%s:%zu:%d: %s, one JSON object a line was expected", l->path,
+                          l->number, l->object == NULL ? je.column : 1,
+                          l->object == NULL ? je.text : "not an object");
+        return false;
+    }
+    *c = *base;
+    return fill(l, c, rcpts) && get_content(l, c, raw, content);
+}
+
+bool pn_scan_batch(const struct pn_scan_case *base, const char *path,
+                   bool (*fn)(void *ctx, const struct pn_scan_case *c), void *ctx,
+                   struct pn_buf *err)
+{
+    FILE *in = strcmp(path, "-") == 0 ? stdin : fopen(path, "re");
+    struct pn_str *rcpts = calloc(PN_SCAN_RCPTS_MAX, sizeof *rcpts);
+    struct line l = {.path = path, .err = err};
+    struct pn_buf raw, content;
+    char *text = NULL;
+    size_t cap = 0;
+    ssize_t n;
+    bool ok = in != NULL && rcpts != NULL, go_on = true;
+    if (!ok)
+        (void)pn_buf_addf(err, "%s: %s", path, strerror(errno));
+    pn_buf_init(&raw, PN_SCAN_MESSAGE_MAX);
+    pn_buf_init(&content, SIZE_MAX);
+    while (ok && go_on && (n = getline(&text, &cap, in)) > 0) {
+        struct pn_str line = pn_str_trim((struct pn_str){text, (size_t)n});
+        struct pn_scan_case c;
+        l.number++;
+        if (line.len == 0)
+            continue;
+        ok = run_line(&l, line, base, rcpts, &raw, &content, &c);
+        if (ok)
+            go_on = fn(ctx, &c);
+        json_decref(l.object);
+    }
+    if (in != NULL && in != stdin)
+        (void)fclose(in);
+    free(text);
+    free(rcpts);
+    pn_buf_fini(&raw);
+    pn_buf_fini(&content);
+    return ok;
+}

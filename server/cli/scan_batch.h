@@ -1,0 +1,18 @@
+/* Inside scan's input: a batch of JSON lines, and what it shares with files. */
+#ifndef PN_SCAN_BATCH_H
+#define PN_SCAN_BATCH_H
+
+#include "scan_input.h"
+
+/* A line is an object: ip, helo, from, rcpt (a string or a list), file or message, and
+ * optionally port, tls, auth_id, dns, zone, time, auth. What is absent comes from base. */
+bool pn_scan_batch(const struct pn_scan_case *base, const char *path,
+                   bool (*fn)(void *ctx, const struct pn_scan_case *c), void *ctx,
+                   struct pn_buf *err);
+
+/* The whole of a file ("-": standard input) into out, which it initialises. */
+bool pn_scan_read_file(const char *path, struct pn_buf *out, struct pn_buf *err);
+/* One message's bytes with CRLF ends, an mbox line in front dropped. Replaces out. */
+void pn_scan_canonical(struct pn_str raw, struct pn_buf *out);
+
+#endif

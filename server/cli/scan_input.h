@@ -1,0 +1,57 @@
+/*
+ * What `postern scan` is asked to judge: one case a message, from options, from a batch
+ * of JSON lines, from files, folders (walked, in order of names) and mbox files.
+ *
+ * Values are taken as they are (an address may be "@example.net", hold spaces or be
+ * empty). Content: LF becomes CRLF, CRLF stays, an mbox "From " line in front goes. A
+ * file that begins with such a line is an mbox and may hold many messages.
+ *
+ * Everything of a case is borrowed for the callback.
+ */
+#ifndef PN_SCAN_INPUT_H
+#define PN_SCAN_INPUT_H
+
+#include "facts.h"
+#include "net.h"
+
+enum { PN_SCAN_RCPTS_MAX = 1000, PN_SCAN_MESSAGE_MAX = 256 * 1024 * 1024 };
+
+struct pn_scan_case {
+    struct pn_str file; /* where it comes from; "mbox:3" for the third of an mbox */
+    struct pn_ip ip;
+    uint16_t port;
+    struct pn_str helo, from;
+    const struct pn_str *rcpts;
+    size_t rcpt_count;
+    struct pn_str auth_id;
+    bool tls;
+    int64_t time_ms;    /* -1: now */
+    struct pn_str dns;  /* path of a DNS FILE; empty: the one of the options */
+    struct pn_str zone; /* the text of one, in a batch line; .p is NULL: none */
+    struct pn_str auth; /* as in --auth; empty: none */
+    struct pn_str content;
+};
+
+/* One case from the options, whose content is filled in from each path. */
+struct pn_scan_source {
+    struct pn_scan_case base;
+    const char *const *paths; /* files, folders, mboxes; "-" is standard input */
+    size_t path_count;
+    const char *batch; /* a file of JSON lines, or "-"; then paths are none */
+};
+
+/* Counts what will come, for a progress bar: files, and messages of mboxes; 0 where that
+ * can't be known (standard input, a batch). */
+size_t pn_scan_count(const struct pn_scan_source *source);
+
+/* Calls fn for each case until it returns false. False with a sentence in err (file:line:
+ * what, what was expected): the rest is not done. */
+bool pn_scan_each(const struct pn_scan_source *source,
+                  bool (*fn)(void *ctx, const struct pn_scan_case *c), void *ctx,
+                  struct pn_buf *err);
+
+/* "spf=pass smtp.mailfrom=D; dkim=pass header.d=D header.s=S" into facts, as if plugins of
+ * these names had found it, each with a run of status "given". */
+bool pn_scan_auth(struct pn_str text, struct pn_facts *facts, struct pn_buf *err);
+
+#endif

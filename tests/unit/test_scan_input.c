@@ -1,0 +1,173 @@
+#include "unit.h"
+
+#include "buf.h"
+#include "scan_input.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { CASES = 8 };
+
+struct seen {
+    size_t count;
+    struct pn_buf text[CASES]; /* "file|ip|helo|from|rcpt...|content" */
+};
+
+static char folder[] = "/tmp/postern-scan-XXXXXX";
+
+static bool on_case(void *ctx, const struct pn_scan_case *c)
+{
+    struct seen *s = ctx;
+    struct pn_buf *b = &s->text[s->count++];
+    pn_buf_init(b, 10000);
+    size_t slash = c->file.len;
+    while (slash > 0 && c->file.p[slash - 1] != '/')
+        slash--;
+    (void)pn_buf_adds(b, pn_str_slice(c->file, slash, c->file.len));
+    (void)pn_buf_addc(b, '|');
+    pn_ip_print(b, &c->ip);
+    (void)pn_buf_addf(b, "|%.*s|%.*s", PN_FMT(c->helo), PN_FMT(c->from));
+    for (size_t i = 0; i < c->rcpt_count; i++)
+        (void)pn_buf_addf(b, "|%.*s", PN_FMT(c->rcpts[i]));
+    (void)pn_buf_addf(b, "|%.*s", PN_FMT(c->content));
+    return s->count < CASES;
+}
+
+static void seen_fini(struct seen *s)
+{
+    for (size_t i = 0; i < s->count; i++)
+        pn_buf_fini(&s->text[i]);
+    s->count = 0;
+}
+
+static const char *path_of(const char *name)
+{
+    static char path[4096];
+    (void)snprintf(path, sizeof path, "%s/%s", folder, name);
+    return path;
+}
+
+static void put(const char *name, const char *text)
+{
+    FILE *f = fopen(path_of(name), "we");
+    UNIT_TRUE(f != NULL);
+    if (f != NULL) {
+        (void)fputs(text, f);
+        (void)fclose(f);
+    }
+}
+
+static struct pn_scan_source source_of(const char *const *paths, size_t count)
+{
+    static const struct pn_str rcpts[] = {PN_STR_INIT("u@x.test")};
+    struct pn_scan_source source = {.paths = paths, .path_count = count};
+    source.base = (struct pn_scan_case){
+        .helo = PN_STR("h"), .from = PN_STR("@s"), .rcpts = rcpts, .rcpt_count = 1, .time_ms = -1};
+    (void)pn_ip_parse(PN_STR("::ffff:1.2.3.4"), &source.base.ip);
+    return source;
+}
+
+static void test_files(void)
+{
+    struct seen seen = {0};
+    struct pn_buf err;
+    pn_buf_init(&err, 1000);
+    put("a.eml", "A: 1\n\nx\r\ny");
+    put("b.mbox", "From a@b Sun Nov 22 10:00:00 2026\nB: 1\n\nFrom here on prose\n>From x\n\n"
+                  "From a@b Sun Nov 22 10:00:01 2026\nC: 1\n\n");
+    put("c.eml", "");
+    const char *paths[] = {folder};
+    struct pn_scan_source source = source_of(paths, 1);
+    UNIT_INT(pn_scan_count(&source), 4);
+    UNIT_TRUE(pn_scan_each(&source, on_case, &seen, &err));
+    UNIT_INT(seen.count, 4);
+    UNIT_STR(pn_buf_str(&seen.text[0]), PN_STR("a.eml|1.2.3.4|h|@s|u@x.test|A: 1\r\n\r\nx\r\ny"));
+    UNIT_STR(
+        pn_buf_str(&seen.text[1]),
+        PN_STR("b.mbox:1|1.2.3.4|h|@s|u@x.test|B: 1\r\n\r\nFrom here on prose\r\nFrom x\r\n\r\n"));
+    UNIT_STR(pn_buf_str(&seen.text[2]), PN_STR("b.mbox:2|1.2.3.4|h|@s|u@x.test|C: 1\r\n\r\n"));
+    UNIT_STR(pn_buf_str(&seen.text[3]), PN_STR("c.eml|1.2.3.4|h|@s|u@x.test|"));
+    seen_fini(&seen);
+    const char *missing[] = {"/nowhere/at/all"};
+    source = source_of(missing, 1);
+    UNIT_TRUE(!pn_scan_each(&source, on_case, &seen, &err));
+    UNIT_STR(pn_buf_str(&err), PN_STR("/nowhere/at/all: No such file or directory"));
+    pn_buf_fini(&err);
+}
+
+static void test_batch(void)
+{
+    static const struct {
+        const char *line, *want; /* want of an error begins with "batch:" */
+    } rows[] = {
+        {"{\"ip\":\"2001:db8::1\",\"helo\":\"h2\",\"from\":\"\",\"rcpt\":[\"a\",\"b\"],"
+         "\"message\":\"S: \\u00e9\\n\"}",
+         "|2001:db8::1|h2||a|b|S: \xc3\xa9\r\n"},
+        {"{\"message\":\"\"}", "|1.2.3.4|h|@s|u@x.test|"},
+        {"[]", "batch:1:1: not an object, one JSON object a line was expected"},
+        {"{\"ip\":\"1.2.3\",\"message\":\"\"}",
+         "batch:1: ip: an IPv4 or IPv6 address was expected"},
+        {"{\"ip\":7,\"message\":\"\"}", "batch:1: ip: a string was expected"},
+        {"{}", "batch:1: either file or message was expected"},
+        {"{\"message\":\"\",\"rcpt\":[]}", "batch:1: rcpt: 1 to 1000 addresses were expected"},
+        {"{\"message\":\"\",\"time\":-1}", "batch:1: time: seconds since 1970 were expected"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct seen seen = {0};
+        struct pn_buf err;
+        pn_buf_init(&err, 1000);
+        unit_row(rows[i].line);
+        put("batch", rows[i].line);
+        struct pn_scan_source source = source_of(NULL, 0);
+        source.batch = path_of("batch");
+        bool ok = pn_scan_each(&source, on_case, &seen, &err);
+        struct pn_str got = ok && seen.count == 1 ? pn_buf_str(&seen.text[0]) : pn_buf_str(&err);
+        if (!ok)
+            got = pn_str_slice(got, strlen(folder) + 1, got.len);
+        UNIT_STR(got, pn_str_of(rows[i].want));
+        seen_fini(&seen);
+        pn_buf_fini(&err);
+    }
+}
+
+static void test_auth(void)
+{
+    struct pn_pool *pool = pn_pool_new(1 << 16);
+    struct pn_facts facts;
+    struct pn_buf err;
+    pn_buf_init(&err, 1000);
+    pn_facts_init(&facts, pool);
+    UNIT_TRUE(pn_scan_auth(PN_STR("spf=pass smtp.mailfrom=a@d.test; dkim=pass header.d=e.test "
+                                  "header.s=s1; dkim=fail"),
+                           &facts, &err));
+    UNIT_INT(facts.auth_count, 3);
+    UNIT_INT(facts.run_count, 2);
+    const struct pn_auth *spf = pn_facts_auth(&facts, PN_STR("spf"), 0);
+    const struct pn_auth *dkim = pn_facts_auth(&facts, PN_STR("dkim"), 0);
+    UNIT_TRUE(spf != NULL && dkim != NULL);
+    if (spf != NULL && dkim != NULL) {
+        UNIT_STR(pn_auth_get(spf, PN_STR("domain")), PN_STR("d.test"));
+        UNIT_STR(pn_auth_get(spf, PN_STR("identity")), PN_STR("mailfrom"));
+        UNIT_STR(pn_auth_get(dkim, PN_STR("domain")), PN_STR("e.test"));
+        UNIT_STR(pn_auth_get(dkim, PN_STR("signature")), PN_STR("valid"));
+    }
+    UNIT_TRUE(!pn_scan_auth(PN_STR("spf pass"), &facts, &err));
+    UNIT_TRUE(pn_scan_auth(PN_STR(""), &facts, &err));
+    pn_buf_fini(&err);
+    pn_pool_free(&pool);
+}
+
+int main(int argc, char **argv)
+{
+    static const struct unit_test tests[] = {
+        {"files", test_files}, {"batch", test_batch}, {"auth", test_auth}, {NULL, NULL}};
+    if (mkdtemp(folder) == NULL)
+        return EXIT_FAILURE;
+    int status = unit_main("scan_input", tests, argc, argv);
+    for (size_t i = 0; i < 4; i++)
+        (void)unlink(path_of((const char *const[]){"a.eml", "b.mbox", "c.eml", "batch"}[i]));
+    (void)rmdir(folder);
+    return status;
+}
