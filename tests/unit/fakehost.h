@@ -1,0 +1,96 @@
+/*
+ * A host for one plugin under test: settings from a table, DNS from a DNS FILE
+ * (dnsfile.h), a message from bytes, a clock that stands still. What the plugin
+ * states is kept, and printed in one form that a table of wants can hold.
+ *
+ *   static const struct fake_row settings[] = {      (at file scope, else not static)
+ *       {"zone", .blocks = (const struct fake_block[]){
+ *           {"bl.test", (const struct fake_row[]){{"weight", {"4"}}, {NULL}}}, {NULL}}},
+ *       {NULL}};
+ *   struct fakehost *h = fakehost_new(&postern_plugin, settings, "7.2.0.192.bl.test A 127.0.0.2");
+ *   fakehost_client(h, "192.0.2.7", "friend");
+ *   UNIT_INT(fakehost_run(h, POSTERN_CONNECT), POSTERN_OK);
+ *   UNIT_STR(fakehost_facts(h), PN_STR("DNSBL_LISTED=4(bl.test)"));
+ *   fakehost_free(&h);
+ *
+ * Everything is owned by the fakehost; what it prints is borrowed until the next call
+ * of the same function. A plugin's default rows apply, parsed as an operator's words.
+ * A misuse by the plugin (an index beyond its symbols, a row that it has not) is an
+ * assertion: in the true host it would be a failed call.
+ */
+#ifndef FAKEHOST_H
+#define FAKEHOST_H
+
+#include "str.h"
+
+#include <postern/plugin.h>
+
+struct fakehost;
+
+struct fake_block;
+/* A row that is set: words as an operator writes them, or the blocks of a block row. */
+struct fake_row {
+    const char *name; /* NULL ends */
+    const char *values[8];
+    const struct fake_block *blocks;
+};
+struct fake_block {
+    const char *title; /* NULL ends a list of blocks; "" where it has none */
+    const struct fake_row *rows;
+};
+
+/* Runs prepare and instance_new. settings may be NULL; a mistake in dns is an assertion.
+ * Never NULL: see fakehost_setup_error. */
+struct fakehost *fakehost_new(const struct postern_plugin *plugin, const struct fake_row *settings,
+                              const char *dns);
+void fakehost_free(struct fakehost **host);
+/* What setup_error and setup_warn were told, a line each ("warn: ..."); empty when it
+ * started. Only fakehost_free may follow an instance that did not start. */
+struct pn_str fakehost_setup_error(struct fakehost *h);
+void *fakehost_instance(struct fakehost *h);
+
+/* ---- what the plugin is shown; text is copied ---- */
+
+void fakehost_client(struct fakehost *h, const char *ip, const char *helo);
+void fakehost_auth_id(struct fakehost *h, const char *user);
+/* rcpts: addresses parted by blanks. */
+void fakehost_envelope(struct fakehost *h, const char *from, const char *rcpts);
+/* LF becomes CRLF. */
+void fakehost_message(struct fakehost *h, struct pn_str bytes);
+void fakehost_time(struct fakehost *h, int64_t now_ms);
+/* Other plugins' facts, for seen, seen_auth, note_get. properties: "name=value name=value". */
+void fakehost_give_fact(struct fakehost *h, const char *plugin, const char *name,
+                        const char *detail, int32_t weight);
+void fakehost_give_auth(struct fakehost *h, const char *method, const char *result,
+                        const char *properties);
+void fakehost_give_note(struct fakehost *h, const char *plugin, const char *key, const char *value);
+/* Limits of the true host, to be met on purpose: lookups, bytes of alloc, time left. */
+void fakehost_limits(struct fakehost *h, unsigned lookups, size_t bytes, uint32_t left_ms);
+/* The private folder, for plugins with POSTERN_NEED_TMP; before anything asks. */
+void fakehost_tmp(struct fakehost *h, const char *path);
+
+/* ---- running ---- */
+
+/* Makes session and transaction when due; POSTERN_OK where the plugin has no such stage. */
+int fakehost_run(struct fakehost *h, enum postern_stage stage);
+/* Ends the transaction, forgets message, envelope, facts; the client stays. */
+void fakehost_reset(struct fakehost *h);
+
+/* ---- what it said, in order ---- */
+
+/* "SPF_FAIL=3(mailfrom a.test) OTHER=-0.5", a recipient's with "@0": NAME=weight(detail)@rcpt;
+ * no brackets without a detail. */
+struct pn_str fakehost_facts(struct fakehost *h);
+/* "spf=pass identity=mailfrom domain=a.test; dkim=..." */
+struct pn_str fakehost_auth(struct fakehost *h);
+/* "key=value key=value" */
+struct pn_str fakehost_notes(struct fakehost *h);
+/* "+X-Name: value|-X-Name:0" */
+struct pn_str fakehost_edits(struct fakehost *h);
+/* "TXT a.test, A b.test": what was asked, in order, once each; count too. */
+struct pn_str fakehost_asked(struct fakehost *h);
+size_t fakehost_asked_count(struct fakehost *h);
+/* Lines of log, "warn: ...". */
+struct pn_str fakehost_log(struct fakehost *h);
+
+#endif

@@ -1,0 +1,90 @@
+/* Shared by fakehost.c (life, facts, DNS), fakehost_settings.c and fakehost_message.c. */
+#ifndef FAKEHOST_INT_H
+#define FAKEHOST_INT_H
+
+#include "fakehost.h"
+
+#include "buf.h"
+#include "dnsfile.h"
+#include "message.h"
+#include "pool.h"
+
+enum { FAKE_MANY = 4096 };
+
+struct fake_auth {
+    struct postern_auth auth;
+    bool given; /* by the test, not by the plugin */
+};
+
+struct fake_fact {
+    struct postern_fact fact;
+    long rcpt; /* -1: all */
+    bool given;
+};
+
+struct fake_note {
+    struct postern_str plugin, key, value;
+    bool given;
+};
+
+/* All strings in the pools. */
+struct fakehost {
+    const struct postern_plugin *plugin;
+    struct postern_host table;
+    struct postern_setup setup;
+    struct postern_call call;
+    void *prepared, *instance;
+    bool failed;
+
+    struct pn_pool *life;        /* settings, client */
+    struct pn_pool *transaction; /* envelope, message, facts */
+    struct pn_dnsfile *dns;
+    struct postern_client client;
+    struct postern_envelope envelope;
+    int64_t now_ms;
+    unsigned lookups_max;
+    size_t bytes_left;
+    uint32_t left_ms;
+    struct postern_str tmp;
+
+    struct fake_fact facts[FAKE_MANY];
+    size_t fact_count;
+    struct fake_auth auths[FAKE_MANY];
+    size_t auth_count;
+    struct fake_note notes[FAKE_MANY];
+    size_t note_count;
+    struct pn_buf setup_text, edits, asked, log, print; /* print: NUL-ended copies too */
+    size_t asked_count;
+
+    struct pn_str content;
+    struct pn_message *message; /* parsed when first asked */
+    struct fake_url *urls;
+    size_t url_count;
+    bool urls_found;
+    int content_fd; /* -1 until asked */
+};
+
+struct fake_url {
+    struct postern_str url, host;
+};
+
+static inline struct pn_str fake_pn(struct postern_str s)
+{
+    return (struct pn_str){s.p, s.len};
+}
+
+static inline struct postern_str fake_postern(struct pn_str s)
+{
+    return (struct postern_str){s.p, s.len};
+}
+
+struct fakehost *fake_of(struct postern_call *c);
+/* Copies into the transaction's pool. */
+struct postern_str fake_keep(struct fakehost *h, struct pn_str s);
+
+const struct postern_block *fake_settings(struct fakehost *h, const struct fake_row *given);
+void fake_settings_table(struct postern_host *t);
+void fake_message_table(struct postern_host *t);
+void fake_message_forget(struct fakehost *h);
+
+#endif

@@ -1,0 +1,215 @@
+#include "fakehost_int.h"
+
+#include "assert.h"
+#include "charset.h"
+#include "decode.h"
+#include "encword.h"
+#include "param.h"
+
+#include <sys/mman.h>
+#include <unistd.h>
+
+enum { VALUE_MAX = 4 * 1024 * 1024, DECODED_MAX = 64 * 1024 * 1024 };
+
+void fakehost_message(struct fakehost *h, struct pn_str bytes)
+{
+    struct pn_buf b;
+    pn_buf_init(&b, DECODED_MAX);
+    for (size_t i = 0; i < bytes.len; i++) {
+        if (bytes.p[i] == '\n' && (i == 0 || bytes.p[i - 1] != '\r'))
+            (void)pn_buf_addc(&b, '\r');
+        (void)pn_buf_addc(&b, bytes.p[i]);
+    }
+    fake_message_forget(h);
+    h->content = fake_pn(fake_keep(h, pn_buf_str(&b)));
+    pn_buf_fini(&b);
+}
+
+void fake_message_forget(struct fakehost *h)
+{
+    pn_message_free(&h->message);
+    if (h->content_fd >= 0)
+        (void)close(h->content_fd);
+    h->content_fd = -1;
+    h->content = PN_STR("");
+    h->urls_found = false;
+    h->url_count = 0;
+}
+
+static struct pn_message *message_of(struct postern_call *c)
+{
+    struct fakehost *h = fake_of(c);
+    pn_assert(c->stage >= POSTERN_HEADERS);
+    if (h->message == NULL) {
+        h->message = pn_message_new(h->content, NULL);
+        pn_assert(h->message != NULL);
+        pn_message_mime(h->message);
+    }
+    return h->message;
+}
+
+static struct postern_str content(struct postern_call *c)
+{
+    return fake_postern(pn_message_content(message_of(c)));
+}
+
+static struct postern_str body(struct postern_call *c)
+{
+    return fake_postern(pn_message_body(message_of(c)));
+}
+
+static size_t header_count(struct postern_call *c)
+{
+    size_t count;
+    (void)pn_part_fields(message_of(c), NULL, &count);
+    return count;
+}
+
+static int header_at(struct postern_call *c, size_t i, struct postern_str *name,
+                     struct postern_str *value)
+{
+    size_t count;
+    const struct pn_message *m = message_of(c);
+    const struct pn_field *fields = pn_part_fields(m, NULL, &count);
+    if (i >= count)
+        return POSTERN_NONE;
+    *name = fake_postern(pn_field_name(m, &fields[i]));
+    *value = fake_postern(pn_field_value(m, &fields[i]));
+    return POSTERN_OK;
+}
+
+static const struct pn_field *find(struct postern_call *c, const char *name, size_t n)
+{
+    return pn_field_find(message_of(c), NULL, pn_str_of(name), (int)n + 1);
+}
+
+/* The value through one of encword.h's ways. */
+static int header_by(struct postern_call *c, const char *name, size_t n, struct postern_str *value,
+                     bool (*way)(struct pn_str value, struct pn_buf *out))
+{
+    const struct pn_field *field = find(c, name, n);
+    if (field == NULL)
+        return POSTERN_NONE;
+    struct pn_buf b;
+    pn_buf_init(&b, VALUE_MAX);
+    (void)way(pn_field_value(message_of(c), field), &b);
+    *value = fake_keep(fake_of(c), pn_buf_str(&b));
+    pn_buf_fini(&b);
+    return POSTERN_OK;
+}
+
+static int header_get(struct postern_call *c, const char *name, size_t n, struct postern_str *value)
+{
+    return header_by(c, name, n, value, pn_unfold);
+}
+
+static int header_text(struct postern_call *c, const char *name, size_t n,
+                       struct postern_str *value)
+{
+    return header_by(c, name, n, value, pn_words_decode);
+}
+
+static size_t part_count(struct postern_call *c)
+{
+    return pn_message_parts(message_of(c));
+}
+
+static struct postern_str lower(struct fakehost *h, struct pn_str s)
+{
+    char *copy = pn_pool_strdup(h->transaction, s);
+    for (size_t i = 0; i < s.len; i++)
+        copy[i] = pn_lower(copy[i]);
+    return (struct postern_str){copy, s.len};
+}
+
+static struct postern_str encoding_word(enum pn_encoding e)
+{
+    static const char *const words[] = {"7bit",   "8bit",       "binary", "quoted-printable",
+                                        "base64", "x-uuencode", "unknown"};
+    return fake_postern(pn_str_of(words[e]));
+}
+
+static int get_part(struct postern_call *c, size_t i, struct postern_part *out)
+{
+    struct fakehost *h = fake_of(c);
+    const struct pn_message *m = message_of(c);
+    if (i >= pn_message_parts(m))
+        return POSTERN_NONE;
+    const struct pn_part *part = pn_message_part(m, i);
+    struct pn_buf b;
+    pn_buf_init(&b, VALUE_MAX);
+    *out = (struct postern_part){
+        .parent = part->parent,
+        .depth = part->depth,
+        .type = lower(h, pn_part_type(m, part)),
+        .subtype = lower(h, pn_part_subtype(m, part)),
+        .encoding = encoding_word(part->encoding),
+        .disposition = lower(h, pn_part_disposition(m, part)),
+        .header = fake_postern(pn_part_header(m, part)),
+        .body = fake_postern(pn_part_body(m, part)),
+        .is_multipart = part->kind == PN_PART_MULTIPART,
+        .is_message = part->kind == PN_PART_MESSAGE,
+    };
+    (void)pn_part_param(m, part, PN_STR("charset"), &b);
+    out->charset = lower(h, pn_buf_str(&b));
+    pn_buf_clear(&b);
+    (void)pn_part_filename(m, part, &b);
+    out->filename = fake_keep(h, pn_buf_str(&b));
+    pn_buf_fini(&b);
+    return POSTERN_OK;
+}
+
+static int part_text(struct postern_call *c, size_t i, enum postern_text how,
+                     struct postern_str *out)
+{
+    const struct pn_message *m = message_of(c);
+    if (i >= pn_message_parts(m))
+        return POSTERN_NONE;
+    const struct pn_part *part = pn_message_part(m, i);
+    if (part->kind != PN_PART_LEAF ||
+        (how != POSTERN_TEXT_DECODED && !pn_part_is(m, part, PN_STR("text"), PN_STR(""))))
+        return POSTERN_NONE;
+    struct pn_buf bytes, charset, utf8;
+    pn_buf_init(&bytes, DECODED_MAX);
+    pn_buf_init(&charset, 256);
+    pn_buf_init(&utf8, 2 * (size_t)DECODED_MAX);
+    (void)pn_part_decode(m, part, &bytes);
+    struct pn_str text = pn_buf_str(&bytes);
+    if (how != POSTERN_TEXT_DECODED) {
+        (void)(pn_part_param(m, part, PN_STR("charset"), &charset)
+                   ? pn_charset_to_utf8(pn_buf_str(&charset), text, &utf8)
+                   : pn_charset_guess_utf8(text, &utf8));
+        text = pn_buf_str(&utf8);
+    }
+    *out = fake_keep(fake_of(c), text);
+    pn_buf_fini(&bytes);
+    pn_buf_fini(&charset);
+    pn_buf_fini(&utf8);
+    return POSTERN_OK;
+}
+
+static int content_fd(struct postern_call *c)
+{
+    struct fakehost *h = fake_of(c);
+    if (h->content_fd >= 0)
+        return h->content_fd;
+    h->content_fd = memfd_create("content", MFD_CLOEXEC);
+    pn_assert(h->content_fd >= 0);
+    pn_assert(write(h->content_fd, h->content.p, h->content.len) == (ssize_t)h->content.len);
+    pn_assert(lseek(h->content_fd, 0, SEEK_SET) == 0);
+    return h->content_fd;
+}
+
+void fake_message_table(struct postern_host *t)
+{
+    t->content = content;
+    t->body = body;
+    t->header_count = header_count;
+    t->header_at = header_at;
+    t->header_get = header_get;
+    t->header_text = header_text;
+    t->part_count = part_count;
+    t->part = get_part;
+    t->part_text = part_text;
+    t->content_fd = content_fd;
+}
