@@ -206,8 +206,8 @@ static void edits_json(struct pn_json *j, const struct pn_facts *facts)
 {
     pn_json_array(j, "edits");
     for (size_t i = 0; i < facts->edit_count; i++) {
-        const struct pn_edit *e = &facts->edits[i];
-        bool add = e->op == PN_EDIT_ADD_HEADER;
+        const struct pn_fact_edit *e = &facts->edits[i];
+        bool add = e->op == PN_FACT_ADD_HEADER;
         pn_json_object(j, NULL);
         pn_json_str(j, "op", add ? PN_STR("add-header") : PN_STR("remove-header"));
         pn_json_str(j, "name", e->name);

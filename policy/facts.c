@@ -126,9 +126,9 @@ bool pn_facts_set_note(struct pn_facts *f, const struct pn_note *note)
     return true;
 }
 
-bool pn_facts_add_edit(struct pn_facts *f, const struct pn_edit *edit)
+bool pn_facts_add_edit(struct pn_facts *f, const struct pn_fact_edit *edit)
 {
-    struct pn_edit add = *edit;
+    struct pn_fact_edit add = *edit;
     if (!room(f->pool, &f->edits, &f->edit_cap, f->edit_count, sizeof *f->edits,
               PN_FACTS_EDITS_MAX) ||
         !copy(f->pool, &add.plugin) || !copy(f->pool, &add.name) || !copy(f->pool, &add.value))
@@ -390,13 +390,13 @@ static bool get_edits(struct pn_rd *r, struct pn_facts *f)
 {
     for (uint32_t n = pn_rd_count(r, 17); n > 0; n--) {
         uint8_t op = pn_rd_u8(r);
-        struct pn_edit edit;
-        edit.op = (enum pn_edit_op)op;
+        struct pn_fact_edit edit;
+        edit.op = (enum pn_fact_edit_op)op;
         edit.plugin = pn_rd_str(r);
         edit.name = pn_rd_str(r);
         edit.value = pn_rd_str(r);
         edit.index = pn_rd_u32(r);
-        if (!pn_rd_ok(r) || op > PN_EDIT_REMOVE_HEADER || !pn_facts_add_edit(f, &edit))
+        if (!pn_rd_ok(r) || op > PN_FACT_REMOVE_HEADER || !pn_facts_add_edit(f, &edit))
             return false;
     }
     return pn_rd_ok(r);

@@ -50,10 +50,10 @@ struct pn_note {
     struct pn_str plugin, key, value;
 };
 
-enum pn_edit_op { PN_EDIT_ADD_HEADER, PN_EDIT_REMOVE_HEADER };
+enum pn_fact_edit_op { PN_FACT_ADD_HEADER, PN_FACT_REMOVE_HEADER };
 
-struct pn_edit {
-    enum pn_edit_op op;
+struct pn_fact_edit {
+    enum pn_fact_edit_op op;
     struct pn_str plugin;
     struct pn_str name, value; /* value unfolded; empty for a removal */
     uint32_t index;            /* of a removal: the n-th field of that name, from the top */
@@ -93,7 +93,7 @@ struct pn_facts {
     size_t auth_count, auth_cap;
     struct pn_note *notes;
     size_t note_count, note_cap;
-    struct pn_edit *edits;
+    struct pn_fact_edit *edits;
     size_t edit_count, edit_cap;
     struct pn_plugin_run *runs;
     size_t run_count, run_cap;
@@ -110,7 +110,7 @@ bool pn_facts_add_symbol(struct pn_facts *f, const struct pn_fact *fact);
 bool pn_facts_add_auth(struct pn_facts *f, const struct pn_auth *auth);
 /* Replaces the value of a key that is there. */
 bool pn_facts_set_note(struct pn_facts *f, const struct pn_note *note);
-bool pn_facts_add_edit(struct pn_facts *f, const struct pn_edit *edit);
+bool pn_facts_add_edit(struct pn_facts *f, const struct pn_fact_edit *edit);
 /* Adds to the time of a run that is there; the worse status and its reason stay. */
 bool pn_facts_add_run(struct pn_facts *f, const struct pn_plugin_run *run);
 /* The same name and type twice is kept once. */
