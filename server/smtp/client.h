@@ -60,9 +60,9 @@ struct pn_smtp_client_ops {
     /* The index-th recipient is settled; reply is borrowed for the call. */
     void (*rcpt)(void *ctx, size_t index, enum pn_smtp_from from,
                  const struct pn_smtp_reply *reply);
-    /* All are settled. Unless the session ends (`ended` comes next) the engine is ready:
-     * the next pn_smtp_client_send or _quit may be called from here. */
-    void (*done)(void *ctx);
+    /* All are settled. ready: the next pn_smtp_client_send, or _quit, may be called from
+     * here or later; else `ended` comes next. */
+    void (*done)(void *ctx, bool ready);
     /* Once, last. reply: the server's last words, or ours; never NULL. */
     void (*ended)(void *ctx, enum pn_smtp_end how, const struct pn_smtp_reply *reply);
 };
@@ -77,7 +77,7 @@ struct pn_smtp_client_config {
 
 /* What the server offered; from the last EHLO. */
 struct pn_smtp_offer {
-    bool esmtp, pipelining, eightbit, smtputf8, chunking, status, starttls, dsn;
+    bool esmtp, pipelining, eightbit, smtputf8, chunking, status, starttls, dsn, sizes;
     uint64_t size;     /* SIZE's limit; 0: none said */
     uint32_t rcpt_max; /* LIMITS; 0: none said */
     uint32_t mail_max;
@@ -102,11 +102,13 @@ size_t pn_smtp_client_input(struct pn_smtp_client *client, struct pn_str bytes);
 void pn_smtp_client_drained(struct pn_smtp_client *client);
 /* The handshake is done. */
 void pn_smtp_client_tls(struct pn_smtp_client *client);
-/* The connection is gone, or a timeout passed; why completes "... while waiting for
- * DATA's reply". Settles what is open with 451 4.4.2, then `ended`. */
+/* The connection is gone, or a timeout passed; why begins the text ("the peer closed
+ * the connection"). Settles what is open with 451 4.4.2, then `ended`. Not from inside a
+ * callback. */
 void pn_smtp_client_lost(struct pn_smtp_client *client, const char *why);
 
-/* Only when ready. The struct is copied, what it points to is borrowed. */
+/* Only when ready. The struct is copied, what it points to is borrowed. `done` may come
+ * before it returns. */
 void pn_smtp_client_send(struct pn_smtp_client *client, const struct pn_smtp_outgoing *mail);
 void pn_smtp_client_quit(struct pn_smtp_client *client);
 

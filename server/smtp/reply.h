@@ -24,9 +24,11 @@ struct pn_smtp_reply {
     struct pn_str text; /* without code and status; lines parted by LF */
 };
 
-/* For initialisers: PN_SMTP_REPLY(550, 5, 7, 1, "Message refused"). */
-#define PN_SMTP_REPLY(code, x, y, z, text)                                                         \
-    ((struct pn_smtp_reply){(code), {(x), (y), (z)}, PN_STR(text)})
+/* For static initialisers: PN_SMTP_REPLY_INIT(550, 5, 7, 1, "Message refused"). */
+#define PN_SMTP_REPLY_INIT(code, x, y, z, text)                                                    \
+    {                                                                                              \
+        (code), {(x), (y), (z)}, PN_STR_INIT(text)                                                 \
+    }
 
 static inline unsigned pn_smtp_reply_class(const struct pn_smtp_reply *reply)
 {

@@ -11,19 +11,19 @@
 enum { OUT_ENOUGH = 64 * 1024, OUT_MAX = 2 * OUT_ENOUGH };
 
 static const struct pn_smtp_reply
-    line_long = {500, {5, 5, 2}, PN_STR_INIT("Line too long")},
-    line_bare_lf = {500, {5, 5, 2}, PN_STR_INIT("Lines end with CR LF, not with a bare LF")},
-    line_control = {500, {5, 5, 2}, PN_STR_INIT("Control characters are not allowed here")},
-    unknown_command = {500, {5, 5, 1}, PN_STR_INIT("Unknown command")},
-    foreign = {502, {5, 5, 1}, PN_STR_INIT("This is a mail server")},
-    need_helo = {503, {5, 5, 1}, PN_STR_INIT("Say EHLO first")},
-    need_mail = {503, {5, 5, 1}, PN_STR_INIT("Give MAIL first")},
-    no_mail = {503, {5, 5, 1}, PN_STR_INIT("Not inside a mail transaction")},
-    no_args = {501, {5, 5, 4}, PN_STR_INIT("This command takes no argument")},
-    only_quit = {503, {5, 7, 0}, PN_STR_INIT("No service for you here; say QUIT")},
-    too_many_errors = {421, {4, 7, 0}, PN_STR_INIT("Too many errors; closing")},
-    too_many_unknown = {421, {4, 7, 0}, PN_STR_INIT("Too many unknown commands; closing")},
-    too_idle = {421, {4, 7, 0}, PN_STR_INIT("Too many commands that move nothing; closing")};
+    line_long = PN_SMTP_REPLY_INIT(500, 5, 5, 2, "Line too long"),
+    line_bare_lf = PN_SMTP_REPLY_INIT(500, 5, 5, 2, "Lines end with CR LF, not with a bare LF"),
+    line_control = PN_SMTP_REPLY_INIT(500, 5, 5, 2, "Control characters are not allowed here"),
+    unknown_command = PN_SMTP_REPLY_INIT(500, 5, 5, 1, "Unknown command"),
+    foreign = PN_SMTP_REPLY_INIT(502, 5, 5, 1, "This is a mail server"),
+    need_helo = PN_SMTP_REPLY_INIT(503, 5, 5, 1, "Say EHLO first"),
+    need_mail = PN_SMTP_REPLY_INIT(503, 5, 5, 1, "Give MAIL first"),
+    no_mail = PN_SMTP_REPLY_INIT(503, 5, 5, 1, "Not inside a mail transaction"),
+    no_args = PN_SMTP_REPLY_INIT(501, 5, 5, 4, "This command takes no argument"),
+    only_quit = PN_SMTP_REPLY_INIT(503, 5, 7, 0, "No service for you here; say QUIT"),
+    too_many_errors = PN_SMTP_REPLY_INIT(421, 4, 7, 0, "Too many errors; closing"),
+    too_many_unknown = PN_SMTP_REPLY_INIT(421, 4, 7, 0, "Too many unknown commands; closing"),
+    too_idle = PN_SMTP_REPLY_INIT(421, 4, 7, 0, "Too many commands that move nothing; closing");
 
 struct pn_smtp_server *pn_smtp_server_new(const struct pn_smtp_server_config *config,
                                           const struct pn_smtp_server_ops *ops, void *ctx)

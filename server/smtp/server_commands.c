@@ -5,7 +5,7 @@
 #include <inttypes.h>
 
 #define REPLY(name, code, x, y, z, text)                                                           \
-    static const struct pn_smtp_reply name = {(code), {(x), (y), (z)}, PN_STR_INIT(text)}
+    static const struct pn_smtp_reply name = PN_SMTP_REPLY_INIT(code, x, y, z, text)
 
 REPLY(ok, 250, 2, 0, 0, "Ok");
 REPLY(bad_syntax, 500, 5, 5, 2, "Syntax error");

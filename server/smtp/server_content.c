@@ -3,21 +3,21 @@
 
 enum { PIECE = 256 * 1024 };
 
-static const struct pn_smtp_reply taken = {250, {2, 0, 0}, PN_STR_INIT("Ok, message accepted")},
-                                  chunk_taken = {250, {2, 0, 0}, PN_STR_INIT("Ok, chunk accepted")},
-                                  too_large = {552, {5, 3, 4}, PN_STR_INIT("Message too large")},
+static const struct pn_smtp_reply taken = PN_SMTP_REPLY_INIT(250, 2, 0, 0, "Ok, message accepted"),
+                                  chunk_taken =
+                                      PN_SMTP_REPLY_INIT(250, 2, 0, 0, "Ok, chunk accepted"),
+                                  too_large = PN_SMTP_REPLY_INIT(552, 5, 3, 4, "Message too large"),
                                   no_room = {
                                       452, {4, 3, 1}, PN_STR_INIT("No room for this message now")};
 
 /* By enum pn_smtp_fault. */
 static const struct pn_smtp_reply faults[] = {
     [PN_SMTP_FAULT_BARE_CR] =
-        {550, {5, 6, 0}, PN_STR_INIT("Message refused: it holds a bare CR (RFC 5321, 2.3.8)")},
+        PN_SMTP_REPLY_INIT(550, 5, 6, 0, "Message refused: it holds a bare CR (RFC 5321, 2.3.8)"),
     [PN_SMTP_FAULT_BARE_LF] =
-        {550, {5, 6, 0}, PN_STR_INIT("Message refused: it holds a bare LF (RFC 5321, 2.3.8)")},
-    [PN_SMTP_FAULT_NUL] = {550,
-                           {5, 6, 0},
-                           PN_STR_INIT("Message refused: it holds a NUL (RFC 5321, 4.5.2)")},
+        PN_SMTP_REPLY_INIT(550, 5, 6, 0, "Message refused: it holds a bare LF (RFC 5321, 2.3.8)"),
+    [PN_SMTP_FAULT_NUL] =
+        PN_SMTP_REPLY_INIT(550, 5, 6, 0, "Message refused: it holds a NUL (RFC 5321, 4.5.2)"),
 };
 
 static void begin(struct pn_smtp_server *s, bool dots)

@@ -1,0 +1,342 @@
+/* A mail: its commands, its content, the replies that settle its recipients. */
+#include "assert.h"
+#include "client_int.h"
+#include "content_scan.h"
+#include "mem.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+/* One write of content: so many pieces, so many bytes. */
+enum { PARTS_MAX = 64, WRITE_MAX = 256 * 1024 };
+
+static const struct pn_smtp_reply
+    no_utf8 = PN_SMTP_REPLY_INIT(553, 5, 6, 7, "The next hop does not take SMTPUTF8"),
+    too_large = PN_SMTP_REPLY_INIT(552, 5, 3, 4, "Message too large for the next hop"),
+    bad_address = PN_SMTP_REPLY_INIT(553, 5, 1, 3, "Not an address that SMTP can carry"),
+    odd_data = PN_SMTP_REPLY_INIT(451, 4, 5, 0, "The peer answered DATA out of turn");
+
+static size_t step_data(const struct pn_smtp_client *c)
+{
+    return SMTP_STEP_RCPT + c->mail.to_count;
+}
+
+enum pn_smtp_from smtp_client_awaits(const struct pn_smtp_client *c)
+{
+    switch (c->state) {
+    case SMTP_C_GREETING:
+        return PN_SMTP_FROM_GREETING;
+    case SMTP_C_EHLO:
+    case SMTP_C_HELO:
+        return PN_SMTP_FROM_HELLO;
+    case SMTP_C_STARTTLS:
+    case SMTP_C_HANDSHAKE:
+        return PN_SMTP_FROM_STARTTLS;
+    case SMTP_C_COMMANDS:
+        return c->answered <= SMTP_STEP_MAIL ? PN_SMTP_FROM_MAIL
+               : c->answered < step_data(c)  ? PN_SMTP_FROM_RCPT
+                                             : PN_SMTP_FROM_DATA;
+    case SMTP_C_CONTENT:
+        return PN_SMTP_FROM_CONTENT;
+    case SMTP_C_QUIT:
+        return PN_SMTP_FROM_QUIT;
+    case SMTP_C_READY:
+    case SMTP_C_ENDED:
+        break;
+    }
+    return PN_SMTP_FROM_US;
+}
+
+/* ---- recipients */
+
+static void settle(struct pn_smtp_client *c, size_t i, enum pn_smtp_from from,
+                   const struct pn_smtp_reply *reply)
+{
+    pn_assert(c->rcpts[i] != SMTP_RCPT_SETTLED);
+    c->taken -= c->rcpts[i] == SMTP_RCPT_TAKEN;
+    c->rcpts[i] = SMTP_RCPT_SETTLED;
+    c->ops->rcpt(c->ctx, i, from, reply);
+}
+
+void smtp_client_settle_all(struct pn_smtp_client *c, enum pn_smtp_from from,
+                            const struct pn_smtp_reply *reply)
+{
+    for (size_t i = 0; i < c->mail.to_count; i++)
+        if (c->rcpts[i] != SMTP_RCPT_SETTLED)
+            settle(c, i, from, reply);
+}
+
+/* `done` may send the next mail, and that be done at once: a loop, not a recursion. */
+static void finish(struct pn_smtp_client *c)
+{
+    free(c->rcpts);
+    c->rcpts = NULL;
+    c->state = SMTP_C_READY;
+    c->again = true;
+    if (c->finishing)
+        return;
+    c->finishing = true;
+    while (c->again) {
+        c->again = false;
+        c->ops->done(c->ctx, true);
+    }
+    c->finishing = false;
+}
+
+/* ---- commands */
+
+static uint64_t content_size(const struct pn_smtp_outgoing *mail)
+{
+    uint64_t size = 0;
+    for (size_t i = 0; i < mail->content_count; i++)
+        size += mail->content[i].len;
+    return size;
+}
+
+static void put_mail(struct pn_smtp_client *c)
+{
+    (void)pn_buf_addf(&c->out, "MAIL FROM:<%.*s>", PN_FMT(c->mail.from));
+    if (c->offer.sizes)
+        (void)pn_buf_addf(&c->out, " SIZE=%" PRIu64, content_size(&c->mail));
+    if (c->mail.body_8bit && c->offer.eightbit)
+        (void)pn_buf_addz(&c->out, " BODY=8BITMIME");
+    if (c->mail.smtputf8)
+        (void)pn_buf_addz(&c->out, " SMTPUTF8");
+    (void)pn_buf_addz(&c->out, "\r\n");
+}
+
+static void put_step(struct pn_smtp_client *c, size_t step)
+{
+    if (step == SMTP_STEP_RSET)
+        (void)pn_buf_addz(&c->out, "RSET\r\n");
+    else if (step == SMTP_STEP_MAIL)
+        put_mail(c);
+    else if (step < step_data(c))
+        (void)pn_buf_addf(&c->out, "RCPT TO:<%.*s>\r\n", PN_FMT(c->mail.to[step - SMTP_STEP_RCPT]));
+    else
+        (void)pn_buf_addz(&c->out, "DATA\r\n");
+    if (c->out.len > c->out.max / 2)
+        smtp_client_flush(c);
+}
+
+/* Sends what may be sent: with PIPELINING all, without it one and then its reply. */
+static void send_steps(struct pn_smtp_client *c)
+{
+    size_t end = c->chunk ? step_data(c) : step_data(c) + 1;
+    while (c->sent < end && (c->offer.pipelining || c->sent == c->answered))
+        put_step(c, c->sent++);
+    smtp_client_flush(c);
+}
+
+static void begin_content(struct pn_smtp_client *c)
+{
+    c->state = SMTP_C_CONTENT;
+    c->segment = c->offset = c->next_rcpt = 0;
+    c->line_start = true;
+    c->stuffed = c->sent_all = false;
+    if (c->chunk)
+        (void)pn_buf_addf(&c->out, "BDAT %" PRIu64 " LAST\r\n", content_size(&c->mail));
+    smtp_client_content(c);
+}
+
+static bool address_ok(struct pn_str address, bool utf8)
+{
+    for (size_t i = 0; i < address.len; i++) {
+        unsigned char byte = (unsigned char)address.p[i];
+        if (byte < ' ' || byte == 127 || (byte > 127 && !utf8))
+            return false;
+    }
+    return address.len <= PN_SMTP_REPLY_TEXT_MAX;
+}
+
+/* Why this mail can't go here, or NULL. */
+static const struct pn_smtp_reply *unfit(const struct pn_smtp_client *c)
+{
+    const struct pn_smtp_outgoing *mail = &c->mail;
+    if (mail->smtputf8 && !c->offer.smtputf8)
+        return &no_utf8;
+    if (c->offer.size != 0 && content_size(mail) > c->offer.size)
+        return &too_large;
+    bool ok = address_ok(mail->from, mail->smtputf8);
+    for (size_t i = 0; ok && i < mail->to_count; i++)
+        ok = address_ok(mail->to[i], mail->smtputf8);
+    return ok ? NULL : &bad_address;
+}
+
+void pn_smtp_client_send(struct pn_smtp_client *c, const struct pn_smtp_outgoing *mail)
+{
+    pn_assert(c->state == SMTP_C_READY && mail->to_count != 0);
+    c->mail = *mail;
+    c->rcpts = pn_calloc(mail->to_count, sizeof *c->rcpts);
+    c->taken = 0;
+    c->mail_taken = false;
+    const struct pn_smtp_reply *no = unfit(c);
+    if (no != NULL) {
+        smtp_client_settle_all(c, PN_SMTP_FROM_US, no);
+        finish(c);
+        return;
+    }
+    c->state = SMTP_C_COMMANDS;
+    c->chunk = c->offer.chunking && !c->config.no_chunking;
+    c->sent = c->answered = c->need_rset ? SMTP_STEP_RSET : SMTP_STEP_MAIL;
+    send_steps(c);
+}
+
+/* ---- replies */
+
+/* No content will go: the mail is over. */
+static bool give_up(struct pn_smtp_client *c)
+{
+    c->need_rset = c->mail_taken;
+    finish(c);
+    return true;
+}
+
+static bool data_answered(struct pn_smtp_client *c, const struct pn_smtp_reply *reply)
+{
+    unsigned class = pn_smtp_reply_class(reply);
+    if (class == 2) {
+        smtp_client_end(c, PN_SMTP_END_PROTOCOL, PN_SMTP_FROM_US, &odd_data);
+        return false;
+    }
+    if (class != 3) {
+        smtp_client_settle_all(c, PN_SMTP_FROM_DATA, reply);
+        return give_up(c);
+    }
+    if (c->taken == 0)
+        c->mail.content_count = 0; /* pipelined for nothing: nothing it gets */
+    begin_content(c);
+    return true;
+}
+
+/* All that can be known before the content is: to send it, or not. */
+static bool commands_answered(struct pn_smtp_client *c)
+{
+    if (c->taken == 0)
+        return give_up(c);
+    begin_content(c);
+    return true;
+}
+
+static bool command_answered(struct pn_smtp_client *c, const struct pn_smtp_reply *reply)
+{
+    size_t step = c->answered++;
+    bool yes = pn_smtp_reply_class(reply) == 2;
+    if (step == step_data(c))
+        return data_answered(c, reply);
+    if (step == SMTP_STEP_MAIL) {
+        c->mail_taken = yes;
+        if (!yes)
+            smtp_client_settle_all(c, PN_SMTP_FROM_MAIL, reply);
+    } else if (step >= SMTP_STEP_RCPT && c->mail_taken) {
+        if (!yes)
+            settle(c, step - SMTP_STEP_RCPT, PN_SMTP_FROM_RCPT, reply);
+        else
+            c->rcpts[step - SMTP_STEP_RCPT] = SMTP_RCPT_TAKEN;
+        c->taken += yes;
+    }
+    /* Without PIPELINING: is there a reason to go on? */
+    bool hopeless = step == SMTP_STEP_MAIL ? !yes : c->answered == step_data(c) && c->taken == 0;
+    if (hopeless && c->sent == c->answered)
+        return give_up(c);
+    if (c->chunk && c->answered == step_data(c))
+        return commands_answered(c);
+    send_steps(c);
+    return true;
+}
+
+static bool content_answered(struct pn_smtp_client *c, const struct pn_smtp_reply *reply)
+{
+    if (!c->sent_all) {
+        /* Before all was sent: what follows could only be taken for commands. */
+        smtp_client_end(c, PN_SMTP_END_REFUSED, PN_SMTP_FROM_CONTENT, reply);
+        return false;
+    }
+    c->need_rset = false;
+    if (!c->config.lmtp || c->taken == 0) {
+        smtp_client_settle_all(c, PN_SMTP_FROM_CONTENT, reply);
+        finish(c);
+        return true;
+    }
+    while (c->rcpts[c->next_rcpt] != SMTP_RCPT_TAKEN)
+        c->next_rcpt++;
+    settle(c, c->next_rcpt, PN_SMTP_FROM_CONTENT, reply);
+    if (c->taken == 0)
+        finish(c);
+    return true;
+}
+
+bool smtp_client_mail_reply(struct pn_smtp_client *c, const struct pn_smtp_reply *reply)
+{
+    return c->state == SMTP_C_COMMANDS ? command_answered(c, reply) : content_answered(c, reply);
+}
+
+/* ---- content */
+
+struct pieces {
+    struct pn_str parts[PARTS_MAX];
+    size_t count;
+    size_t bytes;
+};
+
+static void add(struct pieces *out, struct pn_str part)
+{
+    out->parts[out->count++] = part;
+    out->bytes += part.len;
+}
+
+/* The next piece of the segment at hand: up to its end, or to a dot to be doubled. */
+static void add_piece(struct pn_smtp_client *c, struct pn_str segment, struct pieces *out)
+{
+    struct pn_str view = pn_str_slice(segment, 0, c->offset + (WRITE_MAX - out->bytes));
+    size_t dot = SIZE_MAX;
+    if (!c->chunk)
+        dot = pn_smtp_dot_find(view, c->stuffed ? c->offset + 1 : c->offset, c->line_start);
+    c->stuffed = dot == c->offset;
+    if (c->stuffed) {
+        add(out, PN_STR("."));
+        return;
+    }
+    struct pn_str piece = pn_str_slice(view, c->offset, dot);
+    add(out, piece);
+    c->offset += piece.len;
+    c->line_start = piece.p[piece.len - 1] == '\n';
+}
+
+static void gather(struct pn_smtp_client *c, struct pieces *out)
+{
+    if (c->out.len != 0)
+        add(out, pn_buf_str(&c->out)); /* BDAT's line */
+    while (c->segment < c->mail.content_count && out->count < PARTS_MAX - 2 &&
+           out->bytes < WRITE_MAX) {
+        struct pn_str segment = c->mail.content[c->segment];
+        if (c->offset < segment.len) {
+            add_piece(c, segment, out);
+        } else {
+            c->segment++;
+            c->offset = 0;
+        }
+    }
+    c->sent_all = c->segment == c->mail.content_count;
+    if (c->sent_all && !c->chunk && !c->line_start)
+        add(out, PN_STR("\r\n"));
+    if (c->sent_all && !c->chunk)
+        add(out, PN_STR(".\r\n"));
+}
+
+void smtp_client_content(struct pn_smtp_client *c)
+{
+    bool more = true;
+    while (more && !c->sent_all) {
+        struct pieces out = {.count = 0};
+        gather(c, &out);
+        more = out.count == 0 || c->ops->write(c->ctx, out.parts, out.count);
+        pn_buf_clear(&c->out);
+    }
+}
+
+void pn_smtp_client_drained(struct pn_smtp_client *c)
+{
+    if (c->state == SMTP_C_CONTENT)
+        smtp_client_content(c);
+}
