@@ -137,6 +137,9 @@ static void read_offer(struct pn_smtp_client *c, struct pn_str text)
         offer_word(&c->offer, pn_str_trim(pn_str_split(&text, '\n')));
 }
 
+static const struct pn_smtp_reply no_smtp =
+    PN_SMTP_REPLY_INIT(451, 4, 5, 0, "The peer does not speak SMTP");
+
 /* ---- replies; each returns false when the session ended */
 
 static bool refused(struct pn_smtp_client *c, enum pn_smtp_end how, enum pn_smtp_from from,
@@ -211,6 +214,8 @@ static bool handle(struct pn_smtp_client *c, const struct pn_smtp_reply *reply)
         return refused(c, PN_SMTP_END_QUIT, PN_SMTP_FROM_QUIT, reply);
     if (reply->code == 421)
         return refused(c, PN_SMTP_END_REFUSED, from, reply);
+    if (pn_smtp_reply_class(reply) == 3 && from != PN_SMTP_FROM_DATA)
+        return refused(c, PN_SMTP_END_PROTOCOL, PN_SMTP_FROM_US, &no_smtp);
     switch (c->state) {
     case SMTP_C_GREETING:
         return greeted(c, reply);
@@ -228,8 +233,6 @@ static bool handle(struct pn_smtp_client *c, const struct pn_smtp_reply *reply)
     }
 }
 
-static const struct pn_smtp_reply no_smtp =
-    PN_SMTP_REPLY_INIT(451, 4, 5, 0, "The peer does not speak SMTP");
 static const struct pn_smtp_reply injected =
     PN_SMTP_REPLY_INIT(451, 4, 7, 5, "The peer sent more behind its reply to STARTTLS");
 

@@ -229,10 +229,10 @@ static void add_local(struct pn_buf *out, const struct pn_smtp_mailbox *mailbox)
     struct pn_buf plain;
     pn_buf_init(&plain, PN_SMTP_PATH_MAX);
     unquote(&plain, mailbox->local);
-    struct pn_str bytes = pn_buf_str(&plain);
+    struct pn_str bytes = plain.len == 0 ? PN_STR("") : pn_buf_str(&plain);
     struct cursor c = {bytes.p, bytes.p + bytes.len};
     bool utf8 = false;
-    if (bytes.len != 0 && take_dot_string(&c, &utf8) && c.p == c.end)
+    if (take_dot_string(&c, &utf8) && c.p == c.end)
         (void)pn_buf_adds(out, bytes);
     else
         quote(out, bytes);

@@ -4,7 +4,7 @@
 
 #include <stdio.h>
 
-enum { LINES_MAX = 40, PREFIX_MAX = sizeof "550-5.123.123 " };
+enum { PREFIX_MAX = sizeof "550-5.123.123 " };
 
 /* "5.7.1" at the front of s, then its end or a space; the length, or 0. */
 static size_t read_status(struct pn_str s, struct pn_smtp_status *out)
@@ -67,7 +67,7 @@ const char *pn_smtp_reply_check(const struct pn_smtp_reply *reply)
         if (c > 127)
             return "the text of a reply must be ASCII";
     }
-    return lines > LINES_MAX ? "the text of a reply has at most 40 lines" : NULL;
+    return lines > PN_SMTP_REPLY_LINES_MAX ? "the text of a reply has at most 128 lines" : NULL;
 }
 
 /* How much of line goes on one wire line of room bytes: all, or up to the last space. */

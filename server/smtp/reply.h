@@ -12,6 +12,8 @@
 
 #include "buf.h"
 
+enum { PN_SMTP_REPLY_TEXT_MAX = 4096, PN_SMTP_REPLY_LINES_MAX = 128 };
+
 /* X.Y.Z; x 0: none. */
 struct pn_smtp_status {
     uint8_t x;
@@ -39,7 +41,7 @@ static inline unsigned pn_smtp_reply_class(const struct pn_smtp_reply *reply)
  * text borrows. False: no such line, or it fails the check below. */
 bool pn_smtp_reply_read(struct pn_str line, struct pn_smtp_reply *out);
 /* NULL, or what is wrong with it: a code that is none, a status of another class, a
- * control byte, bytes that are not ASCII, over 40 lines. */
+ * control byte, bytes that are not ASCII, over PN_SMTP_REPLY_LINES_MAX lines. */
 const char *pn_smtp_reply_check(const struct pn_smtp_reply *reply);
 /* As lines for the wire, each at most PN_SMTP_REPLY_MAX: longer ones are folded at a
  * space. Without `status` the enhanced codes are left out (greeting, HELO and EHLO). */
@@ -54,8 +56,6 @@ struct pn_smtp_reply_reader {
     struct pn_smtp_status status;
     unsigned lines;
 };
-
-enum { PN_SMTP_REPLY_TEXT_MAX = 4096, PN_SMTP_REPLY_LINES_MAX = 128 };
 
 void pn_smtp_reply_reader_init(struct pn_smtp_reply_reader *reader);
 void pn_smtp_reply_reader_fini(struct pn_smtp_reply_reader *reader);

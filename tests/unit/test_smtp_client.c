@@ -197,6 +197,8 @@ static const struct script {
      "0 RCPT 421;1 RCPT 421;done;ended REFUSED 421;"},
     {"DATA answered 250", FULL "250 ok\r\n250 ok\r\n250 ok\r\n250 ok\r\n", EHLO GROUP "DATA\r\n",
      "0 US 451;1 US 451;done;ended PROTOCOL 451;"},
+    {"RCPT answered 354", FULL "250 ok\r\n354 ok\r\n", EHLO GROUP "DATA\r\n",
+     "0 US 451;1 US 451;done;ended PROTOCOL 451;"},
     {"no service", "554 no\r\n", "", "ended REFUSED 554;"},
     {"busy", "421 busy\r\n", "", "ended REFUSED 421;"},
     {"no SMTP", "SSH-2.0-x\r\n", "", "ended PROTOCOL 451;"},

@@ -10,7 +10,7 @@
 #define A63  A50 A10 "aaa"
 #define D243 A63 "." A63 "." A63 "." A50 "a" /* 63*3+3+51 */
 
-    static const struct {
+static const struct {
     const char *text;
     enum pn_smtp_path_kind kind;
     enum pn_smtp_path_error want;
@@ -245,6 +245,12 @@ static void test_reply_read(void)
     UNIT_TRUE(pn_smtp_reply_check(&nul) != NULL);
     nul.text = PN_STR("a\nb");
     UNIT_TRUE(pn_smtp_reply_check(&nul) == NULL);
+    char lines[PN_SMTP_REPLY_LINES_MAX];
+    memset(lines, '\n', sizeof lines);
+    nul.text = (struct pn_str){lines, sizeof lines - 1};
+    UNIT_TRUE(pn_smtp_reply_check(&nul) == NULL);
+    nul.text.len++;
+    UNIT_TRUE(pn_smtp_reply_check(&nul) != NULL);
 }
 
 static void test_reply_put(void)
