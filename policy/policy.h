@@ -60,7 +60,7 @@ size_t pn_policy_tls_count(const struct pn_policy *p);
 void pn_policy_tls(const struct pn_policy *p, size_t i, struct pn_tls_row *out);
 
 /* A setting of the core by its full name, "limits.message-size", "smtp.hostname",
- * "resolver.forward", "workers.count": see `postern config show`. A name that no row
+ * "resolver.forward", "workers.count": the rows of rows.c; `postern config show`. A name that no row
  * has is our own bug (assertion). Lists: n counts, false past the end. */
 int64_t pn_policy_int(const struct pn_policy *p, const char *name);
 bool pn_policy_bool(const struct pn_policy *p, const char *name);
