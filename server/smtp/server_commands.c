@@ -8,6 +8,8 @@
     static const struct pn_smtp_reply name = PN_SMTP_REPLY_INIT(code, x, y, z, text)
 
 REPLY(ok, 250, 2, 0, 0, "Ok");
+REPLY(sender_ok, 250, 2, 1, 0, "Sender ok");
+REPLY(rcpt_ok, 250, 2, 1, 5, "Recipient ok");
 REPLY(bad_syntax, 500, 5, 5, 2, "Syntax error");
 REPLY(bad_helo, 501, 5, 5, 4, "A domain name or address literal must follow");
 REPLY(bad_sender, 501, 5, 1, 7, "Bad sender address");
@@ -240,7 +242,7 @@ static void proceed_mail(struct pn_smtp_server *s, const struct pn_smtp_reply *a
 {
     s->info.mail = true;
     s->info.mails++;
-    smtp_reply(s, answer == NULL ? &ok : answer);
+    smtp_reply(s, answer == NULL ? &sender_ok : answer);
 }
 
 /* ---- RCPT */
@@ -280,7 +282,7 @@ static void stage_rcpt(struct pn_smtp_server *s, const struct smtp_args *args)
 static void proceed_rcpt(struct pn_smtp_server *s, const struct pn_smtp_reply *answer)
 {
     s->info.rcpts++;
-    smtp_reply(s, answer == NULL ? &ok : answer);
+    smtp_reply(s, answer == NULL ? &rcpt_ok : answer);
 }
 
 /* ---- DATA and BDAT */

@@ -277,6 +277,9 @@ static void codes(struct owner *o, size_t from, struct pn_buf *out)
         if (got != 1)
             break;
         reply.text.len = 0;
+        /* The tables say OK for all three; test_codes tells them apart. */
+        if (reply.code == 250 && reply.status.x != 0)
+            reply.status.y = reply.status.z = 0;
         pn_smtp_reply_print(out, &reply);
         (void)pn_buf_addc(out, '|');
     }
@@ -584,6 +587,20 @@ static void test_drop(void)
             UNIT_INT(pn_smtp_server_input(o.engine, PN_STR("NOOP\r\n")), 6);
             owner_fini(&o);
         }
+}
+
+static void test_codes(void)
+{
+    struct owner o;
+    owner_init(&o, 0);
+    pn_smtp_server_start(o.engine);
+    talk(&o, PN_STR("HELO c.test\r\n"), 0, SIZE_MAX);
+    pn_buf_clear(&o.replies);
+    talk(&o, PN_STR(ONE "DATA\r\n.\r\nRSET\r\n"), 0, SIZE_MAX);
+    UNIT_STR(pn_buf_str(&o.replies),
+             PN_STR("250 2.1.0 Sender ok\r\n250 2.1.5 Recipient ok\r\n354 End with "
+                    "<CR><LF>.<CR><LF>\r\n250 2.0.0 Ok, message accepted\r\n250 2.0.0 Ok\r\n"));
+    owner_fini(&o);
 }
 
 /* ---- a test for each word that EHLO announces */
@@ -905,6 +922,7 @@ static const struct unit_test tests[] = {
     {"greeting", test_greeting},
     {"answers", test_answers},
     {"drop", test_drop},
+    {"codes", test_codes},
     {"lmtp", test_lmtp},
     {"PIPELINING", test_pipelining},
     {"SIZE", test_size},
