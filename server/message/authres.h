@@ -25,7 +25,8 @@ struct pn_authres {
 };
 
 /* Appends the field's value, folded with CRLF before each method; count 0: "none". Bytes
- * that can't be (CR, LF, NUL, other controls) become "?". */
+ * that can't be (CR, LF, NUL, other controls, what is no UTF-8) become "?", and of a value
+ * 400 bytes are written. */
 bool pn_authres_value(struct pn_str authserv_id, const struct pn_authres *results, size_t count,
                       struct pn_buf *out);
 
@@ -49,7 +50,8 @@ struct pn_authres_item {
 struct pn_authres_walk {
     struct pn_str value;
     size_t at;
-    bool malformed;
+    bool fresh;     /* a method comes next */
+    bool malformed; /* at the end: was anything not as RFC 8601 has it? */
 };
 
 /* id: skip an authserv-id first; without it the value begins with a method. */

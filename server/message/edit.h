@@ -10,6 +10,9 @@
  * Names and values are a stranger's: pn_edits_add checks them. Positions count in the
  * content as received, so the order of operations matters only between lines added at
  * the same place: the first of them comes first.
+ *
+ * What a message with PN_PART_FIELDS_CUT holds beyond the limit can't be removed: who
+ * relies on removal refuses such a message (10,000 header fields are no mail).
  */
 #ifndef PN_EDIT_H
 #define PN_EDIT_H
