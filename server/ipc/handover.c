@@ -358,3 +358,8 @@ bool pn_delivered_get(struct pn_str body, struct pn_delivered *delivered)
     delivered->token = pn_rd_u64(&r);
     return reply_get(&r, &delivered->reply) && pn_rd_done(&r);
 }
+
+uint32_t pn_mailbox_of(struct pn_str user, uint32_t count)
+{
+    return count == 0 ? 0 : (uint32_t)(pn_str_hash(user, 0, true) % count);
+}

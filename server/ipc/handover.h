@@ -207,6 +207,9 @@ struct pn_delivered {
 void pn_delivered_put(struct pn_buf *out, const struct pn_delivered *delivered);
 bool pn_delivered_get(struct pn_str body, struct pn_delivered *delivered);
 
+/* Which of count mailbox workers a user belongs to. */
+uint32_t pn_mailbox_of(struct pn_str user, uint32_t count);
+
 /* Sends body, by memory file if need be, and content_fd unless that is -1; the caller
  * keeps its descriptor. False: no room in the channel, it is dead, or no memory file. */
 bool pn_handover_send(struct pn_channel *channel, uint16_t type, struct pn_str body,

@@ -1,0 +1,308 @@
+#include "mailbox.h"
+
+#include "handover.h"
+#include "jail.h"
+#include "log.h"
+#include "mem.h"
+#include "memfile.h"
+#include "store.h"
+#include "threads.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+enum {
+    THREADS = 16,        /* syncs that wait for the disk at a time */
+    UNDER_WAY_MAX = 512, /* more are answered "try again" */
+    ANSWER_QUEUE = 1024 * 1024,
+    EDIT_BYTES = 1024 * 1024,
+    STACK = 512 * 1024
+};
+
+struct mailbox {
+    struct pn_loop *loop;
+    struct pn_control *control;
+    struct pn_threads *threads;
+    struct pn_store *store;
+    struct peer *peers;
+    struct pn_timer *drain_timer;
+    bool draining;
+};
+
+/* A channel to an edge or the queue; outlives it while jobs still name it. */
+struct peer {
+    struct peer *next;
+    struct mailbox *mailbox;
+    struct pn_channel *channel; /* NULL: it ended */
+    unsigned jobs;
+};
+
+struct job {
+    struct pn_job job; /* first: a pn_job is its job */
+    struct peer *peer;
+    struct pn_buf body; /* the record's, copied */
+    int content_fd;
+    uint64_t token;
+    uint16_t code;
+    struct pn_buf text;
+};
+
+static void answer(struct peer *peer, uint64_t token, uint16_t code, struct pn_str text)
+{
+    struct pn_buf b;
+    const struct pn_delivered d = {token, {code, text}};
+    if (peer->channel == NULL)
+        return; /* who asked is gone, and asks again */
+    pn_buf_init(&b, PN_RECORD_MAX / 2);
+    pn_delivered_put(&b, &d);
+    if (!pn_channel_send(peer->channel, PN_REC_DELIVERED, pn_buf_str(&b), NULL, 0))
+        pn_warn("an answer could not be sent");
+    pn_buf_fini(&b);
+}
+
+/* Role records name an edit as the message layer does, in the same order. */
+static bool edits_of(const struct pn_edit_group *group, struct pn_edits *edits)
+{
+    _Static_assert((int)PN_HEDIT_TOP == PN_EDIT_ADD_TOP &&
+                       (int)PN_HEDIT_AFTER_TRACE == PN_EDIT_ADD_AFTER_TRACE &&
+                       (int)PN_HEDIT_END == PN_EDIT_ADD_END &&
+                       (int)PN_HEDIT_REMOVE == PN_EDIT_REMOVE &&
+                       (int)PN_HEDIT_REMOVE_RESULTS == PN_EDIT_REMOVE_RESULTS,
+                   "one order of edits");
+    for (uint32_t i = 0; i < group->count; i++) {
+        const struct pn_header_edit *e = &group->edits[i];
+        enum pn_edit_status status;
+        if (e->op == PN_HEDIT_REMOVE)
+            status = pn_edits_remove(edits, e->name, e->nth);
+        else if (e->op == PN_HEDIT_REMOVE_RESULTS)
+            status = pn_edits_remove_results(edits, e->value);
+        else
+            status = pn_edits_add(edits, (enum pn_edit_op)e->op, e->name, e->value, true);
+        if (status != PN_EDIT_OK)
+            return false;
+    }
+    return true;
+}
+
+static void set_result(struct job *job, enum pn_store_status status, const struct pn_buf *why)
+{
+    static const struct {
+        uint16_t code;
+        const char *text;
+    } rows[] = {[PN_STORE_OK] = {250, "2.0.0 Delivered"},
+                [PN_STORE_TEMPORARY] = {451, "4.3.0 Mailbox not writable now"},
+                [PN_STORE_FULL] = {452, "4.2.2 No room for the message"},
+                [PN_STORE_BAD_NAME] = {550, "5.1.1 No such mailbox"}};
+    job->code = rows[status].code;
+    (void)pn_buf_addz(&job->text, rows[status].text);
+    if (status == PN_STORE_TEMPORARY || status == PN_STORE_FULL)
+        pn_warn("delivery failed: %.*s", PN_FMT(pn_buf_str(why)));
+}
+
+static void deliver(struct job *job, const struct pn_deliver *d, struct pn_str content)
+{
+    struct mailbox *mb = job->peer->mailbox;
+    struct pn_edits *edits = pn_edits_new(EDIT_BYTES);
+    struct pn_buf why;
+    pn_buf_init(&why, 500);
+    if (edits_of(&d->edits, edits)) {
+        const struct pn_delivery delivery = {.user = d->user,
+                                             .folder = d->folder,
+                                             .reverse_path = d->reverse_path,
+                                             .content = content,
+                                             .edits = edits};
+        set_result(job, pn_store_deliver(mb->store, &delivery, &why), &why);
+    } else {
+        (void)pn_buf_addz(&why, "an edit of the header can't be made");
+        set_result(job, PN_STORE_TEMPORARY, &why);
+    }
+    pn_buf_fini(&why);
+    pn_edits_free(&edits);
+}
+
+/* On a thread of the pool. */
+static void job_run(struct pn_job *base)
+{
+    struct job *job = (struct job *)base;
+    struct pn_pool *pool = pn_pool_new(PN_ENVELOPE_MAX);
+    struct pn_deliver d;
+    struct pn_str content;
+    job->code = 451;
+    if (!pn_deliver_get(pn_buf_str(&job->body), pool, &d)) {
+        (void)pn_buf_addz(&job->text, "4.3.0 Malformed delivery");
+    } else if (pn_map_fd(job->content_fd, true, &content) != 0) {
+        (void)pn_buf_addz(&job->text, "4.3.0 Content can't be read");
+    } else {
+        if (content.len == d.size)
+            deliver(job, &d, content);
+        else
+            (void)pn_buf_addz(&job->text, "4.3.0 Content is not whole");
+        pn_unmap(&content);
+    }
+    pn_pool_free(&pool);
+}
+
+static void peer_release(struct peer *peer)
+{
+    if (peer->channel != NULL || peer->jobs > 0)
+        return;
+    for (struct peer **at = &peer->mailbox->peers; *at != NULL; at = &(*at)->next)
+        if (*at == peer) {
+            *at = peer->next;
+            break;
+        }
+    free(peer);
+}
+
+static void job_free(struct job *job)
+{
+    struct peer *peer = job->peer;
+    (void)close(job->content_fd);
+    pn_buf_fini(&job->body);
+    pn_buf_fini(&job->text);
+    free(job);
+    peer->jobs--;
+    peer_release(peer);
+}
+
+static void stop_if_idle(struct mailbox *mb)
+{
+    if (mb->draining && pn_threads_busy(mb->threads) == 0)
+        pn_loop_stop(mb->loop);
+}
+
+static void job_done(struct pn_job *base)
+{
+    struct job *job = (struct job *)base;
+    struct mailbox *mb = job->peer->mailbox;
+    answer(job->peer, job->token, job->code, pn_buf_str(&job->text));
+    job_free(job);
+    stop_if_idle(mb);
+}
+
+static bool start_job(struct peer *peer, struct pn_str body, int content_fd)
+{
+    struct mailbox *mb = peer->mailbox;
+    struct pn_rd r = pn_rd_of(body);
+    uint64_t token = pn_rd_u64(&r);
+    if (!pn_rd_ok(&r) || content_fd < 0)
+        return false;
+    if (pn_threads_busy(mb->threads) >= UNDER_WAY_MAX) {
+        answer(peer, token, 451, PN_STR("4.3.2 Too many deliveries at once"));
+        (void)close(content_fd);
+        return true;
+    }
+    struct job *job = pn_calloc(1, sizeof *job);
+    *job = (struct job){.job = {.run = job_run, .done = job_done},
+                        .peer = peer,
+                        .content_fd = content_fd,
+                        .token = token};
+    pn_buf_init(&job->body, PN_ENVELOPE_MAX);
+    pn_buf_init(&job->text, 500);
+    (void)pn_buf_adds(&job->body, body);
+    peer->jobs++;
+    pn_threads_submit(mb->threads, &job->job);
+    return true;
+}
+
+static bool on_record(void *ctx, struct pn_record *record)
+{
+    struct peer *peer = ctx;
+    struct pn_handover h;
+    if (record->type != PN_REC_DELIVER || !pn_handover_open(record, &h))
+        return false;
+    bool ok = h.body.len <= PN_ENVELOPE_MAX && start_job(peer, h.body, h.content_fd);
+    if (!ok && h.content_fd >= 0)
+        (void)close(h.content_fd);
+    pn_handover_close(&h);
+    return ok;
+}
+
+static void on_end(void *ctx, enum pn_channel_end how)
+{
+    struct peer *peer = ctx;
+    if (how == PN_CHANNEL_PROTOCOL)
+        pn_error("a peer sent what is no delivery; its channel is closed");
+    pn_channel_free(&peer->channel);
+    peer_release(peer);
+}
+
+static void add_peer(struct mailbox *mb, struct pn_peer *from)
+{
+    static const struct pn_channel_ops ops = {on_record, on_end, NULL};
+    if (from->role != PN_ROLE_EDGE && from->role != PN_ROLE_QUEUE)
+        return;
+    struct peer *peer = pn_calloc(1, sizeof *peer);
+    *peer = (struct peer){.next = mb->peers, .mailbox = mb};
+    peer->channel = pn_channel_new(mb->loop, from->fd, &ops, peer, ANSWER_QUEUE);
+    from->fd = -1;
+    mb->peers = peer;
+}
+
+static void on_peer(void *ctx, struct pn_peer *peer)
+{
+    add_peer(ctx, peer);
+}
+
+static void on_generation(void *ctx, struct pn_generation *gen)
+{
+    (void)ctx; /* nothing of policy concerns deliveries */
+    pn_generation_free(&gen);
+}
+
+static void on_drain_end(void *ctx)
+{
+    struct mailbox *mb = ctx;
+    pn_loop_stop(mb->loop);
+}
+
+static void on_drain(void *ctx, uint32_t limit_ms)
+{
+    struct mailbox *mb = ctx;
+    mb->draining = true;
+    pn_timer_set(mb->drain_timer, limit_ms);
+    stop_if_idle(mb);
+}
+
+static void mailbox_fini(struct mailbox *mb)
+{
+    pn_threads_free(&mb->threads);
+    while (mb->peers != NULL) {
+        struct peer *peer = mb->peers;
+        pn_channel_free(&peer->channel);
+        peer_release(peer);
+    }
+    pn_store_free(&mb->store);
+    pn_timer_free(&mb->drain_timer);
+    pn_control_free(&mb->control);
+    pn_loop_free(&mb->loop);
+}
+
+int pn_mailbox_main(struct pn_role_env *env)
+{
+    static const struct pn_control_ops ops = {on_generation, on_peer, on_drain, NULL};
+    const struct pn_jail jail = {.kind = PN_JAIL_MAILBOX};
+    struct mailbox mb = {0};
+    char host[256] = "localhost";
+    struct pn_folder *folder = pn_role_env_folder(env, PN_FOLDER_MAIL);
+    if (folder == NULL) {
+        pn_role_env_failed(env, "no mail folder was given");
+        return EXIT_FAILURE;
+    }
+    (void)gethostname(host, sizeof host - 1);
+    if (!pn_jail_enter(env, &jail)) {
+        pn_role_env_failed(env, "the jail could not be entered");
+        return EXIT_FAILURE;
+    }
+    mb.loop = pn_loop_new();
+    mb.store = pn_store_new(folder->fd, pn_str_of(host));
+    mb.threads = pn_threads_new(mb.loop, THREADS, STACK, "deliver");
+    mb.drain_timer = pn_timer_new(mb.loop, on_drain_end, &mb);
+    mb.control = pn_control_new(mb.loop, env, &ops, &mb);
+    for (size_t i = 0; i < env->peer_count; i++)
+        add_peer(&mb, &env->peers[i]);
+    pn_control_ready(mb.control);
+    pn_loop_run(mb.loop);
+    mailbox_fini(&mb);
+    return EXIT_SUCCESS;
+}

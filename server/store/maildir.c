@@ -1,0 +1,127 @@
+#include "maildir.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+enum { FOLDER_PARTS_MAX = 16 };
+
+static bool harmless(char c)
+{
+    return pn_is_alpha(c) || pn_is_digit(c) || (c != '\0' && strchr("-_+=@.,~", c) != NULL);
+}
+
+bool maildir_component(struct pn_buf *out, struct pn_str name)
+{
+    static const char hex[] = "0123456789ABCDEF";
+    size_t start = out->len;
+    for (size_t i = 0; i < name.len; i++) {
+        unsigned char c = (unsigned char)name.p[i];
+        if (harmless(name.p[i]) && (i > 0 || name.p[i] != '.')) {
+            (void)pn_buf_addc(out, name.p[i]);
+        } else {
+            const char escaped[3] = {'%', hex[c >> 4], hex[c & 15]};
+            (void)pn_buf_add(out, escaped, sizeof escaped);
+        }
+    }
+    return !out->overflow && name.len > 0 && out->len - start <= MAILDIR_COMPONENT_MAX;
+}
+
+/* The last @ parts local part and domain: a quoted local part may hold others. */
+static size_t last_at(struct pn_str user)
+{
+    for (size_t i = user.len; i > 0; i--)
+        if (user.p[i - 1] == '@')
+            return i - 1;
+    return SIZE_MAX;
+}
+
+bool maildir_user_path(struct pn_buf *out, struct pn_str user)
+{
+    size_t at = last_at(user);
+    struct pn_str local = pn_str_slice(user, 0, at);
+    struct pn_str domain = at == SIZE_MAX ? PN_STR("-") : pn_str_slice(user, at + 1, user.len);
+    return (at == SIZE_MAX || !pn_str_eq(domain, PN_STR("-"))) && maildir_component(out, domain) &&
+           pn_buf_addc(out, '/') && maildir_component(out, local);
+}
+
+static bool folder_part_ok(struct pn_str part)
+{
+    for (size_t i = 0; i < part.len; i++)
+        if (!pn_is_alpha(part.p[i]) && !pn_is_digit(part.p[i]) &&
+            (part.p[i] == '\0' || strchr(" -_+=,", part.p[i]) == NULL))
+            return false;
+    return part.len > 0;
+}
+
+bool maildir_folder_name(struct pn_buf *out, struct pn_str folder)
+{
+    size_t start = out->len;
+    unsigned parts = 0;
+    if (folder.len == 0)
+        return true;
+    for (struct pn_str rest = folder; rest.p != NULL;) {
+        struct pn_str part = pn_str_split(&rest, '/');
+        if (!folder_part_ok(part) || ++parts > FOLDER_PARTS_MAX || !pn_buf_addc(out, '.') ||
+            !pn_buf_adds(out, part))
+            return false;
+    }
+    return out->len - start <= MAILDIR_COMPONENT_MAX;
+}
+
+int maildir_open_dir(int root, const char *path)
+{
+    struct open_how how = {.flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC,
+                           .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS};
+    long fd;
+    do /* EAGAIN: something above was renamed meanwhile */
+        fd = syscall(SYS_openat2, root, path, &how, sizeof how);
+    while (fd < 0 && (errno == EAGAIN || errno == EINTR));
+    return (int)fd;
+}
+
+/* Makes one directory in parent and syncs parent; 0 also if it is there. */
+static int make_one(int parent, const char *name)
+{
+    if (mkdirat(parent, name, 0700) != 0)
+        return errno == EEXIST ? 0 : errno;
+    return fsync(parent) != 0 ? errno : 0;
+}
+
+/* Steps from the descriptor *at, taken, into name, made on demand. */
+static int step_into(int *at, const char *name)
+{
+    int error = make_one(*at, name);
+    int next = error == 0 ? maildir_open_dir(*at, name) : -1;
+    if (error == 0 && next < 0)
+        error = errno;
+    (void)close(*at);
+    *at = next;
+    return error;
+}
+
+int maildir_make(int root, const char *path)
+{
+    static const char *const parts[] = {"tmp", "new", "cur"};
+    char name[MAILDIR_COMPONENT_MAX + 1];
+    int at = maildir_open_dir(root, ".");
+    int error = at < 0 ? errno : 0;
+    for (struct pn_str rest = pn_str_of(path); rest.p != NULL && error == 0;) {
+        struct pn_str part = pn_str_split(&rest, '/');
+        if (part.len >= sizeof name)
+            error = ENAMETOOLONG;
+        (void)snprintf(name, sizeof name, "%.*s", PN_FMT(part));
+        if (error == 0)
+            error = step_into(&at, name);
+    }
+    /* tmp last: a Maildir with tmp is whole. */
+    for (size_t i = 3; i > 0 && error == 0; i--)
+        error = make_one(at, parts[i - 1]);
+    if (at >= 0)
+        (void)close(at);
+    return error;
+}
