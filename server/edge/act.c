@@ -1,0 +1,185 @@
+/* From a settled verdict to the reply: refuse, or hand over and wait until it is durable. */
+#include "edge.h"
+
+#include "clock.h"
+#include "log.h"
+
+static bool is_refusal(enum pn_outcome outcome)
+{
+    return outcome == PN_DEFER || outcome == PN_REJECT;
+}
+
+static void finish(struct transaction *t, struct pn_str reply)
+{
+    struct session *s = t->s;
+    t->token = 0;
+    event_message(t, reply);
+    if (pn_str_starts(reply, PN_STR("2")))
+        s->edge->messages_total++;
+    txn_answer(s, reply);
+}
+
+/* "451 4.3.0 Words" of a reply that another role gave, pooled. */
+static struct pn_str reply_text(struct transaction *t, const struct pn_reply *reply)
+{
+    struct pn_buf b;
+    pn_buf_init(&b, PN_REPLY_MAX);
+    (void)pn_buf_addf(&b, "%u %.*s", (unsigned)reply->code, PN_FMT(reply->text));
+    struct pn_str text = pn_pool_dup(t->pool, pn_buf_str(&b));
+    pn_buf_fini(&b);
+    return text.p != NULL ? text : PN_STR("451 4.3.0 Try again later");
+}
+
+static void on_taken(void *ctx, const struct pn_reply *reply)
+{
+    struct transaction *t = ctx;
+    if (reply->code >= 200 && reply->code < 300)
+        finish(t, t->verdict.reply);
+    else if (reply->code == 0)
+        finish(t, PN_STR("451 4.3.0 The queue did not answer, try again later"));
+    else
+        finish(t, reply_text(t, reply));
+}
+
+static enum pn_hand hand_of(enum pn_outcome outcome)
+{
+    return outcome == PN_JUNK         ? PN_HAND_JUNK
+           : outcome == PN_QUARANTINE ? PN_HAND_QUARANTINE
+                                      : PN_HAND_DELIVER;
+}
+
+/* Whose mailbox: the address without tag, in lower case. */
+static struct pn_str user_of(struct transaction *t, const struct txn_rcpt *r)
+{
+    struct pn_buf b;
+    size_t at = r->address.len;
+    while (at > 0 && r->address.p[at - 1] != '@')
+        at--;
+    pn_buf_init(&b, 1024);
+    (void)pn_buf_addf(&b, "%.*s@%.*s", PN_FMT(r->local),
+                      PN_FMT(pn_str_slice(r->address, at, r->address.len)));
+    struct pn_str user = pn_pool_dup(t->pool, pn_buf_str(&b));
+    pn_buf_fini(&b);
+    return user;
+}
+
+static void fill_recipient(struct transaction *t, const struct pn_verdict_rcpt *v,
+                           const struct txn_rcpt *r, struct pn_recipient *out)
+{
+    struct pn_route route;
+    const struct pn_decision *d = &v->decision;
+    pn_domain_route(t->s->gen->policy, r->domain, &route);
+    *out = (struct pn_recipient){.address = r->address, .hand = (uint8_t)hand_of(d->outcome)};
+    out->group = d->outcome == PN_JUNK;
+    if (route.kind == PN_ROUTE_LOCAL) {
+        out->via = PN_VIA_LOCAL;
+        out->user = user_of(t, r);
+        out->folder = d->outcome == PN_JUNK ? PN_STR("Junk") : PN_STR("");
+    } else {
+        struct pn_buf b;
+        pn_buf_init(&b, 512);
+        pn_endpoint_print(&b, &route.ip, route.port);
+        out->via = route.kind == PN_ROUTE_LMTP ? PN_VIA_LMTP : PN_VIA_SMTP;
+        out->next_hop = pn_pool_dup(t->pool, pn_buf_str(&b));
+        pn_buf_fini(&b);
+    }
+    if (d->outcome == PN_QUARANTINE && d->because_count != 0)
+        out->reason = d->because[d->because_count - 1].text;
+}
+
+static bool spf_passed(const struct pn_facts *facts)
+{
+    const struct pn_auth *a;
+    for (size_t n = 0; (a = pn_facts_auth(facts, PN_STR("spf"), n)) != NULL; n++)
+        if (pn_str_eq(a->result, PN_STR("pass")) &&
+            pn_str_eq(pn_auth_get(a, PN_STR("identity")), PN_STR("mailfrom")))
+            return true;
+    return false;
+}
+
+/* All that is not discarded. NULL: the pool's limit. */
+static struct pn_envelope *envelope(struct transaction *t)
+{
+    struct session *s = t->s;
+    char ip[PN_IP_TEXT_MAX];
+    struct pn_envelope *env = pn_pool_alloc(t->pool, sizeof *env);
+    struct pn_edit_group *groups = pn_pool_alloc(t->pool, 2 * sizeof *groups);
+    struct pn_recipient *rcpts = pn_pool_alloc(t->pool, t->verdict.rcpt_count * sizeof *rcpts);
+    if (env == NULL || groups == NULL || rcpts == NULL || !trace_edits(t, false, &groups[0]) ||
+        !trace_edits(t, true, &groups[1]))
+        return NULL;
+    *env = (struct pn_envelope){.id = t->id,
+                                .arrived_ms = pn_clock_wall_ms(),
+                                .size = t->size,
+                                .generation = s->gen->serial,
+                                .reverse_path = t->from,
+                                .helo = pn_str_of(s->helo == NULL ? "" : s->helo),
+                                .group_count = 2,
+                                .groups = groups,
+                                .recipients = rcpts};
+    env->client = pn_pool_dup(t->pool, pn_str_of(pn_ip_text(&s->ip, ip)));
+    env->flags = (t->body_8bit ? PN_ENV_8BITMIME : 0) | (t->smtputf8 ? PN_ENV_SMTPUTF8 : 0) |
+                 (spf_passed(t->verdict.facts) ? PN_ENV_SPF_PASS : 0);
+    for (size_t i = 0; i < t->verdict.rcpt_count; i++) {
+        const struct pn_verdict_rcpt *v = &t->verdict.rcpts[i];
+        if (v->decision.outcome != PN_DISCARD)
+            fill_recipient(t, v, &t->rcpts[t->verdict_rcpts[i]], &rcpts[env->recipient_count++]);
+    }
+    return env;
+}
+
+static void take(struct transaction *t)
+{
+    const struct pn_envelope *env = envelope(t);
+    t->token = env == NULL ? 0 : outbox_take(t->s->edge, env, t->content.fd, on_taken, t);
+    if (t->token == 0)
+        finish(t, PN_STR("451 4.3.0 The queue takes no mail now, try again later"));
+}
+
+/* The mailbox said it, or nothing: what it could not take for now goes to the queue. */
+static void on_delivered(void *ctx, const struct pn_reply *reply)
+{
+    struct transaction *t = ctx;
+    if (reply->code >= 200 && reply->code < 300)
+        finish(t, t->verdict.reply);
+    else if (reply->code >= 500)
+        finish(t, reply_text(t, reply));
+    else
+        take(t);
+}
+
+/* One recipient with a mailbox here: its worker syncs it, no journal is needed. */
+static bool deliver(struct transaction *t, const struct pn_envelope *env)
+{
+    const struct pn_recipient *r = &env->recipients[0];
+    struct edge *edge = t->s->edge;
+    if (env->recipient_count != 1 || r->via != PN_VIA_LOCAL ||
+        (r->hand != PN_HAND_DELIVER && r->hand != PN_HAND_JUNK) || edge->mailbox_count == 0)
+        return false;
+    struct pn_deliver d = {.id = env->id,
+                           .arrived_ms = env->arrived_ms,
+                           .size = env->size,
+                           .reverse_path = env->reverse_path,
+                           .recipient = r->address,
+                           .user = r->user,
+                           .folder = r->folder,
+                           .edits = env->groups[r->group]};
+    unsigned mailbox = pn_mailbox_of(r->user, (unsigned)edge->mailbox_count);
+    t->token = outbox_deliver(edge, mailbox, &d, t->content.fd, on_delivered, t);
+    return t->token != 0;
+}
+
+void act(struct transaction *t)
+{
+    if (is_refusal(t->verdict.outcome)) {
+        finish(t, t->verdict.reply);
+        return;
+    }
+    const struct pn_envelope *env = envelope(t);
+    if (env != NULL && env->recipient_count == 0) { /* all discard */
+        finish(t, t->verdict.reply);
+        return;
+    }
+    if (env == NULL || !deliver(t, env))
+        take(t);
+}

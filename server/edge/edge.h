@@ -1,0 +1,212 @@
+/*
+ * The edge role, inside: what its files share. An edge speaks SMTP to clients, has the
+ * plan run over what they bring (filters/runner.h), decides (policy/decide.h) and acts:
+ * refuses in the session, or hands the message to a mailbox or to the queue and answers
+ * 250 once that says it is durable.
+ *
+ *   edge_role.c     the role: start, peers, listeners, reload, drain
+ *   session.c       one client connection: socket, TLS, PROXY, SMTP engine
+ *   transaction.c   one message: recipients, checks, decisions
+ *   act.c           what is done about it, and the reply
+ *   trace.c         the header lines that we add and remove
+ *   edge_event.c    the line that says what happened and why
+ *   outbox.c        what was handed over and not yet answered
+ *
+ * Everything runs on the role's loop; nothing blocks.
+ */
+#ifndef EDGE_H
+#define EDGE_H
+
+#include "channel.h"
+#include "control.h"
+#include "handover.h"
+#include "memfile.h"
+#include "net.h"
+#include "policy.h"
+#include "pool.h"
+#include "runner.h"
+#include "server.h"
+#include "stream.h"
+#include "verdict.h"
+
+struct session;
+struct transaction;
+
+/* What a session works by; a reload makes a new one, sessions keep theirs. */
+struct edge_generation {
+    unsigned refs;
+    uint32_t serial;
+    struct pn_policy *policy;
+    struct pn_plan *plan;
+    struct pn_tls_context *tls; /* NULL: no certificate, no STARTTLS */
+    struct pn_str hostname, authserv_id;
+    uint64_t size_max;
+    uint32_t hops_max;
+    bool early_stages; /* a plugin looks before content */
+    uint64_t greet_delay_ms, command_ms, data_ms, handshake_ms, proxy_ms;
+    uint64_t flight_messages_max, flight_bytes_max;
+    size_t sessions_max;
+    struct pn_smtp_server_config smtp[2]; /* [1]: bare LF is normalized */
+};
+
+struct edge_generation *edge_generation_new(const struct pn_generation *gen, uint32_t edges,
+                                            struct pn_buf *err);
+void edge_generation_unref(struct edge_generation **gen);
+
+/* One that listens; its row is in the generation it came with. */
+struct edge_listener {
+    struct edge *edge;
+    struct pn_watch *watch;
+    int fd;
+    uint32_t row;
+    struct pn_listen listen;
+};
+
+/* Called once: the answer of queue or mailbox; code 0: none came. */
+typedef void outbox_fn(void *ctx, const struct pn_reply *reply);
+
+struct outbox_entry {
+    uint64_t token;
+    outbox_fn *fn; /* NULL: nobody waits any more */
+    void *ctx;
+    unsigned peer; /* which channel it went to */
+};
+
+enum { EDGE_MAILBOXES_MAX = 64, EDGE_PEER_QUEUE = EDGE_MAILBOXES_MAX };
+
+struct edge_mailbox {
+    struct edge *edge;
+    struct pn_channel *channel; /* NULL: it is away */
+};
+
+struct edge {
+    struct pn_loop *loop;
+    struct pn_control *control;
+    struct pn_runner *runner;
+    struct edge_generation *gen;
+    uint32_t number;
+    struct edge_listener *listeners;
+    size_t listener_count;
+
+    struct pn_channel *queue;
+    struct edge_mailbox mailboxes[EDGE_MAILBOXES_MAX];
+    size_t mailbox_count;
+    struct pn_channel *admin;
+
+    struct outbox_entry *outbox;
+    size_t outbox_count, outbox_cap;
+    uint64_t next_token;
+
+    struct pn_queue_id_maker ids;
+    struct session *sessions; /* all that live */
+    size_t session_count;
+    uint64_t flight_messages, flight_bytes;
+    uint64_t sessions_total, messages_total, events_lost;
+    bool draining;
+    struct pn_timer *drain_timer;
+};
+
+/* ---- session.c ---- */
+
+struct session {
+    struct edge *edge;
+    struct edge_generation *gen;
+    struct session *next, **prev;
+    struct pn_stream *stream;
+    struct pn_smtp_server *smtp;
+    struct pn_check *check;    /* made when the first plugin is due */
+    struct transaction *txn;   /* NULL between messages */
+    struct pn_timer *greeting; /* while the greeting is held back */
+    struct pn_listen listen;
+    struct pn_ip ip; /* the client's, by PROXY if one was read */
+    uint16_t port;
+    bool proxy_due, tls_due, started, early_talker, tls_on;
+    uint64_t number; /* in the log: edge-N.number */
+    char *helo;      /* owned; NULL before HELO */
+    bool *gone;      /* set when it is freed in a callback of its stream */
+};
+
+void session_accept(struct edge_listener *listener, int fd, const struct sockaddr *peer);
+void session_free(struct session *s);
+/* The edge stops: 421 at the next moment that is between commands. */
+void session_drain(struct session *s);
+/* "0-1234": names the session in the log. */
+const char *session_name(const struct session *s, char text[32]);
+/* The check, made if there is none. */
+struct pn_check *session_check(struct session *s);
+
+/* ---- transaction.c ---- */
+
+enum { TXN_POOL_MAX = 4 * 1024 * 1024 };
+
+struct txn_rcpt {
+    struct pn_str address; /* canonical */
+    struct pn_str local;   /* its part before the @, in lower case */
+    const struct pn_domain *domain;
+    bool refused; /* at RCPT, by policy */
+};
+
+struct transaction {
+    struct session *s;
+    struct pn_pool *pool;
+    uint64_t id;
+    char id_text[PN_QUEUE_ID_TEXT_MAX];
+    uint64_t began_ns;
+    struct pn_str from;
+    bool body_8bit, smtputf8;
+    struct txn_rcpt *rcpts;
+    size_t rcpt_count, rcpt_cap, refused_count;
+    struct pn_memfile content;
+    bool content_open; /* counted in bytes in flight */
+    uint64_t size;
+    struct pn_str message_id;
+    bool ran; /* the plan ran over content: there is a verdict, or will be */
+    struct pn_verdict verdict;
+    size_t *verdict_rcpts; /* verdict's i-th recipient is rcpts[verdict_rcpts[i]] */
+    uint64_t token;        /* of what was handed over; 0: nothing is */
+    bool evented;
+};
+
+/* The engine's stages; each ends in an answer of the engine, now or later. */
+void txn_mail(struct session *s, const struct pn_smtp_mail *mail);
+void txn_rcpt(struct session *s, const struct pn_smtp_rcpt *rcpt);
+void txn_data(struct session *s);
+void txn_content(struct session *s);
+char *txn_reserve(struct session *s, size_t n);
+void txn_commit(struct session *s, size_t n);
+/* The transaction is over, or the session is: an event if there is something to say. */
+void txn_done(struct session *s);
+void txn_answer(struct session *s, struct pn_str reply);
+/* Facts known so far, borrowed. */
+const struct pn_facts *txn_facts(struct transaction *t);
+
+/* ---- act.c: from a settled verdict to the reply ---- */
+
+void act(struct transaction *t);
+
+/* ---- trace.c ---- */
+
+/* The edits of a recipient group; junk: marked as such. Strings are pooled. False: the
+ * pool's limit. */
+bool trace_edits(struct transaction *t, bool junk, struct pn_edit_group *out);
+
+/* ---- edge_event.c ---- */
+
+void event_message(struct transaction *t, struct pn_str reply);
+/* A session that was refused before any message: which limit, which rule. */
+void event_session(struct session *s, const char *what, struct pn_str detail);
+
+/* ---- outbox.c ---- */
+
+/* Sends and remembers who waits; the token, or 0: the channel is gone or full. */
+uint64_t outbox_deliver(struct edge *edge, unsigned mailbox, struct pn_deliver *deliver,
+                        int content_fd, outbox_fn *fn, void *ctx);
+uint64_t outbox_take(struct edge *edge, const struct pn_envelope *env, int content_fd,
+                     outbox_fn *fn, void *ctx);
+/* Who waited is gone. */
+void outbox_forget(struct edge *edge, uint64_t token);
+/* A peer's channel came, for the first time or anew. */
+bool outbox_peer(struct edge *edge, struct pn_peer *peer);
+void outbox_free(struct edge *edge);
+
+#endif

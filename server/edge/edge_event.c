@@ -1,0 +1,87 @@
+/* Event lines: what happened to a message or a session, and why. */
+#include "edge.h"
+
+#include "clock.h"
+#include "json.h"
+
+enum { EVENT_MAX = 4 * 1024 * 1024, EVENT_SCHEMA = 1 };
+
+static void begin(struct pn_json *j, const char *kind)
+{
+    struct pn_buf ts;
+    pn_buf_init(&ts, 64);
+    pn_clock_rfc3339(&ts, pn_clock_wall_ms());
+    pn_json_object(j, NULL);
+    pn_json_str(j, "ts", pn_buf_str(&ts));
+    pn_json_str(j, "event", pn_str_of(kind));
+    pn_json_i64(j, "schema", EVENT_SCHEMA);
+    pn_buf_fini(&ts);
+}
+
+static void client_json(struct pn_json *j, const struct session *s)
+{
+    char text[32], ip[PN_IP_TEXT_MAX];
+    const struct pn_tls_info *tls = s->stream == NULL ? NULL : pn_stream_tls(s->stream);
+    pn_json_str(j, "session", pn_str_of(session_name(s, text)));
+    pn_json_object(j, "client");
+    pn_json_str(j, "ip", pn_str_of(pn_ip_text(&s->ip, ip)));
+    pn_json_i64(j, "port", s->port);
+    pn_json_str(j, "helo", pn_str_of(s->helo == NULL ? "" : s->helo));
+    if (tls != NULL)
+        pn_json_str(j, "tls", pn_str_of(tls->protocol));
+    else
+        pn_json_null(j, "tls");
+    if (s->early_talker)
+        pn_json_bool(j, "early_talker", true);
+    pn_json_object_end(j);
+}
+
+static void send_event(struct edge *edge, struct pn_json *j)
+{
+    pn_json_object_end(j);
+    (void)pn_buf_addc(j->out, '\n');
+    if (j->out->overflow || edge->admin == NULL ||
+        !pn_handover_send(edge->admin, PN_REC_EVENT, pn_buf_str(j->out), -1))
+        edge->events_lost++;
+}
+
+void event_message(struct transaction *t, struct pn_str reply)
+{
+    struct session *s = t->s;
+    struct pn_buf b;
+    pn_buf_init(&b, EVENT_MAX);
+    struct pn_json j = pn_json_to(&b);
+    t->evented = true;
+    begin(&j, "message");
+    client_json(&j, s);
+    pn_json_object(&j, "envelope");
+    pn_json_str(&j, "from", t->from);
+    pn_json_array(&j, "to");
+    for (size_t i = 0; i < t->rcpt_count; i++)
+        pn_json_str(&j, NULL, t->rcpts[i].address);
+    pn_json_array_end(&j);
+    pn_json_object_end(&j);
+    pn_json_str(&j, "message_id", t->message_id);
+    pn_json_i64(&j, "size", (int64_t)t->size);
+    pn_json_str(&j, "policy", pn_policy_generation(s->gen->policy));
+    pn_json_milli(&j, "ms", (int64_t)((pn_clock_mono_ns() - t->began_ns) / 1000));
+    /* What was answered in the end: handing over may have failed behind the verdict. */
+    t->verdict.reply = reply;
+    pn_verdict_json(&j, &t->verdict);
+    send_event(s->edge, &j);
+    pn_buf_fini(&b);
+}
+
+void event_session(struct session *s, const char *what, struct pn_str detail)
+{
+    struct pn_buf b;
+    pn_buf_init(&b, EVENT_MAX);
+    struct pn_json j = pn_json_to(&b);
+    begin(&j, what);
+    client_json(&j, s);
+    if (s->txn != NULL)
+        pn_json_str(&j, "from", s->txn->from);
+    pn_json_str(&j, "detail", detail);
+    send_event(s->edge, &j);
+    pn_buf_fini(&b);
+}

@@ -1,0 +1,276 @@
+/* The edge role: from a fresh process to serving, and back. */
+#include "edge_role.h"
+
+#include "edge.h"
+#include "jail.h"
+#include "log.h"
+#include "mem.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { ACCEPTS_A_TURN = 64 };
+
+/* ---- generations ---- */
+
+static void fill_smtp(struct edge_generation *g, struct pn_smtp_server_config *c, bool normalize)
+{
+    const struct pn_policy *p = g->policy;
+    *c = (struct pn_smtp_server_config){
+        .name = g->hostname,
+        .banner = PN_STR("ESMTP Postern"),
+        .size_max = g->size_max,
+        .rcpt_max = (uint32_t)pn_policy_int(p, "limits.recipients"),
+        .mail_max = (uint32_t)pn_policy_int(p, "limits.transactions"),
+        .error_max = (uint32_t)pn_policy_int(p, "limits.errors"),
+        .unknown_max = (uint32_t)pn_policy_int(p, "limits.errors"),
+        .idle_max = 10 * (uint32_t)pn_policy_int(p, "limits.errors"),
+        .starttls = g->tls != NULL,
+        .normalize = normalize};
+}
+
+static void fill_settings(struct edge_generation *g, uint32_t edges)
+{
+    const struct pn_policy *p = g->policy;
+    g->hostname = pn_policy_str(p, "smtp.hostname");
+    g->authserv_id = pn_policy_str(p, "smtp.authserv-id");
+    if (g->authserv_id.len == 0)
+        g->authserv_id = g->hostname;
+    g->size_max = (uint64_t)pn_policy_int(p, "limits.message-size");
+    g->hops_max = (uint32_t)pn_policy_int(p, "limits.hops");
+    g->greet_delay_ms = (uint64_t)pn_policy_int(p, "smtp.greet-delay");
+    g->command_ms = (uint64_t)pn_policy_int(p, "timeouts.command");
+    g->data_ms = (uint64_t)pn_policy_int(p, "timeouts.data");
+    g->handshake_ms = (uint64_t)pn_policy_int(p, "timeouts.handshake");
+    g->proxy_ms = (uint64_t)pn_policy_int(p, "timeouts.proxy");
+    /* Caps over all edges: each has its share of them. */
+    g->sessions_max = (size_t)pn_policy_int(p, "limits.sessions") / edges + 1;
+    g->flight_messages_max = (uint64_t)pn_policy_int(p, "limits.messages-in-flight") / edges + 1;
+    g->flight_bytes_max = (uint64_t)pn_policy_int(p, "limits.bytes-in-flight") / edges + 1;
+    for (unsigned stage = POSTERN_CONNECT; stage <= POSTERN_RCPT; stage++)
+        g->early_stages = g->early_stages || pn_plan_at(g->plan, stage) != 0;
+}
+
+struct edge_generation *edge_generation_new(const struct pn_generation *gen, uint32_t edges,
+                                            struct pn_buf *err)
+{
+    struct edge_generation *g = pn_calloc(1, sizeof *g);
+    int fd = dup(gen->policy_fd);
+    g->refs = 1;
+    g->serial = gen->serial;
+    g->policy = fd < 0 ? NULL : pn_policy_open(fd, err);
+    if (gen->identity_count != 0)
+        g->tls = pn_tls_server_new(gen->identities, gen->identity_count, err);
+    if (g->policy == NULL || (gen->identity_count != 0 && g->tls == NULL)) {
+        edge_generation_unref(&g);
+        return NULL;
+    }
+    g->plan = pn_plan_new(g->policy, gen->serial);
+    fill_settings(g, edges == 0 ? 1 : edges);
+    fill_smtp(g, &g->smtp[0], false);
+    fill_smtp(g, &g->smtp[1], true);
+    return g;
+}
+
+void edge_generation_unref(struct edge_generation **gp)
+{
+    struct edge_generation *g = *gp;
+    *gp = NULL;
+    if (g == NULL || --g->refs != 0)
+        return;
+    if (g->plan != NULL)
+        pn_plan_unref(&g->plan);
+    pn_tls_unref(&g->tls);
+    if (g->policy != NULL)
+        pn_policy_unref(&g->policy);
+    free(g);
+}
+
+/* ---- listeners ---- */
+
+static void on_accept(void *arg, unsigned events)
+{
+    struct edge_listener *l = arg;
+    struct sockaddr_storage ss;
+    (void)events;
+    for (int i = 0; i < ACCEPTS_A_TURN; i++) {
+        socklen_t len = sizeof ss;
+        int fd = accept4(l->fd, (struct sockaddr *)&ss, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (fd < 0) {
+            if (errno == EMFILE || errno == ENFILE)
+                pn_warn("no descriptor left for a connection");
+            return;
+        }
+        session_accept(l, fd, (struct sockaddr *)&ss);
+    }
+}
+
+static void close_listeners(struct edge *edge)
+{
+    for (size_t i = 0; i < edge->listener_count; i++) {
+        pn_watch_free(&edge->listeners[i].watch);
+        (void)close(edge->listeners[i].fd);
+    }
+    free(edge->listeners);
+    edge->listeners = NULL;
+    edge->listener_count = 0;
+}
+
+static bool is_smtp(enum pn_listen_kind kind)
+{
+    return kind == PN_LISTEN_SMTP || kind == PN_LISTEN_SMTPS;
+}
+
+/* Takes the sockets of a generation in place of those of the one before. */
+static void open_listeners(struct edge *edge, struct pn_generation *gen)
+{
+    close_listeners(edge);
+    edge->listeners = pn_calloc(gen->listener_count, sizeof *edge->listeners);
+    for (size_t i = 0; i < gen->listener_count; i++) {
+        struct pn_listener *from = &gen->listeners[i];
+        struct edge_listener *l = &edge->listeners[edge->listener_count];
+        pn_policy_listen(edge->gen->policy, from->row, &l->listen);
+        if (!is_smtp(l->listen.kind))
+            continue;
+        l->edge = edge;
+        l->fd = from->fd;
+        l->row = from->row;
+        from->fd = -1;
+        l->watch = pn_watch_new(edge->loop, l->fd, PN_WATCH_READ, on_accept, l);
+        edge->listener_count++;
+    }
+}
+
+/* ---- the supervisor speaks ---- */
+
+static uint32_t edges_of(const struct pn_policy *policy)
+{
+    int64_t n = pn_policy_int(policy, "edges");
+    return n > 0 ? (uint32_t)n : 1;
+}
+
+static void on_generation(void *ctx, struct pn_generation *gen)
+{
+    struct edge *edge = ctx;
+    struct pn_buf err;
+    pn_buf_init(&err, 1024);
+    struct edge_generation *g = edge_generation_new(gen, edges_of(edge->gen->policy), &err);
+    if (g == NULL) {
+        pn_error("the new policy stays out: %s", pn_buf_cstr(&err));
+    } else {
+        edge_generation_unref(&edge->gen);
+        edge->gen = g;
+        pn_runner_plan(edge->runner, g->plan, g->hostname);
+        open_listeners(edge, gen);
+    }
+    pn_buf_fini(&err);
+    pn_generation_free(&gen);
+}
+
+static void on_peer(void *ctx, struct pn_peer *peer)
+{
+    struct edge *edge = ctx;
+    if (peer->role == PN_ROLE_FILTER)
+        pn_runner_add_worker(edge->runner, peer);
+    else
+        (void)outbox_peer(edge, peer);
+}
+
+static void on_drain_end(void *arg)
+{
+    struct edge *edge = arg;
+    pn_loop_stop(edge->loop);
+}
+
+static void on_drain(void *ctx, uint32_t limit_ms)
+{
+    struct edge *edge = ctx;
+    edge->draining = true;
+    close_listeners(edge);
+    for (struct session *s = edge->sessions, *next; s != NULL; s = next) {
+        next = s->next;
+        session_drain(s);
+    }
+    if (edge->sessions == NULL) {
+        pn_loop_stop(edge->loop);
+        return;
+    }
+    edge->drain_timer = pn_timer_new(edge->loop, on_drain_end, edge);
+    pn_timer_set(edge->drain_timer, limit_ms);
+}
+
+static void on_want_solo(void *ctx, const struct pn_want_solo *want)
+{
+    struct edge *edge = ctx;
+    struct pn_buf body;
+    pn_buf_init(&body, 256);
+    pn_want_solo_put(&body, want);
+    if (!pn_control_send(edge->control, PN_REC_WANT_SOLO, pn_buf_str(&body), NULL, 0))
+        pn_warn("the supervisor takes no request for a worker");
+    pn_buf_fini(&body);
+}
+
+static void edge_fini(struct edge *edge)
+{
+    close_listeners(edge);
+    edge->draining = false;
+    while (edge->sessions != NULL)
+        session_free(edge->sessions);
+    outbox_free(edge);
+    pn_timer_free(&edge->drain_timer);
+    pn_runner_free(&edge->runner);
+    pn_control_free(&edge->control);
+    edge_generation_unref(&edge->gen);
+    pn_loop_free(&edge->loop);
+}
+
+int pn_edge_role(struct pn_role_env *env)
+{
+    static const struct pn_runner_ops runner_ops = {.want_solo = on_want_solo};
+    static const struct pn_control_ops control_ops = {
+        .on_generation = on_generation, .on_peer = on_peer, .on_drain = on_drain};
+    static const struct pn_jail jail = {.kind = PN_JAIL_EDGE};
+    struct edge edge = {.number = env->start.number};
+    struct pn_buf err;
+    struct pn_peer *peer;
+
+    /* configuration */
+    pn_buf_init(&err, 1024);
+    edge.gen = edge_generation_new(env->gen, 1, &err);
+    if (edge.gen == NULL) {
+        pn_role_env_failed(env, "%s", pn_buf_cstr(&err));
+        pn_buf_fini(&err);
+        return 1;
+    }
+    pn_buf_fini(&err);
+    edge.ids.tag = (uint16_t)(env->start.number % PN_QUEUE_ID_TAG_MAX);
+    (void)signal(SIGPIPE, SIG_IGN);
+
+    /* loop and peers */
+    edge.loop = pn_loop_new();
+    edge.runner = pn_runner_new(edge.loop, edge.gen->plan, edge.gen->hostname, &runner_ops, &edge);
+    while ((peer = pn_role_env_peer(env, PN_ROLE_FILTER)) != NULL)
+        pn_runner_add_worker(edge.runner, peer);
+    while ((peer = pn_role_env_peer(env, PN_ROLE_MAILBOX)) != NULL)
+        (void)outbox_peer(&edge, peer);
+    if ((peer = pn_role_env_peer(env, PN_ROLE_QUEUE)) != NULL)
+        (void)outbox_peer(&edge, peer);
+    if ((peer = pn_role_env_peer(env, PN_ROLE_ADMIN)) != NULL)
+        (void)outbox_peer(&edge, peer);
+
+    /* jail, then the first foreign byte */
+    if (!pn_jail_enter(env, &jail)) {
+        pn_role_env_failed(env, "the jail could not be entered");
+        return 1;
+    }
+    edge.control = pn_control_new(edge.loop, env, &control_ops, &edge);
+    open_listeners(&edge, env->gen);
+    pn_generation_free(&env->gen);
+    pn_control_ready(edge.control);
+    pn_loop_run(edge.loop);
+    edge_fini(&edge);
+    return 0;
+}

@@ -1,0 +1,181 @@
+/* What was handed to queue and mailboxes and is not answered yet. */
+#include "edge.h"
+
+#include "log.h"
+#include "mem.h"
+
+#include <stdlib.h>
+
+enum { QUEUE_MAX = 8 * 1024 * 1024 };
+
+static uint64_t remember(struct edge *edge, uint64_t token, unsigned peer, outbox_fn *fn, void *ctx)
+{
+    edge->outbox =
+        pn_grow(edge->outbox, &edge->outbox_cap, edge->outbox_count, sizeof *edge->outbox);
+    edge->outbox[edge->outbox_count++] = (struct outbox_entry){token, fn, ctx, peer};
+    return token;
+}
+
+/* Answers the entry at index i and drops it. fn may hand over anew. */
+static void settle(struct edge *edge, size_t i, const struct pn_reply *reply)
+{
+    struct outbox_entry e = edge->outbox[i];
+    edge->outbox[i] = edge->outbox[--edge->outbox_count];
+    if (e.fn != NULL)
+        e.fn(e.ctx, reply);
+}
+
+static bool settle_token(struct edge *edge, uint64_t token, const struct pn_reply *reply)
+{
+    for (size_t i = 0; i < edge->outbox_count; i++) {
+        if (edge->outbox[i].token == token) {
+            settle(edge, i, reply);
+            return true;
+        }
+    }
+    return false;
+}
+
+void outbox_forget(struct edge *edge, uint64_t token)
+{
+    for (size_t i = 0; i < edge->outbox_count; i++)
+        if (edge->outbox[i].token == token)
+            edge->outbox[i].fn = NULL;
+}
+
+uint64_t outbox_deliver(struct edge *edge, unsigned mailbox, struct pn_deliver *deliver,
+                        int content_fd, outbox_fn *fn, void *ctx)
+{
+    struct pn_buf body;
+    if (mailbox >= edge->mailbox_count || edge->mailboxes[mailbox].channel == NULL)
+        return 0;
+    pn_buf_init(&body, PN_ENVELOPE_MAX);
+    deliver->token = ++edge->next_token;
+    bool sent = pn_deliver_put(&body, deliver) &&
+                pn_handover_send(edge->mailboxes[mailbox].channel, PN_REC_DELIVER,
+                                 pn_buf_str(&body), content_fd);
+    pn_buf_fini(&body);
+    return sent ? remember(edge, deliver->token, mailbox, fn, ctx) : 0;
+}
+
+uint64_t outbox_take(struct edge *edge, const struct pn_envelope *env, int content_fd,
+                     outbox_fn *fn, void *ctx)
+{
+    struct pn_buf body;
+    if (edge->queue == NULL)
+        return 0;
+    pn_buf_init(&body, PN_ENVELOPE_MAX);
+    bool sent = pn_envelope_put(&body, env) &&
+                pn_handover_send(edge->queue, PN_REC_TAKE, pn_buf_str(&body), content_fd);
+    pn_buf_fini(&body);
+    /* Queue ids are large, tokens count from one: they share the table without meeting. */
+    return sent ? remember(edge, env->id, EDGE_PEER_QUEUE, fn, ctx) : 0;
+}
+
+static bool on_taken(void *ctx, struct pn_record *record)
+{
+    struct edge *edge = ctx;
+    struct pn_taken taken;
+    if (record->type != PN_REC_TAKEN || !pn_taken_get(record->body, &taken))
+        return false;
+    return settle_token(edge, taken.id, &taken.reply);
+}
+
+static bool on_delivered(void *ctx, struct pn_record *record)
+{
+    struct edge_mailbox *mailbox = ctx;
+    struct pn_delivered delivered;
+    if (record->type != PN_REC_DELIVERED || !pn_delivered_get(record->body, &delivered))
+        return false;
+    return settle_token(mailbox->edge, delivered.token, &delivered.reply);
+}
+
+/* The channel is dead: nobody will answer what went over it. */
+static void lost(struct edge *edge, unsigned peer)
+{
+    static const struct pn_reply none = {0, PN_STR_INIT("no answer")};
+    for (size_t i = 0; i < edge->outbox_count;) {
+        if (edge->outbox[i].peer == peer) {
+            settle(edge, i, &none);
+            i = 0; /* whoever waited may have handed over elsewhere: the table changed */
+        } else {
+            i++;
+        }
+    }
+}
+
+static void on_queue_end(void *ctx, enum pn_channel_end how)
+{
+    struct edge *edge = ctx;
+    (void)how;
+    pn_channel_free(&edge->queue);
+    lost(edge, EDGE_PEER_QUEUE);
+}
+
+static void on_mailbox_end(void *ctx, enum pn_channel_end how)
+{
+    struct edge_mailbox *mailbox = ctx;
+    (void)how;
+    pn_channel_free(&mailbox->channel);
+    lost(mailbox->edge, (unsigned)(mailbox - mailbox->edge->mailboxes));
+}
+
+static bool on_admin(void *ctx, struct pn_record *record)
+{
+    (void)ctx;
+    (void)record;
+    return false; /* events go one way */
+}
+
+static void on_admin_end(void *ctx, enum pn_channel_end how)
+{
+    struct edge *edge = ctx;
+    (void)how;
+    pn_channel_free(&edge->admin);
+}
+
+bool outbox_peer(struct edge *edge, struct pn_peer *peer)
+{
+    static const struct pn_channel_ops queue_ops = {on_taken, on_queue_end, NULL};
+    static const struct pn_channel_ops mailbox_ops = {on_delivered, on_mailbox_end, NULL};
+    static const struct pn_channel_ops admin_ops = {on_admin, on_admin_end, NULL};
+    struct pn_channel **slot;
+    const struct pn_channel_ops *ops;
+    void *ctx = edge;
+    unsigned number = EDGE_PEER_QUEUE;
+    if (peer->role == PN_ROLE_QUEUE) {
+        slot = &edge->queue;
+        ops = &queue_ops;
+    } else if (peer->role == PN_ROLE_ADMIN) {
+        slot = &edge->admin;
+        ops = &admin_ops;
+    } else if (peer->role == PN_ROLE_MAILBOX && peer->number < EDGE_MAILBOXES_MAX) {
+        number = peer->number;
+        ctx = &edge->mailboxes[number];
+        edge->mailboxes[number].edge = edge;
+        slot = &edge->mailboxes[number].channel;
+        ops = &mailbox_ops;
+        if (number >= edge->mailbox_count)
+            edge->mailbox_count = number + 1;
+    } else {
+        return false;
+    }
+    if (*slot != NULL) { /* the one before died; its end may not have been read yet */
+        pn_channel_free(slot);
+        if (slot != &edge->admin)
+            lost(edge, number);
+    }
+    *slot = pn_channel_new(edge->loop, peer->fd, ops, ctx, QUEUE_MAX);
+    peer->fd = -1;
+    return true;
+}
+
+void outbox_free(struct edge *edge)
+{
+    edge->outbox_count = 0;
+    free(edge->outbox);
+    pn_channel_free(&edge->queue);
+    pn_channel_free(&edge->admin);
+    for (unsigned i = 0; i < edge->mailbox_count; i++)
+        pn_channel_free(&edge->mailboxes[i].channel);
+}

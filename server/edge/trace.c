@@ -1,0 +1,183 @@
+/* The header lines that we add: Received, Authentication-Results, the verdict; and the
+ * forged Authentication-Results that we remove (RFC 8601, section 5). */
+#include "edge.h"
+
+#include "authres.h"
+#include "clock.h"
+#include "received.h"
+
+enum { EDITS_MAX = 8 + PN_FACTS_EDITS_MAX, RESULTS_MAX = PN_FACTS_AUTH_MAX, PROPERTIES_MAX = 8 };
+
+struct list {
+    struct transaction *t;
+    struct pn_edit_group *group;
+};
+
+/* value is copied. */
+static void add(struct list *l, enum pn_hedit op, const char *name, struct pn_str value)
+{
+    struct pn_edit_group *g = l->group;
+    if (g->count == EDITS_MAX || value.p == NULL || !pn_header_value_ok(value))
+        return;
+    g->edits[g->count++] = (struct pn_header_edit){
+        .op = (uint8_t)op, .name = pn_str_of(name), .value = pn_pool_dup(l->t->pool, value)};
+}
+
+static void add_received(struct list *l)
+{
+    const struct transaction *t = l->t;
+    const struct session *s = t->s;
+    char ip[PN_IP_TEXT_MAX];
+    struct pn_buf b;
+    const struct pn_smtp_server_info *info = pn_smtp_server_info(s->smtp);
+    const struct pn_tls_info *tls = s->stream == NULL ? NULL : pn_stream_tls(s->stream);
+    struct pn_received r = {.helo = pn_str_of(s->helo == NULL ? "" : s->helo),
+                            .ip = pn_str_of(pn_ip_text(&s->ip, ip)),
+                            .by = s->gen->hostname,
+                            .id = pn_str_of(t->id_text),
+                            .esmtp = info->esmtp,
+                            .tls = s->tls_on,
+                            .utf8 = t->smtputf8,
+                            .unix_s = pn_clock_wall_ms() / 1000};
+    if (t->rcpt_count == 1)
+        r.rcpt = t->rcpts[0].address;
+    if (tls != NULL) {
+        r.tls_version = pn_str_of(tls->protocol);
+        r.tls_cipher = pn_str_of(tls->cipher);
+    }
+    pn_buf_init(&b, 8192);
+    if (pn_received_value(&r, &b))
+        add(l, PN_HEDIT_TOP, "Received", pn_buf_str(&b));
+    pn_buf_fini(&b);
+}
+
+/* How facts' properties are called in the header (RFC 8601, section 2.7). */
+static bool property(struct pn_str method, const struct pn_auth *a, const struct pn_pair *p,
+                     struct pn_authres_property *out)
+{
+    static const struct {
+        const char *method, *name, *ptype, *property;
+    } rows[] = {
+        {"dkim", "domain", "header", "d"},
+        {"dkim", "selector", "header", "s"},
+        {"dkim", "algorithm", "header", "a"},
+        {"dmarc", "domain", "header", "from"},
+        {"dmarc", "policy", "policy", "published-domain-policy"},
+        {"iprev", "ip", "policy", "iprev"},
+    };
+    if (pn_str_eq(method, PN_STR("spf"))) {
+        if (!pn_str_eq(p->name, PN_STR("domain")))
+            return false;
+        bool helo = pn_str_eq(pn_auth_get(a, PN_STR("identity")), PN_STR("helo"));
+        *out = (struct pn_authres_property){PN_STR("smtp"),
+                                            helo ? PN_STR("helo") : PN_STR("mailfrom"), p->value};
+        return p->value.len != 0;
+    }
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        if (pn_str_eq(method, pn_str_of(rows[i].method)) &&
+            pn_str_eq(p->name, pn_str_of(rows[i].name)) && p->value.len != 0) {
+            *out = (struct pn_authres_property){pn_str_of(rows[i].ptype),
+                                                pn_str_of(rows[i].property), p->value};
+            return true;
+        }
+    }
+    size_t dot = pn_str_find(p->name, '.', 0); /* another plugin's "header.x" */
+    if (dot == SIZE_MAX || dot == 0)
+        return false;
+    *out = (struct pn_authres_property){pn_str_slice(p->name, 0, dot),
+                                        pn_str_slice(p->name, dot + 1, p->name.len), p->value};
+    return true;
+}
+
+static void add_results(struct list *l)
+{
+    struct pn_authres results[RESULTS_MAX];
+    struct pn_authres_property props[RESULTS_MAX][PROPERTIES_MAX];
+    const struct pn_facts *facts = l->t->verdict.facts;
+    size_t count = 0;
+    struct pn_buf b;
+    for (size_t i = 0; i < facts->auth_count && count < RESULTS_MAX; i++) {
+        const struct pn_auth *a = &facts->auth[i];
+        struct pn_authres *r = &results[count];
+        *r = (struct pn_authres){
+            .method = a->method, .result = a->result, .properties = props[count]};
+        r->reason = pn_auth_get(a, PN_STR("reason"));
+        for (uint32_t k = 0; k < a->count && r->property_count < PROPERTIES_MAX; k++)
+            r->property_count +=
+                property(a->method, a, &a->properties[k], &props[count][r->property_count]);
+        count++;
+    }
+    if (facts->run_count == 0)
+        return; /* no plugin looked: there is nothing that we could say */
+    pn_buf_init(&b, 64 * 1024);
+    if (pn_authres_value(l->t->s->gen->authserv_id, results, count, &b))
+        add(l, PN_HEDIT_TOP, "Authentication-Results", pn_buf_str(&b));
+    pn_buf_fini(&b);
+}
+
+/* "junk; score=7.4; SPF_FAIL=2.5 ...; skipped=dkim": what the event says, for people. */
+static void add_verdict(struct list *l, bool junk)
+{
+    const struct pn_verdict *v = &l->t->verdict;
+    const struct pn_verdict_rcpt *worst = &v->rcpts[v->strictest];
+    struct pn_buf b;
+    if (v->facts->run_count == 0)
+        return;
+    pn_buf_init(&b, 8192);
+    (void)pn_buf_addz(&b, junk ? "junk; score=" : "accept; score=");
+    (void)pn_buf_add_milli(&b, worst->decision.score);
+    (void)pn_buf_addz(&b, ";");
+    for (size_t i = 0; i < v->facts->symbol_count && b.len < 4000; i++) {
+        bool counts;
+        const struct pn_fact *f = &v->facts->symbols[i];
+        int32_t weight = pn_decide_weight(v->policy, worst->domain, f, &counts);
+        (void)pn_buf_addf(&b, " %.*s", PN_FMT(f->name));
+        if (counts && weight != 0)
+            (void)(pn_buf_addc(&b, '=') && pn_buf_add_milli(&b, weight));
+    }
+    for (size_t i = 0; i < v->facts->run_count && b.len < 6000; i++) {
+        const struct pn_plugin_run *run = &v->facts->runs[i];
+        if (run->status == PN_PLUGIN_SKIPPED || run->status == PN_PLUGIN_FAILED ||
+            run->status == PN_PLUGIN_TIMEOUT)
+            (void)pn_buf_addf(&b, "; not-run=%.*s", PN_FMT(run->plugin));
+    }
+    add(l, PN_HEDIT_TOP, "X-Postern-Verdict", pn_buf_str(&b));
+    pn_buf_fini(&b);
+}
+
+static void add_proposed(struct list *l)
+{
+    const struct pn_facts *facts = l->t->verdict.facts;
+    for (size_t i = 0; i < facts->edit_count && l->group->count < EDITS_MAX; i++) {
+        const struct pn_fact_edit *e = &facts->edits[i];
+        struct pn_header_edit *out = &l->group->edits[l->group->count];
+        if (!pn_header_name_ok(e->name) || !pn_header_value_ok(e->value))
+            continue;
+        *out = (struct pn_header_edit){.op = PN_HEDIT_AFTER_TRACE, .name = e->name};
+        if (e->op == PN_FACT_ADD_HEADER) {
+            out->value = e->value;
+        } else {
+            out->op = PN_HEDIT_REMOVE;
+            out->nth = (int32_t)(e->index + 1); /* facts count from 0, edits from 1 */
+        }
+        l->group->count++;
+    }
+}
+
+bool trace_edits(struct transaction *t, bool junk, struct pn_edit_group *out)
+{
+    struct list l = {t, out};
+    out->count = 0;
+    out->edits = pn_pool_alloc(t->pool, EDITS_MAX * sizeof *out->edits);
+    if (out->edits == NULL)
+        return false;
+    add_received(&l);
+    add_results(&l);
+    add_verdict(&l, junk);
+    if (junk)
+        add(&l, PN_HEDIT_TOP, "X-Spam-Flag", PN_STR("YES"));
+    out->edits[out->count++] = (struct pn_header_edit){
+        .op = PN_HEDIT_REMOVE_RESULTS, .name = PN_STR(""), .value = t->s->gen->authserv_id};
+    add_proposed(&l);
+    return true;
+}

@@ -1,0 +1,349 @@
+/* One message: its recipients, its content, what the plugins found, what is decided. */
+#include "edge.h"
+
+#include "clock.h"
+#include "log.h"
+#include "mem.h"
+#include "message.h"
+#include "reply.h"
+
+#include <stdlib.h>
+#include <sys/random.h>
+
+void txn_answer(struct session *s, struct pn_str text)
+{
+    static const struct pn_smtp_reply broken =
+        PN_SMTP_REPLY_INIT(451, 4, 3, 0, "Local error in processing");
+    struct pn_smtp_reply reply;
+    if (!pn_smtp_reply_read(text, &reply)) {
+        pn_error("a reply that is none: %.*s", PN_FMT(text));
+        reply = broken;
+    }
+    pn_smtp_server_answer(s->smtp, &reply);
+}
+
+const struct pn_facts *txn_facts(struct transaction *t)
+{
+    static const struct pn_facts none;
+    return t->s->check == NULL ? &none : pn_check_facts(t->s->check);
+}
+
+/* ---- MAIL ---- */
+
+static uint64_t seed(void)
+{
+    uint64_t v = 0;
+    if (getrandom(&v, sizeof v, GRND_NONBLOCK) != (ssize_t)sizeof v)
+        v = pn_clock_mono_ns();
+    return v;
+}
+
+static bool has_plugins(const struct session *s)
+{
+    return s->gen->plan->count != 0;
+}
+
+void txn_mail(struct session *s, const struct pn_smtp_mail *mail)
+{
+    struct edge *edge = s->edge;
+    struct pn_buf from;
+    if (edge->flight_messages >= s->gen->flight_messages_max ||
+        edge->flight_bytes >= s->gen->flight_bytes_max) {
+        txn_answer(s, PN_STR("451 4.3.2 Too much mail at once, try again later"));
+        return;
+    }
+    struct transaction *t = pn_calloc(1, sizeof *t);
+    t->s = s;
+    t->pool = pn_pool_new(TXN_POOL_MAX);
+    t->id = pn_queue_id_make(&edge->ids);
+    (void)pn_queue_id_text(t->id, t->id_text);
+    t->began_ns = pn_clock_mono_ns();
+    t->content.fd = -1;
+    pn_buf_init(&from, PN_SMTP_PATH_MAX + 2);
+    if (mail->from.address.len != 0)
+        pn_smtp_mailbox_canonical(&from, &mail->from);
+    t->from = from.len == 0 ? PN_STR("") : pn_pool_dup(t->pool, pn_buf_str(&from));
+    pn_buf_fini(&from);
+    t->body_8bit = mail->body_8bit;
+    t->smtputf8 = mail->smtputf8;
+    s->txn = t;
+    edge->flight_messages++;
+    if (has_plugins(s)) {
+        struct pn_check_mail check = {.from = t->from, .id = pn_str_of(t->id_text)};
+        check.now_ms = pn_clock_wall_ms();
+        check.seed = seed();
+        pn_check_mail(session_check(s), &check);
+    }
+    pn_smtp_server_accept(s->smtp);
+}
+
+/* ---- RCPT ---- */
+
+/* The recipient in the one form that everything later uses. */
+static void canonical(struct transaction *t, const struct pn_smtp_mailbox *to, struct txn_rcpt *out)
+{
+    struct pn_buf b;
+    pn_buf_init(&b, 2 * PN_SMTP_PATH_MAX);
+    pn_smtp_mailbox_canonical(&b, to);
+    if (to->domain.len == 0) /* <postmaster>: RFC 5321, section 4.5.1 */
+        (void)(pn_buf_addc(&b, '@') && pn_buf_adds(&b, t->s->gen->hostname));
+    out->address = pn_pool_dup(t->pool, pn_buf_str(&b));
+    size_t at = out->address.len;
+    while (at > 0 && out->address.p[at - 1] != '@')
+        at--;
+    char *local = pn_pool_strdup(t->pool, pn_str_slice(out->address, 0, at == 0 ? 0 : at - 1));
+    for (char *c = local; c != NULL && *c != '\0'; c++)
+        *c = pn_lower(*c);
+    out->local = pn_str_of(local);
+    pn_buf_fini(&b);
+}
+
+static struct pn_str domain_of(struct pn_str address)
+{
+    size_t at = address.len;
+    while (at > 0 && address.p[at - 1] != '@')
+        at--;
+    return pn_str_slice(address, at, address.len);
+}
+
+/* Without the tag behind the delimiter: user+tag is user. */
+static struct pn_str without_tag(const struct session *s, struct pn_str local)
+{
+    struct pn_str delimiter = pn_policy_str(s->gen->policy, "smtp.delimiter");
+    size_t at = delimiter.len == 1 ? pn_str_find(local, delimiter.p[0], 1) : SIZE_MAX;
+    return at == SIZE_MAX ? local : pn_str_slice(local, 0, at);
+}
+
+/* What no plugin has a say in: NULL, or the reply. */
+static const char *check_recipient(struct transaction *t, struct txn_rcpt *r,
+                                   const struct pn_smtp_mailbox *to)
+{
+    const struct session *s = t->s;
+    if (to->literal)
+        return "550 5.1.2 Address literals are not taken here";
+    if (r->address.p == NULL || r->local.p == NULL)
+        return "452 4.5.3 Too many recipients";
+    r->domain = pn_policy_domain(s->gen->policy, domain_of(r->address));
+    if (r->domain == NULL && to->domain.len == 0)
+        r->domain = pn_policy_default_domain(s->gen->policy);
+    if (r->domain == NULL)
+        return "550 5.7.1 Relaying denied";
+    r->local = without_tag(s, r->local);
+    enum pn_recipients kind = pn_domain_recipients(r->domain);
+    if ((kind == PN_RCPT_LIST || kind == PN_RCPT_LOCAL) &&
+        !pn_domain_has_user(s->gen->policy, r->domain, r->local))
+        return "550 5.1.1 No such recipient here";
+    if (s->listen.kind == PN_LISTEN_SMTP && t->rcpt_count > t->refused_count &&
+        pn_domain_mixed_split(r->domain)) {
+        for (size_t i = 0; i < t->rcpt_count; i++)
+            if (!t->rcpts[i].refused &&
+                pn_domain_group(t->rcpts[i].domain) != pn_domain_group(r->domain))
+                return "452 4.5.3 This recipient's policy differs, send to it apart";
+    }
+    return NULL;
+}
+
+static void decide_one(struct transaction *t, size_t i, bool early, struct pn_decision *out)
+{
+    struct pn_decide_input in = {.facts = txn_facts(t),
+                                 .sender = t->from,
+                                 .recipient = t->rcpts[i].address,
+                                 .rcpt = (uint32_t)i,
+                                 .client = t->s->ip,
+                                 .early = early};
+    pn_decide(t->s->gen->policy, t->rcpts[i].domain, &in, t->pool, out);
+}
+
+/* The stages before content ran: does a line of the policy act on what they found? */
+static void rcpt_decide(struct transaction *t)
+{
+    size_t i = t->rcpt_count - 1;
+    struct pn_decision decision;
+    decide_one(t, i, true, &decision);
+    if (decision.outcome != PN_REJECT && decision.outcome != PN_DEFER) {
+        pn_smtp_server_accept(t->s->smtp);
+        return;
+    }
+    t->rcpts[i].refused = true;
+    t->refused_count++;
+    txn_answer(t->s, decision.reply);
+}
+
+static void on_rcpt_checked(void *ctx, enum pn_check_end end)
+{
+    struct transaction *t = ctx;
+    if (end == PN_CHECK_OVERLOAD) {
+        t->rcpts[t->rcpt_count - 1].refused = true;
+        t->refused_count++;
+        txn_answer(t->s, PN_STR("451 4.3.2 Too busy, try again later"));
+        return;
+    }
+    rcpt_decide(t);
+}
+
+void txn_rcpt(struct session *s, const struct pn_smtp_rcpt *rcpt)
+{
+    struct transaction *t = s->txn;
+    struct txn_rcpt r = {.refused = false};
+    canonical(t, &rcpt->to, &r);
+    const char *refusal = check_recipient(t, &r, &rcpt->to);
+    if (refusal != NULL) {
+        txn_answer(s, pn_str_of(refusal));
+        return;
+    }
+    t->rcpts = pn_grow(t->rcpts, &t->rcpt_cap, t->rcpt_count, sizeof *t->rcpts);
+    t->rcpts[t->rcpt_count++] = r;
+    if (s->check != NULL) {
+        pn_check_rcpt(s->check, r.address, pn_plan_wanted(s->gen->plan, r.domain));
+        if (s->gen->early_stages && pn_check_run(s->check, POSTERN_RCPT, on_rcpt_checked, t))
+            return;
+    }
+    rcpt_decide(t);
+}
+
+/* ---- content ---- */
+
+void txn_data(struct session *s)
+{
+    struct transaction *t = s->txn;
+    if (!t->content_open && pn_memfile_init(&t->content, "content", s->gen->size_max) != 0) {
+        txn_answer(s, PN_STR("451 4.3.2 No room for the message, try again later"));
+        return;
+    }
+    t->content_open = true;
+    pn_smtp_server_accept(s->smtp);
+}
+
+char *txn_reserve(struct session *s, size_t n)
+{
+    struct transaction *t = s->txn;
+    if (s->edge->flight_bytes + n > s->gen->flight_bytes_max)
+        return NULL;
+    return pn_memfile_reserve(&t->content, n);
+}
+
+void txn_commit(struct session *s, size_t n)
+{
+    s->txn->content.len += n;
+    s->edge->flight_bytes += n;
+}
+
+/* What the core itself reads in the header. The refusal, or NULL. */
+static const char *read_header(struct transaction *t)
+{
+    struct pn_message *m = pn_message_new((struct pn_str){t->content.map, t->content.len}, NULL);
+    if (m == NULL)
+        return "552 5.3.4 Message too large";
+    const char *refusal = NULL;
+    const struct pn_field *id = pn_field_find(m, NULL, PN_STR("Message-ID"), 1);
+    if (id != NULL)
+        t->message_id =
+            pn_pool_dup(t->pool, pn_str_slice(pn_str_trim(pn_field_value(m, id)), 0, 256));
+    if (pn_field_count(m, NULL, PN_STR("Received")) > t->s->gen->hops_max)
+        refusal = "554 5.4.6 Too many hops: the message loops";
+    pn_message_free(&m);
+    return refusal;
+}
+
+static void verdict(struct transaction *t)
+{
+    struct session *s = t->s;
+    size_t n = t->rcpt_count - t->refused_count;
+    struct pn_verdict_rcpt *rcpts = pn_pool_alloc(t->pool, n * sizeof *rcpts);
+    t->verdict_rcpts = pn_pool_alloc(t->pool, n * sizeof *t->verdict_rcpts);
+    if (rcpts == NULL || t->verdict_rcpts == NULL || n == 0) {
+        txn_answer(s, PN_STR("452 4.3.1 Out of memory for this message, try again later"));
+        return;
+    }
+    size_t k = 0;
+    for (size_t i = 0; i < t->rcpt_count; i++) {
+        if (t->rcpts[i].refused)
+            continue;
+        rcpts[k].address = t->rcpts[i].address;
+        rcpts[k].domain = t->rcpts[i].domain;
+        decide_one(t, i, false, &rcpts[k].decision);
+        t->verdict_rcpts[k++] = i;
+    }
+    t->verdict = (struct pn_verdict){.id = pn_str_of(t->id_text),
+                                     .policy = s->gen->policy,
+                                     .facts = txn_facts(t),
+                                     .rcpts = rcpts,
+                                     .rcpt_count = n};
+    pn_verdict_settle(&t->verdict, false, t->pool);
+    t->ran = true;
+    act(t);
+}
+
+static void on_content_checked(void *ctx, enum pn_check_end end)
+{
+    struct transaction *t = ctx;
+    if (end == PN_CHECK_OVERLOAD) {
+        txn_answer(t->s, PN_STR("451 4.3.2 Too busy, try again later"));
+        return;
+    }
+    verdict(t);
+}
+
+void txn_content(struct session *s)
+{
+    struct transaction *t = s->txn;
+    t->size = t->content.len;
+    const char *refusal = t->size == 0 ? NULL : read_header(t);
+    if (refusal == NULL && pn_memfile_seal(&t->content) != 0)
+        refusal = "451 4.3.2 No room for the message, try again later";
+    if (refusal != NULL) {
+        txn_answer(s, pn_str_of(refusal));
+        return;
+    }
+    if (s->check != NULL) {
+        pn_check_content(s->check, t->content.fd, t->size);
+        if (pn_check_run(s->check, POSTERN_MESSAGE, on_content_checked, t))
+            return;
+    }
+    verdict(t);
+}
+
+/* ---- the end ---- */
+
+/* Every recipient was refused by policy before content: that is a verdict too. */
+static void refused_event(struct transaction *t)
+{
+    struct pn_verdict_rcpt *rcpts = pn_pool_alloc(t->pool, t->rcpt_count * sizeof *rcpts);
+    t->verdict_rcpts = pn_pool_alloc(t->pool, t->rcpt_count * sizeof *t->verdict_rcpts);
+    if (rcpts == NULL || t->verdict_rcpts == NULL)
+        return;
+    for (size_t i = 0; i < t->rcpt_count; i++) {
+        rcpts[i].address = t->rcpts[i].address;
+        rcpts[i].domain = t->rcpts[i].domain;
+        decide_one(t, i, true, &rcpts[i].decision);
+        t->verdict_rcpts[i] = i;
+    }
+    t->verdict = (struct pn_verdict){.id = pn_str_of(t->id_text),
+                                     .policy = t->s->gen->policy,
+                                     .facts = txn_facts(t),
+                                     .rcpts = rcpts,
+                                     .rcpt_count = t->rcpt_count};
+    pn_verdict_settle(&t->verdict, false, t->pool);
+    event_message(t, t->verdict.reply);
+}
+
+void txn_done(struct session *s)
+{
+    struct transaction *t = s->txn;
+    if (t == NULL)
+        return;
+    s->txn = NULL;
+    if (!t->evented && t->rcpt_count != 0 && t->refused_count == t->rcpt_count)
+        refused_event(t);
+    if (t->token != 0)
+        outbox_forget(s->edge, t->token);
+    if (s->check != NULL)
+        pn_check_reset(s->check);
+    s->edge->flight_messages--;
+    s->edge->flight_bytes -= t->content.len;
+    if (t->content_open)
+        pn_memfile_fini(&t->content);
+    free(t->rcpts);
+    pn_pool_free(&t->pool);
+    free(t);
+}
