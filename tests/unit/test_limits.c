@@ -1,0 +1,269 @@
+#include "unit.h"
+
+#include "limits.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { SECOND = 1000000000 };
+
+static struct pn_ip ip_of(const char *text)
+{
+    struct pn_ip ip;
+    UNIT_TRUE(pn_ip_parse(pn_str_of(text), &ip));
+    return ip;
+}
+
+static struct pn_limits *table(uint32_t entries, int *fd)
+{
+    *fd = pn_limits_create(entries);
+    UNIT_TRUE(*fd >= 0);
+    struct pn_limits *l = pn_limits_open(*fd, 0);
+    UNIT_TRUE(l != NULL);
+    return l;
+}
+
+static void test_sessions(void)
+{
+    static const struct {
+        const char *label, *ip;
+        enum pn_limit want;
+    } rows[] = {
+        {"first", "192.0.2.1", PN_LIMIT_NONE},
+        {"second", "192.0.2.1", PN_LIMIT_NONE},
+        {"third of the address", "192.0.2.1", PN_LIMIT_ADDRESS_SESSIONS},
+        {"another address", "192.0.2.2", PN_LIMIT_NONE},
+        {"fourth of the network", "192.0.2.3", PN_LIMIT_NETWORK_SESSIONS},
+        {"another network", "192.0.3.1", PN_LIMIT_NONE},
+        {"IPv6", "2001:db8::1", PN_LIMIT_NONE},
+        {"IPv6, same", "2001:db8::1", PN_LIMIT_NONE},
+        {"IPv6, third", "2001:db8::1", PN_LIMIT_ADDRESS_SESSIONS},
+        {"IPv6, same /64", "2001:db8::ffff:0:0:1", PN_LIMIT_NONE},
+        {"IPv6, same /64 again", "2001:db8::2", PN_LIMIT_NETWORK_SESSIONS},
+        {"IPv6, other /64", "2001:db8:0:1::2", PN_LIMIT_NONE},
+    };
+    enum { ROWS = sizeof rows / sizeof rows[0] };
+    struct pn_limit_rules rules = {.address_sessions = 2, .network_sessions = 3};
+    struct pn_limits_ticket tickets[ROWS];
+    int fd;
+    struct pn_limits *l = table(1024, &fd);
+    for (unsigned round = 0; round < 3; round++) {
+        for (size_t i = 0; i < ROWS; i++) {
+            struct pn_ip ip = ip_of(rows[i].ip);
+            unit_row(rows[i].label);
+            UNIT_INT(pn_limits_enter(l, &rules, &ip, SECOND, &tickets[i]), rows[i].want);
+        }
+        for (size_t i = 0; i < ROWS; i++) {
+            pn_limits_leave(l, &tickets[i]);
+            pn_limits_leave(l, &tickets[i]); /* once is enough, twice does no harm */
+        }
+    }
+    UNIT_INT(pn_limits_missed(l), 0);
+    pn_limits_close(&l);
+    close(fd);
+}
+
+static void test_rates(void)
+{
+    struct pn_limit_rules rules = {.address = {[PN_RATE_MAIL] = 60},
+                                   .network = {[PN_RATE_MAIL] = 90, [PN_RATE_RCPT] = 1}};
+    struct pn_ip a = ip_of("192.0.2.1"), b = ip_of("192.0.2.2"), far = ip_of("198.51.100.1");
+    uint64_t now = 1000U * (uint64_t)SECOND;
+    int fd, passed = 0;
+    struct pn_limits *l = table(1024, &fd);
+    while (pn_limits_rate(l, &rules, &a, PN_RATE_MAIL, now) == PN_LIMIT_NONE)
+        passed++;
+    UNIT_INT(passed, 60);
+    UNIT_INT(pn_limits_rate(l, &rules, &a, PN_RATE_MAIL, now), PN_LIMIT_ADDRESS_RATE);
+    /* The network has 30 left; what was refused was not counted there. */
+    for (passed = 0; pn_limits_rate(l, &rules, &b, PN_RATE_MAIL, now) == PN_LIMIT_NONE;)
+        passed++;
+    UNIT_INT(passed, 30);
+    UNIT_INT(pn_limits_rate(l, &rules, &b, PN_RATE_MAIL, now), PN_LIMIT_NETWORK_RATE);
+    UNIT_INT(pn_limits_rate(l, &rules, &far, PN_RATE_MAIL, now), PN_LIMIT_NONE);
+    /* One a second for the address comes back, and not sooner. */
+    UNIT_INT(pn_limits_rate(l, &rules, &a, PN_RATE_MAIL, now + SECOND - 1), PN_LIMIT_ADDRESS_RATE);
+    UNIT_INT(pn_limits_rate(l, &rules, &a, PN_RATE_MAIL, now + SECOND), PN_LIMIT_NONE);
+    UNIT_INT(pn_limits_rate(l, &rules, &a, PN_RATE_MAIL, now + SECOND + SECOND / 4 * 3),
+             PN_LIMIT_ADDRESS_RATE);
+    /* After a minute all of it. */
+    now += 61U * (uint64_t)SECOND;
+    for (passed = 0; pn_limits_rate(l, &rules, &a, PN_RATE_MAIL, now) == PN_LIMIT_NONE;)
+        passed++;
+    UNIT_INT(passed, 60);
+    /* Rates are apart from each other; no rule, no limit; a clock that jumps back does
+     * not lock anybody out for longer than a minute. */
+    UNIT_INT(pn_limits_rate(l, &rules, &a, PN_RATE_RCPT, now), PN_LIMIT_NONE);
+    UNIT_INT(pn_limits_rate(l, &rules, &a, PN_RATE_RCPT, now), PN_LIMIT_NETWORK_RATE);
+    for (unsigned i = 0; i < 1000; i++)
+        UNIT_INT(pn_limits_rate(l, &rules, &a, PN_RATE_CONNECT, now), PN_LIMIT_NONE);
+    UNIT_INT(pn_limits_rate(l, &rules, &a, PN_RATE_RCPT, 5), PN_LIMIT_NONE);
+    pn_limits_close(&l);
+    close(fd);
+}
+
+static void test_connect_rate(void)
+{
+    struct pn_limit_rules rules = {.address_sessions = 100, .address = {[PN_RATE_CONNECT] = 2}};
+    struct pn_ip a = ip_of("192.0.2.1");
+    struct pn_limits_ticket t;
+    int fd;
+    struct pn_limits *l = table(1024, &fd);
+    for (unsigned i = 0; i < 3; i++) {
+        UNIT_INT(pn_limits_enter(l, &rules, &a, SECOND, &t),
+                 i < 2 ? PN_LIMIT_NONE : PN_LIMIT_ADDRESS_RATE);
+        pn_limits_leave(l, &t);
+    }
+    /* The refused one left no session behind. */
+    rules.address_sessions = 1;
+    rules.address[PN_RATE_CONNECT] = 0;
+    UNIT_INT(pn_limits_enter(l, &rules, &a, SECOND, &t), PN_LIMIT_NONE);
+    pn_limits_leave(l, &t);
+    pn_limits_close(&l);
+    close(fd);
+}
+
+/* A small table and very many addresses: those with sessions are never forgotten, the
+ * others give way, and what finds no place is let in and counted as missed. */
+static void test_full(void)
+{
+    struct pn_limit_rules rules = {.address_sessions = 1, .address = {[PN_RATE_MAIL] = 1}};
+    enum { HELD = 4, MANY = 5000 };
+    struct pn_limits_ticket held[HELD], tickets[MANY];
+    struct pn_ip ip = ip_of("10.0.0.0");
+    int fd;
+    struct pn_limits *l = table(64, &fd);
+    for (unsigned i = 0; i < HELD; i++) {
+        ip.b[15] = (unsigned char)i;
+        UNIT_INT(pn_limits_enter(l, &rules, &ip, SECOND, &held[i]), PN_LIMIT_NONE);
+    }
+    for (unsigned i = 0; i < MANY; i++) {
+        ip.b[13] = 1;
+        ip.b[14] = (unsigned char)(i >> 8);
+        ip.b[15] = (unsigned char)i;
+        UNIT_INT(pn_limits_rate(l, &rules, &ip, PN_RATE_MAIL, SECOND), PN_LIMIT_NONE);
+    }
+    UNIT_INT(pn_limits_missed(l), 0);
+    for (unsigned i = 0; i < HELD; i++) {
+        struct pn_limits_ticket t;
+        memset(ip.b + 13, 0, 2);
+        ip.b[15] = (unsigned char)i;
+        UNIT_INT(pn_limits_enter(l, &rules, &ip, SECOND, &t), PN_LIMIT_ADDRESS_SESSIONS);
+    }
+    unsigned taken = 0;
+    for (unsigned i = 0; i < MANY; i++) {
+        ip.b[13] = 2;
+        ip.b[14] = (unsigned char)(i >> 8);
+        ip.b[15] = (unsigned char)i;
+        UNIT_INT(pn_limits_enter(l, &rules, &ip, SECOND, &tickets[i]), PN_LIMIT_NONE);
+        taken += tickets[i].slots[0] != 0;
+    }
+    UNIT_INT(taken, 64 - HELD);
+    UNIT_INT(pn_limits_missed(l), MANY - taken);
+    for (unsigned i = 0; i < MANY; i++)
+        pn_limits_leave(l, &tickets[i]);
+    pn_limits_close(&l);
+    close(fd);
+}
+
+static void test_caps(void)
+{
+    int fd;
+    struct pn_limits *l = table(64, &fd);
+    struct pn_limits *other = pn_limits_open(fd, PN_LIMITS_EDGES_MAX - 1);
+    UNIT_TRUE(pn_cap_take(l, PN_CAP_BYTES, 600, 1000));
+    UNIT_TRUE(!pn_cap_take(other, PN_CAP_BYTES, 401, 1000));
+    UNIT_TRUE(pn_cap_take(other, PN_CAP_BYTES, 400, 1000));
+    UNIT_TRUE(!pn_cap_take(l, PN_CAP_BYTES, 1, 1000));
+    UNIT_TRUE(pn_cap_take(l, PN_CAP_MESSAGES, 1, 1));
+    UNIT_TRUE(!pn_cap_take(l, PN_CAP_MESSAGES, 1, 1));
+    pn_cap_give(l, PN_CAP_BYTES, 600);
+    UNIT_INT(pn_cap_sum(other, PN_CAP_BYTES), 400);
+    /* The other edge dies, and comes again with its number. */
+    pn_limits_close(&other);
+    UNIT_INT(pn_cap_sum(l, PN_CAP_BYTES), 400);
+    other = pn_limits_open(fd, PN_LIMITS_EDGES_MAX - 1);
+    UNIT_INT(pn_cap_sum(l, PN_CAP_BYTES), 0);
+    UNIT_INT(pn_cap_sum(l, PN_CAP_MESSAGES), 1);
+    pn_limits_close(&other);
+    pn_limits_close(&l);
+    close(fd);
+}
+
+static void test_refused(void)
+{
+    static const char junk[65536];
+    int fd = memfd_create("junk", MFD_CLOEXEC);
+    UNIT_TRUE(pn_limits_open(fd, 0) == NULL && errno == EINVAL);
+    UNIT_TRUE(write(fd, junk, sizeof junk) == sizeof junk);
+    UNIT_TRUE(pn_limits_open(fd, 0) == NULL && errno == EINVAL);
+    close(fd);
+    fd = pn_limits_create(64);
+    UNIT_TRUE(pn_limits_open(fd, PN_LIMITS_EDGES_MAX) == NULL && errno == EINVAL);
+    UNIT_TRUE(ftruncate(fd, 10) != 0);
+    close(fd);
+}
+
+/* An edge's life in short: enters and leaves at random, until it is killed or done. */
+static void churn(int fd, unsigned edge, unsigned rounds)
+{
+    struct pn_limit_rules rules = {.address_sessions = 20, .network_sessions = 100};
+    struct pn_limits *l = pn_limits_open(fd, edge);
+    struct pn_limits_ticket tickets[200] = {{{0, 0}}};
+    struct pn_ip ip = ip_of("10.0.0.0");
+    unsigned seed = edge + 1;
+    for (unsigned i = 0; i < rounds; i++) {
+        struct pn_limits_ticket *t = &tickets[(unsigned)rand_r(&seed) % 200];
+        pn_limits_leave(l, t);
+        ip.b[14] = (unsigned char)(rand_r(&seed) % 64);
+        ip.b[15] = (unsigned char)(rand_r(&seed) % 4);
+        (void)pn_limits_enter(l, &rules, &ip, i, t);
+    }
+    for (unsigned i = 0; i < 200; i++)
+        pn_limits_leave(l, &tickets[i]);
+    _exit(0);
+}
+
+/* Four edges at once, one of them killed: once its number is opened again nothing is
+ * left counted, so each address may have all of its sessions. */
+static void test_processes(void)
+{
+    enum { EDGES = 4 };
+    pid_t pids[EDGES];
+    int fd = pn_limits_create(64), status;
+    for (unsigned i = 0; i < EDGES; i++) {
+        pids[i] = fork();
+        if (pids[i] == 0)
+            churn(fd, i + 1, i == 0 ? 2000000000 : 20000);
+    }
+    for (unsigned i = 1; i < EDGES; i++)
+        UNIT_TRUE(waitpid(pids[i], &status, 0) == pids[i] && status == 0);
+    UNIT_TRUE(kill(pids[0], SIGKILL) == 0 && waitpid(pids[0], &status, 0) == pids[0]);
+    struct pn_limits *l = pn_limits_open(fd, 1);
+    struct pn_limit_rules rules = {.network_sessions = 1};
+    struct pn_ip ip = ip_of("10.0.0.0");
+    uint64_t missed = pn_limits_missed(l);
+    for (unsigned i = 0; i < 64; i++) {
+        struct pn_limits_ticket t;
+        ip.b[14] = (unsigned char)i;
+        UNIT_INT(pn_limits_enter(l, &rules, &ip, SECOND, &t), PN_LIMIT_NONE);
+        pn_limits_leave(l, &t);
+    }
+    UNIT_TRUE(pn_limits_missed(l) == missed);
+    pn_limits_close(&l);
+    close(fd);
+}
+
+int main(int argc, char **argv)
+{
+    static const struct unit_test tests[] = {
+        {"sessions", test_sessions},   {"rates", test_rates}, {"connect_rate", test_connect_rate},
+        {"full", test_full},           {"caps", test_caps},   {"refused", test_refused},
+        {"processes", test_processes}, {NULL, NULL},
+    };
+    return unit_main("limits", tests, argc, argv);
+}
