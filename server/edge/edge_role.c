@@ -227,7 +227,7 @@ static void edge_fini(struct edge *edge)
     pn_loop_free(&edge->loop);
 }
 
-int pn_edge_role(struct pn_role_env *env)
+int pn_edge_main(struct pn_role_env *env)
 {
     static const struct pn_runner_ops runner_ops = {.want_solo = on_want_solo};
     static const struct pn_control_ops control_ops = {

@@ -4,7 +4,7 @@
 
 #include "control.h"
 
-/* Serves until it is told to stop; the exit code. env is read to GO and not jailed. */
-int pn_edge_role(struct pn_role_env *env);
+/* Serves until it is told to stop; returns the exit code. env is read to GO, not jailed. */
+pn_role_main pn_edge_main;
 
 #endif
