@@ -181,9 +181,9 @@ static void turn(struct pn_loop *loop, int flags)
 
 void pn_loop_run(struct pn_loop *loop)
 {
-    loop->stop = false;
     while (!loop->stop)
         turn(loop, 0);
+    loop->stop = false;
 }
 
 static void on_turn_over(evutil_socket_t fd, short what, void *arg)

@@ -20,7 +20,7 @@ struct pn_timer;
 
 struct pn_loop *pn_loop_new(void);
 void pn_loop_free(struct pn_loop **loop);
-/* Until pn_loop_stop. */
+/* Until pn_loop_stop, which may have been called already. */
 void pn_loop_run(struct pn_loop *loop);
 /* One turn; waits for at most ms (0: only what is ready). For tests and tools; never
  * from a callback. */

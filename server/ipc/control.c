@@ -287,8 +287,11 @@ static bool on_record(void *ctx, struct pn_record *record)
 static void on_end(void *ctx, enum pn_channel_end how)
 {
     struct pn_control *c = ctx;
-    pn_error(how == PN_CHANNEL_CLOSED ? "the supervisor is gone: stopping"
-                                      : "the supervisor sent what is no record: stopping");
+    if (how == PN_CHANNEL_PROTOCOL) {
+        pn_error("the supervisor sent what is no record: ending");
+        _exit(1); /* our own bug, and a death to be told; what is durable is durable */
+    }
+    pn_error("the supervisor is gone: stopping");
     pn_loop_stop(c->loop);
 }
 

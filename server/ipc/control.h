@@ -10,6 +10,9 @@
  *                                  replaces policy, listeners and identities together
  *                        DRAIN     finish what is begun, take nothing new, exit 0
  *
+ * A role that can't take a new generation in place exits with 0: it is started anew at
+ * once, and that counts as no death.
+ *
  * A filter worker has a control channel too: its template gets it in SPAWN_WORKER and
  * forks; the child then reads START to GO there as a process of its own would.
  * The channel's end means that the supervisor is gone: the role stops.
@@ -31,7 +34,8 @@ enum pn_start_flag {
     PN_START_DROP = 1,      /* take uid and gid (else this user is kept) */
     PN_START_JAIL_MUST = 2, /* a kernel without Landlock or seccomp: refuse, not warn */
     PN_START_DEBUG = 4,     /* log debug lines */
-    PN_START_ALL = 7
+    PN_START_PROBE = 8,     /* once jailed, try what a role may not, and log the outcome */
+    PN_START_ALL = 15
 };
 
 /* PN_REC_START; fd: the policy mapping (the compile role gets none). */
@@ -73,7 +77,7 @@ enum { PN_LISTENER_CONTROL = 1000 }; /* admin: the control socket */
 enum pn_folder_purpose {
     PN_FOLDER_SPOOL,   /* queue */
     PN_FOLDER_MAIL,    /* mailbox */
-    PN_FOLDER_RUN,     /* admin: events, unless configured elsewhere */
+    PN_FOLDER_LOG,     /* admin: events */
     PN_FOLDER_STATE,   /* lasting state: greylist, reproducers */
     PN_FOLDER_PRIVATE, /* filter: a temporary folder of the group */
     PN_FOLDER_COUNT

@@ -1,0 +1,359 @@
+#include "assert.h"
+#include "clock.h"
+#include "log.h"
+#include "mem.h"
+#include "supervisor_int.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum {
+    QUEUE_BYTES = 16 * 1024 * 1024,
+    START_LIMIT_MS = 120 * 1000, /* virus databases load for long */
+    BACKOFF_FIRST_MS = 100,
+    BACKOFF_MAX_MS = 30 * 1000,
+    LIVED_MS = 10 * 1000 /* whoever lived so long starts again at once */
+};
+
+enum pn_role child_role(const struct child *c)
+{
+    return peer_role(c->kind);
+}
+
+bool child_alive(const struct child *c)
+{
+    return c->control != NULL && (c->state == CHILD_STARTING || c->state == CHILD_READY);
+}
+
+static void close_control(struct child *c)
+{
+    pn_channel_free(&c->control);
+}
+
+static struct child *template_of(struct child *worker)
+{
+    for (struct child *c = worker->sup->children; c != NULL; c = c->next)
+        if (c->kind == PEER_TEMPLATE && c->group == worker->group &&
+            c->generation == worker->generation)
+            return c;
+    return NULL;
+}
+
+static struct child *worker_by_number(struct supervisor *sup, uint32_t number)
+{
+    for (struct child *c = sup->children; c != NULL; c = c->next)
+        if (c->kind == PEER_WORKER && c->number == number)
+            return c;
+    return NULL;
+}
+
+/* ---- death and restart */
+
+static uint64_t backoff(struct child *c)
+{
+    uint64_t lived = (pn_clock_mono_ns() - c->started) / PN_NS_PER_MS;
+    c->fails = lived >= LIVED_MS ? 0 : c->fails + 1;
+    if (c->fails <= 1)
+        return 0;
+    uint64_t ms = BACKOFF_FIRST_MS;
+    for (unsigned i = 2; i < c->fails && ms < BACKOFF_MAX_MS; i++)
+        ms *= 2;
+    return ms > BACKOFF_MAX_MS ? BACKOFF_MAX_MS : ms;
+}
+
+static void sweep(void *arg)
+{
+    child_sweep(arg);
+}
+
+/* Its process is gone, or as good as gone. clean: it ended as it was asked to, or asks
+ * to be started anew. */
+static void gone(struct child *c, const char *how, bool clean)
+{
+    struct supervisor *sup = c->sup;
+    enum child_state was = c->state;
+    c->state = CHILD_OFF;
+    c->pid = 0;
+    close_control(c);
+    pn_timer_clear(c->timer);
+    pn_loop_defer(sup->loop, sweep, sup); /* never while somebody walks the list */
+    if (was == CHILD_DRAINING || c->retired || sup->state == SUP_STOPPING) {
+        if (!clean)
+            pn_warn("%s ended: %s", c->name, how);
+        stop_step(sup);
+        return;
+    }
+    if (was == CHILD_STARTING && bringup_failed(sup, c))
+        return;
+    uint64_t wait = clean ? 0 : backoff(c);
+    if (clean) {
+        pn_info("%s starts anew", c->name);
+    } else {
+        pn_error("%s died: %s; it starts again%s", c->name, how, wait == 0 ? "" : " soon");
+        tell_died(c, how, wait);
+    }
+    /* A solo worker that died has told its edge what the edge wanted to know. */
+    if (c->solo)
+        c->retired = true;
+    else
+        pn_timer_set(c->timer, wait);
+    tell_state(sup);
+}
+
+static void describe(int status, char *text, size_t size)
+{
+    if (WIFSIGNALED(status))
+        (void)snprintf(text, size, "signal %d (%s)", WTERMSIG(status),
+                       sigabbrev_np(WTERMSIG(status)));
+    else
+        (void)snprintf(text, size, "exit status %d", WEXITSTATUS(status));
+}
+
+void child_reap(struct supervisor *sup)
+{
+    int status;
+    pid_t pid;
+    while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+        struct child *c = sup->children;
+        while (c != NULL && (c->pid != pid || c->kind == PEER_WORKER))
+            c = c->next;
+        if (c == NULL) /* compile sees its channel end; orphaned workers theirs */
+            continue;
+        char how[300];
+        describe(status, how, sizeof how);
+        if (c->why[0] != '\0')
+            (void)snprintf(how, sizeof how, "%s", c->why);
+        gone(c, how, WIFEXITED(status) && WEXITSTATUS(status) == 0 && c->why[0] == '\0');
+    }
+}
+
+/* ---- its control channel */
+
+static void worker_record(struct child *template, const struct pn_worker *w, bool up)
+{
+    struct child *c = worker_by_number(template->sup, w->number);
+    if (c == NULL || c->group != template->group || c->generation != template->generation)
+        return;
+    if (up) {
+        c->pid = w->pid;
+        return;
+    }
+    char how[64];
+    describe(w->status, how, sizeof how);
+    if (c->state != CHILD_OFF)
+        gone(c, how, WIFEXITED(w->status) && WEXITSTATUS(w->status) == 0);
+}
+
+static bool on_ready(struct child *c)
+{
+    if (c->state != CHILD_STARTING)
+        return c->state == CHILD_DRAINING;
+    c->state = CHILD_READY;
+    pn_timer_clear(c->timer);
+    pn_debug("%s is ready", c->name);
+    if (c->kind == PEER_ADMIN)
+        tell_flush(c->sup);
+    tell_state(c->sup);
+    bringup_step(c->sup);
+    return true;
+}
+
+static bool on_record(void *ctx, struct pn_record *r)
+{
+    struct child *c = ctx;
+    struct pn_worker worker;
+    struct pn_want_solo want;
+    switch (r->type) {
+    case PN_REC_READY:
+        return on_ready(c);
+    case PN_REC_FAILED:
+        (void)snprintf(c->why, sizeof c->why, "%.*s", PN_FMT(r->body));
+        return true;
+    case PN_REC_WORKER_UP:
+    case PN_REC_WORKER_DOWN:
+        if (c->kind != PEER_TEMPLATE || !pn_worker_get(r->body, &worker))
+            return false;
+        worker_record(c, &worker, r->type == PN_REC_WORKER_UP);
+        return true;
+    case PN_REC_WANT_SOLO:
+        if (c->kind != PEER_EDGE || !pn_want_solo_get(r->body, &want))
+            return false;
+        solo_want(c, &want);
+        return true;
+    case PN_REC_COMMAND:
+        return c->kind == PEER_ADMIN && command_run(c, r->body);
+    default:
+        return false;
+    }
+}
+
+static void on_end(void *ctx, enum pn_channel_end how)
+{
+    struct child *c = ctx;
+    if (how == PN_CHANNEL_PROTOCOL)
+        pn_error("%s sent what is no record; it is killed", c->name);
+    close_control(c);
+    /* It ends by itself when its channel does; SIGCHLD tells, or a worker's template
+     * does. Whoever hangs is killed. */
+    uint64_t patience = c->kind == PEER_WORKER ? 200 : 2000;
+    pn_timer_set(c->timer, how == PN_CHANNEL_PROTOCOL ? 0 : patience);
+}
+
+static void on_timer(void *arg)
+{
+    struct child *c = arg;
+    if (c->state == CHILD_OFF) {
+        if (!c->retired && c->sup->state != SUP_STOPPING)
+            child_start(c);
+        return;
+    }
+    if (c->state == CHILD_STARTING && c->control != NULL)
+        (void)snprintf(c->why, sizeof c->why, "it was not ready after %d s", START_LIMIT_MS / 1000);
+    child_kill(c);
+}
+
+bool child_send(struct child *c, uint16_t type, struct pn_buf *body, int fd)
+{
+    struct pn_str s = body == NULL ? (struct pn_str){"", 0} : pn_buf_str(body);
+    if (c->control == NULL)
+        return false;
+    if (pn_channel_send(c->control, type, s, &fd, fd >= 0 ? 1 : 0))
+        return true;
+    pn_error("%s does not read what it is told", c->name);
+    return false;
+}
+
+/* ---- life */
+
+static void set_name(struct child *c)
+{
+    static const char *const what[PEER_KIND_COUNT] = {
+        [PEER_TEMPLATE] = "template", [PEER_WORKER] = "worker"};
+    const char *name = what[c->kind] == NULL ? pn_role_name(child_role(c)) : what[c->kind];
+    if (c->kind == PEER_ADMIN || c->kind == PEER_RESOLVER || c->kind == PEER_QUEUE)
+        (void)snprintf(c->name, sizeof c->name, "%s", name);
+    else if (c->kind == PEER_TEMPLATE)
+        (void)snprintf(c->name, sizeof c->name, "%s-%u.%u", name, c->generation, c->group);
+    else
+        (void)snprintf(c->name, sizeof c->name, "%s-%u", name, c->number);
+}
+
+struct child *child_add(struct supervisor *sup, enum peer_kind kind, uint32_t number,
+                        uint32_t group, uint32_t generation)
+{
+    struct child *c = pn_calloc(1, sizeof *c);
+    *c = (struct child){
+        .sup = sup, .kind = kind, .number = number, .group = group, .generation = generation};
+    c->timer = pn_timer_new(sup->loop, on_timer, c);
+    set_name(c);
+    struct child **end = &sup->children;
+    while (*end != NULL)
+        end = &(*end)->next;
+    *end = c;
+    return c;
+}
+
+/* A worker's number is never used twice, so that what its template says of the one
+ * before can't be taken for it. */
+static bool launch_worker(struct child *c)
+{
+    c->number = c->sup->next_worker++;
+    set_name(c);
+    struct child *template = template_of(c);
+    int fds[2];
+    if (template == NULL || template->state != CHILD_READY || pn_channel_pair(fds) != 0)
+        return false;
+    struct pn_buf b;
+    pn_buf_init(&b, 100);
+    pn_worker_put(&b, &(struct pn_worker){.number = c->number});
+    bool ok = child_send(template, PN_REC_SPAWN_WORKER, &b, fds[1]);
+    pn_buf_fini(&b);
+    (void)close(fds[1]);
+    if (!ok) {
+        (void)close(fds[0]);
+        return false;
+    }
+    static const struct pn_channel_ops ops = {.on_record = on_record, .on_end = on_end};
+    c->control = pn_channel_new(c->sup->loop, fds[0], &ops, c, QUEUE_BYTES);
+    return true;
+}
+
+static bool launch_process(struct child *c)
+{
+    static const struct pn_channel_ops ops = {.on_record = on_record, .on_end = on_end};
+    struct pn_launch launch;
+    struct pn_buf err;
+    pn_buf_init(&err, 500);
+    bool ok = pn_launch(&launch, c->sup->options->program, child_role(c), &err);
+    if (ok) {
+        c->pid = launch.pid;
+        c->control = pn_channel_new(c->sup->loop, launch.fd, &ops, c, QUEUE_BYTES);
+    } else {
+        pn_error("%s can't be started: %s", c->name, pn_buf_cstr(&err));
+    }
+    pn_buf_fini(&err);
+    return ok;
+}
+
+void child_start(struct child *c)
+{
+    pn_assert(c->state == CHILD_OFF && c->control == NULL);
+    c->started = pn_clock_mono_ns();
+    c->why[0] = '\0';
+    if (!(c->kind == PEER_WORKER ? launch_worker(c) : launch_process(c))) {
+        pn_timer_set(c->timer, BACKOFF_FIRST_MS); /* the template may be on its way */
+        return;
+    }
+    c->state = CHILD_STARTING;
+    pn_timer_set(c->timer, START_LIMIT_MS);
+    give_environment(c);
+}
+
+void child_kill(struct child *c)
+{
+    if (c->pid > 0)
+        (void)kill(c->pid, SIGKILL);
+    if (c->kind == PEER_WORKER && c->state != CHILD_OFF)
+        gone(c, c->why[0] != '\0' ? c->why : "its channel ended", c->state == CHILD_DRAINING);
+}
+
+void child_drain(struct child *c, uint64_t limit_ms)
+{
+    if (c->state == CHILD_OFF || c->state == CHILD_DRAINING)
+        return;
+    struct pn_buf b;
+    c->state = CHILD_DRAINING;
+    pn_buf_init(&b, 16);
+    pn_u32_put(&b, limit_ms > UINT32_MAX ? UINT32_MAX : (uint32_t)limit_ms);
+    (void)child_send(c, PN_REC_DRAIN, &b, -1);
+    pn_buf_fini(&b);
+    pn_timer_set(c->timer, limit_ms + 1000);
+}
+
+void child_retire(struct child *c, uint64_t limit_ms)
+{
+    c->retired = true;
+    if (c->state == CHILD_OFF)
+        pn_timer_clear(c->timer);
+    else
+        child_drain(c, limit_ms);
+}
+
+void child_sweep(struct supervisor *sup)
+{
+    for (struct child **at = &sup->children; *at != NULL;) {
+        struct child *c = *at;
+        if (!c->retired || c->state != CHILD_OFF) {
+            at = &c->next;
+            continue;
+        }
+        *at = c->next;
+        close_control(c);
+        pn_timer_free(&c->timer);
+        free(c);
+    }
+}

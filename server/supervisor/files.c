@@ -1,0 +1,206 @@
+/* Users, folders, the control socket, certificates and keys: what only the supervisor
+ * may open. */
+#include "log.h"
+#include "mem.h"
+#include "supervisor_int.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+enum { PEM_MAX = 28 * 1024, KEYS_BYTES = 64 * 1024 * 1024 };
+
+/* ---- users */
+
+bool files_users(struct supervisor *sup, struct pn_buf *err)
+{
+    if (!sup->drop)
+        return true;
+    for (int role = PN_ROLE_COMPILE; role < PN_ROLE_COUNT; role++) {
+        char name[64];
+        (void)snprintf(name, sizeof name, "postern-%s", pn_role_name((enum pn_role)role));
+        errno = 0;
+        const struct passwd *pw = getpwnam(name);
+        if (pw == NULL || pw->pw_uid == 0 || pw->pw_gid == 0) {
+            (void)pn_buf_addf(err,
+                              "the role user %s %s. Make the role users with\n"
+                              "    systemd-sysusers %s\n"
+                              "or, without dropping privileges, start with --no-drop",
+                              name, pw == NULL ? "is missing" : "is root", PN_SYSUSERS_FILE);
+            return false;
+        }
+        sup->uid[role] = pw->pw_uid;
+        sup->gid[role] = pw->pw_gid;
+    }
+    return true;
+}
+
+/* ---- folders */
+
+static int make_path(const char *path)
+{
+    char part[PATH_MAX];
+    size_t len = strlen(path);
+    if (len == 0 || len >= sizeof part || path[0] != '/') {
+        errno = EINVAL;
+        return -1;
+    }
+    memcpy(part, path, len + 1);
+    for (char *slash = strchr(part + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
+        *slash = '\0';
+        if (mkdir(part, 0755) != 0 && errno != EEXIST)
+            return -1;
+        *slash = '/';
+    }
+    return mkdir(part, 0750) != 0 && errno != EEXIST ? -1 : 0;
+}
+
+/* Makes what is missing; with role users the folder is its role's alone. */
+static int open_folder(const struct supervisor *sup, const char *path, enum pn_role owner)
+{
+    if (make_path(path) != 0)
+        return -1;
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0 || !sup->drop)
+        return fd;
+    struct stat st;
+    uid_t uid = sup->uid[owner];
+    if (fstat(fd, &st) == 0 &&
+        (st.st_uid == uid || (st.st_uid == 0 && fchown(fd, uid, sup->gid[owner]) == 0)))
+        return fd;
+    int saved = st.st_uid == 0 ? errno : EPERM;
+    (void)close(fd);
+    errno = saved;
+    return -1;
+}
+
+bool files_folders(struct supervisor *sup, const struct plan *plan, struct pn_buf *err)
+{
+    static const enum pn_role owners[PN_FOLDER_COUNT] = {
+        [PN_FOLDER_SPOOL] = PN_ROLE_QUEUE,    [PN_FOLDER_MAIL] = PN_ROLE_MAILBOX,
+        [PN_FOLDER_LOG] = PN_ROLE_ADMIN,      [PN_FOLDER_STATE] = PN_ROLE_ADMIN,
+        [PN_FOLDER_PRIVATE] = PN_ROLE_FILTER,
+    };
+    for (int i = 0; i < PN_FOLDER_COUNT; i++) {
+        struct pn_folder *f = &sup->folders[i];
+        if (plan->folders[i] == NULL)
+            continue;
+        char *path = pn_pool_strdup(sup->pool, pn_str_of(plan->folders[i]));
+        *f = (struct pn_folder){(uint8_t)i, pn_str_of(path), open_folder(sup, path, owners[i])};
+        if (f->fd < 0) {
+            (void)pn_buf_addf(err, "folder %s: %s", path, strerror(errno));
+            return false;
+        }
+    }
+    return true;
+}
+
+int files_private(const struct supervisor *sup, uint32_t group, char *path, size_t size)
+{
+    const char *run = sup->now.serial != 0 ? sup->now.plan.run : sup->next.plan.run;
+    int n = snprintf(path, size, "%s/group-%u", run, group);
+    int fd = n < 0 || (size_t)n >= size ? -1 : open_folder(sup, path, PN_ROLE_FILTER);
+    if (fd < 0)
+        pn_error("folder %s: %s", path, strerror(errno));
+    return fd;
+}
+
+/* ---- the control socket */
+
+bool files_control_socket(struct supervisor *sup, const struct plan *plan, struct pn_buf *err)
+{
+    struct sockaddr_un addr = {.sun_family = AF_UNIX};
+    int n = snprintf(addr.sun_path, sizeof addr.sun_path, "%s/control.sock", plan->run);
+    if (n < 0 || (size_t)n >= sizeof addr.sun_path) {
+        (void)pn_buf_addf(err, "%s/control.sock: the path is too long for a socket", plan->run);
+        return false;
+    }
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    bool ok = fd >= 0 && make_path(plan->run) == 0 &&
+              (unlink(addr.sun_path) == 0 || errno == ENOENT) &&
+              bind(fd, (struct sockaddr *)&addr, sizeof addr) == 0 &&
+              chmod(addr.sun_path, 0660) == 0 && listen(fd, 64) == 0;
+    if (ok) {
+        sup->control_socket = fd;
+        return true;
+    }
+    (void)pn_buf_addf(err, "%s: %s", addr.sun_path, strerror(errno));
+    if (fd >= 0)
+        (void)close(fd);
+    return false;
+}
+
+/* ---- certificates and keys */
+
+/* The bytes of a file of at most PEM_MAX, in the pool. */
+static bool read_pem(struct pn_pool *pool, const char *path, struct pn_str *out, struct pn_buf *err)
+{
+    char bytes[PEM_MAX + 1];
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    size_t len = 0;
+    ssize_t n = fd < 0 ? -1 : 1;
+    while (n > 0 && len < sizeof bytes) {
+        n = read(fd, bytes + len, sizeof bytes - len);
+        len += n > 0 ? (size_t)n : 0;
+    }
+    int saved = errno;
+    if (fd >= 0)
+        (void)close(fd);
+    if (n < 0 || len > PEM_MAX) {
+        (void)pn_buf_addf(err, "%s: %s", path,
+                          n < 0 ? strerror(saved) : "larger than 28 KiB: no certificate or key");
+        return false;
+    }
+    *out = pn_pool_dup(pool, (struct pn_str){bytes, len});
+    explicit_bzero(bytes, sizeof bytes);
+    return out->p != NULL;
+}
+
+bool files_identities(struct coming *coming, struct pn_buf *err)
+{
+    const struct plan *plan = &coming->plan;
+    coming->keys = pn_pool_new_secret(KEYS_BYTES);
+    coming->identities = pn_calloc(plan->tls_count, sizeof coming->identities[0]);
+    for (size_t i = 0; i < plan->tls_count; i++) {
+        const struct plan_tls *row = &plan->tls[i];
+        struct pn_tls_identity *id = &coming->identities[i];
+        id->name = row->name;
+        if (!read_pem(coming->keys, row->certificate, &id->chain_pem, err) ||
+            !read_pem(coming->keys, row->key, &id->key_pem, err))
+            return false;
+    }
+    coming->identity_count = plan->tls_count;
+    if (plan->tls_count == 0)
+        return true;
+    /* A bad one is a refusal here, not a dead edge later. */
+    struct pn_tls_context *tls = pn_tls_server_new(coming->identities, coming->identity_count, err);
+    bool ok = tls != NULL;
+    pn_tls_unref(&tls);
+    return ok;
+}
+
+void coming_fini(struct coming *coming)
+{
+    if (coming->policy_fd >= 0 && coming->serial != 0)
+        (void)close(coming->policy_fd);
+    free(coming->identities);
+    pn_pool_free(&coming->keys);
+    plan_fini(&coming->plan);
+    *coming = (struct coming){.policy_fd = -1};
+}
+
+void files_close(struct supervisor *sup)
+{
+    for (int i = 0; i < PN_FOLDER_COUNT; i++)
+        if (sup->folders[i].fd >= 0)
+            (void)close(sup->folders[i].fd);
+    if (sup->control_socket >= 0)
+        (void)close(sup->control_socket);
+}

@@ -1,0 +1,41 @@
+/*
+ * What the supervisor takes from the compiled policy: what to bind, how many of each
+ * role, where folders are. Strings live in the plan's pool.
+ */
+#ifndef PN_SUPERVISOR_PLAN_H
+#define PN_SUPERVISOR_PLAN_H
+
+#include "control.h"
+#include "net.h"
+
+struct plan_listen {
+    uint32_t kind; /* enum pn_listen_kind */
+    struct pn_ip ip;
+    uint16_t port;
+};
+
+struct plan_tls {
+    struct pn_str name;
+    const char *certificate, *key;
+};
+
+struct plan {
+    uint32_t edges, mailboxes, groups, workers; /* workers: of each group */
+    struct plan_listen *listens;                /* by their row in the policy */
+    size_t listen_count;
+    struct plan_tls *tls;
+    size_t tls_count;
+    const char *folders[PN_FOLDER_COUNT]; /* NULL: none */
+    const char *run;                      /* of the control socket */
+    uint64_t drain_ms;                    /* for sessions when we stop */
+    bool jail_must;
+    struct pn_pool *pool;
+};
+
+/* False with a sentence in err. policy_fd stays the caller's. */
+bool plan_read(struct plan *plan, int policy_fd, const char *root, struct pn_buf *err);
+void plan_fini(struct plan *plan);
+/* Some CPU count to go by, at least 1. */
+uint32_t plan_cpus(void);
+
+#endif

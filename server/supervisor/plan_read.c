@@ -1,0 +1,103 @@
+#include "plan.h"
+
+#include "policy.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <unistd.h>
+
+enum { POOL_BYTES = 8 * 1024 * 1024, WORKERS_MAX_BY_CPU = 4 };
+
+static uint32_t or_by_cpu(int64_t configured, uint32_t by_cpu)
+{
+    return configured > 0 ? (uint32_t)configured : by_cpu;
+}
+
+/* Where a folder is, and what --root DIR makes of its default: DIR/mail for
+ * /var/mail/postern. One that the operator named stays as it is. */
+static const char *folder(struct plan *plan, const struct pn_policy *p, const char *setting,
+                          const char *standard, const char *root, const char *below)
+{
+    struct pn_str path = setting == NULL ? pn_str_of(standard) : pn_policy_str(p, setting);
+    if (path.len == 0)
+        path = pn_str_of(standard);
+    if (root == NULL || !pn_str_ends(path, pn_str_of(standard)))
+        return pn_pool_strdup(plan->pool, path);
+    struct pn_buf b;
+    pn_buf_init(&b, 4096);
+    (void)pn_buf_addf(&b, "%s/%s", root, below);
+    const char *text = pn_pool_strdup(plan->pool, pn_buf_str(&b));
+    pn_buf_fini(&b);
+    return text;
+}
+
+static void read_folders(struct plan *plan, const struct pn_policy *p, const char *root)
+{
+    plan->folders[PN_FOLDER_SPOOL] =
+        folder(plan, p, "folders.spool", "/var/spool/postern", root, "spool");
+    plan->folders[PN_FOLDER_MAIL] =
+        folder(plan, p, "folders.mail", "/var/mail/postern", root, "mail");
+    plan->folders[PN_FOLDER_STATE] =
+        folder(plan, p, "folders.state", "/var/lib/postern", root, "lib");
+    plan->folders[PN_FOLDER_LOG] = folder(plan, p, NULL, "/var/log/postern", root, "log");
+    plan->run = folder(plan, p, "folders.run", "/run/postern", root, "run");
+}
+
+static bool read_listens(struct plan *plan, const struct pn_policy *p)
+{
+    plan->listen_count = pn_policy_listen_count(p);
+    plan->listens = pn_pool_alloc(plan->pool, plan->listen_count * sizeof plan->listens[0] + 1);
+    if (plan->listens == NULL)
+        return false;
+    for (size_t i = 0; i < plan->listen_count; i++) {
+        struct pn_listen l;
+        pn_policy_listen(p, i, &l);
+        plan->listens[i] = (struct plan_listen){.kind = l.kind, .ip = l.ip, .port = l.port};
+    }
+    return true;
+}
+
+static bool read_tls(struct plan *plan, const struct pn_policy *p)
+{
+    plan->tls_count = pn_policy_tls_count(p);
+    plan->tls = pn_pool_alloc(plan->pool, plan->tls_count * sizeof plan->tls[0] + 1);
+    for (size_t i = 0; plan->tls != NULL && i < plan->tls_count; i++) {
+        struct pn_tls_row row;
+        pn_policy_tls(p, i, &row);
+        plan->tls[i].name = pn_pool_dup(plan->pool, row.name);
+        plan->tls[i].certificate = pn_pool_strdup(plan->pool, row.certificate);
+        plan->tls[i].key = pn_pool_strdup(plan->pool, row.key);
+        if (plan->tls[i].name.p == NULL || plan->tls[i].certificate == NULL ||
+            plan->tls[i].key == NULL)
+            return false;
+    }
+    return plan->tls != NULL;
+}
+
+bool plan_read(struct plan *plan, int policy_fd, const char *root, struct pn_buf *err)
+{
+    uint32_t cpus = plan_cpus();
+    int fd = fcntl(policy_fd, F_DUPFD_CLOEXEC, 0);
+    struct pn_policy *p = NULL;
+    *plan = (struct plan){.pool = pn_pool_new(POOL_BYTES)};
+    if (fd < 0)
+        (void)pn_buf_addf(err, "the compiled policy: %s", strerror(errno));
+    else
+        p = pn_policy_open(fd, err);
+    if (p == NULL)
+        return false;
+    plan->edges = or_by_cpu(pn_policy_int(p, "edges"), (cpus + 1) / 2);
+    plan->mailboxes = or_by_cpu(pn_policy_int(p, "mailboxes"), 1);
+    plan->workers = or_by_cpu(pn_policy_int(p, "workers.count"),
+                              cpus < WORKERS_MAX_BY_CPU ? cpus : WORKERS_MAX_BY_CPU);
+    plan->groups = (uint32_t)pn_policy_group_count(p);
+    plan->drain_ms = (uint64_t)pn_policy_int(p, "timeouts.drain");
+    plan->jail_must = pn_str_eq(pn_policy_str(p, "jail"), PN_STR("must"));
+    read_folders(plan, p, root);
+    bool ok = read_listens(plan, p) && read_tls(plan, p);
+    if (!ok)
+        (void)pn_buf_addz(err, "more listeners or certificates than fit");
+    pn_policy_unref(&p);
+    return ok;
+}

@@ -1,0 +1,125 @@
+/* From a compiled mapping to a generation that serves, or back to the old state. */
+#include "log.h"
+#include "supervisor_int.h"
+
+#include <unistd.h>
+
+enum { OLD_PLUGINS_MS = 3600 * 1000 };
+
+void reload_begin(struct supervisor *sup)
+{
+    if (sup->state == SUP_STOPPING)
+        return;
+    if (sup->state != SUP_SERVING) { /* one after the other */
+        sup->again = true;
+        return;
+    }
+    pn_info("reloading %s", sup->options->config);
+    sup->state = SUP_RELOADING;
+    compile_begin(sup);
+}
+
+static void settle(struct supervisor *sup)
+{
+    sup->state = SUP_SERVING;
+    tell_state(sup);
+    if (sup->again) {
+        sup->again = false;
+        reload_begin(sup);
+    }
+}
+
+void reload_refuse(struct supervisor *sup, const char *why)
+{
+    if (sup->state == SUP_STARTING) {
+        pn_error("%s", why);
+        stop_begin(sup, 1);
+        return;
+    }
+    pn_error("reload refused: %s; the state before serves on", why);
+    tell_refused(sup, why);
+    uint32_t serial = sup->next.serial;
+    sockets_back(sup);
+    coming_fini(&sup->next);
+    for (struct child *c = sup->children; c != NULL; c = c->next) {
+        if (serial != 0 && c->generation == serial) {
+            child_retire(c, 0);
+            child_kill(c);
+        }
+    }
+    settle(sup);
+}
+
+void reload_compiled(struct supervisor *sup, int policy_fd)
+{
+    struct coming *next = &sup->next;
+    struct pn_buf err;
+    if (policy_fd < 0) {
+        reload_refuse(sup, "the configuration has errors");
+        return;
+    }
+    pn_buf_init(&err, 1000);
+    *next = (struct coming){.serial = ++sup->last_serial, .policy_fd = policy_fd};
+    bool ok = sup->options->plan_read(&next->plan, policy_fd, sup->options->root, &err) &&
+              files_identities(next, &err);
+    if (ok && sup->options->check) {
+        pn_info("the configuration is good");
+        pn_buf_fini(&err);
+        pn_loop_stop(sup->loop);
+        return;
+    }
+    if (ok && sup->state == SUP_STARTING)
+        ok = files_folders(sup, &next->plan, &err) && files_control_socket(sup, &next->plan, &err);
+    ok = ok && sockets_bind(sup, &next->plan, &err);
+    if (ok)
+        bringup_begin(sup);
+    else
+        reload_refuse(sup, pn_buf_cstr(&err));
+    pn_buf_fini(&err);
+}
+
+/* More or fewer of a role than before. */
+static void adjust(struct supervisor *sup, enum peer_kind kind, uint32_t want)
+{
+    uint32_t have = 0;
+    for (struct child *c = sup->children; c != NULL; c = c->next) {
+        if (c->kind != kind || c->retired)
+            continue;
+        have++;
+        if (c->number >= want)
+            child_retire(c, sup->now.plan.drain_ms);
+    }
+    for (uint32_t i = have; i < want; i++)
+        child_start(child_add(sup, kind, i, 0, 0));
+}
+
+static void retire_old_plugins(struct supervisor *sup)
+{
+    for (struct child *c = sup->children; c != NULL; c = c->next)
+        if ((c->kind == PEER_TEMPLATE || c->kind == PEER_WORKER) &&
+            c->generation != sup->now.serial)
+            child_retire(c, OLD_PLUGINS_MS);
+}
+
+void reload_take(struct supervisor *sup)
+{
+    bool first = sup->state == SUP_STARTING;
+    coming_fini(&sup->now);
+    sup->now = sup->next;
+    sup->next = (struct coming){.policy_fd = -1};
+    sockets_take(sup, &sup->now.plan);
+    if (first) {
+        pn_info("serving");
+        tell_started(sup);
+    } else {
+        for (struct child *c = sup->children; c != NULL; c = c->next)
+            if (child_alive(c) && c->kind != PEER_TEMPLATE && c->kind != PEER_WORKER)
+                give_generation(c);
+        adjust(sup, PEER_EDGE, sup->now.plan.edges);
+        adjust(sup, PEER_MAILBOX, sup->now.plan.mailboxes);
+        retire_old_plugins(sup);
+        pn_info("generation %u serves", sup->now.serial);
+        tell_reloaded(sup);
+    }
+    settle(sup);
+}

@@ -1,0 +1,155 @@
+/* What the supervisor's files share. */
+#ifndef PN_SUPERVISOR_INT_H
+#define PN_SUPERVISOR_INT_H
+
+#include "launch.h"
+#include "peers.h"
+#include "supervisor.h"
+
+/*
+ * A child is a slot: which role, which number. Its process comes and goes.
+ *
+ *   OFF -> STARTING (launched, GO sent) -> READY -> DRAINING -> OFF
+ *                     \____ died ____________/
+ *                            OFF, with the timer set: starts again
+ *
+ * A filter worker is forked by its template; we know it by its control channel.
+ */
+enum child_state { CHILD_OFF, CHILD_STARTING, CHILD_READY, CHILD_DRAINING };
+
+struct child {
+    struct child *next;
+    struct supervisor *sup;
+    enum peer_kind kind;
+    uint32_t number, group;
+    uint32_t generation; /* templates and workers: whose plugins; else 0 */
+    char name[PN_ROLE_NAME_MAX];
+    enum child_state state;
+    pid_t pid; /* 0: none; of a worker once its template told it */
+    struct pn_channel *control;
+    struct pn_timer *timer; /* restart, start limit or drain limit, by state */
+    unsigned fails;         /* deaths in a row */
+    uint64_t started;       /* ns */
+    bool retired;           /* removed once it is off */
+    char why[256];          /* the sentence of FAILED */
+    /* A worker asked for by one edge for itself alone. */
+    bool solo;
+    uint32_t solo_edge;
+    uint64_t solo_token;
+};
+
+struct socket_slot {
+    struct pn_ip ip;
+    uint16_t port;
+    int fd;
+    bool fresh; /* bound for a reload that has not been taken yet */
+};
+
+enum sup_state { SUP_STARTING, SUP_SERVING, SUP_RELOADING, SUP_STOPPING };
+
+/* A generation on its way: what a reload gathers before it is taken. */
+struct coming {
+    uint32_t serial; /* 0: none */
+    int policy_fd;
+    struct plan plan;
+    struct pn_tls_identity *identities;
+    size_t identity_count;
+    struct pn_pool *keys; /* of their bytes; wiped when freed */
+};
+
+struct supervisor {
+    const struct pn_supervisor_options *options;
+    struct pn_loop *loop;
+    struct child *children;
+    enum sup_state state;
+    int phase;  /* of starting, reloading or stopping: an index into the order */
+    bool again; /* SIGHUP came during a reload */
+    int exit_status;
+    uint32_t last_serial;
+    uint32_t next_worker; /* numbers of workers are never used twice */
+    struct coming now;    /* the generation that serves */
+    struct coming next;   /* the one that is being brought up; serial 0: none */
+    struct socket_slot *sockets;
+    size_t socket_count, socket_cap;
+    int control_socket;
+    struct pn_folder folders[PN_FOLDER_COUNT]; /* fd -1: none; paths in folder_paths */
+    struct pn_pool *pool;
+    bool drop;
+    uint32_t uid[PN_ROLE_COUNT], gid[PN_ROLE_COUNT];
+    struct pn_buf events; /* lines that wait for admin */
+    struct compile_run *compile;
+};
+
+/* ---- child.c */
+struct child *child_add(struct supervisor *sup, enum peer_kind kind, uint32_t number,
+                        uint32_t group, uint32_t generation);
+void child_start(struct child *c);
+/* Asks it to finish; kills it after limit_ms. Off at once if it has no process. */
+void child_drain(struct child *c, uint64_t limit_ms);
+void child_kill(struct child *c);
+/* Off for good: drained or killed, and then freed. */
+void child_retire(struct child *c, uint64_t limit_ms);
+void child_reap(struct supervisor *sup);
+void child_sweep(struct supervisor *sup); /* frees those retired and off */
+bool child_send(struct child *c, uint16_t type, struct pn_buf *body, int fd);
+bool child_alive(const struct child *c); /* has a channel that peers may be told over */
+enum pn_role child_role(const struct child *c);
+
+/* ---- give.c: what a child is told before GO, and at a reload */
+void give_environment(struct child *c);
+void give_generation(struct child *c);
+
+/* ---- bringup.c */
+void bringup_begin(struct supervisor *sup);
+/* A child became ready: perhaps the next phase. */
+void bringup_step(struct supervisor *sup);
+/* A child failed. True: it was part of what is being brought up, which ended. */
+bool bringup_failed(struct supervisor *sup, struct child *c);
+void stop_begin(struct supervisor *sup, int exit_status);
+void stop_step(struct supervisor *sup);
+void stop_now(struct supervisor *sup);
+
+/* ---- solo.c */
+void solo_want(struct child *edge, const struct pn_want_solo *want);
+
+/* ---- compile_run.c */
+void compile_begin(struct supervisor *sup);
+void compile_cancel(struct supervisor *sup);
+/* ---- reload.c */
+void reload_begin(struct supervisor *sup);
+void reload_refuse(struct supervisor *sup, const char *why);
+/* All of it stands: it reaches the running roles. */
+void reload_take(struct supervisor *sup);
+/* Compile's outcome. policy_fd is owned; -1: errors were logged. */
+void reload_compiled(struct supervisor *sup, int policy_fd);
+
+/* ---- sockets.c */
+/* Binds what plan wants and is not there. False: a sentence in err, nothing changed. */
+bool sockets_bind(struct supervisor *sup, const struct plan *plan, struct pn_buf *err);
+void sockets_take(struct supervisor *sup, const struct plan *plan);
+void sockets_back(struct supervisor *sup);
+void sockets_close(struct supervisor *sup);
+int sockets_find(const struct supervisor *sup, const struct plan_listen *want);
+
+/* ---- files.c */
+bool files_users(struct supervisor *sup, struct pn_buf *err);
+bool files_folders(struct supervisor *sup, const struct plan *plan, struct pn_buf *err);
+bool files_control_socket(struct supervisor *sup, const struct plan *plan, struct pn_buf *err);
+/* Opens a worker group's own folder, made if need be. -1: logged. */
+int files_private(const struct supervisor *sup, uint32_t group, char *path, size_t size);
+bool files_identities(struct coming *coming, struct pn_buf *err);
+void files_close(struct supervisor *sup);
+void coming_fini(struct coming *coming);
+
+/* ---- command.c: what an operator asks, over admin */
+bool command_run(struct child *admin, struct pn_str body);
+
+/* ---- tell.c: events and states for admin */
+void tell_started(struct supervisor *sup);
+void tell_reloaded(struct supervisor *sup);
+void tell_refused(struct supervisor *sup, const char *why);
+void tell_died(struct child *c, const char *how, uint64_t restart_ms);
+void tell_flush(struct supervisor *sup);
+void tell_state(struct supervisor *sup);
+
+#endif
