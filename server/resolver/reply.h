@@ -1,0 +1,28 @@
+/*
+ * A DNS reply (RFC 1035, section 4) as struct pn_dns_answer: the records of the asked
+ * type behind the question's name, CNAMEs followed within the reply.
+ *
+ * The packet is a stranger's: every length is checked, compression pointers may only
+ * lead backwards, a name is at most 255 bytes, and at most REPLY_CNAMES_MAX are
+ * followed. What is malformed is refused whole. Records beyond the limits of dns.h
+ * are left out.
+ */
+#ifndef RESOLVER_REPLY_H
+#define RESOLVER_REPLY_H
+
+#include "dns.h"
+
+enum { REPLY_CNAMES_MAX = 16 };
+
+/* Room for one answer; the views in it point here. */
+struct reply {
+    struct pn_dns_answer answer;
+    struct pn_dns_record records[PN_DNS_RECORDS_MAX];
+    char data[PN_DNS_DATA_MAX];
+    size_t used;
+};
+
+/* answer.secure is left false: the packet does not say. False: malformed. */
+bool reply_parse(struct reply *r, struct pn_str packet, uint16_t type);
+
+#endif

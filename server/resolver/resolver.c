@@ -1,0 +1,345 @@
+#include "resolver.h"
+
+#include "asks.h"
+#include "jail.h"
+#include "log.h"
+#include "mem.h"
+#include "policy.h"
+#include "ub_base.h"
+#include "upstream.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+enum { FORWARD_MAX = 16, ANSWER_QUEUE = 8 * 1024 * 1024, PATH_BYTES = 4096 };
+
+/* The rows of `resolver`. */
+struct settings {
+    struct upstream_server forward[FORWARD_MAX];
+    size_t forward_count;
+    char dns_file[PATH_BYTES];     /* empty: none */
+    char trust_anchor[PATH_BYTES]; /* empty: none */
+    uint64_t cache;
+    struct asks_settings asks;
+};
+
+struct resolver {
+    struct pn_loop *loop;
+    struct pn_control *control;
+    struct ub_event_base *base;
+    struct asks *asks;
+    struct settings settings;
+    struct peer *peers;
+    struct pn_buf out;
+    struct pn_timer *drain_timer;
+    bool draining;
+    uint64_t lost; /* answers for which a channel had no room */
+};
+
+/* A role that asks. */
+struct peer {
+    struct peer *next;
+    struct resolver *resolver;
+    struct pn_channel *channel;
+    struct asker *asker;
+};
+
+/* ---- settings ---- */
+
+static bool read_path(const struct pn_policy *policy, const char *name, char path[PATH_BYTES],
+                      struct pn_buf *err)
+{
+    struct pn_str s = pn_policy_str(policy, name);
+    if (s.len >= PATH_BYTES) {
+        (void)pn_buf_addf(err, "%s: the path is too long", name);
+        return false;
+    }
+    memcpy(path, s.len == 0 ? "" : s.p, s.len);
+    path[s.len] = '\0';
+    return true;
+}
+
+static bool read_settings(const struct pn_policy *policy, struct settings *out, struct pn_buf *err)
+{
+    struct pn_str text;
+    *out = (struct settings){
+        .cache = (uint64_t)pn_policy_int(policy, "resolver.cache"),
+        .asks = {.in_flight = (uint32_t)pn_policy_int(policy, "resolver.questions"),
+                 .timeout_ms = (uint32_t)pn_policy_int(policy, "resolver.timeout")},
+    };
+    for (; pn_policy_str_at(policy, "resolver.forward", out->forward_count, &text);
+         out->forward_count++) {
+        struct upstream_server *to = &out->forward[out->forward_count];
+        if (out->forward_count == FORWARD_MAX) {
+            (void)pn_buf_addf(err, "resolver.forward: more than %d servers", FORWARD_MAX);
+            return false;
+        }
+        if (!pn_endpoint_parse(text, &to->ip, &to->port)) {
+            (void)pn_buf_addf(err, "resolver.forward: \"%.*s\" is no address and port",
+                              PN_FMT(text));
+            return false;
+        }
+    }
+    return read_path(policy, "resolver.dns-file", out->dns_file, err) &&
+           read_path(policy, "resolver.trust-anchor", out->trust_anchor, err);
+}
+
+static bool same_upstream(const struct settings *a, const struct settings *b)
+{
+    bool same = a->forward_count == b->forward_count && a->cache == b->cache &&
+                a->asks.in_flight == b->asks.in_flight &&
+                strcmp(a->trust_anchor, b->trust_anchor) == 0 && a->dns_file[0] == '\0' &&
+                b->dns_file[0] == '\0';
+    for (size_t i = 0; same && i < a->forward_count; i++)
+        same = pn_ip_eq(&a->forward[i].ip, &b->forward[i].ip) &&
+               a->forward[i].port == b->forward[i].port;
+    return same;
+}
+
+/* ---- backends ---- */
+
+static struct pn_dnsfile *read_file(const char *path, struct pn_buf *err)
+{
+    struct pn_buf text;
+    pn_buf_init(&text, PN_DNSFILE_MAX + 1);
+    struct pn_dnsfile *file = NULL;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t got = fd < 0 ? -1 : 1;
+    while (got > 0) {
+        char *to = pn_buf_reserve(&text, 64 * 1024);
+        if (to == NULL) {
+            errno = EFBIG;
+            got = -1;
+            break;
+        }
+        got = read(fd, to, 64 * 1024);
+        text.len += got > 0 ? (size_t)got : 0;
+    }
+    if (got == 0)
+        file = pn_dnsfile_parse(pn_buf_str(&text), path, err);
+    else
+        (void)pn_buf_addf(err, "%s: %s", path, strerror(errno));
+    if (fd >= 0)
+        (void)close(fd);
+    pn_buf_fini(&text);
+    return file;
+}
+
+static bool make_backend(struct resolver *r, const struct settings *set, struct asks_backend *out,
+                         struct pn_buf *err)
+{
+    if (set->dns_file[0] != '\0') {
+        struct pn_dnsfile *file = read_file(set->dns_file, err);
+        if (file != NULL)
+            *out = upstream_file(file);
+        return file != NULL;
+    }
+    const struct upstream_settings upstream = {
+        .forward = set->forward,
+        .forward_count = set->forward_count,
+        .trust_anchor = set->trust_anchor[0] == '\0' ? NULL : set->trust_anchor,
+        .cache = set->cache,
+        .in_flight = set->asks.in_flight,
+    };
+    return upstream_new(r->base, &upstream, out, err);
+}
+
+/* ---- askers ---- */
+
+static void on_answer(void *ctx, uint64_t id, const struct pn_dns_answer *answer)
+{
+    struct peer *peer = ctx;
+    struct resolver *r = peer->resolver;
+    pn_buf_clear(&r->out);
+    pn_dns_answer_put(&r->out, id, answer);
+    /* One who does not read its answers has a deadline of its own. */
+    if (!pn_channel_send(peer->channel, PN_REC_DNS_ANSWER, pn_buf_str(&r->out), NULL, 0))
+        r->lost++;
+}
+
+static bool on_record(void *ctx, struct pn_record *record)
+{
+    struct peer *peer = ctx;
+    struct pn_dns_ask ask;
+    if (record->type != PN_REC_DNS_ASK || !pn_dns_ask_get(record->body, &ask))
+        return false;
+    asker_ask(peer->asker, &ask);
+    return true;
+}
+
+static void peer_free(struct peer *peer)
+{
+    struct peer **at = &peer->resolver->peers;
+    while (*at != peer)
+        at = &(*at)->next;
+    *at = peer->next;
+    asker_free(&peer->asker);
+    pn_channel_free(&peer->channel);
+    free(peer);
+}
+
+static void on_end(void *ctx, enum pn_channel_end how)
+{
+    struct peer *peer = ctx;
+    struct resolver *r = peer->resolver;
+    if (how == PN_CHANNEL_PROTOCOL)
+        pn_error("a peer sent what is no question; its channel is closed");
+    peer_free(peer);
+    if (r->draining && r->peers == NULL)
+        pn_loop_stop(r->loop);
+}
+
+static void add_peer(struct resolver *r, struct pn_peer *from)
+{
+    static const struct pn_channel_ops ops = {on_record, on_end, NULL};
+    if (from->role != PN_ROLE_EDGE && from->role != PN_ROLE_FILTER && from->role != PN_ROLE_QUEUE)
+        return;
+    struct peer *peer = pn_calloc(1, sizeof *peer);
+    *peer = (struct peer){.next = r->peers, .resolver = r};
+    peer->asker = asker_new(r->asks, on_answer, peer);
+    peer->channel = pn_channel_new(r->loop, from->fd, &ops, peer, ANSWER_QUEUE);
+    from->fd = -1;
+    r->peers = peer;
+}
+
+/* ---- control ---- */
+
+static void on_peer(void *ctx, struct pn_peer *peer)
+{
+    add_peer(ctx, peer);
+}
+
+/* Takes the generation's policy. */
+static bool settings_of(struct pn_generation *gen, struct settings *out, struct pn_buf *err)
+{
+    struct pn_policy *policy = pn_policy_open(gen->policy_fd, err);
+    gen->policy_fd = -1;
+    bool ok = policy != NULL && read_settings(policy, out, err);
+    pn_policy_unref(&policy);
+    return ok;
+}
+
+static void on_generation(void *ctx, struct pn_generation *gen)
+{
+    struct resolver *r = ctx;
+    struct settings set;
+    struct asks_backend backend;
+    struct pn_buf err;
+    pn_buf_init(&err, 2000);
+    if (!settings_of(gen, &set, &err)) {
+        pn_error("the new settings can't be used, the old ones stay: %s", pn_buf_cstr(&err));
+    } else if (same_upstream(&set, &r->settings)) {
+        r->settings = set;
+        asks_set(r->asks, &set.asks);
+    } else if (make_backend(r, &set, &backend, &err)) {
+        r->settings = set;
+        asks_reload(r->asks, &set.asks, backend);
+    } else {
+        pn_error("the new settings can't be used, the old ones stay: %s", pn_buf_cstr(&err));
+    }
+    pn_generation_free(&gen);
+    pn_buf_fini(&err);
+}
+
+static void on_drain_end(void *ctx)
+{
+    struct resolver *r = ctx;
+    pn_loop_stop(r->loop);
+}
+
+/* The others drain too, and ask while they do. */
+static void on_drain(void *ctx, uint32_t limit_ms)
+{
+    struct resolver *r = ctx;
+    r->draining = true;
+    pn_timer_set(r->drain_timer, limit_ms);
+    if (r->peers == NULL)
+        pn_loop_stop(r->loop);
+}
+
+/* ---- the role ---- */
+
+/* A socket a question in flight: as many descriptors as this user may have. */
+static void raise_descriptors(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= limit.rlim_max)
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
+        pn_warn("the limit of descriptors stays at its default: %s", strerror(errno));
+}
+
+/* The folders of the files that a reload reads again; a file may be replaced by rename. */
+static bool enter_jail(const struct pn_role_env *env, const struct settings *set)
+{
+    char folders[2][PATH_BYTES];
+    const char *files[2] = {set->dns_file, set->trust_anchor};
+    struct pn_jail_path paths[2];
+    struct pn_jail jail = {.kind = PN_JAIL_RESOLVER, .paths = paths};
+    for (size_t i = 0; i < 2; i++) {
+        const char *slash = strrchr(files[i], '/');
+        if (slash == NULL)
+            continue;
+        size_t len = slash == files[i] ? 1 : (size_t)(slash - files[i]);
+        memcpy(folders[i], files[i], len);
+        folders[i][len] = '\0';
+        paths[jail.path_count++] = (struct pn_jail_path){folders[i], false};
+        jail.grants = PN_GRANT_FILES;
+    }
+    return pn_jail_enter(env, &jail);
+}
+
+static void resolver_fini(struct resolver *r)
+{
+    while (r->peers != NULL)
+        peer_free(r->peers);
+    asks_free(&r->asks);
+    ub_base_free(&r->base);
+    pn_timer_free(&r->drain_timer);
+    pn_control_free(&r->control);
+    pn_loop_free(&r->loop);
+    pn_buf_fini(&r->out);
+}
+
+/* Settings, a backend, and the loop that both live on. */
+static bool resolver_init(struct resolver *r, struct pn_role_env *env, struct pn_buf *err)
+{
+    struct asks_backend backend;
+    pn_buf_init(&r->out, PN_RECORD_MAX - 64);
+    raise_descriptors();
+    r->loop = pn_loop_new();
+    r->base = ub_base_new(r->loop);
+    if (!settings_of(env->gen, &r->settings, err) || !make_backend(r, &r->settings, &backend, err))
+        return false;
+    r->asks = asks_new(r->loop, &r->settings.asks, backend);
+    r->drain_timer = pn_timer_new(r->loop, on_drain_end, r);
+    return true;
+}
+
+int pn_resolver_main(struct pn_role_env *env)
+{
+    static const struct pn_control_ops ops = {on_generation, on_peer, on_drain, NULL};
+    struct resolver r = {0};
+    struct pn_buf err;
+    pn_buf_init(&err, 2000);
+    bool ok = resolver_init(&r, env, &err);
+    if (!ok)
+        pn_role_env_failed(env, "%s", pn_buf_cstr(&err));
+    else if (!(ok = enter_jail(env, &r.settings)))
+        pn_role_env_failed(env, "the jail could not be entered");
+    if (ok) {
+        r.control = pn_control_new(r.loop, env, &ops, &r);
+        for (size_t i = 0; i < env->peer_count; i++)
+            add_peer(&r, &env->peers[i]);
+        pn_control_ready(r.control);
+        pn_loop_run(r.loop);
+    }
+    resolver_fini(&r);
+    pn_buf_fini(&err);
+    return ok ? EXIT_SUCCESS : EXIT_FAILURE;
+}

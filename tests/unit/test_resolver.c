@@ -1,0 +1,549 @@
+#include "unit.h"
+
+#include "asks.h"
+#include "clock.h"
+#include "fakedns.h"
+#include "mem.h"
+#include "reply.h"
+#include "ub_base.h"
+#include "upstream.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+/* ---- replies, as bytes ---- */
+
+#define HEAD(rcode, answers)                                                                       \
+    "\x12\x34\x81" rcode "\x00\x01\x00" answers "\x00\x00\x00\x00"                                 \
+    "\x01"                                                                                         \
+    "a\x01t\x00\x00\x01\x00\x01"
+/* Offsets: 12 a.t, 14 t, 21 the first answer. */
+#define A1 "\xc0\x0c\x00\x01\x00\x01\x00\x00\x00\x3c\x00\x04\x7f\x00\x00\x02"
+#define ROW(bytes)                                                                                 \
+    {                                                                                              \
+        bytes, sizeof(bytes) - 1                                                                   \
+    }
+
+static void print_reply(struct pn_buf *out, const struct reply *r)
+{
+    (void)pn_buf_addf(out, "%s", pn_dns_rcode_name(r->answer.rcode));
+    for (uint32_t i = 0; i < r->answer.count; i++) {
+        struct pn_str d = r->answer.records[i].data;
+        (void)pn_buf_addf(out, " %u:", r->answer.records[i].ttl);
+        for (size_t k = 0; k < d.len; k++)
+            (void)pn_buf_addf(out, d.p[k] > ' ' && d.p[k] < 0x7f ? "%c" : "\\%02x",
+                              (unsigned char)d.p[k]);
+    }
+}
+
+static void test_reply(void)
+{
+    static const struct {
+        const char *label;
+        struct pn_str packet;
+        uint16_t type;
+        const char *want; /* NULL: malformed */
+    } rows[] = {
+        {"an address", ROW(HEAD("\x80", "\x01") A1), PN_DNS_A, "NOERROR 60:\\7f\\00\\00\\02"},
+        {"no such name", ROW(HEAD("\x83", "\x00")), PN_DNS_A, "NXDOMAIN"},
+        {"no data", ROW(HEAD("\x80", "\x00")), PN_DNS_A, "NOERROR"},
+        {"refused", ROW(HEAD("\x85", "\x00")), PN_DNS_A, "REFUSED"},
+        {"another type is not kept", ROW(HEAD("\x80", "\x01") A1), PN_DNS_MX, "NOERROR"},
+        {"twice the same", ROW(HEAD("\x80", "\x02") A1 A1), PN_DNS_A,
+         "NOERROR 60:\\7f\\00\\00\\02"},
+        {"empty", ROW(""), PN_DNS_A, NULL},
+        {"header cut", ROW("\x12\x34\x81\x80\x00\x01\x00\x00\x00\x00\x00"), PN_DNS_A, NULL},
+        {"no question", ROW("\x12\x34\x81\x80\x00\x00\x00\x00\x00\x00\x00\x00"), PN_DNS_A, NULL},
+        {"answer missing", ROW(HEAD("\x80", "\x02") A1), PN_DNS_A, NULL},
+        {"address of three bytes",
+         ROW(HEAD("\x80", "\x01") "\xc0\x0c\x00\x01\x00\x01\x00\x00\x00\x3c\x00\x03\x7f\x00\x00"),
+         PN_DNS_A, NULL},
+        {"rdata past the end",
+         ROW(HEAD("\x80",
+                  "\x01") "\xc0\x0c\x00\x01\x00\x01\x00\x00\x00\x3c\x00\x05\x7f\x00\x00\x02"),
+         PN_DNS_A, NULL},
+        {"class CH is passed over",
+         ROW(HEAD("\x80",
+                  "\x01") "\xc0\x0c\x00\x01\x00\x03\x00\x00\x00\x3c\x00\x04\x7f\x00\x00\x02"),
+         PN_DNS_A, "NOERROR"},
+        {"another owner is passed over",
+         ROW(HEAD("\x80",
+                  "\x01") "\xc0\x0e\x00\x01\x00\x01\x00\x00\x00\x3c\x00\x04\x7f\x00\x00\x02"),
+         PN_DNS_A, "NOERROR"},
+        {"pointer to itself",
+         ROW(HEAD("\x80",
+                  "\x01") "\xc0\x15\x00\x01\x00\x01\x00\x00\x00\x3c\x00\x04\x7f\x00\x00\x02"),
+         PN_DNS_A, NULL},
+        {"pointer forward",
+         ROW(HEAD("\x80",
+                  "\x01") "\xc0\x17\x00\x01\x00\x01\x00\x00\x00\x3c\x00\x04\x7f\x00\x00\x02"),
+         PN_DNS_A, NULL},
+        {"pointer loop over labels",
+         ROW(HEAD("\x80",
+                  "\x01") "\x01"
+                          "b\xc0\x15\x00\x01\x00\x01\x00\x00\x00\x3c\x00\x04\x7f\x00\x00\x02"),
+         PN_DNS_A, NULL},
+        {"reserved label kind",
+         ROW(HEAD("\x80",
+                  "\x01") "\x80\x0c\x00\x01\x00\x01\x00\x00\x00\x3c\x00\x04\x7f\x00\x00\x02"),
+         PN_DNS_A, NULL},
+        {"owner in other letters",
+         ROW(HEAD("\x80",
+                  "\x01") "\x01"
+                          "A\x01T\x00\x00\x01\x00\x01\x00\x00\x00\x3c\x00\x04\x7f\x00\x00\x02"),
+         PN_DNS_A, "NOERROR 60:\\7f\\00\\00\\02"},
+        {"strings joined",
+         ROW(HEAD("\x80", "\x01") "\xc0\x0c\x00\x10\x00\x01\x00\x00\x00\x01\x00\x05\x01x\x00\x01y"),
+         PN_DNS_TXT, "NOERROR 1:xy"},
+        {"string past the rdata",
+         ROW(HEAD("\x80", "\x02") "\xc0\x0c\x00\x10\x00\x01\x00\x00\x00\x01\x00\x02\x02x" A1),
+         PN_DNS_TXT, NULL},
+        {"text without a string",
+         ROW(HEAD("\x80", "\x01") "\xc0\x0c\x00\x10\x00\x01\x00\x00\x00\x01\x00\x00"), PN_DNS_TXT,
+         NULL},
+        {"mail exchangers in order",
+         ROW(HEAD("\x80",
+                  "\x02") "\xc0\x0c\x00\x0f\x00\x01\x00\x00\x00\x02\x00\x06\x00\x14\x01Y\xc0\x0e"
+                          "\xc0\x0c\x00\x0f\x00\x01\x00\x00\x00\x03\x00\x03\x00\x0a\x00"),
+         PN_DNS_MX, "NOERROR 3:\\00\\0a 2:\\00\\14y.t"},
+        {"name longer than its rdata",
+         ROW(HEAD("\x80", "\x01") "\xc0\x0c\x00\x0c\x00\x01\x00\x00\x00\x02\x00\x03\x01y\x01z\x00"),
+         PN_DNS_PTR, NULL},
+        {"bytes behind the name",
+         ROW(HEAD("\x80", "\x01") "\xc0\x0c\x00\x0c\x00\x01\x00\x00\x00\x02\x00\x03\xc0\x0e\x00"),
+         PN_DNS_PTR, NULL},
+        {"alias, then the address",
+         ROW(HEAD("\x80",
+                  "\x02") "\xc0\x0c\x00\x05\x00\x01\x00\x00\x00\x3c\x00\x04\x01z\xc0\x0e"
+                          "\x01z\xc0\x0e\x00\x01\x00\x01\x00\x00\x00\x3c\x00\x04\x7f\x00\x00\x03"),
+         PN_DNS_A, "NOERROR 60:\\7f\\00\\00\\03"},
+        {"the address, then its alias",
+         ROW(HEAD("\x80",
+                  "\x02") "\x01z\xc0\x0e\x00\x01\x00\x01\x00\x00\x00\x3c\x00\x04\x7f\x00\x00\x03"
+                          "\xc0\x0c\x00\x05\x00\x01\x00\x00\x00\x3c\x00\x04\x01z\xc0\x0e"),
+         PN_DNS_A, "NOERROR 60:\\7f\\00\\00\\03"},
+        {"alias asked for",
+         ROW(HEAD("\x80", "\x01") "\xc0\x0c\x00\x05\x00\x01\x00\x00\x00\x3c\x00\x04\x01z\xc0\x0e"),
+         PN_DNS_CNAME, "NOERROR 60:z.t"},
+        {"alias of itself",
+         ROW(HEAD("\x80", "\x01") "\xc0\x0c\x00\x05\x00\x01\x00\x00\x00\x3c\x00\x02\xc0\x0c"),
+         PN_DNS_A, NULL},
+        {"unknown type as it stands",
+         ROW(HEAD("\x80", "\x01") "\xc0\x0c\x00\x63\x00\x01\x00\x00\x00\x3c\x00\x02\xc0\x0c"), 99,
+         "NOERROR 60:\\c0\\0c"},
+    };
+    static struct reply r;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        unit_row(rows[i].label);
+        bool ok = reply_parse(&r, rows[i].packet, rows[i].type);
+        UNIT_INT(ok, rows[i].want != NULL);
+        if (!ok || rows[i].want == NULL)
+            continue;
+        struct pn_buf out;
+        pn_buf_init(&out, 4096);
+        print_reply(&out, &r);
+        UNIT_STR(pn_buf_str(&out), pn_str_of(rows[i].want));
+        pn_buf_fini(&out);
+        /* Cut anywhere it is malformed, or was complete before the cut. */
+        for (size_t cut = 0; cut < rows[i].packet.len; cut++)
+            UNIT_TRUE(!reply_parse(&r, pn_str_slice(rows[i].packet, 0, cut), rows[i].type));
+    }
+}
+
+/* Records and bytes beyond the limits of dns.h are left out. */
+static void test_reply_limits(void)
+{
+    static struct reply r;
+    struct pn_buf b;
+    pn_buf_init(&b, 65535);
+    (void)pn_buf_add(&b, HEAD("\x80", "\x00"), 21);
+    for (unsigned i = 0; i < PN_DNS_RECORDS_MAX + 1; i++)
+        (void)pn_buf_addf(&b, "\xc0\x0c%c\x01%c\x01%c%c%c%c%c\x04%c%c%c%c", 0, 0, 0, 0, 0, 9, 0, 1,
+                          2, (int)(i >> 8), (int)(i & 255));
+    b.p[6] = 1, b.p[7] = 1; /* 257 answers */
+    unit_row("records");
+    UNIT_TRUE(reply_parse(&r, pn_buf_str(&b), PN_DNS_A));
+    UNIT_INT(r.answer.count, PN_DNS_RECORDS_MAX);
+    for (size_t len = PN_DNS_TXT_MAX; len <= PN_DNS_TXT_MAX + 1; len++) {
+        pn_buf_clear(&b);
+        size_t strings = (len + 254) / 255;
+        (void)pn_buf_add(&b, HEAD("\x80", "\x01"), 21);
+        (void)pn_buf_addf(&b, "\xc0\x0c%c\x10%c\x01%c%c%c%c%c%c", 0, 0, 0, 0, 0, 9,
+                          (int)((len + strings) >> 8), (int)((len + strings) & 255));
+        for (size_t left = len; left > 0;) {
+            size_t n = left > 255 ? 255 : left;
+            (void)pn_buf_addc(&b, (char)n);
+            for (size_t k = 0; k < n; k++)
+                (void)pn_buf_addc(&b, 'x');
+            left -= n;
+        }
+        unit_row("text");
+        UNIT_TRUE(reply_parse(&r, pn_buf_str(&b), PN_DNS_TXT));
+        UNIT_INT(r.answer.count, len == PN_DNS_TXT_MAX);
+    }
+    pn_buf_fini(&b);
+}
+
+/* ---- the desk, with a backend that answers when told ---- */
+
+struct fake_backend {
+    struct ask *held[64];
+    char names[64][16];
+    size_t count;
+    bool freed, at_once;
+};
+
+struct fake_asker {
+    struct asker *asker;
+    char said[512]; /* "1:NOERROR 2:TIMEOUT" */
+};
+
+static void fake_ask(void *ctx, const char *name, uint16_t type, struct ask *ask)
+{
+    struct fake_backend *b = ctx;
+    (void)type;
+    if (b->at_once) {
+        asks_done(ask, &(struct pn_dns_answer){0});
+        return;
+    }
+    (void)snprintf(b->names[b->count], sizeof b->names[0], "%s", name);
+    b->held[b->count++] = ask;
+}
+
+static void fake_free(void *ctx)
+{
+    ((struct fake_backend *)ctx)->freed = true;
+}
+
+static void fake_done(struct fake_backend *b, size_t i)
+{
+    struct ask *ask = b->held[i];
+    b->count--;
+    memmove(&b->held[i], &b->held[i + 1], (b->count - i) * sizeof b->held[0]);
+    memmove(&b->names[i], &b->names[i + 1], (b->count - i) * sizeof b->names[0]);
+    asks_done(ask, &(struct pn_dns_answer){.rcode = PN_DNS_NOERROR});
+}
+
+static void fake_said(void *ctx, uint64_t id, const struct pn_dns_answer *answer)
+{
+    struct fake_asker *k = ctx;
+    size_t len = strlen(k->said);
+    (void)snprintf(k->said + len, sizeof k->said - len, "%s%llu:%s", len == 0 ? "" : " ",
+                   (unsigned long long)id, pn_dns_rcode_name(answer->rcode));
+}
+
+static void ask_n(struct fake_asker *k, uint64_t from, uint64_t to, uint32_t deadline_ms)
+{
+    for (uint64_t id = from; id <= to; id++) {
+        char name[16];
+        (void)snprintf(name, sizeof name, "n%llu", (unsigned long long)id);
+        struct pn_dns_ask ask = {id, PN_DNS_A, deadline_ms, pn_str_of(name)};
+        asker_ask(k->asker, &ask);
+    }
+}
+
+#define SAID(asker, text) UNIT_STR(pn_str_of((asker).said), pn_str_of(text))
+
+static void test_asks_fair(void)
+{
+    struct pn_loop *loop = pn_loop_new();
+    struct fake_backend b = {0};
+    struct asks_settings set = {8, 60000};
+    struct asks *asks = asks_new(loop, &set, (struct asks_backend){fake_ask, fake_free, &b});
+    struct fake_asker one = {0}, two = {0};
+    one.asker = asker_new(asks, fake_said, &one);
+    two.asker = asker_new(asks, fake_said, &two);
+    ask_n(&one, 1, 20, 0);
+    UNIT_INT(b.count, 4);                      /* half of all slots */
+    UNIT_INT(asks_counters(asks)->refused, 8); /* 4 in flight, 8 wait */
+    SAID(one, "13:TIMEOUT 14:TIMEOUT 15:TIMEOUT 16:TIMEOUT 17:TIMEOUT 18:TIMEOUT 19:TIMEOUT "
+              "20:TIMEOUT");
+    ask_n(&two, 101, 104, 0);
+    UNIT_INT(b.count, 6); /* two are always left over */
+    one.said[0] = '\0';
+    /* As slots come free both go on, in turn and in order. */
+    fake_done(&b, 4);
+    SAID(two, "101:NOERROR");
+    UNIT_STR(pn_str_of(b.names[5]), PN_STR("n103"));
+    fake_done(&b, 0);
+    fake_done(&b, 0);
+    SAID(one, "1:NOERROR 2:NOERROR");
+    UNIT_INT(b.count, 6);
+    UNIT_STR(pn_str_of(b.names[4]), PN_STR("n104"));
+    UNIT_STR(pn_str_of(b.names[5]), PN_STR("n5"));
+    asker_free(&two.asker);
+    while (b.count != 0)
+        fake_done(&b, b.count - 1);
+    SAID(two, "101:NOERROR"); /* nothing after it went */
+    UNIT_INT(asks_counters(asks)->noerror, 13);
+    UNIT_INT(asks_counters(asks)->in_flight, 0);
+    UNIT_INT(asks_counters(asks)->waiting, 0);
+    asker_free(&one.asker);
+    asks_free(&asks);
+    UNIT_TRUE(b.freed);
+    pn_loop_free(&loop);
+}
+
+static void test_asks_deadline(void)
+{
+    struct pn_loop *loop = pn_loop_new();
+    struct fake_backend b = {0};
+    struct asks_settings set = {2, 30};
+    struct asks *asks = asks_new(loop, &set, (struct asks_backend){fake_ask, fake_free, &b});
+    struct fake_asker one = {0};
+    one.asker = asker_new(asks, fake_said, &one);
+    ask_n(&one, 1, 1, 10);
+    ask_n(&one, 2, 2, 5); /* waits */
+    ask_n(&one, 3, 3, 99999);
+    for (int i = 0; i < 100 && asks_counters(asks)->timeout < 3; i++)
+        pn_loop_turn(loop, 10);
+    SAID(one, "2:TIMEOUT 1:TIMEOUT 3:TIMEOUT");
+    UNIT_INT(asks_counters(asks)->in_flight, 1); /* the slot stays taken */
+    fake_done(&b, 0);
+    SAID(one, "2:TIMEOUT 1:TIMEOUT 3:TIMEOUT");
+    UNIT_INT(asks_counters(asks)->in_flight, 0);
+    b.at_once = true;
+    one.said[0] = '\0';
+    ask_n(&one, 4, 6, 0);
+    struct pn_dns_ask bad = {7, PN_DNS_A, 0, PN_STR_INIT("a..b")};
+    asker_ask(one.asker, &bad);
+    SAID(one, "4:NOERROR 5:NOERROR 6:NOERROR 7:NXDOMAIN");
+    asker_free(&one.asker);
+    asks_free(&asks);
+    pn_loop_free(&loop);
+}
+
+static void test_asks_reload(void)
+{
+    struct pn_loop *loop = pn_loop_new();
+    struct fake_backend a = {0}, b = {0}, c = {0};
+    struct asks_settings set = {8, 60000}, wide = {16, 60000};
+    struct asks *asks = asks_new(loop, &set, (struct asks_backend){fake_ask, fake_free, &a});
+    struct fake_asker one = {0};
+    one.asker = asker_new(asks, fake_said, &one);
+    ask_n(&one, 1, 6, 0);
+    UNIT_INT(a.count, 4);
+    asks_reload(asks, &wide, (struct asks_backend){fake_ask, fake_free, &b});
+    UNIT_INT(b.count, 2); /* what waited went to the new one, which has more room */
+    asks_reload(asks, &wide, (struct asks_backend){fake_ask, fake_free, &c});
+    while (b.count != 0)
+        fake_done(&b, 0);
+    UNIT_TRUE(!b.freed); /* not from within its own answer */
+    pn_loop_turn(loop, 0);
+    UNIT_TRUE(b.freed && !a.freed && !c.freed);
+    ask_n(&one, 7, 7, 0);
+    UNIT_INT(c.count, 1);
+    SAID(one, "5:NOERROR 6:NOERROR");
+    asker_free(&one.asker);
+    asks_free(&asks); /* with questions out */
+    UNIT_TRUE(a.freed && c.freed);
+    pn_loop_free(&loop);
+}
+
+/* ---- libunbound over a server of our own ---- */
+
+struct world {
+    struct pn_loop *loop;
+    struct fakedns *server;
+    struct ub_event_base *base;
+    struct asks *asks;
+    struct asker *asker;
+    struct pn_buf said;
+    uint16_t type;
+    unsigned pending;
+};
+
+static void world_said(void *ctx, uint64_t id, const struct pn_dns_answer *answer)
+{
+    struct world *w = ctx;
+    (void)id;
+    w->pending--;
+    (void)pn_buf_addz(&w->said, pn_dns_rcode_name(answer->rcode));
+    for (uint32_t i = 0; i < answer->count; i++) {
+        struct pn_str d = answer->records[i].data;
+        (void)pn_buf_addc(&w->said, ' ');
+        for (size_t k = 0; k < d.len; k++)
+            (void)pn_buf_addf(&w->said, d.p[k] > ' ' && d.p[k] < 0x7f ? "%c" : "\\%02x",
+                              (unsigned char)d.p[k]);
+    }
+}
+
+static void world_ask(struct world *w, const char *name, uint16_t type, uint32_t deadline_ms)
+{
+    struct pn_dns_ask ask = {1, type, deadline_ms, pn_str_of(name)};
+    w->pending++;
+    asker_ask(w->asker, &ask);
+}
+
+static void world_wait(struct world *w)
+{
+    for (int i = 0; i < 1000 && w->pending != 0; i++)
+        pn_loop_turn(w->loop, 10);
+    UNIT_INT(w->pending, 0);
+}
+
+/* trust: the text of a trust anchor's file, or NULL. */
+static void world_init(struct world *w, const char *dns, const char *trust)
+{
+    struct upstream_server to;
+    struct asks_backend backend;
+    struct asks_settings set = {100, 5000};
+    char path[] = "/tmp/postern-anchor-XXXXXX";
+    *w = (struct world){.loop = pn_loop_new()};
+    pn_buf_init(&w->said, 65536);
+    w->server = fakedns_new(w->loop, dns);
+    w->base = ub_base_new(w->loop);
+    UNIT_TRUE(pn_ip_parse(PN_STR("127.0.0.1"), &to.ip));
+    to.port = fakedns_port(w->server);
+    struct upstream_settings up = {&to, 1, NULL, 4 << 20, 100};
+    if (trust != NULL) {
+        int fd = mkstemp(path);
+        UNIT_INT(write(fd, trust, strlen(trust)), (long long)strlen(trust));
+        (void)close(fd);
+        up.trust_anchor = path;
+    }
+    UNIT_TRUE(upstream_new(w->base, &up, &backend, &w->said));
+    w->asks = asks_new(w->loop, &set, backend);
+    w->asker = asker_new(w->asks, world_said, w);
+    if (trust != NULL)
+        (void)unlink(path);
+}
+
+static void world_fini(struct world *w)
+{
+    asker_free(&w->asker);
+    asks_free(&w->asks);
+    ub_base_free(&w->base);
+    fakedns_free(&w->server);
+    pn_buf_fini(&w->said);
+    pn_loop_free(&w->loop);
+}
+
+static void test_upstream(void)
+{
+    static const struct {
+        const char *name;
+        uint16_t type;
+        const char *want;
+    } rows[] = {
+        {"a.test", PN_DNS_A, "NOERROR \\c0\\00\\02\\01 \\c0\\00\\02\\02"},
+        {"A.Test.", PN_DNS_A, "NOERROR \\c0\\00\\02\\01 \\c0\\00\\02\\02"},
+        {"a.test", PN_DNS_TXT, "NOERROR v=spf1\\20-all"},
+        {"a.test", PN_DNS_AAAA, "NOERROR"},
+        {"b.test", PN_DNS_A, "NXDOMAIN"},
+        {"m.example", PN_DNS_MX, "NOERROR \\00\\05mx.example"},
+        {"c.example", PN_DNS_MX, "NOERROR \\00\\05mx.example"},
+        {"7.2.0.192.in-addr.arpa", PN_DNS_PTR, "NOERROR host.test"},
+        {"f.example", PN_DNS_A, "SERVFAIL"},
+        {"odd\\032l\\.abel.example", PN_DNS_A, "NOERROR \\c0\\00\\02\\03"},
+        {"localhost", PN_DNS_A, "NOERROR \\7f\\00\\00\\01"},
+    };
+    struct world w;
+    world_init(&w,
+               "a.test A 192.0.2.1\na.test A 192.0.2.2\na.test TXT \"v=spf1 -all\"\n"
+               "m.example MX 5 mx.example\nc.example CNAME m.example\nf.example SERVFAIL\n"
+               "7.2.0.192.in-addr.arpa PTR Host.test\nodd\\032l\\.abel.example A 192.0.2.3\n",
+               NULL);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        unit_row(rows[i].name);
+        pn_buf_clear(&w.said);
+        world_ask(&w, rows[i].name, rows[i].type, 0);
+        world_wait(&w);
+        UNIT_STR(pn_buf_str(&w.said), pn_str_of(rows[i].want));
+    }
+    unit_row("a second time it comes from the cache, before the call returns");
+    unsigned before = fakedns_questions(w.server);
+    world_ask(&w, "a.test", PN_DNS_TXT, 0);
+    UNIT_INT(w.pending, 0);
+    UNIT_INT(fakedns_questions(w.server), before);
+    world_fini(&w);
+}
+
+/* A server that is silent for one name is not taken for dead. */
+static void test_upstream_silence(void)
+{
+    struct world w;
+    world_init(&w, "dead.test TIMEOUT\nslow-x.test A 192.0.2.1\ngood.test A 192.0.2.2\n", NULL);
+    world_ask(&w, "dead.test", PN_DNS_A, 50);
+    world_wait(&w);
+    UNIT_STR(pn_buf_str(&w.said), PN_STR("TIMEOUT"));
+    UNIT_INT(asks_counters(w.asks)->in_flight, 1);
+    pn_buf_clear(&w.said);
+    world_ask(&w, "slow-x.test", PN_DNS_A, 0);
+    world_ask(&w, "good.test", PN_DNS_A, 0);
+    world_wait(&w);
+    UNIT_STR(pn_buf_str(&w.said), PN_STR("NOERROR \\c0\\00\\02\\02NOERROR \\c0\\00\\02\\01"));
+    world_fini(&w); /* while libunbound still waits */
+}
+
+/* A zone that ought to be signed and is not: bogus, and so SERVFAIL. */
+static void test_upstream_bogus(void)
+{
+    struct world w;
+    uint64_t before = upstream_counters()->bogus;
+    world_init(&w, "a.signed.example A 192.0.2.1\nb.other.example A 192.0.2.2\n",
+               "signed.example. IN DS 12345 13 2 "
+               "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\n");
+    world_ask(&w, "a.signed.example", PN_DNS_A, 0);
+    world_wait(&w);
+    UNIT_STR(pn_buf_str(&w.said), PN_STR("SERVFAIL"));
+    UNIT_INT(upstream_counters()->bogus - before, 1);
+    pn_buf_clear(&w.said);
+    world_ask(&w, "b.other.example", PN_DNS_A, 0);
+    world_wait(&w);
+    UNIT_STR(pn_buf_str(&w.said), PN_STR("NOERROR \\c0\\00\\02\\02"));
+    world_fini(&w);
+}
+
+static void test_upstream_refused(void)
+{
+    struct pn_loop *loop = pn_loop_new();
+    struct ub_event_base *base = ub_base_new(loop);
+    struct upstream_settings set = {NULL, 0, "/nonexistent/anchor", 1 << 20, 100};
+    struct asks_backend backend;
+    struct pn_buf err;
+    pn_buf_init(&err, 1000);
+    UNIT_TRUE(!upstream_new(base, &set, &backend, &err));
+    UNIT_TRUE(err.len != 0);
+    pn_buf_fini(&err);
+    ub_base_free(&base);
+    pn_loop_free(&loop);
+}
+
+static void test_file(void)
+{
+    struct pn_loop *loop = pn_loop_new();
+    struct pn_buf err;
+    pn_buf_init(&err, 1000);
+    struct pn_dnsfile *file =
+        pn_dnsfile_parse(PN_STR("n1 A 192.0.2.1\nn2 TIMEOUT\nn3 TXT x\n"), "f", &err);
+    struct asks_settings set = {2, 1000};
+    struct asks *asks = asks_new(loop, &set, upstream_file(file));
+    struct fake_asker one = {0};
+    one.asker = asker_new(asks, fake_said, &one);
+    ask_n(&one, 1, 4, 0);
+    SAID(one, "1:NOERROR 2:TIMEOUT 3:NOERROR 4:NXDOMAIN");
+    asker_free(&one.asker);
+    asks_free(&asks);
+    pn_buf_fini(&err);
+    pn_loop_free(&loop);
+}
+
+int main(int argc, char **argv)
+{
+    static const struct unit_test tests[] = {
+        {"reply", test_reply},
+        {"reply_limits", test_reply_limits},
+        {"asks_fair", test_asks_fair},
+        {"asks_deadline", test_asks_deadline},
+        {"asks_reload", test_asks_reload},
+        {"upstream", test_upstream},
+        {"upstream_silence", test_upstream_silence},
+        {"upstream_bogus", test_upstream_bogus},
+        {"upstream_refused", test_upstream_refused},
+        {"file", test_file},
+        {NULL, NULL},
+    };
+    return unit_main("resolver", tests, argc, argv);
+}
