@@ -250,6 +250,17 @@ bool pn_decoder_end(struct pn_decoder *d, struct pn_buf *out)
     return true;
 }
 
+const char *pn_encoding_name(enum pn_encoding encoding)
+{
+    static const char *const names[] = {
+        [PN_ENCODING_7BIT] = "7bit",     [PN_ENCODING_8BIT] = "8bit",
+        [PN_ENCODING_BINARY] = "binary", [PN_ENCODING_QUOTED_PRINTABLE] = "quoted-printable",
+        [PN_ENCODING_BASE64] = "base64", [PN_ENCODING_UUENCODE] = "x-uuencode",
+        [PN_ENCODING_UNKNOWN] = "",
+    };
+    return names[encoding];
+}
+
 bool pn_decode(enum pn_encoding encoding, struct pn_str encoded, struct pn_buf *out)
 {
     struct pn_decoder d;

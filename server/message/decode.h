@@ -28,6 +28,9 @@ bool pn_decoder_feed(struct pn_decoder *d, struct pn_str chunk, struct pn_buf *o
 /* The end of content: appends what was held back. */
 bool pn_decoder_end(struct pn_decoder *d, struct pn_buf *out);
 
+/* "7bit", "base64", "quoted-printable"...; "" for what is unknown. */
+const char *pn_encoding_name(enum pn_encoding encoding);
+
 /* All three at once. */
 bool pn_decode(enum pn_encoding encoding, struct pn_str encoded, struct pn_buf *out);
 /* The body of a leaf, decoded. */

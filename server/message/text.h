@@ -17,25 +17,29 @@ enum pn_html_flag {
     PN_HTML_TRUNCATED = 1 << 4, /* ended within a tag or comment */
 };
 
-/* Appends the text of HTML (UTF-8): tags out, entities undone, script, style and comments
- * dropped, runs of blanks one space, blocks on lines of their own. links may be NULL.
- * Returns enum pn_html_flag. False in *full (may be NULL) unless out's limit was met. */
+/* Appends the text of HTML (UTF-8) that a person sees: tags out, character references
+ * undone, script, style, comments and hidden elements dropped, runs of blanks one space,
+ * blocks on lines of their own, invisible characters dropped. links may be NULL. Returns
+ * enum pn_html_flag. At out's limit it ends, with out->overflow set. */
 unsigned pn_html_text(struct pn_str html, struct pn_buf *out, struct pn_links *links);
-/* Appends s with character references (RFC's "&amp;", "&#38;") undone. */
+/* Appends s with character references ("&amp;", "&#38;") undone. False at the limit. */
 bool pn_html_entities(struct pn_str s, struct pn_buf *out);
 
 struct pn_text; /* owned: scratch memory for many messages */
 
-/* max: bytes of text kept of one message, and of one part decoded. */
+/* max: bytes of visible text kept of one message; of one part decoded, four times that. */
 struct pn_text *pn_text_new(size_t max);
 void pn_text_free(struct pn_text **text);
-/* The text of one part, decoded and in UTF-8 ("raw body": HTML stays HTML). Borrowed until
- * the next call. Empty for what is not text/... */
+/* The text of one part, decoded and in UTF-8; HTML stays HTML. Empty for containers and what
+ * is not text/.... Borrowed until the next call; for a plain part it is the content itself. */
 struct pn_str pn_text_part(struct pn_text *text, const struct pn_message *m,
                            const struct pn_part *part);
-/* The text of all text parts that are not attachments, in order, a line end between
- * them, HTML as text; of a broken multipart its preamble. Links are added to links
- * (may be NULL). flags (may be NULL): enum pn_html_flag of all. Borrowed as above. */
+/* The same as a person sees it: HTML as text. Links of HTML and text are added to links, and
+ * enum pn_html_flag to *flags (both may be NULL). Borrowed until the next call. */
+struct pn_str pn_text_visible(struct pn_text *text, const struct pn_message *m,
+                              const struct pn_part *part, struct pn_links *links, unsigned *flags);
+/* All text parts that are not attachments so, in order, each ended by a line end; of a
+ * multipart without parts its body, as it stands. */
 struct pn_str pn_text_message(struct pn_text *text, const struct pn_message *m,
                               struct pn_links *links, unsigned *flags);
 /* Was something left out for max in the last call? */

@@ -6,6 +6,7 @@
 #include "json.h"
 #include "net.h"
 #include "pool.h"
+#include "utf8.h"
 #include "wire.h"
 
 static void test_u64(void)
@@ -91,6 +92,29 @@ static void test_milli(void)
         unit_row(rows[i].want);
         UNIT_STR(pn_buf_str(&b), pn_str_of(rows[i].want));
         pn_buf_fini(&b);
+    }
+}
+
+static void test_utf8(void)
+{
+    static const struct {
+        struct pn_str text;
+        bool want;
+    } rows[] = {
+        {PN_STR_INIT(""), true},
+        {PN_STR_INIT("abcdefgh"), true},
+        {PN_STR_INIT("abcdefghi"), true},
+        {PN_STR_INIT("abcdefg\xc3\xa4hijklmnop"), true},
+        {PN_STR_INIT("abcdefgh\xff"), false},
+        {PN_STR_INIT("abcdefghijklmno\xc3"), false},
+        {PN_STR_INIT("\xe2\x82\xac\xf0\x9f\x98\x80"), true},
+        {PN_STR_INIT("\xc0\x80"), false},
+        {PN_STR_INIT("\xed\xa0\x80"), false},
+        {PN_STR_INIT("\xf4\x90\x80\x80"), false},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        unit_row(rows[i].text.p);
+        UNIT_TRUE(pn_utf8_valid(rows[i].text) == rows[i].want);
     }
 }
 
@@ -256,10 +280,10 @@ static void test_clock(void)
 int main(int argc, char **argv)
 {
     static const struct unit_test tests[] = {
-        {"u64", test_u64},     {"glob", test_glob}, {"buf_limit", test_buf_limit},
-        {"milli", test_milli}, {"pool", test_pool}, {"wire", test_wire},
-        {"net", test_net},     {"json", test_json}, {"codec", test_codec},
-        {"clock", test_clock}, {NULL, NULL},
+        {"u64", test_u64},     {"glob", test_glob},   {"buf_limit", test_buf_limit},
+        {"milli", test_milli}, {"utf8", test_utf8},   {"pool", test_pool},
+        {"wire", test_wire},   {"net", test_net},     {"json", test_json},
+        {"codec", test_codec}, {"clock", test_clock}, {NULL, NULL},
     };
     return unit_main("base", tests, argc, argv);
 }

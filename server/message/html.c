@@ -1,0 +1,480 @@
+#include "html_names.h"
+#include "lex.h"
+#include "text.h"
+#include "utf8_code.h"
+
+enum {
+    NAME_MAX_LEN = 16, /* of the elements and attributes that matter */
+    HIDDEN_DEPTH = 32,
+    STYLE_MAX = 256,
+};
+
+/* ---- character references */
+
+/* What the bytes 128 to 159 are when a number names them: windows-1252, as browsers have it. */
+static const uint16_t c1[32] = {0x20ac, 0x81,   0x201a, 0x192,  0x201e, 0x2026, 0x2020, 0x2021,
+                                0x2c6,  0x2030, 0x160,  0x2039, 0x152,  0x8d,   0x17d,  0x8f,
+                                0x90,   0x2018, 0x2019, 0x201c, 0x201d, 0x2022, 0x2013, 0x2014,
+                                0x2dc,  0x2122, 0x161,  0x203a, 0x153,  0x9d,   0x17e,  0x178};
+
+static size_t numeric_entity(struct pn_str s, size_t at, uint32_t *code)
+{
+    size_t i = at + 2;
+    unsigned base = 10;
+    if (i < s.len && (s.p[i] == 'x' || s.p[i] == 'X')) {
+        base = 16;
+        i++;
+    }
+    size_t from = i;
+    *code = 0;
+    for (int d; i < s.len && (d = lex_hex(s.p[i])) >= 0 && (unsigned)d < base; i++)
+        if (*code <= 0x10ffff)
+            *code = *code * base + (unsigned)d;
+    if (i == from)
+        return 0;
+    if (*code >= 0x80 && *code < 0xa0)
+        *code = c1[*code - 0x80];
+    if (*code == 0)
+        *code = 0xfffd;
+    return i + (i < s.len && s.p[i] == ';') - at;
+}
+
+/* "&name;", and without the semicolon the Latin-1 names and the four of markup: as
+ * browsers do, so that "&nbspx" is a blank, but "&alphax" is text. */
+static size_t named_entity(struct pn_str s, size_t at, uint32_t *code)
+{
+    enum { LONGEST = 16 };
+    size_t end = at + 1;
+    while (end < s.len && end - at <= LONGEST && (pn_is_alpha(s.p[end]) || pn_is_digit(s.p[end])))
+        end++;
+    const struct html_name *name = html_name_find(pn_str_slice(s, at + 1, end));
+    if (name != NULL && end < s.len && s.p[end] == ';') {
+        *code = name->code;
+        return end + 1 - at;
+    }
+    for (; end > at + 2; end--) {
+        name = html_name_find(pn_str_slice(s, at + 1, end));
+        if (name == NULL || name->code > 0xff ||
+            (name->code < 0xa0 && strchr("\"&<>", (int)name->code) == NULL))
+            continue;
+        *code = name->code;
+        return end - at;
+    }
+    return 0;
+}
+
+/* The reference at "&": its length, 0 if it is none. */
+static size_t entity_at(struct pn_str s, size_t at, uint32_t *code)
+{
+    if (at + 1 < s.len && s.p[at + 1] == '#')
+        return numeric_entity(s, at, code);
+    return named_entity(s, at, code);
+}
+
+bool pn_html_entities(struct pn_str s, struct pn_buf *out)
+{
+    bool ok = true;
+    for (size_t at = 0; at < s.len && ok;) {
+        size_t amp = pn_str_find(s, '&', at);
+        ok = pn_buf_adds(out, pn_str_slice(s, at, amp));
+        if (amp == SIZE_MAX)
+            break;
+        uint32_t code = 0;
+        size_t n = entity_at(s, amp, &code);
+        ok = ok && (n == 0 ? pn_buf_addc(out, '&') : utf8_add(out, code));
+        at = amp + (n == 0 ? 1 : n);
+    }
+    return ok;
+}
+
+/* ---- output: blanks gather and are written before the next word only */
+
+struct html {
+    struct pn_str s;
+    size_t at;
+    struct pn_buf *out;
+    struct pn_buf value; /* an attribute's, references undone */
+    struct pn_links *links;
+    size_t from; /* where our output begins */
+    bool blank, line, ok;
+    unsigned flags;
+    /* The open elements within one that its style hides; [0] is that one. */
+    char hidden[HIDDEN_DEPTH][NAME_MAX_LEN + 1];
+    size_t hidden_count;
+};
+
+static void put(struct html *h, const char *p, size_t n)
+{
+    if (h->hidden_count != 0 || n == 0 || !h->ok)
+        return;
+    if (h->out->len > h->from && (h->line || h->blank))
+        h->ok = pn_buf_addc(h->out, h->line ? '\n' : ' ');
+    h->line = h->blank = false;
+    size_t room = h->out->max - h->out->len;
+    if (n > room) {
+        while (room > 0 && ((unsigned char)p[room] & 0xc0) == 0x80)
+            room--;
+        (void)pn_buf_add(h->out, p, room);
+        h->out->overflow = true;
+        h->ok = false;
+        return;
+    }
+    h->ok = h->ok && pn_buf_add(h->out, p, n);
+}
+
+/* Soft hyphens, joiners and zero-width blanks: used to break up words, seen by nobody. */
+static bool is_invisible(uint32_t c)
+{
+    return c == 0xad || c == 0x34f || (c >= 0x200b && c <= 0x200f) || c == 0x2060 || c == 0xfeff;
+}
+
+static void put_code(struct html *h, uint32_t code)
+{
+    char bytes[4];
+    if (code == ' ' || code == '\t' || code == '\r' || code == '\n' || code == 0xa0)
+        h->blank = true;
+    else if (!is_invisible(code))
+        put(h, bytes, utf8_write(bytes, code));
+}
+
+/* Does c end a run of bytes that are text as they stand? Beyond ASCII: only those that
+ * begin the no-break space or an invisible character. */
+static bool is_special(unsigned char c)
+{
+    return c <= ' ' ? lex_blank((char)c) || c == '\f'
+                    : c == '&' || c == 0xc2 || c == 0xcd || c == 0xe2 || c == 0xef;
+}
+
+static void put_text(struct html *h, struct pn_str s)
+{
+    for (size_t at = 0; at < s.len && h->ok;) {
+        size_t end = at;
+        while (end < s.len && !is_special((unsigned char)s.p[end]))
+            end++;
+        put(h, s.p + at, end - at);
+        at = end;
+        if (at == s.len)
+            break;
+        uint32_t code = ' ';
+        size_t n = 1;
+        if (s.p[at] == '&' && (n = entity_at(s, at, &code)) == 0) {
+            n = 1;
+            code = '&';
+        } else if ((unsigned char)s.p[at] >= 0x80) {
+            code = utf8_read(pn_str_slice(s, at, s.len), &n);
+        }
+        put_code(h, code);
+        at += n;
+    }
+}
+
+/* ---- elements */
+
+enum element_kind {
+    INLINE,
+    BLOCK, /* text before and behind is on lines of its own */
+    CELL,  /* a blank between */
+    RAW,   /* what is inside is no text to be seen, and no markup */
+    VOID,  /* has no end tag */
+    BREAK, /* VOID, and a new line */
+};
+
+static enum element_kind element_kind(const char *name)
+{
+    static const struct {
+        const char *name;
+        enum element_kind kind;
+    } rows[] = {
+        {"address", BLOCK},  {"area", VOID},        {"article", BLOCK}, {"aside", BLOCK},
+        {"base", VOID},      {"blockquote", BLOCK}, {"body", BLOCK},    {"br", BREAK},
+        {"caption", BLOCK},  {"center", BLOCK},     {"col", VOID},      {"dd", BLOCK},
+        {"div", BLOCK},      {"dl", BLOCK},         {"dt", BLOCK},      {"embed", VOID},
+        {"fieldset", BLOCK}, {"footer", BLOCK},     {"form", BLOCK},    {"h1", BLOCK},
+        {"h2", BLOCK},       {"h3", BLOCK},         {"h4", BLOCK},      {"h5", BLOCK},
+        {"h6", BLOCK},       {"header", BLOCK},     {"hr", BREAK},      {"html", BLOCK},
+        {"iframe", RAW},     {"img", VOID},         {"input", VOID},    {"legend", BLOCK},
+        {"li", BLOCK},       {"link", VOID},        {"main", BLOCK},    {"meta", VOID},
+        {"nav", BLOCK},      {"noembed", RAW},      {"noframes", RAW},  {"ol", BLOCK},
+        {"option", BLOCK},   {"p", BLOCK},          {"param", VOID},    {"pre", BLOCK},
+        {"script", RAW},     {"section", BLOCK},    {"source", VOID},   {"style", RAW},
+        {"table", BLOCK},    {"tbody", BLOCK},      {"td", CELL},       {"tfoot", BLOCK},
+        {"th", CELL},        {"thead", BLOCK},      {"title", RAW},     {"tr", BLOCK},
+        {"ul", BLOCK},       {"wbr", VOID},         {"xmp", RAW},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        if (strcmp(rows[i].name, name) == 0)
+            return rows[i].kind;
+    return INLINE;
+}
+
+/* A name in lower case; one that is too long becomes "", which is no name that matters. */
+static size_t read_name(const struct html *h, size_t at, const char *stops,
+                        char to[NAME_MAX_LEN + 1])
+{
+    size_t n = 0, end = at;
+    while (end < h->s.len && !lex_blank(h->s.p[end]) &&
+           (h->s.p[end] == '\0' || strchr(stops, h->s.p[end]) == NULL)) {
+        if (n < NAME_MAX_LEN)
+            to[n] = pn_lower(h->s.p[end]);
+        n++;
+        end++;
+    }
+    to[n <= NAME_MAX_LEN ? n : 0] = '\0';
+    return end;
+}
+
+/* An attribute's value, "=" being passed: quoted or up to a blank or ">". */
+static size_t read_value(const struct html *h, size_t at, struct pn_str *value)
+{
+    char quote = at < h->s.len ? h->s.p[at] : '\0';
+    size_t end = at;
+    if (quote == '"' || quote == '\'') {
+        end = pn_str_find(h->s, quote, at + 1);
+        *value = pn_str_slice(h->s, at + 1, end);
+        return end == SIZE_MAX ? h->s.len : end + 1;
+    }
+    while (end < h->s.len && !lex_blank(h->s.p[end]) && h->s.p[end] != '>')
+        end++;
+    *value = pn_str_slice(h->s, at, end);
+    return end;
+}
+
+static size_t pass_blanks(const struct html *h, size_t at)
+{
+    while (at < h->s.len && (lex_blank(h->s.p[at]) || h->s.p[at] == '\f'))
+        at++;
+    return at;
+}
+
+/* ---- what attributes say */
+
+/* Does a style, written in whatever case and with whatever blanks, hide its element? */
+static bool style_hides(struct pn_str style)
+{
+    char flat[STYLE_MAX + 1];
+    size_t n = 0;
+    for (size_t i = 0; i < style.len && n < STYLE_MAX; i++)
+        if (!lex_blank(style.p[i]) && style.p[i] != '\0')
+            flat[n++] = pn_lower(style.p[i]);
+    flat[n] = '\0';
+    if (strstr(flat, "display:none") != NULL || strstr(flat, "visibility:hidden") != NULL)
+        return true;
+    const char *size = strstr(flat, "font-size:0");
+    if (size == NULL)
+        return false;
+    size += strlen("font-size:0");
+    return *size != '.' && !pn_is_digit(*size);
+}
+
+static void add_link(struct html *h, enum pn_link_kind kind, struct pn_str url)
+{
+    if (h->links != NULL)
+        pn_links_add(h->links, kind, url);
+    if (pn_str_istarts(pn_str_trim(url), PN_STR("javascript:")))
+        h->flags |= PN_HTML_SCRIPT;
+}
+
+/* <meta http-equiv=refresh content="0; url=..."> */
+static void add_refresh(struct html *h, struct pn_str content)
+{
+    for (size_t at = 0; (at = pn_str_find(content, '=', at)) != SIZE_MAX; at++)
+        if (at >= 3 && pn_str_ieq(pn_str_slice(content, at - 3, at), PN_STR("url"))) {
+            add_link(h, PN_LINK_HREF, pn_str_slice(content, at + 1, content.len));
+            return;
+        }
+}
+
+struct tag {
+    char name[NAME_MAX_LEN + 1];
+    enum element_kind kind;
+    bool end, hides;
+};
+
+static void read_attribute(struct html *h, struct tag *tag, const char *name, struct pn_str raw)
+{
+    static const struct {
+        const char *name;
+        enum pn_link_kind kind;
+    } rows[] = {{"href", PN_LINK_HREF},         {"src", PN_LINK_SOURCE},
+                {"background", PN_LINK_SOURCE}, {"poster", PN_LINK_SOURCE},
+                {"data", PN_LINK_SOURCE},       {"action", PN_LINK_FORM},
+                {"formaction", PN_LINK_FORM}};
+    pn_buf_clear(&h->value);
+    (void)pn_html_entities(raw, &h->value);
+    struct pn_str value = pn_buf_str(&h->value);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        if (strcmp(name, rows[i].name) == 0)
+            add_link(h, rows[i].kind, value);
+    if (strcmp(name, "content") == 0 && strcmp(tag->name, "meta") == 0)
+        add_refresh(h, value);
+    if (strcmp(name, "hidden") == 0 || (strcmp(name, "style") == 0 && style_hides(value)))
+        tag->hides = true;
+    if (name[0] == 'o' && name[1] == 'n' && name[2] != '\0')
+        h->flags |= PN_HTML_SCRIPT;
+}
+
+/* From the name on, to behind ">". */
+static void read_tag(struct html *h, struct tag *tag)
+{
+    char name[NAME_MAX_LEN + 1];
+    size_t at = read_name(h, h->at, "/>", tag->name);
+    tag->kind = element_kind(tag->name);
+    while ((at = pass_blanks(h, at)) < h->s.len && h->s.p[at] != '>') {
+        struct pn_str value = PN_STR("");
+        if (h->s.p[at] == '/' || h->s.p[at] == '=') {
+            at++;
+            continue;
+        }
+        size_t end = read_name(h, at, "/>=", name), equal = pass_blanks(h, end);
+        at = end;
+        if (equal < h->s.len && h->s.p[equal] == '=')
+            at = read_value(h, pass_blanks(h, equal + 1), &value);
+        if (!tag->end)
+            read_attribute(h, tag, name, value);
+    }
+    if (at >= h->s.len)
+        h->flags |= PN_HTML_TRUNCATED;
+    h->at = at < h->s.len ? at + 1 : h->s.len;
+}
+
+/* ---- elements that are hidden, and where that ends */
+
+/*
+ * What is within a hidden element is left out until its end tag. Markup in mail is rarely
+ * right, so where a browser might see an end, we do: better to show what is hidden than
+ * to hide what is seen. Ends are: the element's own tag, a tag that closes something
+ * around it, for a paragraph any block, for a list item or cell the next of its kind.
+ */
+static void hidden_start(struct html *h, const struct tag *tag)
+{
+    const char *first = h->hidden[0];
+    if (h->hidden_count == 0 && !tag->hides)
+        return;
+    if (tag->kind == VOID || tag->kind == BREAK || tag->kind == RAW)
+        return;
+    bool over = (strcmp(first, "p") == 0 && tag->kind == BLOCK) ||
+                (h->hidden_count == 1 && strcmp(first, tag->name) == 0 &&
+                 (tag->kind == CELL || strcmp(first, "li") == 0 || strcmp(first, "tr") == 0));
+    if (h->hidden_count == HIDDEN_DEPTH || (h->hidden_count != 0 && over))
+        h->hidden_count = 0;
+    if (h->hidden_count == 0 && !tag->hides)
+        return;
+    h->flags |= PN_HTML_HIDDEN;
+    memcpy(h->hidden[h->hidden_count++], tag->name, sizeof tag->name);
+}
+
+static void hidden_end(struct html *h, const struct tag *tag)
+{
+    for (size_t i = h->hidden_count; i > 0; i--) {
+        if (strcmp(h->hidden[i - 1], tag->name) == 0) {
+            h->hidden_count = i - 1;
+            return;
+        }
+    }
+    if (tag->kind == BLOCK || tag->kind == CELL)
+        h->hidden_count = 0;
+}
+
+/* ---- the scan */
+
+/* Behind the end tag of a RAW element. */
+static void pass_raw(struct html *h, const char *name)
+{
+    struct pn_str want = pn_str_of(name);
+    size_t at = h->at;
+    while ((at = pn_str_find(h->s, '<', at)) != SIZE_MAX) {
+        struct pn_str rest = pn_str_slice(h->s, at + 1, h->s.len);
+        at++;
+        if (rest.len == 0 || rest.p[0] != '/' ||
+            !pn_str_istarts(pn_str_slice(rest, 1, rest.len), want))
+            continue;
+        char next = rest.len > want.len + 1 ? rest.p[want.len + 1] : '>';
+        if (!pn_is_alpha(next) && !pn_is_digit(next)) {
+            struct tag tag = {.end = true};
+            h->at = at + 1;
+            read_tag(h, &tag);
+            return;
+        }
+    }
+    h->flags |= PN_HTML_TRUNCATED;
+    h->at = h->s.len;
+}
+
+/* "<!--" to "-->", "<!..." and "<?..." to ">". */
+static void pass_markup(struct html *h)
+{
+    size_t at = h->at;
+    bool comment = pn_str_starts(pn_str_slice(h->s, at, h->s.len), PN_STR("<!--"));
+    if (comment) /* "<!-->" and "<!--->" are whole already */
+        at += 2;
+    while ((at = pn_str_find(h->s, '>', at)) != SIZE_MAX) {
+        struct pn_str before = pn_str_slice(h->s, h->at, at);
+        at++;
+        if (!comment || pn_str_ends(before, PN_STR("--")) || pn_str_ends(before, PN_STR("--!"))) {
+            h->at = at;
+            return;
+        }
+    }
+    h->flags |= PN_HTML_TRUNCATED;
+    h->at = h->s.len;
+}
+
+static void note_element(struct html *h, const struct tag *tag)
+{
+    static const struct {
+        const char *name;
+        enum pn_html_flag flag;
+    } rows[] = {{"script", PN_HTML_SCRIPT}, {"form", PN_HTML_FORM}, {"iframe", PN_HTML_IFRAME}};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0] && !tag->end; i++)
+        if (strcmp(tag->name, rows[i].name) == 0)
+            h->flags |= rows[i].flag;
+    if (tag->kind == BLOCK || tag->kind == BREAK)
+        h->line = true;
+    if (tag->kind == CELL)
+        h->blank = true;
+}
+
+/* At "<" and a letter, or "</" and one. */
+static void pass_tag(struct html *h)
+{
+    struct tag tag = {.end = h->s.p[h->at + 1] == '/'};
+    h->at += tag.end ? 2 : 1;
+    read_tag(h, &tag);
+    note_element(h, &tag);
+    if (tag.end) {
+        hidden_end(h, &tag);
+        return;
+    }
+    hidden_start(h, &tag);
+    if (tag.kind == RAW)
+        pass_raw(h, tag.name);
+}
+
+static void pass_one(struct html *h)
+{
+    char a = h->at + 1 < h->s.len ? h->s.p[h->at + 1] : '\0';
+    char b = h->at + 2 < h->s.len ? h->s.p[h->at + 2] : '\0';
+    if (pn_is_alpha(a) || (a == '/' && pn_is_alpha(b))) {
+        pass_tag(h);
+    } else if (a == '!' || a == '?' || a == '/') {
+        pass_markup(h);
+    } else {
+        put(h, "<", 1);
+        h->at++;
+    }
+}
+
+unsigned pn_html_text(struct pn_str html, struct pn_buf *out, struct pn_links *links)
+{
+    struct html h = {.s = html, .out = out, .links = links, .from = out->len, .ok = true};
+    pn_buf_init(&h.value, html.len + 4);
+    while (h.at < html.len && h.ok) {
+        size_t tag = pn_str_find(html, '<', h.at);
+        put_text(&h, pn_str_slice(html, h.at, tag));
+        h.at = tag == SIZE_MAX ? html.len : tag;
+        if (h.at < html.len)
+            pass_one(&h);
+    }
+    pn_buf_fini(&h.value);
+    return h.flags;
+}
