@@ -63,7 +63,8 @@ static const struct postern_row smtp_rows[] = {
     {.name = "normalize",
      .type = POSTERN_T_NETWORK,
      .flags = POSTERN_ROW_LIST,
-     .help = "Clients whose bare CR and LF become CRLF; from others they are refused."},
+     .help =
+         "Clients that may end lines with a bare LF: it becomes CRLF. From others it is refused."},
     {.name = "delimiter",
      .type = POSTERN_T_STRING,
      .def = "+",

@@ -128,6 +128,14 @@ static bool add_folder(struct pn_role_env *env, struct pn_record *record)
     return true;
 }
 
+static bool take_limits(struct pn_role_env *env, struct pn_record *record)
+{
+    if (record->nfds != 1 || env->limits_fd >= 0)
+        return false;
+    env->limits_fd = take_fd(record);
+    return true;
+}
+
 static bool add_record(struct pn_role_env *env, struct pn_record *record)
 {
     if (record->type == PN_REC_START)
@@ -143,6 +151,8 @@ static bool add_record(struct pn_role_env *env, struct pn_record *record)
         return add_identity(env->gen, record);
     case PN_REC_FOLDER:
         return add_folder(env, record);
+    case PN_REC_LIMITS:
+        return take_limits(env, record);
     default:
         return record->type == PN_REC_GO;
     }
@@ -152,8 +162,10 @@ bool pn_role_env_read(struct pn_role_env *env, int fd)
 {
     struct pn_buf buf;
     struct pn_record record;
-    *env = (struct pn_role_env){
-        .control_fd = fd, .gen = generation_new(), .pool = pn_pool_new(POOL_BYTES)};
+    *env = (struct pn_role_env){.control_fd = fd,
+                                .gen = generation_new(),
+                                .limits_fd = -1,
+                                .pool = pn_pool_new(POOL_BYTES)};
     pn_buf_init(&buf, PN_RECORD_MAX);
     int got;
     bool ok = true;
@@ -177,6 +189,7 @@ bool pn_role_env_read(struct pn_role_env *env, int fd)
 void pn_role_env_fini(struct pn_role_env *env)
 {
     close_fd(&env->control_fd);
+    close_fd(&env->limits_fd);
     pn_generation_free(&env->gen);
     for (size_t i = 0; i < env->peer_count; i++)
         close_fd(&env->peers[i].fd);

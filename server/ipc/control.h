@@ -147,6 +147,7 @@ struct pn_role_env {
     size_t peer_count, peer_cap;
     struct pn_folder *folders;
     size_t folder_count, folder_cap;
+    int limits_fd; /* limit_table.h; -1: none */
     struct pn_pool *pool;
 };
 

@@ -213,8 +213,9 @@ static bool has_control(struct pn_str line)
 /* One command line from the front of bytes; what was consumed, 0: it is not all there. */
 static size_t line_input(struct pn_smtp_server *s, struct pn_str bytes)
 {
+    size_t max = s->config->line_max == 0 ? PN_SMTP_LINE_MAX : s->config->line_max;
     size_t lf = pn_str_find(bytes, '\n', 0);
-    if (lf == SIZE_MAX ? bytes.len > PN_SMTP_LINE_MAX : lf >= PN_SMTP_LINE_MAX)
+    if (lf == SIZE_MAX ? bytes.len > max : lf >= max)
         s->skipping = true;
     if (lf == SIZE_MAX)
         return s->skipping ? bytes.len : 0;

@@ -31,6 +31,8 @@
 
 struct pn_smtp_server;
 
+enum { PN_SMTP_RESERVE_MAX = 512 * 1024 };
+
 struct pn_smtp_helo {
     struct pn_str name;
     enum pn_smtp_helo_kind kind; /* never NONE */
@@ -68,8 +70,9 @@ struct pn_smtp_server_ops {
     /* After an accepted starttls: 220 is written. Make TLS, then pn_smtp_server_tls. */
     void (*tls)(void *ctx);
 
-    /* Where content goes: room for n bytes, then how many of them were filled. NULL:
-     * no room; the message is refused with 452. */
+    /* Where content goes: room for n bytes (at most PN_SMTP_RESERVE_MAX, and so by as
+     * much beyond size_max), then how many of them were filled. NULL: no room; the
+     * message is refused with 452. */
     char *(*reserve)(void *ctx, size_t n);
     void (*commit)(void *ctx, size_t n);
 
@@ -90,6 +93,7 @@ struct pn_smtp_server_config {
     uint32_t mail_max;    /* transactions a session */
     uint32_t error_max;   /* 5yz replies since the last message taken */
     uint32_t unknown_max; /* unknown commands */
+    uint32_t line_max;    /* a command line, CR LF included; 0: PN_SMTP_LINE_MAX */
     uint32_t idle_max;    /* commands since the last message taken that move nothing */
     bool lmtp;
     bool starttls;  /* offer it */
@@ -119,8 +123,8 @@ void pn_smtp_server_free(struct pn_smtp_server **server);
 /* Asks `connect`. With implicit TLS call pn_smtp_server_tls first. */
 void pn_smtp_server_start(struct pn_smtp_server *server);
 /* Returns how many bytes were consumed; the rest is to be shown again, with more
- * behind it, but not before `resume` while info->waiting. At most PN_SMTP_LINE_MAX
- * bytes are ever left when not waiting. */
+ * behind it, but not before `resume` while info->waiting. At most line_max bytes are
+ * ever left when not waiting. */
 size_t pn_smtp_server_input(struct pn_smtp_server *server, struct pn_str bytes);
 
 /* Answers. accept: with the stage's own words. A 421 closes. At `data` an accepting

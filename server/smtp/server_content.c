@@ -1,7 +1,8 @@
 /* DATA and BDAT: content from the input through the scanner into the owner's room. */
 #include "server_int.h"
 
-enum { PIECE = 256 * 1024 };
+/* What is scanned at once; normalizing may double it. */
+enum { PIECE = (PN_SMTP_RESERVE_MAX - 2) / 2 };
 
 static const struct pn_smtp_reply taken = PN_SMTP_REPLY_INIT(250, 2, 0, 0, "Ok, message accepted"),
                                   chunk_taken =

@@ -517,6 +517,7 @@ static void test_env(void)
     send_identity(fds[0], &b);
     pn_folder_put(&b, &(struct pn_folder){.purpose = PN_FOLDER_SPOOL, .path = PN_STR("/s")});
     send_body(fds[0], PN_REC_FOLDER, &b, other);
+    send_body(fds[0], PN_REC_LIMITS, &b, other);
     send_body(fds[0], PN_REC_GO, &b, -1);
     UNIT_TRUE(pn_role_env_read(&env, fds[1]));
     UNIT_STR(pn_str_of(env.name), PN_STR("edge-1"));
@@ -528,6 +529,7 @@ static void test_env(void)
     UNIT_STR(env.gen->identities[0].key_pem, PN_STR("key"));
     UNIT_STR(pn_role_env_folder(&env, PN_FOLDER_SPOOL)->path, PN_STR("/s"));
     UNIT_TRUE(pn_role_env_folder(&env, PN_FOLDER_MAIL) == NULL);
+    UNIT_TRUE(same_file(env.limits_fd, other));
     struct pn_peer *peer = pn_role_env_peer(&env, PN_ROLE_RESOLVER);
     UNIT_TRUE(peer != NULL && pn_role_env_peer(&env, PN_ROLE_ADMIN) == NULL);
     (void)close(peer->fd);

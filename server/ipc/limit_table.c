@@ -1,4 +1,4 @@
-#include "limits.h"
+#include "limit_table.h"
 
 #include "assert.h"
 #include "mem.h"
@@ -20,14 +20,14 @@ enum { WAYS = 8, RATES_ROOM = 7 };
 /* Keys are never these two. */
 enum { KEY_FREE = 0, KEY_TAKING = 1 };
 
-/* Of an address or a network; two cache lines. A key's place is one of WAYS neighbours. */
+/* Of an address or a network; three cache lines. A key's place is one of WAYS neighbours. */
 struct entry {
     _Atomic uint64_t key;
     _Atomic uint64_t due[RATES_ROOM];               /* when a rate will have recovered, ns */
     _Atomic uint16_t sessions[PN_LIMITS_EDGES_MAX]; /* a column an edge */
 };
 
-_Static_assert(sizeof(struct entry) == 128, "two cache lines");
+_Static_assert(sizeof(struct entry) == 192, "three cache lines");
 _Static_assert((int)PN_RATE_COUNT <= (int)RATES_ROOM, "room for rates");
 
 struct table {
@@ -36,7 +36,7 @@ struct table {
     uint32_t entries; /* a multiple of WAYS, a power of two */
     _Atomic uint64_t missed;
     _Atomic uint64_t caps[PN_CAP_COUNT][PN_LIMITS_EDGES_MAX];
-    _Alignas(128) struct entry entry[];
+    _Alignas(64) struct entry entry[];
 };
 
 struct pn_limits {

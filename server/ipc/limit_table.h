@@ -6,7 +6,8 @@
  * edge that is killed at any moment leaves nothing held. Each edge counts what it has
  * open (sessions, messages, bytes) in a column of its own; who opens the table for an
  * edge number clears that column, so a crash costs nothing but its own counts. Two live
- * edges never share a number.
+ * edges never share a number. The supervisor makes the table and passes it in
+ * PN_REC_LIMITS.
  *
  * A rate is "n a minute" by the generic cell rate algorithm: n at once, then one each
  * 60/n s. It needs one word, and an entry with no session whose rates have recovered
@@ -18,16 +19,16 @@
  * Networks are IPv4 /24 and IPv6 /64. A network's limits are looked at first, so that
  * addresses of a network that is refused take no places.
  */
-#ifndef PN_LIMITS_H
-#define PN_LIMITS_H
+#ifndef PN_LIMIT_TABLE_H
+#define PN_LIMIT_TABLE_H
 
 #include "net.h"
 
 struct pn_limits;
 
-enum { PN_LIMITS_EDGES_MAX = 32, PN_LIMITS_ENTRIES = 32 * 1024 };
+enum { PN_LIMITS_EDGES_MAX = 64, PN_LIMITS_ENTRIES = 32 * 1024 };
 
-enum pn_rate { PN_RATE_CONNECT, PN_RATE_MAIL, PN_RATE_RCPT, PN_RATE_COUNT };
+enum pn_rate { PN_RATE_CONNECT, PN_RATE_MAIL, PN_RATE_COUNT };
 
 /* 0: no limit. */
 struct pn_limit_rules {
