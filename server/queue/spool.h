@@ -102,6 +102,7 @@ struct spool_found {
     void (*progress)(void *ctx, uint64_t id, struct pn_str meta);
     void (*end)(void *ctx, uint64_t id);
     void *ctx;
+    struct spool **spool; /* set before the first call, for spool_release; may be NULL */
 };
 
 /* Opens the spool in folder (borrowed, must stay open), recovers what is there, and

@@ -270,6 +270,8 @@ struct spool *spool_open(int folder, const struct spool_settings *settings,
 {
     struct spool *spool = spool_new(folder, settings);
     struct listing list = {0};
+    if (found->spool != NULL)
+        *found->spool = spool;
     bool ok = lock_folder(spool, err) && open_content(spool, err) &&
               list_folder(spool, &list, err) && open_segments(spool, &list, err) &&
               recover(spool, found, err) && start_threads(spool, err);

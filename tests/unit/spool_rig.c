@@ -112,7 +112,7 @@ void rig_fini(struct rig *rig)
 
 bool rig_open(struct rig *rig)
 {
-    const struct spool_found found = {found_message, found_progress, found_end, rig};
+    const struct spool_found found = {found_message, found_progress, found_end, rig, NULL};
     struct pn_buf err;
     pn_buf_init(&err, sizeof rig->error - 1);
     rig->found_count = 0;

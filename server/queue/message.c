@@ -1,0 +1,241 @@
+#include "queue_int.h"
+
+#include "assert.h"
+#include "content.h"
+#include "log.h"
+#include "mem.h"
+#include "record.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+enum { META_VERSION = 1, TABLE_FIRST = 1024, STATE_BYTES_MIN = 4 + 1 + 2 + 8 + 4 };
+
+static size_t slot_of(const struct queue *q, uint64_t id)
+{
+    return (size_t)((id * 0x9e3779b97f4a7c15ULL) >> 32) & (q->table_size - 1);
+}
+
+static void table_grow(struct queue *q)
+{
+    struct message **old = q->table;
+    size_t old_size = q->table_size;
+    q->table_size = old_size == 0 ? TABLE_FIRST : old_size * 2;
+    q->table = pn_calloc(q->table_size, sizeof(struct message *));
+    for (size_t i = 0; i < old_size; i++)
+        for (struct message *m = old[i], *next; m != NULL; m = next) {
+            size_t slot = slot_of(q, m->id);
+            next = m->next_same;
+            m->next_same = q->table[slot];
+            q->table[slot] = m;
+        }
+    free(old);
+}
+
+struct message *message_find(struct queue *q, uint64_t id)
+{
+    struct message *m = q->table_size == 0 ? NULL : q->table[slot_of(q, id)];
+    while (m != NULL && m->id != id)
+        m = m->next_same;
+    return m;
+}
+
+struct message *message_new(struct queue *q, uint64_t id)
+{
+    if (q->message_count >= q->table_size)
+        table_grow(q);
+    struct message *m = pn_calloc(1, sizeof *m);
+    *m = (struct message){.queue = q, .id = id, .content_fd = -1};
+    pn_buf_init(&m->meta, RECORD_META_MAX);
+    pn_buf_init(&m->note, RECORD_META_MAX);
+    size_t slot = slot_of(q, id);
+    m->next_same = q->table[slot];
+    q->table[slot] = m;
+    q->message_count++;
+    return m;
+}
+
+static void rcpts_free(struct message *m)
+{
+    for (uint32_t i = 0; i < m->rcpt_count; i++)
+        free(m->rcpts[i].reply);
+    free(m->rcpts);
+    m->rcpts = NULL;
+    m->rcpt_count = m->open = 0;
+}
+
+void message_free(struct message *m)
+{
+    struct queue *q = m->queue;
+    pn_assert(m->writing == OP_NONE && m->under_way == 0 && !m->loading);
+    run_remove(m);
+    struct message **at = &q->table[slot_of(q, m->id)];
+    while (*at != m)
+        at = &(*at)->next_same;
+    *at = m->next_same;
+    q->message_count--;
+    message_unload(m);
+    spool_release(q->spool, &m->ref);
+    rcpts_free(m);
+    pn_buf_fini(&m->note);
+    free(m);
+}
+
+void message_unload(struct message *m)
+{
+    if (m->content_fd >= 0) {
+        (void)close(m->content_fd);
+        m->queue->bytes_held -= m->env.size;
+    }
+    m->content_fd = -1;
+    pn_pool_free(&m->pool);
+    pn_buf_fini(&m->meta);
+    m->env = (struct pn_envelope){0};
+}
+
+static void rcpts_new(struct message *m)
+{
+    if (m->rcpts != NULL)
+        return;
+    m->rcpt_count = m->open = m->env.recipient_count;
+    m->rcpts = pn_calloc(m->rcpt_count, sizeof *m->rcpts);
+    for (uint32_t i = 0; i < m->rcpt_count; i++)
+        m->rcpts[i].noted = true; /* what it begins with is in the message's record */
+}
+
+static bool is_open(uint8_t state)
+{
+    return state == RCPT_WAITING || state == RCPT_UNDER_WAY;
+}
+
+static void states_put(struct pn_buf *out, const struct message *m, bool all)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < m->rcpt_count; i++)
+        count += all || !m->rcpts[i].noted;
+    pn_wr_u32(out, count);
+    for (uint32_t i = 0; i < m->rcpt_count; i++) {
+        const struct rcpt *r = &m->rcpts[i];
+        if (!all && r->noted)
+            continue;
+        pn_wr_u32(out, i);
+        pn_wr_u8(out, r->state == RCPT_UNDER_WAY ? RCPT_WAITING : r->state);
+        pn_wr_u16(out, r->tries);
+        pn_wr_i64(out, r->due_ms);
+        pn_wr_str(out, pn_str_of(r->reply));
+    }
+}
+
+static bool states_get(struct pn_rd *rd, struct message *m)
+{
+    uint32_t count = pn_rd_count(rd, STATE_BYTES_MIN);
+    for (uint32_t n = 0; n < count; n++) {
+        uint32_t i = pn_rd_u32(rd);
+        struct rcpt got = {.state = pn_rd_u8(rd), .noted = true};
+        got.tries = pn_rd_u16(rd);
+        got.due_ms = pn_rd_i64(rd);
+        struct pn_str reply = pn_rd_str(rd);
+        if (!pn_rd_ok(rd) || i >= m->rcpt_count || got.state >= RCPT_STATE_COUNT ||
+            got.state == RCPT_UNDER_WAY)
+            return false;
+        struct rcpt *r = &m->rcpts[i];
+        m->open += (uint32_t)is_open(got.state) - (uint32_t)is_open(r->state);
+        free(r->reply);
+        got.reply = reply.len == 0 ? NULL : pn_strndup(reply.p, reply.len);
+        *r = got;
+    }
+    return pn_rd_done(rd);
+}
+
+/* The envelope within m->meta, decoded. */
+static bool decode(struct message *m)
+{
+    struct pn_rd rd = pn_rd_of(pn_buf_str(&m->meta));
+    if (pn_rd_u8(&rd) != META_VERSION)
+        return false;
+    struct pn_str envelope = pn_rd_str(&rd);
+    if (!pn_rd_ok(&rd))
+        return false;
+    m->pool = pn_pool_new(QUEUE_POOL_MAX);
+    if (!pn_envelope_get(envelope, m->pool, &m->env))
+        return false;
+    bool first = m->rcpts == NULL;
+    if (!first && m->rcpt_count != m->env.recipient_count)
+        return false;
+    rcpts_new(m);
+    return !first || states_get(&rd, m); /* states at hand are newer than the record's */
+}
+
+bool message_set_envelope(struct message *m, struct pn_str envelope)
+{
+    pn_wr_u8(&m->meta, META_VERSION);
+    pn_wr_str(&m->meta, envelope);
+    pn_wr_u32(&m->meta, 0); /* no states */
+    return !m->meta.overflow && decode(m);
+}
+
+bool message_set_meta(struct message *m, struct pn_str meta)
+{
+    pn_buf_clear(&m->meta);
+    return pn_buf_adds(&m->meta, meta) && decode(m);
+}
+
+bool message_add_note(struct message *m, struct pn_str meta)
+{
+    struct pn_rd rd = pn_rd_of(meta);
+    return pn_rd_u8(&rd) == META_VERSION && states_get(&rd, m);
+}
+
+static void write_op(struct message *m, uint8_t what, uint8_t type)
+{
+    m->writing = what;
+    m->op = (struct spool_op){
+        .type = type, .lazy = true, .id = m->id, .meta = pn_buf_str(&m->note), .content_fd = -1};
+    m->queue->ops++;
+    spool_submit(m->queue->spool, &m->op);
+}
+
+void message_note(struct message *m)
+{
+    if (m->writing != OP_NONE || m->queue->closed)
+        return; /* message_written looks again; or the spool knows enough */
+    pn_buf_clear(&m->note);
+    if (m->open == 0 && m->under_way == 0) {
+        m->ending = true;
+        write_op(m, OP_END, SPOOL_END);
+        return;
+    }
+    bool news = false;
+    for (uint32_t i = 0; i < m->rcpt_count; i++)
+        news |= !m->rcpts[i].noted && m->rcpts[i].state != RCPT_UNDER_WAY;
+    if (!news)
+        return;
+    pn_wr_u8(&m->note, META_VERSION);
+    states_put(&m->note, m, false);
+    for (uint32_t i = 0; i < m->rcpt_count; i++)
+        m->rcpts[i].noted |= m->rcpts[i].state != RCPT_UNDER_WAY;
+    write_op(m, OP_NOTE, SPOOL_PROGRESS);
+}
+
+void message_written(struct message *m)
+{
+    struct queue *q = m->queue;
+    uint8_t what = m->writing;
+    m->writing = OP_NONE;
+    q->ops--;
+    if (what == OP_MESSAGE) {
+        m->ref = m->op.ref;
+        take_written(m);
+        return;
+    }
+    if (m->op.error != 0)
+        pn_warn("a note in the spool failed (%s): a delivery may be done twice",
+                strerror(m->op.error));
+    if (what == OP_NOTE) {
+        message_note(m);
+        return;
+    }
+    if (m->ref.content_file != 0 && m->op.error == 0)
+        (void)content_remove(spool_content_folder(q->spool), m->ref.content_file);
+    message_free(m);
+}

@@ -1,0 +1,244 @@
+#include "queue.h"
+
+#include "content.h"
+#include "jail.h"
+#include "log.h"
+#include "mem.h"
+#include "queue_int.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+enum { THREADS = 8, STACK = 256 * 1024 };
+
+/* ---- the spool's calls ---- */
+
+/* Finished ops on their way from the spool's thread to the loop. */
+struct batch {
+    struct queue *queue;
+    struct spool_op *ops;
+};
+
+static struct message *message_of(struct spool_op *op)
+{
+    return (struct message *)((char *)op - offsetof(struct message, op));
+}
+
+static void on_batch(void *arg)
+{
+    struct batch *batch = arg;
+    for (struct spool_op *op = batch->ops, *next; op != NULL; op = next) {
+        next = op->next;
+        message_written(message_of(op));
+    }
+    free(batch);
+}
+
+static void on_finished(void *ctx, struct spool_op *ops)
+{
+    struct queue *q = ctx;
+    struct batch *batch = pn_alloc(sizeof *batch);
+    *batch = (struct batch){q, ops};
+    pn_loop_post(q->loop, on_batch, batch);
+}
+
+static void on_alarm(void *ctx, const char *sentence)
+{
+    (void)ctx;
+    pn_error("spool: %s", sentence);
+}
+
+/* ---- recovery ---- */
+
+static void found_message(void *ctx, uint64_t id, struct pn_str meta, const struct spool_ref *ref)
+{
+    struct queue *q = ctx;
+    struct message *m = message_find(q, id);
+    char text[PN_QUEUE_ID_TEXT_MAX];
+    if (m != NULL)
+        message_free(m); /* moved: the later record counts; its states are whole */
+    m = message_new(q, id);
+    m->ref = *ref;
+    if (!message_set_meta(m, meta))
+        pn_error("message %s in the spool can't be decoded; it stays there",
+                 pn_queue_id_text(id, text));
+    message_unload(m);
+}
+
+static void found_note(void *ctx, uint64_t id, struct pn_str meta)
+{
+    struct message *m = message_find(ctx, id);
+    char text[PN_QUEUE_ID_TEXT_MAX];
+    if (m != NULL && !message_add_note(m, meta))
+        pn_error("a note about message %s can't be decoded", pn_queue_id_text(id, text));
+}
+
+static void found_end(void *ctx, uint64_t id)
+{
+    struct message *m = message_find(ctx, id);
+    if (m != NULL)
+        message_free(m);
+}
+
+static int by_value(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return x < y ? -1 : x > y;
+}
+
+struct numbers {
+    uint64_t *v;
+    size_t count, cap;
+};
+
+static bool wanted(void *ctx, uint64_t number)
+{
+    const struct numbers *files = ctx;
+    return files->count > 0 &&
+           bsearch(&number, files->v, files->count, sizeof number, by_value) != NULL;
+}
+
+/* Removes content files that no message names. */
+static void sweep(struct queue *q)
+{
+    struct numbers files = {0};
+    uint64_t removed = 0;
+    for (size_t i = 0; i < q->table_size; i++)
+        for (struct message *m = q->table[i]; m != NULL; m = m->next_same)
+            if (m->ref.content_file != 0) {
+                files.v = pn_grow(files.v, &files.cap, files.count, sizeof *files.v);
+                files.v[files.count++] = m->ref.content_file;
+            }
+    if (files.count > 0)
+        qsort(files.v, files.count, sizeof *files.v, by_value);
+    int error =
+        content_sweep(spool_content_folder(q->spool), wanted, &files, &q->next_file, &removed);
+    if (error != 0)
+        pn_error("content files could not be swept: %s", strerror(error));
+    if (removed > 0)
+        pn_info("%llu orphaned content files removed", (unsigned long long)removed);
+    free(files.v);
+}
+
+static void start_recovered(struct queue *q)
+{
+    size_t count = 0;
+    struct message **all = pn_calloc(q->message_count + 1, sizeof(struct message *));
+    for (size_t i = 0; i < q->table_size; i++)
+        for (struct message *m = q->table[i]; m != NULL; m = m->next_same)
+            all[count++] = m;
+    for (size_t i = 0; i < count; i++) {
+        if (all[i]->rcpt_count == 0)
+            continue; /* not decoded: a newer binary may */
+        if (all[i]->open == 0)
+            message_note(all[i]); /* only its end was not written */
+        else
+            run_later(all[i]);
+    }
+    if (count > 0)
+        pn_info("%zu messages in the queue", count);
+    free(all);
+}
+
+static bool open_spool(struct queue *q, struct pn_buf *err)
+{
+    const struct spool_settings settings = {.segment_bytes = q->settings.segment_bytes,
+                                            .finished = on_finished,
+                                            .alarm = on_alarm,
+                                            .ctx = q};
+    const struct spool_found found = {found_message, found_note, found_end, q, &q->spool};
+    q->spool = spool_open(q->folder, &settings, &found, err);
+    if (q->spool == NULL)
+        return false;
+    sweep(q);
+    start_recovered(q);
+    return true;
+}
+
+/* ---- control ---- */
+
+static void add_peer(struct queue *q, struct pn_peer *peer)
+{
+    if (peer->role == PN_ROLE_EDGE)
+        take_peer(q, peer);
+    else if (peer->role == PN_ROLE_MAILBOX)
+        local_peer(q, peer);
+}
+
+static void on_peer(void *ctx, struct pn_peer *peer)
+{
+    add_peer(ctx, peer);
+}
+
+static void on_generation(void *ctx, struct pn_generation *gen)
+{
+    (void)ctx;
+    pn_generation_free(&gen);
+}
+
+static void stop_if_idle(void *ctx)
+{
+    struct queue *q = ctx;
+    if (q->active == 0 && q->ops == 0 && pn_threads_busy(q->threads) == 0)
+        pn_loop_stop(q->loop);
+    else
+        pn_timer_set(q->drain_timer, 10);
+}
+
+static void on_drain(void *ctx, uint32_t limit_ms)
+{
+    struct queue *q = ctx;
+    (void)limit_ms; /* what is under way when the supervisor loses patience is tried again */
+    q->draining = true;
+    stop_if_idle(q);
+}
+
+static void queue_fini(struct queue *q)
+{
+    q->draining = q->closed = true;
+    take_end_all(q);
+    local_end_all(q);
+    pn_threads_free(&q->threads);
+    /* What is left is in the spool; the process ends now, and its memory with it. */
+    spool_close(&q->spool);
+    settings_fini(&q->settings);
+    pn_control_free(&q->control);
+}
+
+int pn_queue_main(struct pn_role_env *env)
+{
+    static const struct pn_control_ops ops = {on_generation, on_peer, on_drain, NULL};
+    const struct pn_jail jail = {.kind = PN_JAIL_QUEUE};
+    static struct queue q;
+    struct pn_folder *folder = pn_role_env_folder(env, PN_FOLDER_SPOOL);
+    if (folder == NULL) {
+        pn_role_env_failed(env, "no spool folder was given");
+        return EXIT_FAILURE;
+    }
+    if (!pn_jail_enter(env, &jail)) {
+        pn_role_env_failed(env, "the jail could not be entered");
+        return EXIT_FAILURE;
+    }
+    q.folder = folder->fd;
+    q.ids.tag = PN_QUEUE_ID_TAG_MAX;
+    settings_default(&q.settings);
+    q.loop = pn_loop_new();
+    q.threads = pn_threads_new(q.loop, THREADS, STACK, "queue");
+    q.drain_timer = pn_timer_new(q.loop, stop_if_idle, &q);
+    run_init(&q);
+    local_init(&q);
+    struct pn_buf err;
+    pn_buf_init(&err, 1000);
+    if (!open_spool(&q, &err)) {
+        pn_role_env_failed(env, "%s", pn_buf_cstr(&err));
+        return EXIT_FAILURE;
+    }
+    pn_buf_fini(&err);
+    q.control = pn_control_new(q.loop, env, &ops, &q);
+    for (size_t i = 0; i < env->peer_count; i++)
+        add_peer(&q, &env->peers[i]);
+    pn_control_ready(q.control);
+    pn_loop_run(q.loop);
+    queue_fini(&q);
+    return EXIT_SUCCESS;
+}

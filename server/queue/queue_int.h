@@ -1,0 +1,190 @@
+/*
+ * The queue role, inside: what its files share.
+ *
+ *   queue.c       the role: start, peers, reload, drain
+ *   settings.c    what the configuration says
+ *   message.c     messages at hand: table, states, records of the spool
+ *   take.c        messages come in from edges
+ *   run.c         which recipients are due, and what became of each
+ *   local.c       to mailbox workers
+ *
+ * A message's life here: take.c makes it and has the spool write it; once durable it is
+ * answered and runs: each recipient that is due goes to its route. Every outcome comes
+ * back through run_settled, which notes it in the spool (lazily: what a crash forgets is
+ * done twice) and, when none is left, ends the message.
+ *
+ * All of it runs on the role's loop, but for jobs on the pool (marked so) and the spool.
+ */
+#ifndef PN_QUEUE_INT_H
+#define PN_QUEUE_INT_H
+
+#include "channel.h"
+#include "control.h"
+#include "handover.h"
+#include "net.h"
+#include "policy.h"
+#include "spool.h"
+#include "threads.h"
+
+enum {
+    QUEUE_PEER_BYTES = 8 * 1024 * 1024, /* that may wait for a peer */
+    QUEUE_ACTIVE_MAX = 1000,            /* messages with deliveries under way */
+    QUEUE_RETRIES_MAX = 32,
+    QUEUE_MAILBOXES_MAX = 64,
+    QUEUE_POOL_MAX = 4 * PN_ENVELOPE_MAX /* of one message's envelope, decoded */
+};
+
+/* ---- settings ---- */
+
+struct queue_settings {
+    char *hostname;
+    uint64_t retry_ms[QUEUE_RETRIES_MAX];
+    size_t retry_count;
+    uint64_t expire_ms;
+    uint64_t segment_bytes;
+    uint64_t disk_reserve; /* bytes that stay free */
+    uint64_t messages_max; /* in the queue */
+};
+void settings_default(struct queue_settings *s);
+void settings_read(struct queue_settings *s, const struct pn_policy *policy);
+void settings_fini(struct queue_settings *s);
+/* How long to wait after the n-th failed try, n from 1. */
+uint64_t settings_retry_ms(const struct queue_settings *s, unsigned n);
+
+/* ---- messages ---- */
+
+enum rcpt_state {
+    RCPT_WAITING,
+    RCPT_UNDER_WAY, /* not noted: after a crash it waits again */
+    RCPT_DELIVERED,
+    RCPT_FAILED, /* and the sender told, or the message held instead */
+    RCPT_HELD,   /* put into quarantine or held */
+    RCPT_DROPPED,
+    RCPT_STATE_COUNT
+};
+
+struct rcpt {
+    uint8_t state;
+    bool noted; /* the spool knows */
+    uint16_t tries;
+    int64_t due_ms; /* wall clock */
+    char *reply;    /* the last one, "451 4.3.0 Words"; owned; NULL: none */
+};
+
+enum message_op { OP_NONE, OP_MESSAGE, OP_NOTE, OP_END };
+
+struct message {
+    struct queue *queue;
+    struct message *next_same; /* in the table */
+    uint64_t id;
+    struct spool_ref ref;
+    struct spool_op op; /* one record at a time */
+    uint8_t writing;    /* enum message_op: what op is */
+    bool ending;        /* nothing is left but the end record */
+    struct pn_buf note; /* op's meta while a note is written */
+
+    struct pn_buf meta;     /* as in the spool; empty: not loaded */
+    struct pn_pool *pool;   /* of env's arrays; NULL: not loaded */
+    struct pn_envelope env; /* borrows from meta */
+    int content_fd;         /* -1: not open */
+
+    struct rcpt *rcpts;
+    uint32_t rcpt_count;
+    uint32_t open;      /* not settled */
+    uint32_t under_way; /* tries begun and not settled */
+    bool loading;       /* a job reads envelope and content */
+    size_t heap_at;     /* place in the queue's heap + 1; 0: not there */
+    int64_t due_ms;
+    struct taking *taking; /* while it is taken */
+};
+
+struct message *message_new(struct queue *q, uint64_t id);
+/* Out of table and heap, released from the spool, freed. */
+void message_free(struct message *m);
+struct message *message_find(struct queue *q, uint64_t id);
+/* Sets the envelope from an encoded one, copied. False: malformed. */
+bool message_set_envelope(struct message *m, struct pn_str envelope);
+/* From the meta of a message record, copied: envelope and states. False: malformed. */
+bool message_set_meta(struct message *m, struct pn_str meta);
+/* From a progress record. False: malformed. */
+bool message_add_note(struct message *m, struct pn_str meta);
+/* Lets go of envelope and content; states stay. */
+void message_unload(struct message *m);
+/* Has the spool write what is new: a note, or the end. */
+void message_note(struct message *m);
+/* The spool's answer to an op of a message, on the loop. */
+void message_written(struct message *m);
+
+/* ---- the role ---- */
+
+struct edge_peer {
+    struct edge_peer *next;
+    struct queue *queue;
+    struct pn_channel *channel; /* NULL: ended, kept while something is being taken */
+    unsigned takes;
+};
+
+struct local_list {
+    struct local_try *first, **end;
+};
+
+struct mailbox_peer {
+    struct queue *queue;
+    struct pn_channel *channel; /* NULL: away */
+    struct local_list asked, waiting;
+    unsigned under_way; /* asked */
+};
+
+struct queue {
+    struct pn_loop *loop;
+    struct pn_control *control;
+    struct pn_threads *threads;
+    struct spool *spool;
+    struct pn_timer *timer; /* the heap's first */
+    struct pn_timer *drain_timer;
+    struct queue_settings settings;
+    struct pn_policy *policy;
+    int folder; /* the spool's */
+
+    struct message **table;
+    size_t table_size; /* a power of two */
+    size_t message_count;
+    struct message **heap; /* by due_ms; those with nothing under way */
+    size_t heap_count, heap_cap;
+    size_t active;       /* messages with tries under way or loading */
+    uint64_t next_file;  /* content files */
+    uint64_t bytes_held; /* of content descriptors kept open */
+    uint64_t next_token;
+    struct pn_queue_id_maker ids;
+
+    struct edge_peer *edges;
+    struct mailbox_peer mailboxes[QUEUE_MAILBOXES_MAX];
+    uint32_t mailbox_count; /* highest number seen + 1 */
+    size_t ops;             /* given to the spool and not answered */
+    bool draining;
+    bool closed; /* nothing is given to the spool any more */
+};
+
+/* take.c */
+void take_peer(struct queue *q, struct pn_peer *peer);
+void take_end_all(struct queue *q);
+/* The spool answered a message's first record. */
+void take_written(struct message *m);
+
+/* run.c */
+void run_init(struct queue *q);
+/* Gives it to its routes now, or when others are done. */
+void run_message(struct message *m);
+/* Puts it into the heap by its recipients' due times. */
+void run_later(struct message *m);
+void run_remove(struct message *m); /* from the heap */
+/* What became of one try. code 0: none was made, no fault of the recipient's. */
+void run_settled(struct message *m, uint32_t index, uint16_t code, struct pn_str text);
+
+/* local.c */
+void local_init(struct queue *q);
+void local_peer(struct queue *q, struct pn_peer *peer);
+void local_end_all(struct queue *q);
+void local_try(struct message *m, uint32_t index);
+
+#endif

@@ -1,0 +1,264 @@
+/* Which recipients are due, to which route each goes, and what became of it. */
+#include "queue_int.h"
+
+#include "assert.h"
+#include "clock.h"
+#include "log.h"
+#include "mem.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+enum {
+    SOON_MS = 1000,         /* when no try could be made: a peer is away or full */
+    KEEP_LOADED_MS = 60000, /* a message due later lets go of envelope and content */
+    REPLY_MAX = 500
+};
+
+/* ---- the heap: messages with nothing under way, by when they are due ---- */
+
+static void heap_put(struct queue *q, size_t at, struct message *m)
+{
+    q->heap[at] = m;
+    m->heap_at = at + 1;
+}
+
+static void heap_up(struct queue *q, size_t at)
+{
+    struct message *m = q->heap[at];
+    while (at > 0 && q->heap[(at - 1) / 2]->due_ms > m->due_ms) {
+        heap_put(q, at, q->heap[(at - 1) / 2]);
+        at = (at - 1) / 2;
+    }
+    heap_put(q, at, m);
+}
+
+static void heap_down(struct queue *q, size_t at)
+{
+    struct message *m = q->heap[at];
+    for (;;) {
+        size_t child = 2 * at + 1;
+        if (child >= q->heap_count)
+            break;
+        if (child + 1 < q->heap_count && q->heap[child + 1]->due_ms < q->heap[child]->due_ms)
+            child++;
+        if (q->heap[child]->due_ms >= m->due_ms)
+            break;
+        heap_put(q, at, q->heap[child]);
+        at = child;
+    }
+    heap_put(q, at, m);
+}
+
+void run_remove(struct message *m)
+{
+    struct queue *q = m->queue;
+    if (m->heap_at == 0)
+        return;
+    size_t at = m->heap_at - 1;
+    m->heap_at = 0;
+    struct message *last = q->heap[--q->heap_count];
+    if (last == m)
+        return;
+    heap_put(q, at, last);
+    heap_up(q, at);
+    heap_down(q, last->heap_at - 1);
+}
+
+static void arm(struct queue *q)
+{
+    if (q->heap_count == 0 || q->draining || q->active >= QUEUE_ACTIVE_MAX)
+        return;
+    int64_t wait = q->heap[0]->due_ms - pn_clock_wall_ms();
+    pn_timer_set(q->timer, wait < 0 ? 0 : (uint64_t)wait);
+}
+
+void run_later(struct message *m)
+{
+    struct queue *q = m->queue;
+    pn_assert(m->under_way == 0 && !m->loading && m->heap_at == 0);
+    int64_t due = INT64_MAX;
+    for (uint32_t i = 0; i < m->rcpt_count; i++)
+        if (m->rcpts[i].state == RCPT_WAITING && m->rcpts[i].due_ms < due)
+            due = m->rcpts[i].due_ms;
+    m->due_ms = due;
+    if (due > pn_clock_wall_ms() + KEEP_LOADED_MS && m->writing != OP_MESSAGE)
+        message_unload(m);
+    q->heap = pn_grow(q->heap, &q->heap_cap, q->heap_count, sizeof(struct message *));
+    heap_put(q, q->heap_count++, m);
+    heap_up(q, q->heap_count - 1);
+    arm(q);
+}
+
+static void on_due(void *ctx)
+{
+    struct queue *q = ctx;
+    int64_t now = pn_clock_wall_ms();
+    while (q->heap_count > 0 && q->heap[0]->due_ms <= now && q->active < QUEUE_ACTIVE_MAX &&
+           !q->draining) {
+        struct message *m = q->heap[0];
+        run_remove(m);
+        run_message(m);
+    }
+    arm(q);
+}
+
+void run_init(struct queue *q)
+{
+    q->timer = pn_timer_new(q->loop, on_due, q);
+}
+
+/* ---- a message's turn ---- */
+
+/* Its tries are all settled: the next waits its time. */
+static void rest(struct message *m)
+{
+    struct queue *q = m->queue;
+    q->active--;
+    message_note(m);
+    if (m->open > 0)
+        run_later(m);
+    arm(q);
+}
+
+static void route(struct message *m, uint32_t index)
+{
+    const struct pn_recipient *to = &m->env.recipients[index];
+    bool kept_back = to->hand == PN_HAND_QUARANTINE || to->hand == PN_HAND_HOLD;
+    if (!kept_back && to->via == PN_VIA_LOCAL)
+        local_try(m, index);
+    else
+        run_settled(m, index, 0, PN_STR("no way there yet"));
+}
+
+static void dispatch(struct message *m)
+{
+    int64_t now = pn_clock_wall_ms();
+    m->under_way++; /* so that it does not come to rest within */
+    for (uint32_t i = 0; i < m->rcpt_count; i++) {
+        struct rcpt *r = &m->rcpts[i];
+        if (r->state != RCPT_WAITING || r->due_ms > now)
+            continue;
+        r->state = RCPT_UNDER_WAY;
+        m->under_way++;
+        route(m, i);
+    }
+    if (--m->under_way == 0)
+        rest(m);
+}
+
+/* Reads back what was let go of: on the pool. */
+struct load {
+    struct pn_job job; /* first */
+    struct message *m;
+    struct pn_buf meta;
+    int content_fd;
+    int error;
+};
+
+static void load_run(struct pn_job *job)
+{
+    struct load *load = (struct load *)job;
+    struct message *m = load->m;
+    if (!spool_meta(m->queue->spool, &m->ref, &load->meta))
+        load->error = errno;
+    else if ((load->content_fd = spool_content(m->queue->spool, &m->ref)) < 0)
+        load->error = errno;
+}
+
+static void load_done(struct pn_job *job)
+{
+    struct load *load = (struct load *)job;
+    struct message *m = load->m;
+    char id[PN_QUEUE_ID_TEXT_MAX];
+    m->loading = false;
+    message_unload(m);
+    bool ok = load->error == 0 && message_set_meta(m, pn_buf_str(&load->meta));
+    if (ok) {
+        m->content_fd = load->content_fd;
+        m->queue->bytes_held += m->env.size;
+        dispatch(m);
+    } else {
+        pn_error("message %s can't be read back: %s; it is tried again later",
+                 pn_queue_id_text(m->id, id),
+                 load->error == 0 ? "malformed" : strerror(load->error));
+        if (load->content_fd >= 0)
+            (void)close(load->content_fd);
+        int64_t later =
+            pn_clock_wall_ms() + (int64_t)settings_retry_ms(&m->queue->settings, QUEUE_RETRIES_MAX);
+        for (uint32_t i = 0; i < m->rcpt_count; i++)
+            if (m->rcpts[i].state == RCPT_WAITING)
+                m->rcpts[i].due_ms = later;
+        rest(m);
+    }
+    pn_buf_fini(&load->meta);
+    free(load);
+}
+
+static void start_load(struct message *m)
+{
+    struct load *load = pn_calloc(1, sizeof *load);
+    *load = (struct load){.job = {.run = load_run, .done = load_done}, .m = m, .content_fd = -1};
+    pn_buf_init(&load->meta, m->ref.meta_len);
+    m->loading = true;
+    pn_threads_submit(m->queue->threads, &load->job);
+}
+
+void run_message(struct message *m)
+{
+    struct queue *q = m->queue;
+    if (q->active >= QUEUE_ACTIVE_MAX || q->draining) {
+        run_later(m);
+        return;
+    }
+    q->active++;
+    if (m->pool == NULL || m->content_fd < 0)
+        start_load(m);
+    else
+        dispatch(m);
+}
+
+/* ---- outcomes ---- */
+
+static void set_reply(struct rcpt *r, uint16_t code, struct pn_str text)
+{
+    struct pn_buf b;
+    pn_buf_init(&b, REPLY_MAX);
+    if (code != 0)
+        (void)pn_buf_addf(&b, "%u ", code);
+    (void)pn_buf_adds(&b, pn_str_slice(text, 0, REPLY_MAX - 10));
+    free(r->reply);
+    r->reply = pn_strndup(b.len == 0 ? "" : b.p, b.len);
+    pn_buf_fini(&b);
+}
+
+static void defer(struct message *m, struct rcpt *r, bool counts)
+{
+    uint64_t wait = SOON_MS;
+    if (counts) {
+        r->tries += r->tries < UINT16_MAX;
+        wait = settings_retry_ms(&m->queue->settings, r->tries);
+    }
+    r->state = RCPT_WAITING;
+    r->due_ms = pn_clock_wall_ms() + (int64_t)wait;
+    r->noted &= !counts; /* a try that was none is not worth a record */
+}
+
+void run_settled(struct message *m, uint32_t index, uint16_t code, struct pn_str text)
+{
+    struct rcpt *r = &m->rcpts[index];
+    pn_assert(r->state == RCPT_UNDER_WAY && m->under_way > 0);
+    set_reply(r, code, text);
+    if (code >= 200 && code < 300) {
+        r->state = RCPT_DELIVERED;
+        r->noted = false;
+        m->open--;
+    } else {
+        defer(m, r, code != 0);
+    }
+    if (--m->under_way == 0)
+        rest(m);
+    else if (r->state != RCPT_WAITING)
+        message_note(m);
+}

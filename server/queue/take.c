@@ -1,0 +1,256 @@
+/*
+ * Messages come in: a TAKE is decoded, its content made durable if it is large, its
+ * record written; then it is answered, and runs with the content descriptor it came with.
+ */
+#include "queue_int.h"
+
+#include "clock.h"
+#include "content.h"
+#include "log.h"
+#include "mem.h"
+#include "memfile.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+enum {
+    HELD_BYTES_MAX = 256 * 1024 * 1024, /* of content kept open for the first try */
+    ROOM_CHECK_MS = 1000
+};
+
+/* What a message needs only until it is answered. */
+struct taking {
+    struct pn_job job; /* first: large content to a file of its own */
+    struct message *m;
+    struct edge_peer *peer;
+    uint64_t file;
+    uint32_t crc;
+    int error;
+};
+
+static void answer(struct edge_peer *peer, uint64_t id, uint16_t code, struct pn_str text)
+{
+    struct pn_buf b;
+    const struct pn_taken taken = {id, {code, text}};
+    if (peer->channel == NULL)
+        return; /* its client has no answer either and sends again */
+    pn_buf_init(&b, PN_RECORD_MAX / 2);
+    pn_taken_put(&b, &taken);
+    if (!pn_channel_send(peer->channel, PN_REC_TAKEN, pn_buf_str(&b), NULL, 0))
+        pn_warn("an answer to an edge could not be sent");
+    pn_buf_fini(&b);
+}
+
+static void peer_release(struct edge_peer *peer)
+{
+    if (peer->channel != NULL || peer->takes > 0)
+        return;
+    struct edge_peer **at = &peer->queue->edges;
+    while (*at != peer)
+        at = &(*at)->next;
+    *at = peer->next;
+    free(peer);
+}
+
+/* The answer is out; the taking goes. Returns the message. */
+static struct message *finish(struct taking *t, uint16_t code, struct pn_str text)
+{
+    struct message *m = t->m;
+    struct edge_peer *peer = t->peer;
+    answer(peer, m->id, code, text);
+    m->taking = NULL;
+    free(t);
+    peer->takes--;
+    peer_release(peer);
+    return m;
+}
+
+static void refuse(struct taking *t, int error)
+{
+    char id[PN_QUEUE_ID_TEXT_MAX];
+    bool full = error == ENOSPC || error == EDQUOT;
+    pn_warn("message %s could not be kept: %s", pn_queue_id_text(t->m->id, id), strerror(error));
+    if (t->file != 0)
+        (void)content_remove(spool_content_folder(t->m->queue->spool), t->file);
+    message_free(finish(t, full ? 452 : 451,
+                        full ? PN_STR("4.3.1 No room for the message now")
+                             : PN_STR("4.3.0 The message could not be stored")));
+}
+
+void take_written(struct message *m)
+{
+    struct queue *q = m->queue;
+    struct taking *t = m->taking;
+    char id[PN_QUEUE_ID_TEXT_MAX], text[64];
+    if (m->op.error != 0) {
+        refuse(t, m->op.error);
+        return;
+    }
+    int n = snprintf(text, sizeof text, "2.0.0 Queued as %s", pn_queue_id_text(m->id, id));
+    (void)finish(t, 250, (struct pn_str){text, (size_t)n});
+    /* Beyond the bound it is read back when its turn comes. */
+    if (q->bytes_held > HELD_BYTES_MAX)
+        message_unload(m);
+    run_message(m);
+}
+
+static void write_message(struct taking *t)
+{
+    struct message *m = t->m;
+    m->writing = OP_MESSAGE;
+    m->op = (struct spool_op){.type = SPOOL_MESSAGE,
+                              .id = m->id,
+                              .meta = pn_buf_str(&m->meta),
+                              .content_fd = m->content_fd,
+                              .content_size = m->env.size,
+                              .content_file = t->file,
+                              .content_crc = t->crc};
+    m->queue->ops++;
+    spool_submit(m->queue->spool, &m->op);
+}
+
+/* On the pool. */
+static void copy_run(struct pn_job *job)
+{
+    struct taking *t = (struct taking *)job;
+    t->error = content_copy(spool_content_folder(t->m->queue->spool), t->file, t->m->content_fd,
+                            t->m->env.size, &t->crc);
+}
+
+static void copy_done(struct pn_job *job)
+{
+    struct taking *t = (struct taking *)job;
+    t->m->loading = false;
+    if (t->error == 0) {
+        write_message(t);
+        return;
+    }
+    t->file = 0; /* nothing stayed */
+    refuse(t, t->error);
+}
+
+static bool room(struct queue *q)
+{
+    static uint64_t checked_at;
+    static bool there = true;
+    struct statvfs st;
+    uint64_t now = pn_clock_mono_ns();
+    if (now - checked_at > (uint64_t)ROOM_CHECK_MS * PN_NS_PER_MS) {
+        checked_at = now;
+        there = fstatvfs(q->folder, &st) != 0 ||
+                (uint64_t)st.f_bavail * st.f_frsize > q->settings.disk_reserve;
+    }
+    return there;
+}
+
+/* Why not, as a reply; 0 if it can be taken. */
+static uint16_t objection(struct queue *q, uint64_t id, struct pn_str *text)
+{
+    if (q->draining)
+        *text = PN_STR("4.3.2 Shutting down");
+    else if (message_find(q, id) != NULL)
+        *text = PN_STR("4.3.0 Queue id in use");
+    else if (q->message_count >= q->settings.messages_max)
+        *text = PN_STR("4.3.2 Queue is full");
+    else if (!room(q))
+        *text = PN_STR("4.3.1 No room for the message now");
+    else
+        return 0;
+    return text->p[4] == '1' ? 452 : 451;
+}
+
+/* The content is there, whole, and can't be changed any more. */
+static bool content_fits(int fd, uint64_t size)
+{
+    struct pn_str view;
+    struct stat st;
+    if (fd < 0 || fstat(fd, &st) != 0 || (uint64_t)st.st_size != size ||
+        pn_map_fd(fd, true, &view) != 0)
+        return false;
+    pn_unmap(&view);
+    return true;
+}
+
+static bool start(struct edge_peer *peer, struct pn_str envelope, uint64_t id, int content_fd)
+{
+    struct queue *q = peer->queue;
+    struct message *m = message_new(q, id);
+    if (!message_set_envelope(m, envelope) || m->env.id != id ||
+        !content_fits(content_fd, m->env.size)) {
+        message_free(m);
+        return false;
+    }
+    struct taking *t = pn_calloc(1, sizeof *t);
+    *t = (struct taking){.job = {.run = copy_run, .done = copy_done}, .m = m, .peer = peer};
+    m->taking = t;
+    m->content_fd = content_fd;
+    q->bytes_held += m->env.size;
+    peer->takes++;
+    if (m->env.size <= SPOOL_INLINE_MAX) {
+        write_message(t);
+    } else {
+        t->file = q->next_file++;
+        m->loading = true;
+        pn_threads_submit(q->threads, &t->job);
+    }
+    return true;
+}
+
+static bool on_take(struct edge_peer *peer, struct pn_record *record)
+{
+    struct pn_handover h;
+    if (!pn_handover_open(record, &h))
+        return false;
+    struct pn_rd rd = pn_rd_of(h.body);
+    (void)pn_rd_u8(&rd);
+    uint64_t id = pn_rd_u64(&rd);
+    struct pn_str text;
+    uint16_t code = objection(peer->queue, id, &text);
+    bool ok = true, kept = false;
+    if (code != 0)
+        answer(peer, id, code, text);
+    else
+        ok = kept =
+            pn_rd_ok(&rd) && h.body.len <= PN_ENVELOPE_MAX && start(peer, h.body, id, h.content_fd);
+    if (!kept && h.content_fd >= 0)
+        (void)close(h.content_fd);
+    pn_handover_close(&h);
+    return ok;
+}
+
+static bool on_record(void *ctx, struct pn_record *record)
+{
+    return record->type == PN_REC_TAKE && on_take(ctx, record);
+}
+
+static void on_end(void *ctx, enum pn_channel_end how)
+{
+    struct edge_peer *peer = ctx;
+    if (how == PN_CHANNEL_PROTOCOL)
+        pn_error("an edge sent what it may not; its channel is closed");
+    pn_channel_free(&peer->channel);
+    peer_release(peer);
+}
+
+void take_peer(struct queue *q, struct pn_peer *from)
+{
+    static const struct pn_channel_ops ops = {on_record, on_end, NULL};
+    struct edge_peer *peer = pn_calloc(1, sizeof *peer);
+    *peer = (struct edge_peer){.next = q->edges, .queue = q};
+    peer->channel = pn_channel_new(q->loop, from->fd, &ops, peer, QUEUE_PEER_BYTES);
+    from->fd = -1;
+    q->edges = peer;
+}
+
+void take_end_all(struct queue *q)
+{
+    for (struct edge_peer *peer = q->edges, *next; peer != NULL; peer = next) {
+        next = peer->next;
+        pn_channel_free(&peer->channel);
+        peer_release(peer);
+    }
+}
