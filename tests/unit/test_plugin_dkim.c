@@ -1,0 +1,183 @@
+/* The plugin dkim in a host: what it asks, states and limits. */
+#include "unit.h"
+
+#include "buf.h"
+#include "dkim_signer.h"
+#include "fakehost.h"
+
+#include <stdio.h>
+
+extern const struct postern_plugin postern_plugin;
+
+static EVP_PKEY *ed;
+static char dns[1000];
+static const char HEADER[] = "From: joe@a.test\r\nTo: ann@b.test\r\nSubject: s\r\n";
+static const char BODY[] = "Hi.\r\n";
+
+static void make_zone(void)
+{
+    struct pn_buf record;
+
+    if (ed == NULL)
+        ed = EVP_PKEY_Q_keygen(NULL, NULL, "ED25519");
+    pn_buf_init(&record, 500);
+    signer_record(&record, ed); /* "v=DKIM1; k=..." */
+    (void)snprintf(dns, sizeof(dns),
+                   "good._domainkey.a.test TXT \"%.*s\"\n"
+                   "test._domainkey.a.test TXT \"t=y; %.*s\"\n"
+                   "slow._domainkey.a.test TIMEOUT\n",
+                   (int)record.len - 9, record.p + 9, (int)record.len - 9, record.p + 9);
+    pn_buf_fini(&record);
+}
+
+static void sign(struct pn_buf *out, const char *selector, const char *domain, long length)
+{
+    struct signer_spec spec = {.key = ed,
+                               .domain = domain,
+                               .selector = selector,
+                               .canon = "relaxed/relaxed",
+                               .names = "From:To",
+                               .length = length};
+
+    signer_sign(out, &spec, pn_str_of(HEADER), pn_str_of(BODY));
+}
+
+struct row {
+    const char *label;
+    const char *selectors; /* of the signatures, one letter each: see letters */
+    const char *above;     /* fields above them */
+    const char *body;      /* NULL: BODY */
+    const char *facts, *auth, *asked;
+};
+
+static void message(struct pn_buf *b, const struct row *r)
+{
+    (void)pn_buf_addz(b, r->above);
+    for (const char *p = r->selectors; *p != '\0'; p++) {
+        if (*p == 'g')
+            sign(b, "good", "a.test", -1);
+        else if (*p == 't')
+            sign(b, "test", "A.test", -1);
+        else if (*p == 's')
+            sign(b, "slow", "a.test", -1);
+        else if (*p == 'l')
+            sign(b, "good", "a.test", 3);
+        else
+            sign(b, "gone", "a.test", -1);
+    }
+    (void)pn_buf_addz(b, HEADER);
+    (void)pn_buf_addz(b, "\r\n");
+    (void)pn_buf_addz(b, r->body == NULL ? BODY : r->body);
+}
+
+#define ED   " algorithm=ed25519-sha256 bits=256"
+#define GOOD "dkim=pass signature=valid domain=a.test selector=good" ED
+
+static void play(const struct row *r, const struct fake_row *settings)
+{
+    struct fakehost *h = fakehost_new(&postern_plugin, settings, dns);
+    struct pn_buf b;
+
+    unit_row(r->label);
+    UNIT_STR(fakehost_setup_error(h), PN_STR(""));
+    pn_buf_init(&b, 1 << 20);
+    message(&b, r);
+    fakehost_client(h, "192.0.2.1", "x");
+    fakehost_envelope(h, "joe@a.test", "ann@b.test");
+    fakehost_message(h, pn_buf_str(&b));
+    UNIT_INT(fakehost_run(h, POSTERN_MESSAGE), POSTERN_OK);
+    UNIT_STR(fakehost_facts(h), pn_str_of(r->facts));
+    UNIT_STR(fakehost_auth(h), pn_str_of(r->auth));
+    UNIT_STR(fakehost_asked(h), pn_str_of(r->asked));
+    pn_buf_fini(&b);
+    fakehost_free(&h);
+}
+
+static void test_facts(void)
+{
+    static const struct row rows[] = {
+        {"none", "", "", NULL, "DKIM_NONE=0", "dkim=none", ""},
+        {"good", "g", "", NULL, "DKIM_VALID=-0.1(a.test)", GOOD, "TXT good._domainkey.a.test"},
+        {"body changed", "g", "", "Ho.\r\n", "DKIM_INVALID=0.2(a.test: body hash did not verify)",
+         "dkim=fail signature=invalid reason=body hash did not verify domain=a.test "
+         "selector=good" ED,
+         "TXT good._domainkey.a.test"},
+        {"body changed, key in test", "t", "", "Ho.\r\n", "",
+         "dkim=fail signature=invalid reason=body hash did not verify domain=a.test "
+         "selector=test" ED,
+         "TXT test._domainkey.a.test"},
+        {"slow key and good", "sg", "", NULL,
+         "DKIM_TEMPERROR=0(a.test: key lookup failed) DKIM_VALID=-0.1(a.test)",
+         "dkim=temperror signature=unchecked reason=key lookup failed domain=a.test "
+         "selector=slow algorithm=ed25519-sha256; " GOOD,
+         "TXT slow._domainkey.a.test, TXT good._domainkey.a.test"},
+        {"no key", "x", "", NULL, "DKIM_PERMERROR=0.1(a.test: no key for signature)",
+         "dkim=permerror signature=unchecked reason=no key for signature domain=a.test "
+         "selector=gone algorithm=ed25519-sha256",
+         "TXT gone._domainkey.a.test"},
+        {"malformed", "g", "DKIM-Signature: aaaaaa\r\n", NULL,
+         "DKIM_PERMERROR=0.1(?: tag without \"=\") DKIM_VALID=-0.1(a.test)",
+         "dkim=permerror signature=unchecked reason=tag without \"=\"; " GOOD,
+         "TXT good._domainkey.a.test"},
+        {"unsigned tail", "l", "", NULL,
+         "DKIM_PARTIAL_BODY=0.5(a.test: l= leaves a part of the body unsigned)",
+         "dkim=neutral signature=valid reason=l= leaves a part of the body unsigned "
+         "domain=a.test selector=good" ED,
+         "TXT good._domainkey.a.test"},
+        {"second From", "g", "From: eve@e.test\r\n", NULL,
+         "DKIM_MULTIPLE_FROM=2.5(2) DKIM_VALID=-0.1(a.test)", GOOD, "TXT good._domainkey.a.test"}};
+
+    make_zone();
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        static const struct fake_row library[] = {{"engine", {"libopendkim"}}, {NULL}};
+
+        play(&rows[i], NULL);
+        play(&rows[i], library);
+    }
+}
+
+static void test_too_many(void)
+{
+    static const struct fake_row settings[] = {{"max-signatures", {"2"}}, {NULL}};
+    static const struct row at = {"at the limit",
+                                  "gg",
+                                  "",
+                                  NULL,
+                                  "DKIM_VALID=-0.1(a.test)",
+                                  GOOD "; " GOOD,
+                                  "TXT good._domainkey.a.test"};
+    static const struct row over = {"one too many",
+                                    "ggg",
+                                    "",
+                                    NULL,
+                                    "DKIM_VALID=-0.1(a.test) DKIM_TOO_MANY=0.5(3)",
+                                    GOOD "; " GOOD,
+                                    "TXT good._domainkey.a.test"};
+
+    make_zone();
+    play(&at, settings);
+    play(&over, settings);
+}
+
+/* Ed25519 keys have no length to be short of; the row is of the setting itself. */
+static void test_settings(void)
+{
+    static const struct fake_row settings[] = {{"min-bits", {"2048"}}, {NULL}};
+    static const struct row row = {
+        "ed25519", "g", "", NULL, "DKIM_VALID=-0.1(a.test)", GOOD, "TXT good._domainkey.a.test"};
+
+    make_zone();
+    play(&row, settings);
+    EVP_PKEY_free(ed);
+    ed = NULL;
+}
+
+int main(int argc, char **argv)
+{
+    static const struct unit_test tests[] = {{"facts", test_facts},
+                                             {"too many", test_too_many},
+                                             {"settings", test_settings},
+                                             {NULL, NULL}};
+
+    return unit_main("plugin_dkim", tests, argc, argv);
+}
