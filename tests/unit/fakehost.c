@@ -322,10 +322,13 @@ static void *alloc(struct postern_call *c, size_t n)
     return pn_pool_alloc(c->stage < POSTERN_MAIL ? h->life : h->transaction, n);
 }
 
+static const char *private_folder;
+
 static struct postern_str tmp_folder(struct postern_setup *s)
 {
-    struct fakehost *h = s->internal;
-    return h->tmp;
+    (void)s;
+    return (struct postern_str){private_folder,
+                                private_folder == NULL ? 0 : strlen(private_folder)};
 }
 
 static void write_log(struct postern_call *c, enum postern_log level, struct postern_str line)
@@ -527,9 +530,9 @@ void fakehost_limits(struct fakehost *h, unsigned lookups, size_t bytes, uint32_
     h->left_ms = left;
 }
 
-void fakehost_tmp(struct fakehost *h, const char *path)
+void fakehost_tmp(const char *path)
 {
-    h->tmp = keep_in(h->life, pn_str_of(path));
+    private_folder = path;
 }
 
 int fakehost_run(struct fakehost *h, enum postern_stage stage)

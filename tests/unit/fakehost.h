@@ -66,8 +66,9 @@ void fakehost_give_auth(struct fakehost *h, const char *method, const char *resu
 void fakehost_give_note(struct fakehost *h, const char *plugin, const char *key, const char *value);
 /* Limits of the true host, to be met on purpose: lookups, bytes of alloc, time left. */
 void fakehost_limits(struct fakehost *h, unsigned lookups, size_t bytes, uint32_t left_ms);
-/* The private folder, for plugins with POSTERN_NEED_TMP; before anything asks. */
-void fakehost_tmp(struct fakehost *h, const char *path);
+/* The private folder of the hosts made from now on, for plugins with POSTERN_NEED_TMP;
+ * NULL: none. Borrowed. */
+void fakehost_tmp(const char *path);
 
 /* ---- running ---- */
 

@@ -45,7 +45,6 @@ struct fakehost {
     unsigned lookups_max;
     size_t bytes_left;
     uint32_t left_ms;
-    struct postern_str tmp;
 
     struct fake_fact facts[FAKE_MANY];
     size_t fact_count;
