@@ -14,8 +14,9 @@ static void finish(struct transaction *t, struct pn_str reply)
     struct session *s = t->s;
     t->token = 0;
     event_message(t, reply);
-    if (pn_str_starts(reply, PN_STR("2")))
-        s->edge->messages_total++;
+    edge_count(s->edge, pn_str_starts(reply, PN_STR("2"))   ? t->verdict.outcome
+                        : pn_str_starts(reply, PN_STR("4")) ? PN_DEFER
+                                                            : PN_REJECT);
     txn_answer(s, reply);
 }
 

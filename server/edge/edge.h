@@ -17,9 +17,11 @@
 #ifndef EDGE_H
 #define EDGE_H
 
+#include "admin_link.h"
 #include "channel.h"
 #include "control.h"
 #include "handover.h"
+#include "limit_table.h"
 #include "memfile.h"
 #include "net.h"
 #include "policy.h"
@@ -44,13 +46,12 @@ struct edge_generation {
     uint32_t hops_max;
     bool early_stages; /* a plugin looks before content */
     uint64_t greet_delay_ms, command_ms, data_ms, handshake_ms, proxy_ms;
-    uint64_t flight_messages_max, flight_bytes_max;
-    size_t sessions_max;
+    uint64_t flight_messages_max, flight_bytes_max, sessions_max;
+    struct pn_limit_rules limits;
     struct pn_smtp_server_config smtp[2]; /* [1]: bare LF is normalized */
 };
 
-struct edge_generation *edge_generation_new(const struct pn_generation *gen, uint32_t edges,
-                                            struct pn_buf *err);
+struct edge_generation *edge_generation_new(const struct pn_generation *gen, struct pn_buf *err);
 void edge_generation_unref(struct edge_generation **gen);
 
 /* One that listens; its row is in the generation it came with. */
@@ -91,7 +92,8 @@ struct edge {
     struct pn_channel *queue;
     struct edge_mailbox mailboxes[EDGE_MAILBOXES_MAX];
     size_t mailbox_count;
-    struct pn_channel *admin;
+    struct pn_admin_link *admin;
+    struct pn_limits *limits; /* NULL: no table, nothing is limited */
 
     struct outbox_entry *outbox;
     size_t outbox_count, outbox_cap;
@@ -100,8 +102,8 @@ struct edge {
     struct pn_queue_id_maker ids;
     struct session *sessions; /* all that live */
     size_t session_count;
-    uint64_t flight_messages, flight_bytes;
-    uint64_t sessions_total, messages_total, events_lost;
+    uint64_t sessions_total, events_lost;
+    struct pn_metric *metrics; /* edge_role.c */
     bool draining;
     struct pn_timer *drain_timer;
 };
@@ -123,7 +125,9 @@ struct session {
     bool proxy_due, tls_due, started, early_talker, tls_on;
     uint64_t number; /* in the log: edge-N.number */
     char *helo;      /* owned; NULL before HELO */
-    bool *gone;      /* set when it is freed in a callback of its stream */
+    struct pn_limits_ticket ticket;
+    bool counted, limited; /* in the table; by address and network too */
+    bool *gone;            /* set when it is freed in a callback of its stream */
 };
 
 void session_accept(struct edge_listener *listener, int fd, const struct sockaddr *peer);
@@ -157,7 +161,8 @@ struct transaction {
     struct txn_rcpt *rcpts;
     size_t rcpt_count, rcpt_cap, refused_count;
     struct pn_memfile content;
-    bool content_open; /* counted in bytes in flight */
+    bool content_open;
+    uint64_t in_flight, room; /* counted of the content; asked for by the last reserve */
     uint64_t size;
     struct pn_str message_id;
     bool ran; /* the plan ran over content: there is a verdict, or will be */
@@ -193,6 +198,9 @@ bool trace_edits(struct transaction *t, bool junk, struct pn_edit_group *out);
 /* ---- edge_event.c ---- */
 
 void event_message(struct transaction *t, struct pn_str reply);
+/* What became of all messages, for the metrics. */
+void edge_count(struct edge *edge, enum pn_outcome outcome);
+
 /* A session that was refused before any message: which limit, which rule. */
 void event_session(struct session *s, const char *what, struct pn_str detail);
 

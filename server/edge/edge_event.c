@@ -39,9 +39,7 @@ static void client_json(struct pn_json *j, const struct session *s)
 static void send_event(struct edge *edge, struct pn_json *j)
 {
     pn_json_object_end(j);
-    (void)pn_buf_addc(j->out, '\n');
-    if (j->out->overflow || edge->admin == NULL ||
-        !pn_handover_send(edge->admin, PN_REC_EVENT, pn_buf_str(j->out), -1))
+    if (j->out->overflow || !pn_admin_link_event(edge->admin, pn_buf_str(j->out)))
         edge->events_lost++;
 }
 

@@ -32,7 +32,7 @@ static void fill_smtp(struct edge_generation *g, struct pn_smtp_server_config *c
         .normalize = normalize};
 }
 
-static void fill_settings(struct edge_generation *g, uint32_t edges)
+static void fill_settings(struct edge_generation *g)
 {
     const struct pn_policy *p = g->policy;
     g->hostname = pn_policy_str(p, "smtp.hostname");
@@ -46,16 +46,22 @@ static void fill_settings(struct edge_generation *g, uint32_t edges)
     g->data_ms = (uint64_t)pn_policy_int(p, "timeouts.data");
     g->handshake_ms = (uint64_t)pn_policy_int(p, "timeouts.handshake");
     g->proxy_ms = (uint64_t)pn_policy_int(p, "timeouts.proxy");
-    /* Caps over all edges: each has its share of them. */
-    g->sessions_max = (size_t)pn_policy_int(p, "limits.sessions") / edges + 1;
-    g->flight_messages_max = (uint64_t)pn_policy_int(p, "limits.messages-in-flight") / edges + 1;
-    g->flight_bytes_max = (uint64_t)pn_policy_int(p, "limits.bytes-in-flight") / edges + 1;
+    g->sessions_max = (uint64_t)pn_policy_int(p, "limits.sessions");
+    g->flight_messages_max = (uint64_t)pn_policy_int(p, "limits.messages-in-flight");
+    g->flight_bytes_max = (uint64_t)pn_policy_int(p, "limits.bytes-in-flight");
+    g->limits = (struct pn_limit_rules){
+        .address_sessions = (uint32_t)pn_policy_int(p, "limits.sessions-per-address"),
+        .network_sessions = (uint32_t)pn_policy_int(p, "limits.sessions-per-network"),
+        .address = {[PN_RATE_CONNECT] = (uint32_t)pn_policy_int(p, "limits.connections-per-minute"),
+                    [PN_RATE_MAIL] = (uint32_t)pn_policy_int(p, "limits.messages-per-minute")},
+        .network = {
+            [PN_RATE_CONNECT] = (uint32_t)pn_policy_int(p, "limits.connections-per-minute-network"),
+            [PN_RATE_MAIL] = (uint32_t)pn_policy_int(p, "limits.messages-per-minute-network")}};
     for (unsigned stage = POSTERN_CONNECT; stage <= POSTERN_RCPT; stage++)
         g->early_stages = g->early_stages || pn_plan_at(g->plan, stage) != 0;
 }
 
-struct edge_generation *edge_generation_new(const struct pn_generation *gen, uint32_t edges,
-                                            struct pn_buf *err)
+struct edge_generation *edge_generation_new(const struct pn_generation *gen, struct pn_buf *err)
 {
     struct edge_generation *g = pn_calloc(1, sizeof *g);
     int fd = dup(gen->policy_fd);
@@ -69,7 +75,7 @@ struct edge_generation *edge_generation_new(const struct pn_generation *gen, uin
         return NULL;
     }
     g->plan = pn_plan_new(g->policy, gen->serial);
-    fill_settings(g, edges == 0 ? 1 : edges);
+    fill_settings(g);
     fill_smtp(g, &g->smtp[0], false);
     fill_smtp(g, &g->smtp[1], true);
     return g;
@@ -144,20 +150,66 @@ static void open_listeners(struct edge *edge, struct pn_generation *gen)
     }
 }
 
-/* ---- the supervisor speaks ---- */
+/* ---- counters ---- */
 
-static uint32_t edges_of(const struct pn_policy *policy)
+enum {
+    M_SESSIONS,
+    M_SESSIONS_TOTAL,
+    M_EVENTS_LOST,
+    M_REQUESTS,
+    M_REPLAYS,
+    M_OUTCOMES,
+    METRICS = M_OUTCOMES + PN_REJECT + 1
+};
+
+#define OUTCOME(name)                                                                              \
+    {                                                                                              \
+        "postern_messages_total", "outcome=\"" name "\"", "Messages by what became of them.",      \
+            PN_COUNTER, 0                                                                          \
+    }
+
+static const struct pn_metric metric_rows[METRICS] = {
+    [M_SESSIONS] = {"postern_sessions", NULL, "SMTP sessions now.", PN_GAUGE, 0},
+    [M_SESSIONS_TOTAL] = {"postern_sessions_total", NULL, "SMTP sessions.", PN_COUNTER, 0},
+    [M_EVENTS_LOST] = {"postern_events_lost_total", NULL, "Event lines that found no writer.",
+                       PN_COUNTER, 0},
+    [M_REQUESTS] = {"postern_filter_requests_total", NULL, "Requests to filter workers.",
+                    PN_COUNTER, 0},
+    [M_REPLAYS] = {"postern_filter_replays_total", NULL,
+                   "Requests sent again because a worker died or hung.", PN_COUNTER, 0},
+    [M_OUTCOMES + PN_ACCEPT] = OUTCOME("accept"),
+    [M_OUTCOMES + PN_JUNK] = OUTCOME("junk"),
+    [M_OUTCOMES + PN_QUARANTINE] = OUTCOME("quarantine"),
+    [M_OUTCOMES + PN_DISCARD] = OUTCOME("discard"),
+    [M_OUTCOMES + PN_DEFER] = OUTCOME("defer"),
+    [M_OUTCOMES + PN_REJECT] = OUTCOME("reject"),
+};
+
+void edge_count(struct edge *edge, enum pn_outcome outcome)
 {
-    int64_t n = pn_policy_int(policy, "edges");
-    return n > 0 ? (uint32_t)n : 1;
+    edge->metrics[M_OUTCOMES + outcome].value++;
 }
+
+static void fill_metrics(void *ctx)
+{
+    struct edge *edge = ctx;
+    struct pn_runner_stats stats;
+    pn_runner_stats(edge->runner, &stats);
+    edge->metrics[M_SESSIONS].value = (int64_t)edge->session_count;
+    edge->metrics[M_SESSIONS_TOTAL].value = (int64_t)edge->sessions_total;
+    edge->metrics[M_EVENTS_LOST].value = (int64_t)edge->events_lost;
+    edge->metrics[M_REQUESTS].value = (int64_t)stats.requests;
+    edge->metrics[M_REPLAYS].value = (int64_t)stats.replays;
+}
+
+/* ---- the supervisor speaks ---- */
 
 static void on_generation(void *ctx, struct pn_generation *gen)
 {
     struct edge *edge = ctx;
     struct pn_buf err;
     pn_buf_init(&err, 1024);
-    struct edge_generation *g = edge_generation_new(gen, edges_of(edge->gen->policy), &err);
+    struct edge_generation *g = edge_generation_new(gen, &err);
     if (g == NULL) {
         pn_error("the new policy stays out: %s", pn_buf_cstr(&err));
     } else {
@@ -175,7 +227,7 @@ static void on_peer(void *ctx, struct pn_peer *peer)
     struct edge *edge = ctx;
     if (peer->role == PN_ROLE_FILTER)
         pn_runner_add_worker(edge->runner, peer);
-    else
+    else if (!pn_admin_link_peer(edge->admin, peer))
         (void)outbox_peer(edge, peer);
 }
 
@@ -221,6 +273,8 @@ static void edge_fini(struct edge *edge)
         session_free(edge->sessions);
     outbox_free(edge);
     pn_timer_free(&edge->drain_timer);
+    pn_admin_link_free(&edge->admin);
+    pn_limits_close(&edge->limits);
     pn_runner_free(&edge->runner);
     pn_control_free(&edge->control);
     edge_generation_unref(&edge->gen);
@@ -239,7 +293,7 @@ int pn_edge_main(struct pn_role_env *env)
 
     /* configuration */
     pn_buf_init(&err, 1024);
-    edge.gen = edge_generation_new(env->gen, 1, &err);
+    edge.gen = edge_generation_new(env->gen, &err);
     if (edge.gen == NULL) {
         pn_role_env_failed(env, "%s", pn_buf_cstr(&err));
         pn_buf_fini(&err);
@@ -251,6 +305,10 @@ int pn_edge_main(struct pn_role_env *env)
 
     /* loop and peers */
     edge.loop = pn_loop_new();
+    struct pn_metric metrics[METRICS];
+    memcpy(metrics, metric_rows, sizeof metrics);
+    edge.metrics = metrics;
+    edge.admin = pn_admin_link_new(edge.loop, metrics, METRICS, fill_metrics, &edge);
     edge.runner = pn_runner_new(edge.loop, edge.gen->plan, edge.gen->hostname, &runner_ops, &edge);
     while ((peer = pn_role_env_peer(env, PN_ROLE_FILTER)) != NULL)
         pn_runner_add_worker(edge.runner, peer);
@@ -258,8 +316,11 @@ int pn_edge_main(struct pn_role_env *env)
         (void)outbox_peer(&edge, peer);
     if ((peer = pn_role_env_peer(env, PN_ROLE_QUEUE)) != NULL)
         (void)outbox_peer(&edge, peer);
-    if ((peer = pn_role_env_peer(env, PN_ROLE_ADMIN)) != NULL)
-        (void)outbox_peer(&edge, peer);
+    pn_admin_link_env(edge.admin, env);
+    if (env->limits_fd >= 0)
+        edge.limits = pn_limits_open(env->limits_fd, env->start.number % PN_LIMITS_EDGES_MAX);
+    if (edge.limits == NULL)
+        pn_warn("no table of limits: sessions and rates are not limited");
 
     /* jail, then the first foreign byte */
     if (!pn_jail_enter(env, &jail)) {

@@ -120,25 +120,10 @@ static void on_mailbox_end(void *ctx, enum pn_channel_end how)
     lost(mailbox->edge, (unsigned)(mailbox - mailbox->edge->mailboxes));
 }
 
-static bool on_admin(void *ctx, struct pn_record *record)
-{
-    (void)ctx;
-    (void)record;
-    return false; /* events go one way */
-}
-
-static void on_admin_end(void *ctx, enum pn_channel_end how)
-{
-    struct edge *edge = ctx;
-    (void)how;
-    pn_channel_free(&edge->admin);
-}
-
 bool outbox_peer(struct edge *edge, struct pn_peer *peer)
 {
     static const struct pn_channel_ops queue_ops = {on_taken, on_queue_end, NULL};
     static const struct pn_channel_ops mailbox_ops = {on_delivered, on_mailbox_end, NULL};
-    static const struct pn_channel_ops admin_ops = {on_admin, on_admin_end, NULL};
     struct pn_channel **slot;
     const struct pn_channel_ops *ops;
     void *ctx = edge;
@@ -146,9 +131,6 @@ bool outbox_peer(struct edge *edge, struct pn_peer *peer)
     if (peer->role == PN_ROLE_QUEUE) {
         slot = &edge->queue;
         ops = &queue_ops;
-    } else if (peer->role == PN_ROLE_ADMIN) {
-        slot = &edge->admin;
-        ops = &admin_ops;
     } else if (peer->role == PN_ROLE_MAILBOX && peer->number < EDGE_MAILBOXES_MAX) {
         number = peer->number;
         ctx = &edge->mailboxes[number];
@@ -162,8 +144,7 @@ bool outbox_peer(struct edge *edge, struct pn_peer *peer)
     }
     if (*slot != NULL) { /* the one before died; its end may not have been read yet */
         pn_channel_free(slot);
-        if (slot != &edge->admin)
-            lost(edge, number);
+        lost(edge, number);
     }
     *slot = pn_channel_new(edge->loop, peer->fd, ops, ctx, QUEUE_MAX);
     peer->fd = -1;
@@ -175,7 +156,6 @@ void outbox_free(struct edge *edge)
     edge->outbox_count = 0;
     free(edge->outbox);
     pn_channel_free(&edge->queue);
-    pn_channel_free(&edge->admin);
     for (unsigned i = 0; i < edge->mailbox_count; i++)
         pn_channel_free(&edge->mailboxes[i].channel);
 }

@@ -182,10 +182,39 @@ static bool normalizes(const struct session *s)
     return false;
 }
 
-/* The client's address is known: makes the engine, and greets now or in a while. */
+static bool is_exempt(const struct session *s)
+{
+    struct pn_net net;
+    for (size_t i = 0; pn_policy_net_at(s->gen->policy, "limits.exempt", i, &net); i++)
+        if (pn_net_has(&net, &s->ip))
+            return true;
+    return false;
+}
+
+/* The client's address is known: is one more session from there too much? */
+static bool enter(struct session *s)
+{
+    if (!s->counted || is_exempt(s))
+        return true;
+    enum pn_limit limit = pn_limits_enter(s->edge->limits, &s->gen->limits, &s->ip,
+                                          pn_loop_now(s->edge->loop), &s->ticket);
+    s->limited = limit == PN_LIMIT_NONE;
+    if (!s->limited)
+        event_session(s, "limited", pn_str_of(pn_limit_name(limit)));
+    return s->limited;
+}
+
+/* Makes the engine, and greets now or in a while. */
 static void begin(struct session *s)
 {
+    static const struct pn_smtp_reply too_many =
+        PN_SMTP_REPLY_INIT(421, 4, 7, 0, "Too many connections from you, try again later");
     s->smtp = pn_smtp_server_new(&s->gen->smtp[normalizes(s)], &smtp_ops, s);
+    if (!enter(s)) {
+        s->started = true;
+        pn_smtp_server_drop(s->smtp, &too_many);
+        return;
+    }
     if (s->gen->greet_delay_ms == 0) {
         greet(s);
         return;
@@ -319,7 +348,8 @@ void session_accept(struct edge_listener *listener, int fd, const struct sockadd
         refuse(fd, "421 4.3.2 Shutting down, try again in a moment\r\n");
         return;
     }
-    if (edge->session_count >= edge->gen->sessions_max) {
+    if (edge->limits != NULL &&
+        !pn_cap_take(edge->limits, PN_CAP_SESSIONS, 1, edge->gen->sessions_max)) {
         refuse(fd, "421 4.3.2 Too many connections, try again later\r\n");
         return;
     }
@@ -327,6 +357,7 @@ void session_accept(struct edge_listener *listener, int fd, const struct sockadd
     s->edge = edge;
     s->gen = edge->gen;
     s->gen->refs++;
+    s->counted = edge->limits != NULL;
     s->listen = listener->listen;
     s->number = ++edge->sessions_total;
     s->next = edge->sessions;
@@ -362,6 +393,10 @@ void session_free(struct session *s)
     pn_smtp_server_free(&s->smtp);
     pn_stream_free(&s->stream);
     free(s->helo);
+    if (s->limited)
+        pn_limits_leave(edge->limits, &s->ticket);
+    if (s->counted)
+        pn_cap_give(edge->limits, PN_CAP_SESSIONS, 1);
     edge_generation_unref(&s->gen);
     free(s);
     if (edge->draining && edge->sessions == NULL)

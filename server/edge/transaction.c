@@ -47,8 +47,16 @@ void txn_mail(struct session *s, const struct pn_smtp_mail *mail)
 {
     struct edge *edge = s->edge;
     struct pn_buf from;
-    if (edge->flight_messages >= s->gen->flight_messages_max ||
-        edge->flight_bytes >= s->gen->flight_bytes_max) {
+    enum pn_limit limit = PN_LIMIT_NONE;
+    if (s->limited)
+        limit = pn_limits_rate(edge->limits, &s->gen->limits, &s->ip, PN_RATE_MAIL,
+                               pn_loop_now(edge->loop));
+    if (limit != PN_LIMIT_NONE) {
+        event_session(s, "limited", pn_str_of(pn_limit_name(limit)));
+        txn_answer(s, PN_STR("451 4.7.1 Too many messages from you, try again later"));
+        return;
+    }
+    if (s->counted && !pn_cap_take(edge->limits, PN_CAP_MESSAGES, 1, s->gen->flight_messages_max)) {
         txn_answer(s, PN_STR("451 4.3.2 Too much mail at once, try again later"));
         return;
     }
@@ -67,7 +75,6 @@ void txn_mail(struct session *s, const struct pn_smtp_mail *mail)
     t->body_8bit = mail->body_8bit;
     t->smtputf8 = mail->smtputf8;
     s->txn = t;
-    edge->flight_messages++;
     if (has_plugins(s)) {
         struct pn_check_mail check = {.from = t->from, .id = pn_str_of(t->id_text)};
         check.now_ms = pn_clock_wall_ms();
@@ -217,15 +224,21 @@ void txn_data(struct session *s)
 char *txn_reserve(struct session *s, size_t n)
 {
     struct transaction *t = s->txn;
-    if (s->edge->flight_bytes + n > s->gen->flight_bytes_max)
+    if (s->counted && !pn_cap_take(s->edge->limits, PN_CAP_BYTES, n, s->gen->flight_bytes_max))
         return NULL;
+    t->in_flight += n;
+    t->room = n;
     return pn_memfile_reserve(&t->content, n);
 }
 
 void txn_commit(struct session *s, size_t n)
 {
-    s->txn->content.len += n;
-    s->edge->flight_bytes += n;
+    struct transaction *t = s->txn;
+    t->content.len += n;
+    if (s->counted)
+        pn_cap_give(s->edge->limits, PN_CAP_BYTES, t->room - n);
+    t->in_flight -= t->room - n;
+    t->room = n;
 }
 
 /* What the core itself reads in the header. The refusal, or NULL. */
@@ -339,8 +352,10 @@ void txn_done(struct session *s)
         outbox_forget(s->edge, t->token);
     if (s->check != NULL)
         pn_check_reset(s->check);
-    s->edge->flight_messages--;
-    s->edge->flight_bytes -= t->content.len;
+    if (s->counted) {
+        pn_cap_give(s->edge->limits, PN_CAP_MESSAGES, 1);
+        pn_cap_give(s->edge->limits, PN_CAP_BYTES, t->in_flight);
+    }
     if (t->content_open)
         pn_memfile_fini(&t->content);
     free(t->rcpts);

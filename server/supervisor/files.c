@@ -201,6 +201,8 @@ void files_close(struct supervisor *sup)
     for (int i = 0; i < PN_FOLDER_COUNT; i++)
         if (sup->folders[i].fd >= 0)
             (void)close(sup->folders[i].fd);
+    if (sup->limits_fd >= 0)
+        (void)close(sup->limits_fd);
     if (sup->control_socket >= 0)
         (void)close(sup->control_socket);
 }

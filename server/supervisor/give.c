@@ -129,6 +129,8 @@ void give_environment(struct child *c)
     give_sockets(c, coming, &b);
     give_identities(c, coming, &b);
     give_folders(c, &b);
+    if (c->kind == PEER_EDGE && c->sup->limits_fd >= 0)
+        (void)child_send(c, PN_REC_LIMITS, NULL, c->sup->limits_fd);
     (void)child_send(c, PN_REC_GO, NULL, -1);
     pn_buf_fini(&b);
 }

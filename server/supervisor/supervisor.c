@@ -1,6 +1,7 @@
 #include "supervisor.h"
 
 #include "jail.h"
+#include "limit_table.h"
 #include "log.h"
 #include "mem.h"
 #include "supervisor_int.h"
@@ -56,6 +57,7 @@ static void init(struct supervisor *sup, const struct pn_supervisor_options *opt
                                .loop = pn_loop_new(),
                                .pool = pn_pool_new(POOL_BYTES),
                                .control_socket = -1,
+                               .limits_fd = pn_limits_create(PN_LIMITS_ENTRIES),
                                .drop = !options->no_drop && !options->check && geteuid() == 0,
                                .now.policy_fd = -1,
                                .next.policy_fd = -1};
