@@ -16,7 +16,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import postern  # noqa: E402
 
 CONF = """
-hostname "mx.here.test"
+smtp { hostname "mx.here.test" }
 domain "here.test" { recipients any  route local }
 domain "queued.test" { recipients any  route local }
 """

@@ -28,7 +28,7 @@ def free_port(host="127.0.0.1"):
 class Server:
     """conf is the configuration without `listen smtp`; {root} {smtp} {admin} in it are filled in."""
 
-    def __init__(self, conf, dns="", args=(), smtp_options="{ proxy from 127.0.0.0/8 }"):
+    def __init__(self, conf, dns="", args=(), smtp_options="{ proxy from 127.0.0.0/8 }", resolver=None):
         self.root = tempfile.mkdtemp(prefix="postern-test-")
         os.chmod(self.root, 0o755)
         self.smtp = free_port()
@@ -40,13 +40,13 @@ class Server:
         self.process = None
         with open(os.path.join(self.root, "dns.zone"), "w", encoding="utf-8") as f:
             f.write(dns)
+        self.resolver = f'resolver {{ dns-file "{self.root}/dns.zone" }}\n' if resolver is None else resolver
         self.write_conf(conf)
 
     def write_conf(self, conf):
         text = (
             f"listen smtp 127.0.0.1:{self.smtp} {self.smtp_options}\n"
-            f"listen admin 127.0.0.1:{self.admin}\n"
-            f'resolver {{ dns-file "{self.root}/dns.zone" }}\n'
+            f"listen admin 127.0.0.1:{self.admin}\n" + self.resolver
         )
         conf = conf.replace("{root}", self.root).replace("{smtp}", str(self.smtp))
         with open(self.conf_path, "w", encoding="utf-8") as f:
