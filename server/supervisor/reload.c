@@ -78,19 +78,40 @@ void reload_compiled(struct supervisor *sup, int policy_fd)
     pn_buf_fini(&err);
 }
 
-/* More or fewer of a role than before. */
+/* The lowest number that nobody has, not even one who still finishes. */
+static uint32_t free_number(const struct supervisor *sup, enum peer_kind kind)
+{
+    uint32_t number = 0;
+    for (const struct child *c = sup->children; c != NULL;) {
+        if (c->kind == kind && c->number == number) {
+            number++;
+            c = sup->children;
+        } else {
+            c = c->next;
+        }
+    }
+    return number;
+}
+
+/* More or fewer of a role than before; the last ones go first. */
 static void adjust(struct supervisor *sup, enum peer_kind kind, uint32_t want)
 {
-    uint32_t have = 0;
-    for (struct child *c = sup->children; c != NULL; c = c->next) {
-        if (c->kind != kind || c->retired)
-            continue;
-        have++;
-        if (c->number >= want)
-            child_retire(c, sup->now.plan.drain_ms);
+    for (;;) {
+        struct child *last = NULL;
+        uint32_t have = 0;
+        for (struct child *c = sup->children; c != NULL; c = c->next) {
+            if (c->kind != kind || c->retired)
+                continue;
+            have++;
+            last = c;
+        }
+        if (have == want)
+            return;
+        if (have > want)
+            child_retire(last, sup->now.plan.drain_ms);
+        else
+            child_start(child_add(sup, kind, free_number(sup, kind), 0, 0));
     }
-    for (uint32_t i = have; i < want; i++)
-        child_start(child_add(sup, kind, i, 0, 0));
 }
 
 static void retire_old_plugins(struct supervisor *sup)

@@ -6,6 +6,7 @@
 #include "mem.h"
 #include "supervisor_int.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -63,6 +64,8 @@ static void init(struct supervisor *sup, const struct pn_supervisor_options *opt
                                .next.policy_fd = -1};
     for (int i = 0; i < PN_FOLDER_COUNT; i++)
         sup->folders[i].fd = -1;
+    if (sup->limits_fd < 0)
+        pn_warn("no shared table of limits (%s): each edge counts for itself", strerror(errno));
     pn_loop_signal(sup->loop, SIGCHLD, on_child, sup);
     pn_loop_signal(sup->loop, SIGHUP, on_hup, sup);
     pn_loop_signal(sup->loop, SIGTERM, on_term, sup);

@@ -72,7 +72,7 @@ struct supervisor {
     struct socket_slot *sockets;
     size_t socket_count, socket_cap;
     int control_socket;
-    int limits_fd; /* what all edges count in, for as long as we live */
+    int limits_fd;                             /* what all edges count in, for as long as we live */
     struct pn_folder folders[PN_FOLDER_COUNT]; /* fd -1: none; paths in folder_paths */
     struct pn_pool *pool;
     bool drop;

@@ -1,0 +1,290 @@
+#include "admin.h"
+
+#include "admin_int.h"
+#include "handover.h"
+#include "jail.h"
+#include "log.h"
+#include "mem.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { QUEUE_BYTES = 1024 * 1024, METRICS_MAX = PN_RECORD_MAX };
+
+/* ---- records of other roles */
+
+static bool take_event(struct admin *admin, struct pn_record *record)
+{
+    struct pn_handover h;
+    if (!pn_handover_open(record, &h))
+        return false;
+    struct pn_str line = h.body;
+    bool ok = h.content_fd < 0 && line.len != 0 && line.p[0] == '{' &&
+              pn_str_find(line, '\n', 0) == SIZE_MAX;
+    if (ok)
+        (void)events_add(admin->events, line); /* what it drops it counts */
+    if (h.content_fd >= 0)
+        (void)close(h.content_fd);
+    pn_handover_close(&h);
+    return ok;
+}
+
+static bool take_metrics(struct source *s, struct pn_record *record)
+{
+    static struct pn_metric_view views[PN_METRICS_MAX];
+    size_t count;
+    if (!pn_metrics_get(record->body, views, &count))
+        return false;
+    pn_buf_clear(&s->metrics);
+    return pn_buf_adds(&s->metrics, record->body);
+}
+
+static bool take_record(struct source *s, struct pn_record *record)
+{
+    switch (record->type) {
+    case PN_REC_EVENT:
+        return take_event(s->admin, record);
+    case PN_REC_METRICS:
+        return take_metrics(s, record);
+    case PN_REC_COMMAND_REPLY:
+        return ask_reply(s->admin, record);
+    default:
+        return false;
+    }
+}
+
+static bool on_record(void *ctx, struct pn_record *record)
+{
+    return take_record(ctx, record);
+}
+
+static void source_free(struct source *s)
+{
+    for (struct source **at = &s->admin->sources; *at != NULL; at = &(*at)->next) {
+        if (*at == s) {
+            *at = s->next;
+            break;
+        }
+    }
+    pn_channel_free(&s->channel);
+    pn_buf_fini(&s->metrics);
+    free(s);
+}
+
+static void on_end(void *ctx, enum pn_channel_end how)
+{
+    struct source *s = ctx;
+    struct admin *admin = s->admin;
+    uint8_t role = s->role;
+    if (how == PN_CHANNEL_PROTOCOL)
+        pn_error("%s sent what is no event; its channel is closed", s->name);
+    source_free(s);
+    client_lost(admin, role);
+}
+
+static void add_source(struct admin *admin, struct pn_peer *peer)
+{
+    static const struct pn_channel_ops ops = {.on_record = on_record, .on_end = on_end};
+    struct source *s = pn_calloc(1, sizeof *s);
+    *s = (struct source){.next = admin->sources, .admin = admin, .role = peer->role};
+    pn_buf_init(&s->metrics, METRICS_MAX);
+    const char *name = pn_role_name((enum pn_role)peer->role);
+    bool alone = peer->role == PN_ROLE_QUEUE || peer->role == PN_ROLE_RESOLVER;
+    if (alone)
+        (void)snprintf(s->name, sizeof s->name, "%s", name);
+    else
+        (void)snprintf(s->name, sizeof s->name, "%s-%u", name, peer->number);
+    s->channel = pn_channel_new(admin->loop, peer->fd, &ops, s, QUEUE_BYTES);
+    peer->fd = -1;
+    admin->sources = s;
+}
+
+static void on_peer(void *ctx, struct pn_peer *peer)
+{
+    add_source(ctx, peer);
+}
+
+/* ---- commands */
+
+bool ask_role(struct admin *admin, struct pn_str role, const struct pn_command *command)
+{
+    struct pn_buf b;
+    bool sent = false;
+    pn_buf_init(&b, REQUEST_MAX * 2);
+    pn_command_put(&b, command);
+    if (pn_str_eq(role, PN_STR("supervisor"))) {
+        sent = pn_control_send(admin->control, PN_REC_COMMAND, pn_buf_str(&b), NULL, 0);
+    } else {
+        for (struct source *s = admin->sources; s != NULL && !sent; s = s->next)
+            if (s->role == PN_ROLE_QUEUE && pn_str_eq(role, pn_str_of(s->name)))
+                sent = pn_channel_send(s->channel, PN_REC_COMMAND, pn_buf_str(&b), NULL, 0);
+    }
+    pn_buf_fini(&b);
+    return sent;
+}
+
+bool ask_reply(struct admin *admin, struct pn_record *record)
+{
+    struct pn_command_reply reply;
+    if (!pn_command_reply_get(record->body, &reply) || record->nfds > 1)
+        return false;
+    client_reply(admin, &reply, record->nfds == 1 ? record->fds[0] : -1);
+    return true;
+}
+
+static bool on_other(void *ctx, struct pn_record *record)
+{
+    struct admin *admin = ctx;
+    return take_record(&admin->supervisor, record);
+}
+
+/* ---- generations */
+
+static struct events_limits events_limits_of(const struct pn_policy *p)
+{
+    return (struct events_limits){
+        .rotate = (uint64_t)pn_policy_int(p, "events.rotate"),
+        .keep = (unsigned)pn_policy_int(p, "events.keep"),
+        .sync = pn_policy_bool(p, "events.sync"),
+    };
+}
+
+static void on_accept(void *arg, unsigned events)
+{
+    struct admin *admin = arg;
+    (void)events;
+    for (size_t i = 0; i < admin->listener_count; i++) {
+        struct sockaddr_storage peer;
+        socklen_t len = sizeof peer;
+        int fd = accept4(admin->listeners[i], (struct sockaddr *)&peer, &len,
+                         SOCK_CLOEXEC | SOCK_NONBLOCK);
+        if (fd < 0)
+            continue;
+        struct pn_ip ip;
+        uint16_t port;
+        bool local = admin->is_control[i] ||
+                     (pn_endpoint_of_sockaddr((struct sockaddr *)&peer, &ip, &port) &&
+                      pn_ip_is_loopback(&ip));
+        if (local)
+            client_accept(admin, fd, admin->is_control[i]);
+        else
+            (void)close(fd);
+    }
+}
+
+static void close_listeners(struct admin *admin)
+{
+    for (size_t i = 0; i < admin->listener_count; i++) {
+        pn_watch_free(&admin->watches[i]);
+        (void)close(admin->listeners[i]);
+    }
+    admin->listener_count = 0;
+}
+
+static void open_listeners(struct admin *admin, struct pn_generation *gen)
+{
+    close_listeners(admin);
+    for (size_t i = 0; i < gen->listener_count && i < 64; i++) {
+        size_t at = admin->listener_count++;
+        admin->listeners[at] = gen->listeners[i].fd;
+        admin->is_control[at] = gen->listeners[i].kind == PN_LISTENER_CONTROL;
+        gen->listeners[i].fd = -1;
+        admin->watches[at] =
+            pn_watch_new(admin->loop, admin->listeners[at], PN_WATCH_READ, on_accept, admin);
+    }
+}
+
+/* Takes gen's policy; false with a sentence in err: the one before stays. */
+static bool take_policy(struct admin *admin, struct pn_generation *gen, struct pn_buf *err)
+{
+    int fd = gen->policy_fd;
+    gen->policy_fd = -1;
+    struct pn_policy *policy = pn_policy_open(fd, err);
+    if (policy == NULL)
+        return false;
+    pn_policy_unref(&admin->policy);
+    admin->policy = policy;
+    return true;
+}
+
+static void on_generation(void *ctx, struct pn_generation *gen)
+{
+    struct admin *admin = ctx;
+    struct pn_buf err;
+    pn_buf_init(&err, 500);
+    if (!take_policy(admin, gen, &err))
+        pn_error("the new policy: %s", pn_buf_cstr(&err));
+    events_reopen(admin->events, events_limits_of(admin->policy));
+    open_listeners(admin, gen);
+    pn_generation_free(&gen);
+    pn_buf_fini(&err);
+}
+
+/* The last to go: when it is asked to, the others have sent all they had. */
+static void on_drain(void *ctx, uint32_t limit_ms)
+{
+    struct admin *admin = ctx;
+    (void)limit_ms;
+    pn_loop_stop(admin->loop);
+}
+
+/* ---- the role */
+
+static void admin_fini(struct admin *admin)
+{
+    close_listeners(admin);
+    client_free_all(admin);
+    while (admin->sources != NULL)
+        source_free(admin->sources);
+    pn_control_free(&admin->control);
+    events_free(&admin->events);
+    pn_buf_fini(&admin->supervisor.metrics);
+    pn_policy_unref(&admin->policy);
+    pn_loop_free(&admin->loop);
+}
+
+int pn_admin_main(struct pn_role_env *env)
+{
+    static const struct pn_control_ops ops = {on_generation, on_peer, on_drain, on_other};
+    static const struct pn_jail jail = {.kind = PN_JAIL_ADMIN};
+    struct admin admin = {.next_token = 0};
+    struct pn_folder *folder = pn_role_env_folder(env, PN_FOLDER_LOG);
+    struct pn_buf err;
+    pn_buf_init(&err, 500);
+
+    /* configuration */
+    if (!take_policy(&admin, env->gen, &err) || folder == NULL) {
+        pn_role_env_failed(env, "%s", folder == NULL ? "no log folder" : pn_buf_cstr(&err));
+        pn_buf_fini(&err);
+        return EXIT_FAILURE;
+    }
+    pn_buf_fini(&err);
+
+    /* ids and jail */
+    if (!pn_jail_enter(env, &jail)) {
+        pn_role_env_failed(env, "it can't be jailed");
+        return EXIT_FAILURE;
+    }
+
+    /* loop, files, peers */
+    admin.loop = pn_loop_new();
+    admin.supervisor = (struct source){.admin = &admin, .role = PN_ROLE_SUPERVISOR};
+    pn_buf_init(&admin.supervisor.metrics, METRICS_MAX);
+    admin.events =
+        events_new(admin.loop, folder->fd, "events.jsonl", events_limits_of(admin.policy));
+    if (admin.events == NULL) {
+        pn_role_env_failed(env, "%.*s/events.jsonl: %s", PN_FMT(folder->path), strerror(errno));
+        return EXIT_FAILURE;
+    }
+    for (size_t i = 0; i < env->peer_count; i++)
+        add_source(&admin, &env->peers[i]);
+    admin.control = pn_control_new(admin.loop, env, &ops, &admin);
+    open_listeners(&admin, env->gen);
+    pn_control_ready(admin.control);
+    pn_loop_run(admin.loop);
+    admin_fini(&admin);
+    return EXIT_SUCCESS;
+}
