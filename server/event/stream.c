@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 enum { CLOSE_LIMIT_MS = 10 * 1000 };
@@ -110,14 +111,24 @@ void pn_stream_free(struct pn_stream **stream)
 
 /* ---- output */
 
-static ssize_t io_write(struct pn_stream *s, const char *from, size_t len)
+/* Pieces that one call of the kernel gets. */
+enum { IOV_MAX_USED = 32 };
+
+/* From parts[0] on, whose first `off` bytes are gone. TLS takes one piece a call. */
+static ssize_t io_writev(struct pn_stream *s, const struct pn_str *parts, size_t count, size_t off)
 {
+    struct iovec iov[IOV_MAX_USED];
+    struct msghdr msg = {.msg_iov = iov};
     ssize_t n;
     if (s->tls != NULL) {
-        n = stream_tls_write(s, from, len);
+        n = stream_tls_write(s, parts[0].p + off, parts[0].len - off);
     } else {
+        for (; msg.msg_iovlen < count && msg.msg_iovlen < IOV_MAX_USED; msg.msg_iovlen++)
+            iov[msg.msg_iovlen] =
+                (struct iovec){(void *)parts[msg.msg_iovlen].p, parts[msg.msg_iovlen].len};
+        iov[0] = (struct iovec){(void *)(parts[0].p + off), parts[0].len - off};
         do
-            n = send(s->fd, from, len, MSG_NOSIGNAL | MSG_DONTWAIT);
+            n = sendmsg(s->fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
         while (n < 0 && errno == EINTR);
         if (n < 0 && (errno == EAGAIN || errno == ENOBUFS)) {
             n = IO_AGAIN;
@@ -129,6 +140,12 @@ static ssize_t io_write(struct pn_stream *s, const char *from, size_t len)
     if (n > 0)
         s->last = pn_loop_now(s->loop);
     return n;
+}
+
+static ssize_t io_write(struct pn_stream *s, const char *from, size_t len)
+{
+    struct pn_str part = {from, len};
+    return io_writev(s, &part, 1, 0);
 }
 
 static void flush(struct pn_stream *s)
@@ -160,21 +177,35 @@ static bool keep_output(struct pn_stream *s, struct pn_str rest)
     return true;
 }
 
+bool pn_stream_writev(struct pn_stream *s, const struct pn_str *parts, size_t count)
+{
+    size_t off = 0; /* of parts[0]: sent */
+    pn_assert(!s->closing);
+    if (!s->failed && s->tls_next != NULL)
+        stream_fail(s, PN_CLOSE_TLS, "output between STARTTLS and TLS");
+    bool now = pending(s) == 0 && !s->connecting && (s->tls == NULL || stream_tls_ready(s));
+    while (count != 0 && !s->failed) {
+        if (off == parts->len) {
+            parts++;
+            count--;
+            off = 0;
+            continue;
+        }
+        ssize_t n = now ? io_writev(s, parts, count, off) : IO_AGAIN;
+        now = n > 0;
+        if (n == IO_AGAIN && !keep_output(s, pn_str_slice(*parts, off, parts->len)))
+            return false;
+        size_t moved = n > 0 ? (size_t)n : n == IO_AGAIN ? parts->len - off : 0;
+        for (; moved > parts->len - off; off = 0, parts++, count--)
+            moved -= parts->len - off;
+        off += moved;
+    }
+    return !s->failed;
+}
+
 bool pn_stream_write(struct pn_stream *s, struct pn_str bytes)
 {
-    pn_assert(!s->closing);
-    if (s->failed || bytes.len == 0)
-        return !s->failed;
-    if (s->tls_next != NULL) {
-        stream_fail(s, PN_CLOSE_TLS, "output between STARTTLS and TLS");
-        return false;
-    }
-    bool now = pending(s) == 0 && !s->connecting && (s->tls == NULL || stream_tls_ready(s));
-    ssize_t n = now ? io_write(s, bytes.p, bytes.len) : 0;
-    if (n == IO_FAILED)
-        return false;
-    size_t sent = n > 0 ? (size_t)n : 0;
-    return sent == bytes.len || keep_output(s, pn_str_slice(bytes, sent, bytes.len));
+    return pn_stream_writev(s, &bytes, 1);
 }
 
 size_t pn_stream_pending(const struct pn_stream *s)

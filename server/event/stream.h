@@ -66,6 +66,8 @@ void pn_stream_free(struct pn_stream **stream);
 
 /* False: the output limit was passed, or it is dead; on_close follows. */
 bool pn_stream_write(struct pn_stream *stream, struct pn_str bytes);
+/* The same for several pieces in order, with one call of the kernel where it may be. */
+bool pn_stream_writev(struct pn_stream *stream, const struct pn_str *parts, size_t count);
 /* Output not yet taken by the kernel. */
 size_t pn_stream_pending(const struct pn_stream *stream);
 /* Frees it once all output is sent (or after ten seconds, or on an error), without

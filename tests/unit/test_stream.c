@@ -284,6 +284,43 @@ static void test_drain(void)
     pn_loop_free(&loop);
 }
 
+/* Pieces of all sizes, more than one call takes, over what the socket holds. */
+static void write_pieces(struct end *from, struct end *to)
+{
+    enum { PIECES = 90 };
+    static char bytes[400000];
+    struct pn_str parts[PIECES];
+    size_t at = 0;
+    for (size_t i = 0; i < sizeof bytes; i++)
+        bytes[i] = (char)('a' + i % 19);
+    for (size_t i = 0; i < PIECES; i++) {
+        size_t len = i % 7 == 0 ? 0 : i % 5 == 0 ? 17000 : i;
+        parts[i] = (struct pn_str){bytes + at, len};
+        at += len;
+    }
+    UNIT_TRUE(pn_stream_writev(from->stream, parts, 0));
+    UNIT_TRUE(pn_stream_writev(from->stream, parts, 1)); /* an empty one */
+    UNIT_TRUE(pn_stream_writev(from->stream, parts, PIECES));
+    turn_until_got(to, at);
+    UNIT_TRUE(memcmp(to->got.p, bytes, at) == 0);
+    turn_until(&from->drained, 1);
+    UNIT_INT(pn_stream_pending(from->stream), 0);
+}
+
+static void test_writev(void)
+{
+    struct end a, b;
+    int fds[2];
+    loop = pn_loop_new();
+    pair(fds);
+    end_init(&a, fds[0]);
+    end_init(&b, fds[1]);
+    write_pieces(&a, &b);
+    end_fini(&a);
+    end_fini(&b);
+    pn_loop_free(&loop);
+}
+
 static void test_free_inside(void)
 {
     struct end e;
@@ -536,6 +573,19 @@ static void test_tls(void)
     pn_loop_free(&loop);
 }
 
+static void test_tls_writev(void)
+{
+    struct end c, s;
+    make_identity("mx.x.test");
+    loop = pn_loop_new();
+    tls_pair(&c, &s, "mx.x.test");
+    write_pieces(&c, &s);
+    end_fini(&c);
+    end_fini(&s);
+    drop_identity();
+    pn_loop_free(&loop);
+}
+
 static void test_tls_ends(void)
 {
     struct end c, s;
@@ -623,6 +673,8 @@ int main(int argc, char **argv)
         {"resume inside", test_resume_inside},
         {"write limit", test_write_limit},
         {"drain", test_drain},
+        {"writev", test_writev},
+        {"tls_writev", test_tls_writev},
         {"free inside", test_free_inside},
         {"timeout", test_timeout},
         {"connect", test_connect},
