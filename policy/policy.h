@@ -20,6 +20,12 @@ struct postern_block; /* settings of a plugin: <postern/plugin.h> */
 
 /* Takes fd. NULL with a sentence in err. */
 struct pn_policy *pn_policy_open(int fd, struct pn_buf *err);
+/* The same over memory that the caller keeps (aligned to 8) for as long as it lives:
+ * for tests, and for a command line that compiled it itself. */
+struct pn_policy *pn_policy_of(struct pn_str bytes, struct pn_buf *err);
+/* The same over memory that the caller keeps (aligned to 8) for as long as it lives:
+ * for tests, and for a command line that compiled it itself. */
+struct pn_policy *pn_policy_of(struct pn_str bytes, struct pn_buf *err);
 struct pn_policy *pn_policy_ref(struct pn_policy *p);
 void pn_policy_unref(struct pn_policy **p);
 /* A hash of its sources: the same files give the same generation. */
@@ -60,12 +66,14 @@ size_t pn_policy_tls_count(const struct pn_policy *p);
 void pn_policy_tls(const struct pn_policy *p, size_t i, struct pn_tls_row *out);
 
 /* A setting of the core by its full name, "limits.message-size", "smtp.hostname",
- * "resolver.forward", "workers.count": the rows of rows.c; `postern config show`. A name that no row
- * has is our own bug (assertion). Lists: n counts, false past the end. */
+ * "resolver.forward", "workers.count": the rows of rows.c; `postern config show`. A name that no
+ * row has is our own bug (assertion). Lists: n counts, false past the end. */
 int64_t pn_policy_int(const struct pn_policy *p, const char *name);
 bool pn_policy_bool(const struct pn_policy *p, const char *name);
 struct pn_str pn_policy_str(const struct pn_policy *p, const char *name);
 bool pn_policy_str_at(const struct pn_policy *p, const char *name, size_t n, struct pn_str *out);
+bool pn_policy_int_at(const struct pn_policy *p, const char *name, size_t n, int64_t *out);
+bool pn_policy_int_at(const struct pn_policy *p, const char *name, size_t n, int64_t *out);
 bool pn_policy_net_at(const struct pn_policy *p, const char *name, size_t n, struct pn_net *out);
 
 /* ---- plugins, in the order of the plan ---- */

@@ -2,6 +2,7 @@
 
 #include "buf.h"
 #include "codec.h"
+#include "shipped.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -9,6 +10,8 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+static const struct pn_str shipped_prefix = PN_STR_INIT("postern:");
 
 static struct pn_str join(struct pn_pool *pool, struct pn_str a, struct pn_str b)
 {
@@ -144,8 +147,20 @@ static const struct pn_source *read_fd(struct pn_sources *s, int fd, struct pn_s
     return source;
 }
 
+static const struct pn_source *shipped(struct pn_sources *s, struct pn_str path, struct pn_place at)
+{
+    struct pn_str name = pn_str_slice(path, shipped_prefix.len, path.len);
+    for (const struct pn_shipped *x = pn_shipped; x->name != NULL; x++)
+        if (pn_str_eq(pn_str_of(x->name), name))
+            return pn_source_of(s, path, (struct pn_str){(const char *)x->text, x->len});
+    refuse(s, path, at, "no such shipped policy, expected postern:default or postern:strict");
+    return NULL;
+}
+
 const struct pn_source *pn_source_read(struct pn_sources *s, struct pn_str path, struct pn_place at)
 {
+    if (pn_str_starts(path, shipped_prefix))
+        return shipped(s, path, at);
     struct pn_str name = at.source == NULL ? join(s->pool, path, PN_STR("")) : name_of(s, path);
     if (memchr(name.p, '\0', name.len) != NULL) {
         refuse(s, name, at, "a path can't hold a NUL byte");

@@ -79,7 +79,8 @@ void pn_problems_print(struct pn_buf *out, const struct pn_problems *p, bool lin
 /* file is the main file's path; its folder becomes the base of relative paths. */
 void pn_sources_init(struct pn_sources *s, struct pn_pool *pool, struct pn_problems *problems,
                      struct pn_str file);
-/* Reads a file that `at` (nowhere for the main file) names. NULL: a problem was noted. */
+/* Reads a file that `at` (nowhere for the main file) names; "postern:default" and
+ * "postern:strict" are the shipped policies. NULL: a problem was noted. */
 const struct pn_source *pn_source_read(struct pn_sources *s, struct pn_str path,
                                        struct pn_place at);
 /* Text that is no file: the shipped default, a command line's. */

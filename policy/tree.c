@@ -295,19 +295,18 @@ static void parse_list(struct pn_parser *p, struct pn_lex *lex, struct pn_tree_b
 /* ---- blocks ---- */
 
 static bool parse_title(struct pn_parser *p, struct pn_lex *lex, const struct postern_row *row,
-                        struct pn_token *title)
+                        struct pn_token *title, struct pn_value_data *data)
 {
     const struct postern_row as = {.name = row->name,
                                    .type = row->title_type,
                                    .min = row->min,
                                    .max = row->max,
                                    .choices = row->choices};
-    struct pn_value_data data;
     struct pn_buf err;
     if (!pn_parse_value(p, lex, title, row->name, expected(p, &as)))
         return false;
     pn_buf_init(&err, WHAT_MAX);
-    bool ok = pn_value_parse(&as, title->text, &data, &err);
+    bool ok = pn_value_parse(&as, title->text, data, &err);
     if (!ok)
         refuse_value(p, &as, title, &err);
     pn_buf_fini(&err);
@@ -323,9 +322,9 @@ static void check_title(struct pn_parser *p, const struct postern_row *row,
         set_again(p, row, entry->first, title->at);
     for (const struct pn_tree_value *v = entry->first; v != NULL; v = v->next)
         if (pn_str_eq(v->block->title, title->text)) {
+            struct pn_str first = pn_place_text(p->pool, v->block->title_at);
             pn_error_at(p->problems, title->at, "%s '%.*s' is there twice, the first time at %.*s",
-                        row->name, PN_FMT(title->text),
-                        PN_FMT(pn_place_text(p->pool, v->block->title_at)));
+                        row->name, PN_FMT(title->text), PN_FMT(first));
             return;
         }
 }
@@ -372,10 +371,11 @@ static void parse_block(struct pn_parser *p, struct pn_lex *lex, struct pn_tree_
 {
     struct pn_tree_entry *entry = entry_of(outer, row);
     struct pn_token title = {.text = PN_STR(""), .at = at};
+    struct pn_value_data data = {.text = PN_STR("")};
     bool titled = (row->flags & POSTERN_ROW_TITLED) != 0;
     struct pn_token look = pn_lex_peek(lex);
     if (titled && ((row->flags & PN_ROW_TITLE_MAY) == 0 || look.kind == PN_TOK_STRING)) {
-        if (!parse_title(p, lex, row, &title))
+        if (!parse_title(p, lex, row, &title, &data))
             return;
     }
     if (titled)
@@ -384,6 +384,7 @@ static void parse_block(struct pn_parser *p, struct pn_lex *lex, struct pn_tree_
     struct pn_place open;
     if (block == NULL)
         return;
+    entry->last->data = data;
     block->title = title.text;
     block->title_at = title.at;
     block->outer = outer;

@@ -1,0 +1,101 @@
+#include "block.h"
+
+#include "image.h"
+
+static const struct img_row *row_of(const struct postern_block *b, const char *row)
+{
+    return img_row_find(b, pn_str_of(row));
+}
+
+/* The n-th value; status says why there is none. */
+static const struct img_value *value(const struct postern_block *b, const char *name, size_t n,
+                                     bool block, int *status)
+{
+    const struct img_row *row = row_of(b, name);
+    if (row == NULL || (row->type == POSTERN_T_BLOCK) != block) {
+        *status = POSTERN_INVALID;
+        return NULL;
+    }
+    if (n >= row->values.count) {
+        *status = POSTERN_NONE;
+        return NULL;
+    }
+    const struct img_value *values = img_at(img_block_base(b), row->values.off);
+    *status = POSTERN_OK;
+    return &values[n];
+}
+
+static struct postern_str text(const struct postern_block *b, struct img_str s)
+{
+    struct pn_str t = img_text(img_block_base(b), s);
+    return (struct postern_str){t.p, t.len};
+}
+
+int pn_block_str(const struct postern_block *b, const char *row, size_t n, struct postern_str *out)
+{
+    int status;
+    const struct img_value *v = value(b, row, n, false, &status);
+    if (v != NULL)
+        *out = text(b, v->text);
+    return status;
+}
+
+int pn_block_int(const struct postern_block *b, const char *row, size_t n, int64_t *out)
+{
+    int status;
+    const struct img_value *v = value(b, row, n, false, &status);
+    if (v != NULL)
+        *out = v->number;
+    return status;
+}
+
+int pn_block_bool(const struct postern_block *b, const char *row, int *out)
+{
+    int status;
+    const struct img_value *v = value(b, row, 0, false, &status);
+    if (v != NULL)
+        *out = v->number != 0;
+    return status;
+}
+
+int pn_block_net(const struct postern_block *b, const char *row, size_t n, unsigned char ip[16],
+                 unsigned *bits)
+{
+    int status;
+    const struct img_value *v = value(b, row, n, false, &status);
+    if (v != NULL) {
+        memcpy(ip, v->ip, sizeof v->ip);
+        *bits = v->bits;
+    }
+    return status;
+}
+
+int pn_block_block(const struct postern_block *b, const char *row, size_t n,
+                   const struct postern_block **out)
+{
+    int status;
+    const struct img_value *v = value(b, row, n, true, &status);
+    if (v != NULL)
+        *out = img_at(img_block_base(b), v->block);
+    return status;
+}
+
+size_t pn_block_count(const struct postern_block *b, const char *row)
+{
+    const struct img_row *r = row_of(b, row);
+    return r == NULL ? 0 : r->values.count;
+}
+
+struct postern_str pn_block_title(const struct postern_block *b)
+{
+    return text(b, b->title);
+}
+
+struct postern_str pn_block_where(const struct postern_block *b, const char *row, size_t n)
+{
+    const struct img_row *r = row_of(b, row);
+    if (r == NULL || n >= r->values.count)
+        return text(b, b->where);
+    const struct img_value *values = img_at(img_block_base(b), r->values.off);
+    return text(b, values[n].where);
+}

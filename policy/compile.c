@@ -1,0 +1,274 @@
+#include "model.h"
+
+#include "buf.h"
+#include "mem.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+static const struct pn_place nowhere = {NULL, 0, 0};
+
+static void model_init(struct model *m, const struct pn_compile *c, struct pn_pool *pool,
+                       struct pn_problems *problems)
+{
+    *m = (struct model){.c = c};
+    pn_sources_init(&m->sources, pool, problems, c->file);
+    m->p = (struct pn_parser){pool, problems, &m->sources, c->root};
+    pn_intern_init(&m->domain_names);
+    pn_intern_init(&m->symbols);
+    pn_intern_init(&m->list_paths);
+}
+
+static void model_fini(struct model *m)
+{
+    pn_intern_fini(&m->domain_names);
+    pn_intern_fini(&m->symbols);
+    for (uint32_t i = 0; i < m->list_paths.count; i++)
+        free(m->lists[i].users);
+    free(m->lists);
+    pn_intern_fini(&m->list_paths);
+    free(m->domains);
+    free(m->known_symbols);
+}
+
+/* ---- the top level ---- */
+
+/* Puts a block aside, its body unread. */
+static void put_aside(struct model *m, struct pn_lex *lex, struct pn_token name, int kind)
+{
+    struct model_later *later = pn_pool_alloc(m->p.pool, sizeof *later);
+    struct pn_place open;
+    if (later == NULL)
+        return;
+    later->kind = kind;
+    later->at = name.at;
+    later->lex = *lex;
+    if (m->last_later == NULL)
+        m->later = later;
+    else
+        m->last_later->next = later;
+    m->last_later = later;
+    struct pn_token title = pn_lex_peek(lex);
+    if (kind == LATER_DOMAIN && pn_token_is_value(&title))
+        (void)pn_lex_next(lex);
+    if (pn_lex_open(lex, &open))
+        pn_lex_skip_block(lex, open);
+    else
+        pn_lex_skip_statement(lex);
+}
+
+static const char *const block_names[] = {"plugins", "defaults", "domain"};
+
+static bool on_top(struct pn_parser *p, void *ctx, struct pn_lex *lex, struct pn_token name)
+{
+    struct model *m = ctx;
+    for (int kind = LATER_PLUGINS; kind <= LATER_DOMAIN; kind++) {
+        if (pn_str_eq(name.text, pn_str_of(block_names[kind]))) {
+            put_aside(m, lex, name, kind);
+            return true;
+        }
+    }
+    return pn_tree_statement(p, lex, m->core, name);
+}
+
+static bool parse_top(struct model *m)
+{
+    const struct pn_source *source = m->c->text.p != NULL
+                                         ? pn_source_of(&m->sources, m->c->file, m->c->text)
+                                         : pn_source_read(&m->sources, m->c->file, nowhere);
+    const char *names[64];
+    size_t n = 0;
+    m->core = pn_tree_block_new(&m->p, pn_core_rows, nowhere);
+    if (source == NULL || m->core == NULL)
+        return false;
+    for (const struct postern_row *row = pn_core_rows; row->name != NULL; row++)
+        names[n++] = row->name;
+    for (size_t i = 0; i < sizeof block_names / sizeof block_names[0]; i++)
+        names[n++] = block_names[i];
+    names[n++] = "include";
+    names[n] = NULL;
+    const struct pn_body body = {on_top, names, m, "setting"};
+    struct pn_lex lex;
+    pn_lex_init(&lex, source, m->p.pool, m->p.problems);
+    pn_parse_body(&m->p, &lex, &body, nowhere);
+    pn_tree_finish(&m->p, m->core, "the configuration");
+    return true;
+}
+
+/* ---- blocks put aside ---- */
+
+static void run_later(struct model *m, int kind,
+                      void (*run)(struct model *m, struct pn_lex *lex, struct pn_place at))
+{
+    for (struct model_later *later = m->later; later != NULL; later = later->next) {
+        if ((int)later->kind == kind) {
+            struct pn_lex lex = later->lex;
+            run(m, &lex, later->at);
+        }
+    }
+}
+
+static void parse_policy(struct model *m, struct pn_lex *lex, struct model_policy *policy,
+                         const char *what, struct pn_place at)
+{
+    struct pn_place open;
+    if (pn_lex_open(lex, &open))
+        model_policy_body(m, lex, policy, open);
+    else
+        pn_error_at(m->p.problems, at, "'%s' without a block, expected '{'", what);
+}
+
+static void parse_defaults(struct model *m, struct pn_lex *lex, struct pn_place at)
+{
+    parse_policy(m, lex, &m->defaults, "defaults", at);
+}
+
+static bool domain_name_ok(struct pn_str s)
+{
+    bool ok = s.len > 0 && s.len <= 255;
+    for (size_t i = 0; i < s.len; i++)
+        ok = ok && (unsigned char)s.p[i] > ' ' && s.p[i] != '@' && s.p[i] != 0x7f;
+    return ok && s.p[s.len - 1] != '.';
+}
+
+static struct pn_str lower(struct pn_pool *pool, struct pn_str s)
+{
+    char *copy = pn_pool_strdup(pool, s);
+    for (size_t i = 0; copy != NULL && i < s.len; i++)
+        copy[i] = pn_lower(copy[i]);
+    return copy == NULL ? PN_STR("") : (struct pn_str){copy, s.len};
+}
+
+static void parse_domain(struct model *m, struct pn_lex *lex, struct pn_place at)
+{
+    struct pn_token name;
+    bool is_new;
+    if (!pn_parse_value(&m->p, lex, &name, "domain", "a domain's name"))
+        return;
+    if (!domain_name_ok(name.text))
+        pn_error_at(m->p.problems, name.at,
+                    "%s is no domain, expected a name such as \"example.org\" or \".example.org\"",
+                    pn_token_name(m->p.pool, &name));
+    struct model_policy *policy = pn_pool_alloc(m->p.pool, sizeof *policy);
+    if (policy == NULL)
+        return;
+    struct model_domain domain = {lower(m->p.pool, name.text), at, policy};
+    uint32_t number = pn_intern_add(&m->domain_names, domain.name, &is_new);
+    if (!is_new)
+        pn_error_at(m->p.problems, name.at,
+                    "domain '%.*s' is there twice, first in line %u of %.*s", PN_FMT(domain.name),
+                    (unsigned)m->domains[number].at.line,
+                    PN_FMT(m->domains[number].at.source->name));
+    parse_policy(m, lex, policy, "domain", at);
+    if (!is_new)
+        return;
+    m->domains = pn_grow(m->domains, &m->domain_cap, m->domain_count, sizeof *m->domains);
+    m->domains[m->domain_count++] = domain;
+    if (policy->recipients_at.source == NULL && m->defaults.recipients_at.source == NULL)
+        pn_error_at(m->p.problems, at,
+                    "domain '%.*s' does not say who can be written to, expected 'recipients list "
+                    "FILE', 'verify', 'local' or 'any'",
+                    PN_FMT(domain.name));
+}
+
+static void know(struct model *m, const char *symbol)
+{
+    m->known_symbols =
+        pn_grow(m->known_symbols, &m->known_cap, m->known_count + 1, sizeof *m->known_symbols);
+    m->known_symbols[m->known_count++] = symbol;
+    m->known_symbols[m->known_count] = NULL;
+}
+
+static void know_symbols(struct model *m)
+{
+    know(m, "PLUGIN_FAILED");
+    for (size_t i = 0; i < m->plugin_count; i++)
+        for (const struct postern_symbol *s = m->plugins[i].desc->symbols;
+             s != NULL && s->name != NULL; s++)
+            know(m, s->name);
+}
+
+/* ---- what only the whole shows ---- */
+
+/* The machine's own name where none is set, so that every role has the same. */
+static void settle_names(struct model *m)
+{
+    const struct pn_tree_value *smtp = pn_tree_value(m->core, "smtp");
+    struct pn_tree_entry *hostname = pn_tree_entry(smtp->block, "hostname");
+    struct pn_tree_entry *authserv = pn_tree_entry(smtp->block, "authserv-id");
+    char name[256] = "";
+    if (hostname->count == 0) {
+        if (gethostname(name, sizeof name - 1) != 0 || name[0] == '\0')
+            memcpy(name, "localhost", sizeof "localhost");
+        struct pn_tree_value *value = pn_pool_alloc(m->p.pool, sizeof *value);
+        if (value == NULL)
+            return;
+        value->data.text = pn_pool_dup(m->p.pool, pn_str_of(name));
+        *hostname = (struct pn_tree_entry){value, value, 1};
+        pn_sources_mix(&m->sources, pn_str_of(name));
+    }
+    if (authserv->count == 0) {
+        struct pn_tree_value *value = pn_pool_alloc(m->p.pool, sizeof *value);
+        if (value == NULL)
+            return;
+        value->data.text = hostname->first->data.text;
+        *authserv = (struct pn_tree_entry){value, value, 1};
+    }
+}
+
+static const struct model_threshold *threshold(const struct model *m, const struct model_policy *p,
+                                               int i)
+{
+    return p->thresholds[i].at.source != NULL ? &p->thresholds[i] : &m->defaults.thresholds[i];
+}
+
+/* A milder line behind a stricter one never acts: most likely a slip. */
+static void check_thresholds(struct model *m, const struct model_policy *policy)
+{
+    for (int mild = IMG_QUARANTINE; mild <= IMG_JUNK; mild++) {
+        const struct model_threshold *a = threshold(m, policy, mild);
+        for (int strict = IMG_REJECT; a->at.source != NULL && strict < mild; strict++) {
+            const struct model_threshold *b = threshold(m, policy, strict);
+            if (b->at.source != NULL && b->weight <= a->weight)
+                pn_warning_at(m->p.problems, a->at, "'%.*s' never acts, because of '%.*s'",
+                              PN_FMT(a->text), PN_FMT(b->text));
+        }
+    }
+}
+
+static void check_policies(struct model *m)
+{
+    check_thresholds(m, &m->defaults);
+    for (size_t i = 0; i < m->domain_count; i++)
+        check_thresholds(m, m->domains[i].policy);
+}
+
+static bool out_of_memory(struct model *m)
+{
+    /* A pool at its limit shows here too: whoever met it first may have been silent. */
+    if (pn_pool_alloc(m->p.pool, 1024 * 1024) != NULL)
+        return false;
+    pn_error_in(m->p.problems, m->c->file, "the configuration is too large");
+    return true;
+}
+
+bool pn_compile_run(const struct pn_compile *c, struct pn_pool *pool, struct pn_problems *problems,
+                    struct pn_buf *image)
+{
+    struct model m;
+    bool ok = false;
+    model_init(&m, c, pool, problems);
+    if (parse_top(&m)) {
+        run_later(&m, LATER_PLUGINS, model_plugins);
+        model_plan(&m);
+        know_symbols(&m);
+        run_later(&m, LATER_DEFAULTS, parse_defaults);
+        run_later(&m, LATER_DOMAIN, parse_domain);
+        settle_names(&m);
+        check_policies(&m);
+        ok = !out_of_memory(&m) && problems->errors == 0 && model_emit(&m, image) &&
+             problems->errors == 0;
+    }
+    model_fini(&m);
+    return ok;
+}

@@ -1,0 +1,134 @@
+/*
+ * What the compiler knows between parsing and emitting; private to policy/. Pooled,
+ * but for the tables, which model_fini frees.
+ */
+#ifndef PN_MODEL_H
+#define PN_MODEL_H
+
+#include "compile.h"
+#include "image.h"
+#include "intern.h"
+#include "tree.h"
+
+/* A block whose body waits until what it depends on is known. */
+struct model_later {
+    struct model_later *next;
+    enum { LATER_PLUGINS, LATER_DEFAULTS, LATER_DOMAIN } kind;
+    struct pn_lex lex; /* behind the name */
+    struct pn_place at;
+};
+
+struct model_plugin {
+    struct pn_str name, file;
+    struct pn_place at;
+    const struct postern_plugin *desc;
+    struct pn_tree_block *block;
+    unsigned order; /* as configured */
+    unsigned needs, stages, rank, group, on_failure;
+    uint32_t deadline_ms;
+    bool alone;
+};
+
+struct model_rule {
+    struct model_rule *next;
+    struct pn_place at;
+    uint32_t symbol; /* its number in model.symbols */
+    bool has_detail, has_weight;
+    struct pn_str detail, reply, text;
+    int32_t weight; /* of one that has a weight, else it has an action */
+    enum pn_outcome outcome;
+};
+
+struct model_entry {
+    struct model_entry *next;
+    struct pn_place at;
+    enum img_entry_kind kind;
+    enum img_condition condition;
+    struct pn_str pattern, reply, text;
+    struct pn_net net;
+};
+
+struct model_threshold {
+    struct pn_place at; /* nowhere: not set */
+    int32_t weight;
+    struct pn_str reply, text;
+};
+
+/* What a domain or the defaults say; a place that is nowhere means: not said. */
+struct model_policy {
+    struct model_rule *rules, *last_rule;
+    uint32_t rule_count;
+    struct model_entry *deny, *last_deny, *allow, *last_allow;
+    struct model_threshold thresholds[IMG_THRESHOLDS];
+    struct pn_place mixed_at;
+    bool mixed_split;
+    uint64_t off, on; /* plugins, by their index in the plan */
+    bool any;         /* it says something of the above */
+
+    struct pn_place recipients_at, route_at, list_at;
+    enum pn_recipients recipients;
+    struct pn_str list; /* path, as given */
+    enum pn_route_kind route;
+    struct pn_str host;
+    struct pn_ip ip;
+    uint16_t port;
+};
+
+struct model_domain {
+    struct pn_str name; /* lower case */
+    struct pn_place at;
+    struct model_policy *policy;
+};
+
+/* A file of recipients; sorted by domain (empty: for all), then local part. */
+struct model_user {
+    struct pn_str local, domain;
+};
+
+struct model_list {
+    struct model_user *users; /* owned */
+    size_t count, cap;
+};
+
+struct model {
+    struct pn_parser p;
+    const struct pn_compile *c;
+    struct pn_sources sources;
+    struct pn_tree_block *core;
+    struct model_later *later, *last_later;
+    struct model_plugin plugins[IMG_PLUGINS_MAX]; /* as configured, then in plan order */
+    size_t plugin_count;
+    unsigned groups;
+    struct model_policy defaults;
+    struct model_domain *domains; /* owned */
+    size_t domain_count, domain_cap;
+    struct pn_intern domain_names, symbols, list_paths;
+    struct model_list *lists; /* owned; by the number of their path */
+    size_t list_cap;
+    const char **known_symbols; /* owned; declared ones, ended by NULL */
+    size_t known_count, known_cap;
+};
+
+/* plugins.c: the body of a plugins block; then, once all are read, the plan. */
+void model_plugins(struct model *m, struct pn_lex *lex, struct pn_place at);
+void model_plan(struct model *m);
+/* statements.c: the body of a domain's block, or of the defaults'. */
+void model_policy_body(struct model *m, struct pn_lex *lex, struct model_policy *policy,
+                       struct pn_place open);
+/* users.c: the local parts that a list of recipients has for a domain, lower case and
+ * sorted, each once; owned. *shared: every domain that it does not name has the same. */
+struct pn_str *model_users(struct model *m, struct pn_str path, struct pn_place at,
+                           struct pn_str domain, uint32_t *count, bool *shared);
+/* emit.c */
+bool model_emit(struct model *m, struct pn_buf *image);
+
+/* The statements of a domain, for the manual; ended by a NULL usage. */
+struct model_statement {
+    const char *name;
+    void (*parse)(struct model *m, struct pn_lex *lex, struct model_policy *policy,
+                  struct pn_token name);
+    const char *usage, *help;
+};
+extern const struct model_statement model_statements[];
+
+#endif

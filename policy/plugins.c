@@ -1,0 +1,259 @@
+/* The plugins of a configuration: their blocks, what they may, and the plan. */
+#include "model.h"
+
+#include "buf.h"
+
+#include <stdlib.h>
+
+/* In the order of the choices of the row `grant`. */
+static const unsigned grants[] = {POSTERN_NEED_DNS,     POSTERN_NEED_FILES,   POSTERN_NEED_TMP,
+                                  POSTERN_NEED_NETWORK, POSTERN_NEED_THREADS, POSTERN_NEED_OPENSSL};
+static const char *const grant_names[] = {"dns", "files", "tmp", "network", "threads", "openssl"};
+enum { GRANTS = sizeof grants / sizeof grants[0] };
+
+static bool wanted(const struct pn_compile *c, struct pn_str name)
+{
+    for (size_t i = 0; i < c->only_count; i++)
+        if (pn_str_eq(c->only_plugins[i], name))
+            return true;
+    return !c->restrict_plugins;
+}
+
+static struct model_plugin *find(struct model *m, struct pn_str name)
+{
+    for (size_t i = 0; i < m->plugin_count; i++)
+        if (pn_str_eq(m->plugins[i].name, name))
+            return &m->plugins[i];
+    return NULL;
+}
+
+static size_t count_rows(const struct postern_row *rows)
+{
+    size_t n = 0;
+    while (rows != NULL && rows[n].name != NULL)
+        n++;
+    return n;
+}
+
+/* The host's rows and the plugin's in one table. */
+static const struct postern_row *rows_of(struct model *m, const struct postern_plugin *desc,
+                                         struct pn_place at)
+{
+    size_t ours = count_rows(pn_plugin_host_rows), theirs = count_rows(desc->rows);
+    struct postern_row *rows = pn_pool_alloc(m->p.pool, (ours + theirs + 1) * sizeof *rows);
+    if (rows == NULL)
+        return NULL;
+    memcpy(rows, pn_plugin_host_rows, ours * sizeof *rows);
+    if (theirs != 0)
+        memcpy(rows + ours, desc->rows, theirs * sizeof *rows);
+    for (size_t i = ours; i < ours + theirs; i++)
+        if (pn_row_find(pn_plugin_host_rows, rows[i].name, strlen(rows[i].name)) != NULL)
+            pn_error_at(m->p.problems, at, "plugin '%s' has a row '%s', which is the host's",
+                        desc->name, rows[i].name);
+    return rows;
+}
+
+/* The row `file` names the shared object, but all other rows are in that object: so it
+ * is looked for in the block before the block is parsed. */
+static bool peek_file(struct pn_lex lex, struct pn_str *file)
+{
+    struct pn_place open;
+    size_t depth = 0;
+    if (!pn_lex_open(&lex, &open))
+        return false;
+    for (struct pn_token t = pn_lex_next(&lex); t.kind != PN_TOK_END; t = pn_lex_next(&lex)) {
+        if (t.kind == PN_TOK_CLOSE && depth-- == 0)
+            return false;
+        depth += t.kind == PN_TOK_OPEN;
+        if (depth == 0 && t.kind == PN_TOK_WORD && pn_str_eq(t.text, PN_STR("file"))) {
+            t = pn_lex_next(&lex);
+            *file = t.text;
+            return pn_token_is_value(&t);
+        }
+    }
+    return false;
+}
+
+static struct pn_str path_of(struct model *m, struct pn_str name, const struct pn_lex *lex)
+{
+    struct pn_str file;
+    if (peek_file(*lex, &file))
+        return pn_sources_path(&m->sources, file);
+    const struct pn_tree_value *folder =
+        pn_tree_value(pn_tree_value(m->core, "folders")->block, "plugins");
+    struct pn_buf b;
+    pn_buf_init(&b, SIZE_MAX);
+    (void)pn_buf_adds(&b, folder == NULL ? m->c->plugin_folder : folder->data.text);
+    (void)pn_buf_addc(&b, '/');
+    (void)pn_buf_adds(&b, name);
+    (void)pn_buf_addz(&b, ".so");
+    struct pn_str path = pn_sources_path(&m->sources, pn_buf_str(&b));
+    pn_buf_fini(&b);
+    return path;
+}
+
+static struct model_plugin *load(struct model *m, const struct pn_lex *lex, struct pn_token name)
+{
+    if (m->plugin_count == IMG_PLUGINS_MAX) {
+        pn_error_at(m->p.problems, name.at, "too many plugins, expected %d at most",
+                    IMG_PLUGINS_MAX);
+        return NULL;
+    }
+    struct model_plugin plugin = {
+        .at = name.at, .name = name.text, .order = (unsigned)m->plugin_count};
+    struct pn_buf err;
+    pn_buf_init(&err, 800);
+    plugin.file = path_of(m, name.text, lex);
+    plugin.desc = m->c->find_plugin(m->c->ctx, plugin.name, plugin.file.p, &err);
+    if (plugin.desc == NULL)
+        pn_error_at(m->p.problems, name.at, "%.*s", PN_FMT(pn_buf_str(&err)));
+    else if (!pn_str_eq(pn_str_of(plugin.desc->name), plugin.name))
+        pn_error_at(m->p.problems, name.at, "'%.*s' is the plugin '%s', expected '%.*s'",
+                    PN_FMT(plugin.file), plugin.desc->name, PN_FMT(plugin.name));
+    pn_buf_fini(&err);
+    if (plugin.desc == NULL)
+        return NULL;
+    const struct postern_row *rows = rows_of(m, plugin.desc, name.at);
+    plugin.block = rows == NULL ? NULL : pn_tree_block_new(&m->p, rows, name.at);
+    if (plugin.block == NULL)
+        return NULL;
+    m->plugins[m->plugin_count] = plugin;
+    return &m->plugins[m->plugin_count++];
+}
+
+static bool on_plugin(struct pn_parser *p, void *ctx, struct pn_lex *lex, struct pn_token name)
+{
+    struct model *m = ctx;
+    struct model_plugin *plugin = find(m, name.text);
+    struct pn_place open;
+    if (plugin == NULL && wanted(m->c, name.text))
+        plugin = load(m, lex, name);
+    if (!pn_lex_open(lex, &open))
+        return true;
+    if (plugin == NULL)
+        pn_lex_skip_block(lex, open);
+    else
+        pn_tree_body(p, lex, plugin->block, open);
+    return true;
+}
+
+void model_plugins(struct model *m, struct pn_lex *lex, struct pn_place at)
+{
+    static const char *const names[] = {NULL};
+    const struct pn_body body = {on_plugin, names, m, "plugin"};
+    struct pn_place open;
+    if (pn_lex_open(lex, &open))
+        pn_parse_body(&m->p, lex, &body, open);
+    else
+        pn_error_at(m->p.problems, at, "'plugins' without a block, expected '{'");
+}
+
+static void settle_needs(struct model *m, struct model_plugin *plugin)
+{
+    const struct pn_tree_entry *entry = pn_tree_entry(plugin->block, "grant");
+    struct pn_place at = entry->count == 0 ? plugin->at : entry->first->at;
+    unsigned granted = entry->count == 0 ? ~(unsigned)POSTERN_NEED_NETWORK : 0;
+    for (const struct pn_tree_value *v = entry->first; v != NULL; v = v->next)
+        granted |= grants[v->data.number];
+    for (size_t i = 0; i < GRANTS; i++)
+        if ((plugin->desc->needs & grants[i]) != 0 && (granted & grants[i]) == 0)
+            pn_error_at(m->p.problems, at, "plugin '%.*s' asks for %s, expected 'grant %s'",
+                        PN_FMT(plugin->name), grant_names[i], grant_names[i]);
+    plugin->needs = plugin->desc->needs;
+}
+
+static void settle(struct model *m, struct model_plugin *plugin)
+{
+    const struct postern_plugin *desc = plugin->desc;
+    pn_tree_finish(&m->p, plugin->block, desc->name);
+    const struct pn_tree_value *on_failure = pn_tree_value(plugin->block, "on_failure");
+    const struct pn_tree_value *deadline = pn_tree_value(plugin->block, "deadline");
+    const struct pn_tree_value *workers = pn_tree_value(plugin->block, "workers");
+    const struct pn_tree_value *alone = pn_tree_value(workers->block, "alone");
+    const struct pn_tree_value *general = pn_tree_value(m->core, "deadline");
+    plugin->on_failure =
+        on_failure == NULL ? (unsigned)desc->on_failure : (unsigned)on_failure->data.number;
+    plugin->deadline_ms = deadline != NULL         ? (uint32_t)deadline->data.number
+                          : desc->deadline_ms != 0 ? desc->deadline_ms
+                                                   : (uint32_t)general->data.number;
+    plugin->alone = alone != NULL && alone->data.number != 0;
+    for (unsigned stage = 0; stage < POSTERN_STAGES; stage++)
+        if (desc->on[stage] != NULL)
+            plugin->stages |= 1U << stage;
+    settle_needs(m, plugin);
+}
+
+/* One behind the last of those that it reads facts of; false while one has no rank yet. */
+static bool rank_of(struct model *m, const struct model_plugin *plugin, const bool *ranked,
+                    unsigned *rank)
+{
+    *rank = 0;
+    for (const char *const *after = plugin->desc->after; after != NULL && *after != NULL; after++) {
+        const struct model_plugin *other = find(m, pn_str_of(*after));
+        if (other == NULL)
+            continue;
+        if (!ranked[other - m->plugins])
+            return false;
+        if (other->rank + 1 > *rank)
+            *rank = other->rank + 1;
+    }
+    return true;
+}
+
+static void set_ranks(struct model *m)
+{
+    bool ranked[IMG_PLUGINS_MAX] = {false};
+    size_t done = 0, before;
+    do {
+        before = done;
+        for (size_t i = 0; i < m->plugin_count; i++) {
+            if (!ranked[i] && rank_of(m, &m->plugins[i], ranked, &m->plugins[i].rank)) {
+                ranked[i] = true;
+                done++;
+            }
+        }
+    } while (done != before);
+    for (size_t i = 0; i < m->plugin_count; i++)
+        if (!ranked[i])
+            pn_error_at(m->p.problems, m->plugins[i].at,
+                        "plugin '%.*s' runs after one that runs after it, expected no circle",
+                        PN_FMT(m->plugins[i].name));
+}
+
+static int by_rank(const void *a, const void *b)
+{
+    const struct model_plugin *x = a, *y = b;
+    if (x->rank != y->rank)
+        return x->rank < y->rank ? -1 : 1;
+    return x->order < y->order ? -1 : 1;
+}
+
+/* Plugins share a worker where the same things must stay open for them. What the host
+ * does for them (DNS) and what is open read-only makes no group of its own. */
+static void set_groups(struct model *m)
+{
+    const unsigned apart = POSTERN_NEED_TMP | POSTERN_NEED_NETWORK | POSTERN_NEED_THREADS;
+    for (size_t i = 0; i < m->plugin_count; i++) {
+        struct model_plugin *plugin = &m->plugins[i];
+        bool own = plugin->alone || (plugin->needs & POSTERN_NEED_ALONE) != 0;
+        plugin->group = m->groups;
+        for (size_t k = 0; k < i && !own; k++) {
+            const struct model_plugin *other = &m->plugins[k];
+            if (!other->alone && (other->needs & POSTERN_NEED_ALONE) == 0 &&
+                (other->needs & apart) == (plugin->needs & apart)) {
+                plugin->group = other->group;
+                break;
+            }
+        }
+        m->groups += plugin->group == m->groups;
+    }
+}
+
+void model_plan(struct model *m)
+{
+    for (size_t i = 0; i < m->plugin_count; i++)
+        settle(m, &m->plugins[i]);
+    set_ranks(m);
+    qsort(m->plugins, m->plugin_count, sizeof m->plugins[0], by_rank);
+    set_groups(m);
+}
