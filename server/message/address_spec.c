@@ -86,7 +86,8 @@ static unsigned check_literal(struct pn_str s)
     if (s.len < 3 || s.p[s.len - 1] != ']')
         return flags | PN_ADDRESS_MALFORMED;
     for (size_t i = 1; i + 1 < s.len; i++) {
-        if (s.p[i] == '[' || s.p[i] == ']' || s.p[i] == '\\' || (unsigned char)s.p[i] < ' ')
+        if (s.p[i] == '[' || s.p[i] == ']' || s.p[i] == '\\' || s.p[i] == 127 ||
+            (unsigned char)s.p[i] < ' ')
             flags |= PN_ADDRESS_MALFORMED;
         if (s.p[i] == ' ')
             flags |= PN_ADDRESS_OBSOLETE;
@@ -166,14 +167,10 @@ bool pn_addr_spec_parse(struct pn_str text, struct pn_address *out)
     size_t sign = SIZE_MAX;
     struct pn_str inside;
     *out = (struct pn_address){.raw = text};
-    for (size_t at = 0; at < text.len;) {
-        if (text.p[at] == '"') {
-            at = lex_quoted(text, at, &inside, NULL);
-            continue;
-        }
+    for (size_t at = 0; at < text.len && sign == SIZE_MAX;) {
         if (text.p[at] == '@')
             sign = at;
-        at++;
+        at = text.p[at] == '"' ? lex_quoted(text, at, &inside, NULL) : at + 1;
     }
     if (sign == SIZE_MAX)
         return false;

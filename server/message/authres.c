@@ -147,7 +147,7 @@ bool pn_authres_id(struct pn_str value, struct pn_buf *out)
     bool ok = lex_unquote(word, out);
     for (size_t i = len; i < out->len; i++)
         out->p[i] = pn_lower(out->p[i]);
-    if (ok && out->len > len + 1 && out->p[out->len - 1] == '.')
+    while (ok && out->len > len + 1 && out->p[out->len - 1] == '.')
         out->len--;
     if (ok && out->len > len)
         return true;
@@ -158,7 +158,7 @@ bool pn_authres_id(struct pn_str value, struct pn_buf *out)
 bool pn_authres_claims(struct pn_str value, struct pn_str id)
 {
     struct pn_buf said;
-    if (id.len > 1 && id.p[id.len - 1] == '.')
+    while (id.len > 1 && id.p[id.len - 1] == '.')
         id.len--;
     pn_buf_init(&said, value.len + 1);
     bool claims = false;

@@ -301,14 +301,24 @@ static bool has_op(const struct pn_edits *edits, enum pn_edit_op op)
     return false;
 }
 
+/* Does what is rendered so far end within a line? */
+static bool line_is_open(const struct render *r)
+{
+    if (r->out->count == 0)
+        return false;
+    const struct pn_segment *last = &r->out->v[r->out->count - 1];
+    const char *base = last->p == NULL ? pn_message_content(r->m).p : r->out->text.p;
+    return base[last->at + last->len - 1] != '\n';
+}
+
 static void add_lines(struct render *r, enum pn_edit_op op)
 {
     struct pn_buf *text = &r->out->text;
-    struct pn_str eol = pn_message_eol(r->m), content = pn_message_content(r->m);
+    struct pn_str eol = pn_message_eol(r->m);
     size_t from = text->len;
     if (!has_op(r->edits, op))
         return;
-    if (r->at > 0 && content.p[r->at - 1] != '\n')
+    if (line_is_open(r))
         (void)pn_buf_adds(text, eol);
     for (size_t i = 0; i < r->edits->count; i++)
         if (r->edits->v[i].op == op)

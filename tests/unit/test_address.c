@@ -152,7 +152,7 @@ static void test_strict(void)
         {" a@b", false},    {"a@b ", false},       {"a @b", false},         {"a@(c)b", false},
         {"a@b,c@d", false}, {"<a@b>", false},      {"a@b@c", false},        {"a@b.", false},
         {"\"a@b", false},   {"\"a\n\"@b", false},  {"\"a\".b@c", false},    {"a@[", false},
-        {"a@[]", false},
+        {"a@[@]", true},    {"\"@\"@b", true},     {"a@[]", false},
     };
     for (size_t i = 0; i < COUNT(rows); i++) {
         struct pn_address a;

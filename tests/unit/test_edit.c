@@ -204,6 +204,9 @@ static void test_many(void)
         PN_STR("T: 1\r\nT: 2\r\n x\r\nReturn-Path: <a@b>\r\nA: 1\r\nTo: b\r\nTo: c\r\nTo: d\r\n"
                "E: 1\r\n\r\nbody"));
     UNIT_INT(segments, 6);
+    /* A last line without its end that goes leaves no empty line behind. */
+    render(&out, edits, PN_STR("From: a"), &segments);
+    UNIT_STR(pn_buf_str(&out), PN_STR("T: 1\r\nT: 2\r\n x\r\nA: 1\r\nE: 1\r\n"));
     UNIT_INT(pn_edits_count(edits), 7);
     UNIT_STR(pn_edits_at(edits, 3)->name, PN_STR("From"));
     UNIT_TRUE(pn_edits_at(edits, 7) == NULL);
