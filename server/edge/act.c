@@ -98,7 +98,15 @@ static bool spf_passed(const struct pn_facts *facts)
     return false;
 }
 
-/* All that is not discarded. NULL: the pool's limit. */
+static bool any_junk(const struct transaction *t)
+{
+    for (size_t i = 0; i < t->verdict.rcpt_count; i++)
+        if (t->verdict.rcpts[i].decision.outcome == PN_JUNK)
+            return true;
+    return false;
+}
+
+/* All that is not discarded; group 1 is junk's. NULL: the pool's limit. */
 static struct pn_envelope *envelope(struct transaction *t)
 {
     struct session *s = t->s;
@@ -106,16 +114,19 @@ static struct pn_envelope *envelope(struct transaction *t)
     struct pn_envelope *env = pn_pool_alloc(t->pool, sizeof *env);
     struct pn_edit_group *groups = pn_pool_alloc(t->pool, 2 * sizeof *groups);
     struct pn_recipient *rcpts = pn_pool_alloc(t->pool, t->verdict.rcpt_count * sizeof *rcpts);
-    if (env == NULL || groups == NULL || rcpts == NULL || !trace_edits(t, false, &groups[0]) ||
-        !trace_edits(t, true, &groups[1]))
+    uint32_t group_count = any_junk(t) ? 2 : 1;
+    if (env == NULL || groups == NULL || rcpts == NULL)
         return NULL;
+    for (uint32_t i = 0; i < group_count; i++)
+        if (!trace_edits(t, i == 1, &groups[i]))
+            return NULL;
     *env = (struct pn_envelope){.id = t->id,
                                 .arrived_ms = pn_clock_wall_ms(),
                                 .size = t->size,
                                 .generation = s->gen->serial,
                                 .reverse_path = t->from,
                                 .helo = pn_str_of(s->helo == NULL ? "" : s->helo),
-                                .group_count = 2,
+                                .group_count = group_count,
                                 .groups = groups,
                                 .recipients = rcpts};
     env->client = pn_pool_dup(t->pool, pn_str_of(pn_ip_text(&s->ip, ip)));

@@ -5,8 +5,10 @@
  * 250 once that says it is durable.
  *
  *   edge_role.c     the role: start, peers, listeners, reload, drain
- *   session.c       one client connection: socket, TLS, PROXY, SMTP engine
- *   transaction.c   one message: recipients, checks, decisions
+ *   accept.c        from a socket to a session: limits, PROXY
+ *   session.c       one client connection: stream, TLS, SMTP engine
+ *   recipients.c    RCPT
+ *   transaction.c   one message: content, checks, decisions
  *   act.c           what is done about it, and the reply
  *   trace.c         the header lines that we add and remove
  *   edge_event.c    the line that says what happened and why
@@ -45,7 +47,7 @@ struct edge_generation {
     uint64_t size_max;
     uint32_t hops_max;
     bool early_stages; /* a plugin looks before content */
-    uint64_t greet_delay_ms, command_ms, data_ms, handshake_ms, proxy_ms;
+    uint64_t greet_delay_ms, command_ms, data_ms, handshake_ms, proxy_ms, session_ms;
     uint64_t flight_messages_max, flight_bytes_max, sessions_max;
     struct pn_limit_rules limits;
     struct pn_smtp_server_config smtp[2]; /* [1]: bare LF is normalized */
@@ -103,9 +105,11 @@ struct edge {
     struct session *sessions; /* all that live */
     size_t session_count;
     uint64_t sessions_total, events_lost;
-    struct pn_metric *metrics; /* edge_role.c */
+    uint64_t limited_next, limited_unsaid; /* when such an event may be written again */
+    struct pn_metric *metrics;             /* edge_role.c */
     bool draining;
     struct pn_timer *drain_timer;
+    struct pn_timer *accept_timer; /* no descriptors are left: accept again then */
 };
 
 /* ---- session.c ---- */
@@ -114,15 +118,19 @@ struct session {
     struct edge *edge;
     struct edge_generation *gen;
     struct session *next, **prev;
+    int fd;                       /* until there is a stream; then -1 */
+    struct pn_watch *proxy_watch; /* while a PROXY header is due */
+    size_t proxy_seen;            /* bytes of it that are there */
+    struct pn_timer *timer;       /* for that header, then for the greeting if it is held back */
     struct pn_stream *stream;
     struct pn_smtp_server *smtp;
-    struct pn_check *check;    /* made when the first plugin is due */
-    struct transaction *txn;   /* NULL between messages */
-    struct pn_timer *greeting; /* while the greeting is held back */
-    struct pn_listen listen;
+    struct pn_check *check;  /* made when the first plugin is due */
+    struct transaction *txn; /* NULL between messages */
+    enum pn_listen_kind kind;
     struct pn_ip ip; /* the client's, by PROXY if one was read */
     uint16_t port;
-    bool proxy_due, tls_due, started, early_talker, tls_on;
+    bool tls_due, started, early_talker, tls_on;
+    uint64_t began_ns;
     uint64_t number; /* in the log: edge-N.number */
     char *helo;      /* owned; NULL before HELO */
     struct pn_limits_ticket ticket;
@@ -130,8 +138,10 @@ struct session {
     bool *gone;            /* set when it is freed in a callback of its stream */
 };
 
-void session_accept(struct edge_listener *listener, int fd, const struct sockaddr *peer);
+struct session *session_new(struct edge *edge, enum pn_listen_kind kind);
 void session_free(struct session *s);
+/* The client may come in: takes fd; TLS first, or the greeting. */
+void session_open(struct session *s, int fd, bool tls_first);
 /* The edge stops: 421 at the next moment that is between commands. */
 void session_drain(struct session *s);
 /* "0-1234": names the session in the log. */
@@ -139,7 +149,14 @@ const char *session_name(const struct session *s, char text[32]);
 /* The check, made if there is none. */
 struct pn_check *session_check(struct session *s);
 
-/* ---- transaction.c ---- */
+/* ---- accept.c ---- */
+
+/* Takes fd. */
+void session_accept(struct edge_listener *listener, int fd, const struct sockaddr *peer);
+/* An event, unless there were many just now. */
+void session_limited(struct session *s, enum pn_limit limit);
+
+/* ---- transaction.c, recipients.c ---- */
 
 enum { TXN_POOL_MAX = 4 * 1024 * 1024 };
 
@@ -160,6 +177,8 @@ struct transaction {
     bool body_8bit, smtputf8;
     struct txn_rcpt *rcpts;
     size_t rcpt_count, rcpt_cap, refused_count;
+    uint32_t *seen; /* hash table of addresses taken: index into rcpts, and 1 */
+    size_t seen_count, seen_cap;
     struct pn_memfile content;
     bool content_open;
     uint64_t in_flight, room; /* counted of the content; asked for by the last reserve */
@@ -182,6 +201,7 @@ void txn_commit(struct session *s, size_t n);
 /* The transaction is over, or the session is: an event if there is something to say. */
 void txn_done(struct session *s);
 void txn_answer(struct session *s, struct pn_str reply);
+void txn_decide(struct transaction *t, size_t rcpt, bool early, struct pn_decision *out);
 /* Facts known so far, borrowed. */
 const struct pn_facts *txn_facts(struct transaction *t);
 

@@ -12,7 +12,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { ACCEPTS_A_TURN = 64 };
+enum { ACCEPTS_A_TURN = 64, ACCEPT_PAUSE_MS = 200 };
 
 /* ---- generations ---- */
 
@@ -21,12 +21,13 @@ static void fill_smtp(struct edge_generation *g, struct pn_smtp_server_config *c
     const struct pn_policy *p = g->policy;
     *c = (struct pn_smtp_server_config){
         .name = g->hostname,
-        .banner = PN_STR("ESMTP Postern"),
+        .banner = PN_STR("Postern"),
         .size_max = g->size_max,
         .rcpt_max = (uint32_t)pn_policy_int(p, "limits.recipients"),
         .mail_max = (uint32_t)pn_policy_int(p, "limits.transactions"),
         .error_max = (uint32_t)pn_policy_int(p, "limits.errors"),
         .unknown_max = (uint32_t)pn_policy_int(p, "limits.errors"),
+        .line_max = (uint32_t)pn_policy_int(p, "limits.command-line"),
         .idle_max = 10 * (uint32_t)pn_policy_int(p, "limits.errors"),
         .starttls = g->tls != NULL,
         .normalize = normalize};
@@ -46,6 +47,7 @@ static void fill_settings(struct edge_generation *g)
     g->data_ms = (uint64_t)pn_policy_int(p, "timeouts.data");
     g->handshake_ms = (uint64_t)pn_policy_int(p, "timeouts.handshake");
     g->proxy_ms = (uint64_t)pn_policy_int(p, "timeouts.proxy");
+    g->session_ms = (uint64_t)pn_policy_int(p, "timeouts.session");
     g->sessions_max = (uint64_t)pn_policy_int(p, "limits.sessions");
     g->flight_messages_max = (uint64_t)pn_policy_int(p, "limits.messages-in-flight");
     g->flight_bytes_max = (uint64_t)pn_policy_int(p, "limits.bytes-in-flight");
@@ -97,6 +99,27 @@ void edge_generation_unref(struct edge_generation **gp)
 
 /* ---- listeners ---- */
 
+static void listen_for(struct edge *edge, unsigned events)
+{
+    for (size_t i = 0; i < edge->listener_count; i++)
+        pn_watch_set(edge->listeners[i].watch, events);
+}
+
+static void on_accept_again(void *arg)
+{
+    listen_for(arg, PN_WATCH_READ);
+}
+
+/* To be woken for a connection that can't be accepted would be a busy loop. */
+static void no_descriptors(struct edge *edge)
+{
+    pn_warn("no descriptor left for a connection");
+    listen_for(edge, 0);
+    if (edge->accept_timer == NULL)
+        edge->accept_timer = pn_timer_new(edge->loop, on_accept_again, edge);
+    pn_timer_set(edge->accept_timer, ACCEPT_PAUSE_MS);
+}
+
 static void on_accept(void *arg, unsigned events)
 {
     struct edge_listener *l = arg;
@@ -106,8 +129,8 @@ static void on_accept(void *arg, unsigned events)
         socklen_t len = sizeof ss;
         int fd = accept4(l->fd, (struct sockaddr *)&ss, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd < 0) {
-            if (errno == EMFILE || errno == ENFILE)
-                pn_warn("no descriptor left for a connection");
+            if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS)
+                no_descriptors(l->edge);
             return;
         }
         session_accept(l, fd, (struct sockaddr *)&ss);
@@ -141,6 +164,11 @@ static void open_listeners(struct edge *edge, struct pn_generation *gen)
         pn_policy_listen(edge->gen->policy, from->row, &l->listen);
         if (!is_smtp(l->listen.kind))
             continue;
+        if (l->listen.kind == PN_LISTEN_SMTPS && edge->gen->tls == NULL) {
+            pn_error("port %u speaks TLS, but there is no certificate: it stays closed",
+                     l->listen.port);
+            continue;
+        }
         l->edge = edge;
         l->fd = from->fd;
         l->row = from->row;
@@ -273,6 +301,7 @@ static void edge_fini(struct edge *edge)
         session_free(edge->sessions);
     outbox_free(edge);
     pn_timer_free(&edge->drain_timer);
+    pn_timer_free(&edge->accept_timer);
     pn_admin_link_free(&edge->admin);
     pn_limits_close(&edge->limits);
     pn_runner_free(&edge->runner);

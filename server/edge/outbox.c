@@ -25,10 +25,12 @@ static void settle(struct edge *edge, size_t i, const struct pn_reply *reply)
         e.fn(e.ctx, reply);
 }
 
-static bool settle_token(struct edge *edge, uint64_t token, const struct pn_reply *reply)
+/* Only whom it was handed to may answer for it. */
+static bool settle_token(struct edge *edge, uint64_t token, unsigned peer,
+                         const struct pn_reply *reply)
 {
     for (size_t i = 0; i < edge->outbox_count; i++) {
-        if (edge->outbox[i].token == token) {
+        if (edge->outbox[i].token == token && edge->outbox[i].peer == peer) {
             settle(edge, i, reply);
             return true;
         }
@@ -78,7 +80,7 @@ static bool on_taken(void *ctx, struct pn_record *record)
     struct pn_taken taken;
     if (record->type != PN_REC_TAKEN || !pn_taken_get(record->body, &taken))
         return false;
-    return settle_token(edge, taken.id, &taken.reply);
+    return settle_token(edge, taken.id, EDGE_PEER_QUEUE, &taken.reply);
 }
 
 static bool on_delivered(void *ctx, struct pn_record *record)
@@ -87,7 +89,8 @@ static bool on_delivered(void *ctx, struct pn_record *record)
     struct pn_delivered delivered;
     if (record->type != PN_REC_DELIVERED || !pn_delivered_get(record->body, &delivered))
         return false;
-    return settle_token(mailbox->edge, delivered.token, &delivered.reply);
+    return settle_token(mailbox->edge, delivered.token,
+                        (unsigned)(mailbox - mailbox->edge->mailboxes), &delivered.reply);
 }
 
 /* The channel is dead: nobody will answer what went over it. */

@@ -1,9 +1,9 @@
 /* One client connection: its socket, TLS, PROXY header, and SMTP engine. */
 #include "edge.h"
 
+#include "clock.h"
 #include "log.h"
 #include "mem.h"
-#include "proxy.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -30,12 +30,27 @@ static void settle_reading(struct session *s)
     }
 }
 
+/* Between messages: the edge stops, or this session had its time. True: it is gone. */
+static bool part(struct session *s)
+{
+    static const struct pn_smtp_reply stopping = PN_SMTP_REPLY_INIT(
+                                          421, 4, 3, 2, "Shutting down, try again in a moment"),
+                                      too_long = PN_SMTP_REPLY_INIT(
+                                          421, 4, 4, 2,
+                                          "This session took too long, begin another");
+    const struct pn_smtp_server_info *info = pn_smtp_server_info(s->smtp);
+    bool late = pn_loop_now(s->edge->loop) - s->began_ns > s->gen->session_ms * PN_NS_PER_MS;
+    if ((!s->edge->draining && !late) || info->waiting || info->mail || s->tls_due)
+        return false;
+    pn_smtp_server_drop(s->smtp, s->edge->draining ? &stopping : &too_long);
+    return true;
+}
+
 static void on_resume(void *ctx)
 {
     struct session *s = ctx;
-    settle_reading(s);
-    if (s->edge->draining)
-        session_drain(s);
+    if (!part(s))
+        settle_reading(s);
 }
 
 static void on_engine_close(void *ctx)
@@ -149,7 +164,7 @@ static void greet(struct session *s)
 {
     static const struct pn_smtp_reply early = {
         554, {5, 5, 0}, PN_STR_INIT("You spoke before the greeting")};
-    pn_timer_free(&s->greeting);
+    pn_timer_free(&s->timer);
     s->started = true;
     if (s->tls_on)
         pn_smtp_server_tls(s->smtp);
@@ -182,103 +197,32 @@ static bool normalizes(const struct session *s)
     return false;
 }
 
-static bool is_exempt(const struct session *s)
-{
-    struct pn_net net;
-    for (size_t i = 0; pn_policy_net_at(s->gen->policy, "limits.exempt", i, &net); i++)
-        if (pn_net_has(&net, &s->ip))
-            return true;
-    return false;
-}
-
-/* The client's address is known: is one more session from there too much? */
-static bool enter(struct session *s)
-{
-    if (!s->counted || is_exempt(s))
-        return true;
-    enum pn_limit limit = pn_limits_enter(s->edge->limits, &s->gen->limits, &s->ip,
-                                          pn_loop_now(s->edge->loop), &s->ticket);
-    s->limited = limit == PN_LIMIT_NONE;
-    if (!s->limited)
-        event_session(s, "limited", pn_str_of(pn_limit_name(limit)));
-    return s->limited;
-}
-
 /* Makes the engine, and greets now or in a while. */
 static void begin(struct session *s)
 {
-    static const struct pn_smtp_reply too_many =
-        PN_SMTP_REPLY_INIT(421, 4, 7, 0, "Too many connections from you, try again later");
     s->smtp = pn_smtp_server_new(&s->gen->smtp[normalizes(s)], &smtp_ops, s);
-    if (!enter(s)) {
-        s->started = true;
-        pn_smtp_server_drop(s->smtp, &too_many);
-        return;
-    }
     if (s->gen->greet_delay_ms == 0) {
         greet(s);
         return;
     }
-    s->greeting = pn_timer_new(s->edge->loop, on_greeting_due, s);
-    pn_timer_set(s->greeting, s->gen->greet_delay_ms);
-}
-
-/* The connection is ours to speak on: TLS first where the port says so. */
-static void open_up(struct session *s)
-{
-    if (s->listen.kind == PN_LISTEN_SMTPS || s->listen.kind == PN_LISTEN_SUBMISSIONS)
-        start_tls(s);
-    else
-        begin(s);
-}
-
-/* The PROXY header: bytes used, 0 for more, SIZE_MAX when the session is gone. */
-static size_t read_proxy(struct session *s, struct pn_str bytes)
-{
-    struct pn_proxy proxy;
-    enum pn_proxy_status status = pn_proxy_parse(bytes, &proxy);
-    if (status == PN_PROXY_MORE)
-        return 0;
-    if (status != PN_PROXY_OK) {
-        event_session(s, "proxy-refused", PN_STR("no PROXY header where one must be"));
-        session_free(s);
-        return SIZE_MAX;
-    }
-    if (!proxy.local) {
-        s->ip = proxy.source;
-        s->port = proxy.source_port;
-    }
-    s->proxy_due = false;
-    open_up(s);
-    return proxy.len;
-}
-
-static size_t take_input(struct session *s, struct pn_str bytes)
-{
-    size_t at = 0;
-    if (s->proxy_due) {
-        at = read_proxy(s, bytes);
-        /* With implicit TLS what follows is the handshake's: it must stay in the stream. */
-        if (at == 0 || at == SIZE_MAX || s->tls_due)
-            return at;
-    }
-    if (!s->started) {
-        s->early_talker = s->early_talker || at < bytes.len;
-        return at;
-    }
-    return at + pn_smtp_server_input(s->smtp, pn_str_slice(bytes, at, bytes.len));
+    s->timer = pn_timer_new(s->edge->loop, on_greeting_due, s);
+    pn_timer_set(s->timer, s->gen->greet_delay_ms);
 }
 
 static size_t on_read(void *ctx, struct pn_str bytes)
 {
     struct session *s = ctx;
-    bool gone = false; /* QUIT, a 421, a bad header: the session frees itself */
+    bool gone = false; /* QUIT, a 421: the session frees itself */
+    if (!s->started) {
+        s->early_talker = true;
+        return 0;
+    }
     s->gone = &gone;
-    size_t used = take_input(s, bytes);
+    size_t used = pn_smtp_server_input(s->smtp, bytes);
     if (gone)
         return 0;
     s->gone = NULL;
-    if (s->started)
+    if (!part(s))
         settle_reading(s);
     return used;
 }
@@ -322,60 +266,34 @@ static void on_close(void *ctx, enum pn_close how, const char *why)
 static const struct pn_stream_ops stream_ops = {
     .on_read = on_read, .on_tls = on_tls, .on_close = on_close};
 
-/* Does this peer have to send a PROXY header? */
-static bool proxies(const struct session *s, uint32_t row)
+struct session *session_new(struct edge *edge, enum pn_listen_kind kind)
 {
-    for (uint32_t i = 0; i < s->listen.proxy_count; i++) {
-        struct pn_net net = pn_policy_listen_proxy(s->gen->policy, row, i);
-        if (pn_net_has(&net, &s->ip))
-            return true;
-    }
-    return false;
-}
-
-/* One line, and the connection goes: nothing was allocated for it. */
-static void refuse(int fd, const char *line)
-{
-    ssize_t n = write(fd, line, strlen(line));
-    (void)n;
-    (void)close(fd);
-}
-
-void session_accept(struct edge_listener *listener, int fd, const struct sockaddr *peer)
-{
-    struct edge *edge = listener->edge;
-    if (edge->draining) {
-        refuse(fd, "421 4.3.2 Shutting down, try again in a moment\r\n");
-        return;
-    }
-    if (edge->limits != NULL &&
-        !pn_cap_take(edge->limits, PN_CAP_SESSIONS, 1, edge->gen->sessions_max)) {
-        refuse(fd, "421 4.3.2 Too many connections, try again later\r\n");
-        return;
-    }
     struct session *s = pn_calloc(1, sizeof *s);
     s->edge = edge;
     s->gen = edge->gen;
     s->gen->refs++;
-    s->counted = edge->limits != NULL;
-    s->listen = listener->listen;
+    s->fd = -1;
+    s->kind = kind;
     s->number = ++edge->sessions_total;
+    s->began_ns = pn_loop_now(edge->loop);
     s->next = edge->sessions;
     s->prev = &edge->sessions;
     if (s->next != NULL)
         s->next->prev = &s->next;
     edge->sessions = s;
     edge->session_count++;
-    s->stream = pn_stream_new(edge->loop, fd, &stream_ops, s,
+    return s;
+}
+
+void session_open(struct session *s, int fd, bool tls_first)
+{
+    s->stream = pn_stream_new(s->edge->loop, fd, &stream_ops, s,
                               (struct pn_stream_limits){KEEP_MAX, WRITE_MAX});
-    if (!pn_endpoint_of_sockaddr(peer, &s->ip, &s->port)) {
-        session_free(s);
-        return;
-    }
-    s->proxy_due = proxies(s, listener->row);
-    pn_stream_timeout(s->stream, s->proxy_due ? s->gen->proxy_ms : s->gen->command_ms);
-    if (!s->proxy_due)
-        open_up(s);
+    pn_stream_timeout(s->stream, s->gen->command_ms);
+    if (tls_first)
+        start_tls(s);
+    else
+        begin(s);
 }
 
 void session_free(struct session *s)
@@ -389,9 +307,12 @@ void session_free(struct session *s)
     *s->prev = s->next;
     edge->session_count--;
     pn_check_free(&s->check);
-    pn_timer_free(&s->greeting);
+    pn_timer_free(&s->timer);
+    pn_watch_free(&s->proxy_watch);
     pn_smtp_server_free(&s->smtp);
     pn_stream_free(&s->stream);
+    if (s->fd >= 0)
+        (void)close(s->fd);
     free(s->helo);
     if (s->limited)
         pn_limits_leave(edge->limits, &s->ticket);
@@ -405,15 +326,10 @@ void session_free(struct session *s)
 
 void session_drain(struct session *s)
 {
-    static const struct pn_smtp_reply bye = {
-        421, {4, 3, 2}, PN_STR_INIT("Shutting down, try again in a moment")};
-    if (s->smtp == NULL || !s->started) {
+    if (s->smtp == NULL || !s->started)
         session_free(s);
-        return;
-    }
-    const struct pn_smtp_server_info *info = pn_smtp_server_info(s->smtp);
-    if (!info->waiting && !info->mail && !s->tls_due)
-        pn_smtp_server_drop(s->smtp, &bye);
+    else
+        (void)part(s);
 }
 
 const char *session_name(const struct session *s, char text[32])

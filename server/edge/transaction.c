@@ -52,7 +52,7 @@ void txn_mail(struct session *s, const struct pn_smtp_mail *mail)
         limit = pn_limits_rate(edge->limits, &s->gen->limits, &s->ip, PN_RATE_MAIL,
                                pn_loop_now(edge->loop));
     if (limit != PN_LIMIT_NONE) {
-        event_session(s, "limited", pn_str_of(pn_limit_name(limit)));
+        session_limited(s, limit);
         txn_answer(s, PN_STR("451 4.7.1 Too many messages from you, try again later"));
         return;
     }
@@ -84,73 +84,9 @@ void txn_mail(struct session *s, const struct pn_smtp_mail *mail)
     pn_smtp_server_accept(s->smtp);
 }
 
-/* ---- RCPT ---- */
+/* ---- decisions ---- */
 
-/* The recipient in the one form that everything later uses. */
-static void canonical(struct transaction *t, const struct pn_smtp_mailbox *to, struct txn_rcpt *out)
-{
-    struct pn_buf b;
-    pn_buf_init(&b, 2 * PN_SMTP_PATH_MAX);
-    pn_smtp_mailbox_canonical(&b, to);
-    if (to->domain.len == 0) /* <postmaster>: RFC 5321, section 4.5.1 */
-        (void)(pn_buf_addc(&b, '@') && pn_buf_adds(&b, t->s->gen->hostname));
-    out->address = pn_pool_dup(t->pool, pn_buf_str(&b));
-    size_t at = out->address.len;
-    while (at > 0 && out->address.p[at - 1] != '@')
-        at--;
-    char *local = pn_pool_strdup(t->pool, pn_str_slice(out->address, 0, at == 0 ? 0 : at - 1));
-    for (char *c = local; c != NULL && *c != '\0'; c++)
-        *c = pn_lower(*c);
-    out->local = pn_str_of(local);
-    pn_buf_fini(&b);
-}
-
-static struct pn_str domain_of(struct pn_str address)
-{
-    size_t at = address.len;
-    while (at > 0 && address.p[at - 1] != '@')
-        at--;
-    return pn_str_slice(address, at, address.len);
-}
-
-/* Without the tag behind the delimiter: user+tag is user. */
-static struct pn_str without_tag(const struct session *s, struct pn_str local)
-{
-    struct pn_str delimiter = pn_policy_str(s->gen->policy, "smtp.delimiter");
-    size_t at = delimiter.len == 1 ? pn_str_find(local, delimiter.p[0], 1) : SIZE_MAX;
-    return at == SIZE_MAX ? local : pn_str_slice(local, 0, at);
-}
-
-/* What no plugin has a say in: NULL, or the reply. */
-static const char *check_recipient(struct transaction *t, struct txn_rcpt *r,
-                                   const struct pn_smtp_mailbox *to)
-{
-    const struct session *s = t->s;
-    if (to->literal)
-        return "550 5.1.2 Address literals are not taken here";
-    if (r->address.p == NULL || r->local.p == NULL)
-        return "452 4.5.3 Too many recipients";
-    r->domain = pn_policy_domain(s->gen->policy, domain_of(r->address));
-    if (r->domain == NULL && to->domain.len == 0)
-        r->domain = pn_policy_default_domain(s->gen->policy);
-    if (r->domain == NULL)
-        return "550 5.7.1 Relaying denied";
-    r->local = without_tag(s, r->local);
-    enum pn_recipients kind = pn_domain_recipients(r->domain);
-    if ((kind == PN_RCPT_LIST || kind == PN_RCPT_LOCAL) &&
-        !pn_domain_has_user(s->gen->policy, r->domain, r->local))
-        return "550 5.1.1 No such recipient here";
-    if (s->listen.kind == PN_LISTEN_SMTP && t->rcpt_count > t->refused_count &&
-        pn_domain_mixed_split(r->domain)) {
-        for (size_t i = 0; i < t->rcpt_count; i++)
-            if (!t->rcpts[i].refused &&
-                pn_domain_group(t->rcpts[i].domain) != pn_domain_group(r->domain))
-                return "452 4.5.3 This recipient's policy differs, send to it apart";
-    }
-    return NULL;
-}
-
-static void decide_one(struct transaction *t, size_t i, bool early, struct pn_decision *out)
+void txn_decide(struct transaction *t, size_t i, bool early, struct pn_decision *out)
 {
     struct pn_decide_input in = {.facts = txn_facts(t),
                                  .sender = t->from,
@@ -161,59 +97,14 @@ static void decide_one(struct transaction *t, size_t i, bool early, struct pn_de
     pn_decide(t->s->gen->policy, t->rcpts[i].domain, &in, t->pool, out);
 }
 
-/* The stages before content ran: does a line of the policy act on what they found? */
-static void rcpt_decide(struct transaction *t)
-{
-    size_t i = t->rcpt_count - 1;
-    struct pn_decision decision;
-    decide_one(t, i, true, &decision);
-    if (decision.outcome != PN_REJECT && decision.outcome != PN_DEFER) {
-        pn_smtp_server_accept(t->s->smtp);
-        return;
-    }
-    t->rcpts[i].refused = true;
-    t->refused_count++;
-    txn_answer(t->s, decision.reply);
-}
-
-static void on_rcpt_checked(void *ctx, enum pn_check_end end)
-{
-    struct transaction *t = ctx;
-    if (end == PN_CHECK_OVERLOAD) {
-        t->rcpts[t->rcpt_count - 1].refused = true;
-        t->refused_count++;
-        txn_answer(t->s, PN_STR("451 4.3.2 Too busy, try again later"));
-        return;
-    }
-    rcpt_decide(t);
-}
-
-void txn_rcpt(struct session *s, const struct pn_smtp_rcpt *rcpt)
-{
-    struct transaction *t = s->txn;
-    struct txn_rcpt r = {.refused = false};
-    canonical(t, &rcpt->to, &r);
-    const char *refusal = check_recipient(t, &r, &rcpt->to);
-    if (refusal != NULL) {
-        txn_answer(s, pn_str_of(refusal));
-        return;
-    }
-    t->rcpts = pn_grow(t->rcpts, &t->rcpt_cap, t->rcpt_count, sizeof *t->rcpts);
-    t->rcpts[t->rcpt_count++] = r;
-    if (s->check != NULL) {
-        pn_check_rcpt(s->check, r.address, pn_plan_wanted(s->gen->plan, r.domain));
-        if (s->gen->early_stages && pn_check_run(s->check, POSTERN_RCPT, on_rcpt_checked, t))
-            return;
-    }
-    rcpt_decide(t);
-}
-
 /* ---- content ---- */
 
 void txn_data(struct session *s)
 {
     struct transaction *t = s->txn;
-    if (!t->content_open && pn_memfile_init(&t->content, "content", s->gen->size_max) != 0) {
+    /* The engine knows the limit; what it asks room for at once may go beyond. */
+    size_t max = (size_t)s->gen->size_max + PN_SMTP_RESERVE_MAX;
+    if (!t->content_open && pn_memfile_init(&t->content, "content", max) != 0) {
         txn_answer(s, PN_STR("451 4.3.2 No room for the message, try again later"));
         return;
     }
@@ -274,7 +165,7 @@ static void verdict(struct transaction *t)
             continue;
         rcpts[k].address = t->rcpts[i].address;
         rcpts[k].domain = t->rcpts[i].domain;
-        decide_one(t, i, false, &rcpts[k].decision);
+        txn_decide(t, i, false, &rcpts[k].decision);
         t->verdict_rcpts[k++] = i;
     }
     t->verdict = (struct pn_verdict){.id = pn_str_of(t->id_text),
@@ -328,7 +219,7 @@ static void refused_event(struct transaction *t)
     for (size_t i = 0; i < t->rcpt_count; i++) {
         rcpts[i].address = t->rcpts[i].address;
         rcpts[i].domain = t->rcpts[i].domain;
-        decide_one(t, i, true, &rcpts[i].decision);
+        txn_decide(t, i, true, &rcpts[i].decision);
         t->verdict_rcpts[i] = i;
     }
     t->verdict = (struct pn_verdict){.id = pn_str_of(t->id_text),
@@ -359,6 +250,7 @@ void txn_done(struct session *s)
     if (t->content_open)
         pn_memfile_fini(&t->content);
     free(t->rcpts);
+    free(t->seen);
     pn_pool_free(&t->pool);
     free(t);
 }

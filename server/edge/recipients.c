@@ -1,0 +1,163 @@
+/* RCPT: whom we take mail for, and what policy says before content. */
+#include "edge.h"
+
+#include "mem.h"
+
+#include <stdlib.h>
+
+/* The recipient in the one form that everything later uses. */
+static void canonical(struct transaction *t, const struct pn_smtp_mailbox *to, struct txn_rcpt *out)
+{
+    struct pn_buf b;
+    pn_buf_init(&b, 2 * PN_SMTP_PATH_MAX);
+    pn_smtp_mailbox_canonical(&b, to);
+    if (to->domain.len == 0) /* <postmaster>: RFC 5321, section 4.5.1 */
+        (void)(pn_buf_addc(&b, '@') && pn_buf_adds(&b, t->s->gen->hostname));
+    out->address = pn_pool_dup(t->pool, pn_buf_str(&b));
+    size_t at = out->address.len;
+    while (at > 0 && out->address.p[at - 1] != '@')
+        at--;
+    char *local = pn_pool_strdup(t->pool, pn_str_slice(out->address, 0, at == 0 ? 0 : at - 1));
+    for (char *c = local; c != NULL && *c != '\0'; c++)
+        *c = pn_lower(*c);
+    out->local = pn_str_of(local);
+    pn_buf_fini(&b);
+}
+
+static struct pn_str domain_of(struct pn_str address)
+{
+    size_t at = address.len;
+    while (at > 0 && address.p[at - 1] != '@')
+        at--;
+    return pn_str_slice(address, at, address.len);
+}
+
+/* Without the tag behind the delimiter: user+tag is user. */
+static struct pn_str without_tag(const struct session *s, struct pn_str local)
+{
+    struct pn_str delimiter = pn_policy_str(s->gen->policy, "smtp.delimiter");
+    size_t at = delimiter.len == 1 ? pn_str_find(local, delimiter.p[0], 1) : SIZE_MAX;
+    return at == SIZE_MAX ? local : pn_str_slice(local, 0, at);
+}
+
+/* `mixed split`: one policy a message. */
+static bool differs(const struct transaction *t, const struct txn_rcpt *r)
+{
+    if (t->s->kind != PN_LISTEN_SMTP || !pn_domain_mixed_split(r->domain))
+        return false;
+    for (size_t i = 0; i < t->rcpt_count; i++)
+        if (!t->rcpts[i].refused &&
+            pn_domain_group(t->rcpts[i].domain) != pn_domain_group(r->domain))
+            return true;
+    return false;
+}
+
+/* What no plugin has a say in: NULL, or the reply. */
+static const char *check_recipient(struct transaction *t, struct txn_rcpt *r,
+                                   const struct pn_smtp_mailbox *to)
+{
+    const struct session *s = t->s;
+    if (to->literal)
+        return "550 5.1.2 Address literals are not taken here";
+    if (r->address.p == NULL || r->local.p == NULL)
+        return "452 4.5.3 Too many recipients";
+    r->domain = pn_policy_domain(s->gen->policy, domain_of(r->address));
+    if (r->domain == NULL && to->domain.len == 0)
+        r->domain = pn_policy_default_domain(s->gen->policy);
+    if (r->domain == NULL)
+        return "550 5.7.1 Relaying denied";
+    r->local = without_tag(s, r->local);
+    enum pn_recipients kind = pn_domain_recipients(r->domain);
+    if ((kind == PN_RCPT_LIST || kind == PN_RCPT_LOCAL) &&
+        !pn_domain_has_user(s->gen->policy, r->domain, r->local))
+        return "550 5.1.1 No such recipient here";
+    if (differs(t, r))
+        return "452 4.5.3 This recipient's policy differs, send to it apart";
+    return NULL;
+}
+
+/* ---- an address given twice gets the message once ---- */
+
+/* The slot of an address in the table of those taken: its own, or a free one. */
+static uint32_t *slot_of(struct transaction *t, struct pn_str address)
+{
+    size_t i = pn_str_hash(address, t->id, false) & (t->seen_cap - 1);
+    while (t->seen[i] != 0 && !pn_str_eq(t->rcpts[t->seen[i] - 1].address, address))
+        i = (i + 1) & (t->seen_cap - 1);
+    return &t->seen[i];
+}
+
+static void remember(struct transaction *t, size_t index)
+{
+    if (2 * (t->seen_count + 1) > t->seen_cap) {
+        free(t->seen);
+        t->seen_cap = t->seen_cap == 0 ? 16 : 2 * t->seen_cap;
+        t->seen = pn_calloc(t->seen_cap, sizeof *t->seen);
+        for (size_t i = 0; i < index; i++)
+            if (!t->rcpts[i].refused)
+                *slot_of(t, t->rcpts[i].address) = (uint32_t)i + 1;
+    }
+    *slot_of(t, t->rcpts[index].address) = (uint32_t)index + 1;
+    t->seen_count++;
+}
+
+static bool is_taken(struct transaction *t, struct pn_str address)
+{
+    return t->seen_cap != 0 && *slot_of(t, address) != 0;
+}
+
+/* ---- decisions ---- */
+
+static void refuse_last(struct transaction *t, struct pn_str reply)
+{
+    t->rcpts[t->rcpt_count - 1].refused = true;
+    t->refused_count++;
+    txn_answer(t->s, reply);
+}
+
+/* The stages before content ran: does a line of the policy act on what they found? */
+static void rcpt_decide(struct transaction *t)
+{
+    size_t i = t->rcpt_count - 1;
+    struct pn_decision decision;
+    txn_decide(t, i, true, &decision);
+    if (decision.outcome == PN_REJECT || decision.outcome == PN_DEFER) {
+        refuse_last(t, decision.reply);
+        return;
+    }
+    remember(t, i);
+    pn_smtp_server_accept(t->s->smtp);
+}
+
+static void on_rcpt_checked(void *ctx, enum pn_check_end end)
+{
+    struct transaction *t = ctx;
+    if (end == PN_CHECK_OVERLOAD)
+        refuse_last(t, PN_STR("451 4.3.2 Too busy, try again later"));
+    else
+        rcpt_decide(t);
+}
+
+void txn_rcpt(struct session *s, const struct pn_smtp_rcpt *rcpt)
+{
+    struct transaction *t = s->txn;
+    struct txn_rcpt r = {.refused = false};
+    canonical(t, &rcpt->to, &r);
+    const char *refusal = check_recipient(t, &r, &rcpt->to);
+    if (refusal != NULL) {
+        txn_answer(s, pn_str_of(refusal));
+        return;
+    }
+    if (is_taken(t, r.address)) {
+        pn_smtp_server_accept(s->smtp);
+        return;
+    }
+    t->rcpts = pn_grow(t->rcpts, &t->rcpt_cap, t->rcpt_count, sizeof *t->rcpts);
+    t->rcpts[t->rcpt_count++] = r;
+    if (s->check != NULL) {
+        pn_check_rcpt(s->check, r.address, pn_plan_wanted(s->gen->plan, r.domain));
+        if (s->gen->early_stages && pn_check_run(s->check, POSTERN_RCPT, on_rcpt_checked, t))
+            return;
+    }
+    rcpt_decide(t);
+}
