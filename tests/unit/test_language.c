@@ -3,7 +3,7 @@
 
 #include "buf.h"
 #include "kit_policy.h"
-#include "lex.h"
+#include "token.h"
 #include "value.h"
 
 #include <fcntl.h>
