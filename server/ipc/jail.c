@@ -112,7 +112,10 @@ bool pn_jail_enter(const struct pn_role_env *env, const struct pn_jail *jail)
         ok = false;
     }
     ok = ok && settle(env, "Landlock", jail_landlock(env, jail, rights, &err), &err);
-    ok = ok && settle(env, "seccomp", jail_seccomp(rights, SANITIZED, &err), &err);
+    bool probe = (env->start.flags & PN_START_PROBE) != 0;
+    ok = ok && settle(env, "seccomp", jail_seccomp(rights, SANITIZED || probe, &err), &err);
+    if (ok && probe)
+        jail_probe();
     pn_buf_fini(&err);
     return ok;
 }
