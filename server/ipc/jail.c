@@ -64,6 +64,11 @@ static bool drop_ids(const struct pn_start *start)
     return true;
 }
 
+bool pn_jail_drop(const struct pn_role_env *env)
+{
+    return drop_ids(&env->start);
+}
+
 static bool limit(int resource, uint64_t most, const char *what)
 {
     struct rlimit r = {most, most};
