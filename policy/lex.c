@@ -1,4 +1,4 @@
-#include "token.h"
+#include "lex.h"
 
 #include "buf.h"
 #include "utf8.h"

@@ -1,0 +1,44 @@
+/* postern: the command line. Each subcommand is a row and a file. */
+#include "cli.h"
+
+#include "log.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const struct {
+    const char *name;
+    pn_cli_main *main;
+    const char *help;
+} commands[] = {
+    {"report", pn_cli_report, "reports from the event log: postern report abuse"},
+};
+
+static void usage(FILE *to)
+{
+    fputs("usage: postern COMMAND [option...]\n\n", to);
+    for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++)
+        fprintf(to, "  %-8s %s\n", commands[i].name, commands[i].help);
+    fputs("\npostern COMMAND --help says more. Exit status: 0 done, 1 the answer is no, 2 usage,\n"
+          "3 the server or a file was out of reach.\n",
+          to);
+}
+
+int main(int argc, char **argv)
+{
+    pn_log_init("postern", PN_LOG_WARN);
+    if (argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0) {
+        usage(argc < 2 ? stderr : stdout);
+        return argc < 2 ? PN_EXIT_USAGE : PN_EXIT_DONE;
+    }
+    if (strcmp(argv[1], "--version") == 0) {
+        printf("postern %s\n", PN_VERSION);
+        return PN_EXIT_DONE;
+    }
+    for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++)
+        if (strcmp(argv[1], commands[i].name) == 0)
+            return commands[i].main(argc - 1, argv + 1);
+    fprintf(stderr, "postern: no command is called %s\n", argv[1]);
+    usage(stderr);
+    return PN_EXIT_USAGE;
+}

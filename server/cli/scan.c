@@ -1,0 +1,429 @@
+/* postern scan: judges messages as the server would, and says why. */
+#include "scan_compile.h"
+#include "scan_host.h"
+#include "scan_input.h"
+#include "scan_show.h"
+
+#include "cli.h"
+#include "clock.h"
+#include "dnsfile.h"
+#include "log.h"
+#include "mem.h"
+#include "memfile.h"
+#include "verdict.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+static const char usage[] =
+    "usage: postern scan [options] --ip ADDR --helo NAME --from ADDR --rcpt ADDR... FILE|DIR|-...\n"
+    "       postern scan [options] --batch FILE\n"
+    "\n"
+    "  -c, --config FILE  policy and plugins; without it the shipped default policy, all\n"
+    "                     plugins, and any recipient\n"
+    "  --plugins LIST     only these, parted by commas (\"\": none)\n"
+    "  --dns FILE         answers DNS questions from this file\n"
+    "  --time UNIX        the time that plugins see, in seconds\n"
+    "  --auth RESULTS     'spf=pass smtp.mailfrom=D; dkim=pass header.d=D': stands for those "
+    "plugins\n"
+    "  --port N  --auth-id USER  --tls\n"
+    "  --batch FILE       one JSON case a line: ip helo from rcpt, file or message, dns time auth\n"
+    "  --json             one JSON object a message\n"
+    "\n"
+    "Exit status: 0 all are accepted, 1 some are not, 2 usage, 3 a file or process failed.\n";
+
+enum { FLIGHT_MAX = 16, CASE_POOL_MAX = 64 * 1024 * 1024 };
+
+struct options {
+    const char *config, *plugins, *dns;
+    bool json, has_ip;
+    struct pn_scan_source source;
+    struct pn_str rcpts[PN_SCAN_RCPTS_MAX];
+};
+
+struct scan {
+    struct options *o;
+    struct pn_loop *loop;
+    struct pn_policy *policy;
+    struct pn_plan *plan;
+    struct pn_scan_host *host;
+    struct pn_dnsfile *dns;      /* of --dns */
+    struct pn_dnsfile *case_dns; /* of the batch line at hand */
+    struct pn_scan_show show;
+    size_t flight;       /* cases under way */
+    uint64_t next, done; /* numbers: results are printed in the order of the cases */
+    bool failed, refused;
+    struct pn_buf *err;
+};
+
+/* One case under way. */
+struct judged {
+    struct scan *scan;
+    struct pn_pool *pool;
+    struct pn_check *check;
+    struct pn_str file, from;
+    struct pn_ip ip;
+    struct pn_str auth_id;
+    const struct pn_str *rcpts;
+    size_t rcpt_count;
+    int content_fd;
+    uint64_t number;
+};
+
+/* ---- one case ---- */
+
+static void judged_free(struct judged *j)
+{
+    pn_check_free(&j->check);
+    if (j->content_fd >= 0)
+        (void)close(j->content_fd);
+    pn_pool_free(&j->pool);
+    j->scan->flight--;
+    free(j);
+}
+
+static const struct pn_domain *domain_of(const struct scan *s, struct pn_str address)
+{
+    size_t at = address.len;
+    while (at > 0 && address.p[at - 1] != '@')
+        at--;
+    const struct pn_domain *d = pn_policy_domain(s->policy, pn_str_slice(address, at, address.len));
+    return d != NULL ? d : pn_policy_default_domain(s->policy);
+}
+
+static void decide_all(struct judged *j, struct pn_verdict *v)
+{
+    struct scan *s = j->scan;
+    for (size_t i = 0; i < j->rcpt_count; i++) {
+        struct pn_decide_input in = {.facts = v->facts,
+                                     .sender = j->from,
+                                     .recipient = j->rcpts[i],
+                                     .rcpt = (uint32_t)i,
+                                     .client = j->ip,
+                                     .auth_id = j->auth_id};
+        v->rcpts[i].address = j->rcpts[i];
+        v->rcpts[i].domain = domain_of(s, j->rcpts[i]);
+        pn_decide(s->policy, v->rcpts[i].domain, &in, j->pool, &v->rcpts[i].decision);
+    }
+    pn_verdict_settle(v, false, j->pool);
+}
+
+static void on_checked(void *ctx, enum pn_check_end end)
+{
+    struct judged *j = ctx;
+    struct scan *s = j->scan;
+    char id[32];
+    (void)snprintf(id, sizeof id, "scan-%" PRIu64, j->number + 1);
+    struct pn_verdict v = {.id = pn_str_of(id), .file = j->file, .policy = s->policy};
+    v.facts = pn_check_facts(j->check);
+    v.rcpt_count = j->rcpt_count;
+    v.rcpts = pn_pool_alloc(j->pool, j->rcpt_count * sizeof *v.rcpts);
+    if (v.rcpts == NULL || end == PN_CHECK_OVERLOAD) {
+        pn_error("%.*s: not judged: too much at once", PN_FMT(j->file));
+        s->failed = true;
+    } else {
+        decide_all(j, &v);
+        s->refused = s->refused || v.outcome != PN_ACCEPT;
+        pn_scan_show_verdict(&s->show, j->number, &v);
+    }
+    s->done++;
+    judged_free(j);
+}
+
+/* What --auth gives stands for the plugins of those names. */
+static bool give_auth(struct judged *j, struct pn_str auth)
+{
+    struct pn_facts all;
+    pn_facts_init(&all, j->pool);
+    if (!pn_scan_auth(auth, &all, j->scan->err))
+        return false;
+    for (size_t r = 0; r < all.run_count; r++) {
+        struct pn_facts one;
+        int plugin = pn_plan_find(j->scan->plan, all.runs[r].plugin);
+        pn_facts_init(&one, j->pool);
+        for (size_t i = 0; i < all.auth_count; i++)
+            if (pn_str_eq(all.auth[i].plugin, all.runs[r].plugin))
+                (void)pn_facts_add_auth(&one, &all.auth[i]);
+        (void)pn_facts_add_run(&one, &all.runs[r]);
+        if (plugin < 0) {
+            (void)pn_buf_addf(j->scan->err, "--auth: no plugin is called %.*s",
+                              PN_FMT(all.runs[r].plugin));
+            return false;
+        }
+        pn_check_give(j->check, (unsigned)plugin, &one);
+    }
+    return true;
+}
+
+static struct judged *judged_new(struct scan *s, const struct pn_scan_case *c)
+{
+    struct judged *j = pn_calloc(1, sizeof *j);
+    j->scan = s;
+    j->pool = pn_pool_new(CASE_POOL_MAX);
+    j->number = s->next++;
+    j->file = pn_pool_dup(j->pool, c->file);
+    j->from = c->from.len == 0 ? PN_STR("") : pn_pool_dup(j->pool, c->from);
+    j->auth_id = c->auth_id.len == 0 ? PN_STR("") : pn_pool_dup(j->pool, c->auth_id);
+    j->ip = c->ip;
+    j->rcpt_count = c->rcpt_count;
+    struct pn_str *rcpts = pn_pool_alloc(j->pool, c->rcpt_count * sizeof *rcpts);
+    for (size_t i = 0; i < c->rcpt_count; i++)
+        rcpts[i] = pn_pool_dup(j->pool, c->rcpts[i]);
+    j->rcpts = rcpts;
+    j->content_fd = pn_memfile_of("scan", c->content);
+    s->flight++;
+    return j;
+}
+
+static bool judge(struct scan *s, const struct pn_scan_case *c)
+{
+    struct judged *j = judged_new(s, c);
+    struct pn_check_client client = {
+        .ip = c->ip, .port = c->port, .tls = c->tls, .auth_id = c->auth_id, .id = PN_STR("scan")};
+    j->check = pn_check_new(pn_scan_host_runner(s->host), &client);
+    pn_check_helo(j->check, c->helo);
+    struct pn_check_mail mail = {.from = c->from, .id = PN_STR("scan"), .seed = j->number};
+    mail.now_ms = c->time_ms >= 0 ? c->time_ms : pn_clock_wall_ms();
+    pn_check_mail(j->check, &mail);
+    for (size_t i = 0; i < c->rcpt_count; i++)
+        pn_check_rcpt(j->check, c->rcpts[i], pn_plan_wanted(s->plan, domain_of(s, c->rcpts[i])));
+    if (j->content_fd < 0) {
+        (void)pn_buf_addf(s->err, "%.*s: no memory file: %s", PN_FMT(c->file), strerror(errno));
+        judged_free(j);
+        return false;
+    }
+    if (c->auth.len != 0 && !give_auth(j, c->auth)) {
+        judged_free(j);
+        return false;
+    }
+    pn_check_content(j->check, j->content_fd, c->content.len);
+    if (!pn_check_run(j->check, POSTERN_MESSAGE, on_checked, j))
+        on_checked(j, PN_CHECK_WHOLE);
+    return true;
+}
+
+/* ---- all cases ---- */
+
+static void wait_until(struct scan *s, size_t flight)
+{
+    while (s->flight > flight)
+        pn_loop_turn(s->loop, 1000);
+}
+
+static struct pn_dnsfile *read_dns(struct pn_str path, struct pn_buf *err)
+{
+    struct pn_str text;
+    char *z = pn_strndup(path.p, path.len);
+    int fd = open(z, O_RDONLY | O_CLOEXEC);
+    struct pn_dnsfile *file = NULL;
+    if (fd < 0 || pn_map_fd(fd, false, &text) != 0) {
+        (void)pn_buf_addf(err, "%s: %s", z, strerror(errno));
+    } else {
+        file = pn_dnsfile_parse(text, z, err);
+        pn_unmap(&text);
+    }
+    if (fd >= 0)
+        (void)close(fd);
+    free(z);
+    return file;
+}
+
+/* A batch line with DNS of its own: what runs must be done before the answers change. */
+static bool switch_dns(struct scan *s, const struct pn_scan_case *c)
+{
+    bool own = c->zone.p != NULL || c->dns.len != 0;
+    if (!own && s->case_dns == NULL)
+        return true;
+    wait_until(s, 0);
+    pn_scan_host_dns(s->host, s->dns);
+    pn_dnsfile_free(&s->case_dns);
+    if (!own)
+        return true;
+    s->case_dns =
+        c->zone.p != NULL ? pn_dnsfile_parse(c->zone, "zone", s->err) : read_dns(c->dns, s->err);
+    pn_scan_host_dns(s->host, s->case_dns);
+    return s->case_dns != NULL;
+}
+
+static bool on_case(void *ctx, const struct pn_scan_case *c)
+{
+    struct scan *s = ctx;
+    wait_until(s, FLIGHT_MAX - 1);
+    s->failed = s->failed || !switch_dns(s, c) || !judge(s, c);
+    return !s->failed;
+}
+
+static bool run(struct scan *s)
+{
+    size_t total = pn_scan_count(&s->o->source);
+    pn_scan_show_init(&s->show, s->o->json, total, stdout);
+    bool ok = pn_scan_each(&s->o->source, on_case, s, s->err) && !s->failed;
+    wait_until(s, 0);
+    pn_scan_show_fini(&s->show);
+    return ok && !s->failed;
+}
+
+/* ---- options ---- */
+
+static bool bad_option(const char *what, const char *expected)
+{
+    fprintf(stderr, "postern scan: %s: %s was expected\n", what, expected);
+    return false;
+}
+
+static bool take_option(struct options *o, int c)
+{
+    struct pn_scan_case *base = &o->source.base;
+    uint64_t n;
+    switch (c) {
+    case 'c':
+        o->config = optarg;
+        return true;
+    case 'P':
+        o->plugins = optarg;
+        return true;
+    case 'd':
+        o->dns = optarg;
+        return true;
+    case 't':
+        if (!pn_str_u64(pn_str_of(optarg), INT64_MAX / 1000, &n))
+            return bad_option("--time", "seconds since 1970");
+        base->time_ms = (int64_t)n * 1000;
+        return true;
+    case 'A':
+        base->auth = pn_str_of(optarg);
+        return true;
+    case 'p':
+        if (!pn_str_u64(pn_str_of(optarg), 65535, &n))
+            return bad_option("--port", "a port number");
+        base->port = (uint16_t)n;
+        return true;
+    case 'u':
+        base->auth_id = pn_str_of(optarg);
+        return true;
+    case 'T':
+        base->tls = true;
+        return true;
+    case 'i':
+        o->has_ip = pn_ip_parse(pn_str_of(optarg), &base->ip);
+        return o->has_ip || bad_option("--ip", "an IPv4 or IPv6 address");
+    case 'e':
+        base->helo = pn_str_of(optarg);
+        return true;
+    case 'f':
+        base->from = pn_str_of(optarg);
+        return true;
+    case 'r':
+        if (base->rcpt_count == PN_SCAN_RCPTS_MAX)
+            return bad_option("--rcpt", "at most 1000 of them");
+        o->rcpts[base->rcpt_count++] = pn_str_of(optarg);
+        return true;
+    case 'b':
+        o->source.batch = optarg;
+        return true;
+    case 'j':
+        o->json = true;
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* 0 go on, else the exit status plus one. */
+static int parse(struct options *o, int argc, char **argv)
+{
+    static const struct option options[] = {
+        {"config", required_argument, NULL, 'c'},  {"plugins", required_argument, NULL, 'P'},
+        {"dns", required_argument, NULL, 'd'},     {"time", required_argument, NULL, 't'},
+        {"auth", required_argument, NULL, 'A'},    {"port", required_argument, NULL, 'p'},
+        {"auth-id", required_argument, NULL, 'u'}, {"tls", no_argument, NULL, 'T'},
+        {"ip", required_argument, NULL, 'i'},      {"helo", required_argument, NULL, 'e'},
+        {"from", required_argument, NULL, 'f'},    {"rcpt", required_argument, NULL, 'r'},
+        {"batch", required_argument, NULL, 'b'},   {"json", no_argument, NULL, 'j'},
+        {"help", no_argument, NULL, 'h'},          {NULL, 0, NULL, 0}};
+    int c;
+    o->source.base = (struct pn_scan_case){.time_ms = -1, .helo = PN_STR(""), .from = PN_STR("")};
+    o->source.base.rcpts = o->rcpts;
+    o->source.base.auth = o->source.base.dns = PN_STR("");
+    optind = 1;
+    while ((c = getopt_long(argc, argv, "c:h", options, NULL)) != -1) {
+        if (c == 'h') {
+            fputs(usage, stdout);
+            return PN_EXIT_DONE + 1;
+        }
+        if (!take_option(o, c)) {
+            if (c == '?')
+                fputs(usage, stderr);
+            return PN_EXIT_USAGE + 1;
+        }
+    }
+    o->source.paths = (const char *const *)(argv + optind);
+    o->source.path_count = (size_t)(argc - optind);
+    bool batch = o->source.batch != NULL;
+    if (batch ? optind != argc : optind == argc || !o->has_ip || o->source.base.rcpt_count == 0) {
+        fputs(usage, stderr);
+        return PN_EXIT_USAGE + 1;
+    }
+    return 0;
+}
+
+/* ---- all of it ---- */
+
+static bool prepare(struct scan *s, int *policy_fd)
+{
+    *policy_fd = pn_scan_compile(s->o->config, s->o->plugins, s->err);
+    int fd = *policy_fd < 0 ? -1 : dup(*policy_fd);
+    s->policy = fd < 0 ? NULL : pn_policy_open(fd, s->err);
+    if (s->policy == NULL)
+        return false;
+    if (s->o->dns != NULL) {
+        s->dns = read_dns(pn_str_of(s->o->dns), s->err);
+        if (s->dns == NULL)
+            return false;
+    }
+    s->plan = pn_plan_new(s->policy, 1);
+    s->loop = pn_loop_new();
+    bool network = s->dns == NULL && s->o->source.batch == NULL;
+    s->host = pn_scan_host_new(s->loop, s->plan, *policy_fd, network, s->err);
+    if (s->host != NULL)
+        pn_scan_host_dns(s->host, s->dns);
+    return s->host != NULL;
+}
+
+int pn_cli_scan(int argc, char **argv)
+{
+    struct options *o = pn_calloc(1, sizeof *o);
+    struct scan s = {.o = o};
+    struct pn_buf err;
+    int policy_fd = -1;
+    int status = parse(o, argc, argv) - 1;
+    if (status < 0) {
+        pn_buf_init(&err, 64 * 1024);
+        s.err = &err;
+        (void)signal(SIGPIPE, SIG_IGN);
+        bool ok = prepare(&s, &policy_fd) && run(&s);
+        if (err.len != 0)
+            fprintf(stderr, "%s%s", pn_buf_cstr(&err),
+                    pn_str_ends(pn_buf_str(&err), PN_STR("\n")) ? "" : "\n");
+        status = !ok ? PN_EXIT_UNREACHABLE : s.refused ? PN_EXIT_NO : PN_EXIT_DONE;
+        pn_scan_host_free(&s.host);
+        pn_dnsfile_free(&s.dns);
+        pn_dnsfile_free(&s.case_dns);
+        if (s.plan != NULL)
+            pn_plan_unref(&s.plan);
+        if (s.policy != NULL)
+            pn_policy_unref(&s.policy);
+        if (s.loop != NULL)
+            pn_loop_free(&s.loop);
+        if (policy_fd >= 0)
+            (void)close(policy_fd);
+        pn_buf_fini(&err);
+    }
+    free(o);
+    return status;
+}

@@ -1,0 +1,396 @@
+#include "scan_host.h"
+
+#include "dns.h"
+#include "launch.h"
+#include "log.h"
+#include "mem.h"
+#include "policy.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { START_MS = 120 * 1000, QUEUE_MAX = 8 * 1024 * 1024 };
+
+/* A channel over which a worker asks for names. */
+struct asker {
+    struct pn_scan_host *host;
+    struct pn_channel *channel;
+    struct asker *next;
+};
+
+/* A worker's control channel: held open for as long as it is to live. */
+struct control {
+    int fd;
+    struct control *next;
+};
+
+struct group {
+    struct pn_launch template;
+    char private_path[PATH_MAX];
+};
+
+struct pn_scan_host {
+    struct pn_loop *loop;
+    struct pn_plan *plan;
+    struct pn_runner *runner;
+    int policy_fd;
+    struct group groups[PN_PLAN_GROUPS_MAX];
+    unsigned group_count; /* started */
+    uint32_t next_worker;
+    struct control *controls;
+    struct asker *askers;
+    const struct pn_dnsfile *file;
+    struct pn_launch resolver;
+    struct pn_channel *upstream; /* to the resolver role; NULL: none */
+    struct forwarded {
+        uint64_t id;         /* ours, to the resolver */
+        uint64_t asked;      /* the worker's own */
+        struct asker *asker; /* NULL: it is gone */
+    } * forwarded;
+    size_t forwarded_count, forwarded_cap;
+    uint64_t next_id;
+    char tmp[PATH_MAX / 2];
+};
+
+/* ---- DNS ---- */
+
+static void answer_now(struct asker *a, uint64_t id, const struct pn_dns_answer *answer)
+{
+    struct pn_buf b;
+    pn_buf_init(&b, 1 << 20);
+    pn_dns_answer_put(&b, id, answer);
+    if (!pn_channel_send(a->channel, PN_REC_DNS_ANSWER, pn_buf_str(&b), NULL, 0))
+        pn_warn("an answer was too large, or its worker is gone");
+    pn_buf_fini(&b);
+}
+
+static bool forward(struct asker *a, struct pn_dns_ask *ask)
+{
+    struct pn_scan_host *h = a->host;
+    struct forwarded f = {++h->next_id, ask->id, a};
+    struct pn_buf b;
+    if (h->upstream == NULL)
+        return false;
+    ask->id = f.id;
+    pn_buf_init(&b, 1024);
+    pn_dns_ask_put(&b, ask);
+    bool sent = pn_channel_send(h->upstream, PN_REC_DNS_ASK, pn_buf_str(&b), NULL, 0);
+    pn_buf_fini(&b);
+    if (sent) {
+        h->forwarded = pn_grow(h->forwarded, &h->forwarded_cap, h->forwarded_count, sizeof f);
+        h->forwarded[h->forwarded_count++] = f;
+    }
+    return sent;
+}
+
+static bool on_ask(void *ctx, struct pn_record *record)
+{
+    static const struct pn_dns_answer none = {.rcode = PN_DNS_TIMEOUT};
+    struct asker *a = ctx;
+    struct pn_dns_ask ask;
+    struct pn_dns_answer answer;
+    if (record->type != PN_REC_DNS_ASK || !pn_dns_ask_get(record->body, &ask))
+        return false;
+    if (a->host->file != NULL) {
+        pn_dnsfile_find(a->host->file, ask.name, ask.type, &answer);
+        answer_now(a, ask.id, &answer);
+        return true;
+    }
+    uint64_t asked = ask.id;
+    if (!forward(a, &ask))
+        answer_now(a, asked, &none);
+    return true;
+}
+
+static void on_asker_end(void *ctx, enum pn_channel_end how)
+{
+    struct asker *a = ctx;
+    struct pn_scan_host *h = a->host;
+    (void)how;
+    for (size_t i = 0; i < h->forwarded_count; i++)
+        if (h->forwarded[i].asker == a)
+            h->forwarded[i].asker = NULL;
+    struct asker **at = &h->askers;
+    while (*at != a)
+        at = &(*at)->next;
+    *at = a->next;
+    pn_channel_free(&a->channel);
+    free(a);
+}
+
+static bool on_answer(void *ctx, struct pn_record *record)
+{
+    struct pn_scan_host *h = ctx;
+    struct pn_dns_record records[PN_DNS_RECORDS_MAX];
+    struct pn_dns_answer answer;
+    uint64_t id;
+    if (record->type != PN_REC_DNS_ANSWER ||
+        !pn_dns_answer_get(record->body, &id, &answer, records))
+        return false;
+    for (size_t i = 0; i < h->forwarded_count; i++) {
+        struct forwarded f = h->forwarded[i];
+        if (f.id != id)
+            continue;
+        h->forwarded[i] = h->forwarded[--h->forwarded_count];
+        if (f.asker != NULL)
+            answer_now(f.asker, f.asked, &answer);
+        return true;
+    }
+    return true; /* answered behind its deadline */
+}
+
+static void on_upstream_end(void *ctx, enum pn_channel_end how)
+{
+    struct pn_scan_host *h = ctx;
+    (void)how;
+    pn_channel_free(&h->upstream);
+    pn_error("the resolver ended; names time out from now on");
+}
+
+void pn_scan_host_dns(struct pn_scan_host *host, const struct pn_dnsfile *file)
+{
+    host->file = file;
+}
+
+/* ---- processes ---- */
+
+/* posternd lies beside this program, in the build tree and where it is installed. */
+static const char *daemon_path(char *out, size_t size)
+{
+    char self[PATH_MAX];
+    ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
+    if (n > 0) {
+        self[n] = '\0';
+        (void)snprintf(out, size, "%s/posternd", dirname(self));
+        if (access(out, X_OK) == 0)
+            return out;
+    }
+    (void)snprintf(out, size, "%s", PN_SBIN_DIR "/posternd");
+    return out;
+}
+
+static struct pn_start start_of(const struct pn_scan_host *h, enum pn_role role, const char *name)
+{
+    return (struct pn_start){.role = (uint8_t)role,
+                             .generation = h->plan->generation,
+                             .uid = (uint32_t)getuid(),
+                             .gid = (uint32_t)getgid(),
+                             .name = pn_str_of(name)};
+}
+
+static bool start_resolver(struct pn_scan_host *h, const char *program, struct pn_buf *err)
+{
+    static const struct pn_channel_ops ops = {.on_record = on_answer, .on_end = on_upstream_end};
+    struct pn_start start = start_of(h, PN_ROLE_RESOLVER, "resolver");
+    int fds[2];
+    if (!pn_launch(&h->resolver, program, PN_ROLE_RESOLVER, err))
+        return false;
+    if (pn_channel_pair(fds) != 0) {
+        (void)pn_buf_addf(err, "no channel: %s", strerror(errno));
+        return false;
+    }
+    struct pn_peer peer = {.role = PN_ROLE_EDGE, .fd = fds[1]};
+    bool ok = pn_launch_start(h->resolver.fd, &start, h->policy_fd) &&
+              pn_launch_peer(h->resolver.fd, &peer) && pn_launch_go(h->resolver.fd);
+    (void)close(fds[1]);
+    h->upstream = pn_channel_new(h->loop, fds[0], &ops, h, QUEUE_MAX);
+    return ok && pn_launch_ready(h->resolver.fd, START_MS, err);
+}
+
+static bool give_private(struct pn_scan_host *h, unsigned group, int fd)
+{
+    struct pn_folder folder = {.purpose = PN_FOLDER_PRIVATE,
+                               .path = pn_str_of(h->groups[group].private_path)};
+    folder.fd = open(h->groups[group].private_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    bool ok = folder.fd >= 0 && pn_launch_folder(fd, &folder);
+    if (folder.fd >= 0)
+        (void)close(folder.fd);
+    return ok;
+}
+
+static bool start_template(struct pn_scan_host *h, const char *program, unsigned group,
+                           struct pn_buf *err)
+{
+    char name[PN_ROLE_NAME_MAX];
+    struct group *g = &h->groups[group];
+    (void)snprintf(name, sizeof name, "template-%u", group);
+    (void)snprintf(g->private_path, sizeof g->private_path, "%s/%u", h->tmp, group);
+    if (mkdir(g->private_path, 0700) != 0) {
+        (void)pn_buf_addf(err, "%s: %s", g->private_path, strerror(errno));
+        return false;
+    }
+    struct pn_start start = start_of(h, PN_ROLE_FILTER, name);
+    start.group = group;
+    if (!pn_launch(&g->template, program, PN_ROLE_FILTER, err))
+        return false;
+    h->group_count = group + 1;
+    return pn_launch_start(g->template.fd, &start, h->policy_fd) &&
+           give_private(h, group, g->template.fd) && pn_launch_go(g->template.fd) &&
+           pn_launch_ready(g->template.fd, START_MS, err);
+}
+
+/* A channel pair whose one end goes to the worker as a peer of that role; the other, or -1. */
+static int introduce(int control, struct pn_peer peer)
+{
+    int fds[2];
+    if (pn_channel_pair(fds) != 0)
+        return -1;
+    peer.fd = fds[1];
+    bool ok = pn_launch_peer(control, &peer);
+    (void)close(fds[1]);
+    if (!ok) {
+        (void)close(fds[0]);
+        return -1;
+    }
+    return fds[0];
+}
+
+static void add_asker(struct pn_scan_host *h, int fd)
+{
+    static const struct pn_channel_ops ops = {.on_record = on_ask, .on_end = on_asker_end};
+    struct asker *a = pn_calloc(1, sizeof *a);
+    a->host = h;
+    a->channel = pn_channel_new(h->loop, fd, &ops, a, QUEUE_MAX);
+    a->next = h->askers;
+    h->askers = a;
+}
+
+/* want: NULL for an ordinary worker. */
+static bool start_worker(struct pn_scan_host *h, unsigned group, const struct pn_want_solo *want,
+                         struct pn_buf *err)
+{
+    char name[PN_ROLE_NAME_MAX];
+    int fds[2];
+    uint32_t number = h->next_worker++;
+    struct pn_worker worker = {.number = number};
+    struct pn_peer edge = {.role = PN_ROLE_EDGE, .generation = h->plan->generation};
+    struct pn_peer resolver = {.role = PN_ROLE_RESOLVER};
+    if (pn_channel_pair(fds) != 0) {
+        (void)pn_buf_addf(err, "no channel: %s", strerror(errno));
+        return false;
+    }
+    (void)snprintf(name, sizeof name, "worker-%u", number);
+    struct pn_start start = start_of(h, PN_ROLE_FILTER, name);
+    start.number = number;
+    start.group = group;
+    struct control *control = pn_calloc(1, sizeof *control);
+    *control = (struct control){fds[0], h->controls};
+    h->controls = control;
+    bool ok = pn_launch_worker(h->groups[group].template.fd, &worker, fds[1]) &&
+              pn_launch_start(fds[0], &start, h->policy_fd);
+    (void)close(fds[1]);
+    int edge_fd = ok ? introduce(fds[0], edge) : -1;
+    int dns_fd = ok ? introduce(fds[0], resolver) : -1;
+    if (dns_fd >= 0)
+        add_asker(h, dns_fd);
+    if (edge_fd < 0 || dns_fd < 0 || !give_private(h, group, fds[0]) || !pn_launch_go(fds[0]) ||
+        !pn_launch_ready(fds[0], START_MS, err)) {
+        if (err->len == 0)
+            (void)pn_buf_addf(err, "worker %u of group %u did not start", number, group);
+        if (edge_fd >= 0)
+            (void)close(edge_fd);
+        return false;
+    }
+    struct pn_peer peer = {.role = PN_ROLE_FILTER,
+                           .number = number,
+                           .group = group,
+                           .generation = h->plan->generation,
+                           .flags = want == NULL ? 0 : PN_PEER_SOLO,
+                           .token = want == NULL ? 0 : want->token,
+                           .fd = edge_fd};
+    pn_runner_add_worker(h->runner, &peer);
+    return true;
+}
+
+static void on_want_solo(void *ctx, const struct pn_want_solo *want)
+{
+    struct pn_scan_host *h = ctx;
+    struct pn_buf err;
+    pn_buf_init(&err, 1024);
+    if (want->group >= h->group_count || !start_worker(h, want->group, want, &err))
+        pn_error("no worker to replay in: %s", pn_buf_cstr(&err));
+    pn_buf_fini(&err);
+}
+
+static bool start_all(struct pn_scan_host *h, bool network, struct pn_buf *err)
+{
+    char program[PATH_MAX];
+    unsigned workers = 2;
+    (void)daemon_path(program, sizeof program);
+    if (network && !start_resolver(h, program, err))
+        return false;
+    for (unsigned g = 0; g < h->plan->group_count; g++) {
+        if (!start_template(h, program, g, err))
+            return false;
+        for (unsigned i = 0; i < workers; i++)
+            if (!start_worker(h, g, NULL, err))
+                return false;
+    }
+    return true;
+}
+
+struct pn_scan_host *pn_scan_host_new(struct pn_loop *loop, struct pn_plan *plan, int policy_fd,
+                                      bool network, struct pn_buf *err)
+{
+    static const struct pn_runner_ops ops = {.want_solo = on_want_solo};
+    const char *tmp = getenv("TMPDIR");
+    struct pn_scan_host *h = pn_calloc(1, sizeof *h);
+    h->loop = loop;
+    h->plan = pn_plan_ref(plan);
+    h->policy_fd = policy_fd;
+    h->resolver.fd = -1;
+    (void)snprintf(h->tmp, sizeof h->tmp, "%s/postern-scan-XXXXXX", tmp != NULL ? tmp : "/tmp");
+    struct pn_str hostname =
+        plan->policy == NULL ? PN_STR("localhost") : pn_policy_str(plan->policy, "smtp.hostname");
+    h->runner = pn_runner_new(loop, plan, hostname, &ops, h);
+    if (mkdtemp(h->tmp) == NULL) {
+        (void)pn_buf_addf(err, "%s: %s", h->tmp, strerror(errno));
+        h->tmp[0] = '\0';
+    } else if (start_all(h, network, err)) {
+        return h;
+    }
+    if (err->len == 0)
+        (void)pn_buf_addz(err, "a filter process did not start");
+    pn_scan_host_free(&h);
+    return NULL;
+}
+
+struct pn_runner *pn_scan_host_runner(struct pn_scan_host *host)
+{
+    return host->runner;
+}
+
+void pn_scan_host_free(struct pn_scan_host **hp)
+{
+    struct pn_scan_host *h = *hp;
+    if (h == NULL)
+        return;
+    *hp = NULL;
+    pn_runner_free(&h->runner);
+    while (h->askers != NULL)
+        on_asker_end(h->askers, PN_CHANNEL_CLOSED);
+    while (h->controls != NULL) {
+        struct control *c = h->controls;
+        h->controls = c->next;
+        (void)close(c->fd);
+        free(c);
+    }
+    for (unsigned g = 0; g < h->group_count; g++) {
+        pn_launch_stop(&h->groups[g].template);
+        (void)rmdir(h->groups[g].private_path);
+    }
+    pn_channel_free(&h->upstream);
+    if (h->resolver.pid > 0)
+        pn_launch_stop(&h->resolver);
+    if (h->tmp[0] != '\0')
+        (void)rmdir(h->tmp);
+    pn_plan_unref(&h->plan);
+    free(h->forwarded);
+    free(h);
+}
