@@ -13,7 +13,7 @@
 
 #include <postern/plugin.h>
 
-enum { PN_PLAN_PLUGINS_MAX = 64, PN_PLAN_GROUPS_MAX = 32 };
+enum { PN_PLAN_PLUGINS_MAX = 64, PN_PLAN_GROUPS_MAX = PN_PLAN_PLUGINS_MAX };
 
 struct pn_plan_plugin {
     struct pn_str name;
@@ -22,6 +22,7 @@ struct pn_plan_plugin {
     unsigned needs;                       /* POSTERN_NEED_* granted */
     unsigned stages;                      /* bits 1 << POSTERN_* that it has */
     unsigned rank;
+    uint64_t after; /* those of other groups that it waits for */
     unsigned group;
     enum postern_on_failure on_failure;
     uint32_t deadline_ms; /* of one callback */

@@ -86,6 +86,8 @@ struct pn_check_client {
     bool tls;
     struct pn_str auth_id; /* or empty */
     struct pn_str id;      /* names the session in the log */
+    int64_t now_ms;        /* wall clock that plugins see before MAIL; 0: now */
+    uint64_t seed;         /* of what they get as randomness before MAIL */
 };
 
 struct pn_check *pn_check_new(struct pn_runner *runner, const struct pn_check_client *client);

@@ -17,7 +17,7 @@
 #ifndef PN_TREE_H
 #define PN_TREE_H
 
-#include "lex.h"
+#include "token.h"
 #include "value.h"
 
 struct pn_tree_block;

@@ -1,6 +1,6 @@
 /* posternd: the supervisor, and every role that it starts of itself. */
 #include "admin.h"
-#include "compile.h"
+#include "compile_role.h"
 #include "control.h"
 #include "edge_role.h"
 #include "filter.h"
@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <unistd.h>
 
 static const struct {
     enum pn_role role;

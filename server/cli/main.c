@@ -12,6 +12,7 @@ static const struct {
     const char *help;
 } commands[] = {
     {"report", pn_cli_report, "reports from the event log: postern report abuse"},
+    {"scan", pn_cli_scan, "judges messages as the server would, and says why"},
 };
 
 static void usage(FILE *to)

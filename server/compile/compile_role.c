@@ -7,73 +7,82 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <stdlib.h>
 #include <unistd.h>
 
-static void tell(const struct pn_role_env *env, enum pn_record_type type, struct pn_str body,
-                 const int *fd)
-{
-    if (pn_channel_send_fd(env->control_fd, type, pn_str_slice(body, 0, PN_RECORD_MAX / 2), fd,
-                           fd != NULL) != 0)
-        pn_error("the supervisor takes no result");
-}
+enum { TEXT_MAX = 8 * 1024 };
 
-/* One record an error; warnings go to the log at once. */
-static void tell_problems(const struct pn_role_env *env, const struct pn_problems *problems)
+/* Warnings are for the log; errors are the supervisor's, which refuses by them. */
+static bool send_problem(int fd, const struct pn_problem *p)
 {
     struct pn_buf b;
-    pn_buf_init(&b, PN_RECORD_MAX / 2);
-    for (size_t i = 0; i < problems->count; i++) {
-        const struct pn_problem *p = &problems->list[i];
-        if (p->warning) {
-            pn_warn("%.*s: %.*s", PN_FMT(p->where), PN_FMT(p->text));
-            continue;
-        }
-        pn_buf_clear(&b);
-        (void)pn_buf_addf(&b, "%.*s: %.*s", PN_FMT(p->where), PN_FMT(p->text));
-        tell(env, PN_REC_COMPILE_ERROR, pn_buf_str(&b), NULL);
-    }
+    pn_buf_init(&b, TEXT_MAX);
+    (void)pn_buf_addf(&b, "%.*s%s%.*s", PN_FMT(p->where), p->where.len == 0 ? "" : ": ",
+                      PN_FMT(p->text));
+    bool ok = true;
+    if (p->warning)
+        pn_warn("%s", pn_buf_cstr(&b));
+    else
+        ok = pn_channel_send_fd(fd, PN_REC_COMPILE_ERROR, pn_buf_str(&b), NULL, 0) == 0;
     pn_buf_fini(&b);
+    return ok;
 }
 
-static void run(struct pn_role_env *env, const char *plugins, struct pn_pool *pool)
+static bool send_problems(int fd, const struct pn_problems *problems)
 {
-    struct pn_found found = {.count = 0};
+    bool ok = true;
+    for (size_t i = 0; ok && i < problems->count; i++)
+        ok = send_problem(fd, &problems->list[i]);
+    if (problems->unseen != 0)
+        pn_error("%zu more problems", problems->unseen);
+    return ok;
+}
+
+static bool send_image(int fd, struct pn_str image)
+{
+    int memory = pn_memfile_of("policy", image);
+    if (memory < 0)
+        return false;
+    bool ok = pn_channel_send_fd(fd, PN_REC_COMPILED, PN_STR(""), &memory, 1) == 0;
+    (void)close(memory);
+    return ok;
+}
+
+static int compile(const struct pn_role_env *env)
+{
+    char folder[PATH_MAX];
+    struct pn_found plugins = {.count = 0};
+    struct pn_pool *pool = pn_pool_new(PN_COMPILE_POOL_MAX);
     struct pn_problems problems;
     struct pn_buf image;
+    const struct pn_compile c = {
+        .file = env->start.file,
+        .root = env->start.root,
+        .plugin_folder = pn_str_of(pn_plugin_folder(folder, sizeof folder)),
+        .find_plugin = pn_find_plugin,
+        .ctx = &plugins,
+    };
     pn_problems_init(&problems, pool);
     pn_buf_init(&image, PN_IMAGE_MAX);
-    struct pn_compile c = {.file = env->start.file,
-                           .root = env->start.root,
-                           .plugin_folder = pn_str_of(plugins),
-                           .find_plugin = pn_find_plugin,
-                           .ctx = &found};
-    bool ok = pn_compile_run(&c, pool, &problems, &image);
-    tell_problems(env, &problems);
-    if (ok) {
-        int fd = pn_memfile_of("policy", pn_buf_str(&image));
-        if (fd < 0)
-            tell(env, PN_REC_COMPILE_ERROR, PN_STR("no memory file for the policy"), NULL);
-        else
-            tell(env, PN_REC_COMPILED, PN_STR(""), &fd);
-        if (fd >= 0)
-            (void)close(fd);
-    }
-    pn_found_fini(&found);
+    bool good = pn_compile_run(&c, pool, &problems, &image);
+    bool sent = send_problems(env->control_fd, &problems) &&
+                (!good || send_image(env->control_fd, pn_buf_str(&image)));
+    if (!sent)
+        pn_error("the result can't be sent: %s", strerror(errno));
+    pn_found_fini(&plugins);
     pn_buf_fini(&image);
+    pn_pool_free(&pool);
+    return good && sent ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
 int pn_compile_main(struct pn_role_env *env)
 {
-    static const struct pn_jail_path paths[] = {{"/", false}};
-    static const struct pn_jail jail = {.kind = PN_JAIL_COMPILE, .paths = paths, .path_count = 1};
-    char folder[PATH_MAX];
-    const char *plugins = pn_plugin_folder(folder, sizeof folder);
+    static const struct pn_jail_path everything = {"/", false};
+    static const struct pn_jail jail = {
+        .kind = PN_JAIL_COMPILE, .paths = &everything, .path_count = 1};
     if (!pn_jail_enter(env, &jail)) {
-        pn_role_env_failed(env, "the jail could not be entered");
-        return 1;
+        pn_role_env_failed(env, "it can't be jailed");
+        return EXIT_FAILURE;
     }
-    struct pn_pool *pool = pn_pool_new(PN_COMPILE_POOL_MAX);
-    run(env, plugins, pool);
-    pn_pool_free(&pool);
-    return 0;
+    return compile(env);
 }

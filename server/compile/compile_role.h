@@ -1,7 +1,12 @@
 /*
- * The compile role: a process that reads configuration, policy and plugins' settings rows,
- * sends the sealed mapping or every error it found, and ends. It is the only one that
- * parses what an operator wrote, unprivileged and jailed.
+ * The compile role: short-lived, at start and at each reload. It reads configuration and
+ * policy, loads plugins for their settings rows, and answers with a sealed image
+ * (PN_REC_COMPILED) or one PN_REC_COMPILE_ERROR a problem; then it ends. Plugins run
+ * nothing of theirs here but what loading a shared object runs, in a jail that may read
+ * files and nothing else.
+ *
+ * The plugins' folder is the configuration's, else the environment's POSTERN_PLUGINS (a
+ * build tree), else where they were installed.
  */
 #ifndef PN_COMPILE_ROLE_H
 #define PN_COMPILE_ROLE_H

@@ -343,6 +343,12 @@ static int wait_for(int fd, short events, int timeout_ms)
     return n;
 }
 
+int pn_channel_try_fd(int fd, uint16_t type, struct pn_str body, const int *fds, unsigned nfds)
+{
+    pn_assert(body.len <= PN_RECORD_MAX - HEAD && nfds <= PN_RECORD_FDS);
+    return put(fd, type, body, fds, nfds);
+}
+
 int pn_channel_send_fd(int fd, uint16_t type, struct pn_str body, const int *fds, unsigned nfds)
 {
     pn_assert(body.len <= PN_RECORD_MAX - HEAD && nfds <= PN_RECORD_FDS);

@@ -60,6 +60,8 @@ size_t pn_channel_queued(const struct pn_channel *channel);
  * recv puts the record's body into buf. 1: a record, 0: the other end closed,
  * -1: errno says (EPROTO: no record; EAGAIN: timeout_ms passed; -1 waits for ever).
  */
+/* One attempt that never waits: 0, or -1 with errno (EAGAIN: no room now). */
+int pn_channel_try_fd(int fd, uint16_t type, struct pn_str body, const int *fds, unsigned nfds);
 int pn_channel_send_fd(int fd, uint16_t type, struct pn_str body, const int *fds, unsigned nfds);
 int pn_channel_recv_fd(int fd, struct pn_record *record, struct pn_buf *buf, int timeout_ms);
 void pn_record_close_fds(struct pn_record *record);

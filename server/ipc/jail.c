@@ -64,6 +64,11 @@ static bool drop_ids(const struct pn_start *start)
     return true;
 }
 
+bool pn_jail_drop(const struct pn_role_env *env)
+{
+    return drop_ids(&env->start);
+}
+
 static bool limit(int resource, uint64_t most, const char *what)
 {
     struct rlimit r = {most, most};
@@ -112,7 +117,10 @@ bool pn_jail_enter(const struct pn_role_env *env, const struct pn_jail *jail)
         ok = false;
     }
     ok = ok && settle(env, "Landlock", jail_landlock(env, jail, rights, &err), &err);
-    ok = ok && settle(env, "seccomp", jail_seccomp(rights, SANITIZED, &err), &err);
+    bool probe = (env->start.flags & PN_START_PROBE) != 0;
+    ok = ok && settle(env, "seccomp", jail_seccomp(rights, SANITIZED || probe, &err), &err);
+    if (ok && probe)
+        jail_probe();
     pn_buf_fini(&err);
     return ok;
 }

@@ -58,6 +58,9 @@ struct pn_jail {
  * refused here with PN_START_JAIL_MUST. */
 bool pn_jail_enter(const struct pn_role_env *env, const struct pn_jail *jail);
 
+/* Only the ids of the above, for a role that must load foreign code before it is jailed. */
+bool pn_jail_drop(const struct pn_role_env *env);
+
 /* What this kernel lacks, as a sentence; NULL when nothing. */
 const char *pn_jail_support(void);
 

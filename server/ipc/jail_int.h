@@ -19,6 +19,8 @@ enum jail_right {
 int jail_landlock(const struct pn_role_env *env, const struct pn_jail *jail, unsigned rights,
                   struct pn_buf *err);
 int jail_seccomp(unsigned rights, bool soft, struct pn_buf *err);
+/* jail_probe.c */
+void jail_probe(void);
 bool jail_landlock_there(void);
 bool jail_seccomp_there(void);
 

@@ -42,10 +42,11 @@ enum pn_record_type {
     PN_REC_DNS_ASK = 0x0300,
     PN_REC_DNS_ANSWER = 0x0380,
 
-    /* edge -> filter worker and back (filters/wire.h) */
+    /* edge -> filter worker and back (filters/request.h) */
     PN_REC_CHECK = 0x0400,
     PN_REC_CHECK_CANCEL,
     PN_REC_CHECK_DONE = 0x0480,
+    PN_REC_CHECK_PAGE, /* a worker's first on each channel: what its threads do; fd */
     /* supervisor -> template, and back */
     PN_REC_SPAWN_WORKER = 0x04c0, /* fds: channels of the worker to be */
     PN_REC_WORKER_UP,

@@ -60,6 +60,9 @@ static uint64_t backoff(struct child *c)
     if (c->fails <= 1)
         return 0;
     uint64_t ms = BACKOFF_FIRST_MS;
+    if (c->kind ==
+        PEER_WORKER) /* a message killed it, as others may; that is no fault of its own */
+        return ms;
     for (unsigned i = 2; i < c->fails && ms < BACKOFF_MAX_MS; i++)
         ms *= 2;
     return ms > BACKOFF_MAX_MS ? BACKOFF_MAX_MS : ms;

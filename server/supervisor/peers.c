@@ -60,7 +60,7 @@ static void introduce(struct child *to, const struct child *whom, int fd)
                            .number = whom->number,
                            .group = whom->group,
                            .generation = whom->generation,
-                           .flags = whom->solo ? PN_PEER_SOLO : 0,
+                           .flags = whom->solo || to->solo ? PN_PEER_SOLO : 0,
                            .token = whom->solo_token};
     pn_buf_init(&b, PN_RECORD_MAX / 2);
     pn_peer_put(&b, &peer);

@@ -37,6 +37,7 @@ class Server:
         self.conf_path = os.path.join(self.root, "postern.conf")
         self.args = list(args)
         self.smtp_options = smtp_options
+        self.wrap, self.no_drop = [], True  # test_jail sets them
         self.process = None
         with open(os.path.join(self.root, "dns.zone"), "w", encoding="utf-8") as f:
             f.write(dns)
@@ -55,7 +56,9 @@ class Server:
     def start(self, seconds=30):
         log = open(self.log_path, "ab")
         self.process = subprocess.Popen(
-            [os.path.join(build_folder(), "posternd"), "-c", self.conf_path, "--root", self.root, "--no-drop"]
+            self.wrap
+            + [os.path.join(build_folder(), "posternd"), "-c", self.conf_path, "--root", self.root]
+            + (["--no-drop"] if self.no_drop else [])
             + self.args,
             stdin=subprocess.DEVNULL,
             stdout=log,

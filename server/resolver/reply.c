@@ -1,4 +1,4 @@
-#include "dns_reply.h"
+#include "reply.h"
 
 enum { HEADER = 12, CLASS_IN = 1 };
 

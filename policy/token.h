@@ -9,8 +9,8 @@
  * A lexer is a small value: copying it marks a place to go back to. Text of words and
  * plain strings borrows from the source, that of strings with escapes is pooled.
  */
-#ifndef PN_LEX_H
-#define PN_LEX_H
+#ifndef PN_TOKEN_H
+#define PN_TOKEN_H
 
 #include "source.h"
 

@@ -1,4 +1,4 @@
-#include "lex.h"
+#include "token.h"
 
 #include "buf.h"
 #include "utf8.h"

@@ -1,0 +1,97 @@
+#include "filter.h"
+
+#include "mem.h"
+
+#include <stdlib.h>
+
+struct pn_group {
+    struct pn_plan *plan; /* a reference */
+    unsigned count;
+    struct host_plugin plugins[PN_PLAN_PLUGINS_MAX];
+};
+
+static uint64_t after_of(const struct pn_plan *plan, const struct postern_plugin *d)
+{
+    uint64_t after = 0;
+    for (const char *const *name = d->after; name != NULL && *name != NULL; name++) {
+        int i = pn_plan_find(plan, pn_str_of(*name));
+        if (i >= 0)
+            after |= UINT64_C(1) << i;
+    }
+    return after;
+}
+
+static bool load(struct pn_group *g, unsigned index, struct pn_str tmp, struct pn_buf *err)
+{
+    const struct pn_plan_plugin *row = &g->plan->plugins[index];
+    struct host_plugin *p = &g->plugins[g->count];
+    char *path = pn_strndup(row->file.p, row->file.len);
+    *p = (struct host_plugin){
+        .loaded = pn_plugin_load(path, err), .index = index, .settings = row->settings};
+    free(path);
+    if (p->loaded == NULL)
+        return false;
+    g->count++;
+    p->desc = pn_plugin_desc(p->loaded);
+    p->symbols = pn_plugin_symbols(p->loaded);
+    p->after = after_of(g->plan, p->desc);
+    if ((row->needs & POSTERN_NEED_TMP) != 0)
+        p->tmp_folder = tmp;
+    if (pn_str_eq(pn_str_of(p->desc->name), row->name))
+        return true;
+    (void)pn_buf_addf(err, "%.*s: is plugin \"%s\", not \"%.*s\"", PN_FMT(row->file), p->desc->name,
+                      PN_FMT(row->name));
+    return false;
+}
+
+static bool prepare(struct host_plugin *p, struct pn_buf *err)
+{
+    struct host_setup setup;
+    if (p->desc->prepare == NULL)
+        return true;
+    struct pn_buf why;
+    pn_buf_init(&why, 4000);
+    host_setup_init(&setup, p, &why);
+    bool ok = p->desc->prepare(&setup.setup, &p->prepared) == POSTERN_OK;
+    if (!ok)
+        (void)pn_buf_addf(err, "plugin %s: %s", p->desc->name,
+                          why.len != 0 ? pn_buf_cstr(&why) : "it could not prepare");
+    pn_buf_fini(&why);
+    return ok;
+}
+
+struct pn_group *pn_group_load(struct pn_plan *plan, unsigned group, struct pn_str tmp_folder,
+                               struct pn_buf *err)
+{
+    struct pn_group *g = pn_calloc(1, sizeof *g);
+    g->plan = pn_plan_ref(plan);
+    for (unsigned i = 0; i < plan->count; i++)
+        if (plan->plugins[i].group == group &&
+            (!load(g, i, tmp_folder, err) || !prepare(&g->plugins[g->count - 1], err))) {
+            pn_group_free(&g);
+            return NULL;
+        }
+    return g;
+}
+
+void pn_group_free(struct pn_group **group)
+{
+    struct pn_group *g = *group;
+    if (g == NULL)
+        return;
+    *group = NULL;
+    for (unsigned i = 0; i < g->count; i++) {
+        struct host_plugin *p = &g->plugins[i];
+        if (p->desc != NULL && p->desc->prepare_free != NULL && p->prepared != NULL)
+            p->desc->prepare_free(p->prepared);
+        pn_plugin_unload(&p->loaded);
+    }
+    pn_plan_unref(&g->plan);
+    free(g);
+}
+
+struct host_plugin *pn_group_plugins(struct pn_group *g, unsigned *count)
+{
+    *count = g->count;
+    return g->plugins;
+}

@@ -1,0 +1,189 @@
+#include "host.h"
+
+#include "block.h"
+#include "clock.h"
+#include "log.h"
+#include "utf8.h"
+
+/* ---- who, when, and the rest that fits no other file */
+
+static const struct postern_client *client(struct postern_call *c)
+{
+    return &host_of(c)->client;
+}
+
+static const struct postern_envelope *envelope(struct postern_call *c)
+{
+    struct host_call *h = host_of(c);
+    return h->step->stage >= POSTERN_MAIL ? &h->envelope : NULL;
+}
+
+static struct postern_str id(struct postern_call *c)
+{
+    return host_str(host_of(c)->request->log_id);
+}
+
+static int64_t now_ms(struct postern_call *c)
+{
+    struct host_call *h = host_of(c);
+    return h->request->now_ms[pn_request_phase(h->step->stage)];
+}
+
+static uint32_t left_ms(struct postern_call *c)
+{
+    uint64_t now = pn_clock_mono_ns(), deadline = host_of(c)->deadline;
+    return deadline > now ? (uint32_t)((deadline - now) / PN_NS_PER_MS) : 0;
+}
+
+/* SplitMix64: a stream that depends on seed, plugin and step alone. */
+static uint64_t next_random(uint64_t *state)
+{
+    uint64_t z = *state += 0x9e3779b97f4a7c15U;
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9U;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111ebU;
+    return z ^ (z >> 31);
+}
+
+static void random_bytes(struct postern_call *c, void *out, size_t n)
+{
+    for (char *at = out; n > 0;) {
+        uint64_t word = next_random(&host_of(c)->random);
+        size_t take = n < sizeof word ? n : sizeof word;
+        memcpy(at, &word, take);
+        at += take;
+        n -= take;
+    }
+}
+
+static void *alloc(struct postern_call *c, size_t n)
+{
+    return pn_pool_alloc(host_of(c)->life, n);
+}
+
+static void log_line(struct postern_call *c, enum postern_log level, struct postern_str line)
+{
+    struct host_call *h = host_of(c);
+    enum pn_log_level to = level <= POSTERN_LOG_ERROR ? (enum pn_log_level)level : PN_LOG_ERROR;
+    struct pn_str text = pn_str_slice(host_view(line), 0, 1000);
+    pn_log(to, "%s: %.*s: %.*s", h->plugin->desc->name, PN_FMT(h->request->log_id), PN_FMT(text));
+}
+
+bool host_line_ok(struct pn_str s)
+{
+    for (size_t i = 0; i < s.len; i++)
+        if (((unsigned char)s.p[i] < ' ' && s.p[i] != '\t') || s.p[i] == 0x7f)
+            return false;
+    return pn_utf8_valid(s);
+}
+
+/* ---- setup */
+
+void host_setup_init(struct host_setup *s, const struct host_plugin *plugin, struct pn_buf *err)
+{
+    *s = (struct host_setup){.plugin = plugin, .err = err};
+    s->setup = (struct postern_setup){.host = &host_table,
+                                      .settings = plugin->settings,
+                                      .prepared = plugin->prepared,
+                                      .internal = s};
+}
+
+void host_setup_error(struct postern_setup *setup, struct postern_str sentence)
+{
+    struct host_setup *s = setup->internal;
+    if (s->err->len != 0)
+        (void)pn_buf_addz(s->err, "; ");
+    (void)pn_buf_adds(s->err, pn_str_slice(host_view(sentence), 0, 1000));
+}
+
+void host_setup_warn(struct postern_setup *setup, struct postern_str sentence)
+{
+    struct host_setup *s = setup->internal;
+    struct pn_str text = pn_str_slice(host_view(sentence), 0, 1000);
+    pn_warn("%s: %.*s", s->plugin->desc->name, PN_FMT(text));
+}
+
+struct postern_str host_tmp_folder(struct postern_setup *setup)
+{
+    return host_str(((struct host_setup *)setup->internal)->plugin->tmp_folder);
+}
+
+/* ---- a call */
+
+static void fill_client(struct host_call *c, const struct pn_request *q, unsigned stage)
+{
+    memcpy(c->client.ip, q->client.b, sizeof c->client.ip);
+    c->client.port = q->port;
+    c->client.is_ipv4 = pn_ip_is_v4(&q->client);
+    c->client.ip_text = host_str(pn_str_of(pn_ip_text(&q->client, c->ip_text)));
+    c->client.helo = host_str(stage >= POSTERN_HELO ? q->helo : PN_STR(""));
+    c->client.auth_id = host_str(q->auth_id);
+    c->client.tls = (q->flags & PN_REQUEST_TLS) != 0;
+    c->client.authserv_id = c->client.hostname = host_str(q->hostname);
+}
+
+void host_call_init(struct host_call *c, const struct host_plugin *plugin,
+                    const struct pn_request *q, unsigned step)
+{
+    const struct pn_step *s = &q->steps[step];
+    *c = (struct host_call){.plugin = plugin, .request = q, .step = s, .step_number = step};
+    c->call = (struct postern_call){
+        .host = &host_table, .stage = s->stage, .instance = plugin->instance, .internal = c};
+    fill_client(c, q, s->stage);
+    /* Same shape: counted views. */
+    _Static_assert(sizeof(struct postern_str) == sizeof(struct pn_str), "views differ");
+    c->envelope = (struct postern_envelope){
+        .from = host_str(q->from), .rcpt_count = s->rcpts, .rcpt = (const void *)q->rcpts};
+    c->random = pn_str_hash(pn_str_of(plugin->desc->name),
+                            q->seed[pn_request_phase(s->stage)] + step, false);
+}
+
+const struct postern_host host_table = {
+    .size = sizeof(struct postern_host),
+    .major = POSTERN_ABI_MAJOR,
+    .minor = POSTERN_ABI_MINOR,
+    .set_str = pn_block_str,
+    .set_int = pn_block_int,
+    .set_bool = pn_block_bool,
+    .set_net = pn_block_net,
+    .set_block = pn_block_block,
+    .set_count = pn_block_count,
+    .set_title = pn_block_title,
+    .set_where = pn_block_where,
+    .setup_error = host_setup_error,
+    .setup_warn = host_setup_warn,
+    .client = client,
+    .envelope = envelope,
+    .id = id,
+    .fact = host_fact,
+    .fact_weighted = host_fact_weighted,
+    .fact_named = host_fact_named,
+    .fact_for = host_fact_for,
+    .auth = host_auth,
+    .seen = host_seen,
+    .seen_auth = host_seen_auth,
+    .note_set = host_note_set,
+    .note_get = host_note_get,
+    .add_header = host_add_header,
+    .remove_header = host_remove_header,
+    .dns_lookup = host_dns_lookup,
+    .dns_start = host_dns_start,
+    .dns_wait_all = host_dns_wait_all,
+    .now_ms = now_ms,
+    .left_ms = left_ms,
+    .random = random_bytes,
+    .content = host_content,
+    .body = host_body,
+    .header_count = host_header_count,
+    .header_at = host_header_at,
+    .header_get = host_header_get,
+    .header_text = host_header_text,
+    .header_address = host_header_address,
+    .part_count = host_part_count,
+    .part = host_part,
+    .part_text = host_part_text,
+    .url = host_url,
+    .content_fd = host_content_fd,
+    .alloc = alloc,
+    .tmp_folder = host_tmp_folder,
+    .log = log_line,
+};

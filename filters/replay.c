@@ -1,0 +1,284 @@
+#include "runner_int.h"
+
+#include "assert.h"
+#include "clock.h"
+#include "json.h"
+#include "log.h"
+#include "mem.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { ALONE_DEATHS = 2 }; /* a kill from outside may hit a replay too; hardly twice */
+
+/* ---- what a page says about an ask */
+
+static const struct pn_page_slot *slot_of(const struct remote *m, const struct ask *a,
+                                          const struct pn_page_slot *from)
+{
+    const struct pn_page_slot *s = from == NULL ? m->page->slot : from + 1;
+    for (; m->page != NULL && s < m->page->slot + PN_PAGE_SLOTS; s++)
+        if (atomic_load_explicit(&s->request, memory_order_acquire) == a->id && s->tag == m->tag)
+            return s;
+    return NULL;
+}
+
+static bool hung(const struct pn_page_slot *s)
+{
+    return atomic_load(&s->hung) != 0;
+}
+
+static bool any_hung(const struct remote *m)
+{
+    for (unsigned i = 0; m->page != NULL && i < PN_PAGE_SLOTS; i++)
+        if (atomic_load(&m->page->slot[i].request) != 0 && hung(&m->page->slot[i]))
+            return true;
+    return false;
+}
+
+static const struct pn_page_slot *hung_slot(const struct remote *m, const struct ask *a)
+{
+    const struct pn_page_slot *s = NULL;
+    while (m->page != NULL && (s = slot_of(m, a, s)) != NULL)
+        if (hung(s))
+            return s;
+    return NULL;
+}
+
+/* ---- a failure that counts */
+
+static void report(const struct ask *a, const struct pn_page_slot *s, struct pn_str reason)
+{
+    const struct pn_check *c = a->check;
+    const struct pn_runner *r = a->runner;
+    struct pn_buf body;
+    pn_buf_init(&body, 1 << 20);
+    check_case(c, &body);
+    struct pn_failure f = {.plugin = c->plan->plugins[s->plugin].name,
+                           .stage = pn_str_of(pn_stage_name(s->stage)),
+                           .reason = reason,
+                           .id = c->in_transaction ? c->mail.id : c->client.id,
+                           .body = pn_buf_str(&body),
+                           .content_fd = c->content_fd,
+                           .content_size = c->content_size};
+    if (r->ops->on_failure != NULL)
+        r->ops->on_failure(r->ctx, &f);
+    pn_buf_fini(&body);
+}
+
+/* The plugin failed alone: that is its finding; the others run again without it. */
+static void convict(struct ask *a, const struct pn_page_slot *s)
+{
+    bool hangs = hung(s);
+    uint32_t ms = s->deadline_ms;
+    char what[PN_PAGE_WHAT_MAX + 64];
+    char text[PN_PAGE_WHAT_MAX];
+    (void)snprintf(text, sizeof text, "%.*s", PN_PAGE_WHAT_MAX - 1, s->what);
+    if (hangs)
+        (void)snprintf(what, sizeof what, "hangs: no end after %u.%u s%s%s", ms / 1000,
+                       ms / 100 % 10, text[0] != '\0' ? ", in " : "", text);
+    else
+        (void)snprintf(what, sizeof what, "crashes");
+    struct pn_finding f = {.step = s->step,
+                           .plugin = s->plugin,
+                           .status = hangs ? PN_PLUGIN_TIMEOUT : PN_PLUGIN_FAILED,
+                           .us = hangs ? ms * 1000 : 0,
+                           .reason = pn_str_of(what)};
+    a->runner->stats.failures++;
+    pn_warn("plugin %.*s %s in stage %s of %.*s, alone in its worker",
+            PN_FMT(a->check->plan->plugins[s->plugin].name), what, pn_stage_name(s->stage),
+            PN_FMT(a->check->mail.id));
+    report(a, s, f.reason);
+    check_found(a->check, &f);
+    a->plugins &= ~(UINT64_C(1) << s->plugin);
+    a->suspects = 0;
+    a->died_in = -1;
+}
+
+/* After a verdict: the rest of the ask, or its end. */
+static void go_on(struct ask *a)
+{
+    struct pn_check *c = a->check;
+    a->id = ++a->runner->next_id;
+    if (a->plugins != 0) {
+        replay_suspect(a);
+        return;
+    }
+    ask_unlink_of_run(a);
+    ask_free(a);
+    check_answered(c);
+}
+
+void replay_suspect(struct ask *a)
+{
+    a->state = ASK_SUSPECT;
+    list_add(&a->runner->suspects, a);
+    runner_tick_on(a->runner);
+}
+
+/* ---- deaths */
+
+/* a was alone there; s is what it was in, or NULL. */
+static void died_alone(struct ask *a, const struct pn_page_slot *s)
+{
+    if (s == NULL) { /* killed before or after the calls: no plugin's doing */
+        go_on(a);
+        return;
+    }
+    if (a->died_in == s->plugin || hung(s))
+        a->suspects++;
+    else
+        a->suspects = 1;
+    a->died_in = s->plugin;
+    if (hung(s) || a->suspects >= ALONE_DEATHS)
+        convict(a, s);
+    go_on(a);
+}
+
+static void sort_out(struct remote *m, struct ask *a, bool by_watchdog)
+{
+    /* Who ends itself for a call that hangs was not killed by the others. */
+    const struct pn_page_slot *s = by_watchdog ? hung_slot(m, a) : slot_of(m, a, NULL);
+    a->remote = NULL;
+    if (a->check == NULL) {
+        ask_free(a);
+    } else if (a->state == ASK_SOLO) {
+        died_alone(a, s);
+    } else if (s != NULL) {
+        a->id = ++a->runner->next_id;
+        replay_suspect(a);
+    } else {
+        ask_dispatch(a);
+    }
+}
+
+void remote_died(struct remote *m)
+{
+    struct pn_runner *r = m->runner;
+    bool by_watchdog = any_hung(m);
+    remote_unlink(m);
+    r->stats.worker_deaths++;
+    while (m->asks != NULL) { /* callbacks may abandon those still in the list */
+        struct ask *a = m->asks;
+        m->asks = a->next;
+        sort_out(m, a, by_watchdog);
+    }
+    remote_free(m);
+    ask_retry(r);
+    replay_next(r);
+}
+
+/* ---- calls that hang in a common worker: no need to wait for its end */
+
+static void look_at(struct remote *m, uint64_t now)
+{
+    bool stuck = false;
+    for (struct ask *a = m->asks, *next; a != NULL; a = next) {
+        next = a->next;
+        const struct pn_page_slot *s = hung_slot(m, a);
+        if (s != NULL && a->check != NULL && a->state == ASK_SENT) {
+            remote_take_ask(m, a);
+            a->id = ++m->runner->next_id;
+            replay_suspect(a);
+            continue;
+        }
+        s = slot_of(m, a, NULL);
+        uint64_t limit = s == NULL ? 0 : ((uint64_t)s->deadline_ms + STUCK_MS) * PN_NS_PER_MS;
+        stuck |= s != NULL && a->state == ASK_SENT && now > s->start_ns + limit &&
+                 atomic_load(&m->page->draining) == 0;
+    }
+    if (stuck) /* its watchdog would have spoken: all of it is beyond help */
+        remote_died(m);
+}
+
+void replay_look(struct pn_runner *r, uint64_t now)
+{
+    for (struct remote *m = r->remotes, *next; m != NULL; m = next) {
+        next = m->next;
+        if (m->page != NULL && m->count != 0)
+            look_at(m, now);
+    }
+}
+
+/* ---- solo workers */
+
+static struct remote *idle_solo(struct pn_runner *r, unsigned group, uint32_t generation)
+{
+    for (struct remote *m = r->remotes; m != NULL; m = m->next)
+        if (m->solo && !m->kept && !m->used && m->page != NULL && m->count == 0 &&
+            m->group == group && m->generation == generation)
+            return m;
+    return NULL;
+}
+
+static unsigned busy_solos(const struct pn_runner *r, unsigned group)
+{
+    unsigned n = 0;
+    for (const struct remote *m = r->remotes; m != NULL; m = m->next)
+        n += m->solo && m->group == group && (m->count != 0 || m->kept) ? 1 : 0;
+    return n;
+}
+
+static void want(struct pn_runner *r, const struct ask *a, uint64_t now)
+{
+    bool late = now - r->solo[a->group].since > (uint64_t)SOLO_WAIT_MS * PN_NS_PER_MS;
+    unsigned most = a->alone ? SOLO_MAX : 1;
+    if (late)
+        r->solo[a->group].wanted = 0;
+    if (r->solo[a->group].wanted + busy_solos(r, a->group) >= most)
+        return;
+    r->solo[a->group].wanted++;
+    r->solo[a->group].since = now;
+    struct pn_want_solo w = {
+        .token = ++r->next_token, .group = a->group, .generation = a->check->plan->generation};
+    r->ops->want_solo(r->ctx, &w);
+}
+
+/* Replays of one group go one at a time; a group with `alone yes` may have some. */
+static bool may_go(const struct pn_runner *r, const struct ask *a)
+{
+    return busy_solos(r, a->group) < (a->alone ? (unsigned)SOLO_MAX : 1U);
+}
+
+static bool start_replay(struct pn_runner *r, struct ask *a, uint64_t now)
+{
+    struct remote *m = a->check->home[a->group];
+    if (m == NULL || !m->solo)
+        m = may_go(r, a) ? idle_solo(r, a->group, a->check->plan->generation) : NULL;
+    if (m == NULL || m->count != 0) {
+        want(r, a, now);
+        return false;
+    }
+    (void)list_remove(&r->suspects, a);
+    a->state = ASK_SOLO;
+    if (ask_send(a, m)) {
+        r->stats.replays += a->alone ? 0 : 1;
+        m->used = a->alone;
+        return true;
+    }
+    a->state = ASK_SUSPECT;
+    list_add(&r->suspects, a);
+    return false;
+}
+
+static bool needed(const struct pn_runner *r, const struct remote *m)
+{
+    for (const struct ask *a = r->suspects.first; a != NULL; a = a->next)
+        if (a->group == m->group && a->check->plan->generation == m->generation)
+            return true;
+    return false;
+}
+
+void replay_next(struct pn_runner *r)
+{
+    uint64_t now = pn_clock_mono_ns();
+    for (struct ask *a = r->suspects.first, *next; a != NULL; a = next) {
+        next = a->next;
+        (void)start_replay(r, a, now);
+    }
+    for (struct remote *m = r->remotes, *next; m != NULL; m = next) {
+        next = m->next;
+        if (m->solo && !m->kept && m->count == 0 && (m->used || !needed(r, m)))
+            remote_close(m);
+    }
+}

@@ -1,0 +1,257 @@
+#include "sched.h"
+
+#include "assert.h"
+#include "mem.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+
+enum { PLUGINS = 64 };
+
+struct thread {
+    struct sched *sched;
+    pthread_t id;
+    unsigned number;
+};
+
+struct sched {
+    pthread_mutex_t lock; /* for all below */
+    pthread_cond_t more;  /* a unit may be taken */
+    struct sched_unit *first, **last;
+    unsigned max_threads, max_running;
+    unsigned threads, idle, running, busy; /* busy: running or waiting */
+    unsigned coming;                       /* woken or made, but not yet at work */
+    unsigned plugin[PLUGINS];              /* threads in each */
+    uint16_t network[SCHED_NETWORKS];      /* threads that serve each; by hash, doubles share */
+    size_t stack;
+    bool stop;
+    struct thread thread[SCHED_THREADS_MAX];
+};
+
+static void lock(struct sched *s)
+{
+    pn_assert(pthread_mutex_lock(&s->lock) == 0);
+}
+
+static void unlock(struct sched *s)
+{
+    pn_assert(pthread_mutex_unlock(&s->lock) == 0);
+}
+
+uint32_t sched_network(const struct pn_ip *client)
+{
+    struct pn_net net = pn_net_of_client(client);
+    return (
+        uint32_t)(pn_str_hash((struct pn_str){(const char *)net.ip.b, sizeof net.ip.b}, 0, false) %
+                  SCHED_NETWORKS);
+}
+
+/* ---- choosing; under the lock */
+
+static unsigned half(unsigned n)
+{
+    return n < 2 ? 1 : n / 2;
+}
+
+static unsigned quarter(unsigned n)
+{
+    return n < 4 ? 1 : n / 4;
+}
+
+static bool plugin_free(const struct sched *s, int plugin)
+{
+    return plugin < 0 || s->plugin[plugin] < half(s->max_threads);
+}
+
+/* Its network has less than its share, or nobody else wants a thread. */
+static bool fair(const struct sched *s, const struct sched_unit *u)
+{
+    return s->network[u->network] < quarter(s->max_threads);
+}
+
+/* The first in line that may go; a lone network takes turns when no other waits. */
+static struct sched_unit **choose(struct sched *s)
+{
+    struct sched_unit **lone = NULL;
+    if (s->running >= s->max_running)
+        return NULL;
+    for (struct sched_unit **at = &s->first; *at != NULL; at = &(*at)->next) {
+        if (!plugin_free(s, (*at)->plugin))
+            continue;
+        if (fair(s, *at))
+            return at;
+        if (lone == NULL)
+            lone = at;
+    }
+    /* Past its share, but not the last thread: somebody else may come at any time. */
+    return lone != NULL && s->busy < s->max_threads - quarter(s->max_threads) ? lone : NULL;
+}
+
+static struct sched_unit *take(struct sched *s)
+{
+    struct sched_unit **at = choose(s);
+    if (at == NULL)
+        return NULL;
+    struct sched_unit *u = *at;
+    *at = u->next;
+    if (u->next == NULL)
+        s->last = at;
+    u->queued = false;
+    return u;
+}
+
+static void wake(struct sched *s);
+
+static void *work(void *arg)
+{
+    struct thread *t = arg;
+    struct sched *s = t->sched;
+    lock(s);
+    s->coming--;
+    for (;;) {
+        struct sched_unit *u = take(s);
+        if (u == NULL) {
+            if (s->stop)
+                break;
+            s->idle++;
+            (void)pthread_cond_wait(&s->more, &s->lock);
+            s->idle--;
+            s->coming -= s->coming > 0 ? 1 : 0;
+            continue;
+        }
+        uint32_t network = u->network; /* u may be gone when run returns */
+        s->running++;
+        s->busy++;
+        s->network[network]++;
+        wake(s);
+        unlock(s);
+        u->run(u, t->number);
+        lock(s);
+        s->network[network]--;
+        s->busy--;
+        s->running--;
+    }
+    unlock(s);
+    return NULL;
+}
+
+static bool start_thread(struct sched *s)
+{
+    struct thread *t = &s->thread[s->threads];
+    pthread_attr_t attr;
+    sigset_t all, before;
+    *t = (struct thread){.sched = s, .number = s->threads};
+    pn_assert(pthread_attr_init(&attr) == 0 && pthread_attr_setstacksize(&attr, s->stack) == 0);
+    (void)sigfillset(&all);
+    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
+    bool ok = pthread_create(&t->id, &attr, work, t) == 0;
+    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    (void)pthread_attr_destroy(&attr);
+    s->threads += ok ? 1 : 0;
+    return ok;
+}
+
+/* A unit waits and there is room: an idle thread, else a new one. */
+static void wake(struct sched *s)
+{
+    if (s->first == NULL || s->running + s->coming >= s->max_running)
+        return;
+    if (s->idle > s->coming)
+        (void)pthread_cond_signal(&s->more);
+    else if (s->threads >= s->max_threads || !start_thread(s))
+        return;
+    s->coming++;
+}
+
+void sched_submit(struct sched *s, struct sched_unit *u)
+{
+    lock(s);
+    if (!u->queued) {
+        u->queued = true;
+        u->next = NULL;
+        *s->last = u;
+        s->last = &u->next;
+        wake(s);
+    }
+    unlock(s);
+}
+
+void sched_wait_begin(struct sched *s)
+{
+    lock(s);
+    s->running--;
+    wake(s);
+    unlock(s);
+}
+
+void sched_wait_end(struct sched *s)
+{
+    lock(s);
+    s->running++;
+    unlock(s);
+}
+
+bool sched_plugin_enter(struct sched *s, unsigned plugin)
+{
+    lock(s);
+    bool ok = plugin_free(s, (int)plugin);
+    s->plugin[plugin] += ok ? 1 : 0;
+    unlock(s);
+    return ok;
+}
+
+void sched_plugin_leave(struct sched *s, unsigned plugin)
+{
+    lock(s);
+    s->plugin[plugin]--;
+    wake(s);
+    unlock(s);
+}
+
+struct sched *sched_new(unsigned threads, unsigned running, size_t stack)
+{
+    pn_assert(threads > 0 && threads <= SCHED_THREADS_MAX && running > 0);
+    struct sched *s = pn_calloc(1, sizeof *s);
+    s->max_threads = threads;
+    s->max_running = running < threads ? running : threads;
+    s->stack = stack;
+    s->last = &s->first;
+    pn_assert(pthread_mutex_init(&s->lock, NULL) == 0 && pthread_cond_init(&s->more, NULL) == 0);
+    return s;
+}
+
+void sched_free(struct sched **sched)
+{
+    struct sched *s = *sched;
+    if (s == NULL)
+        return;
+    *sched = NULL;
+    lock(s);
+    s->stop = true;
+    (void)pthread_cond_broadcast(&s->more);
+    unsigned threads = s->threads;
+    unlock(s);
+    for (unsigned i = 0; i < threads; i++)
+        (void)pthread_join(s->thread[i].id, NULL);
+    pn_assert(s->first == NULL);
+    (void)pthread_mutex_destroy(&s->lock);
+    (void)pthread_cond_destroy(&s->more);
+    free(s);
+}
+
+unsigned sched_threads(struct sched *s)
+{
+    lock(s);
+    unsigned n = s->threads;
+    unlock(s);
+    return n;
+}
+
+unsigned sched_busy(struct sched *s)
+{
+    lock(s);
+    unsigned n = s->busy;
+    unlock(s);
+    return n;
+}

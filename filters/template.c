@@ -1,0 +1,274 @@
+#include "filter.h"
+
+#include "charset.h"
+#include "jail.h"
+#include "log.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum {
+    CHILDREN_MAX = 512,
+    WORKER_MEMORY_MAX_GB = 16 /* of address space: one runaway plugin must not take all */
+};
+
+struct template
+{
+    struct pn_role_env *env;
+    struct pn_loop *loop;
+    struct pn_control *control;
+    struct pn_policy *policy;
+    struct pn_plan *plan;
+    struct pn_group *group;
+    struct {
+        pid_t pid;
+        uint32_t number;
+    } children[CHILDREN_MAX];
+    unsigned count;
+    bool draining;
+};
+
+/* ---- what the group's plugins need, as the jail says it */
+
+static unsigned needs_of(const struct template *t)
+{
+    unsigned needs = 0;
+    for (unsigned i = 0; i < t->plan->count; i++)
+        if (t->plan->plugins[i].group == t->env->start.group)
+            needs |= t->plan->plugins[i].needs;
+    return needs;
+}
+
+static unsigned grants_of(unsigned needs)
+{
+    unsigned grants = 0;
+    if ((needs & POSTERN_NEED_NETWORK) != 0)
+        grants |= PN_GRANT_CONNECT;
+    if ((needs & (POSTERN_NEED_FILES | POSTERN_NEED_NETWORK)) != 0)
+        grants |= PN_GRANT_FILES;
+    if ((needs & POSTERN_NEED_TMP) != 0)
+        grants |= PN_GRANT_FILES | PN_GRANT_WRITE;
+    return grants;
+}
+
+/* ---- the worker, in the child */
+
+struct worker_process {
+    struct pn_loop *loop;
+    struct pn_worker *worker;
+    bool solo;
+};
+
+static void take_peer(struct worker_process *w, struct pn_peer *peer)
+{
+    int fd = peer->fd;
+    if (peer->role == PN_ROLE_EDGE)
+        pn_worker_link(w->worker, fd);
+    else if (peer->role == PN_ROLE_RESOLVER)
+        pn_worker_resolver(w->worker, fd);
+    else
+        return;
+    w->solo = w->solo || (peer->flags & PN_PEER_SOLO) != 0;
+    peer->fd = -1;
+}
+
+static void on_worker_peer(void *ctx, struct pn_peer *peer)
+{
+    take_peer(ctx, peer);
+}
+
+/* Edges see the end of the channels, after what is under way was answered: they ask
+ * nothing of an old generation that they still need. */
+static void on_worker_drain(void *ctx, uint32_t limit_ms)
+{
+    struct worker_process *w = ctx;
+    (void)limit_ms;
+    pn_loop_stop(w->loop);
+}
+
+static void on_idle(void *ctx)
+{
+    struct worker_process *w = ctx;
+    if (w->solo)
+        pn_loop_stop(w->loop);
+}
+
+static int serve(const struct template *t, struct pn_role_env *env)
+{
+    static const struct pn_control_ops ops = {.on_peer = on_worker_peer,
+                                              .on_drain = on_worker_drain};
+    struct pn_jail jail = {.kind = PN_JAIL_WORKER,
+                           .grants = grants_of(needs_of(t)),
+                           .memory_max = (uint64_t)WORKER_MEMORY_MAX_GB << 30};
+    struct worker_process w = {0};
+    struct pn_buf err;
+    struct pn_worker_options o = {.plan = t->plan, .on_idle = on_idle, .ctx = &w};
+    o.plugins = pn_group_plugins(t->group, &o.count);
+    pn_buf_init(&err, 4000);
+    if (!pn_worker_instances(o.plugins, o.count, &err)) {
+        pn_role_env_failed(env, "%s", pn_buf_cstr(&err));
+        return 1;
+    }
+    pn_buf_fini(&err);
+    if (!pn_jail_enter(env, &jail)) {
+        pn_role_env_failed(env, "the jail could not be entered");
+        return 1;
+    }
+    w.loop = pn_loop_new();
+    w.worker = pn_worker_new(w.loop, &o);
+    for (size_t i = 0; i < env->peer_count; i++)
+        take_peer(&w, &env->peers[i]);
+    struct pn_control *control = pn_control_new(w.loop, env, &ops, &w);
+    pn_control_ready(control);
+    pn_loop_run(w.loop);
+    pn_worker_free(&w.worker);
+    pn_worker_instances_free(o.plugins, o.count);
+    pn_control_free(&control);
+    pn_loop_free(&w.loop);
+    return 0;
+}
+
+/* The template's own channel and loop go first; plugins, plan and policy stay. */
+_Noreturn static void be_worker(struct template *t, int control_fd)
+{
+    struct pn_role_env env;
+    pn_loop_after_fork(t->loop);
+    pn_control_free(&t->control);
+    pn_loop_free(&t->loop);
+    (void)signal(SIGCHLD, SIG_DFL);
+    (void)signal(SIGTERM, SIG_DFL);
+    if (!pn_role_env_read(&env, control_fd))
+        _exit(1);
+    int status = serve(t, &env);
+    pn_role_env_fini(&env);
+    _exit(status);
+}
+
+/* ---- the template */
+
+static void tell(struct template *t, uint16_t type, const struct pn_worker *w)
+{
+    struct pn_buf b;
+    pn_buf_init(&b, 64);
+    pn_worker_put(&b, w);
+    if (!pn_control_send(t->control, type, pn_buf_str(&b), NULL, 0))
+        pn_warn("the supervisor takes no news of workers");
+    pn_buf_fini(&b);
+}
+
+static void spawn(struct template *t, uint32_t number, int control_fd)
+{
+    struct pn_worker w = {.number = number};
+    pid_t pid = t->count < CHILDREN_MAX ? fork() : -1;
+    if (pid == 0)
+        be_worker(t, control_fd);
+    (void)close(control_fd);
+    if (pid < 0) {
+        pn_error("cannot fork worker %u: %s", number, strerror(errno));
+        w.status = 1 << 8; /* as if it had said 1 */
+        tell(t, PN_REC_WORKER_DOWN, &w);
+        return;
+    }
+    t->children[t->count].pid = w.pid = pid;
+    t->children[t->count++].number = number;
+    tell(t, PN_REC_WORKER_UP, &w);
+}
+
+static bool on_record(void *ctx, struct pn_record *record)
+{
+    struct template *t = ctx;
+    struct pn_worker w;
+    if (record->type != PN_REC_SPAWN_WORKER || record->nfds != 1 ||
+        !pn_worker_get(record->body, &w))
+        return false;
+    int fd = record->fds[0];
+    record->fds[0] = -1;
+    spawn(t, w.number, fd);
+    return true;
+}
+
+static void stop_if_done(struct template *t)
+{
+    if (t->draining && t->count == 0)
+        pn_loop_stop(t->loop);
+}
+
+static void on_child(void *ctx, int signo)
+{
+    struct template *t = ctx;
+    int status;
+    (void)signo;
+    for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;)
+        for (unsigned i = 0; i < t->count; i++)
+            if (t->children[i].pid == pid) {
+                struct pn_worker w = {t->children[i].number, pid, status};
+                t->children[i] = t->children[--t->count];
+                tell(t, PN_REC_WORKER_DOWN, &w);
+                break;
+            }
+    stop_if_done(t);
+}
+
+static void on_drain(void *ctx, uint32_t limit_ms)
+{
+    struct template *t = ctx;
+    (void)limit_ms;
+    t->draining = true;
+    stop_if_done(t);
+}
+
+static bool load(struct template *t, struct pn_buf *err)
+{
+    struct pn_folder *tmp = pn_role_env_folder(t->env, PN_FOLDER_PRIVATE);
+    t->policy = pn_policy_open(t->env->gen->policy_fd, err);
+    t->env->gen->policy_fd = -1;
+    if (t->policy == NULL)
+        return false;
+    t->plan = pn_plan_new(t->policy, t->env->start.generation);
+    t->group =
+        pn_group_load(t->plan, t->env->start.group, tmp == NULL ? PN_STR("") : tmp->path, err);
+    return t->group != NULL;
+}
+
+int pn_filter_main(struct pn_role_env *env)
+{
+    static const struct pn_control_ops ops = {.on_drain = on_drain, .on_record = on_record};
+    struct template t = {.env = env};
+    struct pn_buf err;
+
+    /* plugins, as our own user */
+    pn_buf_init(&err, 4000);
+    (void)pn_charset_preload();
+    if (!pn_jail_drop(env) || !load(&t, &err)) {
+        pn_role_env_failed(env, "%s",
+                           err.len != 0 ? pn_buf_cstr(&err) : "ids could not be dropped");
+        pn_buf_fini(&err);
+        return 1;
+    }
+    pn_buf_fini(&err);
+
+    /* jail: what any worker of the group may, and forking */
+    struct pn_jail jail = {.kind = PN_JAIL_TEMPLATE, .grants = grants_of(needs_of(&t))};
+    if (!pn_jail_enter(env, &jail)) {
+        pn_role_env_failed(env, "the jail could not be entered");
+        return 1;
+    }
+
+    /* loop */
+    t.loop = pn_loop_new();
+    pn_loop_signal(t.loop, SIGCHLD, on_child, &t);
+    t.control = pn_control_new(t.loop, env, &ops, &t);
+    pn_control_ready(t.control);
+    pn_loop_run(t.loop);
+
+    pn_control_free(&t.control);
+    pn_loop_free(&t.loop);
+    pn_group_free(&t.group);
+    pn_plan_unref(&t.plan);
+    pn_policy_unref(&t.policy);
+    return 0;
+}

@@ -1,0 +1,143 @@
+#include "worker_int.h"
+
+#include "assert.h"
+#include "clock.h"
+#include "log.h"
+#include "mem.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+/*
+ * A thread of its own, which takes no lock that a plugin could hold and allocates
+ * nothing: so it works while all else is stuck.
+ */
+enum {
+    LOOK_MS = 50,
+    AWAKE_MS = 2000,     /* after the last call; waking it costs more than a look */
+    GRACE_MS = 200,      /* a call that ends at its deadline is none that hangs */
+    GROWTH_MAX_MB = 1024 /* of resident memory: a plugin leaks, a fresh worker is due */
+};
+
+struct watchdog {
+    struct pn_page *page;
+    pthread_t thread;
+    pthread_mutex_t lock;
+    pthread_cond_t stirred;
+    atomic_bool asleep, stop;
+    uint64_t drain_since;
+    long resident_kb; /* at the beginning */
+};
+
+/* Counts calls, and those of them that hang. */
+static void look(struct watchdog *d, uint64_t now, unsigned *live, unsigned *hung)
+{
+    *live = *hung = 0;
+    for (unsigned i = 0; i < PN_PAGE_SLOTS; i++) {
+        struct pn_page_slot *s = &d->page->slot[i];
+        if (atomic_load_explicit(&s->request, memory_order_acquire) == 0)
+            continue;
+        ++*live;
+        uint32_t serial = atomic_load(&s->serial);
+        uint64_t limit = ((uint64_t)s->deadline_ms + GRACE_MS) * PN_NS_PER_MS;
+        if (now > s->start_ns && now - s->start_ns > limit && atomic_load(&s->request) != 0 &&
+            atomic_load(&s->serial) == serial) {
+            ++*hung;
+            atomic_store(&s->hung, 1);
+        }
+    }
+}
+
+static bool grown(const struct watchdog *d)
+{
+    struct rusage u;
+    return getrusage(RUSAGE_SELF, &u) == 0 && u.ru_maxrss - d->resident_kb > GROWTH_MAX_MB * 1024L;
+}
+
+/* Past its deadline: no new work, then the end once only hung calls are left. */
+static void judge(struct watchdog *d, uint64_t now, unsigned live, unsigned hung)
+{
+    if (hung > 0 || grown(d)) {
+        if (d->drain_since == 0)
+            d->drain_since = now;
+        atomic_store(&d->page->draining, 1);
+    }
+    if (d->drain_since == 0)
+        return;
+    bool late = now - d->drain_since > (uint64_t)PN_WORKER_DRAIN_MS * PN_NS_PER_MS;
+    if (live == hung || late)
+        _exit(PN_WORKER_HUNG_EXIT);
+}
+
+static void rest(struct watchdog *d)
+{
+    (void)pthread_mutex_lock(&d->lock);
+    while (atomic_load(&d->asleep) && !atomic_load(&d->stop))
+        (void)pthread_cond_wait(&d->stirred, &d->lock);
+    (void)pthread_mutex_unlock(&d->lock);
+}
+
+static void *watch(void *arg)
+{
+    struct watchdog *d = arg;
+    uint64_t last = pn_clock_mono_ns();
+    (void)pthread_setname_np(pthread_self(), "watchdog");
+    while (!atomic_load(&d->stop)) {
+        unsigned live, hung;
+        uint64_t now = pn_clock_mono_ns();
+        look(d, now, &live, &hung);
+        judge(d, now, live, hung);
+        if (live > 0)
+            last = now;
+        if (now - last > (uint64_t)AWAKE_MS * PN_NS_PER_MS) {
+            atomic_store(&d->asleep, true);
+            rest(d);
+            last = pn_clock_mono_ns();
+        }
+        (void)usleep(LOOK_MS * 1000);
+    }
+    return NULL;
+}
+
+void watchdog_stir(struct watchdog *d)
+{
+    if (!atomic_load_explicit(&d->asleep, memory_order_relaxed))
+        return;
+    (void)pthread_mutex_lock(&d->lock);
+    atomic_store(&d->asleep, false);
+    (void)pthread_cond_signal(&d->stirred);
+    (void)pthread_mutex_unlock(&d->lock);
+}
+
+struct watchdog *watchdog_new(struct pn_page *page)
+{
+    struct watchdog *d = pn_calloc(1, sizeof *d);
+    struct rusage u = {0};
+    sigset_t all, before;
+    d->page = page;
+    (void)getrusage(RUSAGE_SELF, &u);
+    d->resident_kb = u.ru_maxrss;
+    pn_assert(pthread_mutex_init(&d->lock, NULL) == 0 && pthread_cond_init(&d->stirred, NULL) == 0);
+    (void)sigfillset(&all);
+    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
+    pn_assert(pthread_create(&d->thread, NULL, watch, d) == 0);
+    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return d;
+}
+
+void watchdog_free(struct watchdog **dog)
+{
+    struct watchdog *d = *dog;
+    if (d == NULL)
+        return;
+    *dog = NULL;
+    atomic_store(&d->stop, true);
+    atomic_store(&d->asleep, true);
+    watchdog_stir(d);
+    (void)pthread_join(d->thread, NULL);
+    (void)pthread_mutex_destroy(&d->lock);
+    (void)pthread_cond_destroy(&d->stirred);
+    free(d);
+}

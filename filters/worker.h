@@ -1,0 +1,46 @@
+/*
+ * A filter worker: takes requests of runners over channels, has the plugins of its
+ * group called on a pool of threads, and answers with what they found.
+ *
+ * All is created and freed on the loop's thread. Plugins are those of one group,
+ * loaded and prepared by the template (template.c), their instances made; they outlive
+ * the worker.
+ */
+#ifndef PN_WORKER_H
+#define PN_WORKER_H
+
+#include "host.h"
+#include "loop.h"
+
+enum {
+    PN_WORKER_THREADS = 200,
+    PN_WORKER_STACK = 512 * 1024,
+    PN_WORKER_HUNG_EXIT = 70, /* how a worker ends that had a call past its deadline */
+    PN_WORKER_DRAIN_MS = 5000 /* what others get then */
+};
+
+struct pn_worker;
+
+struct pn_worker_options {
+    const struct pn_plan *plan;
+    struct host_plugin *plugins; /* borrowed; those of the group, in plan order */
+    unsigned count;
+    unsigned threads, running;  /* 0: as fits the group and machine */
+    void (*on_idle)(void *ctx); /* the last channel ended; may be NULL */
+    void *ctx;
+};
+
+struct pn_worker *pn_worker_new(struct pn_loop *loop, const struct pn_worker_options *options);
+/* Takes fd: a channel to a runner. */
+void pn_worker_link(struct pn_worker *worker, int fd);
+/* Takes fd: the channel to a resolver, replacing the one before. */
+void pn_worker_resolver(struct pn_worker *worker, int fd);
+/* Ends all channels, waits for the threads. */
+void pn_worker_free(struct pn_worker **worker);
+
+/* Makes instances: in the worker, before it is jailed and has threads. False with a
+ * sentence in err. */
+bool pn_worker_instances(struct host_plugin *plugins, unsigned count, struct pn_buf *err);
+void pn_worker_instances_free(struct host_plugin *plugins, unsigned count);
+
+#endif

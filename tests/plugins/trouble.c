@@ -1,0 +1,214 @@
+/*
+ * A plugin that makes trouble when it is told to, for tests of workers and replays.
+ *
+ * At each stage it looks at one text (connect: the address's last number as "n66";
+ * helo: the HELO name; mail, rcpt: the address; headers, message: the Subject) and does
+ * what "WORD-STAGE" in it says, else states TROUBLE_NONE with the stage as detail.
+ *
+ *   crash  abort            wild  write to unmapped memory
+ *   hang   for ever         slow  wait 300 ms, busy with nothing
+ *   many   facts without end, edits, notes    bad  hand the host nonsense
+ *   fail   return an error  leak  allocate and forget, 64 MB a call
+ *   dns    ask for the TXT of the word behind "dns-STAGE-"
+ *
+ * It keeps a session and a transaction object, counts its calls in them, and states the
+ * counts: a session that moved to a fresh worker must count the same.
+ */
+#include <postern/plugin.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+enum { NONE, COUNT, RANDOM, ANSWER, WEIGHED };
+static const struct postern_symbol symbols[] = {
+    [NONE] = {"TROUBLE_NONE", 0, "no trouble"},
+    [COUNT] = {"TROUBLE_COUNT", 100, "calls of this session and transaction"},
+    [RANDOM] = {"TROUBLE_RANDOM", 0, "random bytes and time"},
+    [ANSWER] = {"TROUBLE_ANSWER", 0, "what the DNS said"},
+    [WEIGHED] = {"TROUBLE_WEIGHED", 1500, "a weight"},
+    {NULL, 0, NULL}};
+
+static const char *const stages[] = {"connect", "helo",    "mail", "rcpt",
+                                     "headers", "message", "after"};
+
+struct counter {
+    unsigned calls;
+};
+
+#ifndef TROUBLE_PLAIN
+static int object_new(struct postern_call *c, void **object)
+{
+    struct counter *n = calloc(1, sizeof *n);
+    (void)c;
+    *object = n;
+    return n == NULL ? POSTERN_ERROR : POSTERN_OK;
+}
+
+static void object_free(void *instance, void *object)
+{
+    (void)instance;
+    free(object);
+}
+#endif
+
+static void text_of(struct postern_call *c, char *out, size_t size)
+{
+    const struct postern_client *client = c->host->client(c);
+    const struct postern_envelope *env = c->host->envelope(c);
+    struct postern_str s = {"", 0};
+    if (c->stage == POSTERN_CONNECT) {
+        (void)snprintf(out, size, client->ip[15] == 66 ? "crash-connect" : "n%u", client->ip[15]);
+        if (client->ip[15] == 67)
+            (void)snprintf(out, size, "hang-connect");
+        return;
+    }
+    if (c->stage == POSTERN_HELO)
+        s = client->helo;
+    else if (c->stage == POSTERN_MAIL)
+        s = env->from;
+    else if (c->stage == POSTERN_RCPT)
+        s = env->rcpt[env->rcpt_count - 1];
+    else
+        (void)c->host->header_get(c, "Subject", 0, &s);
+    (void)snprintf(out, size, "%.*s", (int)s.len, s.p);
+}
+
+static int many(struct postern_call *c)
+{
+    char name[32];
+    int rc = POSTERN_OK;
+    for (int i = 0; i < 100000 && rc == POSTERN_OK; i++) {
+        int n = snprintf(name, sizeof name, "MANY_%d", i);
+        rc = c->host->fact_named(c, (struct postern_str){name, (size_t)n}, POSTERN_STR("x"), 1);
+    }
+    for (int i = 0; i < 1000; i++)
+        (void)c->host->add_header(c, POSTERN_STR("X-Many"), POSTERN_STR("x"));
+    while (c->host->alloc(c, 1 << 20) != NULL)
+        continue;
+    return rc == POSTERN_LIMIT ? POSTERN_OK : POSTERN_ERROR;
+}
+
+/* Each must be refused; says how many were not. */
+static int bad(struct postern_call *c)
+{
+    const struct postern_dns_answer *a;
+    struct postern_str s = {"", 0};
+    struct postern_auth auth = {POSTERN_STR("sp f"), POSTERN_STR("pass"), 0, NULL};
+    const struct postern_host *h = c->host;
+    int taken = 0;
+    taken += h->fact(c, 99, s) != POSTERN_INVALID;
+    taken += h->fact_named(c, POSTERN_STR("lower"), s, 0) != POSTERN_INVALID;
+    taken += h->fact_named(c, POSTERN_STR("PLUGIN_FAILED"), s, 0) != POSTERN_INVALID;
+    taken += h->fact_weighted(c, NONE, s, 2000000000) != POSTERN_INVALID;
+    taken += h->fact_for(c, 1000000, NONE, s) != POSTERN_INVALID;
+    taken += h->auth(c, &auth) != POSTERN_INVALID;
+    taken += h->add_header(c, POSTERN_STR("X-A:"), s) != POSTERN_INVALID;
+    taken += h->add_header(c, POSTERN_STR("X-A"), POSTERN_STR("a\r\nb: c")) != POSTERN_INVALID;
+    taken += h->dns_lookup(c, POSTERN_STR("a..b"), POSTERN_DNS_A, &a) != POSTERN_INVALID;
+    taken += h->dns_lookup(c, POSTERN_STR("a"), (enum postern_dns_type)7, &a) != POSTERN_INVALID;
+    taken += h->note_set(c, POSTERN_STR(""), s) != POSTERN_INVALID;
+    taken += h->header_at(c, 1000000, &s, &s) != POSTERN_NONE;
+    taken += h->part_text(c, 0, (enum postern_text)9, &s) != POSTERN_INVALID;
+    (void)h->fact(c, NONE, POSTERN_STR("line\r\nend \x01 and \xff"));
+    return taken == 0 ? POSTERN_OK : POSTERN_ERROR;
+}
+
+static int ask(struct postern_call *c, const char *name)
+{
+    const struct postern_dns_answer *a;
+    int rc =
+        c->host->dns_lookup(c, (struct postern_str){name, strcspn(name, " ")}, POSTERN_DNS_TXT, &a);
+    if (rc != POSTERN_OK)
+        return rc;
+    if (a->rcode != POSTERN_DNS_NOERROR)
+        return c->host->fact(c, ANSWER, POSTERN_STR("none"));
+    for (size_t i = 0; i < a->count; i++)
+        (void)c->host->fact(c, ANSWER, a->records[i].data);
+    return POSTERN_OK;
+}
+
+static volatile unsigned sink;
+
+static int act(struct postern_call *c, const char *word)
+{
+    if (strncmp(word, "crash", 5) == 0)
+        abort();
+    if (strncmp(word, "wild", 4) == 0) {
+        char *page = mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        page[100] = 1;
+    }
+    for (; strncmp(word, "hang", 4) == 0;)
+        sink++;
+    if (strncmp(word, "leak", 4) == 0) {
+        char *p = malloc(64 << 20);
+        for (size_t i = 0; p != NULL && i < 64U << 20; i += 4096)
+            p[i] = 1;
+        sink += p == NULL;
+    }
+    if (strncmp(word, "slow", 4) == 0)
+        (void)usleep(300000);
+    if (strncmp(word, "many", 4) == 0)
+        return many(c);
+    if (strncmp(word, "bad", 3) == 0)
+        return bad(c);
+    if (strncmp(word, "fail", 4) == 0)
+        return POSTERN_ERROR;
+    return POSTERN_OK;
+}
+
+static int state_counts(struct postern_call *c)
+{
+    struct counter *s = c->session, *t = c->transaction;
+    char text[64];
+    int n = snprintf(text, sizeof text, "%s %u %u", stages[c->stage], ++s->calls,
+                     t == NULL ? 0 : ++t->calls);
+    return c->host->fact(c, COUNT, (struct postern_str){text, (size_t)n});
+}
+
+static int call(struct postern_call *c)
+{
+    char text[512], want[64];
+    unsigned char r[4];
+    static const char *const words[] = {"crash", "wild", "hang", "leak", "slow",
+                                        "many",  "bad",  "fail", NULL};
+    text_of(c, text, sizeof text);
+    for (int i = 0; words[i] != NULL; i++) {
+        (void)snprintf(want, sizeof want, "%s-%s", words[i], stages[c->stage]);
+        if (strstr(text, want) != NULL)
+            return act(c, want);
+    }
+    (void)snprintf(want, sizeof want, "dns-%s-", stages[c->stage]);
+    const char *at = strstr(text, want);
+    if (at != NULL)
+        return ask(c, at + strlen(want));
+    c->host->random(c, r, sizeof r);
+    int n = snprintf(text, sizeof text, "%02x%02x%02x%02x %lld", r[0], r[1], r[2], r[3],
+                     (long long)c->host->now_ms(c));
+    (void)c->host->fact(c, RANDOM, (struct postern_str){text, (size_t)n});
+    if (c->session != NULL)
+        (void)state_counts(c);
+    return c->host->fact(c, NONE, (struct postern_str){stages[c->stage], strlen(stages[c->stage])});
+}
+
+POSTERN_EXPORT extern const struct postern_plugin postern_plugin;
+const struct postern_plugin postern_plugin = {.size = sizeof(struct postern_plugin),
+                                              .major = POSTERN_ABI_MAJOR,
+                                              .minor = POSTERN_ABI_MINOR,
+#ifdef TROUBLE_PLAIN
+                                              .name = "plain",
+#else
+                                              .name = "trouble",
+                                              .session_new = object_new,
+                                              .session_free = object_free,
+                                              .transaction_new = object_new,
+                                              .transaction_free = object_free,
+#endif
+                                              .version = "1.0",
+                                              .summary = "makes trouble on demand",
+                                              .symbols = symbols,
+                                              .needs = POSTERN_NEED_DNS,
+                                              .deadline_ms = 500,
+                                              .on = {call, call, call, call, call, call, NULL}};
