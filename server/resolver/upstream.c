@@ -1,8 +1,8 @@
 #include "upstream.h"
 
+#include "dns_reply.h"
 #include "log.h"
 #include "mem.h"
-#include "reply.h"
 
 #include <stdio.h>
 #include <stdlib.h>

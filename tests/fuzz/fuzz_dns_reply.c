@@ -1,6 +1,6 @@
 /* Two bytes choose the type that was asked for; the rest is the packet. */
 #include "assert.h"
-#include "reply.h"
+#include "dns_reply.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

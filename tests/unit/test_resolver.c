@@ -2,9 +2,9 @@
 
 #include "asks.h"
 #include "clock.h"
+#include "dns_reply.h"
 #include "fakedns.h"
 #include "mem.h"
-#include "reply.h"
 #include "ub_base.h"
 #include "upstream.h"
 
@@ -37,117 +37,109 @@ static void print_reply(struct pn_buf *out, const struct reply *r)
     }
 }
 
+static const struct {
+    const char *label;
+    struct pn_str packet;
+    uint16_t type;
+    const char *want; /* NULL: malformed */
+} replies[] = {
+    {"an address", ROW(HEAD("\x80", "\x01") A1), PN_DNS_A, "NOERROR 60:\\7f\\00\\00\\02"},
+    {"no such name", ROW(HEAD("\x83", "\x00")), PN_DNS_A, "NXDOMAIN"},
+    {"no data", ROW(HEAD("\x80", "\x00")), PN_DNS_A, "NOERROR"},
+    {"refused", ROW(HEAD("\x85", "\x00")), PN_DNS_A, "REFUSED"},
+    {"another type is not kept", ROW(HEAD("\x80", "\x01") A1), PN_DNS_MX, "NOERROR"},
+    {"twice the same", ROW(HEAD("\x80", "\x02") A1 A1), PN_DNS_A, "NOERROR 60:\\7f\\00\\00\\02"},
+    {"empty", ROW(""), PN_DNS_A, NULL},
+    {"header cut", ROW("\x12\x34\x81\x80\x00\x01\x00\x00\x00\x00\x00"), PN_DNS_A, NULL},
+    {"no question", ROW("\x12\x34\x81\x80\x00\x00\x00\x00\x00\x00\x00\x00"), PN_DNS_A, NULL},
+    {"answer missing", ROW(HEAD("\x80", "\x02") A1), PN_DNS_A, NULL},
+    {"address of three bytes",
+     ROW(HEAD("\x80", "\x01") "\xc0\x0c\x00\x01\x00\x01\x00\x00\x00\x3c\x00\x03\x7f\x00\x00"),
+     PN_DNS_A, NULL},
+    {"rdata past the end",
+     ROW(HEAD("\x80", "\x01") "\xc0\x0c\x00\x01\x00\x01\x00\x00\x00\x3c\x00\x05\x7f\x00\x00\x02"),
+     PN_DNS_A, NULL},
+    {"class CH is passed over",
+     ROW(HEAD("\x80", "\x01") "\xc0\x0c\x00\x01\x00\x03\x00\x00\x00\x3c\x00\x04\x7f\x00\x00\x02"),
+     PN_DNS_A, "NOERROR"},
+    {"another owner is passed over",
+     ROW(HEAD("\x80", "\x01") "\xc0\x0e\x00\x01\x00\x01\x00\x00\x00\x3c\x00\x04\x7f\x00\x00\x02"),
+     PN_DNS_A, "NOERROR"},
+    {"pointer to itself",
+     ROW(HEAD("\x80", "\x01") "\xc0\x15\x00\x01\x00\x01\x00\x00\x00\x3c\x00\x04\x7f\x00\x00\x02"),
+     PN_DNS_A, NULL},
+    {"pointer forward",
+     ROW(HEAD("\x80", "\x01") "\xc0\x17\x00\x01\x00\x01\x00\x00\x00\x3c\x00\x04\x7f\x00\x00\x02"),
+     PN_DNS_A, NULL},
+    {"pointer loop over labels",
+     ROW(HEAD("\x80", "\x01") "\x01"
+                              "b\xc0\x15\x00\x01\x00\x01\x00\x00\x00\x3c\x00\x04\x7f\x00\x00\x02"),
+     PN_DNS_A, NULL},
+    {"reserved label kind",
+     ROW(HEAD("\x80", "\x01") "\x80\x0c\x00\x01\x00\x01\x00\x00\x00\x3c\x00\x04\x7f\x00\x00\x02"),
+     PN_DNS_A, NULL},
+    {"owner in other letters",
+     ROW(HEAD("\x80", "\x01") "\x01"
+                              "A\x01T\x00\x00\x01\x00\x01\x00\x00\x00\x3c\x00\x04\x7f\x00\x00\x02"),
+     PN_DNS_A, "NOERROR 60:\\7f\\00\\00\\02"},
+    {"strings joined",
+     ROW(HEAD("\x80", "\x01") "\xc0\x0c\x00\x10\x00\x01\x00\x00\x00\x01\x00\x05\x01x\x00\x01y"),
+     PN_DNS_TXT, "NOERROR 1:xy"},
+    {"string past the rdata",
+     ROW(HEAD("\x80", "\x02") "\xc0\x0c\x00\x10\x00\x01\x00\x00\x00\x01\x00\x02\x02x" A1),
+     PN_DNS_TXT, NULL},
+    {"text without a string",
+     ROW(HEAD("\x80", "\x01") "\xc0\x0c\x00\x10\x00\x01\x00\x00\x00\x01\x00\x00"), PN_DNS_TXT,
+     NULL},
+    {"mail exchangers in order",
+     ROW(HEAD("\x80",
+              "\x02") "\xc0\x0c\x00\x0f\x00\x01\x00\x00\x00\x02\x00\x06\x00\x14\x01Y\xc0\x0e"
+                      "\xc0\x0c\x00\x0f\x00\x01\x00\x00\x00\x03\x00\x03\x00\x0a\x00"),
+     PN_DNS_MX, "NOERROR 3:\\00\\0a 2:\\00\\14y.t"},
+    {"name longer than its rdata",
+     ROW(HEAD("\x80", "\x01") "\xc0\x0c\x00\x0c\x00\x01\x00\x00\x00\x02\x00\x03\x01y\x01z\x00"),
+     PN_DNS_PTR, NULL},
+    {"bytes behind the name",
+     ROW(HEAD("\x80", "\x01") "\xc0\x0c\x00\x0c\x00\x01\x00\x00\x00\x02\x00\x03\xc0\x0e\x00"),
+     PN_DNS_PTR, NULL},
+    {"alias, then the address",
+     ROW(HEAD("\x80",
+              "\x02") "\xc0\x0c\x00\x05\x00\x01\x00\x00\x00\x3c\x00\x04\x01z\xc0\x0e"
+                      "\x01z\xc0\x0e\x00\x01\x00\x01\x00\x00\x00\x3c\x00\x04\x7f\x00\x00\x03"),
+     PN_DNS_A, "NOERROR 60:\\7f\\00\\00\\03"},
+    {"the address, then its alias",
+     ROW(HEAD("\x80",
+              "\x02") "\x01z\xc0\x0e\x00\x01\x00\x01\x00\x00\x00\x3c\x00\x04\x7f\x00\x00\x03"
+                      "\xc0\x0c\x00\x05\x00\x01\x00\x00\x00\x3c\x00\x04\x01z\xc0\x0e"),
+     PN_DNS_A, "NOERROR 60:\\7f\\00\\00\\03"},
+    {"alias asked for",
+     ROW(HEAD("\x80", "\x01") "\xc0\x0c\x00\x05\x00\x01\x00\x00\x00\x3c\x00\x04\x01z\xc0\x0e"),
+     PN_DNS_CNAME, "NOERROR 60:z.t"},
+    {"alias of itself",
+     ROW(HEAD("\x80", "\x01") "\xc0\x0c\x00\x05\x00\x01\x00\x00\x00\x3c\x00\x02\xc0\x0c"), PN_DNS_A,
+     NULL},
+    {"unknown type as it stands",
+     ROW(HEAD("\x80", "\x01") "\xc0\x0c\x00\x63\x00\x01\x00\x00\x00\x3c\x00\x02\xc0\x0c"), 99,
+     "NOERROR 60:\\c0\\0c"},
+};
+
 static void test_reply(void)
 {
-    static const struct {
-        const char *label;
-        struct pn_str packet;
-        uint16_t type;
-        const char *want; /* NULL: malformed */
-    } rows[] = {
-        {"an address", ROW(HEAD("\x80", "\x01") A1), PN_DNS_A, "NOERROR 60:\\7f\\00\\00\\02"},
-        {"no such name", ROW(HEAD("\x83", "\x00")), PN_DNS_A, "NXDOMAIN"},
-        {"no data", ROW(HEAD("\x80", "\x00")), PN_DNS_A, "NOERROR"},
-        {"refused", ROW(HEAD("\x85", "\x00")), PN_DNS_A, "REFUSED"},
-        {"another type is not kept", ROW(HEAD("\x80", "\x01") A1), PN_DNS_MX, "NOERROR"},
-        {"twice the same", ROW(HEAD("\x80", "\x02") A1 A1), PN_DNS_A,
-         "NOERROR 60:\\7f\\00\\00\\02"},
-        {"empty", ROW(""), PN_DNS_A, NULL},
-        {"header cut", ROW("\x12\x34\x81\x80\x00\x01\x00\x00\x00\x00\x00"), PN_DNS_A, NULL},
-        {"no question", ROW("\x12\x34\x81\x80\x00\x00\x00\x00\x00\x00\x00\x00"), PN_DNS_A, NULL},
-        {"answer missing", ROW(HEAD("\x80", "\x02") A1), PN_DNS_A, NULL},
-        {"address of three bytes",
-         ROW(HEAD("\x80", "\x01") "\xc0\x0c\x00\x01\x00\x01\x00\x00\x00\x3c\x00\x03\x7f\x00\x00"),
-         PN_DNS_A, NULL},
-        {"rdata past the end",
-         ROW(HEAD("\x80",
-                  "\x01") "\xc0\x0c\x00\x01\x00\x01\x00\x00\x00\x3c\x00\x05\x7f\x00\x00\x02"),
-         PN_DNS_A, NULL},
-        {"class CH is passed over",
-         ROW(HEAD("\x80",
-                  "\x01") "\xc0\x0c\x00\x01\x00\x03\x00\x00\x00\x3c\x00\x04\x7f\x00\x00\x02"),
-         PN_DNS_A, "NOERROR"},
-        {"another owner is passed over",
-         ROW(HEAD("\x80",
-                  "\x01") "\xc0\x0e\x00\x01\x00\x01\x00\x00\x00\x3c\x00\x04\x7f\x00\x00\x02"),
-         PN_DNS_A, "NOERROR"},
-        {"pointer to itself",
-         ROW(HEAD("\x80",
-                  "\x01") "\xc0\x15\x00\x01\x00\x01\x00\x00\x00\x3c\x00\x04\x7f\x00\x00\x02"),
-         PN_DNS_A, NULL},
-        {"pointer forward",
-         ROW(HEAD("\x80",
-                  "\x01") "\xc0\x17\x00\x01\x00\x01\x00\x00\x00\x3c\x00\x04\x7f\x00\x00\x02"),
-         PN_DNS_A, NULL},
-        {"pointer loop over labels",
-         ROW(HEAD("\x80",
-                  "\x01") "\x01"
-                          "b\xc0\x15\x00\x01\x00\x01\x00\x00\x00\x3c\x00\x04\x7f\x00\x00\x02"),
-         PN_DNS_A, NULL},
-        {"reserved label kind",
-         ROW(HEAD("\x80",
-                  "\x01") "\x80\x0c\x00\x01\x00\x01\x00\x00\x00\x3c\x00\x04\x7f\x00\x00\x02"),
-         PN_DNS_A, NULL},
-        {"owner in other letters",
-         ROW(HEAD("\x80",
-                  "\x01") "\x01"
-                          "A\x01T\x00\x00\x01\x00\x01\x00\x00\x00\x3c\x00\x04\x7f\x00\x00\x02"),
-         PN_DNS_A, "NOERROR 60:\\7f\\00\\00\\02"},
-        {"strings joined",
-         ROW(HEAD("\x80", "\x01") "\xc0\x0c\x00\x10\x00\x01\x00\x00\x00\x01\x00\x05\x01x\x00\x01y"),
-         PN_DNS_TXT, "NOERROR 1:xy"},
-        {"string past the rdata",
-         ROW(HEAD("\x80", "\x02") "\xc0\x0c\x00\x10\x00\x01\x00\x00\x00\x01\x00\x02\x02x" A1),
-         PN_DNS_TXT, NULL},
-        {"text without a string",
-         ROW(HEAD("\x80", "\x01") "\xc0\x0c\x00\x10\x00\x01\x00\x00\x00\x01\x00\x00"), PN_DNS_TXT,
-         NULL},
-        {"mail exchangers in order",
-         ROW(HEAD("\x80",
-                  "\x02") "\xc0\x0c\x00\x0f\x00\x01\x00\x00\x00\x02\x00\x06\x00\x14\x01Y\xc0\x0e"
-                          "\xc0\x0c\x00\x0f\x00\x01\x00\x00\x00\x03\x00\x03\x00\x0a\x00"),
-         PN_DNS_MX, "NOERROR 3:\\00\\0a 2:\\00\\14y.t"},
-        {"name longer than its rdata",
-         ROW(HEAD("\x80", "\x01") "\xc0\x0c\x00\x0c\x00\x01\x00\x00\x00\x02\x00\x03\x01y\x01z\x00"),
-         PN_DNS_PTR, NULL},
-        {"bytes behind the name",
-         ROW(HEAD("\x80", "\x01") "\xc0\x0c\x00\x0c\x00\x01\x00\x00\x00\x02\x00\x03\xc0\x0e\x00"),
-         PN_DNS_PTR, NULL},
-        {"alias, then the address",
-         ROW(HEAD("\x80",
-                  "\x02") "\xc0\x0c\x00\x05\x00\x01\x00\x00\x00\x3c\x00\x04\x01z\xc0\x0e"
-                          "\x01z\xc0\x0e\x00\x01\x00\x01\x00\x00\x00\x3c\x00\x04\x7f\x00\x00\x03"),
-         PN_DNS_A, "NOERROR 60:\\7f\\00\\00\\03"},
-        {"the address, then its alias",
-         ROW(HEAD("\x80",
-                  "\x02") "\x01z\xc0\x0e\x00\x01\x00\x01\x00\x00\x00\x3c\x00\x04\x7f\x00\x00\x03"
-                          "\xc0\x0c\x00\x05\x00\x01\x00\x00\x00\x3c\x00\x04\x01z\xc0\x0e"),
-         PN_DNS_A, "NOERROR 60:\\7f\\00\\00\\03"},
-        {"alias asked for",
-         ROW(HEAD("\x80", "\x01") "\xc0\x0c\x00\x05\x00\x01\x00\x00\x00\x3c\x00\x04\x01z\xc0\x0e"),
-         PN_DNS_CNAME, "NOERROR 60:z.t"},
-        {"alias of itself",
-         ROW(HEAD("\x80", "\x01") "\xc0\x0c\x00\x05\x00\x01\x00\x00\x00\x3c\x00\x02\xc0\x0c"),
-         PN_DNS_A, NULL},
-        {"unknown type as it stands",
-         ROW(HEAD("\x80", "\x01") "\xc0\x0c\x00\x63\x00\x01\x00\x00\x00\x3c\x00\x02\xc0\x0c"), 99,
-         "NOERROR 60:\\c0\\0c"},
-    };
     static struct reply r;
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        unit_row(rows[i].label);
-        bool ok = reply_parse(&r, rows[i].packet, rows[i].type);
-        UNIT_INT(ok, rows[i].want != NULL);
-        if (!ok || rows[i].want == NULL)
+    for (size_t i = 0; i < sizeof replies / sizeof replies[0]; i++) {
+        unit_row(replies[i].label);
+        bool ok = reply_parse(&r, replies[i].packet, replies[i].type);
+        UNIT_INT(ok, replies[i].want != NULL);
+        if (!ok || replies[i].want == NULL)
             continue;
         struct pn_buf out;
         pn_buf_init(&out, 4096);
         print_reply(&out, &r);
-        UNIT_STR(pn_buf_str(&out), pn_str_of(rows[i].want));
+        UNIT_STR(pn_buf_str(&out), pn_str_of(replies[i].want));
         pn_buf_fini(&out);
         /* Cut anywhere it is malformed, or was complete before the cut. */
-        for (size_t cut = 0; cut < rows[i].packet.len; cut++)
-            UNIT_TRUE(!reply_parse(&r, pn_str_slice(rows[i].packet, 0, cut), rows[i].type));
+        for (size_t cut = 0; cut < replies[i].packet.len; cut++)
+            UNIT_TRUE(!reply_parse(&r, pn_str_slice(replies[i].packet, 0, cut), replies[i].type));
     }
 }
 

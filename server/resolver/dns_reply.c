@@ -1,4 +1,4 @@
-#include "reply.h"
+#include "dns_reply.h"
 
 enum { HEADER = 12, CLASS_IN = 1 };
 

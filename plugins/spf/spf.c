@@ -1,0 +1,238 @@
+/* The plugin: what it asks spf_engine.h, and which facts it makes of the outcome. */
+#include "spf_engine.h"
+#include "spf_text.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+enum {
+    SYM_PASS,
+    SYM_FAIL,
+    SYM_SOFTFAIL,
+    SYM_NEUTRAL,
+    SYM_NONE,
+    SYM_TEMPERROR,
+    SYM_PERMERROR,
+    SYM_HELO_FAIL
+};
+
+/* A failure is what forwarding makes too, so that alone it rejects nothing. */
+static const struct postern_symbol symbols[] = {
+    [SYM_PASS] = {"SPF_PASS", -100, "The client may send for the envelope's domain"},
+    [SYM_FAIL] = {"SPF_FAIL", 2000, "The domain says that this client may not send for it"},
+    [SYM_SOFTFAIL] = {"SPF_SOFTFAIL", 700, "The domain says that the client probably may not"},
+    [SYM_NEUTRAL] = {"SPF_NEUTRAL", 0, "The domain says nothing of this client"},
+    [SYM_NONE] = {"SPF_NONE", 0, "The domain publishes no SPF record"},
+    [SYM_TEMPERROR] = {"SPF_TEMPERROR", 0, "DNS failed; later it may be known"},
+    [SYM_PERMERROR] = {"SPF_PERMERROR", 300, "The domain's record can't be used"},
+    [SYM_HELO_FAIL] = {"SPF_HELO_FAIL", 1000, "The name in HELO says that this client is not it"},
+    {NULL, 0, NULL}};
+
+static const struct postern_row rows[] = {
+    {.name = "check-helo",
+     .type = POSTERN_T_BOOL,
+     .def = "yes",
+     .help = "Check the name in HELO too (RFC 7208, section 2.3); costs a lookup."},
+    {.name = "void-lookups",
+     .type = POSTERN_T_INT,
+     .def = "2",
+     .min = 0,
+     .max = 10,
+     .help = "Lookups without an answer that a check may make (RFC 7208, section 4.6.4)."},
+    {.name = "skip",
+     .type = POSTERN_T_NETWORK,
+     .flags = POSTERN_ROW_LIST,
+     .help = "Relays of one's own: mail from there is not checked."},
+    {.name = NULL}};
+
+struct network {
+    unsigned char ip[16];
+    unsigned bits;
+};
+
+struct instance {
+    bool check_helo;
+    unsigned voids_max;
+    struct network *skip;
+    size_t skip_count;
+};
+
+static void instance_free(void *arg)
+{
+    struct instance *in = arg;
+    free(in->skip);
+    free(in);
+}
+
+static int instance_new(struct postern_setup *setup, void **instance)
+{
+    const struct postern_host *h = setup->host;
+    const struct postern_block *b = setup->settings;
+    struct instance *in = calloc(1, sizeof *in);
+    int64_t voids = SPF_VOIDS_MAX;
+    int helo = 1;
+    if (in == NULL)
+        goto fail;
+    (void)h->set_bool(b, "check-helo", &helo);
+    (void)h->set_int(b, "void-lookups", 0, &voids);
+    in->check_helo = helo != 0;
+    in->voids_max = (unsigned)voids;
+    in->skip_count = h->set_count(b, "skip");
+    in->skip = calloc(in->skip_count + 1, sizeof *in->skip);
+    if (in->skip == NULL)
+        goto fail;
+    for (size_t i = 0; i < in->skip_count; i++)
+        (void)h->set_net(b, "skip", i, in->skip[i].ip, &in->skip[i].bits);
+    *instance = in;
+    return POSTERN_OK;
+fail:
+    h->setup_error(setup, POSTERN_STR("out of memory"));
+    if (in != NULL)
+        instance_free(in);
+    return POSTERN_ERROR;
+}
+
+static bool in_network(const unsigned char ip[16], const struct network *net)
+{
+    unsigned whole = net->bits / 8, rest = net->bits % 8;
+    return memcmp(ip, net->ip, whole) == 0 &&
+           (rest == 0 || ((ip[whole] ^ net->ip[whole]) & (0xff00U >> rest) & 0xff) == 0);
+}
+
+/* Users of ours send from anywhere; so do relays that the operator names. */
+static bool is_skipped(const struct instance *in, const struct postern_client *client)
+{
+    for (size_t i = 0; i < in->skip_count; i++)
+        if (in_network(client->ip, &in->skip[i]))
+            return true;
+    return client->auth_id.len != 0;
+}
+
+/* ---- the engine's callbacks ---- */
+
+static int lookup(void *ctx, struct postern_str name, enum postern_dns_type type,
+                  const struct postern_dns_answer **answer)
+{
+    struct postern_call *c = ctx;
+    return c->host->dns_lookup(c, name, type, answer);
+}
+
+static void start(void *ctx, struct postern_str name, enum postern_dns_type type)
+{
+    struct postern_call *c = ctx;
+    (void)c->host->dns_start(c, name, type);
+}
+
+/* ---- facts ---- */
+
+/* "example.net", or "example.net: more than one record". The domain is a client's word:
+ * what is not printable shows as "?". */
+static struct postern_str detail_of(struct postern_str domain, const char *problem, char *room,
+                                    size_t max)
+{
+    struct spf_text t = {room, 0, max, false};
+    size_t most = max - 80;
+    for (size_t i = 0; i < domain.len && i < most; i++)
+        spf_addc(&t, domain.p[i] > ' ' && domain.p[i] <= '~' ? domain.p[i] : '?');
+    if (problem != NULL) {
+        spf_add(&t, ": ", 2);
+        spf_add(&t, problem, strlen(problem));
+    }
+    return (struct postern_str){t.p, t.len};
+}
+
+static int say(struct postern_call *c, bool helo, struct postern_str domain,
+               const struct spf_outcome *o)
+{
+    static const unsigned symbol_of[] = {
+        [SPF_NONE] = SYM_NONE,           [SPF_NEUTRAL] = SYM_NEUTRAL,
+        [SPF_PASS] = SYM_PASS,           [SPF_FAIL] = SYM_FAIL,
+        [SPF_SOFTFAIL] = SYM_SOFTFAIL,   [SPF_TEMPERROR] = SYM_TEMPERROR,
+        [SPF_PERMERROR] = SYM_PERMERROR,
+    };
+    const char *result = spf_result_name(o->result);
+    char room[200];
+    struct postern_str shown = detail_of(domain, NULL, room, sizeof room);
+    const struct postern_pair properties[] = {
+        {POSTERN_STR("identity"), helo ? POSTERN_STR("helo") : POSTERN_STR("mailfrom")},
+        {POSTERN_STR("domain"), shown},
+        {POSTERN_STR("explanation"), {o->explanation, o->explanation_len}},
+    };
+    const struct postern_auth auth = {
+        POSTERN_STR("spf"), {result, strlen(result)}, o->explanation_len != 0 ? 3 : 2, properties};
+    int status = c->host->auth(c, &auth);
+    if (status != POSTERN_OK)
+        return status;
+    if (!helo)
+        return c->host->fact(c, symbol_of[o->result],
+                             detail_of(domain, o->problem, room, sizeof room));
+    return o->result == SPF_FAIL ? c->host->fact(c, SYM_HELO_FAIL, shown) : POSTERN_OK;
+}
+
+/* local-part and domain at the last "@"; a reverse-path without one is a domain (as RFC
+ * 7208, section 4.3 has no word for it, and it can't pass by that). */
+static void split_sender(struct postern_str from, struct spf_query *q)
+{
+    size_t at = from.len;
+    while (at > 0 && from.p[at - 1] != '@')
+        at--;
+    q->local = at == 0 ? (struct postern_str){NULL, 0} : spf_slice(from, 0, at - 1);
+    q->domain = spf_slice(from, at, from.len);
+}
+
+static int check(struct postern_call *c, struct spf_query *q, bool helo)
+{
+    struct spf_outcome outcome;
+    int status = spf_check(q, &outcome);
+    if (status != POSTERN_OK || (helo && outcome.result == SPF_NONE))
+        return status;
+    return say(c, helo, q->domain, &outcome);
+}
+
+static int on_mail(struct postern_call *c)
+{
+    const struct instance *in = c->instance;
+    const struct postern_client *client = c->host->client(c);
+    struct postern_str from = c->host->envelope(c)->from;
+    struct spf_query q = {.is_ipv4 = client->is_ipv4 != 0,
+                          .ip_text = client->ip_text,
+                          .helo = client->helo,
+                          .receiver = client->hostname,
+                          .now = c->host->now_ms(c) / 1000,
+                          .voids_max = in->voids_max,
+                          .lookup = lookup,
+                          .start = start,
+                          .ctx = c};
+    if (is_skipped(in, client))
+        return POSTERN_OK;
+    memcpy(q.ip, client->ip, sizeof q.ip);
+    /* A null reverse-path stands for postmaster at the client's name (section 2.4). */
+    bool null_path = from.len == 0;
+    bool check_helo = in->check_helo && !null_path && client->helo.len != 0;
+    q.domain = client->helo;
+    if (!null_path)
+        split_sender(from, &q);
+    if (check_helo && spf_find(client->helo, '.') != client->helo.len)
+        start(c, client->helo, POSTERN_DNS_TXT);
+    int status = check(c, &q, false);
+    if (status != POSTERN_OK || !check_helo)
+        return status;
+    q.local = (struct postern_str){NULL, 0};
+    q.domain = client->helo;
+    return check(c, &q, true);
+}
+
+POSTERN_EXPORT const struct postern_plugin postern_plugin = {
+    .size = sizeof(struct postern_plugin),
+    .major = POSTERN_ABI_MAJOR,
+    .minor = POSTERN_ABI_MINOR,
+    .name = "spf",
+    .version = "1.0",
+    .summary = "May this client send for that domain (RFC 7208)",
+    .rows = rows,
+    .symbols = symbols,
+    .needs = POSTERN_NEED_DNS,
+    .on_failure = POSTERN_FAIL_DEFER,
+    .instance_new = instance_new,
+    .instance_free = instance_free,
+    .on = {[POSTERN_MAIL] = on_mail}};
