@@ -16,7 +16,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <unistd.h>
 
 static const struct {
@@ -55,8 +54,6 @@ static int run_role(const char *name)
             pn_error("started as %s, but told to be another role", name);
             ok = false;
         }
-        if (ok)
-            (void)prctl(PR_SET_NAME, env.name);
         int status = ok ? roles[i].main(&env) : EXIT_FAILURE;
         pn_role_env_fini(&env);
         return status;

@@ -30,7 +30,10 @@ static void add_rows(struct rows *rows, const struct source *source)
 static int by_name(const void *a, const void *b)
 {
     const struct row *x = a, *y = b;
-    return pn_str_cmp(x->view.name, y->view.name);
+    int order = pn_str_cmp(x->view.name, y->view.name);
+    if (order == 0)
+        order = strcmp(x->source->name, y->source->name);
+    return order == 0 ? pn_str_cmp(x->view.labels, y->view.labels) : order;
 }
 
 static void print_row(struct pn_buf *out, const struct row *row)

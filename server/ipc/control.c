@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 enum {
@@ -96,6 +97,7 @@ static bool take_start(struct pn_role_env *env, struct pn_record *record)
     s->root = pn_pool_dup(env->pool, s->root);
     s->file = pn_pool_dup(env->pool, s->file);
     (void)snprintf(env->name, sizeof env->name, "%.*s", PN_FMT(s->name));
+    (void)prctl(PR_SET_NAME, env->name); /* what ps shows; a worker's differs from its template's */
     env->gen->serial = s->generation;
     env->gen->policy_fd = take_fd(record);
     pn_log_init(env->name, (s->flags & PN_START_DEBUG) != 0 ? PN_LOG_DEBUG : PN_LOG_INFO);
