@@ -71,14 +71,8 @@ static bool edits_of(const struct pn_edit_group *group, struct pn_edits *edits)
                    "one order of edits");
     for (uint32_t i = 0; i < group->count; i++) {
         const struct pn_header_edit *e = &group->edits[i];
-        enum pn_edit_status status;
-        if (e->op == PN_HEDIT_REMOVE)
-            status = pn_edits_remove(edits, e->name, e->nth);
-        else if (e->op == PN_HEDIT_REMOVE_RESULTS)
-            status = pn_edits_remove_results(edits, e->value);
-        else
-            status = pn_edits_add(edits, (enum pn_edit_op)e->op, e->name, e->value, true);
-        if (status != PN_EDIT_OK)
+        const struct pn_edit edit = {(enum pn_edit_op)e->op, e->name, e->value, e->nth};
+        if (pn_edits_put(edits, &edit) != PN_EDIT_OK)
             return false;
     }
     return true;

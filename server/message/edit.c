@@ -156,6 +156,15 @@ enum pn_edit_status pn_edits_remove_results(struct pn_edits *edits, struct pn_st
                                           authserv_id, 0});
 }
 
+enum pn_edit_status pn_edits_put(struct pn_edits *edits, const struct pn_edit *edit)
+{
+    if (edit->op == PN_EDIT_REMOVE)
+        return pn_edits_remove(edits, edit->name, edit->nth);
+    if (edit->op == PN_EDIT_REMOVE_RESULTS)
+        return pn_edits_remove_results(edits, edit->value);
+    return pn_edits_add(edits, edit->op, edit->name, edit->value, true);
+}
+
 size_t pn_edits_count(const struct pn_edits *edits)
 {
     return edits->count;

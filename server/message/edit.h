@@ -55,6 +55,8 @@ enum pn_edit_status pn_edits_add(struct pn_edits *edits, enum pn_edit_op op, str
                                  struct pn_str value, bool folded);
 enum pn_edit_status pn_edits_remove(struct pn_edits *edits, struct pn_str name, int nth);
 enum pn_edit_status pn_edits_remove_results(struct pn_edits *edits, struct pn_str authserv_id);
+/* Any operation as a struct has it, folds taken: what another role or a file brings. */
+enum pn_edit_status pn_edits_put(struct pn_edits *edits, const struct pn_edit *edit);
 size_t pn_edits_count(const struct pn_edits *edits);
 const struct pn_edit *pn_edits_at(const struct pn_edits *edits, size_t index);
 /* "add-top", "add-after-trace", "add-end", "remove", "remove-results"; and back. */

@@ -103,23 +103,29 @@ static void rcpts_new(struct message *m)
         m->rcpts[i].noted = true; /* what it begins with is in the message's record */
 }
 
+/* Passing states are not kept: after a crash they are waiting ones. */
+static bool passing(uint8_t state)
+{
+    return state == RCPT_UNDER_WAY || state == RCPT_FAILING || state == RCPT_KEPT_BACK;
+}
+
 static bool is_open(uint8_t state)
 {
-    return state == RCPT_WAITING || state == RCPT_UNDER_WAY;
+    return state == RCPT_WAITING || passing(state);
 }
 
 static void states_put(struct pn_buf *out, const struct message *m, bool all)
 {
     uint32_t count = 0;
     for (uint32_t i = 0; i < m->rcpt_count; i++)
-        count += all || !m->rcpts[i].noted;
+        count += all || (!m->rcpts[i].noted && !passing(m->rcpts[i].state));
     pn_wr_u32(out, count);
     for (uint32_t i = 0; i < m->rcpt_count; i++) {
         const struct rcpt *r = &m->rcpts[i];
-        if (!all && r->noted)
+        if (!all && (r->noted || passing(r->state)))
             continue;
         pn_wr_u32(out, i);
-        pn_wr_u8(out, r->state == RCPT_UNDER_WAY ? RCPT_WAITING : r->state);
+        pn_wr_u8(out, passing(r->state) ? RCPT_WAITING : r->state);
         pn_wr_u16(out, r->tries);
         pn_wr_i64(out, r->due_ms);
         pn_wr_str(out, pn_str_of(r->reply));
@@ -136,7 +142,7 @@ static bool states_get(struct pn_rd *rd, struct message *m)
         got.due_ms = pn_rd_i64(rd);
         struct pn_str reply = pn_rd_str(rd);
         if (!pn_rd_ok(rd) || i >= m->rcpt_count || got.state >= RCPT_STATE_COUNT ||
-            got.state == RCPT_UNDER_WAY)
+            passing(got.state))
             return false;
         struct rcpt *r = &m->rcpts[i];
         m->open += (uint32_t)is_open(got.state) - (uint32_t)is_open(r->state);
@@ -164,6 +170,13 @@ static bool decode(struct message *m)
         return false;
     rcpts_new(m);
     return !first || states_get(&rd, m); /* states at hand are newer than the record's */
+}
+
+struct pn_str message_envelope(const struct message *m)
+{
+    struct pn_rd rd = pn_rd_of(pn_buf_str(&m->meta));
+    (void)pn_rd_u8(&rd);
+    return pn_rd_str(&rd);
 }
 
 bool message_set_envelope(struct message *m, struct pn_str envelope)
@@ -207,13 +220,13 @@ void message_note(struct message *m)
     }
     bool news = false;
     for (uint32_t i = 0; i < m->rcpt_count; i++)
-        news |= !m->rcpts[i].noted && m->rcpts[i].state != RCPT_UNDER_WAY;
+        news |= !m->rcpts[i].noted && !passing(m->rcpts[i].state);
     if (!news)
         return;
     pn_wr_u8(&m->note, META_VERSION);
     states_put(&m->note, m, false);
     for (uint32_t i = 0; i < m->rcpt_count; i++)
-        m->rcpts[i].noted |= m->rcpts[i].state != RCPT_UNDER_WAY;
+        m->rcpts[i].noted |= !passing(m->rcpts[i].state);
     write_op(m, OP_NOTE, SPOOL_PROGRESS);
 }
 

@@ -1,11 +1,14 @@
 #include "queue.h"
 
 #include "content.h"
+#include "held.h"
+#include "hop.h"
 #include "jail.h"
 #include "log.h"
 #include "mem.h"
 #include "queue_int.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -150,6 +153,11 @@ static bool open_spool(struct queue *q, struct pn_buf *err)
     q->spool = spool_open(q->folder, &settings, &found, err);
     if (q->spool == NULL)
         return false;
+    q->held = held_folder(q->folder);
+    if (q->held < 0) {
+        (void)pn_buf_addf(err, "folder held: %s", strerror(errno));
+        return false;
+    }
     sweep(q);
     start_recovered(q);
     return true;
@@ -159,10 +167,14 @@ static bool open_spool(struct queue *q, struct pn_buf *err)
 
 static void add_peer(struct queue *q, struct pn_peer *peer)
 {
+    if (pn_admin_link_peer(q->admin, peer))
+        return;
     if (peer->role == PN_ROLE_EDGE)
         take_peer(q, peer);
     else if (peer->role == PN_ROLE_MAILBOX)
         local_peer(q, peer);
+    else if (peer->role == PN_ROLE_RESOLVER)
+        names_peer(q, peer);
 }
 
 static void on_peer(void *ctx, struct pn_peer *peer)
@@ -170,9 +182,28 @@ static void on_peer(void *ctx, struct pn_peer *peer)
     add_peer(ctx, peer);
 }
 
+/* Takes the mapping of gen and works by it from now on. */
+static bool use_policy(struct queue *q, struct pn_generation *gen, struct pn_buf *err)
+{
+    if (gen == NULL || gen->policy_fd < 0)
+        return true; /* none was given: the defaults serve */
+    struct pn_policy *p = pn_policy_open(gen->policy_fd, err);
+    gen->policy_fd = -1;
+    if (p == NULL)
+        return false;
+    pn_policy_unref(&q->policy);
+    q->policy = p;
+    settings_read(&q->settings, p);
+    return true;
+}
+
 static void on_generation(void *ctx, struct pn_generation *gen)
 {
-    (void)ctx;
+    struct pn_buf err;
+    pn_buf_init(&err, 1000);
+    if (!use_policy(ctx, gen, &err))
+        pn_error("the new policy was not taken: %s", pn_buf_cstr(&err));
+    pn_buf_fini(&err);
     pn_generation_free(&gen);
 }
 
@@ -190,6 +221,7 @@ static void on_drain(void *ctx, uint32_t limit_ms)
     struct queue *q = ctx;
     (void)limit_ms; /* what is under way when the supervisor loses patience is tried again */
     q->draining = true;
+    hop_drain_all(q);
     stop_if_idle(q);
 }
 
@@ -222,13 +254,21 @@ int pn_queue_main(struct pn_role_env *env)
     q.folder = folder->fd;
     q.ids.tag = PN_QUEUE_ID_TAG_MAX;
     settings_default(&q.settings);
+    struct pn_buf err;
+    pn_buf_init(&err, 1000);
+    if (!use_policy(&q, env->gen, &err)) {
+        pn_role_env_failed(env, "%s", pn_buf_cstr(&err));
+        return EXIT_FAILURE;
+    }
+    q.tls = pn_tls_client_new(&err);
+    pn_buf_clear(&err);
     q.loop = pn_loop_new();
     q.threads = pn_threads_new(q.loop, THREADS, STACK, "queue");
     q.drain_timer = pn_timer_new(q.loop, stop_if_idle, &q);
+    event_init(&q, env);
     run_init(&q);
     local_init(&q);
-    struct pn_buf err;
-    pn_buf_init(&err, 1000);
+    hop_init(&q);
     if (!open_spool(&q, &err)) {
         pn_role_env_failed(env, "%s", pn_buf_cstr(&err));
         return EXIT_FAILURE;

@@ -7,6 +7,11 @@
  *   take.c        messages come in from edges
  *   run.c         which recipients are due, and what became of each
  *   local.c       to mailbox workers
+ *   hop.h         to next hops
+ *   bounce.c      reports to senders; what is held instead
+ *   held.h        quarantine and held mail, outside the journal
+ *   command.c     what an operator asks
+ *   event.c       event lines and counters
  *
  * A message's life here: take.c makes it and has the spool write it; once durable it is
  * answered and runs: each recipient that is due goes to its route. Every outcome comes
@@ -18,6 +23,7 @@
 #ifndef PN_QUEUE_INT_H
 #define PN_QUEUE_INT_H
 
+#include "admin_link.h"
 #include "channel.h"
 #include "control.h"
 #include "handover.h"
@@ -44,6 +50,10 @@ struct queue_settings {
     uint64_t segment_bytes;
     uint64_t disk_reserve; /* bytes that stay free */
     uint64_t messages_max; /* in the queue */
+    unsigned connections_max, hop_connections_max;
+    uint64_t conn_messages_max;
+    uint64_t idle_ms, connect_ms, hold_age_ms;
+    bool tls_off, tls_must;
 };
 void settings_default(struct queue_settings *s);
 void settings_read(struct queue_settings *s, const struct pn_policy *policy);
@@ -57,15 +67,18 @@ enum rcpt_state {
     RCPT_WAITING,
     RCPT_UNDER_WAY, /* not noted: after a crash it waits again */
     RCPT_DELIVERED,
-    RCPT_FAILED, /* and the sender told, or the message held instead */
-    RCPT_HELD,   /* put into quarantine or held */
-    RCPT_DROPPED,
+    RCPT_FAILED,    /* and the sender told */
+    RCPT_HELD,      /* put into quarantine or held */
+    RCPT_DROPPED,   /* by an operator */
+    RCPT_FAILING,   /* not noted: refused for good or given up, to be reported or held */
+    RCPT_KEPT_BACK, /* not noted: on its way to quarantine or hold */
     RCPT_STATE_COUNT
 };
 
 struct rcpt {
     uint8_t state;
-    bool noted; /* the spool knows */
+    bool noted;   /* the spool knows */
+    bool expired; /* failing by time, not by the last reply */
     uint16_t tries;
     int64_t due_ms; /* wall clock */
     char *reply;    /* the last one, "451 4.3.0 Words"; owned; NULL: none */
@@ -98,6 +111,8 @@ struct message {
     struct taking *taking; /* while it is taken */
 };
 
+/* The encoded envelope within a loaded message's meta. */
+struct pn_str message_envelope(const struct message *m);
 struct message *message_new(struct queue *q, uint64_t id);
 /* Out of table and heap, released from the spool, freed. */
 void message_free(struct message *m);
@@ -143,7 +158,9 @@ struct queue {
     struct pn_timer *timer; /* the heap's first */
     struct pn_timer *drain_timer;
     struct queue_settings settings;
-    struct pn_policy *policy;
+    struct pn_policy *policy; /* NULL: none was given */
+    struct pn_admin_link *admin;
+    int held;   /* its folder */
     int folder; /* the spool's */
 
     struct message **table;
@@ -160,7 +177,13 @@ struct queue {
     struct edge_peer *edges;
     struct mailbox_peer mailboxes[QUEUE_MAILBOXES_MAX];
     uint32_t mailbox_count; /* highest number seen + 1 */
-    size_t ops;             /* given to the spool and not answered */
+    struct hop **hops;      /* a table */
+    struct hop *hops_queued;
+    unsigned conn_count;
+    struct pn_tls_context *tls;  /* NULL: none could be made */
+    struct pn_channel *resolver; /* NULL: away */
+    struct lookup *lookups;      /* asked and not answered */
+    size_t ops;                  /* given to the spool and not answered */
     bool draining;
     bool closed; /* nothing is given to the spool any more */
 };
@@ -170,6 +193,10 @@ void take_peer(struct queue *q, struct pn_peer *peer);
 void take_end_all(struct queue *q);
 /* The spool answered a message's first record. */
 void take_written(struct message *m);
+/* Keeps a message of our own making, and runs it. Takes content_fd; done(ctx, 0 or errno)
+ * is called once, maybe before this returns. */
+void take_own(struct queue *q, const struct pn_envelope *env, int content_fd,
+              void (*done)(void *ctx, int error), void *ctx);
 
 /* run.c */
 void run_init(struct queue *q);
@@ -180,6 +207,32 @@ void run_later(struct message *m);
 void run_remove(struct message *m); /* from the heap */
 /* What became of one try. code 0: none was made, no fault of the recipient's. */
 void run_settled(struct message *m, uint32_t index, uint16_t code, struct pn_str text);
+
+/* Lets go of a pin (under_way was raised without a try). */
+void run_unpin(struct message *m);
+
+/* bounce.c */
+/* Recipients that policy keeps back go to their files; each file pins the message. */
+void bounce_keep_back(struct message *m);
+/* Failing recipients are reported or held. True: that takes its time, m is pinned. */
+bool bounce(struct message *m);
+
+/* route.c: where an address goes by today's policy. False: nowhere. to borrows from address
+ * and pool. */
+bool route_address(struct queue *q, struct pn_str address, struct pn_pool *pool,
+                   struct pn_recipient *to);
+
+/* event.c */
+void event_init(struct queue *q, struct pn_role_env *env);
+void event_taken(void);
+/* What a recipient's state says now, as an event line. */
+void event_delivery(struct message *m, uint32_t index);
+
+/* hop.c: next hops. hop_try puts a recipient in line, hop_flush lets the lines move. */
+void hop_init(struct queue *q);
+void hop_try(struct message *m, uint32_t index);
+void hop_flush(void *queue);
+void hop_drain_all(struct queue *q);
 
 /* local.c */
 void local_init(struct queue *q);

@@ -115,6 +115,8 @@ void run_init(struct queue *q)
 static void rest(struct message *m)
 {
     struct queue *q = m->queue;
+    if (bounce(m))
+        return; /* and comes back */
     q->active--;
     message_note(m);
     if (m->open > 0)
@@ -124,12 +126,17 @@ static void rest(struct message *m)
 
 static void route(struct message *m, uint32_t index)
 {
-    const struct pn_recipient *to = &m->env.recipients[index];
-    bool kept_back = to->hand == PN_HAND_QUARANTINE || to->hand == PN_HAND_HOLD;
-    if (!kept_back && to->via == PN_VIA_LOCAL)
+    if (m->env.recipients[index].via == PN_VIA_LOCAL)
         local_try(m, index);
     else
-        run_settled(m, index, 0, PN_STR("no way there yet"));
+        hop_try(m, index);
+}
+
+void run_unpin(struct message *m)
+{
+    pn_assert(m->under_way > 0);
+    if (--m->under_way == 0)
+        rest(m);
 }
 
 static void dispatch(struct message *m)
@@ -140,12 +147,18 @@ static void dispatch(struct message *m)
         struct rcpt *r = &m->rcpts[i];
         if (r->state != RCPT_WAITING || r->due_ms > now)
             continue;
+        uint8_t hand = m->env.recipients[i].hand;
+        if (hand == PN_HAND_QUARANTINE || hand == PN_HAND_HOLD) {
+            r->state = RCPT_KEPT_BACK;
+            continue;
+        }
         r->state = RCPT_UNDER_WAY;
         m->under_way++;
         route(m, i);
     }
-    if (--m->under_way == 0)
-        rest(m);
+    bounce_keep_back(m);
+    hop_flush(m->queue);
+    run_unpin(m);
 }
 
 /* Reads back what was let go of: on the pool. */
@@ -239,6 +252,11 @@ static void defer(struct message *m, struct rcpt *r, bool counts)
     if (counts) {
         r->tries += r->tries < UINT16_MAX;
         wait = settings_retry_ms(&m->queue->settings, r->tries);
+        r->expired = pn_clock_wall_ms() - m->env.arrived_ms > (int64_t)m->queue->settings.expire_ms;
+    }
+    if (r->expired) {
+        r->state = RCPT_FAILING;
+        return;
     }
     r->state = RCPT_WAITING;
     r->due_ms = pn_clock_wall_ms() + (int64_t)wait;
@@ -254,8 +272,13 @@ void run_settled(struct message *m, uint32_t index, uint16_t code, struct pn_str
         r->state = RCPT_DELIVERED;
         r->noted = false;
         m->open--;
+        event_delivery(m, index);
+    } else if (code >= 500) {
+        r->state = RCPT_FAILING;
     } else {
         defer(m, r, code != 0);
+        if (code != 0 && r->state == RCPT_WAITING)
+            event_delivery(m, index);
     }
     if (--m->under_way == 0)
         rest(m);

@@ -26,7 +26,9 @@ enum {
 struct taking {
     struct pn_job job; /* first: large content to a file of its own */
     struct message *m;
-    struct edge_peer *peer;
+    struct edge_peer *peer; /* NULL: a message of our own */
+    void (*done)(void *ctx, int error);
+    void *ctx;
     uint64_t file;
     uint32_t crc;
     int error;
@@ -56,17 +58,20 @@ static void peer_release(struct edge_peer *peer)
     free(peer);
 }
 
-/* The answer is out; the taking goes. Returns the message. */
-static struct message *finish(struct taking *t, uint16_t code, struct pn_str text)
+/* Tells who gave it, and lets the taking go. Returns the message. */
+static struct message *finish(struct taking *t, int error, uint16_t code, struct pn_str text)
 {
-    struct message *m = t->m;
-    struct edge_peer *peer = t->peer;
-    answer(peer, m->id, code, text);
-    m->taking = NULL;
+    struct taking was = *t;
     free(t);
-    peer->takes--;
-    peer_release(peer);
-    return m;
+    was.m->taking = NULL;
+    if (was.peer != NULL) {
+        answer(was.peer, was.m->id, code, text);
+        was.peer->takes--;
+        peer_release(was.peer);
+    } else {
+        was.done(was.ctx, error);
+    }
+    return was.m;
 }
 
 static void refuse(struct taking *t, int error)
@@ -76,7 +81,7 @@ static void refuse(struct taking *t, int error)
     pn_warn("message %s could not be kept: %s", pn_queue_id_text(t->m->id, id), strerror(error));
     if (t->file != 0)
         (void)content_remove(spool_content_folder(t->m->queue->spool), t->file);
-    message_free(finish(t, full ? 452 : 451,
+    message_free(finish(t, error, full ? 452 : 451,
                         full ? PN_STR("4.3.1 No room for the message now")
                              : PN_STR("4.3.0 The message could not be stored")));
 }
@@ -91,7 +96,7 @@ void take_written(struct message *m)
         return;
     }
     int n = snprintf(text, sizeof text, "2.0.0 Queued as %s", pn_queue_id_text(m->id, id));
-    (void)finish(t, 250, (struct pn_str){text, (size_t)n});
+    (void)finish(t, 0, 250, (struct pn_str){text, (size_t)n});
     /* Beyond the bound it is read back when its turn comes. */
     if (q->bytes_held > HELD_BYTES_MAX)
         message_unload(m);
@@ -175,21 +180,26 @@ static bool content_fits(int fd, uint64_t size)
     return true;
 }
 
-static bool start(struct edge_peer *peer, struct pn_str envelope, uint64_t id, int content_fd)
+/* Takes content_fd if true. The taking is t's copy. */
+static bool start(struct queue *q, struct pn_str envelope, uint64_t id, int content_fd,
+                  const struct taking *from)
 {
-    struct queue *q = peer->queue;
     struct message *m = message_new(q, id);
     if (!message_set_envelope(m, envelope) || m->env.id != id ||
         !content_fits(content_fd, m->env.size)) {
         message_free(m);
         return false;
     }
-    struct taking *t = pn_calloc(1, sizeof *t);
-    *t = (struct taking){.job = {.run = copy_run, .done = copy_done}, .m = m, .peer = peer};
+    struct taking *t = pn_alloc(sizeof *t);
+    *t = *from;
+    t->job = (struct pn_job){.run = copy_run, .done = copy_done};
+    t->m = m;
     m->taking = t;
     m->content_fd = content_fd;
     q->bytes_held += m->env.size;
-    peer->takes++;
+    if (t->peer != NULL)
+        t->peer->takes++;
+    event_taken();
     if (m->env.size <= SPOOL_INLINE_MAX) {
         write_message(t);
     } else {
@@ -214,12 +224,27 @@ static bool on_take(struct edge_peer *peer, struct pn_record *record)
     if (code != 0)
         answer(peer, id, code, text);
     else
-        ok = kept =
-            pn_rd_ok(&rd) && h.body.len <= PN_ENVELOPE_MAX && start(peer, h.body, id, h.content_fd);
+        ok = kept = pn_rd_ok(&rd) && h.body.len <= PN_ENVELOPE_MAX &&
+                    start(peer->queue, h.body, id, h.content_fd, &(struct taking){.peer = peer});
     if (!kept && h.content_fd >= 0)
         (void)close(h.content_fd);
     pn_handover_close(&h);
     return ok;
+}
+
+void take_own(struct queue *q, const struct pn_envelope *env, int content_fd,
+              void (*done)(void *ctx, int error), void *ctx)
+{
+    struct pn_buf body;
+    pn_buf_init(&body, PN_ENVELOPE_MAX);
+    bool ok = !q->closed && message_find(q, env->id) == NULL && pn_envelope_put(&body, env) &&
+              start(q, pn_buf_str(&body), env->id, content_fd,
+                    &(struct taking){.done = done, .ctx = ctx});
+    pn_buf_fini(&body);
+    if (ok)
+        return;
+    (void)close(content_fd);
+    done(ctx, EINVAL);
 }
 
 static bool on_record(void *ctx, struct pn_record *record)

@@ -1,0 +1,342 @@
+/*
+ * One connection to a next hop. The engine must not be freed within its callbacks, so
+ * `ended` only marks it; whoever called the engine ends with conn_after.
+ */
+#include "hop.h"
+
+#include "assert.h"
+#include "client.h"
+#include "edit.h"
+#include "log.h"
+#include "mem.h"
+#include "memfile.h"
+#include "stream.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+enum {
+    KEEP_MAX = 16 * 1024, /* a reply that is not whole yet */
+    WRITE_MAX = 2 * 1024 * 1024,
+    WHY_MAX = 400,
+    EDIT_BYTES = 1024 * 1024
+};
+
+struct conn {
+    struct conn *next, **at;
+    struct hop *hop;
+    struct pn_stream *stream;
+    struct pn_smtp_client *client;
+    struct pn_timer *idle;
+    struct parcel *parcel; /* NULL: none is on its way */
+    uint64_t mails;
+    bool ready;        /* was ready once */
+    bool free;         /* takes a mail now */
+    bool over;         /* the engine ended */
+    bool try_plain;    /* TLS failed: the next connection does without */
+    size_t address;    /* the hop's, by index */
+    char *name;        /* ours, for EHLO: a reload may change the settings'; owned */
+    char why[WHY_MAX]; /* over, never ready: "4.4.1 Connection refused" */
+
+    /* of the parcel's mail, as the engine wants it */
+    struct pn_str content;
+    struct pn_message *message;
+    struct pn_edits *edits;
+    struct pn_segments segments;
+    struct pn_str *parts; /* owned */
+    struct pn_str to[PARCEL_RECIPIENTS_MAX];
+};
+
+static void mail_fini(struct conn *c)
+{
+    pn_segments_fini(&c->segments);
+    pn_segments_init(&c->segments);
+    pn_edits_free(&c->edits);
+    pn_message_free(&c->message);
+    pn_unmap(&c->content);
+    free(c->parts);
+    c->parts = NULL;
+    if (c->parcel != NULL) {
+        struct parcel *p = c->parcel;
+        c->parcel = NULL;
+        parcel_free(p);
+    }
+}
+
+static void conn_free(struct conn *c)
+{
+    struct hop *hop = c->hop;
+    pn_assert(c->parcel == NULL);
+    *c->at = c->next;
+    if (c->next != NULL)
+        c->next->at = c->at;
+    hop->conn_count--;
+    hop->queue->conn_count--;
+    hop->connecting -= !c->ready;
+    if (hop->queue->hops_queued != NULL) /* somebody waits for a connection to go */
+        pn_loop_defer(hop->queue->loop, hop_flush, hop->queue);
+    pn_smtp_client_free(&c->client);
+    if (c->stream != NULL)
+        pn_stream_close(&c->stream);
+    pn_timer_free(&c->idle);
+    pn_segments_fini(&c->segments);
+    free(c->name);
+    free(c);
+}
+
+/* Behind every call of the engine from outside. */
+static void after(struct conn *c)
+{
+    struct hop *hop = c->hop;
+    if (!c->over) {
+        pn_stream_timeout(c->stream, pn_smtp_client_wait(c->client).ms);
+        return;
+    }
+    bool again = c->ready || c->try_plain;
+    size_t address = c->address;
+    char why[WHY_MAX];
+    memcpy(why, c->why, sizeof why);
+    conn_free(c);
+    if (again)
+        hop_pump(hop);
+    else
+        hop_conn_failed(hop, address, pn_str_of(why));
+}
+
+/* ---- the engine's calls ---- */
+
+static bool on_write(void *ctx, const struct pn_str *parts, size_t count)
+{
+    struct conn *c = ctx;
+    if (c->stream == NULL || !pn_stream_writev(c->stream, parts, count))
+        return false; /* on_close comes */
+    return pn_stream_pending(c->stream) == 0;
+}
+
+static void on_start_tls(void *ctx)
+{
+    struct conn *c = ctx;
+    pn_stream_start_tls(c->stream, c->hop->queue->tls, false, NULL);
+}
+
+static struct pn_edits *edits_of(const struct pn_edit_group *group)
+{
+    struct pn_edits *edits = pn_edits_new(EDIT_BYTES);
+    for (uint32_t i = 0; i < group->count; i++) {
+        const struct pn_header_edit *e = &group->edits[i];
+        const struct pn_edit edit = {(enum pn_edit_op)e->op, e->name, e->value, e->nth};
+        if (pn_edits_put(edits, &edit) != PN_EDIT_OK)
+            pn_edits_free(&edits);
+        if (edits == NULL)
+            break;
+    }
+    return edits;
+}
+
+/* Makes the parcel's mail and gives it to the engine. False: its content can't be had. */
+static bool send_parcel(struct conn *c)
+{
+    struct parcel *p = c->parcel;
+    struct message *m = p->m;
+    const struct pn_recipient *first = &m->env.recipients[p->indices[0]];
+    if (pn_map_fd(m->content_fd, true, &c->content) != 0)
+        return false;
+    c->message = pn_message_new(c->content, NULL);
+    c->edits = edits_of(&m->env.groups[first->group]);
+    if (c->message == NULL || c->edits == NULL)
+        return false;
+    pn_edits_render(c->edits, c->message, &c->segments);
+    c->parts = pn_calloc(c->segments.count, sizeof *c->parts);
+    for (size_t i = 0; i < c->segments.count; i++)
+        c->parts[i] = pn_segment_bytes(&c->segments.v[i], c->message);
+    for (uint32_t i = 0; i < p->count; i++)
+        c->to[i] = m->env.recipients[p->indices[i]].address;
+    const struct pn_smtp_outgoing mail = {.from = m->env.reverse_path,
+                                          .to = c->to,
+                                          .to_count = p->count,
+                                          .content = c->parts,
+                                          .content_count = c->segments.count,
+                                          .body_8bit = (m->env.flags & PN_ENV_8BITMIME) != 0,
+                                          .smtputf8 = (m->env.flags & PN_ENV_SMTPUTF8) != 0};
+    c->free = false;
+    c->mails++;
+    pn_smtp_client_send(c->client, &mail);
+    return true;
+}
+
+static bool next_parcel(struct conn *c)
+{
+    while ((c->parcel = hop_take(c->hop)) != NULL) {
+        if (send_parcel(c))
+            return true;
+        struct parcel *p = c->parcel;
+        for (uint32_t i = 0; i < p->count; i++)
+            run_settled(p->m, p->indices[i], 451, PN_STR("4.3.0 Content can't be read"));
+        mail_fini(c);
+    }
+    return false;
+}
+
+/* It may take a mail: one that waits, else it is kept for a while. */
+static void go_on(struct conn *c)
+{
+    struct queue *q = c->hop->queue;
+    c->free = true;
+    if (q->draining || c->mails >= q->settings.conn_messages_max)
+        pn_smtp_client_quit(c->client);
+    else if (!next_parcel(c))
+        pn_timer_set(c->idle, q->settings.idle_ms);
+}
+
+static void on_ready(void *ctx)
+{
+    struct conn *c = ctx;
+    c->ready = true;
+    c->hop->connecting--;
+    go_on(c);
+}
+
+static void on_rcpt(void *ctx, size_t index, enum pn_smtp_from from,
+                    const struct pn_smtp_reply *reply)
+{
+    struct conn *c = ctx;
+    struct pn_buf b;
+    (void)from;
+    pn_buf_init(&b, 2000);
+    pn_smtp_reply_print(&b, reply);
+    run_settled(c->parcel->m, c->parcel->indices[index], reply->code,
+                pn_str_slice(pn_buf_str(&b), 4, b.len));
+    pn_buf_fini(&b);
+}
+
+static void on_done(void *ctx, bool ready)
+{
+    struct conn *c = ctx;
+    mail_fini(c);
+    if (ready)
+        go_on(c);
+}
+
+static void on_ended(void *ctx, enum pn_smtp_end how, const struct pn_smtp_reply *reply)
+{
+    struct conn *c = ctx;
+    struct pn_buf b;
+    (void)how;
+    c->over = true;
+    c->free = false;
+    pn_buf_init(&b, 4000);
+    pn_smtp_reply_print(&b, reply);
+    (void)snprintf(c->why, sizeof c->why, "%.*s", PN_FMT(pn_str_slice(pn_buf_str(&b), 4, b.len)));
+    pn_buf_fini(&b);
+    if (pn_smtp_reply_class(reply) == 5) /* of the connection, not of a mail: later again */
+        c->why[0] = c->why[0] == '5' ? '4' : c->why[0];
+}
+
+static const struct pn_smtp_client_ops client_ops = {.write = on_write,
+                                                     .tls = on_start_tls,
+                                                     .ready = on_ready,
+                                                     .rcpt = on_rcpt,
+                                                     .done = on_done,
+                                                     .ended = on_ended};
+
+/* ---- the stream's calls ---- */
+
+static size_t on_read(void *ctx, struct pn_str bytes)
+{
+    struct conn *c = ctx;
+    size_t used = pn_smtp_client_input(c->client, bytes);
+    after(c);
+    return used;
+}
+
+static void on_drained(void *ctx)
+{
+    struct conn *c = ctx;
+    pn_smtp_client_drained(c->client);
+    after(c);
+}
+
+static void on_tls(void *ctx)
+{
+    struct conn *c = ctx;
+    pn_smtp_client_tls(c->client);
+    after(c);
+}
+
+static void on_close(void *ctx, enum pn_close how, const char *why)
+{
+    struct conn *c = ctx;
+    if (how == PN_CLOSE_TLS && !c->ready && !c->hop->queue->settings.tls_must)
+        c->hop->plain = c->try_plain = true;
+    if (!c->over) /* why is the stream's */
+        pn_smtp_client_lost(c->client, how == PN_CLOSE_TIMEOUT ? "timed out" : why);
+    pn_stream_free(&c->stream);
+    c->over = true;
+    after(c);
+}
+
+static const struct pn_stream_ops stream_ops = {on_read, on_drained, on_tls, on_close};
+
+static void on_idle(void *ctx)
+{
+    struct conn *c = ctx;
+    if (!c->free)
+        return;
+    c->free = false;
+    pn_smtp_client_quit(c->client);
+    after(c);
+}
+
+/* ---- for hop.c ---- */
+
+void conn_open(struct hop *hop)
+{
+    struct queue *q = hop->queue;
+    const struct hop_address *address = &hop->addresses[hop->current];
+    struct sockaddr_storage to;
+    socklen_t len = pn_endpoint_to_sockaddr(&address->ip, address->port, &to);
+    struct conn *c = pn_calloc(1, sizeof *c);
+    char *name = pn_strdup(q->settings.hostname);
+    const struct pn_smtp_client_config config = {
+        .name = pn_str_of(name),
+        .lmtp = hop->via == PN_VIA_LMTP,
+        .tls = q->settings.tls_must                                  ? PN_SMTP_TLS_MUST
+               : q->settings.tls_off || hop->plain || q->tls == NULL ? PN_SMTP_TLS_NEVER
+                                                                     : PN_SMTP_TLS_MAY};
+    *c = (struct conn){
+        .next = hop->conns, .at = &hop->conns, .hop = hop, .address = hop->current, .name = name};
+    if (c->next != NULL)
+        c->next->at = &c->next;
+    hop->conns = c;
+    hop->conn_count++;
+    hop->connecting++;
+    q->conn_count++;
+    pn_segments_init(&c->segments);
+    c->client = pn_smtp_client_new(&config, &client_ops, c);
+    c->idle = pn_timer_new(q->loop, on_idle, c);
+    c->stream = pn_stream_connect(q->loop, (const struct sockaddr *)&to, len, NULL, 0, &stream_ops,
+                                  c, (struct pn_stream_limits){KEEP_MAX, WRITE_MAX});
+    pn_stream_timeout(c->stream, q->settings.connect_ms);
+}
+
+bool conn_give_idle(struct hop *hop)
+{
+    for (struct conn *c = hop->conns; c != NULL; c = c->next)
+        if (c->free) {
+            pn_timer_clear(c->idle);
+            if (!next_parcel(c))
+                return false;
+            after(c);
+            return true;
+        }
+    return false;
+}
+
+void conn_drain(struct hop *hop)
+{
+    for (struct conn *c = hop->conns, *next; c != NULL; c = next) {
+        next = c->next;
+        if (c->free)
+            on_idle(c);
+    }
+}

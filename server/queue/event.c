@@ -1,0 +1,117 @@
+/* What became of mail in the queue: event lines, and counters. */
+#include "queue_int.h"
+
+#include "clock.h"
+#include "json.h"
+
+enum { EVENT_MAX = 16 * 1024, EVENT_SCHEMA = 1 };
+
+enum metric {
+    M_MESSAGES,
+    M_TAKEN,
+    M_DELIVERED,
+    M_DEFERRED,
+    M_FAILED,
+    M_HELD,
+    M_CONNECTIONS,
+    M_SEGMENTS,
+    M_BATCHES,
+    M_EVENTS_LOST,
+    METRICS
+};
+
+static struct pn_metric metrics[METRICS] = {
+    [M_MESSAGES] = {"postern_queue_messages", NULL, "Messages in the queue.", PN_GAUGE, 0},
+    [M_TAKEN] = {"postern_queue_taken_total", NULL, "Messages taken.", PN_COUNTER, 0},
+    [M_DELIVERED] = {"postern_queue_recipients_total", "outcome=\"delivered\"",
+                     "Recipients by outcome of a try.", PN_COUNTER, 0},
+    [M_DEFERRED] = {"postern_queue_recipients_total", "outcome=\"deferred\"",
+                    "Recipients by outcome of a try.", PN_COUNTER, 0},
+    [M_FAILED] = {"postern_queue_recipients_total", "outcome=\"failed\"",
+                  "Recipients by outcome of a try.", PN_COUNTER, 0},
+    [M_HELD] = {"postern_queue_recipients_total", "outcome=\"held\"",
+                "Recipients by outcome of a try.", PN_COUNTER, 0},
+    [M_CONNECTIONS] = {"postern_queue_connections", NULL, "Connections to next hops.", PN_GAUGE, 0},
+    [M_SEGMENTS] = {"postern_spool_segments", NULL, "Segments of the journal.", PN_GAUGE, 0},
+    [M_BATCHES] = {"postern_spool_batches_total", NULL, "Batches written, one sync each.",
+                   PN_COUNTER, 0},
+    [M_EVENTS_LOST] = {"postern_queue_events_lost_total", NULL, "Event lines that found no room.",
+                       PN_COUNTER, 0},
+};
+
+static void fill(void *ctx)
+{
+    struct queue *q = ctx;
+    struct spool_stats stats = spool_stats(q->spool);
+    metrics[M_MESSAGES].value = (int64_t)q->message_count;
+    metrics[M_CONNECTIONS].value = q->conn_count;
+    metrics[M_SEGMENTS].value = (int64_t)stats.segments;
+    metrics[M_BATCHES].value = (int64_t)stats.batches;
+}
+
+void event_init(struct queue *q, struct pn_role_env *env)
+{
+    q->admin = pn_admin_link_new(q->loop, metrics, METRICS, fill, q);
+    pn_admin_link_env(q->admin, env);
+}
+
+void event_taken(void)
+{
+    metrics[M_TAKEN].value++;
+}
+
+static const char *outcome_of(uint8_t state)
+{
+    switch (state) {
+    case RCPT_DELIVERED:
+        metrics[M_DELIVERED].value++;
+        return "delivered";
+    case RCPT_FAILED:
+        metrics[M_FAILED].value++;
+        return "failed";
+    case RCPT_HELD:
+        metrics[M_HELD].value++;
+        return "held";
+    case RCPT_DROPPED:
+        return "dropped";
+    default:
+        metrics[M_DEFERRED].value++;
+        return "deferred";
+    }
+}
+
+void event_delivery(struct message *m, uint32_t index)
+{
+    static const char *const ways[PN_VIA_COUNT] = {[PN_VIA_LOCAL] = "local",
+                                                   [PN_VIA_SMTP] = "smtp",
+                                                   [PN_VIA_LMTP] = "lmtp",
+                                                   [PN_VIA_MX] = "mx"};
+    const struct pn_recipient *to = &m->env.recipients[index];
+    const struct rcpt *r = &m->rcpts[index];
+    char id[PN_QUEUE_ID_TEXT_MAX];
+    struct pn_buf b, ts;
+    int64_t now = pn_clock_wall_ms();
+    pn_buf_init(&b, EVENT_MAX);
+    pn_buf_init(&ts, 64);
+    pn_clock_rfc3339(&ts, now);
+    struct pn_json j = pn_json_to(&b);
+    pn_json_object(&j, NULL);
+    pn_json_str(&j, "ts", pn_buf_str(&ts));
+    pn_json_str(&j, "event", PN_STR("delivery"));
+    pn_json_i64(&j, "schema", EVENT_SCHEMA);
+    pn_json_str(&j, "id", pn_str_of(pn_queue_id_text(m->id, id)));
+    pn_json_str(&j, "from", m->env.reverse_path);
+    pn_json_str(&j, "to", to->address);
+    pn_json_str(&j, "outcome", pn_str_of(outcome_of(r->state)));
+    pn_json_str(&j, "route", pn_str_of(ways[to->via]));
+    pn_json_str(&j, "next_hop", to->via == PN_VIA_LOCAL ? to->user : to->next_hop);
+    pn_json_str(&j, "reply", pn_str_of(r->reply));
+    pn_json_i64(&j, "tries", r->tries);
+    pn_json_i64(&j, "size", (int64_t)m->env.size);
+    pn_json_i64(&j, "ms", now - m->env.arrived_ms);
+    pn_json_object_end(&j);
+    if (b.overflow || !pn_admin_link_event(m->queue->admin, pn_buf_str(&b)))
+        metrics[M_EVENTS_LOST].value++;
+    pn_buf_fini(&ts);
+    pn_buf_fini(&b);
+}

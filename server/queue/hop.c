@@ -1,0 +1,169 @@
+#include "hop.h"
+
+#include "clock.h"
+#include "mem.h"
+
+#include <stdlib.h>
+
+static struct hop **slot_of(struct queue *q, uint8_t via, struct pn_str name)
+{
+    return &q->hops[(pn_str_hash(name, via, true)) & (HOP_TABLE - 1)];
+}
+
+static struct hop *hop_get(struct queue *q, uint8_t via, struct pn_str name)
+{
+    struct hop **slot = slot_of(q, via, name);
+    for (struct hop *h = *slot; h != NULL; h = h->next_same)
+        if (h->via == via && pn_str_ieq(pn_str_of(h->name), name))
+            return h;
+    struct hop *h = pn_calloc(1, sizeof *h);
+    *h = (struct hop){.next_same = *slot, .queue = q, .via = via};
+    h->name = pn_strndup(name.p, name.len);
+    h->end = &h->first;
+    *slot = h;
+    return h;
+}
+
+static void hop_queue(struct hop *hop)
+{
+    if (hop->queued)
+        return;
+    hop->queued = true;
+    hop->next_queued = hop->queue->hops_queued;
+    hop->queue->hops_queued = hop;
+}
+
+void parcel_free(struct parcel *p)
+{
+    struct message *m = p->m;
+    free(p);
+    run_unpin(m);
+}
+
+struct parcel *hop_take(struct hop *hop)
+{
+    struct parcel *p = hop->first;
+    if (p == NULL)
+        return NULL;
+    hop->first = p->next;
+    if (hop->first == NULL)
+        hop->end = &hop->first;
+    hop->waiting--;
+    return p;
+}
+
+void hop_fail(struct hop *hop, uint16_t code, struct pn_str text, bool close_it)
+{
+    char *why = pn_strndup(text.p, text.len); /* text may be the hop's own */
+    if (close_it) {
+        hop->closed_until = pn_clock_mono_ns() + (uint64_t)HOP_CLOSED_MS * PN_NS_PER_MS;
+        free(hop->closed_why);
+        hop->closed_why = pn_strdup(why);
+    }
+    for (struct parcel *p; (p = hop_take(hop)) != NULL;) {
+        for (uint32_t i = 0; i < p->count; i++)
+            run_settled(p->m, p->indices[i], code, pn_str_of(why));
+        parcel_free(p);
+    }
+    free(why);
+}
+
+void hop_conn_failed(struct hop *hop, size_t address, struct pn_str text)
+{
+    if (address == hop->current)
+        hop->current++;
+    if (hop->current < hop->address_count)
+        hop_pump(hop);
+    else if (hop->conn_count == 0)
+        hop_fail(hop, 451, text, true);
+    /* else those that stand serve the line */
+}
+
+/* A connection more: those that wait are more than those that are being made. */
+static bool may_open(struct hop *hop)
+{
+    struct queue *q = hop->queue;
+    if (hop->waiting <= hop->connecting || hop->conn_count >= q->settings.hop_connections_max)
+        return false;
+    if (hop->address_count > 0 && hop->current >= hop->address_count)
+        return false; /* none more is to be had, but some stand */
+    if (q->conn_count < q->settings.connections_max)
+        return true;
+    hop_queue(hop); /* looked at again when one goes */
+    return false;
+}
+
+void hop_pump(struct hop *hop)
+{
+    while (hop->waiting > 0 && conn_give_idle(hop)) {
+    }
+    if (hop->conn_count == 0)
+        hop->current = 0;
+    if (hop->resolving || !may_open(hop))
+        return;
+    if (hop->address_count == 0 || pn_clock_mono_ns() > hop->addresses_until) {
+        names_find(hop); /* comes back here */
+        return;
+    }
+    while (may_open(hop))
+        conn_open(hop);
+}
+
+static bool fits(const struct parcel *p, const struct message *m, uint32_t group)
+{
+    return p->m == m && p->count < PARCEL_RECIPIENTS_MAX &&
+           m->env.recipients[p->indices[0]].group == group;
+}
+
+void hop_try(struct message *m, uint32_t index)
+{
+    const struct pn_recipient *to = &m->env.recipients[index];
+    struct hop *hop = hop_get(m->queue, to->via, to->next_hop);
+    if (hop->closed_until > pn_clock_mono_ns()) {
+        run_settled(m, index, 451, pn_str_of(hop->closed_why));
+        return;
+    }
+    /* The last parcel of the line, if it is this message's and gets the same bytes. */
+    struct parcel *last = hop->first == NULL
+                              ? NULL
+                              : (struct parcel *)((char *)hop->end - offsetof(struct parcel, next));
+    if (last == NULL || !fits(last, m, to->group)) {
+        last = pn_alloc(sizeof *last);
+        last->m = m;
+        last->count = 0;
+        last->next = NULL;
+        *hop->end = last;
+        hop->end = &last->next;
+        hop->waiting++;
+        m->under_way++; /* the pin */
+    }
+    last->indices[last->count++] = index;
+    hop_queue(hop);
+}
+
+void hop_flush(void *arg)
+{
+    struct queue *q = arg;
+    struct hop *list = q->hops_queued; /* those that can't go on queue themselves anew */
+    q->hops_queued = NULL;
+    while (list != NULL) {
+        struct hop *hop = list;
+        list = hop->next_queued;
+        hop->queued = false;
+        hop_pump(hop);
+    }
+}
+
+void hop_drain_all(struct queue *q)
+{
+    for (size_t i = 0; i < HOP_TABLE; i++)
+        for (struct hop *h = q->hops[i]; h != NULL; h = h->next_same) {
+            hop_fail(h, 0, PN_STR("shutting down"), false);
+            conn_drain(h);
+        }
+}
+
+void hop_init(struct queue *q)
+{
+    q->hops = pn_calloc(HOP_TABLE, sizeof(struct hop *));
+}

@@ -1,0 +1,383 @@
+/*
+ * The queue role towards a next hop: the test is edge (peer 0), mailbox (peer 1), and a
+ * server on loopback that answers by a script, one connection at a time.
+ */
+#include "role_rig.h"
+#include "unit.h"
+
+#include "assert.h"
+#include "held.h"
+#include "memfile.h"
+#include "net.h"
+#include "queue.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+enum { EDGE, MAILBOX };
+
+/* ---- the server ---- */
+
+struct hop_server {
+    int listener;
+    char name[32]; /* "127.0.0.1:port" */
+    int fd;        /* the connection at hand, or -1 */
+    struct pn_buf in;
+};
+
+static void server_init(struct hop_server *s)
+{
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof at;
+    s->fd = -1;
+    s->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    pn_assert(bind(s->listener, (const struct sockaddr *)&at, len) == 0 &&
+              listen(s->listener, 8) == 0 &&
+              getsockname(s->listener, (struct sockaddr *)&at, &len) == 0);
+    (void)snprintf(s->name, sizeof s->name, "127.0.0.1:%u", ntohs(at.sin_port));
+    pn_buf_init(&s->in, 1024 * 1024);
+}
+
+static void server_fini(struct hop_server *s)
+{
+    if (s->fd >= 0)
+        (void)close(s->fd);
+    (void)close(s->listener);
+    pn_buf_fini(&s->in);
+}
+
+static bool readable(int fd, int ms)
+{
+    struct pollfd p = {.fd = fd, .events = POLLIN};
+    return poll(&p, 1, ms) == 1;
+}
+
+static void say(struct hop_server *s, const char *line)
+{
+    UNIT_INT(write(s->fd, line, strlen(line)), strlen(line));
+}
+
+static void greet(struct hop_server *s)
+{
+    UNIT_TRUE(readable(s->listener, 10000));
+    s->fd = accept(s->listener, NULL, NULL);
+    UNIT_TRUE(s->fd >= 0);
+    pn_buf_clear(&s->in);
+    say(s, "220 hop.test\r\n");
+}
+
+/* The next line; with `dot` all up to the line with a dot. Borrowed until the next call. */
+static struct pn_str hear(struct hop_server *s, bool dot)
+{
+    static char text[512 * 1024];
+    struct pn_str end = dot ? PN_STR("\r\n.\r\n") : PN_STR("\r\n");
+    for (;;) {
+        for (size_t i = 0; i + end.len <= s->in.len; i++)
+            if (memcmp(s->in.p + i, end.p, end.len) == 0) {
+                size_t n = dot ? i + 2 : i;
+                memcpy(text, s->in.p, n);
+                pn_buf_consume(&s->in, i + end.len);
+                return (struct pn_str){text, n};
+            }
+        char *to = pn_buf_reserve(&s->in, 4096);
+        ssize_t got = to != NULL && readable(s->fd, 10000) ? read(s->fd, to, 4096) : 0;
+        if (got <= 0) {
+            UNIT_TRUE(!"the peer said no more");
+            return PN_STR("");
+        }
+        s->in.len += (size_t)got;
+    }
+}
+
+static void expect(struct hop_server *s, const char *line, const char *answer)
+{
+    UNIT_STR(hear(s, false), pn_str_of(line));
+    say(s, answer);
+}
+
+static void expect_ehlo(struct hop_server *s)
+{
+    expect(s, "EHLO localhost", "250-hop.test\r\n250-8BITMIME\r\n250 SIZE\r\n");
+}
+
+static void closed(struct hop_server *s)
+{
+    char byte;
+    UNIT_TRUE(readable(s->fd, 10000) && read(s->fd, &byte, 1) <= 0);
+    (void)close(s->fd);
+    s->fd = -1;
+}
+
+/* ---- the role ---- */
+
+static void rig_up(struct role_rig *rig)
+{
+    role_rig_init(rig, PN_ROLE_QUEUE, PN_FOLDER_SPOOL, pn_queue_main);
+    rig->peer_roles[EDGE] = PN_ROLE_EDGE;
+    rig->peer_roles[MAILBOX] = PN_ROLE_MAILBOX;
+    rig->peer_count = 2;
+    role_rig_start(rig);
+}
+
+static struct pn_recipient to_hop(const struct hop_server *s, const char *address)
+{
+    return (struct pn_recipient){
+        .address = pn_str_of(address), .via = PN_VIA_SMTP, .next_hop = pn_str_of(s->name)};
+}
+
+static void take(struct role_rig *rig, uint64_t id, const char *from, uint32_t flags,
+                 struct pn_recipient *to, uint32_t count)
+{
+    static const struct pn_str content = PN_STR_INIT("Subject: a\r\nX-Old: b\r\n\r\n.dot\r\n");
+    struct pn_header_edit edits[2] = {{PN_HEDIT_TOP, 0, PN_STR("X-New"), PN_STR("c")},
+                                      {PN_HEDIT_REMOVE, 0, PN_STR("X-Old"), PN_STR("")}};
+    struct pn_edit_group groups[2] = {{2, edits}, {0, NULL}};
+    const struct pn_envelope env = {.id = id,
+                                    .arrived_ms = 1700000000000 + 400LL * 24 * 3600 * 1000 * 10,
+                                    .size = content.len,
+                                    .flags = flags,
+                                    .reverse_path = pn_str_of(from),
+                                    .group_count = 2,
+                                    .groups = groups,
+                                    .recipient_count = count,
+                                    .recipients = to};
+    struct pn_record record;
+    struct pn_taken t = {0};
+    struct pn_buf body;
+    pn_buf_init(&body, PN_ENVELOPE_MAX);
+    UNIT_TRUE(pn_envelope_put(&body, &env));
+    int fd = pn_memfile_of("test", content);
+    UNIT_INT(pn_channel_send_fd(rig->peers[EDGE], PN_REC_TAKE, pn_buf_str(&body), &fd, 1), 0);
+    (void)close(fd);
+    pn_buf_fini(&body);
+    pn_buf_init(&body, PN_RECORD_MAX);
+    if (role_rig_recv(rig, EDGE, &record, &body))
+        UNIT_TRUE(pn_taken_get(record.body, &t));
+    UNIT_INT(t.reply.code, 250);
+    pn_buf_fini(&body);
+}
+
+static unsigned held_files(const struct role_rig *rig, struct held *held, struct pn_buf *bytes,
+                           struct pn_pool *pool)
+{
+    unsigned n = 0;
+    int folder = held_folder(rig->folder);
+    DIR *dir = fdopendir(folder);
+    pn_assert(dir != NULL);
+    for (struct dirent *e; (e = readdir(dir)) != NULL;) {
+        uint64_t id;
+        if (!held_name_parse(e->d_name, &id))
+            continue;
+        n++;
+        UNIT_INT(held_get(folder, e->d_name, bytes, pool, held), 0);
+    }
+    (void)closedir(dir);
+    return n;
+}
+
+/* Waits until it is there: the role writes it behind our back. */
+static unsigned wait_held(const struct role_rig *rig, struct held *held, struct pn_buf *bytes,
+                          struct pn_pool *pool)
+{
+    unsigned n = 0;
+    for (int i = 0; i < 500 && (n = held_files(rig, held, bytes, pool)) == 0; i++)
+        (void)usleep(10000);
+    return n;
+}
+
+/* Two messages over one connection; each group of edits is a transaction of its own. */
+static void test_relay(void)
+{
+    struct role_rig rig;
+    struct hop_server s;
+    server_init(&s);
+    rig_up(&rig);
+    struct pn_recipient to[3] = {to_hop(&s, "u@dest.test"), to_hop(&s, "v@dest.test"),
+                                 to_hop(&s, "w@dest.test")};
+    to[2].group = 1;
+    take(&rig, 1, "s@from.test", PN_ENV_8BITMIME, to, 2);
+    greet(&s);
+    expect_ehlo(&s);
+    expect(&s, "MAIL FROM:<s@from.test> SIZE=30 BODY=8BITMIME", "250 2.1.0 ok\r\n");
+    expect(&s, "RCPT TO:<u@dest.test>", "250 ok\r\n");
+    expect(&s, "RCPT TO:<v@dest.test>", "250 ok\r\n");
+    expect(&s, "DATA", "354 go\r\n");
+    UNIT_STR(hear(&s, true), PN_STR("X-New: c\r\nSubject: a\r\n\r\n..dot\r\n"));
+    say(&s, "250 2.0.0 kept\r\n");
+    take(&rig, 2, "", 0, to + 2, 1); /* the connection is kept and used again */
+    expect(&s, "MAIL FROM:<> SIZE=30", "250 ok\r\n");
+    expect(&s, "RCPT TO:<w@dest.test>", "250 ok\r\n");
+    expect(&s, "DATA", "354 go\r\n");
+    UNIT_STR(hear(&s, true), PN_STR("Subject: a\r\nX-Old: b\r\n\r\n..dot\r\n"));
+    say(&s, "250 ok\r\n");
+    (void)usleep(50000);
+    UNIT_INT(kill(rig.pid, 0), 0);
+    struct pn_buf b;
+    pn_buf_init(&b, 100);
+    pn_u32_put(&b, 10000);
+    UNIT_INT(pn_channel_send_fd(rig.control, PN_REC_DRAIN, pn_buf_str(&b), NULL, 0), 0);
+    pn_buf_fini(&b);
+    expect(&s, "QUIT", "221 bye\r\n");
+    closed(&s);
+    role_rig_fini(&rig);
+    server_fini(&s);
+}
+
+/* A refused recipient whose sender passed SPF: the other gets it, the sender a report. */
+static void test_report(void)
+{
+    struct role_rig rig;
+    struct hop_server s;
+    server_init(&s);
+    rig_up(&rig);
+    char sender[64];
+    (void)snprintf(sender, sizeof sender, "s@[%.9s]", s.name);
+    struct pn_recipient to[2] = {to_hop(&s, "bad@dest.test"), to_hop(&s, "good@dest.test")};
+    to[0].orcpt = PN_STR("rfc822;alias@dest.test");
+    /* Its domain is an address, so the report would go to port 25 there: nobody listens. */
+    take(&rig, 1, sender, PN_ENV_SPF_PASS, to, 2);
+    greet(&s);
+    expect_ehlo(&s);
+    char mail[128];
+    (void)snprintf(mail, sizeof mail, "MAIL FROM:<%s> SIZE=30", sender);
+    expect(&s, mail, "250 ok\r\n");
+    expect(&s, "RCPT TO:<bad@dest.test>", "550 5.1.1 no such user\r\n");
+    expect(&s, "RCPT TO:<good@dest.test>", "250 ok\r\n");
+    expect(&s, "DATA", "354 go\r\n");
+    (void)hear(&s, true);
+    say(&s, "250 ok\r\n");
+    (void)usleep(100000);
+    role_rig_kill(&rig);
+    /* What is left in the spool is the report alone. */
+    struct pn_buf held;
+    pn_buf_init(&held, 1000000);
+    struct pn_pool *pool = pn_pool_new(100000);
+    struct held h;
+    UNIT_INT(held_files(&rig, &h, &held, pool), 0);
+    pn_pool_free(&pool);
+    pn_buf_fini(&held);
+    role_rig_start(&rig);
+    role_rig_fini(&rig);
+    server_fini(&s);
+}
+
+/* No report to a sender who may be forged: held instead, with the reason. */
+static void test_no_backscatter(void)
+{
+    static const char *const senders[] = {"s@from.test", ""};
+    for (int i = 0; i < 2; i++) {
+        struct role_rig rig;
+        struct hop_server s;
+        struct held h = {0};
+        struct pn_buf bytes;
+        pn_buf_init(&bytes, 1000000);
+        struct pn_pool *pool = pn_pool_new(1000000);
+        server_init(&s);
+        rig_up(&rig);
+        struct pn_recipient to = to_hop(&s, "bad@dest.test");
+        take(&rig, 77, senders[i], i == 0 ? 0 : PN_ENV_SPF_PASS, &to, 1);
+        greet(&s);
+        expect_ehlo(&s);
+        (void)hear(&s, false);
+        say(&s, "550 5.7.1 go away\r\n");
+        UNIT_INT(wait_held(&rig, &h, &bytes, pool), 1);
+        UNIT_INT(h.id, 77);
+        UNIT_INT(h.kind, HELD_HELD);
+        UNIT_INT(h.count, 1);
+        UNIT_TRUE(pn_str_ends(h.reason, PN_STR("550 5.7.1 go away")));
+        struct pn_envelope env;
+        UNIT_TRUE(pn_envelope_get(h.envelope, pool, &env) && env.recipient_count == 1);
+        pn_pool_free(&pool);
+        pn_buf_fini(&bytes);
+        role_rig_fini(&rig);
+        server_fini(&s);
+    }
+}
+
+/* What policy quarantined never leaves; the other recipient gets his. */
+static void test_quarantine(void)
+{
+    struct role_rig rig;
+    struct hop_server s;
+    struct held h = {0};
+    struct pn_buf bytes;
+    pn_buf_init(&bytes, 1000000);
+    struct pn_pool *pool = pn_pool_new(1000000);
+    server_init(&s);
+    rig_up(&rig);
+    struct pn_recipient to[2] = {to_hop(&s, "q@dest.test"), to_hop(&s, "u@dest.test")};
+    to[0].hand = PN_HAND_QUARANTINE;
+    to[0].reason = PN_STR("score 9 >= 8");
+    take(&rig, 5, "s@from.test", 0, to, 2);
+    greet(&s);
+    expect_ehlo(&s);
+    expect(&s, "MAIL FROM:<s@from.test> SIZE=30", "250 ok\r\n");
+    expect(&s, "RCPT TO:<u@dest.test>", "250 ok\r\n");
+    expect(&s, "DATA", "354 go\r\n");
+    (void)hear(&s, true);
+    say(&s, "250 ok\r\n");
+    UNIT_INT(wait_held(&rig, &h, &bytes, pool), 1);
+    UNIT_INT(h.kind, HELD_QUARANTINE);
+    UNIT_STR(h.reason, PN_STR("score 9 >= 8"));
+    UNIT_TRUE(h.count == 1 && h.indices[0] == 0);
+    char name[HELD_NAME_MAX];
+    int folder = held_folder(rig.folder), fd = -1;
+    struct pn_str view;
+    UNIT_INT(held_content(folder, held_name(5, 0, name), &fd), 0);
+    UNIT_INT(pn_map_fd(fd, true, &view), 0);
+    UNIT_STR(view, PN_STR("Subject: a\r\nX-Old: b\r\n\r\n.dot\r\n"));
+    pn_unmap(&view);
+    (void)close(fd);
+    (void)close(folder);
+    pn_pool_free(&pool);
+    pn_buf_fini(&bytes);
+    role_rig_fini(&rig);
+    server_fini(&s);
+}
+
+/* Killed before the next hop answered: delivered again; killed behind the note: not. */
+static void test_killed(void)
+{
+    struct role_rig rig;
+    struct hop_server s;
+    server_init(&s);
+    rig_up(&rig);
+    struct pn_recipient to = to_hop(&s, "u@dest.test");
+    take(&rig, 1, "s@from.test", 0, &to, 1);
+    for (int round = 0; round < 2; round++) {
+        greet(&s);
+        expect_ehlo(&s);
+        expect(&s, "MAIL FROM:<s@from.test> SIZE=30", "250 ok\r\n");
+        expect(&s, "RCPT TO:<u@dest.test>", "250 ok\r\n");
+        expect(&s, "DATA", "354 go\r\n");
+        (void)hear(&s, true);
+        if (round == 1)
+            say(&s, "250 ok\r\n");
+        (void)usleep(50000);
+        role_rig_kill(&rig);
+        (void)close(s.fd);
+        s.fd = -1;
+        role_rig_start(&rig);
+    }
+    UNIT_TRUE(!readable(s.listener, 150));
+    role_rig_fini(&rig);
+    server_fini(&s);
+}
+
+int main(int argc, char **argv)
+{
+    static const struct unit_test tests[] = {{"relay", test_relay},
+                                             {"report", test_report},
+                                             {"no_backscatter", test_no_backscatter},
+                                             {"quarantine", test_quarantine},
+                                             {"killed", test_killed},
+                                             {NULL, NULL}};
+    return unit_main("queue_smtp", tests, argc, argv);
+}
