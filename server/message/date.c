@@ -94,8 +94,8 @@ static bool read_time(struct reader *r, int hour)
     r->p.second = 0;
     if (!colon(r) || number(r, 2, &r->p.minute) == 0)
         return false;
-    if (colon(r) && number(r, 2, &r->p.second) == 0)
-        return false;
+    if (colon(r))
+        (void)number(r, 2, &r->p.second);
     if (peek(r) == '.')
         for (r->at++; pn_is_digit(peek(r));)
             r->at++;

@@ -84,19 +84,24 @@ static void continue_line(struct header_state *s, struct pn_str line, size_t eol
     }
 }
 
-static void add_line(struct header_state *s, struct pn_str line, size_t eol)
+/* False: the line belongs to the body, though no empty line came. "--" begins no field that
+ * anybody writes, but where the empty line was forgotten it begins the first part. */
+static bool add_line(struct header_state *s, struct pn_str line, size_t eol)
 {
     size_t colon = 0;
     if (line.p[0] == ' ' || line.p[0] == '\t') {
         continue_line(s, line, eol);
     } else {
         size_t name_len = name_length(line, &colon);
+        if (name_len == 0 && pn_str_starts(line, PN_STR("--")))
+            return false;
         if (name_len == 0)
             add_to_run(s, line, eol);
         else
             begin_field(s, line, name_len, colon, eol);
     }
     s->any = true;
+    return true;
 }
 
 void header_read(struct pn_message *m, struct pn_part *part,
@@ -116,8 +121,8 @@ void header_read(struct pn_message *m, struct pn_part *part,
             break;
         if (!empty && is_delimiter != NULL && is_delimiter(m, line))
             break;
-        if (!empty)
-            add_line(&s, line, eol);
+        if (!empty && !add_line(&s, line, eol))
+            break;
         m->lines += eol != 0;
         p += line.len;
     }

@@ -61,7 +61,6 @@ void pn_message_free(struct pn_message **m)
     free((*m)->fields);
     free((*m)->parts);
     free((*m)->levels);
-    free((*m)->hashes);
     pn_buf_fini(&(*m)->boundaries);
     free(*m);
     *m = NULL;

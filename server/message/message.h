@@ -21,7 +21,8 @@
  *
  * What stands for a header line but has no field name (a "From " line of an mbox
  * file, a stray sentence) is kept as a field with PN_FIELD_MALFORMED and an empty
- * name if a right field follows before the empty line; else the body begins there.
+ * name if a right field follows before the empty line; else the body begins there. A
+ * line of two dashes and no field's form begins the body at once.
  */
 #ifndef PN_MESSAGE_H
 #define PN_MESSAGE_H
@@ -79,7 +80,7 @@ enum pn_part_flag {
     PN_PART_NO_BOUNDARY = 1 << 0,   /* says multipart, names no boundary: a leaf */
     PN_PART_NO_DELIMITER = 1 << 1,  /* a multipart in which its boundary never comes */
     PN_PART_NO_END = 1 << 2,        /* a multipart without its closing delimiter */
-    PN_PART_NEAR_BOUNDARY = 1 << 3, /* a line began with the boundary but went on */
+    PN_PART_NEAR_BOUNDARY = 1 << 3, /* a delimiter line went on behind the boundary */
     PN_PART_HEADER_CUT = 1 << 4,    /* no empty line behind the header */
     PN_PART_TOO_DEEP = 1 << 5,      /* a container at limits.depth: a leaf */
     PN_PART_BAD_TYPE = 1 << 6,      /* Content-Type can't be read: taken as text/plain */

@@ -33,9 +33,8 @@ struct pn_message {
 
     /* while the tree is read */
     struct mime_level *levels; /* limits.depth + 1 of them */
-    uint32_t *hashes;          /* of each level's boundary */
     size_t level_count;
-    size_t longest;           /* boundary that was open, ever */
+    uint8_t first_bytes[256]; /* how many open boundaries begin with that byte */
     struct pn_buf boundaries; /* a stack of their bytes */
     int32_t leaf;             /* whose body is being passed, or PN_NO_PART */
     uint32_t lines;           /* line ends before the place of reading */

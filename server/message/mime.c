@@ -118,79 +118,58 @@ static size_t push_boundary(struct pn_message *m, const struct pn_part *part)
     return len;
 }
 
-static uint32_t hash_more(uint32_t h, const char *p, size_t n)
+static struct pn_str level_boundary(const struct pn_message *m, const struct mime_level *level)
 {
-    for (size_t i = 0; i < n; i++)
-        h = (h ^ (unsigned char)p[i]) * 16777619U;
-    return h;
+    return (struct pn_str){m->boundaries.p + level->boundary, level->len};
 }
-
-static const uint32_t hash_start = 2166136261U;
 
 static void push_level(struct pn_message *m, size_t part, size_t boundary_len)
 {
     size_t at = m->boundaries.len - boundary_len;
     pn_assert(m->level_count <= m->limits.depth);
-    m->levels[m->level_count] = (struct mime_level){.part = (int32_t)part,
-                                                    .last_child = PN_NO_PART,
-                                                    .boundary = (uint32_t)at,
-                                                    .len = (uint32_t)boundary_len};
-    m->hashes[m->level_count] =
-        boundary_len == 0 ? 0 : hash_more(hash_start, m->boundaries.p + at, boundary_len);
-    m->level_count++;
-    if (boundary_len > m->longest)
-        m->longest = boundary_len;
+    m->levels[m->level_count++] = (struct mime_level){.part = (int32_t)part,
+                                                      .last_child = PN_NO_PART,
+                                                      .boundary = (uint32_t)at,
+                                                      .len = (uint32_t)boundary_len};
+    if (boundary_len != 0)
+        m->first_bytes[(unsigned char)m->boundaries.p[at]]++;
 }
 
-static struct pn_str level_boundary(const struct pn_message *m, size_t level)
+/* From here on its boundary matches no more. */
+static void close_level(struct pn_message *m, struct mime_level *level)
 {
-    return (struct pn_str){m->boundaries.p + m->levels[level].boundary, m->levels[level].len};
-}
-
-/* The innermost level whose boundary is text, or SIZE_MAX. */
-static size_t find_level(const struct pn_message *m, struct pn_str text, uint32_t hash)
-{
-    for (size_t i = m->level_count; i > 0; i--)
-        if (m->hashes[i - 1] == hash && text.len != 0 && pn_str_eq(level_boundary(m, i - 1), text))
-            return i - 1;
-    return SIZE_MAX;
-}
-
-static void note_near(struct pn_message *m, struct pn_str text)
-{
-    size_t i = m->level_count;
-    while (i > 0 && m->levels[i - 1].len == 0)
-        i--;
-    if (i > 0 && pn_str_starts(text, level_boundary(m, i - 1)))
-        m->parts[m->levels[i - 1].part].flags |= PN_PART_NEAR_BOUNDARY;
+    if (level->len != 0)
+        m->first_bytes[(unsigned char)m->boundaries.p[level->boundary]]--;
+    level->len = 0;
 }
 
 /*
- * Which open multipart does the line delimit, and does it close it? SIZE_MAX: none.
- * RFC 2046, section 5.1.1: "--", the boundary, for the last one "--", blanks. The RFC
- * lets a reader take a line that goes on with other bytes too; nearly no reader does,
- * and nested boundaries of which one begins the other would break, so that is flagged only.
+ * Which open multipart does the line delimit? SIZE_MAX: none. RFC 2046, section 5.1.1
+ * and 5.1.2: markers of outer levels count at any level of inner nesting, and a line
+ * need only begin with the boundary. So the longest boundary that it begins with is meant,
+ * of equal ones the innermost. Most readers want the whole line; such a line is flagged.
  */
 static size_t match(struct pn_message *m, struct pn_str line, bool *closing)
 {
-    if (line.len < 3 || line.p[0] != '-' || line.p[1] != '-')
-        return SIZE_MAX;
     struct pn_str text = pn_str_slice(line, 2, line.len - scan_eol(line));
-    while (text.len > 0 && (text.p[text.len - 1] == ' ' || text.p[text.len - 1] == '\t'))
-        text.len--;
-    size_t level = SIZE_MAX, close = SIZE_MAX;
-    if (text.len <= m->longest + 2) {
-        bool dashes = pn_str_ends(text, PN_STR("--"));
-        size_t stem = text.len - (dashes ? 2 : 0);
-        uint32_t h = hash_more(hash_start, text.p, stem);
-        if (dashes)
-            close = find_level(m, pn_str_slice(text, 0, stem), h);
-        level = find_level(m, text, hash_more(h, text.p + stem, text.len - stem));
+    size_t best = SIZE_MAX, len = 0;
+    if (text.len == 0 || line.p[0] != '-' || line.p[1] != '-' ||
+        m->first_bytes[(unsigned char)text.p[0]] == 0)
+        return SIZE_MAX;
+    for (size_t i = m->level_count; i > 0; i--) {
+        const struct mime_level *level = &m->levels[i - 1];
+        if (level->len > len && pn_str_starts(text, level_boundary(m, level))) {
+            best = i - 1;
+            len = level->len;
+        }
     }
-    *closing = close != SIZE_MAX && (level == SIZE_MAX || close > level);
-    if (level == SIZE_MAX && close == SIZE_MAX)
-        note_near(m, text);
-    return *closing ? close : level;
+    if (best == SIZE_MAX)
+        return SIZE_MAX;
+    struct pn_str rest = pn_str_slice(text, len, text.len);
+    *closing = pn_str_starts(rest, PN_STR("--"));
+    if (pn_str_trim(pn_str_slice(rest, *closing ? 2 : 0, rest.len)).len != 0)
+        m->parts[m->levels[best].part].flags |= PN_PART_NEAR_BOUNDARY;
+    return best;
 }
 
 static bool is_delimiter(struct pn_message *m, struct pn_str line)
@@ -305,6 +284,7 @@ static void close_above(struct pn_message *m, size_t keep, uint32_t end, uint32_
     while (m->level_count > keep) {
         struct mime_level *level = &m->levels[--m->level_count];
         close_part(m, &m->parts[level->part], end, lines);
+        close_level(m, level);
         /* An emptied level's bytes lie below what was popped already. */
         m->boundaries.len = level->boundary;
     }
@@ -325,12 +305,11 @@ static uint32_t delimit(struct pn_message *m, size_t level, bool closing, struct
     part->flags &= (uint16_t)~PN_PART_NO_DELIMITER;
     at += (uint32_t)line.len;
     m->lines += scan_eol(line) != 0;
-    if (!closing)
-        return open_part(m, at);
+    if (!closing) /* one that ends the content begins nothing */
+        return at < m->content.len ? open_part(m, at) : at;
     part->flags &= (uint16_t)~PN_PART_NO_END;
     part->epilogue = at;
-    m->levels[level].len = 0;
-    m->hashes[level] = 0;
+    close_level(m, &m->levels[level]);
     return at;
 }
 
@@ -356,12 +335,9 @@ void pn_message_mime(struct pn_message *m)
     if (m->mime)
         return;
     m->mime = true;
-    if (m->levels == NULL) {
+    if (m->levels == NULL)
         m->levels = pn_calloc(m->limits.depth + 1U, sizeof *m->levels);
-        m->hashes = pn_calloc(m->limits.depth + 1U, sizeof *m->hashes);
-    }
     m->level_count = 0;
-    m->longest = 0;
     pn_buf_clear(&m->boundaries);
     enter(m, 0);
     uint32_t at = m->parts[0].body;

@@ -72,19 +72,6 @@ bool pn_param_next(struct pn_param_walk *walk, struct pn_param *out)
     return false;
 }
 
-/* Writers on Windows forget to escape, so a backslash goes only where it protects. */
-static bool add_plain(struct pn_str v, struct pn_buf *out)
-{
-    for (size_t i = 0; i < v.len; i++) {
-        char next = i + 1 < v.len ? v.p[i + 1] : '\0';
-        if (v.p[i] == '\\' && (next == '"' || next == '\\'))
-            i++;
-        if (v.p[i] != '\r' && v.p[i] != '\n' && !pn_buf_addc(out, v.p[i]))
-            return false;
-    }
-    return true;
-}
-
 static bool add_percent(struct pn_str v, struct pn_buf *out)
 {
     for (size_t i = 0; i < v.len; i++) {
@@ -144,7 +131,7 @@ static struct pn_str cut_charset(struct pn_str *value)
 
 static bool add_piece(const struct piece *piece, struct pn_buf *out)
 {
-    return piece->extended ? add_percent(piece->value, out) : add_plain(piece->value, out);
+    return piece->extended ? add_percent(piece->value, out) : lex_unquote(piece->value, out);
 }
 
 static bool add_pieces(struct pieces *pieces, struct pn_buf *out, struct pn_str *charset)
