@@ -246,7 +246,7 @@ static void check_policies(struct model *m)
 static bool out_of_memory(struct model *m)
 {
     /* A pool at its limit shows here too: whoever met it first may have been silent. */
-    if (pn_pool_alloc(m->p.pool, 1024 * 1024) != NULL)
+    if (pn_pool_alloc(m->p.pool, 64 * 1024) != NULL)
         return false;
     pn_error_in(m->p.problems, m->c->file, "the configuration is too large");
     return true;

@@ -203,6 +203,17 @@ static int64_t choices(const char *words)
     return n;
 }
 
+/* As many values as readers count on. */
+static bool count_ok(const struct postern_row *want, uint32_t count)
+{
+    bool several = (want->flags & (POSTERN_ROW_LIST | POSTERN_ROW_REPEAT)) != 0;
+    bool is_block = want->type == POSTERN_T_BLOCK;
+    bool must = want->def != NULL || (want->flags & POSTERN_ROW_REQUIRED) != 0;
+    for (const struct postern_row *r = want->rows; is_block && !several && r->name != NULL; r++)
+        is_block = (r->flags & POSTERN_ROW_REQUIRED) == 0;
+    return several ? count > 0 || !must : count <= 1 && (count == 1 || !(must || is_block));
+}
+
 static bool core_ok(struct check *c, const struct postern_block *b, const struct postern_row *want)
 {
     const struct img_row *rows = img_at(c->base, b->rows.off);
@@ -210,8 +221,7 @@ static bool core_ok(struct check *c, const struct postern_block *b, const struct
     for (; want->name != NULL; want++, i++) {
         if (i >= b->rows.count ||
             !pn_str_eq(img_text(c->base, rows[i].name), pn_str_of(want->name)) ||
-            rows[i].type != (uint32_t)want->type ||
-            (rows[i].values.count == 0 && want->def != NULL))
+            rows[i].type != (uint32_t)want->type || !count_ok(want, rows[i].values.count))
             return fail(c, "the core's settings");
         const struct img_value *v = img_at(c->base, rows[i].values.off);
         for (uint32_t k = 0; k < rows[i].values.count; k++) {

@@ -53,6 +53,8 @@ static bool is_there(const struct pn_problems *p, const struct pn_problem *probl
 }
 
 static void add(struct pn_problems *p, struct pn_problem problem, const char *fmt, va_list ap)
+    __attribute__((format(printf, 3, 0)));
+static void add(struct pn_problems *p, struct pn_problem problem, const char *fmt, va_list ap)
 {
     struct pn_buf b;
     if (p->count == PN_PROBLEMS_MAX) {

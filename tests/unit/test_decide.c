@@ -1,0 +1,727 @@
+/* decide(): each rule of the order, what counts, the reasons, and that it is pure. */
+#include "unit.h"
+
+#include "clock.h"
+#include "kit_policy.h"
+
+#include <stdio.h>
+
+/* A short way to write facts: "NAME" or "NAME:detail" or "NAME:detail@rcpt", parted by
+ * blanks; plugin and weight by the name's beginning. */
+struct given {
+    const char *name, *plugin;
+    int32_t weight;
+};
+static const struct given known[] = {
+    {"ALPHA_HIT", "alpha", 2000},    {"ALPHA_MISS", "alpha", -500}, {"BETA_LISTED", "beta", 4000},
+    {"GAMMA_VIRUS", "gamma", 20000}, {"BIG", "alpha", INT32_MAX},   {"SMALL", "alpha", INT32_MIN},
+    {"PLUGIN_FAILED", "postern", 0}, {"OTHER", "alpha", 0},         {NULL, NULL, 0},
+};
+
+static void add_fact(struct pn_facts *facts, struct pn_str word)
+{
+    size_t at = pn_str_find(word, '@', 0), colon = pn_str_find(word, ':', 0);
+    struct pn_fact f = {.rcpt = PN_FACT_ALL_RCPTS, .detail = PN_STR("")};
+    if (at != SIZE_MAX) {
+        f.rcpt = (uint32_t)(word.p[at + 1] - '0');
+        word = pn_str_slice(word, 0, at);
+    }
+    if (colon != SIZE_MAX) {
+        f.detail = pn_str_slice(word, colon + 1, word.len);
+        word = pn_str_slice(word, 0, colon);
+    }
+    f.name = word;
+    const struct given *g = known;
+    while (g->name != NULL && !pn_str_eq(pn_str_of(g->name), word))
+        g++;
+    UNIT_TRUE(g->name != NULL);
+    f.plugin = pn_str_of(g->plugin);
+    f.weight = g->weight;
+    UNIT_TRUE(pn_facts_add_symbol(facts, &f));
+}
+
+static void add_facts(struct pn_facts *facts, const char *text)
+{
+    struct pn_str rest = pn_str_of(text);
+    while (rest.p != NULL) {
+        struct pn_str word = pn_str_split(&rest, ' ');
+        if (word.len != 0)
+            add_fact(facts, word);
+    }
+}
+
+/* "spf=pass:domain" with identity mailfrom, "helo=pass:domain", "dkim=", "dmarc=". */
+static void add_auth(struct pn_facts *facts, const char *text)
+{
+    struct pn_str rest = pn_str_of(text == NULL ? "" : text);
+    while (rest.p != NULL) {
+        struct pn_str word = pn_str_split(&rest, ' ');
+        size_t eq = pn_str_find(word, '=', 0), colon = pn_str_find(word, ':', 0);
+        if (word.len == 0)
+            continue;
+        struct pn_str method = pn_str_slice(word, 0, eq);
+        bool helo = pn_str_eq(method, PN_STR("helo"));
+        const struct pn_pair pairs[] = {
+            {PN_STR("domain"), pn_str_slice(word, colon + 1, word.len)},
+            {PN_STR("identity"), helo ? PN_STR("helo") : PN_STR("mailfrom")}};
+        const struct pn_auth auth = {.plugin = method,
+                                     .method = helo ? PN_STR("spf") : method,
+                                     .result = pn_str_slice(word, eq + 1, colon),
+                                     .count = 2,
+                                     .properties = pairs};
+        UNIT_TRUE(pn_facts_add_auth(facts, &auth));
+    }
+}
+
+struct row {
+    const char *label, *policy, *facts, *auth;
+    enum pn_outcome want;
+    int32_t score;
+    const char *reply, *because; /* NULL: not looked at; because: the first one */
+    const char *sender, *client, *user;
+    bool early;
+};
+
+static void ask(const struct kit *k, const struct row *row, const char *domain,
+                struct pn_facts *facts, struct pn_pool *pool, struct pn_decision *out)
+{
+    struct pn_decide_input in = {.facts = facts,
+                                 .sender =
+                                     pn_str_of(row->sender == NULL ? "s@sender.test" : row->sender),
+                                 .recipient = PN_STR("u@here.test"),
+                                 .rcpt = 1,
+                                 .auth_id = pn_str_of(row->user == NULL ? "" : row->user),
+                                 .early = row->early};
+    UNIT_TRUE(pn_ip_parse(pn_str_of(row->client == NULL ? "192.0.2.1" : row->client), &in.client));
+    const struct pn_domain *d = pn_policy_domain(k->policy, pn_str_of(domain));
+    pn_decide(k->policy, d == NULL ? pn_policy_default_domain(k->policy) : d, &in, pool, out);
+}
+
+static void check_row(const struct row *row)
+{
+    struct kit k;
+    struct pn_facts facts;
+    struct pn_decision got, again;
+    char text[4000];
+    unit_row(row->label);
+    (void)snprintf(text, sizeof text, "plugins { alpha beta gamma }\n%s", row->policy);
+    kit_open(&k, text, "");
+    UNIT_STR(kit_problems(&k), PN_STR(""));
+    UNIT_TRUE(k.policy != NULL);
+    if (k.policy != NULL) {
+        pn_facts_init(&facts, k.pool);
+        add_facts(&facts, row->facts);
+        add_auth(&facts, row->auth);
+        ask(&k, row, "here.test", &facts, k.pool, &got);
+        UNIT_STR(pn_str_of(pn_outcome_name(got.outcome)), pn_str_of(pn_outcome_name(row->want)));
+        UNIT_INT(got.score, row->score);
+        if (row->reply != NULL)
+            UNIT_STR(got.reply, pn_str_of(row->reply));
+        UNIT_TRUE(got.reply.len > 0 && got.because_count > 0);
+        if (row->because != NULL && got.because_count > 0) {
+            char line[600];
+            (void)snprintf(line, sizeof line, "%.*s %.*s", PN_FMT(got.because[0].where),
+                           PN_FMT(got.because[0].text));
+            UNIT_STR(pn_str_of(line), pn_str_of(row->because));
+        }
+        ask(&k, row, "here.test", &facts, k.pool, &again);
+        UNIT_TRUE(got.outcome == again.outcome && got.score == again.score &&
+                  got.because_count == again.because_count && pn_str_eq(got.reply, again.reply));
+    }
+    kit_close(&k);
+}
+
+static void check(const struct row *rows, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        check_row(&rows[i]);
+}
+#define CHECK(rows) check((rows), sizeof(rows) / sizeof((rows)[0]))
+
+#define HERE "domain here.test { recipients any "
+
+static void test_thresholds(void)
+{
+    static const char all[] = "defaults { junk at 2 quarantine at 4 \"250 2.0.0 Held\" reject at 6 "
+                              "\"550 5.7.1 Spam\" }\n" HERE "}";
+    static const struct row rows[] = {
+        {"no facts, no policy", "", "", NULL, PN_ACCEPT, 0, "250 2.0.0 Message taken",
+         " no line of the policy speaks against it"},
+        {"below all", all, "ALPHA_HIT ALPHA_MISS", NULL, PN_ACCEPT, 1500},
+        {"at junk", all, "ALPHA_HIT", NULL, PN_JUNK, 2000, "250 2.0.0 Message taken",
+         "t.conf:2:12 junk when score >= 2"},
+        {"at quarantine", all, "BETA_LISTED", NULL, PN_QUARANTINE, 4000, "250 2.0.0 Held",
+         "t.conf:2:22 quarantine when score >= 4"},
+        {"at reject", all, "BETA_LISTED ALPHA_HIT", NULL, PN_REJECT, 6000, "550 5.7.1 Spam",
+         "t.conf:2:55 reject when score >= 6"},
+        {"a domain's own threshold", "defaults { junk at 2 }\n" HERE "junk at 3 }", "ALPHA_HIT",
+         NULL, PN_ACCEPT, 2000},
+        {"the others stay", "defaults { junk at 2 reject at 9 }\n" HERE "reject at 6 }",
+         "ALPHA_HIT", NULL, PN_JUNK, 2000},
+        {"general words", "replies { reject \"554 5.7.1 Go away\" }\n" HERE "reject at 1 }",
+         "ALPHA_HIT", NULL, PN_REJECT, 2000, "554 5.7.1 Go away"},
+        {"a negative threshold", HERE "junk at -0.5 }", "ALPHA_MISS", NULL, PN_JUNK, -500},
+        {"never overflows", HERE "reject at 5 }", "BIG:a BIG:b BIG:c", NULL, PN_REJECT, INT32_MAX},
+        {"nor below", HERE "reject at 5 }", "SMALL:a SMALL:b", NULL, PN_ACCEPT, INT32_MIN},
+        {"sums beyond, then back", HERE "reject at 5 }", "BIG:a BIG:b SMALL:a SMALL:b ALPHA_HIT",
+         NULL, PN_ACCEPT, 1998},
+    };
+    CHECK(rows);
+}
+
+static void test_weights(void)
+{
+    static const struct row rows[] = {
+        {"policy's weight wins", HERE "on ALPHA_HIT weight 7 }", "ALPHA_HIT", NULL, PN_ACCEPT,
+         7000},
+        {"zero is a weight", HERE "on ALPHA_HIT weight 0 }", "ALPHA_HIT", NULL, PN_ACCEPT, 0},
+        {"the defaults' weight", "defaults { on ALPHA_HIT weight 3 }\n" HERE "}", "ALPHA_HIT", NULL,
+         PN_ACCEPT, 3000},
+        {"the domain's before the defaults'",
+         "defaults { on ALPHA_HIT weight 3 }\n" HERE "on ALPHA_HIT weight 4 }", "ALPHA_HIT", NULL,
+         PN_ACCEPT, 4000},
+        {"another domain's does not count",
+         "domain other.test { recipients any on ALPHA_HIT weight 9 }\n" HERE "}", "ALPHA_HIT", NULL,
+         PN_ACCEPT, 2000},
+        {"by detail", HERE "on ALPHA_HIT detail \"zen*\" weight 5 on ALPHA_HIT weight 1 }",
+         "ALPHA_HIT:zen.x ALPHA_HIT:other", NULL, PN_ACCEPT, 6000},
+        {"details in the order of the file",
+         HERE "on ALPHA_HIT weight 1 on ALPHA_HIT detail \"z*\" weight 2 on ALPHA_HIT detail "
+              "\"zen*\" weight 4 }",
+         "ALPHA_HIT:zen", NULL, PN_ACCEPT, 2000},
+        {"a domain's general line before the defaults' detail",
+         "defaults { on ALPHA_HIT detail \"z*\" weight 9 }\n" HERE "on ALPHA_HIT weight 1 }",
+         "ALPHA_HIT:z", NULL, PN_ACCEPT, 1000},
+        {"for this recipient", HERE "}", "ALPHA_HIT@1 BETA_LISTED@0", NULL, PN_ACCEPT, 2000},
+        {"for all of them", HERE "}", "ALPHA_HIT:a ALPHA_HIT:b@1", NULL, PN_ACCEPT, 4000},
+    };
+    CHECK(rows);
+}
+
+static void test_actions(void)
+{
+    static const struct row rows[] = {
+        {"reject", HERE "on ALPHA_HIT reject \"550 5.7.1 Hit\" }", "ALPHA_HIT", NULL, PN_REJECT,
+         2000, "550 5.7.1 Hit", "t.conf:2:35 on ALPHA_HIT reject"},
+        {"not there", HERE "on ALPHA_HIT reject }", "BETA_LISTED", NULL, PN_ACCEPT, 4000},
+        {"general words", HERE "on ALPHA_HIT reject }", "ALPHA_HIT", NULL, PN_REJECT, 2000,
+         "550 5.7.1 Message refused by policy"},
+        {"defer", HERE "on ALPHA_HIT defer }", "ALPHA_HIT", NULL, PN_DEFER, 2000,
+         "451 4.7.1 Message deferred by policy, try again later"},
+        {"discard says yes", HERE "on ALPHA_HIT discard }", "ALPHA_HIT", NULL, PN_DISCARD, 2000,
+         "250 2.0.0 Message taken"},
+        {"the strictest of two", HERE "on ALPHA_HIT junk on BETA_LISTED quarantine }",
+         "ALPHA_HIT BETA_LISTED", NULL, PN_QUARANTINE, 6000},
+        {"whatever their order", HERE "on ALPHA_HIT junk on BETA_LISTED quarantine }",
+         "BETA_LISTED ALPHA_HIT", NULL, PN_QUARANTINE, 6000},
+        {"reject before defer", HERE "on ALPHA_HIT defer on BETA_LISTED reject }",
+         "ALPHA_HIT BETA_LISTED", NULL, PN_REJECT, 6000},
+        {"an action before thresholds", HERE "on ALPHA_HIT junk reject at 1 }", "ALPHA_HIT", NULL,
+         PN_JUNK, 2000},
+        {"accept is one too", HERE "on ALPHA_HIT accept reject at 1 }", "ALPHA_HIT", NULL,
+         PN_ACCEPT, 2000, NULL, "t.conf:2:35 on ALPHA_HIT accept"},
+        {"but the mildest", HERE "on ALPHA_HIT accept on BETA_LISTED junk }",
+         "ALPHA_HIT BETA_LISTED", NULL, PN_JUNK, 6000},
+        {"the defaults' action", "defaults { on ALPHA_HIT reject }\n" HERE "}", "ALPHA_HIT", NULL,
+         PN_REJECT, 2000},
+        {"the domain's instead", "defaults { on ALPHA_HIT reject }\n" HERE "on ALPHA_HIT junk }",
+         "ALPHA_HIT", NULL, PN_JUNK, 2000},
+        {"a domain's weight leaves the defaults' action",
+         "defaults { on ALPHA_HIT reject }\n" HERE "on ALPHA_HIT weight 1 }", "ALPHA_HIT", NULL,
+         PN_REJECT, 1000},
+        {"by detail", HERE "on ALPHA_HIT detail \"zen*\" reject }", "ALPHA_HIT:other", NULL,
+         PN_ACCEPT, 2000},
+        {"detail matches", HERE "on ALPHA_HIT detail \"zen*\" reject }", "ALPHA_HIT:ZEN.test", NULL,
+         PN_REJECT, 2000},
+        {"for another recipient", HERE "on ALPHA_HIT reject }", "ALPHA_HIT@0", NULL, PN_ACCEPT, 0},
+    };
+    CHECK(rows);
+}
+
+static void test_entries(void)
+{
+    static const struct row rows[] = {
+        {"deny from", HERE "deny from \"*@sender.test\" }", "", NULL, PN_REJECT, 0,
+         "550 5.7.1 Message refused by policy", "t.conf:2:35 deny from *@sender.test"},
+        {"deny with words", HERE "deny from \"*@sender.test\" \"550 5.7.1 You\" }", "", NULL,
+         PN_REJECT, 0, "550 5.7.1 You"},
+        {"deny another", HERE "deny from \"*@other.test\" }", "", NULL, PN_ACCEPT, 0},
+        {"deny client", HERE "deny client 192.0.2.0/24 }", "", NULL, PN_REJECT, 0},
+        {"deny mapped client", HERE "deny client 192.0.2.0/24 }", "", NULL, PN_REJECT, 0, NULL,
+         NULL, NULL, "::ffff:192.0.2.9"},
+        {"deny another client", HERE "deny client 192.0.3.0/24 }", "", NULL, PN_ACCEPT, 0},
+        {"deny the null sender", HERE "deny from \"<>\" }", "", NULL, PN_REJECT, 0, NULL, NULL, ""},
+        {"which is no address", HERE "deny from \"*@*\" }", "", NULL, PN_ACCEPT, 0, NULL, NULL, ""},
+        {"deny auth", HERE "deny auth \"bad*\" }", "", NULL, PN_REJECT, 0, NULL, NULL, NULL, NULL,
+         "badger"},
+        {"nobody is no user", HERE "deny auth \"*\" }", "", NULL, PN_ACCEPT, 0},
+        {"allow before all else but deny", HERE "allow client 192.0.2.1 on ALPHA_HIT reject }",
+         "ALPHA_HIT", NULL, PN_ACCEPT, 2000, NULL, "t.conf:2:35 allow client 192.0.2.1"},
+        {"deny before allow", HERE "allow client 192.0.2.1 deny from \"*@sender.test\" }", "", NULL,
+         PN_REJECT, 0},
+        {"the defaults' deny before the domain's allow",
+         "defaults { deny client 192.0.2.1 }\n" HERE "allow client 192.0.2.1 }", "", NULL,
+         PN_REJECT, 0},
+        {"allow before a failed plugin", HERE "allow from \"*@sender.test\" }",
+         "PLUGIN_FAILED:alpha", NULL, PN_ACCEPT, 0},
+        {"letters do not matter", HERE "deny from \"*@SENDER.test\" }", "", NULL, PN_REJECT, 0},
+    };
+    CHECK(rows);
+}
+
+static void test_conditions(void)
+{
+    static const char dmarc[] = HERE "allow from \"*@partner.test\" if dmarc pass reject at 1 }";
+    static const char spf[] = HERE "allow from \"*@partner.test\" if spf pass reject at 1 }";
+    static const char dkim[] = HERE "allow from \"*@partner.test\" if dkim pass reject at 1 }";
+    static const char user[] = HERE "allow from \"boss@partner.test\" if dkim pass reject at 1 }";
+    static const struct row rows[] = {
+        {"dmarc pass", dmarc, "ALPHA_HIT", "dmarc=pass:partner.test", PN_ACCEPT, 2000, NULL,
+         "t.conf:2:35 allow from *@partner.test if dmarc pass", "x@partner.test"},
+        {"no result", dmarc, "ALPHA_HIT", NULL, PN_REJECT, 2000, NULL, NULL, "x@partner.test"},
+        {"dmarc fail", dmarc, "ALPHA_HIT", "dmarc=fail:partner.test", PN_REJECT, 2000, NULL, NULL,
+         "x@partner.test"},
+        {"another domain's pass beside a forged reverse-path", dmarc, "ALPHA_HIT",
+         "dmarc=pass:evil.test", PN_REJECT, 2000, NULL, NULL, "x@partner.test"},
+        {"the author's domain passed, the reverse-path is a newsletter's", dmarc, "ALPHA_HIT",
+         "dmarc=pass:partner.test", PN_ACCEPT, 2000, NULL, NULL, "bounce@bulk.test"},
+        {"spf pass of the reverse-path", spf, "ALPHA_HIT", "spf=pass:partner.test", PN_ACCEPT, 2000,
+         NULL, NULL, "x@partner.test"},
+        {"spf pass of a HELO name is another's", spf, "ALPHA_HIT", "helo=pass:partner.test",
+         PN_REJECT, 2000, NULL, NULL, "x@partner.test"},
+        {"spf pass of another domain", spf, "ALPHA_HIT", "spf=pass:evil.test", PN_REJECT, 2000,
+         NULL, NULL, "x@partner.test"},
+        {"the second signature", dkim, "ALPHA_HIT", "dkim=pass:list.test dkim=pass:Partner.test",
+         PN_ACCEPT, 2000, NULL, NULL, "x@partner.test"},
+        {"only strangers' signatures", dkim, "ALPHA_HIT",
+         "dkim=pass:list.test dkim=fail:partner.test", PN_REJECT, 2000, NULL, NULL,
+         "x@partner.test"},
+        {"a signature of a subdomain is not the domain's", dkim, "ALPHA_HIT",
+         "dkim=pass:partner.test.evil.test", PN_REJECT, 2000, NULL, NULL, "x@partner.test"},
+        {"a named sender, vouched", user, "ALPHA_HIT", "dkim=pass:partner.test", PN_ACCEPT, 2000,
+         NULL, NULL, "boss@partner.test"},
+        {"another sender of that domain", user, "ALPHA_HIT", "dkim=pass:partner.test", PN_REJECT,
+         2000, NULL, NULL, "x@partner.test"},
+        {"a named sender, another's signature", user, "ALPHA_HIT", "dkim=pass:evil.test", PN_REJECT,
+         2000, NULL, NULL, "boss@partner.test"},
+    };
+    CHECK(rows);
+}
+
+static void test_failures(void)
+{
+    static const struct row rows[] = {
+        {"defer", HERE "}", "PLUGIN_FAILED:alpha", NULL, PN_DEFER, 0,
+         "451 4.3.0 Message can't be checked now, try again later",
+         "t.conf:1:11 plugin alpha failed: on_failure defer"},
+        {"skip", HERE "}", "PLUGIN_FAILED:beta", NULL, PN_ACCEPT, 0},
+        {"quarantine", HERE "}", "PLUGIN_FAILED:gamma", NULL, PN_QUARANTINE, 0,
+         "250 2.0.0 Message taken"},
+        {"the strictest", HERE "}", "PLUGIN_FAILED:gamma PLUGIN_FAILED:alpha PLUGIN_FAILED:beta",
+         NULL, PN_DEFER, 0},
+        {"before actions", HERE "on ALPHA_HIT reject }", "ALPHA_HIT PLUGIN_FAILED:alpha", NULL,
+         PN_DEFER, 2000},
+        {"a plugin that nobody knows", HERE "}", "PLUGIN_FAILED:ghost", NULL, PN_DEFER, 0},
+        {"off here", HERE "plugins off alpha }", "PLUGIN_FAILED:alpha", NULL, PN_ACCEPT, 0},
+        {"a fact as any", HERE "on PLUGIN_FAILED weight 3 junk at 3 }", "PLUGIN_FAILED:beta", NULL,
+         PN_JUNK, 3000},
+    };
+    CHECK(rows);
+}
+
+static void test_masks(void)
+{
+    static const struct row rows[] = {
+        {"off here", HERE "plugins off alpha junk at 1 }", "ALPHA_HIT", NULL, PN_ACCEPT, 0},
+        {"others count", HERE "plugins off alpha junk at 1 }", "ALPHA_HIT BETA_LISTED", NULL,
+         PN_JUNK, 4000},
+        {"its actions are off too", HERE "plugins off alpha on ALPHA_HIT reject }", "ALPHA_HIT",
+         NULL, PN_ACCEPT, 0},
+        {"off everywhere", "defaults { plugins off alpha, beta junk at 1 }\n" HERE "}",
+         "ALPHA_HIT BETA_LISTED", NULL, PN_ACCEPT, 0},
+        {"on again here",
+         "defaults { plugins off alpha, beta junk at 1 }\n" HERE "plugins on alpha }",
+         "ALPHA_HIT BETA_LISTED", NULL, PN_JUNK, 2000},
+        {"off in another domain",
+         "domain other.test { recipients any plugins off alpha }\n" HERE "junk at 1 }", "ALPHA_HIT",
+         NULL, PN_JUNK, 2000},
+    };
+    CHECK(rows);
+}
+
+static void test_early(void)
+{
+    static const char hold[] = HERE "allow from \"*@partner.test\" if dmarc pass on ALPHA_HIT "
+                                    "reject }";
+    static const struct row rows[] = {
+        {"on ... reject acts", HERE "on ALPHA_HIT reject }", "ALPHA_HIT", NULL, PN_REJECT, 2000,
+         NULL, NULL, NULL, NULL, NULL, true},
+        {"on ... defer acts", HERE "on ALPHA_HIT defer }", "ALPHA_HIT", NULL, PN_DEFER, 2000, NULL,
+         NULL, NULL, NULL, NULL, true},
+        {"on ... junk waits", HERE "on ALPHA_HIT junk }", "ALPHA_HIT", NULL, PN_ACCEPT, 2000, NULL,
+         NULL, NULL, NULL, NULL, true},
+        {"a milder action hides no stricter one",
+         HERE "on ALPHA_HIT discard on BETA_LISTED defer }", "ALPHA_HIT BETA_LISTED", NULL,
+         PN_DEFER, 6000, NULL, NULL, NULL, NULL, NULL, true},
+        {"thresholds wait", HERE "reject at 1 }", "ALPHA_HIT", NULL, PN_ACCEPT, 2000, NULL, NULL,
+         NULL, NULL, NULL, true},
+        {"deny acts", HERE "deny client 192.0.2.1 }", "", NULL, PN_REJECT, 0, NULL, NULL, NULL,
+         NULL, NULL, true},
+        {"allow holds it back", HERE "allow client 192.0.2.1 on ALPHA_HIT reject }", "ALPHA_HIT",
+         NULL, PN_ACCEPT, 2000, NULL, NULL, NULL, NULL, NULL, true},
+        {"a failure defers", HERE "}", "PLUGIN_FAILED:alpha", NULL, PN_DEFER, 0, NULL, NULL, NULL,
+         NULL, NULL, true},
+        {"a quarantine waits", HERE "}", "PLUGIN_FAILED:gamma", NULL, PN_ACCEPT, 0, NULL, NULL,
+         NULL, NULL, NULL, true},
+        {"a condition not known yet holds back", hold, "ALPHA_HIT", NULL, PN_ACCEPT, 2000, NULL,
+         NULL, "x@partner.test", NULL, NULL, true},
+        {"but not for other senders", hold, "ALPHA_HIT", NULL, PN_REJECT, 2000, NULL, NULL,
+         "x@other.test", NULL, NULL, true},
+    };
+    CHECK(rows);
+}
+
+/* ---- reasons ---- */
+
+static void test_reasons(void)
+{
+    struct kit k;
+    struct pn_facts facts;
+    struct pn_decision got;
+    static const struct row row = {.label = "reasons"};
+    kit_open(&k,
+             "plugins { alpha beta gamma }\n"
+             "defaults {\n  reject at 15\n  on ALPHA_HIT weight 3\n}\n" HERE "}",
+             "");
+    UNIT_TRUE(k.policy != NULL);
+    if (k.policy != NULL) {
+        pn_facts_init(&facts, k.pool);
+        add_facts(&facts, "ALPHA_HIT:zen GAMMA_VIRUS ALPHA_MISS OTHER");
+        ask(&k, &row, "here.test", &facts, k.pool, &got);
+        UNIT_INT(got.because_count, 3);
+        UNIT_STR(got.because[0].where, PN_STR("t.conf:3:3"));
+        UNIT_STR(got.because[0].text, PN_STR("reject when score >= 15"));
+        UNIT_STR(got.because[1].text, PN_STR("GAMMA_VIRUS 20"));
+        UNIT_STR(got.because[1].where, PN_STR(""));
+        UNIT_STR(got.because[2].text, PN_STR("ALPHA_HIT 3 (zen)"));
+        UNIT_STR(got.because[2].where, PN_STR("t.conf:4:3"));
+    }
+    kit_close(&k);
+}
+
+static void test_many_reasons(void)
+{
+    struct kit k;
+    struct pn_facts facts;
+    struct pn_decision got;
+    static const struct row row = {.label = "many"};
+    kit_open(&k, "plugins { alpha beta gamma } defaults { junk at 1 }", "");
+    UNIT_TRUE(k.policy != NULL);
+    if (k.policy != NULL) {
+        char word[32];
+        pn_facts_init(&facts, k.pool);
+        for (int i = 0; i < PN_FACTS_SYMBOLS_MAX; i++) {
+            (void)snprintf(word, sizeof word, "%s:%d", i % 7 == 0 ? "BETA_LISTED" : "ALPHA_HIT", i);
+            add_facts(&facts, word);
+        }
+        ask(&k, &row, "", &facts, k.pool, &got);
+        UNIT_TRUE(got.because_count > 1 && got.because_count <= PN_BECAUSE_MAX);
+        UNIT_STR(got.because[1].text, PN_STR("BETA_LISTED 4 (0)"));
+        UNIT_INT(got.score, (286 * 4 + (PN_FACTS_SYMBOLS_MAX - 286) * 2) * 1000);
+    }
+    kit_close(&k);
+}
+
+static void test_small_pool(void)
+{
+    struct kit k;
+    struct pn_facts facts;
+    struct pn_decision got;
+    static const struct row row = {.label = "a pool at its end"};
+    struct pn_pool *tiny = pn_pool_new(1);
+    kit_open(&k, "plugins { alpha beta gamma } defaults { junk at 1 }", "");
+    UNIT_TRUE(k.policy != NULL);
+    if (k.policy != NULL) {
+        pn_facts_init(&facts, k.pool);
+        add_facts(&facts, "ALPHA_HIT");
+        ask(&k, &row, "", &facts, tiny, &got);
+        UNIT_INT(got.outcome, PN_JUNK);
+        UNIT_STR(got.reply, PN_STR("250 2.0.0 Message taken"));
+    }
+    kit_close(&k);
+    pn_pool_free(&tiny);
+}
+
+/* ---- no number stands in C: each default weight and threshold moves the result ---- */
+
+static int32_t score_of(struct kit *k, const char *name)
+{
+    struct pn_fact fact = {.name = pn_str_of(name), .plugin = PN_STR("x"), .weight = 77};
+    bool counts;
+    fact.detail = PN_STR("");
+    fact.rcpt = PN_FACT_ALL_RCPTS;
+    return pn_decide_weight(k->policy, pn_policy_default_domain(k->policy), &fact, &counts);
+}
+
+static enum pn_outcome outcome_at(struct kit *k, int32_t score)
+{
+    struct pn_facts facts;
+    struct pn_decision got;
+    struct pn_fact fact = {.name = PN_STR("SOMETHING"), .plugin = PN_STR("x"), .weight = score};
+    struct pn_decide_input in = {.facts = &facts};
+    fact.detail = PN_STR("");
+    fact.rcpt = PN_FACT_ALL_RCPTS;
+    in.sender = in.recipient = in.auth_id = PN_STR("");
+    pn_facts_init(&facts, k->pool);
+    UNIT_TRUE(pn_facts_add_symbol(&facts, &fact));
+    pn_decide(k->policy, pn_policy_default_domain(k->policy), &in, k->pool, &got);
+    return got.outcome;
+}
+
+static void test_defaults_move(void)
+{
+    static const char *const weights[] = {
+        "VIRUS_UNSCANNABLE", "VIRUS_ENCRYPTED", "DMARC_REJECT", "DMARC_QUARANTINE", "DMARC_FAIL",
+        "DMARC_PASS",        "SPF_FAIL",        "SPF_SOFTFAIL", "SPF_PERMERROR",    "SPF_NEUTRAL",
+        "SPF_NONE",          "SPF_TEMPERROR",   "DKIM_NONE",    "DKIM_TEMPERROR",   "DMARC_NONE",
+        "DKIM_INVALID",      "PLUGIN_FAILED"};
+    static const struct {
+        const char *line;
+        int32_t at;
+        enum pn_outcome was, is;
+    } thresholds[] = {{"junk at 9", 6000, PN_JUNK, PN_ACCEPT},
+                      {"reject at 20", 15000, PN_REJECT, PN_JUNK},
+                      {"reject at 10", 10000, PN_JUNK, PN_REJECT}};
+    struct kit before, after;
+    char text[300];
+    kit_open(&before, "include \"postern:default\"", "");
+    UNIT_TRUE(before.policy != NULL);
+    for (size_t i = 0; before.policy != NULL && i < sizeof weights / sizeof weights[0]; i++) {
+        unit_row(weights[i]);
+        int32_t was = score_of(&before, weights[i]);
+        UNIT_TRUE(was != 77);
+        (void)snprintf(text, sizeof text,
+                       "include \"postern:default\"\ndefaults { on %s weight 42.125 }", weights[i]);
+        kit_open(&after, text, "");
+        UNIT_TRUE(after.policy != NULL && score_of(&after, weights[i]) == 42125);
+        kit_close(&after);
+    }
+    for (size_t i = 0; before.policy != NULL && i < sizeof thresholds / sizeof thresholds[0]; i++) {
+        unit_row(thresholds[i].line);
+        UNIT_INT(outcome_at(&before, thresholds[i].at), thresholds[i].was);
+        (void)snprintf(text, sizeof text, "include \"postern:default\"\ndefaults { %s }",
+                       thresholds[i].line);
+        kit_open(&after, text, "");
+        UNIT_TRUE(after.policy != NULL && outcome_at(&after, thresholds[i].at) == thresholds[i].is);
+        kit_close(&after);
+    }
+    kit_close(&before);
+}
+
+/* RFC 9989, section 7.4: the careful policy does not refuse for a DMARC policy alone. */
+static void test_dmarc_alone(void)
+{
+    static const struct {
+        const char *policy;
+        enum pn_outcome want;
+    } rows[] = {{"include \"postern:default\"", PN_JUNK},
+                {"include \"postern:strict\"", PN_REJECT}};
+    static const char *const names[] = {"DMARC_REJECT", "SPF_FAIL", "DKIM_INVALID"};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct kit k;
+        struct pn_facts facts;
+        struct pn_decision got;
+        static const struct row row = {.label = ""};
+        unit_row(rows[i].policy);
+        kit_open(&k, rows[i].policy, "");
+        UNIT_TRUE(k.policy != NULL);
+        if (k.policy != NULL) {
+            pn_facts_init(&facts, k.pool);
+            for (size_t n = 0; n < 3; n++) {
+                struct pn_fact f = {.name = pn_str_of(names[n]), .plugin = PN_STR("x")};
+                f.detail = PN_STR("");
+                f.rcpt = PN_FACT_ALL_RCPTS;
+                UNIT_TRUE(pn_facts_add_symbol(&facts, &f));
+            }
+            ask(&k, &row, "", &facts, k.pool, &got);
+            UNIT_INT(got.outcome, rows[i].want);
+        }
+        kit_close(&k);
+    }
+}
+
+/* ---- against a second decide, written the plain way ---- */
+
+static uint32_t random_of(uint32_t *state, uint32_t below)
+{
+    *state = *state * 1664525U + 1013904223U;
+    return (*state >> 8) % below;
+}
+
+struct plain {
+    int weight[2][3]; /* [defaults, here][symbol], thousands; 99: not set */
+    int action[2][3]; /* 99: not set */
+    int at[2][3];     /* reject, quarantine, junk; 99: not set */
+    bool off[3];      /* alpha, beta, gamma here */
+};
+
+static const char *const plain_symbols[] = {"ALPHA_HIT", "BETA_LISTED", "GAMMA_VIRUS"};
+
+static void plain_block(const struct plain *p, int b, struct pn_buf *out)
+{
+    static const char *const at[] = {"reject", "quarantine", "junk"};
+    for (int s = 0; s < 3; s++) {
+        if (p->weight[b][s] != 99)
+            (void)pn_buf_addf(out, "on %s weight %d\n", plain_symbols[s], p->weight[b][s]);
+        if (p->action[b][s] != 99)
+            (void)pn_buf_addf(out, "on %s %s\n", plain_symbols[s],
+                              pn_outcome_name((enum pn_outcome)p->action[b][s]));
+        if (p->at[b][s] != 99)
+            (void)pn_buf_addf(out, "%s at %d\n", at[s], p->at[b][s]);
+    }
+}
+
+static int pick(const int values[2][3], int s)
+{
+    return values[1][s] != 99 ? values[1][s] : values[0][s];
+}
+
+static enum pn_outcome plain_decide(const struct plain *p, unsigned facts, int *score)
+{
+    static const int own[] = {2, 4, 20};
+    static const enum pn_outcome by_score[] = {PN_REJECT, PN_QUARANTINE, PN_JUNK};
+    int action = -1;
+    *score = 0;
+    for (int s = 0; s < 3; s++) {
+        if ((facts >> s & 1) == 0 || p->off[s])
+            continue;
+        int w = pick(p->weight, s), a = pick(p->action, s);
+        *score += w == 99 ? own[s] : w;
+        if (a != 99 && a > action)
+            action = a;
+    }
+    if (action >= 0)
+        return (enum pn_outcome)action;
+    for (int t = 0; t < 3; t++)
+        if (pick(p->at, t) != 99 && *score >= pick(p->at, t))
+            return by_score[t];
+    return PN_ACCEPT;
+}
+
+static void plain_make(struct plain *p, uint32_t *state)
+{
+    for (int b = 0; b < 2; b++) {
+        for (int s = 0; s < 3; s++) {
+            p->weight[b][s] = random_of(state, 2) ? 99 : (int)random_of(state, 11) - 5;
+            p->action[b][s] = random_of(state, 4) ? 99 : (int)random_of(state, 6);
+            p->at[b][s] = random_of(state, 2) ? 99 : (int)random_of(state, 12);
+        }
+    }
+    for (int s = 0; s < 3; s++)
+        p->off[s] = random_of(state, 5) == 0;
+}
+
+static void plain_compare(const struct plain *p)
+{
+    static const char *const names[] = {"alpha", "beta", "gamma"};
+    struct kit k;
+    struct pn_buf text;
+    static const struct row row = {.label = ""};
+    pn_buf_init(&text, SIZE_MAX);
+    (void)pn_buf_addz(&text, "plugins { alpha beta gamma }\ndefaults {\n");
+    plain_block(p, 0, &text);
+    (void)pn_buf_addz(&text, "}\n" HERE "\n");
+    plain_block(p, 1, &text);
+    for (int s = 0; s < 3; s++)
+        if (p->off[s])
+            (void)pn_buf_addf(&text, "plugins off %s\n", names[s]);
+    (void)pn_buf_addz(&text, "}");
+    unit_row(pn_buf_cstr(&text));
+    kit_open(&k, pn_buf_cstr(&text), "");
+    UNIT_TRUE(k.policy != NULL);
+    for (unsigned facts = 0; k.policy != NULL && facts < 8; facts++) {
+        struct pn_facts f;
+        struct pn_decision got;
+        int score;
+        pn_facts_init(&f, k.pool);
+        for (int s = 0; s < 3; s++)
+            if ((facts >> s & 1) != 0)
+                add_facts(&f, plain_symbols[s]);
+        ask(&k, &row, "here.test", &f, k.pool, &got);
+        UNIT_INT(got.outcome, plain_decide(p, facts, &score));
+        UNIT_INT(got.score, score * 1000);
+    }
+    kit_close(&k);
+    unit_row("");
+    pn_buf_fini(&text);
+}
+
+static void test_plain(void)
+{
+    uint32_t state = 12345;
+    for (int i = 0; i < 300; i++) {
+        struct plain p;
+        plain_make(&p, &state);
+        plain_compare(&p);
+    }
+}
+
+/* Cheap: it is asked for every recipient. The limit leaves room for sanitizers and a busy
+ * machine; the release build needs about a twentieth of it. */
+static void test_speed(void)
+{
+    enum { ROUNDS = 2000, FACTS = 30 };
+    struct kit k;
+    struct pn_facts facts;
+    struct pn_decision got;
+    static const struct row row = {.label = "speed"};
+    kit_open(&k, "plugins { alpha beta gamma } include \"postern:default\" " HERE "junk at 7 }",
+             "");
+    UNIT_TRUE(k.policy != NULL);
+    if (k.policy == NULL)
+        return;
+    pn_facts_init(&facts, k.pool);
+    for (int i = 0; i < FACTS; i++) {
+        char name[32];
+        (void)snprintf(name, sizeof name, "RULE_NUMBER_%d", i);
+        struct pn_fact f = {.plugin = PN_STR("rules"), .weight = 10};
+        f.name = i % 3 == 0 ? PN_STR("SPF_FAIL") : pn_str_of(name);
+        f.detail = pn_str_of(name);
+        f.rcpt = PN_FACT_ALL_RCPTS;
+        UNIT_TRUE(pn_facts_add_symbol(&facts, &f));
+    }
+    struct pn_pool *pool = pn_pool_new(1024 * 1024);
+    uint64_t begin = pn_clock_mono_ns();
+    for (int i = 0; i < ROUNDS; i++) {
+        ask(&k, &row, "here.test", &facts, pool, &got);
+        pn_pool_reset(pool);
+    }
+    uint64_t each = (pn_clock_mono_ns() - begin) / ROUNDS;
+    printf("decide: %llu ns with %zu facts\n", (unsigned long long)each, facts.symbol_count);
+    UNIT_TRUE(each < 100000);
+    pn_pool_free(&pool);
+    kit_close(&k);
+}
+
+int main(int argc, char **argv)
+{
+    static const struct unit_test tests[] = {
+        {"thresholds", test_thresholds},
+        {"weights", test_weights},
+        {"actions", test_actions},
+        {"deny and allow", test_entries},
+        {"conditions", test_conditions},
+        {"failures", test_failures},
+        {"masks", test_masks},
+        {"early", test_early},
+        {"reasons", test_reasons},
+        {"many reasons", test_many_reasons},
+        {"small pool", test_small_pool},
+        {"defaults move", test_defaults_move},
+        {"dmarc alone", test_dmarc_alone},
+        {"against a plain one", test_plain},
+        {"speed", test_speed},
+        {NULL, NULL},
+    };
+    return unit_main("decide", tests, argc, argv);
+}
