@@ -22,6 +22,8 @@ static void on_write(void *ctx, struct pn_str bytes)
 static void settle_reading(struct session *s)
 {
     const struct pn_smtp_server_info *info = pn_smtp_server_info(s->smtp);
+    if (s->tls_due)
+        return; /* the handshake has its own time, and is not ours to pause */
     if (info->waiting) {
         pn_stream_pause(s->stream);
     } else {

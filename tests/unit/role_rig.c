@@ -103,7 +103,10 @@ void role_rig_start(struct role_rig *rig)
         UNIT_TRUE(pn_launch_peer(rig->control, &peer));
         (void)close(ends[i]);
     }
-    UNIT_TRUE(pn_launch_folder(rig->control, &folder) && pn_launch_go(rig->control));
+    UNIT_TRUE(pn_launch_folder(rig->control, &folder));
+    if (rig->before_go != NULL)
+        rig->before_go(rig);
+    UNIT_TRUE(pn_launch_go(rig->control));
     pn_buf_init(&err, 1000);
     UNIT_TRUE(pn_launch_ready(rig->control, PATIENCE_MS, &err));
     UNIT_STR(pn_buf_str(&err), PN_STR(""));

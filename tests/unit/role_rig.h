@@ -24,6 +24,8 @@ struct role_rig {
     int peers[ROLE_RIG_PEERS]; /* our ends, in the order of peer_roles */
     enum pn_role peer_roles[ROLE_RIG_PEERS];
     unsigned peer_count;
+    /* Sends what else the role gets before GO; may be NULL. */
+    void (*before_go)(struct role_rig *rig);
 };
 
 void role_rig_init(struct role_rig *rig, enum pn_role role, enum pn_folder_purpose purpose,

@@ -2,14 +2,12 @@
 
 #include "buf.h"
 #include "clock.h"
+#include "identity.h"
 #include "mem.h"
 #include "stream.h"
 
 #include <errno.h>
 #include <netinet/in.h>
-#include <openssl/evp.h>
-#include <openssl/pem.h>
-#include <openssl/x509.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -421,37 +419,11 @@ static void test_connect(void)
 
 static struct pn_buf cert_pem, key_pem;
 
-static void add_pem(struct pn_buf *out, BIO *bio)
-{
-    char *p;
-    long n = BIO_get_mem_data(bio, &p);
-    (void)pn_buf_add(out, p, (size_t)n);
-    BIO_free(bio);
-}
-
 static void make_identity(const char *name)
 {
-    EVP_PKEY *key = EVP_EC_gen("P-256");
-    X509 *x = X509_new();
     pn_buf_init(&cert_pem, 1 << 16);
     pn_buf_init(&key_pem, 1 << 16);
-    UNIT_TRUE(key != NULL && x != NULL);
-    (void)ASN1_INTEGER_set(X509_get_serialNumber(x), 1);
-    (void)X509_gmtime_adj(X509_getm_notBefore(x), 0);
-    (void)X509_gmtime_adj(X509_getm_notAfter(x), 3600);
-    (void)X509_NAME_add_entry_by_txt(X509_get_subject_name(x), "CN", MBSTRING_ASC,
-                                     (const unsigned char *)name, -1, -1, 0);
-    (void)X509_set_issuer_name(x, X509_get_subject_name(x));
-    (void)X509_set_pubkey(x, key);
-    UNIT_TRUE(X509_sign(x, key, EVP_sha256()) > 0);
-    BIO *bio = BIO_new(BIO_s_mem());
-    (void)PEM_write_bio_X509(bio, x);
-    add_pem(&cert_pem, bio);
-    bio = BIO_new(BIO_s_mem());
-    (void)PEM_write_bio_PrivateKey(bio, key, NULL, NULL, 0, NULL, NULL);
-    add_pem(&key_pem, bio);
-    X509_free(x);
-    EVP_PKEY_free(key);
+    identity_make(name, &cert_pem, &key_pem);
 }
 
 static void drop_identity(void)
