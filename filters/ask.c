@@ -182,6 +182,18 @@ static struct ask *find(struct remote *m, uint64_t id)
     return a;
 }
 
+/* The worker holds objects of the session. After a replay the session goes on in a
+ * common one, which calls its earlier stages again. */
+static void settle_in(struct remote *m, struct ask *a)
+{
+    if (m->solo && !a->alone) {
+        send_cancel(m, PN_CANCEL_SESSION, a->check->session, 0);
+        return;
+    }
+    a->check->home[a->group] = m;
+    m->kept = m->solo;
+}
+
 static void take_findings(struct remote *m, struct ask *a, const struct pn_findings *f)
 {
     struct pn_check *c = a->check;
@@ -196,10 +208,8 @@ static void take_findings(struct remote *m, struct ask *a, const struct pn_findi
                 check_found(c, &f->items[i]);
                 answered |= UINT64_C(1) << f->items[i].plugin;
             }
-        if ((f->flags & PN_FINDINGS_KEPT) != 0) {
-            c->home[a->group] = m;
-            m->kept = m->solo;
-        }
+        if ((f->flags & PN_FINDINGS_KEPT) != 0)
+            settle_in(m, a);
         if ((f->flags & PN_FINDINGS_BAD) != 0)
             check_bad_findings(c, a->plugins & ~answered);
         ask_unlink_of_run(a);

@@ -442,6 +442,18 @@ void check_found(struct pn_check *c, const struct pn_finding *f)
                        .facts = facts};
 }
 
+bool check_stop_plugin(struct pn_check *c, unsigned plugin, uint32_t step)
+{
+    uint64_t bit = UINT64_C(1) << plugin;
+    bool before = false;
+    for (size_t i = c->done_count; i < c->run_end; i++) {
+        if (i >= step)
+            c->steps[i].ran &= ~bit;
+        before |= (c->steps[i].ran & bit) != 0;
+    }
+    return before;
+}
+
 void check_bad_findings(struct pn_check *c, uint64_t plugins)
 {
     for (unsigned i = 0; i < c->plan->count; i++)

@@ -66,7 +66,8 @@ static void report(const struct ask *a, const struct pn_page_slot *s, struct pn_
     pn_buf_fini(&body);
 }
 
-/* The plugin failed alone: that is its finding; the others run again without it. */
+/* The plugin failed alone: that is its finding; the others, and its own stages before
+ * that, run again. */
 static void convict(struct ask *a, const struct pn_page_slot *s)
 {
     bool hangs = hung(s);
@@ -90,7 +91,8 @@ static void convict(struct ask *a, const struct pn_page_slot *s)
             PN_FMT(a->check->mail.id));
     report(a, s, f.reason);
     check_found(a->check, &f);
-    a->plugins &= ~(UINT64_C(1) << s->plugin);
+    if (!check_stop_plugin(a->check, s->plugin, s->step))
+        a->plugins &= ~(UINT64_C(1) << s->plugin);
     a->suspects = 0;
     a->died_in = -1;
 }
@@ -211,6 +213,15 @@ static struct remote *idle_solo(struct pn_runner *r, unsigned group, uint32_t ge
     return NULL;
 }
 
+/* Those on their way up count too. */
+static unsigned all_solos(const struct pn_runner *r, unsigned group)
+{
+    unsigned n = r->solo[group].wanted;
+    for (const struct remote *m = r->remotes; m != NULL; m = m->next)
+        n += m->solo && m->group == group ? 1 : 0;
+    return n;
+}
+
 static unsigned busy_solos(const struct pn_runner *r, unsigned group)
 {
     unsigned n = 0;
@@ -225,7 +236,7 @@ static void want(struct pn_runner *r, const struct ask *a, uint64_t now)
     unsigned most = a->alone ? SOLO_MAX : 1;
     if (late)
         r->solo[a->group].wanted = 0;
-    if (r->solo[a->group].wanted + busy_solos(r, a->group) >= most)
+    if (all_solos(r, a->group) >= most)
         return;
     r->solo[a->group].wanted++;
     r->solo[a->group].since = now;

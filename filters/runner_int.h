@@ -166,6 +166,8 @@ struct remote *remote_choose(struct pn_check *c, unsigned group);
 /* The bytes of the request for an ask, in runner->scratch. */
 struct pn_str check_request(struct pn_check *c, const struct ask *a);
 void check_found(struct pn_check *c, const struct pn_finding *f);
+/* Calls it no more from this step on; true: it still has steps before in this run. */
+bool check_stop_plugin(struct pn_check *c, unsigned plugin, uint32_t step);
 /* The worker could not run these. */
 void check_bad_findings(struct pn_check *c, uint64_t plugins);
 /* Session, envelope and time as a case of `scan --batch`. */

@@ -305,7 +305,8 @@ static bool put_items(struct task *t, struct pn_finding *items, uint32_t *count,
     for (uint32_t i = 0; i < t->count; i++) {
         struct task_call *c = &t->calls[i];
         /* A repeated call speaks only if it failed: its objects are not what they were. */
-        if (c->repeat && c->status != PN_PLUGIN_FAILED && c->status != PN_PLUGIN_TIMEOUT)
+        if (c->silent ||
+            (c->repeat && c->status != PN_PLUGIN_FAILED && c->status != PN_PLUGIN_TIMEOUT))
             continue;
         bool any = c->pool != NULL && c->facts.symbol_count + c->facts.auth_count +
                                               c->facts.note_count + c->facts.edit_count +
@@ -380,6 +381,19 @@ static void answer(struct task *t, bool bad)
     pn_buf_fini(&body);
 }
 
+/* A plugin that failed is called no more for this message. */
+static void silence(struct task *t, const struct task_call *failed)
+{
+    for (uint32_t i = (uint32_t)(failed - t->calls) + 1; i < t->count; i++) {
+        struct task_call *c = &t->calls[i];
+        if (c->plugin != failed->plugin || c->state != CALL_TODO)
+            continue;
+        c->state = CALL_DONE;
+        c->silent = true;
+        t->done++;
+    }
+}
+
 /* Runs what can be run. True: this thread saw the last call done, and answers. */
 static bool work(struct task *t, unsigned thread)
 {
@@ -390,6 +404,8 @@ static bool work(struct task *t, unsigned thread)
         (void)pthread_mutex_lock(&t->lock);
         c->state = CALL_DONE;
         t->done++;
+        if (c->status != PN_PLUGIN_OK)
+            silence(t, c);
     }
     bool last = t->done == t->count && !t->answered;
     t->answered = t->answered || last;

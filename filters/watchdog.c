@@ -17,7 +17,7 @@
 enum {
     LOOK_MS = 50,
     AWAKE_MS = 2000,     /* after the last call; waking it costs more than a look */
-    GRACE_MS = 200,      /* a call that ends at its deadline is none that hangs */
+    GRACE_MS = 100,      /* a call that ends at its deadline is none that hangs */
     GROWTH_MAX_MB = 1024 /* of resident memory: a plugin leaks, a fresh worker is due */
 };
 

@@ -60,6 +60,7 @@ struct task_call {
     uint8_t plugin; /* plan index */
     uint8_t state;  /* enum call_state; under task->lock */
     bool repeat;    /* brings objects up to now: what it finds is dropped */
+    bool silent;    /* not called, and nobody asks why: its plugin failed before */
     uint8_t status; /* enum pn_plugin_status */
     uint32_t us;
     struct pn_str reason; /* in pool */

@@ -122,11 +122,9 @@ static void spawn(struct world *w, unsigned group, bool solo, uint64_t token)
     c->pid = fork();
     if (c->pid == 0) {
         /* Only these two: another worker's channel must end with its worker. */
-        if (dup2(run[1], 200) != 200 || dup2(dns[1], 201) != 201)
+        if (dup2(run[1], 900) != 900 || dup2(dns[1], 901) != 901 || close_range(3, 899, 0) != 0)
             _exit(4);
-        for (int fd = 3; fd < 200; fd++)
-            (void)close(fd);
-        be_worker(w, group, 200, 201);
+        be_worker(w, group, 900, 901);
     }
     (void)close(run[1]);
     (void)close(dns[1]);
@@ -172,7 +170,7 @@ static void world_up(struct world *w, const char *const *files, const unsigned *
         for (unsigned s = 0; s < POSTERN_STAGES; s++)
             stages |= (d->on[s] != NULL ? 1U : 0U) << s;
         w->plan->plugins[i] = (struct pn_plan_plugin){
-            .name = pn_str_of(d->name), .stages = stages, .group = groups[i], .deadline_ms = 500};
+            .name = pn_str_of(d->name), .stages = stages, .group = groups[i], .deadline_ms = 150};
         w->plan->count = i + 1;
         if (groups[i] >= w->plan->group_count)
             w->plan->group_count = groups[i] + 1;
@@ -326,9 +324,166 @@ static void test_message(void)
     pn_buf_fini(&first);
 }
 
+static uint8_t status_of(const struct pn_facts *f, const char *plugin)
+{
+    for (size_t i = 0; i < f->run_count; i++)
+        if (pn_str_eq(f->runs[i].plugin, pn_str_of(plugin)))
+            return (uint8_t)f->runs[i].status;
+    return 99;
+}
+
+/* Where the trouble's word goes, by stage. */
+struct words {
+    const char *ip, *helo, *from, *rcpt, *subject;
+};
+
+static void one_trouble(struct world *w, const struct words *t, enum pn_plugin_status want)
+{
+    struct pn_check *c = begin(w, t->ip != NULL ? t->ip : "192.0.2.1");
+    pn_check_helo(c, pn_str_of(t->helo != NULL ? t->helo : "friend"));
+    mail(c, t->from != NULL ? t->from : "a@b.test", t->rcpt != NULL ? t->rcpt : "u@here.test");
+    int fd = content(c, t->subject != NULL ? t->subject : "hello");
+    UNIT_INT(run_to(w, c, POSTERN_MESSAGE), PN_CHECK_WHOLE);
+    const struct pn_facts *f = pn_check_facts(c);
+    bool failed = want == PN_PLUGIN_FAILED || want == PN_PLUGIN_TIMEOUT;
+    UNIT_INT(status_of(f, "trouble"), want);
+    UNIT_INT(has_fact(f, "trouble", "PLUGIN_FAILED", "trouble"), failed);
+    UNIT_INT(has_fact(f, "trouble", "TROUBLE_NONE", "message"), !failed && t->subject == NULL);
+    /* The one beside it is not touched, though it died with it. */
+    UNIT_INT(status_of(f, "calm"), PN_PLUGIN_OK);
+    UNIT_TRUE(has_fact(f, "calm", "TROUBLE_NONE", "connect"));
+    UNIT_TRUE(has_fact(f, "calm", "TROUBLE_NONE", "message"));
+    pn_check_free(&c);
+    (void)close(fd);
+}
+
+static const char *const with_calm[] = {PLUGINS "/trouble.so", PLUGINS "/calm.so", NULL};
+
+/* Every kind of trouble at some stage, every stage with some trouble, on the first call of
+ * a worker: that message fails in that plugin, and the next one is fine. */
+static void test_trouble(void)
+{
+    static const struct {
+        const char *label;
+        struct words words;
+        enum pn_plugin_status want;
+        bool counts; /* as a failure alone in a worker */
+    } rows[] = {
+        {"crash at connect", {.ip = "192.0.2.66"}, PN_PLUGIN_FAILED, true},
+        {"crash at helo", {.helo = "crash-helo"}, PN_PLUGIN_FAILED, true},
+        {"crash at mail", {.from = "crash-mail@b.test"}, PN_PLUGIN_FAILED, true},
+        {"crash at rcpt", {.rcpt = "crash-rcpt@b.test"}, PN_PLUGIN_FAILED, true},
+        {"crash at headers", {.subject = "crash-headers"}, PN_PLUGIN_FAILED, true},
+        {"wild write", {.subject = "wild-message"}, PN_PLUGIN_FAILED, true},
+        {"hang", {.subject = "hang-message"}, PN_PLUGIN_TIMEOUT, true},
+        {"error", {.subject = "fail-message"}, PN_PLUGIN_FAILED, false},
+        {"facts without end", {.subject = "many-message"}, PN_PLUGIN_OK, false},
+        {"nonsense", {.subject = "bad-message"}, PN_PLUGIN_OK, false},
+        {"a leak", {.subject = "leak-message"}, PN_PLUGIN_OK, false},
+        {"an answer that never comes",
+         {.subject = "dns-message-never.test"},
+         PN_PLUGIN_TIMEOUT,
+         false},
+    };
+    struct world w;
+    world_up(&w, with_calm, one_group, 1);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        unit_row(rows[i].label);
+        unsigned before = w.failures;
+        one_trouble(&w, &rows[i].words, rows[i].want);
+        UNIT_INT(w.failures - before, rows[i].counts);
+        one_trouble(&w, &(struct words){0}, PN_PLUGIN_OK);
+    }
+    world_down(&w);
+}
+
+/* ---- many at once, while workers are killed */
+
+enum { SESSIONS = 60 };
+
+struct many {
+    struct pn_check *check;
+    int fd;
+    struct run run;
+};
+
+static void many_begin(struct world *w, struct many *m, unsigned number)
+{
+    static const char *const subjects[] = {"hello", "slow-message", "dns-message-a.test ",
+                                           "crash-message"};
+    char ip[32];
+    (void)snprintf(ip, sizeof ip, "192.0.2.%u", number % 50 + 1);
+    *m = (struct many){.check = begin(w, ip)};
+    pn_check_helo(m->check, PN_STR("friend"));
+    mail(m->check, "a@b.test", "u@here.test");
+    m->fd = content(m->check, subjects[number % 20 == 3 ? 3 : number % 3]);
+    UNIT_TRUE(pn_check_run(m->check, POSTERN_MESSAGE, on_done, &m->run));
+}
+
+static void kill_one(struct world *w, unsigned turn)
+{
+    unsigned alive = 0;
+    for (unsigned i = 0; i < w->count; i++)
+        alive += w->children[i].resolver != NULL && !w->children[i].solo;
+    unsigned pick = alive == 0 ? 0 : turn * 7 % alive;
+    for (unsigned i = 0; i < w->count; i++)
+        if (w->children[i].resolver != NULL && !w->children[i].solo && pick-- == 0)
+            (void)kill(w->children[i].pid, SIGKILL);
+}
+
+/* Ledgers of all sessions, behind one another. */
+static void run_many(struct world *w, unsigned kills, struct pn_buf *out)
+{
+    static struct many all[SESSIONS];
+    for (unsigned i = 0; i < SESSIONS; i++)
+        many_begin(w, &all[i], i);
+    uint64_t until = pn_clock_mono_ns() + UINT64_C(30) * PN_NS_PER_S;
+    for (unsigned turn = 0, over = 0; over < SESSIONS && pn_clock_mono_ns() < until; turn++) {
+        pn_loop_turn(w->loop, 5);
+        if (turn % 4 == 3 && kills > 0) {
+            kill_one(w, turn);
+            kills--;
+        }
+        over = 0;
+        for (unsigned i = 0; i < SESSIONS; i++)
+            over += all[i].run.over;
+    }
+    for (unsigned i = 0; i < SESSIONS; i++) {
+        UNIT_TRUE(all[i].run.over);
+        ledger(pn_check_facts(all[i].check), out);
+        UNIT_INT(has_fact(pn_check_facts(all[i].check), "trouble", "PLUGIN_FAILED", "trouble"),
+                 i % 20 == 3);
+        pn_check_free(&all[i].check);
+        (void)close(all[i].fd);
+    }
+}
+
+static void test_killed(void)
+{
+    struct world w;
+    struct pn_runner_stats stats;
+    struct pn_buf calm, hunted;
+    pn_buf_init(&calm, 1 << 20);
+    pn_buf_init(&hunted, 1 << 20);
+    world_up(&w, with_calm, one_group, 2);
+    run_many(&w, 0, &calm);
+    run_many(&w, 12, &hunted);
+    UNIT_STR(pn_buf_str(&hunted), pn_buf_str(&calm));
+    pn_runner_stats(w.runner, &stats);
+    UNIT_TRUE(stats.worker_deaths >= 12 && stats.replays > 0);
+    UNIT_INT(w.failures, 6);
+    UNIT_INT(stats.inflight, 0);
+    world_down(&w);
+    pn_buf_fini(&calm);
+    pn_buf_fini(&hunted);
+}
+
 int main(int argc, char **argv)
 {
-    static const struct unit_test tests[] = {{"message", test_message}, {NULL, NULL}};
+    static const struct unit_test tests[] = {{"message", test_message},
+                                             {"trouble", test_trouble},
+                                             {"killed", test_killed},
+                                             {NULL, NULL}};
     pn_log_init("test", PN_LOG_ERROR);
     return unit_main("filters", tests, argc, argv);
 }
