@@ -1,0 +1,236 @@
+#!/usr/bin/env python3
+"""Life of a server from outside: deaths and their events, reloads that are taken and
+refused, certificates renewed, sessions that outlive a reload and a stop, the control
+socket, and the pages for a monitor."""
+import json
+import os
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+import postern  # noqa: E402
+
+HOST = 'smtp { hostname "mx.here.test" }\n'
+CONF = HOST + 'edges 1\ndomain "here.test" { recipients any  route local }\n'
+
+
+def until(condition, seconds=10):
+    end = time.monotonic() + seconds
+    while True:
+        value = condition()
+        if value or time.monotonic() > end:
+            return value
+        time.sleep(0.02)
+
+
+def page(server, path):
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{server.admin}{path}", timeout=5) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as e:
+        return e.code, e.read().decode()
+    except OSError:
+        return 0, ""
+
+
+def control(server, *words):
+    with socket.socket(socket.AF_UNIX) as s:
+        s.settimeout(10)
+        s.connect(os.path.join(server.root, "run", "control.sock"))
+        s.sendall(json.dumps({"command": list(words)}).encode() + b"\n")
+        data = b""
+        while chunk := s.recv(65536):
+            data += chunk
+    return [json.loads(line) for line in data.decode().splitlines()]
+
+
+def reload(server, conf, event):
+    before = len(server.events(event))
+    server.write_conf(conf)
+    server.process.send_signal(signal.SIGHUP)
+    return until(lambda: len(server.events(event)) > before)
+
+
+def deaths(counter, server):
+    for role in ("resolver", "queue", "mailbox", "edge"):
+        before = len(server.events("role_died"))
+        pid = server.roles(role)[0]
+        os.kill(pid, signal.SIGKILL)
+        counter.check(until(lambda r=role, p=pid: server.roles(r) and p not in server.roles(r)), f"{role} starts again")
+        found = until(lambda n=before: server.events("role_died")[n:])
+        event = found[0] if found else {}
+        counter.check(
+            event.get("role") == role and "KILL" in event.get("reason", "") and event["schema"] == 1,
+            f"{role}: its death is an event",
+            str(event),
+        )
+    # what was told while admin was dead is told afterwards
+    os.kill(server.roles("admin")[0], signal.SIGKILL)
+    counter.check(
+        until(lambda: [e for e in server.events("role_died") if e["role"] == "admin"]), "admin's own death is an event"
+    )
+    counter.check(until(lambda: page(server, "/ready")[0] == 200), "ready again")
+
+    def delivered():
+        try:
+            return postern.Session(server).send("Subject: x\r\n\r\nhello\r\n").startswith("250")
+        except OSError:
+            return False
+
+    counter.check(until(delivered), "mail passes again")
+
+
+def reloads(counter, server):
+    session = postern.Session(server)
+    session.command("EHLO client.test")
+    counter.check(session.command("MAIL FROM:<a@b.test>").startswith("250"), "a transaction begins")
+    pid = server.roles("edge")[0]
+    other = CONF.replace('domain "here.test"', 'domain "there.test"')
+    counter.check(reload(server, other, "reloaded"), "a reload is taken")
+    counter.check(session.command("RCPT TO:<u@here.test>").startswith("250"), "what began before keeps its policy")
+    session.command("RSET")
+    counter.check(session.command("MAIL FROM:<a@b.test>").startswith("250"), "the session goes on")
+    fresh = postern.Session(server)
+    for line, want in (("EHLO c.test", "250"), ("MAIL FROM:<a@b.test>", "250"), ("RCPT TO:<u@there.test>", "250")):
+        counter.check(fresh.command(line).startswith(want), f"a new session has the new policy: {line}")
+    fresh.close()
+    counter.check(server.roles("edge")[0] == pid, "the same edge serves on")
+    bad = {
+        "an unknown word": CONF + "nonsense 1\n",
+        "a value out of range": CONF + "limits { recipients 0 }\n",
+        "a missing brace": CONF + 'domain "x.test" { recipients any\n',
+        "a plugin that is not there": CONF + "plugins { nothere }\n",
+        "a missing key": CONF + f'tls {{ certificate "{server.root}/none.pem" key "{server.root}/none.key" }}\n',
+        "a port of somebody else's": CONF + f"listen smtp 127.0.0.1:{server.taken}\n",
+    }
+    for what, conf in bad.items():
+        counter.check(reload(server, conf, "reload_refused"), f"{what}: refused")
+        counter.check(
+            session.command("NOOP").startswith("250") and page(server, "/ready")[0] == 200, f"{what}: the old state serves on"
+        )
+    counter.check("postern.conf:" in server.log(), "the log says where")
+    counter.check(reload(server, CONF, "reloaded"), "a good one is taken after them")
+    session.close()
+
+
+def more_and_fewer(counter, server):
+    counter.check(reload(server, CONF.replace("edges 1", "edges 3"), "reloaded"), "three edges")
+    counter.check(until(lambda: len(server.roles("edge")) == 3), "are there", str(server.roles("edge")))
+    counter.check(reload(server, CONF, "reloaded"), "one edge")
+    counter.check(until(lambda: len(server.roles("edge")) == 1), "is left", str(server.roles("edge")))
+    extra = postern.free_port()
+    counter.check(reload(server, CONF + f"listen smtp 127.0.0.1:{extra}\n", "reloaded"), "one listener more")
+    with socket.create_connection(("127.0.0.1", extra), 5) as s:
+        counter.check(s.recv(100).startswith(b"220"), "it answers")
+    counter.check(reload(server, CONF, "reloaded"), "and gone")
+
+    def closed():
+        try:
+            socket.create_connection(("127.0.0.1", extra), 1).close()
+            return False
+        except OSError:
+            return True
+
+    counter.check(until(closed), "it is closed")
+
+
+def certificate(server, name):
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"]
+        + ["-subj", f"/CN={name}", "-keyout", f"{server.root}/key.pem", "-out", f"{server.root}/cert.pem"],
+        check=True,
+        capture_output=True,
+    )
+
+
+def served_name(port):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    with socket.create_connection(("127.0.0.1", port), 5) as raw:
+        with context.wrap_socket(raw) as s:
+            der = s.getpeercert(binary_form=True)
+            s.recv(100)
+    return der
+
+
+def certificates(counter, server):
+    port = postern.free_port()
+    tls = f'tls {{ certificate "{server.root}/cert.pem" key "{server.root}/key.pem" }}\nlisten smtps 127.0.0.1:{port}\n'
+    certificate(server, "first.test")
+    counter.check(reload(server, CONF + tls, "reloaded"), "TLS is switched on")
+    first = served_name(port)
+    counter.check(b"first.test" in first, "the certificate is served")
+    certificate(server, "second.test")
+    counter.check(reload(server, CONF + tls, "reloaded"), "a renewed certificate")
+    counter.check(b"second.test" in served_name(port), "is served")
+    with open(f"{server.root}/key.pem", "w", encoding="ascii") as f:
+        f.write("no key\n")
+    counter.check(reload(server, CONF + tls, "reload_refused"), "a broken key is refused")
+    counter.check(b"second.test" in served_name(port), "the good one is served on")
+
+
+def asks(counter, server):
+    status = control(server, "status")
+    names = {role["name"] for role in status[0].get("roles", [])} if status else set()
+    counter.check({"admin", "resolver", "queue", "edge-0", "mailbox-0"} <= names, "status", str(status))
+    before = len(server.events("reloaded"))
+    counter.check(control(server, "reload")[0]["ok"], "reload by the control socket")
+    counter.check(until(lambda: len(server.events("reloaded")) > before), "is done")
+    counter.check(not control(server, "sing")[0]["ok"], "an unknown command")
+    counter.check(not control(server, "nobody", "sing")[0]["ok"], "an unknown role")
+    counter.check(page(server, "/health") == (200, "alive\n"), "/health")
+    counter.check(page(server, "/other")[0] == 404, "another page")
+    text = page(server, "/metrics")[1]
+    counter.check('postern_role_up{name="edge-0"} 1' in text, "/metrics", text[:500])
+
+
+def stops(counter, server):
+    session = postern.Session(server)
+    session.command("EHLO client.test")
+    session.command("MAIL FROM:<a@b.test>")
+    session.command("RCPT TO:<u@here.test>")
+    counter.check(session.command("DATA").startswith("354"), "a message is under way")
+    server.process.send_signal(signal.SIGTERM)
+
+    def refused():
+        try:
+            postern.Session(server, seconds=2).close()
+            return False
+        except OSError:
+            return True
+
+    counter.check(until(refused), "no new session while stopping")
+    session.raw(b"Subject: last\r\n\r\nlast words\r\n.\r\n")
+    answer = session.reply()
+    counter.check(answer.startswith("250"), "the message under way is taken", answer)
+    session.close()
+    counter.check(server.process.wait(20) == 0, "it ends with 0")
+    counter.check(any(b"last words" in content for content in server.mail().values()), "and is in the mailbox")
+
+
+def main():
+    counter = postern.Counter("supervision")
+    with postern.Server(CONF) as server, socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen(1)
+        server.taken = taken.getsockname()[1]
+        server.start()
+        asks(counter, server)
+        deaths(counter, server)
+        reloads(counter, server)
+        more_and_fewer(counter, server)
+        certificates(counter, server)
+        stops(counter, server)
+        if counter.failed:
+            print(server.log())
+    return counter.close()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
