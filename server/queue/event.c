@@ -42,7 +42,9 @@ static struct pn_metric metrics[METRICS] = {
 static void fill(void *ctx)
 {
     struct queue *q = ctx;
-    struct spool_stats stats = spool_stats(q->spool);
+    struct spool_stats stats = {0};
+    if (q->spool != NULL) /* admin is told from the start, the spool opens later */
+        stats = spool_stats(q->spool);
     metrics[M_MESSAGES].value = (int64_t)q->message_count;
     metrics[M_CONNECTIONS].value = q->conn_count;
     metrics[M_SEGMENTS].value = (int64_t)stats.segments;

@@ -18,7 +18,7 @@ static const struct pn_smtp_reply faults[] = {
     [PN_SMTP_FAULT_BARE_LF] =
         PN_SMTP_REPLY_INIT(550, 5, 6, 0, "Message refused: it holds a bare LF (RFC 5321, 2.3.8)"),
     [PN_SMTP_FAULT_NUL] =
-        PN_SMTP_REPLY_INIT(550, 5, 6, 0, "Message refused: it holds a NUL (RFC 5321, 4.5.2)"),
+        PN_SMTP_REPLY_INIT(550, 5, 6, 0, "Message refused: it holds a NUL (RFC 5322, 3.5)"),
 };
 
 static void begin(struct pn_smtp_server *s, bool dots)
