@@ -81,7 +81,6 @@ void pn_admin_link_free(struct pn_admin_link **link)
     if (l == NULL)
         return;
     *link = NULL;
-    send_metrics(l);
     pn_channel_free(&l->channel);
     pn_timer_free(&l->timer);
     pn_buf_fini(&l->waiting);
@@ -122,7 +121,8 @@ bool pn_admin_link_peer(struct pn_admin_link *link, struct pn_peer *peer)
     link->channel = pn_channel_new(link->loop, peer->fd, &ops, link, CHANNEL_BYTES);
     peer->fd = -1;
     send_waiting(link);
-    send_metrics(link);
+    if (link->count != 0) /* not now: the role may not be whole yet */
+        pn_timer_set(link->timer, 0);
     return true;
 }
 

@@ -11,7 +11,7 @@
 struct pn_admin_link;
 
 /* metrics are the role's own, borrowed, read once a second; none: count 0. fill (may be
- * NULL) is called first, to set gauges. */
+ * NULL) is called first, to set gauges; only ever from the running loop. */
 struct pn_admin_link *pn_admin_link_new(struct pn_loop *loop, const struct pn_metric *metrics,
                                         size_t count, void (*fill)(void *ctx), void *ctx);
 void pn_admin_link_free(struct pn_admin_link **link);
