@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Plays replay scripts (*.rpl) on a server of the test's own and compares every answer.
 
-usage: play.py [-v] SCRIPT...
+usage: play.py [-v] [SCRIPT...]      (without any: those of its folder)
 
 A script reads as documentation. Its lines:
 
@@ -22,6 +22,7 @@ A script reads as documentation. Its lines:
 Each script gets a server of its own. Closes with "replay: N passed, N failed".
 """
 import concurrent.futures
+import glob
 import os
 import re
 import sys
@@ -187,7 +188,8 @@ class Player:
 
 
 def main():
-    scripts = [a for a in sys.argv[1:] if a != "-v"]
+    here = os.path.dirname(os.path.abspath(__file__))
+    scripts = [a for a in sys.argv[1:] if a != "-v"] or sorted(glob.glob(os.path.join(here, "*.rpl")))
     passed = failed = 0
     with concurrent.futures.ThreadPoolExecutor(max_workers=4) as pool:
         for path, error in zip(scripts, pool.map(lambda p: Player(p).play(), scripts)):
