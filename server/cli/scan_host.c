@@ -366,6 +366,16 @@ struct pn_runner *pn_scan_host_runner(struct pn_scan_host *host)
     return host->runner;
 }
 
+/* So that they end as told, and do not take us for crashed. */
+static void drain(int fd)
+{
+    struct pn_buf b;
+    pn_buf_init(&b, 16);
+    pn_u32_put(&b, 0);
+    (void)pn_channel_send_fd(fd, PN_REC_DRAIN, pn_buf_str(&b), NULL, 0);
+    pn_buf_fini(&b);
+}
+
 void pn_scan_host_free(struct pn_scan_host **hp)
 {
     struct pn_scan_host *h = *hp;
@@ -378,14 +388,18 @@ void pn_scan_host_free(struct pn_scan_host **hp)
     while (h->controls != NULL) {
         struct control *c = h->controls;
         h->controls = c->next;
+        drain(c->fd);
         (void)close(c->fd);
         free(c);
     }
     for (unsigned g = 0; g < h->group_count; g++) {
+        drain(h->groups[g].template.fd);
         pn_launch_stop(&h->groups[g].template);
         (void)rmdir(h->groups[g].private_path);
     }
     pn_channel_free(&h->upstream);
+    if (h->resolver.pid > 0)
+        drain(h->resolver.fd);
     if (h->resolver.pid > 0)
         pn_launch_stop(&h->resolver);
     if (h->tmp[0] != '\0')
