@@ -11,6 +11,7 @@ static const struct {
     pn_cli_main *main;
     const char *help;
 } commands[] = {
+    {"queue", pn_cli_queue, "what waits or is held: list, show, release, drop"},
     {"report", pn_cli_report, "reports from the event log: postern report abuse"},
     {"scan", pn_cli_scan, "judges messages as the server would, and says why"},
 };

@@ -181,11 +181,13 @@ static bool next_parcel(struct conn *c)
 static void go_on(struct conn *c)
 {
     struct queue *q = c->hop->queue;
-    c->free = true;
-    if (q->draining || c->mails >= q->settings.conn_messages_max)
+    c->free = false;
+    if (q->draining || c->mails >= q->settings.conn_messages_max) {
         pn_smtp_client_quit(c->client);
-    else if (!next_parcel(c))
+    } else if (!next_parcel(c)) {
+        c->free = true;
         pn_timer_set(c->idle, q->settings.idle_ms);
+    }
 }
 
 static void on_ready(void *ctx)

@@ -54,6 +54,7 @@ static void fill(void *ctx)
 void event_init(struct queue *q, struct pn_role_env *env)
 {
     q->admin = pn_admin_link_new(q->loop, metrics, METRICS, fill, q);
+    pn_admin_link_commands(q->admin, queue_command);
     pn_admin_link_env(q->admin, env);
 }
 

@@ -228,6 +228,9 @@ void event_taken(void);
 /* What a recipient's state says now, as an event line. */
 void event_delivery(struct message *m, uint32_t index);
 
+/* command.c: a COMMAND of admin's. */
+bool queue_command(void *queue, struct pn_record *record);
+
 /* hop.c: next hops. hop_try puts a recipient in line, hop_flush lets the lines move. */
 void hop_init(struct queue *q);
 void hop_try(struct message *m, uint32_t index);

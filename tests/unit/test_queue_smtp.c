@@ -342,6 +342,43 @@ static void test_quarantine(void)
     server_fini(&s);
 }
 
+static void transaction(struct hop_server *s)
+{
+    expect(s, "MAIL FROM:<s@from.test> SIZE=30", "250 ok\r\n");
+    expect(s, "RCPT TO:<u@dest.test>", "250 ok\r\n");
+    expect(s, "DATA", "354 go\r\n");
+    (void)hear(s, true);
+    say(s, "250 ok\r\n");
+}
+
+/* A connection has its share and is closed; one that waits for QUIT's answer takes nothing. */
+static void test_share(void)
+{
+    enum { SHARE = 100 };
+    struct role_rig rig;
+    struct hop_server s;
+    server_init(&s);
+    rig_up(&rig);
+    struct pn_recipient to = to_hop(&s, "u@dest.test");
+    for (uint64_t id = 1; id <= SHARE; id++) {
+        take(&rig, id, "s@from.test", 0, &to, 1);
+        if (id == 1) {
+            greet(&s);
+            expect_ehlo(&s);
+        }
+        transaction(&s);
+    }
+    UNIT_STR(hear(&s, false), PN_STR("QUIT"));
+    int first = s.fd;
+    take(&rig, 1000, "s@from.test", 0, &to, 1);
+    greet(&s);
+    expect_ehlo(&s);
+    transaction(&s);
+    (void)close(first);
+    role_rig_fini(&rig);
+    server_fini(&s);
+}
+
 /* Killed before the next hop answered: delivered again; killed behind the note: not. */
 static void test_killed(void)
 {
@@ -378,6 +415,7 @@ int main(int argc, char **argv)
                                              {"no_backscatter", test_no_backscatter},
                                              {"quarantine", test_quarantine},
                                              {"killed", test_killed},
+                                             {"share", test_share},
                                              {NULL, NULL}};
     return unit_main("queue_smtp", tests, argc, argv);
 }
