@@ -8,6 +8,7 @@
 #include "dnsfile.h"
 #include "message.h"
 #include "pool.h"
+#include "text.h"
 
 enum { FAKE_MANY = 4096 };
 
@@ -57,14 +58,8 @@ struct fakehost {
 
     struct pn_str content;
     struct pn_message *message; /* parsed when first asked */
-    struct fake_url *urls;
-    size_t url_count;
-    bool urls_found;
-    int content_fd; /* -1 until asked */
-};
-
-struct fake_url {
-    struct postern_str url, host;
+    struct pn_links *links;     /* found when first asked */
+    int content_fd;             /* -1 until asked */
 };
 
 static inline struct pn_str fake_pn(struct postern_str s)

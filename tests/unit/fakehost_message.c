@@ -1,7 +1,7 @@
 #include "fakehost_int.h"
 
+#include "address.h"
 #include "assert.h"
-#include "charset.h"
 #include "decode.h"
 #include "encword.h"
 #include "param.h"
@@ -32,8 +32,7 @@ void fake_message_forget(struct fakehost *h)
         (void)close(h->content_fd);
     h->content_fd = -1;
     h->content = PN_STR("");
-    h->urls_found = false;
-    h->url_count = 0;
+    pn_links_free(&h->links);
 }
 
 static struct pn_message *message_of(struct postern_call *c)
@@ -159,6 +158,44 @@ static int get_part(struct postern_call *c, size_t i, struct postern_part *out)
     return POSTERN_OK;
 }
 
+static struct postern_str keep_buf(struct fakehost *h, struct pn_buf *b)
+{
+    struct postern_str s = fake_keep(h, pn_buf_str(b));
+    pn_buf_fini(b);
+    return s;
+}
+
+/* The k-th mailbox; the names and ends of groups do not count. */
+static bool mailbox_at(struct pn_str value, size_t k, struct pn_address *out)
+{
+    struct pn_address_walk walk;
+    pn_address_start(&walk, value);
+    while (pn_address_next(&walk, out))
+        if (out->kind == PN_ADDRESS_MAILBOX && k-- == 0)
+            return true;
+    return false;
+}
+
+static int header_address(struct postern_call *c, const char *name, size_t n, size_t k,
+                          struct postern_str *local, struct postern_str *domain,
+                          struct postern_str *display)
+{
+    struct fakehost *h = fake_of(c);
+    const struct pn_field *field = find(c, name, n);
+    struct pn_address a;
+    struct pn_buf b;
+    if (field == NULL || !mailbox_at(pn_field_value(message_of(c), field), k, &a))
+        return POSTERN_NONE;
+    *local = fake_postern(a.local);
+    pn_buf_init(&b, VALUE_MAX);
+    (void)pn_address_display(&a, &b);
+    *display = keep_buf(h, &b);
+    pn_buf_init(&b, VALUE_MAX);
+    bool whole = pn_address_domain(&a, &b);
+    *domain = keep_buf(h, &b);
+    return whole && (a.flags & PN_ADDRESS_MALFORMED) == 0 ? POSTERN_OK : POSTERN_INVALID;
+}
+
 static int part_text(struct postern_call *c, size_t i, enum postern_text how,
                      struct postern_str *out)
 {
@@ -169,22 +206,34 @@ static int part_text(struct postern_call *c, size_t i, enum postern_text how,
     if (part->kind != PN_PART_LEAF ||
         (how != POSTERN_TEXT_DECODED && !pn_part_is(m, part, PN_STR("text"), PN_STR(""))))
         return POSTERN_NONE;
-    struct pn_buf bytes, charset, utf8;
-    pn_buf_init(&bytes, DECODED_MAX);
-    pn_buf_init(&charset, 256);
-    pn_buf_init(&utf8, 2 * (size_t)DECODED_MAX);
-    (void)pn_part_decode(m, part, &bytes);
-    struct pn_str text = pn_buf_str(&bytes);
-    if (how != POSTERN_TEXT_DECODED) {
-        (void)(pn_part_param(m, part, PN_STR("charset"), &charset)
-                   ? pn_charset_to_utf8(pn_buf_str(&charset), text, &utf8)
-                   : pn_charset_guess_utf8(text, &utf8));
-        text = pn_buf_str(&utf8);
+    struct pn_text *text = pn_text_new(DECODED_MAX);
+    struct pn_buf b;
+    pn_buf_init(&b, DECODED_MAX);
+    if (how == POSTERN_TEXT_DECODED)
+        (void)pn_part_decode(m, part, &b);
+    else if (how == POSTERN_TEXT_VISIBLE && pn_part_is(m, part, PN_STR("text"), PN_STR("html")))
+        (void)pn_html_text(pn_text_part(text, m, part), &b, NULL);
+    else
+        (void)pn_buf_adds(&b, pn_text_part(text, m, part));
+    *out = keep_buf(fake_of(c), &b);
+    pn_text_free(&text);
+    return POSTERN_OK;
+}
+
+static int url(struct postern_call *c, size_t n, struct postern_str *out, struct postern_str *host)
+{
+    struct fakehost *h = fake_of(c);
+    if (h->links == NULL) {
+        struct pn_text *text = pn_text_new(DECODED_MAX);
+        h->links = pn_links_new(FAKE_MANY);
+        (void)pn_text_message(text, message_of(c), h->links, NULL);
+        pn_text_free(&text);
     }
-    *out = fake_keep(fake_of(c), text);
-    pn_buf_fini(&bytes);
-    pn_buf_fini(&charset);
-    pn_buf_fini(&utf8);
+    if (n >= pn_links_count(h->links))
+        return POSTERN_NONE;
+    struct pn_link link = pn_links_at(h->links, n);
+    *out = fake_postern(link.url);
+    *host = fake_postern(link.host);
     return POSTERN_OK;
 }
 
@@ -211,5 +260,7 @@ void fake_message_table(struct postern_host *t)
     t->part_count = part_count;
     t->part = get_part;
     t->part_text = part_text;
+    t->header_address = header_address;
+    t->url = url;
     t->content_fd = content_fd;
 }

@@ -81,6 +81,12 @@ static int on_message(struct postern_call *c)
         (void)c->host->add_header(c, POSTERN_STR("X-Subject"), s);
     if (c->host->header_at(c, 1, &name, &s) == POSTERN_OK)
         (void)c->host->remove_header(c, name, 0);
+    struct postern_str local, domain;
+    for (size_t k = 0; c->host->header_address(c, "From", 0, k, &local, &domain, &s) == POSTERN_OK;
+         k++)
+        (void)c->host->fact(c, SYM_ONE, domain);
+    for (size_t k = 0; c->host->url(c, k, &s, &domain) == POSTERN_OK; k++)
+        (void)c->host->fact(c, SYM_TWO, domain);
     if (c->host->part_text(c, 0, POSTERN_TEXT_UTF8, &s) == POSTERN_OK)
         (void)c->host->log(c, POSTERN_LOG_INFO, s);
     return c->host->add_header(c, POSTERN_STR("X"), POSTERN_STR("a\nb")) == POSTERN_INVALID
@@ -144,6 +150,10 @@ static void test_run(void)
     UNIT_STR(fakehost_log(h), PN_STR("info: h\xc3\xa9\r\n\n"));
     fakehost_reset(h);
     UNIT_STR(fakehost_facts(h), PN_STR(""));
+    fakehost_message(h, PN_STR("From: g: A <a@X.test>, b@y.test;\n\nhttp://Link.test/x\n"));
+    UNIT_INT(fakehost_run(h, POSTERN_MESSAGE), POSTERN_OK);
+    UNIT_STR(fakehost_facts(h), PN_STR("ONE=1.5(x.test) ONE=1.5(y.test) TWO=-0.25(link.test)"));
+    fakehost_reset(h);
     fakehost_envelope(h, "a.test", "");
     fakehost_limits(h, 0, 1024, 5000);
     UNIT_INT(fakehost_run(h, POSTERN_MAIL), POSTERN_LIMIT);
