@@ -39,7 +39,7 @@ struct pn_message *pn_message_new(struct pn_str content, const struct pn_message
     m->fields = m->field_cap == 0 ? NULL : pn_calloc(m->field_cap, sizeof *m->fields);
     m->part_cap = 1;
     m->parts = pn_calloc(m->part_cap, sizeof *m->parts);
-    pn_buf_init(&m->boundaries, (size_t)PN_BOUNDARY_MAX * (PN_MESSAGE_DEPTH_MAX + 1));
+    boundaries_init(&m->boundaries);
     m->content = content;
     read_header(m);
     return m;
@@ -61,7 +61,7 @@ void pn_message_free(struct pn_message **m)
     free((*m)->fields);
     free((*m)->parts);
     free((*m)->levels);
-    pn_buf_fini(&(*m)->boundaries);
+    boundaries_fini(&(*m)->boundaries);
     free(*m);
     *m = NULL;
 }

@@ -4,22 +4,21 @@
  *   message.c  life and views
  *   header.c   one header block to fields
  *   mime.c     the tree: levels of open containers, parts closed at delimiters
+ *   boundary.c which open multipart a line may delimit
  *   scan.c     lines that begin with "--", fast
  */
 #ifndef PN_MESSAGE_PRIV_H
 #define PN_MESSAGE_PRIV_H
 
+#include "boundary.h"
 #include "message.h"
 
-enum { PN_BOUNDARY_MAX = 1000 }; /* RFC 2046 says 70; longer ones than this are none */
-
-/* An open container. A level keeps its place when its closing delimiter came (its
- * epilogue runs on) but matches no more: len is 0 then, as it is for a message. */
+/* An open container. A multipart keeps its level when its closing delimiter came, as its
+ * epilogue runs on, but its boundary counts no more. */
 struct mime_level {
     int32_t part;
     int32_t last_child;
-    uint32_t boundary; /* offset in m->boundaries */
-    uint32_t len;
+    bool open; /* its boundary is among the boundaries */
 };
 
 struct pn_message {
@@ -34,10 +33,9 @@ struct pn_message {
     /* while the tree is read */
     struct mime_level *levels; /* limits.depth + 1 of them */
     size_t level_count;
-    uint8_t first_bytes[256]; /* how many open boundaries begin with that byte */
-    struct pn_buf boundaries; /* a stack of their bytes */
-    int32_t leaf;             /* whose body is being passed, or PN_NO_PART */
-    uint32_t lines;           /* line ends before the place of reading */
+    struct boundaries boundaries; /* of the levels; their number is the level's */
+    int32_t leaf;                 /* whose body is being passed, or PN_NO_PART */
+    uint32_t lines;               /* line ends before the place of reading */
 };
 
 /* Reads the header of `part` from part->header on and sets fields, body and flags.

@@ -98,49 +98,36 @@ static void read_encoding(const struct pn_message *m, struct pn_part *part, int3
         part->flags |= PN_PART_BAD_ENCODING;
 }
 
-/* Puts the boundary of a multipart on the stack of their bytes; its length, 0 if none. */
-static size_t push_boundary(struct pn_message *m, const struct pn_part *part)
+/* The boundary that a multipart names, in a buffer of the caller's; empty if none. */
+static struct pn_str read_boundary(const struct pn_message *m, const struct pn_part *part,
+                                   struct pn_buf *out)
 {
-    struct pn_buf boundary;
     struct pn_str charset;
-    size_t len = 0;
-    pn_buf_init(&boundary, PN_BOUNDARY_MAX);
-    if (part->content_type != PN_NO_FIELD &&
-        param_bytes(pn_field_value(m, &m->fields[part->content_type]), PN_STR("boundary"),
-                    &boundary, &charset)) {
-        /* Blanks can't end one: where transport added them to a line they are dropped. */
-        while (boundary.len > 0 && lex_blank(boundary.p[boundary.len - 1]))
-            boundary.len--;
-        if (pn_buf_adds(&m->boundaries, pn_buf_str(&boundary)))
-            len = boundary.len;
-    }
-    pn_buf_fini(&boundary);
-    return len;
+    if (part->content_type == PN_NO_FIELD ||
+        !param_bytes(pn_field_value(m, &m->fields[part->content_type]), PN_STR("boundary"), out,
+                     &charset))
+        return PN_STR("");
+    /* Blanks can't end one: where transport added them to a line they are dropped. */
+    while (out->len > 0 && lex_blank(out->p[out->len - 1]))
+        out->len--;
+    return pn_buf_str(out);
 }
 
-static struct pn_str level_boundary(const struct pn_message *m, const struct mime_level *level)
+static void push_level(struct pn_message *m, size_t part, struct pn_str boundary)
 {
-    return (struct pn_str){m->boundaries.p + level->boundary, level->len};
-}
-
-static void push_level(struct pn_message *m, size_t part, size_t boundary_len)
-{
-    size_t at = m->boundaries.len - boundary_len;
     pn_assert(m->level_count <= m->limits.depth);
-    m->levels[m->level_count++] = (struct mime_level){.part = (int32_t)part,
-                                                      .last_child = PN_NO_PART,
-                                                      .boundary = (uint32_t)at,
-                                                      .len = (uint32_t)boundary_len};
-    if (boundary_len != 0)
-        m->first_bytes[(unsigned char)m->boundaries.p[at]]++;
+    if (boundary.len != 0)
+        boundaries_push(&m->boundaries, boundary, (int32_t)m->level_count);
+    m->levels[m->level_count++] = (struct mime_level){
+        .part = (int32_t)part, .last_child = PN_NO_PART, .open = boundary.len != 0};
 }
 
-/* From here on its boundary matches no more. */
+/* From here on its boundary counts no more. */
 static void close_level(struct pn_message *m, struct mime_level *level)
 {
-    if (level->len != 0)
-        m->first_bytes[(unsigned char)m->boundaries.p[level->boundary]]--;
-    level->len = 0;
+    if (level->open)
+        boundaries_pop(&m->boundaries);
+    level->open = false;
 }
 
 /*
@@ -152,24 +139,17 @@ static void close_level(struct pn_message *m, struct mime_level *level)
 static size_t match(struct pn_message *m, struct pn_str line, bool *closing)
 {
     struct pn_str text = pn_str_slice(line, 2, line.len - scan_eol(line));
-    size_t best = SIZE_MAX, len = 0;
-    if (text.len == 0 || line.p[0] != '-' || line.p[1] != '-' ||
-        m->first_bytes[(unsigned char)text.p[0]] == 0)
+    size_t len = 0;
+    if (text.len == 0 || line.p[0] != '-' || line.p[1] != '-')
         return SIZE_MAX;
-    for (size_t i = m->level_count; i > 0; i--) {
-        const struct mime_level *level = &m->levels[i - 1];
-        if (level->len > len && pn_str_starts(text, level_boundary(m, level))) {
-            best = i - 1;
-            len = level->len;
-        }
-    }
-    if (best == SIZE_MAX)
+    int32_t level = boundaries_match(&m->boundaries, text, &len);
+    if (level < 0)
         return SIZE_MAX;
     struct pn_str rest = pn_str_slice(text, len, text.len);
     *closing = pn_str_starts(rest, PN_STR("--"));
     if (pn_str_trim(pn_str_slice(rest, *closing ? 2 : 0, rest.len)).len != 0)
-        m->parts[m->levels[best].part].flags |= PN_PART_NEAR_BOUNDARY;
-    return best;
+        m->parts[m->levels[level].part].flags |= PN_PART_NEAR_BOUNDARY;
+    return (size_t)level;
 }
 
 static bool is_delimiter(struct pn_message *m, struct pn_str line)
@@ -208,16 +188,20 @@ static void enter(struct pn_message *m, size_t index)
     read_encoding(m, part, encoding);
     part->kind = (uint8_t)kind_of(m, part);
     part->lines = m->lines;
-    size_t len = part->kind == PN_PART_MULTIPART ? push_boundary(m, part) : 0;
-    if (part->kind == PN_PART_MULTIPART && len == 0) {
-        part->kind = PN_PART_LEAF;
-        part->flags |= PN_PART_NO_BOUNDARY;
+    struct pn_buf bytes;
+    pn_buf_init(&bytes, BOUNDARY_MAX);
+    struct pn_str boundary =
+        part->kind == PN_PART_MULTIPART ? read_boundary(m, part, &bytes) : PN_STR("");
+    if (part->kind == PN_PART_MULTIPART) {
+        if (boundary.len == 0)
+            part->kind = PN_PART_LEAF;
+        part->flags |=
+            boundary.len == 0 ? PN_PART_NO_BOUNDARY : PN_PART_NO_DELIMITER | PN_PART_NO_END;
     }
     m->leaf = part->kind == PN_PART_LEAF ? (int32_t)index : PN_NO_PART;
-    if (part->kind == PN_PART_MULTIPART)
-        part->flags |= PN_PART_NO_DELIMITER | PN_PART_NO_END;
     if (part->kind != PN_PART_LEAF)
-        push_level(m, index, len);
+        push_level(m, index, boundary);
+    pn_buf_fini(&bytes);
 }
 
 /* A part below the innermost level, its header read; -1 at the limit. */
@@ -285,8 +269,6 @@ static void close_above(struct pn_message *m, size_t keep, uint32_t end, uint32_
         struct mime_level *level = &m->levels[--m->level_count];
         close_part(m, &m->parts[level->part], end, lines);
         close_level(m, level);
-        /* An emptied level's bytes lie below what was popped already. */
-        m->boundaries.len = level->boundary;
     }
 }
 
@@ -338,7 +320,6 @@ void pn_message_mime(struct pn_message *m)
     if (m->levels == NULL)
         m->levels = pn_calloc(m->limits.depth + 1U, sizeof *m->levels);
     m->level_count = 0;
-    pn_buf_clear(&m->boundaries);
     enter(m, 0);
     uint32_t at = m->parts[0].body;
     if (m->parts[0].kind == PN_PART_MESSAGE)
