@@ -113,31 +113,33 @@ static bool is_blank(char c)
     return c == ' ' || c == '\t';
 }
 
-static bool qp_flush(struct pn_decoder *d, struct pn_buf *out)
+static char *qp_flush(struct pn_decoder *d, char *to)
 {
-    size_t n = d->held;
+    memcpy(to, d->hold, d->held);
+    to += d->held;
     d->held = 0;
-    return put(out, d->hold, n);
+    return to;
 }
 
 /*
  * The byte c behind what is held: "=" and what may belong to it, or blanks that go if the
  * line ends. True: c was used up; false: what was held is decided and c comes anew.
  */
-static bool qp_held(struct pn_decoder *d, char c, struct pn_buf *out, bool *ok)
+static bool qp_held(struct pn_decoder *d, char c, char **to)
 {
     bool escape = d->hold[0] == '=', cr = d->hold[d->held - 1] == '\r';
-    if (escape && d->held == 2 && lex_hex(d->hold[1]) >= 0 && lex_hex(c) >= 0) {
-        char byte = (char)(lex_hex(d->hold[1]) << 4 | lex_hex(c));
+    bool hex_wait = escape && d->held == 2 && lex_hex(d->hold[1]) >= 0;
+    if (hex_wait && lex_hex(c) >= 0) {
+        *(*to)++ = (char)(lex_hex(d->hold[1]) << 4 | lex_hex(c));
         d->held = 0;
-        *ok = put(out, &byte, 1);
         return true;
     }
-    bool hex_wait = escape && d->held == 2 && lex_hex(d->hold[1]) >= 0;
     if (c == '\n' && !hex_wait) {
         d->held = 0;
+        if (!escape && cr)
+            *(*to)++ = '\r';
         if (!escape)
-            *ok = put(out, cr ? "\r\n" : "\n", cr ? 2 : 1);
+            *(*to)++ = '\n';
         return true;
     }
     bool more = !cr && !hex_wait && (is_blank(c) || c == '\r');
@@ -145,29 +147,41 @@ static bool qp_held(struct pn_decoder *d, char c, struct pn_buf *out, bool *ok)
         d->hold[d->held++] = c;
         return true;
     }
-    *ok = qp_flush(d, out);
+    *to = qp_flush(d, *to);
     return false;
+}
+
+/* Writes at most n bytes and what was held; returns where it ended. */
+static char *qp_block(struct pn_decoder *d, const char *p, size_t n, char *to)
+{
+    for (size_t i = 0; i < n;) {
+        char c = p[i];
+        if (d->held != 0)
+            i += qp_held(d, c, &to);
+        else if (c == '=' && n - i > 2 && lex_hex(p[i + 1]) >= 0 && lex_hex(p[i + 2]) >= 0) {
+            *to++ = (char)(lex_hex(p[i + 1]) << 4 | lex_hex(p[i + 2]));
+            i += 3;
+        } else if (c == '=' || c == '\r' || (is_blank(c) && (n - i < 2 || p[i + 1] <= ' '))) {
+            d->hold[d->held++] = c;
+            i++;
+        } else {
+            *to++ = c;
+            i++;
+        }
+    }
+    return to;
 }
 
 static bool qp_feed(struct pn_decoder *d, struct pn_str chunk, struct pn_buf *out)
 {
-    bool ok = true;
-    for (size_t i = 0; i < chunk.len && ok;) {
-        if (d->held != 0) {
-            i += qp_held(d, chunk.p[i], out, &ok);
-            continue;
-        }
-        size_t from = i;
-        while (i < chunk.len && chunk.p[i] != '=' && chunk.p[i] != '\r' && !is_blank(chunk.p[i]))
-            i++;
-        ok = put(out, chunk.p + from, i - from);
-        /* A blank between words is the common case and needs no holding. */
-        if (i + 1 < chunk.len && chunk.p[i] == ' ' && chunk.p[i + 1] > '=')
-            ok = ok && put(out, chunk.p + i++, 1);
-        else if (i < chunk.len)
-            d->hold[d->held++] = chunk.p[i++];
+    char block[BLOCK + sizeof d->hold];
+    for (size_t at = 0; at < chunk.len; at += BLOCK) {
+        size_t n = chunk.len - at < BLOCK ? chunk.len - at : BLOCK;
+        char *end = qp_block(d, chunk.p + at, n, block);
+        if (!put(out, block, (size_t)(end - block)))
+            return false;
     }
-    return ok;
+    return true;
 }
 
 static bool qp_end(struct pn_decoder *d, struct pn_buf *out)
@@ -176,7 +190,9 @@ static bool qp_end(struct pn_decoder *d, struct pn_buf *out)
         d->held = 0; /* a soft break that broke nothing any more */
     if (d->held != 0 && d->hold[0] != '=' && d->hold[d->held - 1] != '\r')
         d->held = 0; /* blanks at the end of the last line */
-    return qp_flush(d, out);
+    size_t n = d->held;
+    d->held = 0;
+    return put(out, d->hold, n);
 }
 
 /* ---- uuencode: no RFC; as POSIX has it */

@@ -3,6 +3,8 @@
 #include "text.h"
 #include "utf8_code.h"
 
+#include <stdlib.h>
+
 enum {
     NAME_MAX_LEN = 16, /* of the elements and attributes that matter */
     HIDDEN_DEPTH = 32,
@@ -179,45 +181,54 @@ enum element_kind {
     BREAK, /* VOID, and a new line */
 };
 
-static enum element_kind element_kind(const char *name)
+struct element {
+    const char *name;
+    enum element_kind kind;
+};
+
+/* Sorted for bsearch. */
+static const struct element elements[] = {
+    {"address", BLOCK},  {"area", VOID},        {"article", BLOCK}, {"aside", BLOCK},
+    {"base", VOID},      {"blockquote", BLOCK}, {"body", BLOCK},    {"br", BREAK},
+    {"caption", BLOCK},  {"center", BLOCK},     {"col", VOID},      {"dd", BLOCK},
+    {"div", BLOCK},      {"dl", BLOCK},         {"dt", BLOCK},      {"embed", VOID},
+    {"fieldset", BLOCK}, {"footer", BLOCK},     {"form", BLOCK},    {"h1", BLOCK},
+    {"h2", BLOCK},       {"h3", BLOCK},         {"h4", BLOCK},      {"h5", BLOCK},
+    {"h6", BLOCK},       {"header", BLOCK},     {"hr", BREAK},      {"html", BLOCK},
+    {"iframe", RAW},     {"img", VOID},         {"input", VOID},    {"legend", BLOCK},
+    {"li", BLOCK},       {"link", VOID},        {"main", BLOCK},    {"meta", VOID},
+    {"nav", BLOCK},      {"noembed", RAW},      {"noframes", RAW},  {"ol", BLOCK},
+    {"option", BLOCK},   {"p", BLOCK},          {"param", VOID},    {"pre", BLOCK},
+    {"script", RAW},     {"section", BLOCK},    {"source", VOID},   {"style", RAW},
+    {"table", BLOCK},    {"tbody", BLOCK},      {"td", CELL},       {"tfoot", BLOCK},
+    {"th", CELL},        {"thead", BLOCK},      {"title", RAW},     {"tr", BLOCK},
+    {"ul", BLOCK},       {"wbr", VOID},         {"xmp", RAW},
+};
+
+static int compare_element(const void *name, const void *row)
 {
-    static const struct {
-        const char *name;
-        enum element_kind kind;
-    } rows[] = {
-        {"address", BLOCK},  {"area", VOID},        {"article", BLOCK}, {"aside", BLOCK},
-        {"base", VOID},      {"blockquote", BLOCK}, {"body", BLOCK},    {"br", BREAK},
-        {"caption", BLOCK},  {"center", BLOCK},     {"col", VOID},      {"dd", BLOCK},
-        {"div", BLOCK},      {"dl", BLOCK},         {"dt", BLOCK},      {"embed", VOID},
-        {"fieldset", BLOCK}, {"footer", BLOCK},     {"form", BLOCK},    {"h1", BLOCK},
-        {"h2", BLOCK},       {"h3", BLOCK},         {"h4", BLOCK},      {"h5", BLOCK},
-        {"h6", BLOCK},       {"header", BLOCK},     {"hr", BREAK},      {"html", BLOCK},
-        {"iframe", RAW},     {"img", VOID},         {"input", VOID},    {"legend", BLOCK},
-        {"li", BLOCK},       {"link", VOID},        {"main", BLOCK},    {"meta", VOID},
-        {"nav", BLOCK},      {"noembed", RAW},      {"noframes", RAW},  {"ol", BLOCK},
-        {"option", BLOCK},   {"p", BLOCK},          {"param", VOID},    {"pre", BLOCK},
-        {"script", RAW},     {"section", BLOCK},    {"source", VOID},   {"style", RAW},
-        {"table", BLOCK},    {"tbody", BLOCK},      {"td", CELL},       {"tfoot", BLOCK},
-        {"th", CELL},        {"thead", BLOCK},      {"title", RAW},     {"tr", BLOCK},
-        {"ul", BLOCK},       {"wbr", VOID},         {"xmp", RAW},
-    };
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
-        if (strcmp(rows[i].name, name) == 0)
-            return rows[i].kind;
-    return INLINE;
+    return strcmp(name, ((const struct element *)row)->name);
 }
 
-/* A name in lower case; one that is too long becomes "", which is no name that matters. */
-static size_t read_name(const struct html *h, size_t at, const char *stops,
-                        char to[NAME_MAX_LEN + 1])
+static enum element_kind element_kind(const char *name)
+{
+    const struct element *found = bsearch(name, elements, sizeof elements / sizeof elements[0],
+                                          sizeof elements[0], compare_element);
+    return found == NULL ? INLINE : found->kind;
+}
+
+/* A name in lower case, up to a blank, "/", ">" and for an attribute "="; one that is too
+ * long becomes "", which is no name that matters. */
+static size_t read_name(const struct html *h, size_t at, bool attribute, char to[NAME_MAX_LEN + 1])
 {
     size_t n = 0, end = at;
-    while (end < h->s.len && !lex_blank(h->s.p[end]) &&
-           (h->s.p[end] == '\0' || strchr(stops, h->s.p[end]) == NULL)) {
+    for (; end < h->s.len; end++) {
+        char c = h->s.p[end];
+        if (lex_blank(c) || c == '/' || c == '>' || (attribute && c == '='))
+            break;
         if (n < NAME_MAX_LEN)
-            to[n] = pn_lower(h->s.p[end]);
+            to[n] = pn_lower(c);
         n++;
-        end++;
     }
     to[n <= NAME_MAX_LEN ? n : 0] = '\0';
     return end;
@@ -290,34 +301,57 @@ struct tag {
     bool end, hides;
 };
 
-static void read_attribute(struct html *h, struct tag *tag, const char *name, struct pn_str raw)
+/* What an attribute's value is to us. */
+enum attribute_kind { NOTHING, LINK, REFRESH, STYLE, HIDDEN };
+
+static enum attribute_kind attribute_kind(const struct tag *tag, const char *name,
+                                          enum pn_link_kind *link)
 {
     static const struct {
         const char *name;
-        enum pn_link_kind kind;
+        enum pn_link_kind link;
     } rows[] = {{"href", PN_LINK_HREF},         {"src", PN_LINK_SOURCE},
                 {"background", PN_LINK_SOURCE}, {"poster", PN_LINK_SOURCE},
                 {"data", PN_LINK_SOURCE},       {"action", PN_LINK_FORM},
                 {"formaction", PN_LINK_FORM}};
-    pn_buf_clear(&h->value);
-    (void)pn_html_entities(raw, &h->value);
-    struct pn_str value = pn_buf_str(&h->value);
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
-        if (strcmp(name, rows[i].name) == 0)
-            add_link(h, rows[i].kind, value);
-    if (strcmp(name, "content") == 0 && strcmp(tag->name, "meta") == 0)
-        add_refresh(h, value);
-    if (strcmp(name, "hidden") == 0 || (strcmp(name, "style") == 0 && style_hides(value)))
-        tag->hides = true;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        if (name[0] == rows[i].name[0] && strcmp(name, rows[i].name) == 0) {
+            *link = rows[i].link;
+            return LINK;
+        }
+    }
+    if (strcmp(name, "style") == 0)
+        return STYLE;
+    if (strcmp(name, "hidden") == 0)
+        return HIDDEN;
+    return strcmp(name, "content") == 0 && strcmp(tag->name, "meta") == 0 ? REFRESH : NOTHING;
+}
+
+static void read_attribute(struct html *h, struct tag *tag, const char *name, struct pn_str raw)
+{
+    enum pn_link_kind link = PN_LINK_HREF;
+    enum attribute_kind kind = attribute_kind(tag, name, &link);
     if (name[0] == 'o' && name[1] == 'n' && name[2] != '\0')
         h->flags |= PN_HTML_SCRIPT;
+    if (kind == HIDDEN)
+        tag->hides = true;
+    if (kind == NOTHING || kind == HIDDEN)
+        return;
+    pn_buf_clear(&h->value);
+    (void)pn_html_entities(raw, &h->value);
+    if (kind == LINK)
+        add_link(h, link, pn_buf_str(&h->value));
+    else if (kind == REFRESH)
+        add_refresh(h, pn_buf_str(&h->value));
+    else if (style_hides(pn_buf_str(&h->value)))
+        tag->hides = true;
 }
 
 /* From the name on, to behind ">". */
 static void read_tag(struct html *h, struct tag *tag)
 {
     char name[NAME_MAX_LEN + 1];
-    size_t at = read_name(h, h->at, "/>", tag->name);
+    size_t at = read_name(h, h->at, false, tag->name);
     tag->kind = element_kind(tag->name);
     while ((at = pass_blanks(h, at)) < h->s.len && h->s.p[at] != '>') {
         struct pn_str value = PN_STR("");
@@ -325,7 +359,7 @@ static void read_tag(struct html *h, struct tag *tag)
             at++;
             continue;
         }
-        size_t end = read_name(h, at, "/>=", name), equal = pass_blanks(h, end);
+        size_t end = read_name(h, at, true, name), equal = pass_blanks(h, end);
         at = end;
         if (equal < h->s.len && h->s.p[equal] == '=')
             at = read_value(h, pass_blanks(h, equal + 1), &value);

@@ -224,10 +224,15 @@ void pn_links_add(struct pn_links *links, enum pn_link_kind kind, struct pn_str 
 
 /* ---- links in plain text */
 
+/* Letters, digits, ".-_@+" and all beyond ASCII: what names, addresses and schemes are made
+ * of. Two words of bits, as this is asked for every byte of text. */
 static bool is_run_byte(char c)
 {
-    return pn_is_alpha(c) || pn_is_digit(c) || (unsigned char)c >= 0x80 || c == '.' || c == '-' ||
-           c == '_' || c == '@' || c == '+';
+    static const uint64_t low = 0x3ffULL << '0' | 1ULL << '.' | 1ULL << '-' | 1ULL << '+';
+    static const uint64_t letters = 0x7fffffeULL;
+    static const uint64_t high = letters | letters << 32 | 1ULL << ('_' - 64) | 1ULL << ('@' - 64);
+    unsigned char u = (unsigned char)c;
+    return u >= 0x80 || ((u < 64 ? low : high) >> (u & 63) & 1) != 0;
 }
 
 /* Where a URL ends: at a blank or what can't be in one, at a bracket that it did not open,
@@ -292,8 +297,9 @@ void pn_links_find(struct pn_links *links, struct pn_str text)
         while (end < text.len && is_run_byte(text.p[end]))
             dot |= text.p[end++] == '.';
         struct pn_str run = pn_str_slice(text, at, end), rest = pn_str_slice(text, end, text.len);
-        size_t scheme = pn_str_starts(rest, PN_STR("://")) ? scheme_before(run) : 0;
-        bool mail = rest.len > 0 && rest.p[0] == ':' && pn_str_ieq(run, PN_STR("mailto"));
+        bool colon = rest.len > 0 && rest.p[0] == ':';
+        size_t scheme = colon && pn_str_starts(rest, PN_STR("://")) ? scheme_before(run) : 0;
+        bool mail = colon && pn_str_ieq(run, PN_STR("mailto"));
         if (scheme != 0 || mail) {
             size_t from = end - (mail ? run.len : scheme), stop = url_end(text, from);
             pn_links_add(links, PN_LINK_TEXT, pn_str_slice(text, from, stop));

@@ -14,7 +14,8 @@ enum {
     CHARSET_MAX = 64,
     SNIFF = 1024,
     CHUNK = 16384,
-    MARKUP = 4, /* HTML may be that many times its text before it is cut */
+    ENCODED_DEPTH = 3, /* of messages within messages that are encoded */
+    MARKUP = 4,        /* HTML may be that many times its text before it is cut */
 };
 
 struct pn_text {
@@ -231,23 +232,63 @@ struct pn_str pn_text_visible(struct pn_text *text, const struct pn_message *m,
     return pn_buf_str(&text->visible);
 }
 
+static void add_message(struct pn_text *text, const struct pn_message *m, struct pn_links *links,
+                        unsigned *flags, unsigned depth);
+
+/* A message inside that is base64 or quoted-printable, which RFC 2046, section 5.2.1,
+ * forbids: the tree has it as a leaf, but readers open it. */
+static bool is_encoded_message(const struct pn_message *m, const struct pn_part *part)
+{
+    return part->kind == PN_PART_LEAF && part->flags & PN_PART_BAD_ENCODING &&
+           (pn_part_is(m, part, PN_STR("message"), PN_STR("rfc822")) ||
+            pn_part_is(m, part, PN_STR("message"), PN_STR("global")));
+}
+
+static void add_encoded_message(struct pn_text *text, const struct pn_message *m,
+                                const struct pn_part *part, struct pn_links *links, unsigned *flags,
+                                unsigned depth)
+{
+    struct pn_buf bytes;
+    pn_buf_init(&bytes, text->utf8.max);
+    text->cut = !pn_part_decode(m, part, &bytes) || text->cut;
+    struct pn_message *inside = pn_message_new(pn_buf_str(&bytes), NULL);
+    if (inside != NULL) {
+        pn_message_mime(inside);
+        add_message(text, inside, links, flags, depth + 1);
+    }
+    pn_message_free(&inside);
+    pn_buf_fini(&bytes);
+}
+
+static void add_message(struct pn_text *text, const struct pn_message *m, struct pn_links *links,
+                        unsigned *flags, unsigned depth)
+{
+    struct pn_buf *out = &text->visible;
+    for (size_t i = 0; i < pn_message_parts(m); i++) {
+        const struct pn_part *part = pn_message_part(m, i);
+        bool encoded = depth < ENCODED_DEPTH && is_encoded_message(m, part);
+        if (!encoded && !is_text(m, part))
+            continue;
+        if (pn_str_ieq(pn_part_disposition(m, part), PN_STR("attachment")))
+            continue;
+        if (out->len == out->max) {
+            text->cut = true;
+            return;
+        }
+        if (encoded)
+            add_encoded_message(text, m, part, links, flags, depth);
+        else
+            add_visible(text, m, part, links, flags);
+        if (out->len != 0 && out->p[out->len - 1] != '\n' && out->len < out->max)
+            (void)pn_buf_addc(out, '\n');
+    }
+}
+
 struct pn_str pn_text_message(struct pn_text *text, const struct pn_message *m,
                               struct pn_links *links, unsigned *flags)
 {
     text->cut = false;
     pn_buf_clear(&text->visible);
-    for (size_t i = 0; i < pn_message_parts(m); i++) {
-        const struct pn_part *part = pn_message_part(m, i);
-        if (!is_text(m, part) || pn_str_ieq(pn_part_disposition(m, part), PN_STR("attachment")))
-            continue;
-        if (text->visible.len == text->max) {
-            text->cut = true;
-            break;
-        }
-        add_visible(text, m, part, links, flags);
-        if (text->visible.len != 0 && text->visible.p[text->visible.len - 1] != '\n' &&
-            text->visible.len < text->max)
-            (void)pn_buf_addc(&text->visible, '\n');
-    }
+    add_message(text, m, links, flags, 0);
     return pn_buf_str(&text->visible);
 }

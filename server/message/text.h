@@ -39,7 +39,8 @@ struct pn_str pn_text_part(struct pn_text *text, const struct pn_message *m,
 struct pn_str pn_text_visible(struct pn_text *text, const struct pn_message *m,
                               const struct pn_part *part, struct pn_links *links, unsigned *flags);
 /* All text parts that are not attachments so, in order, each ended by a line end; of a
- * multipart without parts its body, as it stands. */
+ * multipart without parts its body, as it stands; of a message inside that is wrongly
+ * encoded what it says decoded. */
 struct pn_str pn_text_message(struct pn_text *text, const struct pn_message *m,
                               struct pn_links *links, unsigned *flags);
 /* Was something left out for max in the last call? */
