@@ -60,7 +60,8 @@ static unsigned grants_of(unsigned needs)
 struct worker_process {
     struct pn_loop *loop;
     struct pn_worker *worker;
-    bool solo;
+    struct pn_timer *drain_timer;
+    bool solo, draining;
 };
 
 static void take_peer(struct worker_process *w, struct pn_peer *peer)
@@ -81,19 +82,28 @@ static void on_worker_peer(void *ctx, struct pn_peer *peer)
     take_peer(ctx, peer);
 }
 
-/* Edges see the end of the channels, after what is under way was answered: they ask
- * nothing of an old generation that they still need. */
+static void on_drain_end(void *ctx)
+{
+    struct worker_process *w = ctx;
+    pn_loop_stop(w->loop);
+}
+
+/* Sessions that began with these plugins end with them: edges let go when the last of
+ * theirs is over. */
 static void on_worker_drain(void *ctx, uint32_t limit_ms)
 {
     struct worker_process *w = ctx;
-    (void)limit_ms;
-    pn_loop_stop(w->loop);
+    w->draining = true;
+    if (pn_worker_idle(w->worker))
+        pn_loop_stop(w->loop);
+    else
+        pn_timer_set(w->drain_timer, limit_ms);
 }
 
 static void on_idle(void *ctx)
 {
     struct worker_process *w = ctx;
-    if (w->solo)
+    if (w->solo || w->draining)
         pn_loop_stop(w->loop);
 }
 
@@ -120,12 +130,14 @@ static int serve(const struct template *t, struct pn_role_env *env)
     }
     w.loop = pn_loop_new();
     w.worker = pn_worker_new(w.loop, &o);
+    w.drain_timer = pn_timer_new(w.loop, on_drain_end, &w);
     for (size_t i = 0; i < env->peer_count; i++)
         take_peer(&w, &env->peers[i]);
     struct pn_control *control = pn_control_new(w.loop, env, &ops, &w);
     pn_control_ready(control);
     pn_loop_run(w.loop);
     pn_worker_free(&w.worker);
+    pn_timer_free(&w.drain_timer);
     pn_worker_instances_free(o.plugins, o.count);
     pn_control_free(&control);
     pn_loop_free(&w.loop);

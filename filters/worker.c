@@ -104,6 +104,11 @@ static void on_end(void *ctx, enum pn_channel_end how)
         w->options.on_idle(w->options.ctx);
 }
 
+bool pn_worker_idle(const struct pn_worker *w)
+{
+    return w->links == NULL;
+}
+
 void pn_worker_link(struct pn_worker *w, int fd)
 {
     static const struct pn_channel_ops ops = {.on_record = on_record, .on_end = on_end};

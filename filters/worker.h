@@ -33,6 +33,8 @@ struct pn_worker_options {
 struct pn_worker *pn_worker_new(struct pn_loop *loop, const struct pn_worker_options *options);
 /* Takes fd: a channel to a runner. */
 void pn_worker_link(struct pn_worker *worker, int fd);
+/* True: no runner holds a channel to it. */
+bool pn_worker_idle(const struct pn_worker *worker);
 /* Takes fd: the channel to a resolver, replacing the one before. */
 void pn_worker_resolver(struct pn_worker *worker, int fd);
 /* Ends all channels, waits for the threads. */

@@ -14,6 +14,7 @@
 enum {
     QUEUE_BYTES = 16 * 1024 * 1024,
     START_LIMIT_MS = 120 * 1000, /* virus databases load for long */
+    TEMPLATE_DRAIN_MS = 5 * 1000,
     BACKOFF_FIRST_MS = 100,
     BACKOFF_MAX_MS = 30 * 1000,
     LIVED_MS = 10 * 1000 /* whoever lived so long starts again at once */
@@ -51,6 +52,11 @@ static struct child *worker_by_number(struct supervisor *sup, uint32_t number)
     return NULL;
 }
 
+static bool can_fork(const struct child *template)
+{
+    return template != NULL && template->control != NULL && template->state == CHILD_READY;
+}
+
 /* ---- death and restart */
 
 static uint64_t backoff(struct child *c)
@@ -68,9 +74,51 @@ static uint64_t backoff(struct child *c)
     return ms > BACKOFF_MAX_MS ? BACKOFF_MAX_MS : ms;
 }
 
+static bool has_workers(const struct child *template)
+{
+    for (const struct child *c = template->sup->children; c != NULL; c = c->next)
+        if (c->kind == PEER_WORKER && c->group == template->group &&
+            c->generation == template->generation && c->state != CHILD_OFF)
+            return true;
+    return false;
+}
+
+/* An old template stays as long as it has workers, since one that dies is forked again. */
 static void sweep(void *arg)
 {
-    child_sweep(arg);
+    struct supervisor *sup = arg;
+    for (struct child *c = sup->children; c != NULL; c = c->next)
+        if (c->kind == PEER_TEMPLATE && c->retired && c->state == CHILD_READY && !has_workers(c))
+            child_drain(c, TEMPLATE_DRAIN_MS);
+    child_sweep(sup);
+}
+
+void child_sweep_soon(struct supervisor *sup)
+{
+    pn_loop_defer(sup->loop, sweep, sup);
+}
+
+/* Edges have sessions yet that began with its plugins: it died, not ended. */
+static bool still_needed(struct child *c, enum child_state was, bool clean)
+{
+    return c->kind == PEER_WORKER && !c->solo && !clean && was != CHILD_STARTING &&
+           can_fork(template_of(c));
+}
+
+static void restart(struct child *c, const char *how, bool clean)
+{
+    uint64_t wait = clean ? 0 : backoff(c);
+    if (clean) {
+        pn_info("%s starts anew", c->name);
+    } else {
+        pn_error("%s died: %s; it starts again%s", c->name, how, wait == 0 ? "" : " soon");
+        tell_died(c, how, wait);
+    }
+    if (c->retired)
+        child_start(c); /* once, or the sweep takes it */
+    else
+        pn_timer_set(c->timer, wait);
+    tell_state(c->sup);
 }
 
 /* Its process is gone, or as good as gone. clean: it ended as it was asked to, or asks
@@ -83,8 +131,9 @@ static void gone(struct child *c, const char *how, bool clean)
     c->pid = 0;
     close_control(c);
     pn_timer_clear(c->timer);
-    pn_loop_defer(sup->loop, sweep, sup); /* never while somebody walks the list */
-    if (was == CHILD_DRAINING || c->retired || sup->state == SUP_STOPPING) {
+    child_sweep_soon(sup); /* never while somebody walks the list */
+    bool over = (was == CHILD_DRAINING || c->retired) && !still_needed(c, was, clean);
+    if (sup->state == SUP_STOPPING || over) {
         if (!clean)
             pn_warn("%s ended: %s", c->name, how);
         stop_step(sup);
@@ -92,19 +141,14 @@ static void gone(struct child *c, const char *how, bool clean)
     }
     if (was == CHILD_STARTING && bringup_failed(sup, c))
         return;
-    uint64_t wait = clean ? 0 : backoff(c);
-    if (clean) {
-        pn_info("%s starts anew", c->name);
-    } else {
-        pn_error("%s died: %s; it starts again%s", c->name, how, wait == 0 ? "" : " soon");
-        tell_died(c, how, wait);
+    if (!c->solo) {
+        restart(c, how, clean);
+        return;
     }
-    /* A solo worker that died has told its edge what the edge wanted to know. */
-    if (c->solo)
-        c->retired = true;
-    else
-        pn_timer_set(c->timer, wait);
-    tell_state(sup);
+    /* Its edge knows by now what it wanted to know. */
+    c->retired = true;
+    if (!clean)
+        tell_died(c, how, 0);
 }
 
 static void describe(int status, char *text, size_t size)
@@ -158,6 +202,8 @@ static bool on_ready(struct child *c)
     c->state = CHILD_READY;
     pn_timer_clear(c->timer);
     pn_debug("%s is ready", c->name);
+    if (c->retired) /* it died while it served the sessions of an old generation */
+        child_drain(c, CHILD_OLD_PLUGINS_MS);
     if (c->kind == PEER_ADMIN)
         tell_flush(c->sup);
     tell_state(c->sup);
@@ -268,7 +314,7 @@ static bool launch_worker(struct child *c)
     set_name(c);
     struct child *template = template_of(c);
     int fds[2];
-    if (template == NULL || template->state != CHILD_READY || pn_channel_pair(fds) != 0)
+    if (!can_fork(template) || pn_channel_pair(fds) != 0)
         return false;
     struct pn_buf b;
     pn_buf_init(&b, 100);

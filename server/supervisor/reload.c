@@ -4,8 +4,6 @@
 
 #include <unistd.h>
 
-enum { OLD_PLUGINS_MS = 3600 * 1000 };
-
 void reload_begin(struct supervisor *sup)
 {
     if (sup->state == SUP_STOPPING)
@@ -114,12 +112,19 @@ static void adjust(struct supervisor *sup, enum peer_kind kind, uint32_t want)
     }
 }
 
+/* Sessions that began with the old plugins end with them: workers go when the last
+ * edge lets go of them, and templates behind their last worker. */
 static void retire_old_plugins(struct supervisor *sup)
 {
-    for (struct child *c = sup->children; c != NULL; c = c->next)
-        if ((c->kind == PEER_TEMPLATE || c->kind == PEER_WORKER) &&
-            c->generation != sup->now.serial)
-            child_retire(c, OLD_PLUGINS_MS);
+    for (struct child *c = sup->children; c != NULL; c = c->next) {
+        if (c->generation == 0 || c->generation == sup->now.serial)
+            continue;
+        if (c->kind == PEER_TEMPLATE)
+            c->retired = true;
+        else
+            child_retire(c, CHILD_OLD_PLUGINS_MS);
+    }
+    child_sweep_soon(sup);
 }
 
 void reload_take(struct supervisor *sup)

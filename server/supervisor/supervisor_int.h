@@ -82,6 +82,7 @@ struct supervisor {
 };
 
 /* ---- child.c */
+enum { CHILD_OLD_PLUGINS_MS = 3600 * 1000 }; /* a session may last so long */
 struct child *child_add(struct supervisor *sup, enum peer_kind kind, uint32_t number,
                         uint32_t group, uint32_t generation);
 void child_start(struct child *c);
@@ -92,6 +93,7 @@ void child_kill(struct child *c);
 void child_retire(struct child *c, uint64_t limit_ms);
 void child_reap(struct supervisor *sup);
 void child_sweep(struct supervisor *sup); /* frees those retired and off */
+void child_sweep_soon(struct supervisor *sup);
 bool child_send(struct child *c, uint16_t type, struct pn_buf *body, int fd);
 bool child_alive(const struct child *c); /* has a channel that peers may be told over */
 enum pn_role child_role(const struct child *c);

@@ -119,6 +119,44 @@ def reloads(counter, server):
     session.close()
 
 
+def workers(server):
+    found = []
+    for pid in server.roles("filter"):
+        try:
+            with open(f"/proc/{pid}/comm", encoding="ascii") as f:
+                if f.read().startswith("worker"):
+                    found.append(pid)
+        except OSError:
+            pass
+    return found
+
+
+def old_plugins(counter, server):
+    """A session ends with the plugins that it began with, even if their worker dies."""
+    conf = CONF + "workers { count 2 }\nplugins { dkim }\n"
+    counter.check(reload(server, conf, "reloaded"), "plugins are loaded")
+    session = postern.Session(server)
+    for line in ("EHLO client.test", "MAIL FROM:<a@b.test>", "RCPT TO:<u@here.test>"):
+        session.command(line)
+    old = workers(server)
+    counter.check(len(old) == 2, "two workers", str(old))
+    counter.check(reload(server, conf + "# again\n", "reloaded"), "loaded anew")
+    counter.check(len(workers(server)) == 4, "the old workers serve on", str(workers(server)))
+    for pid in old:
+        os.kill(pid, signal.SIGKILL)
+    counter.check(until(lambda: len(workers(server)) == 4 and not set(old) & set(workers(server))), "are started again")
+    before = len(server.events("message"))
+    session.command("DATA")
+    session.raw(b"Subject: x\r\n\r\nhello\r\n.\r\n")
+    counter.check(session.reply().startswith("250"), "the session's message passes")
+    event = until(lambda: server.events("message")[before:])[0]
+    counter.check([p["status"] for p in event["plugins"]] == ["ok"], "checked", str(event["plugins"]))
+    session.close()
+    counter.check(until(lambda: len(workers(server)) == 2), "then they are let go", str(workers(server)))
+    counter.check(reload(server, CONF, "reloaded"), "no plugins")
+    counter.check(until(lambda: not server.roles("filter")), "no templates", str(server.roles("filter")))
+
+
 def more_and_fewer(counter, server):
     counter.check(reload(server, CONF.replace("edges 1", "edges 3"), "reloaded"), "three edges")
     counter.check(until(lambda: len(server.roles("edge")) == 3), "are there", str(server.roles("edge")))
@@ -225,6 +263,7 @@ def main():
         deaths(counter, server)
         reloads(counter, server)
         more_and_fewer(counter, server)
+        old_plugins(counter, server)
         certificates(counter, server)
         stops(counter, server)
         if counter.failed:
