@@ -246,17 +246,16 @@ static bool crosses(const struct pn_check *c, uint64_t plugins)
     return false;
 }
 
-/* The next wave: not called yet, and all that they wait for is done. Within a group the
- * worker keeps the order, so what a plugin of its own group waits for, it waits for. */
+/* The next wave: not called yet, and what they wait for in other groups is done. In its
+ * own group a plugin may have to wait for one that must wait: `local` names those. */
 static uint64_t next_wave(const struct pn_check *c, uint64_t plugins)
 {
     uint64_t left = plugins & ~c->called, wave = left;
-    for (unsigned i = 0; i < c->plan->count; i++)
-        if ((wave >> i & 1) != 0 && (c->plan->plugins[i].after & left) != 0)
-            for (unsigned k = i; k < c->plan->count; k++)
-                if (k == i || (c->plan->plugins[k].group == c->plan->plugins[i].group &&
-                               c->plan->plugins[k].rank > c->plan->plugins[i].rank))
-                    wave &= ~(UINT64_C(1) << k);
+    for (unsigned i = 0; i < c->plan->count; i++) {
+        const struct pn_plan_plugin *p = &c->plan->plugins[i];
+        if (((p->after & left) | (p->local & left & ~wave)) != 0)
+            wave &= ~(UINT64_C(1) << i);
+    }
     return wave;
 }
 
@@ -454,15 +453,19 @@ bool check_stop_plugin(struct pn_check *c, unsigned plugin, uint32_t step)
     return before;
 }
 
-void check_bad_findings(struct pn_check *c, uint64_t plugins)
+static void fail_plugins(struct pn_check *c, uint64_t plugins, const char *why)
 {
     for (unsigned i = 0; i < c->plan->count; i++)
         if ((plugins >> i & 1) != 0)
             check_found(c, &(struct pn_finding){.step = (uint32_t)c->done_count,
                                                 .plugin = (uint8_t)i,
                                                 .status = PN_PLUGIN_FAILED,
-                                                .reason = PN_STR("the worker could not read the "
-                                                                 "message")});
+                                                .reason = pn_str_of(why)});
+}
+
+void check_bad_findings(struct pn_check *c, uint64_t plugins)
+{
+    fail_plugins(c, plugins, "the worker could not read the message");
 }
 
 static int by_order(const void *a, const void *b)
@@ -580,8 +583,13 @@ void check_answered(struct pn_check *c)
 
 void check_cut(struct pn_check *c, const char *why)
 {
-    while (c->asks != NULL)
+    while (c->asks != NULL) {
+        /* Nobody was there to take it: not a slow check but none, and `on_failure` says
+         * what that means. */
+        if (c->asks->state == ASK_WAITING)
+            fail_plugins(c, c->asks->plugins, "no worker took it in time");
         ask_abandon(c->asks);
+    }
     note_missing(c, why);
     merge(c);
     c->done_count = c->asked_count; /* what was not begun is not called any more */

@@ -14,15 +14,13 @@ const char *pn_stage_name(unsigned stage)
     return stage < POSTERN_STAGES ? names[stage] : "?";
 }
 
-/* A rank waits for the ranks below it; within a group the worker sees to that. */
-static uint64_t after_of(const struct pn_plan *plan, unsigned index)
+static void take_after(struct pn_plan *plan, unsigned index)
 {
-    uint64_t after = 0;
+    struct pn_plan_plugin *p = &plan->plugins[index];
+    uint64_t after = pn_plugin_after(pn_policy_plugin(plan->policy, index));
     for (unsigned i = 0; i < plan->count; i++)
-        if (plan->plugins[i].rank < plan->plugins[index].rank &&
-            plan->plugins[i].group != plan->plugins[index].group)
-            after |= UINT64_C(1) << i;
-    return after;
+        if ((after >> i & 1) != 0)
+            *(plan->plugins[i].group == p->group ? &p->local : &p->after) |= UINT64_C(1) << i;
 }
 
 static void take_row(struct pn_plan *plan, unsigned i)
@@ -56,7 +54,7 @@ struct pn_plan *pn_plan_new(struct pn_policy *policy, uint32_t generation)
     for (unsigned i = 0; i < plan->count; i++)
         take_row(plan, i);
     for (unsigned i = 0; i < plan->count; i++)
-        plan->plugins[i].after = after_of(plan, i);
+        take_after(plan, i);
     return plan;
 }
 

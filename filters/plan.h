@@ -23,6 +23,7 @@ struct pn_plan_plugin {
     unsigned stages;                      /* bits 1 << POSTERN_* that it has */
     unsigned rank;
     uint64_t after; /* those of other groups that it waits for */
+    uint64_t local; /* those of its own group; they stand before it */
     unsigned group;
     enum postern_on_failure on_failure;
     uint32_t deadline_ms; /* of one callback */

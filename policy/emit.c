@@ -141,6 +141,7 @@ static struct img_list put_plugins(struct emit *e)
         row->needs = p->needs;
         row->stages = p->stages;
         row->rank = p->rank;
+        row->after = p->after;
         row->group = p->group;
         row->on_failure = p->on_failure;
         row->deadline_ms = p->deadline_ms;

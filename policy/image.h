@@ -119,6 +119,7 @@ struct pn_domain {
 
 /* struct pn_plugin_row is this one. */
 struct pn_plugin_row {
+    uint64_t after; /* bits of plugins before it */
     struct img_str name, file, version, where;
     uint32_t needs, stages, rank, group;
     uint32_t on_failure, deadline_ms;

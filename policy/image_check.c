@@ -105,7 +105,7 @@ static bool plugins_ok(struct check *c, const struct img_header *h)
         if (!str_ok(c, p[i].name) || !str_ok(c, p[i].file) || !str_ok(c, p[i].version) ||
             !str_ok(c, p[i].where) || p[i].stages >> POSTERN_STAGES != 0 ||
             p[i].group >= h->groups || p[i].rank >= IMG_PLUGINS_MAX || p[i].alone > 1 ||
-            p[i].self != h->plugins.off + i * sizeof *p ||
+            p[i].after >> i != 0 || p[i].self != h->plugins.off + i * sizeof *p ||
             p[i].on_failure > POSTERN_FAIL_QUARANTINE)
             return fail(c, "a plugin");
         if (!block_ok(c, p[i].settings, 0, 0))

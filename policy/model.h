@@ -27,6 +27,7 @@ struct model_plugin {
     unsigned needs, stages, rank, group, on_failure;
     uint32_t deadline_ms;
     bool alone;
+    uint64_t after; /* plugins that it waits for, in plan order */
 };
 
 struct model_rule {

@@ -249,11 +249,22 @@ static void set_groups(struct model *m)
     }
 }
 
+static void set_after(struct model *m, struct model_plugin *plugin)
+{
+    plugin->after = 0;
+    for (const char *const *name = plugin->desc->after; name != NULL && *name != NULL; name++)
+        for (size_t i = 0; i < m->plugin_count; i++)
+            if (pn_str_eq(m->plugins[i].name, pn_str_of(*name)))
+                plugin->after |= UINT64_C(1) << i;
+}
+
 void model_plan(struct model *m)
 {
     for (size_t i = 0; i < m->plugin_count; i++)
         settle(m, &m->plugins[i]);
     set_ranks(m);
     qsort(m->plugins, m->plugin_count, sizeof m->plugins[0], by_rank);
+    for (size_t i = 0; i < m->plugin_count; i++)
+        set_after(m, &m->plugins[i]);
     set_groups(m);
 }

@@ -329,6 +329,11 @@ unsigned pn_plugin_stages(const struct pn_plugin_row *row)
     return row->stages;
 }
 
+uint64_t pn_plugin_after(const struct pn_plugin_row *row)
+{
+    return row->after;
+}
+
 unsigned pn_plugin_rank(const struct pn_plugin_row *row)
 {
     return row->rank;

@@ -85,6 +85,7 @@ struct pn_str pn_plugin_file(const struct pn_plugin_row *row);  /* the .so, abso
 unsigned pn_plugin_needs(const struct pn_plugin_row *row);      /* POSTERN_NEED_* granted */
 unsigned pn_plugin_stages(const struct pn_plugin_row *row);     /* bits 1 << POSTERN_* it has */
 unsigned pn_plugin_rank(const struct pn_plugin_row *row);       /* 0, or behind its `after` */
+uint64_t pn_plugin_after(const struct pn_plugin_row *row);      /* bits of those it waits for */
 unsigned pn_plugin_group(const struct pn_plugin_row *row);      /* worker group number */
 unsigned pn_plugin_on_failure(const struct pn_plugin_row *row); /* enum postern_on_failure */
 uint32_t pn_plugin_deadline_ms(const struct pn_plugin_row *row);
