@@ -451,6 +451,10 @@ static const struct postern_row events_rows[] = {
      .type = POSTERN_T_BOOL,
      .def = "no",
      .help = "Write each line through to the disk."},
+    {.name = "deliveries",
+     .type = POSTERN_T_BOOL,
+     .def = "no",
+     .help = "A line for each delivery by the queue; without it for those that did not succeed."},
     {.name = NULL},
 };
 

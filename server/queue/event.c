@@ -83,6 +83,14 @@ static const char *outcome_of(uint8_t state)
     }
 }
 
+void event_delivered(struct message *m, uint32_t index)
+{
+    if (m->queue->settings.event_each)
+        event_delivery(m, index);
+    else
+        metrics[M_DELIVERED].value++;
+}
+
 void event_delivery(struct message *m, uint32_t index)
 {
     static const char *const ways[PN_VIA_COUNT] = {[PN_VIA_LOCAL] = "local",

@@ -54,6 +54,7 @@ struct queue_settings {
     uint64_t conn_messages_max;
     uint64_t idle_ms, connect_ms, hold_age_ms;
     bool tls_off, tls_must;
+    bool event_each; /* an event line for each success too */
 };
 void settings_default(struct queue_settings *s);
 void settings_read(struct queue_settings *s, const struct pn_policy *policy);
@@ -227,6 +228,8 @@ void event_init(struct queue *q, struct pn_role_env *env);
 void event_taken(void);
 /* What a recipient's state says now, as an event line. */
 void event_delivery(struct message *m, uint32_t index);
+/* The same for a success, which has a line only if the configuration asks for it. */
+void event_delivered(struct message *m, uint32_t index);
 
 /* command.c: a COMMAND of admin's. */
 bool queue_command(void *queue, struct pn_record *record);

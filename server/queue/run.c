@@ -272,7 +272,7 @@ void run_settled(struct message *m, uint32_t index, uint16_t code, struct pn_str
         r->state = RCPT_DELIVERED;
         r->noted = false;
         m->open--;
-        event_delivery(m, index);
+        event_delivered(m, index);
     } else if (code >= 500) {
         r->state = RCPT_FAILING;
     } else {

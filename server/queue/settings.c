@@ -44,6 +44,7 @@ void settings_read(struct queue_settings *s, const struct pn_policy *p)
     s->idle_ms = (uint64_t)pn_policy_int(p, "queue.idle");
     s->connect_ms = (uint64_t)pn_policy_int(p, "timeouts.next-hop.connect");
     s->hold_age_ms = (uint64_t)pn_policy_int(p, "queue.hold-age");
+    s->event_each = pn_policy_bool(p, "events.deliveries");
     s->tls_off = tls == TLS_OFF;
     s->tls_must = tls == TLS_MUST;
 }
