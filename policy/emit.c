@@ -362,6 +362,14 @@ static void put_recipients(struct emit *e, const struct model_domain *domain,
                     "'recipients local' without local users, expected 'users FILE' at the top");
 }
 
+/* Absolute, so that it names the same file wherever it is printed. */
+static struct pn_str list_path(struct emit *e, const struct model_policy *said)
+{
+    return said->recipients_at.source != NULL && said->recipients == PN_RCPT_LIST
+               ? pn_sources_path(&e->m->sources, said->list)
+               : PN_STR("");
+}
+
 static struct pn_domain domain_of(struct emit *e, const struct model_domain *domain)
 {
     const struct model_policy *own = domain->policy, *defaults = &e->m->defaults;
@@ -369,7 +377,9 @@ static struct pn_domain domain_of(struct emit *e, const struct model_domain *dom
     const struct model_policy *said = own->recipients_at.source != NULL ? own : defaults;
     struct pn_domain out = {.recipients = PN_RCPT_ANY, .route = PN_ROUTE_LOCAL};
     out.name = put_str(e, domain->name);
-    out.where = put_where(e, domain->at);
+    out.recipients_where = put_where(e, said->recipients_at);
+    out.route_where = put_where(e, route->route_at);
+    out.list = put_str(e, list_path(e, said));
     out.policy = own == defaults || !own->any ? 0 : put_policy(e, own);
     out.mixed_split = own->mixed_at.source != NULL ? own->mixed_split : defaults->mixed_split;
     out.group = group_of(e, &e->policies[out.policy], out.policy == 0, out.mixed_split);

@@ -112,7 +112,8 @@ struct pn_domain {
     uint32_t port;
     uint8_t ip[16];
     struct img_str host;
-    struct img_str where;
+    struct img_str list;                          /* path of a list of recipients */
+    struct img_str recipients_where, route_where; /* empty: nothing said it */
     uint32_t group;
     uint32_t mixed_split; /* 0 or 1 */
 };

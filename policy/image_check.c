@@ -170,7 +170,8 @@ static bool domains_ok(struct check *c, const struct img_header *h)
         return fail(c, "the domains");
     const struct pn_domain *d = img_at(c->base, h->domains.off);
     for (uint32_t i = 0; i < h->domains.count; i++)
-        if (!str_ok(c, d[i].name) || !str_ok(c, d[i].host) || !str_ok(c, d[i].where) ||
+        if (!str_ok(c, d[i].name) || !str_ok(c, d[i].host) || !str_ok(c, d[i].list) ||
+            !str_ok(c, d[i].recipients_where) || !str_ok(c, d[i].route_where) ||
             d[i].policy >= h->policies.count || d[i].recipients > PN_RCPT_ANY ||
             d[i].route > PN_ROUTE_LMTP || d[i].port > UINT16_MAX || d[i].users.off > c->size ||
             d[i].mixed_split > 1)

@@ -378,6 +378,11 @@ const struct pn_domain *pn_policy_default_domain(const struct pn_policy *p)
     return domain_at(p, 0);
 }
 
+size_t pn_policy_domain_count(const struct pn_policy *p)
+{
+    return img_header(p->base)->domains.count - 1U;
+}
+
 static uint32_t domain_find(const struct pn_policy *p, struct pn_str name)
 {
     const struct img_header *h = img_header(p->base);

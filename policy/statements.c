@@ -424,10 +424,10 @@ const struct model_statement model_statements[] = {
     {NULL, NULL, NULL, NULL},
 };
 
-/* What only says where mail goes makes no policy of its own. */
-static bool is_address_statement(const struct model_statement *s)
+/* What lies in the domain itself makes no policy of its own. */
+static bool is_of_domain(const struct model_statement *s)
 {
-    return s->parse == parse_recipients || s->parse == parse_route;
+    return s->parse == parse_recipients || s->parse == parse_route || s->parse == parse_mixed;
 }
 
 struct body {
@@ -442,7 +442,7 @@ static bool on_statement(struct pn_parser *p, void *ctx, struct pn_lex *lex, str
     for (const struct model_statement *s = model_statements; s->name != NULL; s++) {
         if (pn_str_eq(pn_str_of(s->name), name.text)) {
             s->parse(body->m, lex, body->policy, name);
-            body->policy->any = body->policy->any || !is_address_statement(s);
+            body->policy->any = body->policy->any || !is_of_domain(s);
             return true;
         }
     }

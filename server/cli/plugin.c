@@ -1,0 +1,290 @@
+/* postern plugin: which plugins there are, and all that one declares. */
+#include "cli.h"
+#include "find.h"
+#include "mem.h"
+#include "print.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <getopt.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static const char usage[] =
+    "usage: postern plugin list [--folder DIR] [--json]\n"
+    "       postern plugin show [--folder DIR] [--json] NAME|FILE\n"
+    "\n"
+    "list prints the plugins of a folder, show all that one declares: stages, needs, symbols\n"
+    "with their weights, settings.\n"
+    "\n"
+    "      --folder DIR  default: where plugins are installed\n"
+    "      --json        one JSON object\n"
+    "\n"
+    "Exit status: 0 done, 1 a plugin is refused, 2 usage, 3 the folder can't be read.\n";
+
+struct word {
+    unsigned bit;
+    const char *name;
+};
+
+static const struct word needs[] = {
+    {POSTERN_NEED_DNS, "dns"},         {POSTERN_NEED_FILES, "files"},
+    {POSTERN_NEED_TMP, "tmp"},         {POSTERN_NEED_NETWORK, "network"},
+    {POSTERN_NEED_ALONE, "alone"},     {POSTERN_NEED_THREADS, "threads"},
+    {POSTERN_NEED_OPENSSL, "openssl"}, {0, NULL},
+};
+
+static const struct word stages[] = {
+    {1U << POSTERN_CONNECT, "connect"}, {1U << POSTERN_HELO, "helo"},
+    {1U << POSTERN_MAIL, "mail"},       {1U << POSTERN_RCPT, "rcpt"},
+    {1U << POSTERN_HEADERS, "headers"}, {1U << POSTERN_MESSAGE, "message"},
+    {1U << POSTERN_AFTER, "after"},     {0, NULL},
+};
+
+static unsigned stages_of(const struct postern_plugin *d)
+{
+    unsigned bits = 0;
+    for (unsigned i = 0; i < POSTERN_STAGES; i++)
+        bits |= d->on[i] != NULL ? 1U << i : 0;
+    return bits;
+}
+
+static void print_words(struct pn_buf *out, const char *label, const struct word *words,
+                        unsigned bits)
+{
+    (void)pn_buf_addf(out, "%-12s", label);
+    for (const struct word *w = words; w->name != NULL; w++)
+        if ((bits & w->bit) != 0)
+            (void)pn_buf_addf(out, " %s", w->name);
+    (void)pn_buf_addz(out, bits == 0 ? " nothing\n" : "\n");
+}
+
+static void json_words(struct pn_json *json, const char *key, const struct word *words,
+                       unsigned bits)
+{
+    pn_json_array(json, key);
+    for (const struct word *w = words; w->name != NULL; w++)
+        if ((bits & w->bit) != 0)
+            pn_json_str(json, NULL, pn_str_of(w->name));
+    pn_json_array_end(json);
+}
+
+static const char *on_failure(const struct postern_plugin *d)
+{
+    return d->on_failure == POSTERN_FAIL_SKIP         ? "skip"
+           : d->on_failure == POSTERN_FAIL_QUARANTINE ? "quarantine"
+                                                      : "defer";
+}
+
+static uint32_t deadline(const struct postern_plugin *d)
+{
+    return d->deadline_ms == 0 ? PN_PLUGIN_DEADLINE_MS : d->deadline_ms;
+}
+
+/* ---- show ---- */
+
+static void show_text(const struct postern_plugin *d, struct pn_buf *out)
+{
+    (void)pn_buf_addf(out, "%s %s: %s\n", d->name, d->version, d->summary);
+    (void)pn_buf_addf(out, "%-12s %u.%u\n", "ABI", d->major, d->minor);
+    print_words(out, "stages", stages, stages_of(d));
+    print_words(out, "needs", needs, d->needs);
+    (void)pn_buf_addf(out, "%-12s %s; deadline %u ms\n", "on_failure", on_failure(d),
+                      (unsigned)deadline(d));
+    (void)pn_buf_addf(out, "%-12s", "after");
+    for (const char *const *after = d->after; after != NULL && *after != NULL; after++)
+        (void)pn_buf_addf(out, " %s", *after);
+    (void)pn_buf_addz(out, d->after == NULL ? " nothing\n" : "\n");
+    (void)pn_buf_addz(out, "\nsymbols\n");
+    for (const struct postern_symbol *s = d->symbols; s != NULL && s->name != NULL; s++) {
+        struct pn_buf weight;
+        pn_buf_init(&weight, 32);
+        (void)pn_buf_add_milli(&weight, s->weight);
+        (void)pn_buf_addf(out, "  %-28s %6s  %s\n", s->name, pn_buf_cstr(&weight),
+                          s->help == NULL ? "" : s->help);
+        pn_buf_fini(&weight);
+    }
+    (void)pn_buf_addz(out, "\nsettings\n");
+    pn_rows_print(d->rows, "", out);
+}
+
+static void json_symbols(const struct postern_plugin *d, struct pn_json *json)
+{
+    pn_json_array(json, "symbols");
+    for (const struct postern_symbol *s = d->symbols; s != NULL && s->name != NULL; s++) {
+        pn_json_object(json, NULL);
+        pn_json_str(json, "name", pn_str_of(s->name));
+        pn_json_milli(json, "weight", s->weight);
+        pn_json_str(json, "help", pn_str_of(s->help));
+        pn_json_object_end(json);
+    }
+    pn_json_array_end(json);
+}
+
+static void json_head(const struct postern_plugin *d, struct pn_json *json)
+{
+    pn_json_str(json, "name", pn_str_of(d->name));
+    pn_json_str(json, "version", pn_str_of(d->version));
+    pn_json_str(json, "summary", pn_str_of(d->summary));
+    json_words(json, "stages", stages, stages_of(d));
+    json_words(json, "needs", needs, d->needs);
+    pn_json_str(json, "on_failure", pn_str_of(on_failure(d)));
+    pn_json_i64(json, "deadline_ms", deadline(d));
+}
+
+static void show_json(const struct postern_plugin *d, struct pn_buf *out)
+{
+    struct pn_json json = pn_json_to(out);
+    pn_json_object(&json, NULL);
+    json_head(d, &json);
+    pn_json_array(&json, "after");
+    for (const char *const *after = d->after; after != NULL && *after != NULL; after++)
+        pn_json_str(&json, NULL, pn_str_of(*after));
+    pn_json_array_end(&json);
+    json_symbols(d, &json);
+    pn_json_array(&json, "settings");
+    pn_rows_json(d->rows, "", &json);
+    pn_json_array_end(&json);
+    pn_json_object_end(&json);
+    (void)pn_buf_addc(out, '\n');
+}
+
+static int show(const char *folder, const char *name, bool as_json, struct pn_buf *out)
+{
+    char path[PATH_MAX];
+    struct pn_buf err;
+    pn_buf_init(&err, 4096);
+    bool is_file = strchr(name, '/') != NULL;
+    (void)snprintf(path, sizeof path, is_file ? "%s%s" : "%s/%s.so", is_file ? "" : folder, name);
+    struct pn_plugin *plugin = pn_plugin_load(path, &err);
+    if (plugin == NULL)
+        fprintf(stderr, "postern plugin: %s\n", pn_buf_cstr(&err));
+    else if (as_json)
+        show_json(pn_plugin_desc(plugin), out);
+    else
+        show_text(pn_plugin_desc(plugin), out);
+    int status = plugin == NULL ? PN_EXIT_NO : PN_EXIT_DONE;
+    if (plugin != NULL)
+        pn_plugin_unload(&plugin);
+    pn_buf_fini(&err);
+    return status;
+}
+
+/* ---- list ---- */
+
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* Shared objects of a folder, sorted; owned. False: errno. */
+static bool read_folder(const char *folder, char ***names, size_t *count)
+{
+    size_t cap = 0;
+    DIR *dir = opendir(folder);
+    *names = NULL;
+    *count = 0;
+    if (dir == NULL)
+        return false;
+    for (const struct dirent *e = readdir(dir); e != NULL; e = readdir(dir)) {
+        if (!pn_str_ends(pn_str_of(e->d_name), PN_STR(".so")))
+            continue;
+        *names = pn_grow(*names, &cap, *count, sizeof **names);
+        (*names)[(*count)++] = pn_strdup(e->d_name);
+    }
+    (void)closedir(dir);
+    if (*count != 0)
+        qsort(*names, *count, sizeof **names, by_name);
+    return true;
+}
+
+static bool list_one(const char *folder, const char *file, struct pn_json *json, struct pn_buf *out)
+{
+    char path[PATH_MAX];
+    struct pn_buf err;
+    pn_buf_init(&err, 4096);
+    (void)snprintf(path, sizeof path, "%s/%s", folder, file);
+    struct pn_plugin *plugin = pn_plugin_load(path, &err);
+    bool good = plugin != NULL;
+    if (json != NULL)
+        pn_json_object(json, NULL);
+    if (good && json != NULL)
+        json_head(pn_plugin_desc(plugin), json);
+    else if (json != NULL)
+        pn_json_str(json, "refused", pn_buf_str(&err));
+    else if (good)
+        (void)pn_buf_addf(out, "%-12s %-8s %s\n", pn_plugin_desc(plugin)->name,
+                          pn_plugin_desc(plugin)->version, pn_plugin_desc(plugin)->summary);
+    else
+        fprintf(stderr, "postern plugin: %s\n", pn_buf_cstr(&err));
+    if (json != NULL)
+        pn_json_object_end(json);
+    if (good)
+        pn_plugin_unload(&plugin);
+    pn_buf_fini(&err);
+    return good;
+}
+
+static int list(const char *folder, bool as_json, struct pn_buf *out)
+{
+    char **names;
+    size_t count;
+    bool good = true;
+    struct pn_json json = pn_json_to(out);
+    if (!read_folder(folder, &names, &count)) {
+        fprintf(stderr, "postern plugin: %s: %s\n", folder, strerror(errno));
+        return PN_EXIT_UNREACHABLE;
+    }
+    if (as_json) {
+        pn_json_object(&json, NULL);
+        pn_json_str(&json, "folder", pn_str_of(folder));
+        pn_json_array(&json, "plugins");
+    }
+    for (size_t i = 0; i < count; i++) {
+        good = list_one(folder, names[i], as_json ? &json : NULL, out) && good;
+        free(names[i]);
+    }
+    free(names);
+    if (as_json) {
+        pn_json_array_end(&json);
+        pn_json_object_end(&json);
+        (void)pn_buf_addc(out, '\n');
+    }
+    return good ? PN_EXIT_DONE : PN_EXIT_NO;
+}
+
+int pn_cli_plugin(int argc, char **argv)
+{
+    static const struct option options[] = {
+        {"folder", required_argument, NULL, 'f'},
+        {"json", no_argument, NULL, 'j'},
+        {"help", no_argument, NULL, 'h'},
+        {NULL, 0, NULL, 0},
+    };
+    char beside[PATH_MAX];
+    const char *folder = pn_plugin_folder(beside, sizeof beside);
+    bool json = false;
+    int option, status = PN_EXIT_USAGE;
+    while ((option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
+        if (option == 'f') {
+            folder = optarg;
+        } else if (option == 'j') {
+            json = true;
+        } else {
+            fputs(usage, option == 'h' ? stdout : stderr);
+            return option == 'h' ? PN_EXIT_DONE : PN_EXIT_USAGE;
+        }
+    }
+    struct pn_buf out;
+    pn_buf_init(&out, SIZE_MAX);
+    if (optind + 1 == argc && strcmp(argv[optind], "list") == 0)
+        status = list(folder, json, &out);
+    else if (optind + 2 == argc && strcmp(argv[optind], "show") == 0)
+        status = show(folder, argv[optind + 1], json, &out);
+    else
+        fputs(usage, stderr);
+    (void)fwrite(out.p == NULL ? "" : out.p, 1, out.len, stdout);
+    pn_buf_fini(&out);
+    return status;
+}

@@ -1,0 +1,54 @@
+#!/bin/sh
+# postern check and postern config: exit codes and what they print. Run by make check in
+# the build folder.
+tmp=$(mktemp -d) || exit 1
+trap 'rm -rf "$tmp"' EXIT
+passed=0 failed=0
+
+# expect STATUS PATTERN COMMAND...: the status, and a line of output that matches.
+expect() {
+    want=$1 pattern=$2
+    shift 2
+    "$@" >"$tmp/out" 2>&1
+    got=$?
+    if [ "$got" = "$want" ] && grep -q -e "$pattern" "$tmp/out"; then
+        passed=$((passed + 1))
+    else
+        failed=$((failed + 1))
+        echo "FAIL: $*: status $got, want $want; output, want a line like '$pattern':"
+        cat "$tmp/out"
+    fi
+}
+
+cat >"$tmp/good.conf" <<CONF
+listen smtp 127.0.0.1:2525
+include "postern:default"
+domain "here.test" { recipients any  junk at 3 }
+CONF
+echo 'limits { mesage-size 3k }' >"$tmp/bad.conf"
+echo 'plugins { nosuch }' >"$tmp/plugin.conf"
+
+expect 0 'listeners 1, domains 1' ./postern check -c "$tmp/good.conf"
+expect 0 '"good":true' ./postern check --json -c "$tmp/good.conf"
+expect 1 "bad.conf:1:10: unknown setting 'mesage-size', did you mean 'message-size'?" \
+    ./postern check -c "$tmp/bad.conf"
+expect 1 '^    limits { mesage-size 3k }$' ./postern check -c "$tmp/bad.conf"
+expect 1 '"good":false' ./postern check --json -c "$tmp/bad.conf"
+expect 1 'plugin.conf:1:11: .*nosuch.so: No such file' ./postern check -c "$tmp/plugin.conf"
+expect 3 'nowhere.conf: No such file' ./postern check -c "$tmp/nowhere.conf"
+expect 2 '^usage: postern check' ./postern check --what
+expect 0 '^usage: postern check' ./postern check --help
+expect 0 'junk at 3  *# good.conf:3:' ./postern config show -c "$tmp/good.conf"
+expect 0 'message-size 50m  *# default' ./postern config show --all -c "$tmp/good.conf"
+expect 1 'unknown setting' ./postern config show -c "$tmp/bad.conf"
+expect 0 '^limits.message-size  *size  *default 50m' ./postern config rows
+expect 0 '"name":"limits.message-size"' ./postern config rows --json
+expect 2 '^usage: postern config' ./postern config
+expect 2 '^usage: postern plugin' ./postern plugin
+expect 3 'nowhere: No such file' ./postern plugin list --folder "$tmp/nowhere"
+expect 1 'nosuch.so: No such file' ./postern plugin show --folder "$tmp" nosuch
+expect 0 '^$' sh -c "./postern plugin list --folder '$tmp'; echo"
+expect 2 'no command is called frob' ./postern frob
+
+echo "config: $passed passed, $failed failed"
+[ "$failed" = 0 ]
