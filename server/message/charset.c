@@ -187,8 +187,9 @@ static size_t convert(struct pn_charset *cs, struct pn_str s, struct pn_buf *out
 
 enum { PRELOAD_MAX = 128 };
 
-/* Descriptors that stay open, so that the tables they loaded stay. */
-static iconv_t preloaded[PRELOAD_MAX];
+/* Descriptors that stay open, so that the tables they loaded stay; nobody reads them again,
+ * and "used" keeps the compiler from leaving the list out. */
+static iconv_t preloaded[PRELOAD_MAX] __attribute__((used));
 static size_t preloaded_count;
 
 size_t pn_charset_preload(void)
