@@ -2,7 +2,7 @@
  * The supervisor: binds ports, opens keys and folders, starts roles, restarts those that
  * die, reloads and stops. It parses nothing that a stranger or an operator wrote: the
  * short-lived compile role turns the configuration into a sealed mapping, of which the
- * supervisor reads a plan (plan.h) through the policy layer's accessors.
+ * supervisor reads a plan (serve_plan.h) through the policy layer's accessors.
  *
  * Start, in this order, each awaited: compile, admin, resolver, mailboxes, queue,
  * templates, workers, edges. A role that can't start here ends the start.
@@ -14,7 +14,7 @@
 #ifndef PN_SUPERVISOR_H
 #define PN_SUPERVISOR_H
 
-#include "plan.h"
+#include "serve_plan.h"
 
 struct pn_supervisor_options {
     const char *config;  /* file, absolute */

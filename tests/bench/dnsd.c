@@ -233,7 +233,7 @@ static struct pn_dnsfile *read_file(const char *path)
 int main(int argc, char **argv)
 {
     struct pn_ip ip;
-    uint16_t port;
+    uint16_t port = 0;
     struct sockaddr_storage ss;
     int opt;
     bool ok = true;

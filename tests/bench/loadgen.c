@@ -461,7 +461,7 @@ int main(int argc, char **argv)
         }
     }
     struct pn_ip ip;
-    uint16_t port;
+    uint16_t port = 0;
     if (optind + 1 != argc || !pn_endpoint_parse(pn_str_of(argv[optind]), &ip, &port) ||
         !pn_ip_is_loopback(&ip))
         usage();

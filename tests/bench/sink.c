@@ -234,7 +234,7 @@ static void on_signal(void *arg, int signo)
 static int listen_at(const char *where)
 {
     struct pn_ip ip;
-    uint16_t port;
+    uint16_t port = 0;
     struct sockaddr_storage ss;
     int on = 1;
     if (!pn_endpoint_parse(pn_str_of(where), &ip, &port) || !pn_ip_is_loopback(&ip)) {

@@ -189,7 +189,8 @@ static void fill(struct pn_facts *f)
     s.weight = -2500;
     struct pn_auth auth = {PN_STR("spf"), PN_STR("spf"), PN_STR("fail"), 2, pairs};
     struct pn_note note = {PN_STR("spf"), PN_STR("key"), {"v\0w", 3}};
-    struct pn_fact_edit edit = {PN_FACT_REMOVE_HEADER, PN_STR("dkim"), PN_STR("X-A"), PN_STR(""), 3};
+    struct pn_fact_edit edit = {PN_FACT_REMOVE_HEADER, PN_STR("dkim"), PN_STR("X-A"), PN_STR(""),
+                                3};
     struct pn_plugin_run run = {PN_STR("spf"), PN_PLUGIN_TIMEOUT, 77, PN_STR("waits")};
     struct pn_dns_seen dns = {PN_STR("x.test"), 16, 0, true, 2, answers};
     UNIT_TRUE(pn_facts_add_symbol(f, &s) && pn_facts_add_auth(f, &auth) &&

@@ -1,4 +1,4 @@
-#include "plan.h"
+#include "serve_plan.h"
 
 #include <sched.h>
 
