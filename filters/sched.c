@@ -230,10 +230,12 @@ void sched_free(struct sched **sched)
     lock(s);
     s->stop = true;
     (void)pthread_cond_broadcast(&s->more);
-    unsigned threads = s->threads;
-    unlock(s);
-    for (unsigned i = 0; i < threads; i++)
+    for (unsigned i = 0; i < s->threads; i++) { /* what still runs may have made more */
+        unlock(s);
         (void)pthread_join(s->thread[i].id, NULL);
+        lock(s);
+    }
+    unlock(s);
     pn_assert(s->first == NULL);
     (void)pthread_mutex_destroy(&s->lock);
     (void)pthread_cond_destroy(&s->more);

@@ -1,0 +1,236 @@
+/* What the runner makes of plans, sessions and time. */
+#include "clock.h"
+#include "log.h"
+#include "unit.h"
+#include "world.h"
+
+#include <unistd.h>
+
+static const char *const two[] = {PLUGINS "/calm.so", PLUGINS "/trouble.so", NULL};
+static const unsigned one_group[] = {0, 0}, two_groups[] = {0, 1};
+
+static int begin_message(struct world *w, struct pn_check **c, const char *subject)
+{
+    *c = session_begin(w, "192.0.2.1");
+    pn_check_helo(*c, PN_STR("friend"));
+    session_mail(*c, "a@b.test", "u@here.test");
+    return session_content(*c, subject);
+}
+
+static void end_message(struct pn_check **c, int fd)
+{
+    pn_check_free(c);
+    (void)close(fd);
+}
+
+/* A session whose worker dies between stages counts on as if nothing had been. */
+static void test_moved(void)
+{
+    struct world w;
+    struct pn_check *c;
+    world_up(&w, two, one_group, 1);
+    int fd = begin_message(&w, &c, "hello");
+    UNIT_INT(run_to(&w, c, POSTERN_RCPT), PN_CHECK_WHOLE);
+    UNIT_TRUE(has_fact(pn_check_facts(c), "trouble", "TROUBLE_COUNT", "rcpt 4 2"));
+    world_kill(&w, 0);
+    UNIT_INT(run_to(&w, c, POSTERN_MESSAGE), PN_CHECK_WHOLE);
+    UNIT_TRUE(has_fact(pn_check_facts(c), "trouble", "TROUBLE_COUNT", "message 6 4"));
+    UNIT_INT(status_of(pn_check_facts(c), "trouble"), PN_PLUGIN_OK);
+    /* A second message of the same session: its transaction counts anew. */
+    pn_check_reset(c);
+    (void)close(fd);
+    UNIT_INT(pn_check_facts(c)->symbol_count, 8);
+    session_mail(c, "a@b.test", "u@here.test");
+    fd = session_content(c, "again");
+    world_kill(&w, 0);
+    UNIT_INT(run_to(&w, c, POSTERN_MESSAGE), PN_CHECK_WHOLE);
+    UNIT_TRUE(has_fact(pn_check_facts(c), "trouble", "TROUBLE_COUNT", "message 6 4"));
+    end_message(&c, fd);
+    world_down(&w);
+}
+
+/* Stages that are run again by a second HELO, or not at all by a plugin that nobody wants. */
+static void test_stages(void)
+{
+    struct world w;
+    struct pn_check *c;
+    world_up(&w, two, one_group, 1);
+    int fd = begin_message(&w, &c, "hello");
+    UNIT_INT(run_to(&w, c, POSTERN_HELO), PN_CHECK_WHOLE);
+    UNIT_TRUE(!pn_check_run(c, POSTERN_CONNECT, NULL, NULL)); /* nothing is due */
+    (void)close(fd);
+    pn_check_helo(c, PN_STR("other"));
+    UNIT_TRUE(!has_fact(pn_check_facts(c), "calm", "TROUBLE_NONE", "helo"));
+    UNIT_TRUE(has_fact(pn_check_facts(c), "calm", "TROUBLE_NONE", "connect"));
+    pn_check_mail(c, &(struct pn_check_mail){.from = PN_STR(""), .id = PN_STR("m2")});
+    pn_check_rcpt(c, PN_STR("u@here.test"), 1); /* wants calm only */
+    fd = session_content(c, "crash-message");
+    pn_check_skip(c, 0);
+    UNIT_INT(run_to(&w, c, POSTERN_MESSAGE), PN_CHECK_WHOLE);
+    UNIT_TRUE(has_fact(pn_check_facts(c), "calm", "TROUBLE_NONE", "message"));
+    UNIT_TRUE(has_fact(pn_check_facts(c), "trouble", "TROUBLE_NONE", "mail"));
+    UNIT_TRUE(!has_fact(pn_check_facts(c), "trouble", "TROUBLE_NONE", "rcpt"));
+    UNIT_INT(w.failures, 0);
+    end_message(&c, fd);
+    world_down(&w);
+}
+
+/* Facts given for a plugin stand for it. */
+static void test_given(void)
+{
+    struct world w;
+    struct pn_check *c;
+    struct pn_pool *pool = pn_pool_new(100000);
+    struct pn_facts given;
+    pn_facts_init(&given, pool);
+    struct pn_auth auth = {
+        .plugin = PN_STR("trouble"), .method = PN_STR("spf"), .result = PN_STR("pass")};
+    UNIT_TRUE(pn_facts_add_auth(&given, &auth));
+    world_up(&w, two, one_group, 1);
+    int fd = begin_message(&w, &c, "crash-message");
+    pn_check_give(c, 1, &given);
+    UNIT_INT(run_to(&w, c, POSTERN_MESSAGE), PN_CHECK_WHOLE);
+    UNIT_INT(status_of(pn_check_facts(c), "trouble"), PN_PLUGIN_GIVEN);
+    UNIT_TRUE(pn_facts_auth(pn_check_facts(c), PN_STR("spf"), 0) != NULL);
+    UNIT_INT(w.failures, 0);
+    end_message(&c, fd);
+    world_down(&w);
+    pn_pool_free(&pool);
+}
+
+/* Plugins that wait for one of another group run behind it, in every stage; the order of
+ * the ledger is the plan's. */
+static void test_waves(void)
+{
+    struct world w;
+    struct pn_check *c;
+    struct pn_buf apart, together;
+    pn_buf_init(&apart, 100000);
+    pn_buf_init(&together, 100000);
+    for (int i = 0; i < 2; i++) {
+        world_init(&w, two, i == 0 ? two_groups : one_group);
+        w.plan->plugins[1].after = i == 0 ? 1 : 0;
+        w.plan->plugins[1].local = i == 0 ? 0 : 1;
+        world_workers(&w, 1);
+        int fd = begin_message(&w, &c, "hello");
+        UNIT_INT(run_to(&w, c, POSTERN_MESSAGE), PN_CHECK_WHOLE);
+        ledger_text(pn_check_facts(c), i == 0 ? &apart : &together);
+        end_message(&c, fd);
+        struct pn_runner_stats stats;
+        pn_runner_stats(w.runner, &stats);
+        UNIT_INT(stats.requests, i == 0 ? 12 : 1);
+        world_down(&w);
+    }
+    UNIT_STR(pn_buf_str(&apart), pn_buf_str(&together));
+    pn_buf_fini(&apart);
+    pn_buf_fini(&together);
+}
+
+/* `alone yes`: one message a process, and no worker is left behind. */
+static void test_alone(void)
+{
+    struct world w;
+    struct pn_check *c;
+    world_init(&w, two, two_groups);
+    w.plan->plugins[1].alone = true;
+    world_workers(&w, 1);
+    for (int i = 0; i < 3; i++) {
+        int fd = begin_message(&w, &c, i == 1 ? "crash-message" : "hello");
+        UNIT_INT(run_to(&w, c, POSTERN_RCPT), PN_CHECK_WHOLE);
+        UNIT_INT(run_to(&w, c, POSTERN_MESSAGE), PN_CHECK_WHOLE);
+        UNIT_INT(status_of(pn_check_facts(c), "trouble"), i == 1 ? PN_PLUGIN_FAILED : PN_PLUGIN_OK);
+        UNIT_TRUE(i == 1 || has_fact(pn_check_facts(c), "trouble", "TROUBLE_COUNT", "message 6 4"));
+        end_message(&c, fd);
+    }
+    UNIT_INT(w.solos, 5); /* one each, two more to be sure of the crash */
+    world_down(&w);
+}
+
+/* The message's time is up: what is known counts, what is missing is named. */
+static void test_budget(void)
+{
+    struct world w;
+    struct pn_check *c;
+    world_init(&w, two, two_groups);
+    w.plan->budget_ms = 100;
+    w.plan->plugins[1].deadline_ms = 10000;
+    world_workers(&w, 1);
+    int fd = begin_message(&w, &c, "hang-message");
+    uint64_t begun = pn_clock_mono_ns();
+    UNIT_INT(run_to(&w, c, POSTERN_MESSAGE), PN_CHECK_PART);
+    UNIT_TRUE(pn_clock_mono_ns() - begun < UINT64_C(1000) * PN_NS_PER_MS);
+    UNIT_INT(status_of(pn_check_facts(c), "calm"), PN_PLUGIN_OK);
+    UNIT_INT(status_of(pn_check_facts(c), "trouble"), PN_PLUGIN_SKIPPED);
+    UNIT_TRUE(has_fact(pn_check_facts(c), "calm", "TROUBLE_NONE", "message"));
+    end_message(&c, fd);
+    w.refill = false;
+    world_kill(&w, 0);
+    world_kill(&w, 1);
+    while (w.children[0].resolver != NULL || w.children[1].resolver != NULL)
+        pn_loop_turn(w.loop, 10);
+    /* Nobody to ask at all is a failure: on_failure says what it means. */
+    fd = begin_message(&w, &c, "hello");
+    UNIT_INT(run_to(&w, c, POSTERN_MESSAGE), PN_CHECK_PART);
+    UNIT_INT(status_of(pn_check_facts(c), "calm"), PN_PLUGIN_FAILED);
+    UNIT_TRUE(has_fact(pn_check_facts(c), "calm", "PLUGIN_FAILED", "calm"));
+    end_message(&c, fd);
+    world_down(&w);
+}
+
+/* Three plugins each wait for a name: side by side, and no name is asked twice. */
+static void test_dns(void)
+{
+    static const char *const three[] = {PLUGINS "/plain.so", PLUGINS "/trouble.so",
+                                        PLUGINS "/calm.so", NULL};
+    static const unsigned groups[] = {0, 0, 0};
+    struct world w;
+    struct pn_check *c;
+    world_up(&w, three, groups, 1);
+    w.delay_ms = 60;
+    int fd = begin_message(&w, &c, "dns-headers-a.test dns-message-a.test ");
+    uint64_t begun = pn_clock_mono_ns();
+    UNIT_INT(run_to(&w, c, POSTERN_MESSAGE), PN_CHECK_WHOLE);
+    UNIT_TRUE(pn_clock_mono_ns() - begun < UINT64_C(115) * PN_NS_PER_MS);
+    UNIT_TRUE(has_fact(pn_check_facts(c), "plain", "TROUBLE_ANSWER", "alpha"));
+    UNIT_TRUE(has_fact(pn_check_facts(c), "trouble", "TROUBLE_ANSWER", "alpha"));
+    UNIT_INT(w.asked, 1);
+    UNIT_INT(pn_check_facts(c)->dns_count, 1);
+    end_message(&c, fd);
+    world_down(&w);
+}
+
+/* Sessions that go away while their checks are under way. */
+static void test_abandon(void)
+{
+    struct world w;
+    struct pn_check *c;
+    struct pn_runner_stats stats;
+    world_up(&w, two, one_group, 1);
+    for (int i = 0; i < 20; i++) {
+        struct run r = {0};
+        int fd = begin_message(&w, &c, i % 2 ? "slow-message" : "crash-message");
+        UNIT_TRUE(pn_check_run(c, POSTERN_MESSAGE, run_done, &r));
+        for (int k = 0; k < i % 5; k++)
+            pn_loop_turn(w.loop, 5);
+        if (i % 3 == 0)
+            pn_check_reset(c);
+        end_message(&c, fd);
+    }
+    uint64_t until = pn_clock_mono_ns() + UINT64_C(5) * PN_NS_PER_S;
+    do {
+        pn_loop_turn(w.loop, 20);
+        pn_runner_stats(w.runner, &stats);
+    } while (stats.inflight > 0 && pn_clock_mono_ns() < until);
+    UNIT_INT(stats.inflight, 0);
+    world_down(&w);
+}
+
+int main(int argc, char **argv)
+{
+    static const struct unit_test tests[] = {
+        {"moved", test_moved}, {"stages", test_stages},   {"given", test_given},
+        {"waves", test_waves}, {"alone", test_alone},     {"budget", test_budget},
+        {"dns", test_dns},     {"abandon", test_abandon}, {NULL, NULL}};
+    pn_log_init("test", PN_LOG_ERROR);
+    return unit_main("runner", tests, argc, argv);
+}
