@@ -11,8 +11,7 @@
  * content as received, so the order of operations matters only between lines added at
  * the same place: the first of them comes first.
  *
- * What a message with PN_PART_FIELDS_CUT holds beyond the limit can't be removed: who
- * relies on removal refuses such a message (10,000 header fields are no mail).
+ * Removal sees the whole header, also what lies beyond the fields that pn_message keeps.
  */
 #ifndef PN_EDIT_H
 #define PN_EDIT_H

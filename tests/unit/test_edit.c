@@ -214,6 +214,39 @@ static void test_many(void)
     pn_buf_fini(&out);
 }
 
+/* What must go stands behind more fields than a message keeps. */
+static void test_beyond_limit(void)
+{
+    struct pn_edits *edits = pn_edits_new(8192);
+    struct pn_buf in, want, out;
+    size_t segments = 0;
+    pn_buf_init(&in, 1 << 20);
+    pn_buf_init(&want, 1 << 20);
+    pn_buf_init(&out, 1 << 20);
+    for (int i = 0; i < 25000; i++) {
+        const char *line = i == 24999   ? "Authentication-Results: mx.example; spf=pass\r\n"
+                           : i == 24998 ? "X: last\r\n"
+                           : i == 15000 ? "X: second\r\n"
+                           : i == 100   ? "X: first\r\n"
+                                        : "A: b\r\n";
+        (void)pn_buf_addz(&in, line);
+        if (i != 24999 && i != 24998 && i != 15000)
+            (void)pn_buf_addz(&want, line);
+    }
+    (void)pn_buf_addz(&in, "\r\nX: body\r\n");
+    (void)pn_buf_addz(&want, "\r\nX: body\r\n");
+    UNIT_INT(pn_edits_remove_results(edits, PN_STR("mx.example")), PN_EDIT_OK);
+    UNIT_INT(pn_edits_remove(edits, PN_STR("X"), 2), PN_EDIT_OK);
+    UNIT_INT(pn_edits_remove(edits, PN_STR("X"), -1), PN_EDIT_OK);
+    render(&out, edits, pn_buf_str(&in), &segments);
+    UNIT_TRUE(pn_str_eq(pn_buf_str(&out), pn_buf_str(&want)));
+    UNIT_INT(segments, 3);
+    pn_edits_free(&edits);
+    pn_buf_fini(&in);
+    pn_buf_fini(&want);
+    pn_buf_fini(&out);
+}
+
 static void test_edit_limits(void)
 {
     struct pn_edits *edits = pn_edits_new(2048);
@@ -222,6 +255,7 @@ static void test_edit_limits(void)
     UNIT_INT(pn_edits_add(edits, PN_EDIT_ADD_TOP, PN_STR("X:"), PN_STR("y"), false),
              PN_EDIT_BAD_NAME);
     UNIT_INT(pn_edits_remove(edits, PN_STR("X:"), 1), PN_EDIT_BAD_NAME);
+    UNIT_INT(pn_edits_remove(edits, PN_STR("X"), -2), PN_EDIT_BAD_NAME);
     UNIT_INT(pn_edits_add(edits, PN_EDIT_ADD_TOP, PN_STR("X"), repeat('v', 900), false),
              PN_EDIT_OK);
     enum pn_edit_status status = PN_EDIT_OK;
@@ -506,6 +540,7 @@ int main(int argc, char **argv)
         {"fold", test_fold},
         {"render", test_render},
         {"many", test_many},
+        {"beyond_limit", test_beyond_limit},
         {"edit_limits", test_edit_limits},
         {"lines", test_lines},
         {"authres_write", test_authres_write},
