@@ -36,7 +36,7 @@ PLUGINS = {
     "dmarc": "dmarc",
     "dnsbl": 'dnsbl { zone "dnsbl.test" { code 127.0.0.2 weight 4 } }',
     "rules": "rules",
-    "clamav": f'clamav {{ signatures "{postern.TOP}/contrib/demo/signatures" }}',
+    "clamav": f'clamav {{ signatures "{postern.TOP}/contrib/demo/clamav/eicar.ndb" }}',
 }
 
 
