@@ -11,10 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum {
-    CHILDREN_MAX = 512,
-    WORKER_MEMORY_MAX_GB = 16 /* of address space: one runaway plugin must not take all */
-};
+enum { CHILDREN_MAX = 512 };
 
 struct template
 {
@@ -113,10 +110,11 @@ static int serve(const struct template *t, struct pn_role_env *env)
                                               .on_drain = on_worker_drain};
     struct pn_jail jail = {.kind = PN_JAIL_WORKER,
                            .grants = grants_of(needs_of(t)),
-                           .memory_max = (uint64_t)WORKER_MEMORY_MAX_GB << 30};
+                           .memory_max = (uint64_t)pn_policy_int(t->policy, "workers.memory")};
     struct worker_process w = {0};
     struct pn_buf err;
     struct pn_worker_options o = {.plan = t->plan, .on_idle = on_idle, .ctx = &w};
+    o.threads = (unsigned)pn_policy_int(t->policy, "workers.threads");
     o.plugins = pn_group_plugins(t->group, &o.count);
     pn_buf_init(&err, 4000);
     if (!pn_worker_instances(o.plugins, o.count, &err)) {

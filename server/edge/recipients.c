@@ -65,12 +65,12 @@ static const char *check_recipient(struct transaction *t, struct txn_rcpt *r,
     if (r->domain == NULL && to->domain.len == 0)
         r->domain = pn_policy_default_domain(s->gen->policy);
     if (r->domain == NULL)
-        return "550 5.7.1 Relaying denied";
+        return pn_policy_str(s->gen->policy, "replies.relay").p;
     r->local = without_tag(s, r->local);
     enum pn_recipients kind = pn_domain_recipients(r->domain);
     if ((kind == PN_RCPT_LIST || kind == PN_RCPT_LOCAL) &&
         !pn_domain_has_user(s->gen->policy, r->domain, r->local))
-        return "550 5.1.1 No such recipient here";
+        return pn_policy_str(s->gen->policy, "replies.unknown").p;
     if (differs(t, r))
         return "452 4.5.3 This recipient's policy differs, send to it apart";
     return NULL;

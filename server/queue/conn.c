@@ -333,6 +333,7 @@ void conn_open(struct hop *hop)
     const struct pn_smtp_client_config config = {
         .name = pn_str_of(name),
         .lmtp = hop->via == PN_VIA_LMTP,
+        .waits = &q->settings.waits,
         .tls = q->settings.tls_must                                  ? PN_SMTP_TLS_MUST
                : q->settings.tls_off || hop->plain || q->tls == NULL ? PN_SMTP_TLS_NEVER
                                                                      : PN_SMTP_TLS_MAY};

@@ -24,6 +24,7 @@
 #define PN_QUEUE_INT_H
 
 #include "admin_link.h"
+#include "client.h"
 #include "channel.h"
 #include "control.h"
 #include "handover.h"
@@ -53,6 +54,7 @@ struct queue_settings {
     unsigned connections_max, hop_connections_max;
     uint64_t conn_messages_max;
     uint64_t idle_ms, connect_ms, hold_age_ms;
+    struct pn_smtp_client_waits waits; /* for a next hop's replies */
     bool tls_off, tls_must;
     bool event_each; /* an event line for each success too */
 };

@@ -43,6 +43,15 @@ void settings_read(struct queue_settings *s, const struct pn_policy *p)
     s->conn_messages_max = (uint64_t)pn_policy_int(p, "queue.messages-per-connection");
     s->idle_ms = (uint64_t)pn_policy_int(p, "queue.idle");
     s->connect_ms = (uint64_t)pn_policy_int(p, "timeouts.next-hop.connect");
+    s->waits = (struct pn_smtp_client_waits){
+        .greeting = (uint32_t)pn_policy_int(p, "timeouts.next-hop.greeting"),
+        .hello = (uint32_t)pn_policy_int(p, "timeouts.next-hop.hello"),
+        .mail = (uint32_t)pn_policy_int(p, "timeouts.next-hop.mail"),
+        .rcpt = (uint32_t)pn_policy_int(p, "timeouts.next-hop.rcpt"),
+        .data_begin = (uint32_t)pn_policy_int(p, "timeouts.next-hop.data-begin"),
+        .data_block = (uint32_t)pn_policy_int(p, "timeouts.next-hop.data-block"),
+        .data_end = (uint32_t)pn_policy_int(p, "timeouts.next-hop.data-end"),
+        .quit = (uint32_t)pn_policy_int(p, "timeouts.next-hop.quit")};
     s->hold_age_ms = (uint64_t)pn_policy_int(p, "queue.hold-age");
     s->event_each = pn_policy_bool(p, "events.deliveries");
     s->tls_off = tls == TLS_OFF;

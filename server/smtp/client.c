@@ -289,18 +289,26 @@ void pn_smtp_client_quit(struct pn_smtp_client *c)
 struct pn_smtp_wait pn_smtp_client_wait(const struct pn_smtp_client *c)
 {
     enum { MINUTE = 60 * 1000 };
-    static const struct pn_smtp_wait waits[] = {
-        [PN_SMTP_FROM_US] = {"", 0},
-        [PN_SMTP_FROM_GREETING] = {"the greeting", 5 * MINUTE},
-        [PN_SMTP_FROM_HELLO] = {"the reply to EHLO", 5 * MINUTE},
-        [PN_SMTP_FROM_STARTTLS] = {"TLS", 2 * MINUTE},
-        [PN_SMTP_FROM_MAIL] = {"the reply to MAIL", 5 * MINUTE},
-        [PN_SMTP_FROM_RCPT] = {"the reply to RCPT", 5 * MINUTE},
-        [PN_SMTP_FROM_DATA] = {"the reply to DATA", 2 * MINUTE},
-        [PN_SMTP_FROM_CONTENT] = {"the reply to the content", 10 * MINUTE},
-        [PN_SMTP_FROM_QUIT] = {"the reply to QUIT", MINUTE / 6},
+    static const struct pn_smtp_client_waits none = {0};
+    const struct pn_smtp_client_waits *set = c->config.waits == NULL ? &none : c->config.waits;
+    const struct {
+        const char *what;
+        uint32_t set, usual;
+    } waits[] = {
+        [PN_SMTP_FROM_US] = {"", 0, 0},
+        [PN_SMTP_FROM_GREETING] = {"the greeting", set->greeting, 5 * MINUTE},
+        [PN_SMTP_FROM_HELLO] = {"the reply to EHLO", set->hello, 5 * MINUTE},
+        [PN_SMTP_FROM_STARTTLS] = {"TLS", set->hello, 2 * MINUTE},
+        [PN_SMTP_FROM_MAIL] = {"the reply to MAIL", set->mail, 5 * MINUTE},
+        [PN_SMTP_FROM_RCPT] = {"the reply to RCPT", set->rcpt, 5 * MINUTE},
+        [PN_SMTP_FROM_DATA] = {"the reply to DATA", set->data_begin, 2 * MINUTE},
+        [PN_SMTP_FROM_CONTENT] = {"the reply to the content", set->data_end, 10 * MINUTE},
+        [PN_SMTP_FROM_QUIT] = {"the reply to QUIT", set->quit, MINUTE / 6},
     };
     if (c->state == SMTP_C_CONTENT && !c->sent_all)
-        return (struct pn_smtp_wait){"room for the content", 3 * MINUTE};
-    return waits[smtp_client_awaits(c)];
+        return (struct pn_smtp_wait){"room for the content",
+                                     set->data_block != 0 ? set->data_block : 3 * MINUTE};
+    enum pn_smtp_from from = smtp_client_awaits(c);
+    return (struct pn_smtp_wait){waits[from].what,
+                                 waits[from].set != 0 ? waits[from].set : waits[from].usual};
 }

@@ -67,12 +67,19 @@ struct pn_smtp_client_ops {
     void (*ended)(void *ctx, enum pn_smtp_end how, const struct pn_smtp_reply *reply);
 };
 
+/* How long to wait for the peer, in ms, by the lines of RFC 5321, section 4.5.3.2; 0: as
+ * long as that says. hello: EHLO and STARTTLS. */
+struct pn_smtp_client_waits {
+    uint32_t greeting, hello, mail, rcpt, data_begin, data_block, data_end, quit;
+};
+
 struct pn_smtp_client_config {
     struct pn_str name; /* for EHLO; borrowed while the engine lives */
     bool lmtp;
     enum pn_smtp_tls_use tls;
-    bool tls_already; /* implicit TLS: STARTTLS is not used */
-    bool no_chunking; /* DATA even where BDAT is offered */
+    bool tls_already;                         /* implicit TLS: STARTTLS is not used */
+    bool no_chunking;                         /* DATA even where BDAT is offered */
+    const struct pn_smtp_client_waits *waits; /* borrowed; NULL: RFC 5321's */
 };
 
 /* What the server offered; from the last EHLO. */

@@ -323,6 +323,37 @@ static void test_lost(void)
         }
 }
 
+/* Each wait by its own setting, or as RFC 5321 says. */
+static void test_waits(void)
+{
+    static const struct pn_smtp_client_waits waits = {
+        .greeting = 1, .hello = 2, .mail = 3, .data_end = 7};
+    static const struct pn_str to[] = {PN_STR_INIT("u@x.test")};
+    static const struct pn_str content = PN_STR_INIT("x\r\n");
+    static const struct {
+        struct pn_str word;
+        uint32_t want;
+    } rows[] = {{PN_STR_INIT("220 hi\r\n"), 2},
+                {PN_STR_INIT("250 s\r\n"), 3},
+                {PN_STR_INIT("250 ok\r\n"), 300000},
+                {PN_STR_INIT("250 ok\r\n"), 120000},
+                {PN_STR_INIT("354 go\r\n"), 7}};
+    struct pn_smtp_outgoing mail = {PN_STR(""), to, 1, &content, 1};
+    struct sender s;
+    sender_init(&s, &mail, 1);
+    s.config.waits = &waits;
+    sender_start(&s);
+    UNIT_INT(pn_smtp_client_wait(s.engine).ms, 1);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        unit_row(rows[i].word.p);
+        (void)pn_smtp_client_input(s.engine, rows[i].word);
+        drain(&s);
+        UNIT_INT(pn_smtp_client_wait(s.engine).ms, rows[i].want);
+    }
+    pn_smtp_client_lost(s.engine, "gone");
+    sender_fini(&s);
+}
+
 static void test_offer(void)
 {
     struct sender s;
@@ -497,8 +528,8 @@ static void test_exchange(void)
 int main(int argc, char **argv)
 {
     static const struct unit_test tests[] = {
-        {"scripts", test_scripts},   {"lost", test_lost}, {"offer", test_offer},
-        {"exchange", test_exchange}, {NULL, NULL},
+        {"scripts", test_scripts}, {"lost", test_lost},         {"waits", test_waits},
+        {"offer", test_offer},     {"exchange", test_exchange}, {NULL, NULL},
     };
     return unit_main("smtp_client", tests, argc, argv);
 }
