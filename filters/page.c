@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -35,6 +36,31 @@ struct pn_page *pn_page_new(int *fd)
     *fd = -1;
     errno = saved;
     return NULL;
+}
+
+/* ---- crashes */
+
+static const int crash_signals[] = {SIGSEGV, SIGBUS, SIGABRT, SIGILL, SIGFPE, SIGTRAP};
+enum { CRASH_SIGNALS = sizeof crash_signals / sizeof crash_signals[0] };
+static struct pn_page *crash_page;
+static struct sigaction crash_before[CRASH_SIGNALS];
+
+/* Notes it and lets the instruction, or abort, meet the action that stood before. */
+static void on_crash(int signo)
+{
+    atomic_store(&crash_page->crashed, 1);
+    for (int i = 0; i < CRASH_SIGNALS; i++)
+        if (crash_signals[i] == signo)
+            (void)sigaction(signo, &crash_before[i], NULL);
+}
+
+void pn_page_note_crashes(struct pn_page *page)
+{
+    struct sigaction action = {.sa_handler = on_crash, .sa_flags = SA_ONSTACK};
+    (void)sigemptyset(&action.sa_mask);
+    crash_page = page;
+    for (int i = 0; i < CRASH_SIGNALS; i++)
+        (void)sigaction(crash_signals[i], &action, &crash_before[i]);
 }
 
 const struct pn_page *pn_page_map(int fd)

@@ -35,12 +35,15 @@ struct pn_page {
     uint32_t magic;
     uint32_t slots;
     _Atomic uint32_t draining; /* takes no new work */
+    _Atomic uint32_t crashed;  /* its own doing: a fault or abort, no kill from outside */
     uint32_t pid;
     struct pn_page_slot slot[PN_PAGE_SLOTS];
 };
 
 /* The worker's: a new page, mapped read-write; *fd (owned) is for others. NULL: errno. */
 struct pn_page *pn_page_new(int *fd);
+/* From now on a fault or abort of this process is noted there first. Once a process. */
+void pn_page_note_crashes(struct pn_page *page);
 /* The runner's: read-only; fd stays the caller's. NULL: not such a page. */
 const struct pn_page *pn_page_map(int fd);
 void pn_page_unmap(const struct pn_page **page);

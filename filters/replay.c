@@ -9,7 +9,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { ALONE_DEATHS = 2 }; /* a kill from outside may hit a replay too; hardly twice */
+/* A worker notes its own faults; one that died without a note was killed from outside,
+ * or by a plugin in a way that no process survives long enough to note. */
+enum { UNNOTED_DEATHS = 5 };
 
 /* ---- what a page says about an ask */
 
@@ -121,7 +123,7 @@ void replay_suspect(struct ask *a)
 /* ---- deaths */
 
 /* a was alone there; s is what it was in, or NULL. */
-static void died_alone(struct ask *a, const struct pn_page_slot *s)
+static void died_alone(struct ask *a, const struct pn_page_slot *s, bool crashed)
 {
     if (s == NULL) { /* killed before or after the calls: no plugin's doing */
         go_on(a);
@@ -132,7 +134,7 @@ static void died_alone(struct ask *a, const struct pn_page_slot *s)
     else
         a->suspects = 1;
     a->died_in = s->plugin;
-    if (hung(s) || a->suspects >= ALONE_DEATHS)
+    if (hung(s) || crashed || a->suspects >= UNNOTED_DEATHS)
         convict(a, s);
     go_on(a);
 }
@@ -145,7 +147,7 @@ static void sort_out(struct remote *m, struct ask *a, bool by_watchdog)
     if (a->check == NULL) {
         ask_free(a);
     } else if (a->state == ASK_SOLO) {
-        died_alone(a, s);
+        died_alone(a, s, m->page != NULL && atomic_load(&m->page->crashed) != 0);
     } else if (s != NULL) {
         a->id = ++a->runner->next_id;
         replay_suspect(a);

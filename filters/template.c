@@ -128,6 +128,7 @@ static int serve(const struct template *t, struct pn_role_env *env)
     }
     w.loop = pn_loop_new();
     w.worker = pn_worker_new(w.loop, &o);
+    pn_worker_note_crashes(w.worker);
     w.drain_timer = pn_timer_new(w.loop, on_drain_end, &w);
     for (size_t i = 0; i < env->peer_count; i++)
         take_peer(&w, &env->peers[i]);

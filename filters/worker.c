@@ -104,6 +104,11 @@ static void on_end(void *ctx, enum pn_channel_end how)
         w->options.on_idle(w->options.ctx);
 }
 
+void pn_worker_note_crashes(struct pn_worker *w)
+{
+    pn_page_note_crashes(w->page);
+}
+
 bool pn_worker_idle(const struct pn_worker *w)
 {
     return w->links == NULL;

@@ -33,6 +33,9 @@ struct pn_worker_options {
 struct pn_worker *pn_worker_new(struct pn_loop *loop, const struct pn_worker_options *options);
 /* Takes fd: a channel to a runner. */
 void pn_worker_link(struct pn_worker *worker, int fd);
+/* A fault of this process is noted for its runners, so that they need not guess whether
+ * somebody else killed it. Once a process. */
+void pn_worker_note_crashes(struct pn_worker *worker);
 /* True: no runner holds a channel to it. */
 bool pn_worker_idle(const struct pn_worker *worker);
 /* Takes fd: the channel to a resolver, replacing the one before. */

@@ -105,9 +105,13 @@ static bool still_needed(struct child *c, enum child_state was, bool clean)
            can_fork(template_of(c));
 }
 
-static void restart(struct child *c, const char *how, bool clean)
+/* A worker that served died of a message, as likely as not: the others need it back,
+ * and forking one takes a millisecond. */
+static void restart(struct child *c, enum child_state was, const char *how, bool clean)
 {
-    uint64_t wait = clean ? 0 : backoff(c);
+    bool at_once = clean || (c->kind == PEER_WORKER && was == CHILD_READY);
+    uint64_t wait = at_once ? 0 : backoff(c);
+    c->fails = at_once ? 0 : c->fails;
     if (clean) {
         pn_info("%s starts anew", c->name);
     } else {
@@ -142,7 +146,7 @@ static void gone(struct child *c, const char *how, bool clean)
     if (was == CHILD_STARTING && bringup_failed(sup, c))
         return;
     if (!c->solo) {
-        restart(c, how, clean);
+        restart(c, was, how, clean);
         return;
     }
     /* Its edge knows by now what it wanted to know. */

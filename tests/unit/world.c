@@ -43,6 +43,7 @@ _Noreturn static void be_worker(struct world *w, unsigned group, int runner_fd, 
     if (!pn_worker_instances(mine, count, &err))
         _exit(3);
     struct pn_worker *worker = pn_worker_new(loop, &o);
+    pn_worker_note_crashes(worker);
     pn_worker_resolver(worker, resolver_fd);
     pn_worker_link(worker, runner_fd);
     pn_loop_run(loop);
