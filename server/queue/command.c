@@ -127,9 +127,17 @@ static const char *release(struct message *m)
 {
     if (m->under_way > 0 || m->loading)
         return NULL; /* it is being tried now */
-    for (uint32_t i = 0; i < m->rcpt_count; i++)
-        if (m->rcpts[i].state == RCPT_WAITING)
-            m->rcpts[i].due_ms = 0;
+    struct peek p;
+    bool read = peek_init(&p, m);
+    for (uint32_t i = 0; i < m->rcpt_count; i++) {
+        const struct pn_recipient *to = read ? &p.env.recipients[i] : NULL;
+        if (m->rcpts[i].state != RCPT_WAITING)
+            continue;
+        m->rcpts[i].due_ms = 0;
+        if (to != NULL && to->via != PN_VIA_LOCAL)
+            hop_reopen(m->queue, to->via, to->next_hop);
+    }
+    peek_fini(&p);
     run_remove(m);
     run_message(m);
     return NULL;

@@ -51,11 +51,10 @@ static void fill(void *ctx)
     metrics[M_BATCHES].value = (int64_t)stats.batches;
 }
 
-void event_init(struct queue *q, struct pn_role_env *env)
+void event_init(struct queue *q)
 {
     q->admin = pn_admin_link_new(q->loop, metrics, METRICS, fill, q);
     pn_admin_link_commands(q->admin, queue_command);
-    pn_admin_link_env(q->admin, env);
 }
 
 void event_taken(void)

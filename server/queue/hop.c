@@ -56,7 +56,9 @@ void hop_fail(struct hop *hop, uint16_t code, struct pn_str text, bool close_it)
 {
     char *why = pn_strndup(text.p, text.len); /* text may be the hop's own */
     if (close_it) {
-        hop->closed_until = pn_clock_mono_ns() + (uint64_t)HOP_CLOSED_MS * PN_NS_PER_MS;
+        uint64_t ms = settings_retry_ms(&hop->queue->settings, 1) / 2;
+        hop->closed_until =
+            pn_clock_mono_ns() + (ms < HOP_CLOSED_MS ? ms : HOP_CLOSED_MS) * PN_NS_PER_MS;
         free(hop->closed_why);
         hop->closed_why = pn_strdup(why);
     }
@@ -161,6 +163,11 @@ void hop_drain_all(struct queue *q)
             hop_fail(h, 0, PN_STR("shutting down"), false);
             conn_drain(h);
         }
+}
+
+void hop_reopen(struct queue *q, uint8_t via, struct pn_str name)
+{
+    hop_get(q, via, name)->closed_until = 0;
 }
 
 void hop_init(struct queue *q)

@@ -17,7 +17,7 @@
 enum {
     HOP_TABLE = 1024,
     HOP_ADDRESSES_MAX = 16,
-    HOP_CLOSED_MS = 30 * 1000,
+    HOP_CLOSED_MS = 30 * 1000,  /* or half of the first wait between tries */
     PARCEL_RECIPIENTS_MAX = 100 /* RFC 5321, section 4.5.3.1.8: what any server takes */
 };
 

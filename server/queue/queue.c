@@ -265,7 +265,7 @@ int pn_queue_main(struct pn_role_env *env)
     q.loop = pn_loop_new();
     q.threads = pn_threads_new(q.loop, THREADS, STACK, "queue");
     q.drain_timer = pn_timer_new(q.loop, stop_if_idle, &q);
-    event_init(&q, env);
+    event_init(&q);
     run_init(&q);
     local_init(&q);
     hop_init(&q);

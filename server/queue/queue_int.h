@@ -226,7 +226,7 @@ bool route_address(struct queue *q, struct pn_str address, struct pn_pool *pool,
                    struct pn_recipient *to);
 
 /* event.c */
-void event_init(struct queue *q, struct pn_role_env *env);
+void event_init(struct queue *q);
 void event_taken(void);
 /* What a recipient's state says now, as an event line. */
 void event_delivery(struct message *m, uint32_t index);
@@ -240,6 +240,8 @@ bool queue_command(void *queue, struct pn_record *record);
 void hop_init(struct queue *q);
 void hop_try(struct message *m, uint32_t index);
 void hop_flush(void *queue);
+/* Tries it again even if it could not be reached a moment ago. */
+void hop_reopen(struct queue *q, uint8_t via, struct pn_str name);
 void hop_drain_all(struct queue *q);
 
 /* local.c */

@@ -1,0 +1,260 @@
+#!/usr/bin/env python3
+"""The queue of a whole server: a next hop that is down, refuses, comes back; reports to
+senders; quarantine; and what an operator sees and does with `postern queue`.
+"""
+import email
+import json
+import os
+import socketserver
+import subprocess
+import sys
+import threading
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+import postern  # noqa: E402
+
+DNS = """
+from.test TXT "v=spf1 ip4:192.0.2.1 -all"
+forged.test TXT "v=spf1 -all"
+"""
+CONF = """
+smtp {{ hostname "mx.here.test" }}
+plugins {{ spf }}
+queue {{ retry {retry}  expire {expire} }}
+domain "dest.test" {{ recipients any  route smtp 127.0.0.1:{hop} }}
+domain "from.test" {{ recipients any  route local }}
+domain "here.test" {{ recipients any  route local  quarantine at 0.5  on SPF_FAIL weight 1 }}
+"""
+
+
+class Hop(socketserver.ThreadingTCPServer):
+    """A next hop. Recipients called `bad` are refused; keeps what it took."""
+
+    allow_reuse_address = True
+    daemon_threads = True
+
+    def __init__(self, port):
+        super().__init__(("127.0.0.1", port), HopSession)
+        self.taken = []
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    def stop(self):
+        self.shutdown()
+        self.server_close()
+
+
+class HopSession(socketserver.StreamRequestHandler):
+    def say(self, line):
+        self.wfile.write(line.encode() + b"\r\n")
+
+    def handle(self):
+        self.say("220 hop.test")
+        rcpts = []
+        for line in self.rfile:
+            word = line[:4].upper()
+            if word == b"EHLO":
+                self.say("250-hop.test\r\n250 8BITMIME")
+            elif word == b"RCPT" and b"<bad@" in line:
+                self.say("550 5.1.1 No user of that name")
+            elif word == b"RCPT" and b"<busy@" in line:
+                self.say("451 4.2.1 Not now")
+            elif word == b"DATA":
+                self.say("354 go")
+                content = b""
+                for part in self.rfile:
+                    if part == b".\r\n":
+                        break
+                    content += part[1:] if part.startswith(b".") else part
+                self.server.taken.append((list(rcpts), content))
+                self.say("250 2.0.0 taken")
+            elif word == b"QUIT":
+                self.say("221 bye")
+                return
+            else:
+                if word == b"MAIL":
+                    rcpts = []
+                if word == b"RCPT":
+                    rcpts.append(line[9:].split(b">")[0].decode())
+                self.say("250 ok")
+
+
+def queue(server, *words):
+    """postern queue WORDS: exit status, output, lines as JSON (with --json)."""
+    done = subprocess.run(
+        [os.path.join(postern.build_folder(), "postern"), "queue", *words, "--root", server.root],
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
+    )
+    lines = []
+    if "--json" in words:
+        lines = [json.loads(line) for line in done.stdout.splitlines()]
+    return done.returncode, done.stdout + done.stderr, lines
+
+
+def wait(what, seconds=10):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        found = what()
+        if found:
+            return found
+        time.sleep(0.05)
+    return what()
+
+
+def start(retry="1h", expire="5d"):
+    hop = postern.free_port()
+    server = postern.Server(CONF.format(hop=hop, retry=retry, expire=expire), dns=DNS)
+    server.start()
+    return server, hop
+
+
+def send(server, rcpts, sender="s@from.test", client="192.0.2.1"):
+    session = postern.Session(server, client=client)
+    answer = session.send("Subject: hello\r\n\r\nbody\r\n.dot\r\n", sender=sender, rcpts=rcpts)
+    session.close()
+    return answer
+
+
+def waiting(server):
+    return queue(server, "list", "--json")[2][:-1]
+
+
+def test_down(c):
+    server, port = start()
+    with server:
+        c.check(queue(server, "list")[:2] == (0, "0 messages\n"), "empty list", repr(queue(server, "list")))
+        c.check(send(server, ["u@dest.test", "v@dest.test"]).startswith("250"), "taken while the hop is down")
+        found = wait(lambda: [m for m in waiting(server) if m["to"][0]["tries"] == 1])
+        c.check(len(found) == 1 and len(found[0]["to"]) == 2, "listed", found)
+        c.check("4.4" in found[0]["to"][0]["reply"] and found[0]["to"][0]["state"] == "waiting", "its reply", found)
+        ident = found[0]["id"]
+        status, text, _ = queue(server, "list")
+        c.check(status == 0 and ident in text and "u@dest.test" in text and "1 messages" in text, "list for people", text)
+        status, text, _ = queue(server, "show", ident)
+        c.check(status == 0 and "Subject: hello\r\n\r\nbody\r\n.dot\r\n" in text.replace("\n", "\r\n").replace("\r\r", "\r"),
+                "show has the content", text)
+        events = server.wait_events("delivery", 2)
+        c.check([e["outcome"] for e in events] == ["deferred"] * 2, "deferred events", events)
+        hop = Hop(port)
+        time.sleep(0.1)
+        # The hop is closed for half a minute after a failure; a release asks at once.
+        status, text, _ = queue(server, "release", ident)
+        c.check(status == 0 and f"{ident} released" in text, "release", text)
+        c.check(wait(lambda: hop.taken), "delivered after a release")
+        c.check(hop.taken and hop.taken[0][0] == ["u@dest.test", "v@dest.test"], "both in one transaction", hop.taken)
+        c.check(hop.taken and hop.taken[0][1].endswith(b"Subject: hello\r\n\r\nbody\r\n.dot\r\n"), "content", hop.taken)
+        c.check(wait(lambda: not waiting(server)), "nothing is left")
+        hop.stop()
+    return server
+
+
+def test_restart_and_drop(c):
+    server, port = start()
+    with server:
+        for n in range(5):
+            send(server, [f"u{n}@dest.test"])
+        wait(lambda: len([m for m in waiting(server) if m["to"][0]["tries"] == 1]) == 5)
+        server.stop()
+        server.start()
+        found = waiting(server)
+        c.check(len(found) == 5 and all(m["to"][0]["tries"] == 1 for m in found), "states outlive a restart", found)
+        status, text, _ = queue(server, "drop", found[0]["id"], found[1]["id"], "0000000000000")
+        c.check(status == 1 and text.count("dropped") == 2 and "no such message" in text, "drop", text)
+        c.check(len(wait(lambda: len(waiting(server)) == 3 and waiting(server)) or []) == 3, "three are left")
+        status, text, _ = queue(server, "show", found[0]["id"])
+        c.check(status == 1 and "no such message" in text, "a dropped one is gone", text)
+        server.stop()
+        server.start()
+        c.check(len(waiting(server)) == 3, "dropped for good")
+        c.check(queue(server, "frob")[0] == 1 and queue(server)[0] == 2, "words it does not know")
+    status, text, _ = queue(server, "list")
+    c.check(status == 3 and "no server answers" in text, "no server", text)
+
+
+def test_retry(c):
+    server, port = start(retry="300ms")
+    with server:
+        send(server, ["busy@dest.test", "u@dest.test"])
+        hop = Hop(port)
+        c.check(wait(lambda: hop.taken, 45), "tried again by itself")
+        c.check(wait(lambda: any(m["to"][0]["tries"] >= 3 for m in waiting(server)), 45), "the busy one goes on", waiting(server))
+        c.check(len(hop.taken) == 1, "the other one has it once", hop.taken)
+        hop.stop()
+
+
+def report_of(server, user):
+    found = [m for p, m in server.mail().items() if f"/{user}/" in f"/{p}"]
+    return email.message_from_bytes(found[0]) if found else None
+
+
+def test_report(c):
+    server, port = start(retry="200ms", expire="1500ms")
+    hop = Hop(port)
+    with server:
+        send(server, ["bad@dest.test", "u@dest.test"], sender="s@from.test")
+        m = wait(lambda: report_of(server, "s"))
+        c.check(m is not None, "a report came", server.log()[-1000:])
+        if m is not None:
+            c.check(m.get_content_type() == "multipart/report" and m.get_param("report-type") == "delivery-status", "its type")
+            c.check(m["Return-Path"] == "<>" and m["To"] == "<s@from.test>" and m["Auto-Submitted"] == "auto-replied", "its header", m)
+            words, status, header = m.get_payload()
+            c.check("bad@dest.test" in words.get_payload() and "550 5.1.1 No user of that name" in words.get_payload(), "its words")
+            blocks = status.get_payload()
+            c.check(blocks[0]["Reporting-MTA"] == "dns; mx.here.test", "reporting MTA", blocks[0])
+            c.check(len(blocks) == 2 and blocks[1]["Final-Recipient"] == "rfc822; bad@dest.test"
+                    and blocks[1]["Action"] == "failed" and blocks[1]["Status"] == "5.1.1"
+                    and blocks[1]["Diagnostic-Code"] == "smtp; 550 5.1.1 No user of that name", "status", blocks[1:])
+            c.check("Subject: hello" in header.get_payload() and "body" not in header.get_payload(), "the header alone")
+        c.check(wait(lambda: len(hop.taken) == 1), "the other recipient has it")
+        send(server, ["busy@dest.test"], sender="late@from.test")
+        m = wait(lambda: report_of(server, "late"))
+        c.check(m is not None and m.get_payload()[1].get_payload()[1]["Status"] == "4.4.7", "given up after its time", m)
+        send(server, ["bad@dest.test"], sender="s@unknown.test")
+        held = wait(lambda: queue(server, "list", "--held", "--json")[2][:-1])
+        c.check(len(held) == 1 and held[0]["kind"] == "held" and "backscatter" in held[0]["reason"], "no backscatter", held)
+        c.check(wait(lambda: not waiting(server)), "nothing is left", waiting(server))
+        outcomes = sorted(e["outcome"] for e in server.events("delivery") if e["outcome"] != "deferred")
+        c.check(outcomes == ["failed", "failed", "held"], "events", outcomes)
+    hop.stop()
+
+
+def test_quarantine(c):
+    server, _ = start()
+    with server:
+        c.check(send(server, ["q@here.test"], sender="x@forged.test").startswith("250"), "taken into quarantine")
+        held = wait(lambda: queue(server, "list", "--held", "--json")[2][:-1])
+        c.check(len(held) == 1 and held[0]["kind"] == "quarantine" and held[0]["from"] == "x@forged.test", "listed", held)
+        c.check(not server.mail() and not waiting(server), "not delivered, not in the journal")
+        name = held[0]["id"]
+        status, text, _ = queue(server, "show", name.split(".")[0], "--held")
+        c.check(status == 0 and "Subject: hello" in text and "quarantine:" in text, "shown", text)
+        server.stop()
+        server.start()
+        status, text, _ = queue(server, "release", name, "--held")
+        c.check(status == 0, "release", text)
+        mail = wait(server.mail)
+        c.check(len(mail) == 1 and b"Subject: hello" in list(mail.values())[0], "delivered after all", mail)
+        c.check(wait(lambda: queue(server, "list", "--held")[1] == "0 messages\n"), "quarantine is empty", queue(server, "list", "--held"))
+        send(server, ["q@here.test"], sender="x@forged.test")
+        held = wait(lambda: queue(server, "list", "--held", "--json")[2][:-1])
+        status, text, _ = queue(server, "drop", held[0]["id"], "--held")
+        c.check(status == 0 and queue(server, "list", "--held")[1] == "0 messages\n", "dropped", text)
+        c.check(queue(server, "drop", held[0]["id"], "--held")[0] == 1, "and not twice")
+        c.check(len(server.mail()) == 1, "a dropped one is delivered to nobody")
+
+
+def main():
+    c = postern.Counter("queue")
+    test_down(c)
+    test_restart_and_drop(c)
+    test_retry(c)
+    test_report(c)
+    test_quarantine(c)
+    return c.close()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
