@@ -5,8 +5,13 @@
  * Order, first match wins: deny entries; allow entries (only where their condition
  * holds); plugins that failed with on_failure defer or quarantine; `on SYMBOL`
  * actions, the strictest first; thresholds (reject, quarantine, junk) on the sum of
- * the weights of the facts that count for this recipient; accept. Sums are of
- * thousandths, in plan order, and never overflow.
+ * the weights of the facts that count for this recipient; accept. A domain's own lines
+ * come before the defaults' at each step. Sums are of thousandths, in plan order, and
+ * never overflow.
+ *
+ * A condition (`if dmarc pass`) holds for the domain that passed and for no other: see
+ * vouched() in decide.c. Before content it is not known yet; then an entry whose pattern
+ * the reverse-path matches holds an early reject back.
  */
 #ifndef PN_DECIDE_H
 #define PN_DECIDE_H

@@ -4,6 +4,10 @@
 #include "block.h"
 #include "kit_policy.h"
 
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
 static void test_empty(void)
 {
     struct kit k;
@@ -399,6 +403,47 @@ static void test_generation(void)
     kit_close(&c);
 }
 
+/* A mapping that could still change, or that is cut, is refused. */
+static void test_open(void)
+{
+    static const struct {
+        const char *label;
+        int seals;
+        size_t cut;
+        bool want;
+    } rows[] = {
+        {"sealed", F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW, 0, true},
+        {"not sealed", 0, 0, false},
+        {"can be written", F_SEAL_SHRINK | F_SEAL_GROW, 0, false},
+        {"can shrink", F_SEAL_WRITE | F_SEAL_GROW, 0, false},
+        {"one byte short", F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW, 1, false},
+        {"empty", F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW, SIZE_MAX, false},
+    };
+    struct kit k;
+    kit_open(&k, "domain x.test { recipients any }", "");
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct pn_buf err;
+        size_t n = rows[i].cut > k.image.len ? 0 : k.image.len - rows[i].cut;
+        int fd = memfd_create("test", MFD_ALLOW_SEALING | MFD_CLOEXEC);
+        unit_row(rows[i].label);
+        pn_buf_init(&err, 1000);
+        UNIT_TRUE(fd >= 0 && (n == 0 || write(fd, k.image.p, n) == (ssize_t)n));
+        UNIT_INT(fcntl(fd, F_ADD_SEALS, rows[i].seals), 0);
+        struct pn_policy *p = pn_policy_open(fd, &err);
+        UNIT_INT(p != NULL, rows[i].want);
+        UNIT_INT(err.len == 0, rows[i].want);
+        UNIT_INT(fcntl(fd, F_GETFD), -1);
+        if (p != NULL) {
+            struct pn_policy *again = pn_policy_ref(p);
+            pn_policy_unref(&p);
+            UNIT_TRUE(p == NULL && pn_policy_domain(again, PN_STR("x.test")) != NULL);
+            pn_policy_unref(&again);
+        }
+        pn_buf_fini(&err);
+    }
+    kit_close(&k);
+}
+
 int main(int argc, char **argv)
 {
     static const struct unit_test tests[] = {
@@ -414,6 +459,7 @@ int main(int argc, char **argv)
         {"domains", test_domains},
         {"groups of domains", test_groups_of_domains},
         {"generation", test_generation},
+        {"open", test_open},
         {NULL, NULL},
     };
     return unit_main("policy", tests, argc, argv);
