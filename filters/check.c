@@ -406,20 +406,37 @@ struct pn_str check_request(struct pn_check *c, const struct ask *a)
     return ok ? pn_buf_str(out) : PN_STR("");
 }
 
-void check_case(const struct pn_check *c, struct pn_buf *out)
+/* As many recipients as fit with the rest; one at least, as scan wants it. */
+static void put_rcpts(const struct pn_check *c, struct pn_json *j)
+{
+    size_t most = PN_FAILURE_BODY_MAX / 2, used = 0;
+    pn_json_array(j, "rcpt");
+    for (size_t i = 0; i < c->rcpt_count && (used += c->rcpts[i].len * 6 + 3) < most; i++)
+        pn_json_str(j, NULL, c->rcpts[i]);
+    if (c->rcpt_count == 0)
+        pn_json_str(j, NULL, PN_STR("postmaster"));
+    pn_json_array_end(j);
+}
+
+void check_case(const struct pn_check *c, const struct pn_failure *f, struct pn_buf *out)
 {
     struct pn_json j = pn_json_to(out);
     char ip[PN_IP_TEXT_MAX];
+    bool mail = c->in_transaction;
     pn_json_object(&j, NULL);
-    pn_json_str(&j, "id", c->in_transaction ? c->mail.id : c->client.id);
+    pn_json_str(&j, "plugin", f->plugin);
+    pn_json_str(&j, "stage", f->stage);
+    pn_json_str(&j, "reason", f->reason);
+    pn_json_str(&j, "id", f->id);
     pn_json_str(&j, "ip", pn_str_of(pn_ip_text(&c->client.ip, ip)));
-    pn_json_str(&j, "helo", c->helo);
-    pn_json_str(&j, "from", c->mail.from);
-    pn_json_array(&j, "rcpt");
-    for (size_t i = 0; i < c->rcpt_count; i++)
-        pn_json_str(&j, NULL, c->rcpts[i]);
-    pn_json_array_end(&j);
-    pn_json_i64(&j, "time", c->mail.now_ms / 1000);
+    pn_json_i64(&j, "port", c->client.port);
+    pn_json_bool(&j, "tls", c->client.tls);
+    if (c->client.auth_id.len != 0)
+        pn_json_str(&j, "auth_id", c->client.auth_id);
+    pn_json_str(&j, "helo", pn_str_slice(c->helo, 0, 1000));
+    pn_json_str(&j, "from", pn_str_slice(mail ? c->mail.from : PN_STR(""), 0, 1000));
+    put_rcpts(c, &j);
+    pn_json_i64(&j, "time", (mail ? c->mail.now_ms : c->client.now_ms) / 1000);
     pn_json_object_end(&j);
 }
 

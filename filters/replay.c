@@ -54,15 +54,15 @@ static void report(const struct ask *a, const struct pn_page_slot *s, struct pn_
     const struct pn_check *c = a->check;
     const struct pn_runner *r = a->runner;
     struct pn_buf body;
-    pn_buf_init(&body, 1 << 20);
-    check_case(c, &body);
+    pn_buf_init(&body, PN_FAILURE_BODY_MAX);
     struct pn_failure f = {.plugin = c->plan->plugins[s->plugin].name,
                            .stage = pn_str_of(pn_stage_name(s->stage)),
                            .reason = reason,
                            .id = c->in_transaction ? c->mail.id : c->client.id,
-                           .body = pn_buf_str(&body),
                            .content_fd = c->content_fd,
                            .content_size = c->content_size};
+    check_case(c, &f, &body);
+    f.body = pn_buf_str(&body);
     if (r->ops->on_failure != NULL)
         r->ops->on_failure(r->ctx, &f);
     pn_buf_fini(&body);
@@ -215,12 +215,23 @@ static struct remote *idle_solo(struct pn_runner *r, unsigned group, uint32_t ge
     return NULL;
 }
 
-/* Those on their way up count too. */
-static unsigned all_solos(const struct pn_runner *r, unsigned group)
+/* Solo workers of a group: in all, and those that have nothing to do or are coming. */
+static void count_solos(const struct pn_runner *r, unsigned group, unsigned *all, unsigned *idle)
 {
-    unsigned n = r->solo[group].wanted;
+    *all = *idle = r->solo[group].wanted;
     for (const struct remote *m = r->remotes; m != NULL; m = m->next)
-        n += m->solo && m->group == group ? 1 : 0;
+        if (m->solo && m->group == group) {
+            ++*all;
+            *idle += !m->kept && !m->used && m->count == 0 ? 1 : 0;
+        }
+}
+
+/* How many wait for one, up to and with a; replays of a group share one. */
+static unsigned waiting_solo(const struct pn_runner *r, const struct ask *a)
+{
+    unsigned n = 1;
+    for (const struct ask *b = r->suspects.first; b != a && a->alone; b = b->next)
+        n += b->group == a->group ? 1 : 0;
     return n;
 }
 
@@ -238,7 +249,9 @@ static void want(struct pn_runner *r, const struct ask *a, uint64_t now)
     unsigned most = a->alone ? SOLO_MAX : 1;
     if (late)
         r->solo[a->group].wanted = 0;
-    if (all_solos(r, a->group) >= most)
+    unsigned all, idle;
+    count_solos(r, a->group, &all, &idle);
+    if (all >= most || idle >= waiting_solo(r, a))
         return;
     r->solo[a->group].wanted++;
     r->solo[a->group].since = now;

@@ -41,13 +41,16 @@
 struct pn_runner;
 struct pn_check;
 
+enum { PN_FAILURE_BODY_MAX = 60 * 1024 };
+
 /* A plugin failed on a message, alone in its worker: what is kept to reproduce it. */
 struct pn_failure {
     struct pn_str plugin;
     struct pn_str stage;
     struct pn_str reason; /* "killed by signal 11", "hung: waits for TXT x.test, 5.0 s" */
     struct pn_str id;     /* the message's, or empty before MAIL */
-    struct pn_str body;   /* a case of `scan --batch`: JSON, one line, without its content */
+    struct pn_str body;   /* for PN_REC_REPRODUCER: all this and a case of `scan --batch`, one line
+                           * of JSON, without its content; below PN_FAILURE_BODY_MAX bytes */
     int content_fd;       /* borrowed for the call; -1: none yet */
     uint64_t content_size;
 };

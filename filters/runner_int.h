@@ -171,7 +171,7 @@ bool check_stop_plugin(struct pn_check *c, unsigned plugin, uint32_t step);
 /* The worker could not run these. */
 void check_bad_findings(struct pn_check *c, uint64_t plugins);
 /* Session, envelope and time as a case of `scan --batch`. */
-void check_case(const struct pn_check *c, struct pn_buf *out);
+void check_case(const struct pn_check *c, const struct pn_failure *f, struct pn_buf *out);
 /* An ask of its run was answered, or given up. */
 void check_answered(struct pn_check *c);
 /* The budget's end, or too much waits. */

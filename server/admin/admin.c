@@ -1,10 +1,12 @@
 #include "admin.h"
 
 #include "admin_int.h"
+#include "clock.h"
 #include "handover.h"
 #include "jail.h"
 #include "log.h"
 #include "mem.h"
+#include "reproducers.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -12,7 +14,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { QUEUE_BYTES = 1024 * 1024, METRICS_MAX = PN_RECORD_MAX };
+enum { QUEUE_BYTES = 1024 * 1024, METRICS_MAX = PN_RECORD_MAX, PRUNE_MS = 3600 * 1000 };
 
 /* ---- records of other roles */
 
@@ -42,11 +44,39 @@ static bool take_metrics(struct source *s, struct pn_record *record)
     return pn_buf_adds(&s->metrics, record->body);
 }
 
+static struct reproducers_limits limits_of(const struct admin *admin)
+{
+    const struct pn_policy *p = admin->policy;
+    return (struct reproducers_limits){.files = (unsigned)pn_policy_int(p, "reproducers.files"),
+                                       .bytes = (uint64_t)pn_policy_int(p, "reproducers.size"),
+                                       .age_ms = (uint64_t)pn_policy_int(p, "reproducers.age")};
+}
+
+static bool take_reproducer(struct admin *admin, struct pn_record *record)
+{
+    if (record->nfds > 1)
+        return false;
+    int fd = record->nfds == 0 ? -1 : record->fds[0];
+    if (admin->state_fd >= 0)
+        (void)reproducers_keep(admin->state_fd, limits_of(admin), record->body, fd,
+                               pn_clock_wall_ms());
+    return true;
+}
+
+static void prune(void *arg)
+{
+    struct admin *admin = arg;
+    reproducers_prune(admin->state_fd, limits_of(admin), 0, pn_clock_wall_ms());
+    pn_timer_set(admin->prune, PRUNE_MS);
+}
+
 static bool take_record(struct source *s, struct pn_record *record)
 {
     switch (record->type) {
     case PN_REC_EVENT:
         return take_event(s->admin, record);
+    case PN_REC_REPRODUCER:
+        return s->role == PN_ROLE_EDGE && take_reproducer(s->admin, record);
     case PN_REC_METRICS:
         return take_metrics(s, record);
     case PN_REC_COMMAND_REPLY:
@@ -241,6 +271,7 @@ static void admin_fini(struct admin *admin)
         source_free(admin->sources);
     pn_control_free(&admin->control);
     events_free(&admin->events);
+    pn_timer_free(&admin->prune);
     pn_buf_fini(&admin->supervisor.metrics);
     pn_policy_unref(&admin->policy);
     pn_loop_free(&admin->loop);
@@ -250,7 +281,8 @@ int pn_admin_main(struct pn_role_env *env)
 {
     static const struct pn_control_ops ops = {on_generation, on_peer, on_drain, on_other};
     static const struct pn_jail jail = {.kind = PN_JAIL_ADMIN};
-    struct admin admin = {.next_token = 0};
+    struct admin admin = {.state_fd = -1};
+    struct pn_folder *state = pn_role_env_folder(env, PN_FOLDER_STATE);
     struct pn_folder *folder = pn_role_env_folder(env, PN_FOLDER_LOG);
     struct pn_buf err;
     pn_buf_init(&err, 500);
@@ -271,6 +303,10 @@ int pn_admin_main(struct pn_role_env *env)
 
     /* loop, files, peers */
     admin.loop = pn_loop_new();
+    admin.state_fd = state == NULL ? -1 : state->fd;
+    admin.prune = pn_timer_new(admin.loop, prune, &admin);
+    if (state != NULL)
+        pn_timer_set(admin.prune, 0);
     admin.supervisor = (struct source){.admin = &admin, .role = PN_ROLE_SUPERVISOR};
     pn_buf_init(&admin.supervisor.metrics, METRICS_MAX);
     admin.events =

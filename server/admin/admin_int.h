@@ -25,6 +25,8 @@ struct admin {
     struct pn_loop *loop;
     struct pn_control *control;
     struct events *events;
+    int state_fd;           /* of the state folder; -1: none */
+    struct pn_timer *prune; /* what is kept too long there goes */
     struct source *sources;
     struct source supervisor;
     struct pn_watch *watches[64];

@@ -293,6 +293,15 @@ static void on_want_solo(void *ctx, const struct pn_want_solo *want)
     pn_buf_fini(&body);
 }
 
+/* Kept by admin, so that somebody can mend the plugin. */
+static void on_plugin_failure(void *ctx, const struct pn_failure *f)
+{
+    struct edge *edge = ctx;
+    if (!pn_admin_link_send(edge->admin, PN_REC_REPRODUCER, f->body, &f->content_fd,
+                            f->content_fd < 0 ? 0 : 1))
+        pn_warn("no reproducer for plugin %.*s: admin takes none", PN_FMT(f->plugin));
+}
+
 static void edge_fini(struct edge *edge)
 {
     close_listeners(edge);
@@ -312,7 +321,8 @@ static void edge_fini(struct edge *edge)
 
 int pn_edge_main(struct pn_role_env *env)
 {
-    static const struct pn_runner_ops runner_ops = {.want_solo = on_want_solo};
+    static const struct pn_runner_ops runner_ops = {.want_solo = on_want_solo,
+                                                    .on_failure = on_plugin_failure};
     static const struct pn_control_ops control_ops = {
         .on_generation = on_generation, .on_peer = on_peer, .on_drain = on_drain};
     static const struct pn_jail jail = {.kind = PN_JAIL_EDGE};
