@@ -20,6 +20,7 @@ struct sched {
     pthread_cond_t more;  /* a unit may be taken */
     struct sched_unit *first, **last;
     unsigned max_threads, max_running;
+    unsigned share, plugin_share;          /* threads for one of them */
     unsigned threads, idle, running, busy; /* busy: running or waiting */
     unsigned coming;                       /* woken or made, but not yet at work */
     unsigned plugin[PLUGINS];              /* threads in each */
@@ -49,25 +50,9 @@ uint32_t sched_network(const struct pn_ip *client)
 
 /* ---- choosing; under the lock */
 
-static unsigned half(unsigned n)
-{
-    return n < 2 ? 1 : n / 2;
-}
-
-static unsigned quarter(unsigned n)
-{
-    return n < 4 ? 1 : n / 4;
-}
-
 static bool plugin_free(const struct sched *s, int plugin)
 {
-    return plugin < 0 || s->plugin[plugin] < half(s->max_threads);
-}
-
-/* Its network has less than its share, or nobody else wants a thread. */
-static bool fair(const struct sched *s, const struct sched_unit *u)
-{
-    return s->network[u->network] < quarter(s->max_threads);
+    return plugin < 0 || s->plugin[plugin] < s->plugin_share;
 }
 
 /* The first in line that may go; a lone network takes turns when no other waits. */
@@ -79,13 +64,13 @@ static struct sched_unit **choose(struct sched *s)
     for (struct sched_unit **at = &s->first; *at != NULL; at = &(*at)->next) {
         if (!plugin_free(s, (*at)->plugin))
             continue;
-        if (fair(s, *at))
+        if (s->network[(*at)->network] < s->share)
             return at;
         if (lone == NULL)
             lone = at;
     }
     /* Past its share, but not the last thread: somebody else may come at any time. */
-    return lone != NULL && s->busy < s->max_threads - quarter(s->max_threads) ? lone : NULL;
+    return lone != NULL && s->busy < s->max_threads - s->share ? lone : NULL;
 }
 
 static struct sched_unit *take(struct sched *s)
@@ -209,12 +194,15 @@ void sched_plugin_leave(struct sched *s, unsigned plugin)
     unlock(s);
 }
 
-struct sched *sched_new(unsigned threads, unsigned running, size_t stack)
+struct sched *sched_new(unsigned threads, unsigned running, unsigned share, size_t stack)
 {
     pn_assert(threads > 0 && threads <= SCHED_THREADS_MAX && running > 0);
     struct sched *s = pn_calloc(1, sizeof *s);
     s->max_threads = threads;
     s->max_running = running < threads ? running : threads;
+    s->share = threads * share / 100 > 0 ? threads * share / 100 : 1;
+    /* All mail goes through every plugin, so its share is what leaves others some room. */
+    s->plugin_share = threads - threads / 4;
     s->stack = stack;
     s->last = &s->first;
     pn_assert(pthread_mutex_init(&s->lock, NULL) == 0 && pthread_cond_init(&s->more, NULL) == 0);

@@ -7,9 +7,9 @@
  * waits (sched_wait_begin) makes room for another, so slow name servers cost threads,
  * not processors. Threads are made as needed, up to `threads`.
  *
- * Shares: while others wait, the units of one client network get at most a quarter of
- * all threads and half of those at work; and a plugin at most half of all threads
- * (sched_plugin_enter). So neither one sender nor one plugin stalls the rest.
+ * Shares: one client network, and one plugin (sched_plugin_enter), gets at most so many
+ * percent of all threads; a network may have more while no other waits, but never the
+ * last ones. So neither a sender with slow name servers nor a slow plugin stalls the rest.
  */
 #ifndef PN_SCHED_H
 #define PN_SCHED_H
@@ -28,8 +28,8 @@ struct sched_unit {
     bool queued;
 };
 
-/* Threads have all signals blocked. stack: bytes of one. */
-struct sched *sched_new(unsigned threads, unsigned running, size_t stack);
+/* Threads have all signals blocked. share: percent. stack: bytes of one. */
+struct sched *sched_new(unsigned threads, unsigned running, unsigned share, size_t stack);
 /* Every unit must have run. Joins all threads. */
 void sched_free(struct sched **sched);
 /* From any thread; does nothing for a unit that is queued. */

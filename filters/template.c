@@ -115,6 +115,7 @@ static int serve(const struct template *t, struct pn_role_env *env)
     struct pn_buf err;
     struct pn_worker_options o = {.plan = t->plan, .on_idle = on_idle, .ctx = &w};
     o.threads = (unsigned)pn_policy_int(t->policy, "workers.threads");
+    o.share = (unsigned)pn_policy_int(t->policy, "workers.share");
     o.plugins = pn_group_plugins(t->group, &o.count);
     pn_buf_init(&err, 4000);
     if (!pn_worker_instances(o.plugins, o.count, &err)) {

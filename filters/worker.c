@@ -162,9 +162,9 @@ struct pn_worker *pn_worker_new(struct pn_loop *loop, const struct pn_worker_opt
         w->by_index[options->plugins[i].index] = &options->plugins[i];
     w->waits = (struct host_waits){task_wait_begin, task_wait_end, w};
     w->asker = pn_asker_new(loop);
-    w->sched =
-        sched_new(options->threads != 0 ? options->threads : PN_WORKER_THREADS,
-                  options->running != 0 ? options->running : running_of(options), PN_WORKER_STACK);
+    w->sched = sched_new(options->threads != 0 ? options->threads : PN_WORKER_THREADS,
+                         options->running != 0 ? options->running : running_of(options),
+                         options->share != 0 ? options->share : PN_WORKER_SHARE, PN_WORKER_STACK);
     w->watchdog = watchdog_new(w->page);
     return w;
 }

@@ -14,6 +14,7 @@
 
 enum {
     PN_WORKER_THREADS = 200,
+    PN_WORKER_SHARE = 25,
     PN_WORKER_STACK = 512 * 1024,
     PN_WORKER_HUNG_EXIT = 70, /* how a worker ends that had a call past its deadline */
     PN_WORKER_DRAIN_MS = 5000 /* what others get then */
@@ -26,6 +27,7 @@ struct pn_worker_options {
     struct host_plugin *plugins; /* borrowed; those of the group, in plan order */
     unsigned count;
     unsigned threads, running;  /* 0: as fits the group and machine */
+    unsigned share;             /* percent of threads for one network; 0: PN_WORKER_SHARE */
     void (*on_idle)(void *ctx); /* the last channel ended; may be NULL */
     void *ctx;
 };
