@@ -3,8 +3,6 @@
 #include "address_priv.h"
 #include "lex.h"
 
-enum { LITERAL_MAX = 256 };
-
 void pn_address_start(struct pn_address_walk *walk, struct pn_str value)
 {
     *walk = (struct pn_address_walk){.value = value};
@@ -45,8 +43,8 @@ static size_t pass_bracket(struct pn_address_walk *walk, struct element *e, size
 {
     struct pn_str s = walk->value;
     if (e->sign != SIZE_MAX && lex_cfws(pn_str_slice(s, 0, at), e->sign + 1) == at) {
-        size_t end = at;
-        while (end < s.len && end - at < LITERAL_MAX && s.p[end] != ']' && s.p[end] != '>')
+        size_t end = at + 1;
+        while (end < s.len && end - at < ADDRESS_LITERAL_MAX && s.p[end] != ']' && s.p[end] != '[')
             end++;
         if (end < s.len && s.p[end] == ']')
             return end + 1;

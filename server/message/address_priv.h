@@ -4,6 +4,8 @@
 
 #include "address.h"
 
+enum { ADDRESS_LITERAL_MAX = 256 }; /* bytes from "[" to "]"; a domain has 255 */
+
 /* Sets local, domain and flags of out from text, which is what stands between "<" and
  * ">" or between commas; at_sign is the offset of the "@" that parts them, or SIZE_MAX.
  * Words before the local part that do not belong to it are returned: a display name

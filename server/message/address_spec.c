@@ -83,7 +83,7 @@ static void read_words(struct words *w, bool first_group)
 static unsigned check_literal(struct pn_str s)
 {
     unsigned flags = PN_ADDRESS_LITERAL;
-    if (s.len < 3 || s.p[s.len - 1] != ']')
+    if (s.len < 3 || s.len > ADDRESS_LITERAL_MAX || s.p[s.len - 1] != ']')
         return flags | PN_ADDRESS_MALFORMED;
     for (size_t i = 1; i + 1 < s.len; i++) {
         if (s.p[i] == '[' || s.p[i] == ']' || s.p[i] == '\\' || s.p[i] == 127 ||

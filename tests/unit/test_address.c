@@ -56,6 +56,7 @@ static void test_list(void)
         {"\"a\".b@c", "<\"a\".b@c>OQ"},
         {"a@[192.0.2.1]", "<a@[192.0.2.1]>L"},
         {"a@[bad", "<a@[bad>ML"},
+        {"a@[b>c], <d@[e>, f@[g]", "<a@[b>c]>L|<d@[e>ML|<f@[g]>L"},
         {"<@x,@y:a@b>", "<@x,@y:a@b>O"},
         {"G:a@b, X <c@d>;", "{G|<a@b>|X<c@d>|}"},
         {"G:;", "{G|}"},
