@@ -102,6 +102,7 @@ struct edge {
     uint64_t next_token;
 
     struct pn_queue_id_maker ids;
+    char *scratch; /* PN_SMTP_RESERVE_MAX bytes: content between scanner and file */
     struct session *sessions; /* all that live */
     size_t session_count;
     uint64_t sessions_total, events_lost;
@@ -181,7 +182,7 @@ struct transaction {
     size_t seen_count, seen_cap;
     struct pn_memfile content;
     bool content_open;
-    uint64_t in_flight, room; /* counted of the content; asked for by the last reserve */
+    bool content_failed; /* the file took no more */
     uint64_t size;
     struct pn_str message_id;
     bool ran; /* the plan ran over content: there is a verdict, or will be */

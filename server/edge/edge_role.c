@@ -317,6 +317,7 @@ static void edge_fini(struct edge *edge)
     pn_control_free(&edge->control);
     edge_generation_unref(&edge->gen);
     pn_loop_free(&edge->loop);
+    free(edge->scratch);
 }
 
 int pn_edge_main(struct pn_role_env *env)
@@ -339,6 +340,7 @@ int pn_edge_main(struct pn_role_env *env)
         return 1;
     }
     pn_buf_fini(&err);
+    edge.scratch = pn_alloc(PN_SMTP_RESERVE_MAX);
     edge.ids.tag = (uint16_t)(env->start.number % PN_QUEUE_ID_TAG_MAX);
     (void)signal(SIGPIPE, SIG_IGN);
 

@@ -1,6 +1,7 @@
 /* One message: its recipients, its content, what the plugins found, what is decided. */
 #include "edge.h"
 
+#include "assert.h"
 #include "clock.h"
 #include "log.h"
 #include "mem.h"
@@ -9,6 +10,9 @@
 
 #include <stdlib.h>
 #include <sys/random.h>
+#include <unistd.h>
+
+enum { HEADER_FIRST = 16 * 1024 };
 
 void txn_answer(struct session *s, struct pn_str text)
 {
@@ -102,9 +106,8 @@ void txn_decide(struct transaction *t, size_t i, bool early, struct pn_decision 
 void txn_data(struct session *s)
 {
     struct transaction *t = s->txn;
-    /* The engine knows the limit; what it asks room for at once may go beyond. */
-    size_t max = (size_t)s->gen->size_max + PN_SMTP_RESERVE_MAX;
-    if (!t->content_open && pn_memfile_init(&t->content, "content", max) != 0) {
+    if (!t->content_open &&
+        pn_memfile_init(&t->content, "content", (size_t)s->gen->size_max) != 0) {
         txn_answer(s, PN_STR("451 4.3.2 No room for the message, try again later"));
         return;
     }
@@ -114,28 +117,27 @@ void txn_data(struct session *s)
 
 char *txn_reserve(struct session *s, size_t n)
 {
-    struct transaction *t = s->txn;
-    if (s->counted && !pn_cap_take(s->edge->limits, PN_CAP_BYTES, n, s->gen->flight_bytes_max))
+    const struct edge *edge = s->edge;
+    pn_assert(n <= PN_SMTP_RESERVE_MAX);
+    if (s->counted && pn_cap_sum(edge->limits, PN_CAP_BYTES) + n > s->gen->flight_bytes_max)
         return NULL;
-    t->in_flight += n;
-    t->room = n;
-    return pn_memfile_reserve(&t->content, n);
+    return s->txn->content_failed ? NULL : edge->scratch;
 }
 
 void txn_commit(struct session *s, size_t n)
 {
     struct transaction *t = s->txn;
-    t->content.len += n;
-    if (s->counted)
-        pn_cap_give(s->edge->limits, PN_CAP_BYTES, t->room - n);
-    t->in_flight -= t->room - n;
-    t->room = n;
+    size_t before = t->content.len;
+    t->content_failed =
+        t->content_failed || !pn_memfile_write(&t->content, (struct pn_str){s->edge->scratch, n});
+    if (s->counted) /* reserve asked; what is there by now is counted in any case */
+        (void)pn_cap_take(s->edge->limits, PN_CAP_BYTES, t->content.len - before, UINT64_MAX);
 }
 
 /* What the core itself reads in the header. The refusal, or NULL. */
-static const char *read_header(struct transaction *t)
+static const char *look_at(struct transaction *t, struct pn_str content)
 {
-    struct pn_message *m = pn_message_new((struct pn_str){t->content.map, t->content.len}, NULL);
+    struct pn_message *m = pn_message_new(content, NULL);
     if (m == NULL)
         return "552 5.3.4 Message too large";
     const char *refusal = NULL;
@@ -146,6 +148,25 @@ static const char *read_header(struct transaction *t)
     if (pn_field_count(m, NULL, PN_STR("Received")) > t->s->gen->hops_max)
         refusal = "554 5.4.6 Too many hops: the message loops";
     pn_message_free(&m);
+    return refusal;
+}
+
+/* Most headers stand in the first bytes: they are read, and the file mapped only where
+ * they don't. */
+static const char *read_header(struct transaction *t)
+{
+    static const char no_room[] = "451 4.3.2 No room for the message, try again later";
+    char *first = t->s->edge->scratch;
+    ssize_t n = pread(t->content.fd, first, HEADER_FIRST, 0);
+    struct pn_str whole;
+    if (n < 0)
+        return no_room;
+    if ((uint64_t)n == t->size || memmem(first, (size_t)n, "\r\n\r\n", 4) != NULL)
+        return look_at(t, (struct pn_str){first, (size_t)n});
+    if (pn_map_fd(t->content.fd, false, &whole) != 0)
+        return no_room;
+    const char *refusal = look_at(t, whole);
+    pn_unmap(&whole);
     return refusal;
 }
 
@@ -192,9 +213,11 @@ void txn_content(struct session *s)
 {
     struct transaction *t = s->txn;
     t->size = t->content.len;
-    const char *refusal = t->size == 0 ? NULL : read_header(t);
-    if (refusal == NULL && pn_memfile_seal(&t->content) != 0)
-        refusal = "451 4.3.2 No room for the message, try again later";
+    const char *refusal = NULL;
+    if (t->content_failed || pn_memfile_seal(&t->content) != 0)
+        refusal = "452 4.3.1 No room for the message, try again later";
+    else if (t->size != 0)
+        refusal = read_header(t);
     if (refusal != NULL) {
         txn_answer(s, pn_str_of(refusal));
         return;
@@ -245,7 +268,7 @@ void txn_done(struct session *s)
         pn_check_reset(s->check);
     if (s->counted) {
         pn_cap_give(s->edge->limits, PN_CAP_MESSAGES, 1);
-        pn_cap_give(s->edge->limits, PN_CAP_BYTES, t->in_flight);
+        pn_cap_give(s->edge->limits, PN_CAP_BYTES, t->content.len);
     }
     if (t->content_open)
         pn_memfile_fini(&t->content);

@@ -91,9 +91,28 @@ bool pn_memfile_add(struct pn_memfile *m, struct pn_str bytes)
     return true;
 }
 
+bool pn_memfile_write(struct pn_memfile *m, struct pn_str bytes)
+{
+    pn_assert(m->map == NULL && m->len <= m->max);
+    if (bytes.len > m->max - m->len) {
+        errno = EFBIG;
+        return false;
+    }
+    while (bytes.len != 0) {
+        ssize_t n = pwrite(m->fd, bytes.p, bytes.len, (off_t)m->len);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return false;
+        m->len += (size_t)n;
+        bytes = pn_str_slice(bytes, (size_t)n, bytes.len);
+    }
+    return true;
+}
+
 int pn_memfile_seal(struct pn_memfile *m)
 {
-    bool trim = m->cap != m->len;
+    bool trim = m->map != NULL && m->cap != m->len;
     unmap(m); /* F_SEAL_WRITE wants no writable mapping left */
     if (trim && ftruncate(m->fd, (off_t)m->len) != 0)
         return -1;

@@ -24,6 +24,9 @@ void pn_memfile_fini(struct pn_memfile *m);
  * past the limit or out of memory (errno EFBIG or other). */
 char *pn_memfile_reserve(struct pn_memfile *m, size_t n);
 bool pn_memfile_add(struct pn_memfile *m, struct pn_str bytes);
+/* Appends by the kernel's copy: no page is mapped, zeroed or faulted in first. For who
+ * writes much and reads nothing; not mixed with the two above. False with errno. */
+bool pn_memfile_write(struct pn_memfile *m, struct pn_str bytes);
 /* Trims, unmaps, seals against every change; m->fd stays open and owned. 0 or -1. */
 int pn_memfile_seal(struct pn_memfile *m);
 

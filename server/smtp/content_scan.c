@@ -23,7 +23,7 @@ static uint64_t mask_of(const __m128i v[4], char c)
     return mask;
 }
 
-static struct masks masks_of(const char *p)
+static inline struct masks masks_of(const char *p)
 {
     __m128i v[4];
     for (unsigned i = 0; i < 4; i++)

@@ -346,6 +346,18 @@ static void test_memfile(void)
     UNIT_TRUE(mmap(NULL, 4096, PROT_WRITE, MAP_SHARED, m.fd, 0) == MAP_FAILED);
     pn_memfile_fini(&m);
     UNIT_INT(m.fd, -1);
+    /* Written, not mapped. */
+    UNIT_INT(pn_memfile_init(&m, "unit", 10), 0);
+    UNIT_TRUE(pn_memfile_write(&m, PN_STR("01234")) && pn_memfile_write(&m, PN_STR("")));
+    UNIT_TRUE(!pn_memfile_write(&m, PN_STR("567890")));
+    UNIT_INT(errno, EFBIG);
+    UNIT_TRUE(pn_memfile_write(&m, PN_STR("56789")));
+    UNIT_INT(pn_memfile_seal(&m), 0);
+    UNIT_TRUE(!pn_memfile_write(&m, PN_STR("x")));
+    UNIT_INT(pn_map_fd(m.fd, true, &view), 0);
+    UNIT_STR(view, PN_STR("0123456789"));
+    pn_unmap(&view);
+    pn_memfile_fini(&m);
     /* Empty, and short. */
     UNIT_INT(pn_memfile_init(&m, "unit", 10), 0);
     UNIT_INT(pn_memfile_seal(&m), 0);
