@@ -4,6 +4,7 @@ refused, certificates renewed, sessions that outlive a reload and a stop, the co
 socket, and the pages for a monitor."""
 import json
 import os
+import shutil
 import signal
 import socket
 import ssl
@@ -115,8 +116,38 @@ def reloads(counter, server):
             session.command("NOOP").startswith("250") and page(server, "/ready")[0] == 200, f"{what}: the old state serves on"
         )
     counter.check("postern.conf:" in server.log(), "the log says where")
+    broken_plugins(counter, server, session)
     counter.check(reload(server, CONF, "reloaded"), "a good one is taken after them")
     session.close()
+
+
+def broken_plugins(counter, server, session):
+    """Each is refused, in words that say why, whatever it does to the process that loads it."""
+    folder = os.path.join(postern.build_folder(), "tests", "plugins")
+    with open(f"{server.root}/noelf.so", "w", encoding="ascii") as f:
+        f.write("this is no shared object\n")
+    os.chmod(f"{server.root}/noelf.so", 0o644)
+    shutil.copy(f"{folder}/broken_refuses.so", f"{server.root}/writable.so")
+    os.chmod(f"{server.root}/writable.so", 0o666)
+    cases = {
+        "no ELF": (f"{server.root}/noelf.so", "noelf.so"),
+        "a file that all may write": (f"{server.root}/writable.so", "writ"),
+        "a foreign ABI": (f"{folder}/broken_abi.so", "ABI"),
+        "no symbol": (f"{folder}/broken_symbol.so", "postern_plugin"),
+        "a crash while it is loaded": (f"{folder}/broken_load.so", "compile role ended"),
+        "a crash in prepare": (f"{folder}/broken_prepare.so", "template"),
+        "a refusal of prepare": (f"{folder}/broken_refuses.so", "broken"),
+        "a crash in instance_new": (f"{folder}/broken_instance.so", "worker"),
+    }
+    for what, (path, words) in cases.items():
+        seen = len(server.log())
+        conf = CONF + f'plugins {{ broken {{ file "{path}" }} }}\n'
+        counter.check(reload(server, conf, "reload_refused"), f"{what}: refused")
+        counter.check(words in server.log()[seen:], f"{what}: the log says why", server.log()[seen:])
+        counter.check(
+            session.command("NOOP").startswith("250") and page(server, "/ready")[0] == 200, f"{what}: the old state serves on"
+        )
+    counter.check(until(lambda: not server.roles("filter")), "nothing of them is left")
 
 
 def workers(server):
