@@ -34,11 +34,16 @@ static void because(struct pn_decision *d, struct pn_str text)
     d->because[d->because_count++] = (struct pn_because){PN_STR(""), text};
 }
 
-static struct pn_str taken_reply(const struct pn_verdict *v, struct pn_pool *pool)
+/* The policy's words, and the name by which to ask for the message later. */
+static struct pn_str taken_reply(const struct pn_verdict *v, struct pn_str words,
+                                 struct pn_pool *pool)
 {
     struct pn_buf b;
     pn_buf_init(&b, PN_REPLY_MAX);
-    (void)pn_buf_addf(&b, "250 2.0.0 Taken as %.*s", PN_FMT(v->id));
+    /* Of one that was refused until the envelope proved mixed the words are a refusal's. */
+    (void)pn_buf_adds(&b, words.len != 0 && words.p[0] == '2' ? words : PN_STR("250 2.0.0 Taken"));
+    (void)pn_buf_addz(&b, " as ");
+    (void)pn_buf_adds(&b, v->id);
     struct pn_str reply = pn_pool_dup(pool, pn_buf_str(&b));
     pn_buf_fini(&b);
     return reply.p == NULL ? PN_STR("250 2.0.0 Taken") : reply;
@@ -80,7 +85,7 @@ void pn_verdict_settle(struct pn_verdict *v, bool each_replies, struct pn_pool *
     const struct pn_decision *worst = &v->rcpts[v->strictest].decision;
     v->outcome = worst->outcome;
     if (!is_refusal(v->outcome))
-        v->reply = taken_reply(v, pool);
+        v->reply = taken_reply(v, worst->reply, pool);
     else
         v->reply = each_replies || refusal.len == 0 ? worst->reply : refusal;
 }

@@ -145,10 +145,10 @@ static void test_thresholds(void)
     static const char all[] = "defaults { junk at 2 quarantine at 4 \"250 2.0.0 Held\" reject at 6 "
                               "\"550 5.7.1 Spam\" }\n" HERE "}";
     static const struct row rows[] = {
-        {"no facts, no policy", "", "", NULL, PN_ACCEPT, 0, "250 2.0.0 Message taken",
+        {"no facts, no policy", "", "", NULL, PN_ACCEPT, 0, "250 2.0.0 Taken",
          " no line of the policy speaks against it"},
         {"below all", all, "ALPHA_HIT ALPHA_MISS", NULL, PN_ACCEPT, 1500},
-        {"at junk", all, "ALPHA_HIT", NULL, PN_JUNK, 2000, "250 2.0.0 Message taken",
+        {"at junk", all, "ALPHA_HIT", NULL, PN_JUNK, 2000, "250 2.0.0 Taken",
          "t.conf:2:12 junk when score >= 2"},
         {"at quarantine", all, "BETA_LISTED", NULL, PN_QUARANTINE, 4000, "250 2.0.0 Held",
          "t.conf:2:22 quarantine when score >= 4"},
@@ -209,7 +209,7 @@ static void test_actions(void)
         {"defer", HERE "on ALPHA_HIT defer }", "ALPHA_HIT", NULL, PN_DEFER, 2000,
          "451 4.7.1 Message deferred by policy, try again later"},
         {"discard says yes", HERE "on ALPHA_HIT discard }", "ALPHA_HIT", NULL, PN_DISCARD, 2000,
-         "250 2.0.0 Message taken"},
+         "250 2.0.0 Taken"},
         {"the strictest of two", HERE "on ALPHA_HIT junk on BETA_LISTED quarantine }",
          "ALPHA_HIT BETA_LISTED", NULL, PN_QUARANTINE, 6000},
         {"whatever their order", HERE "on ALPHA_HIT junk on BETA_LISTED quarantine }",
@@ -316,7 +316,7 @@ static void test_failures(void)
          "t.conf:1:11 plugin alpha failed: on_failure defer"},
         {"skip", HERE "}", "PLUGIN_FAILED:beta", NULL, PN_ACCEPT, 0},
         {"quarantine", HERE "}", "PLUGIN_FAILED:gamma", NULL, PN_QUARANTINE, 0,
-         "250 2.0.0 Message taken"},
+         "250 2.0.0 Taken"},
         {"the strictest", HERE "}", "PLUGIN_FAILED:gamma PLUGIN_FAILED:alpha PLUGIN_FAILED:beta",
          NULL, PN_DEFER, 0},
         {"before actions", HERE "on ALPHA_HIT reject }", "ALPHA_HIT PLUGIN_FAILED:alpha", NULL,
@@ -446,7 +446,7 @@ static void test_small_pool(void)
         add_facts(&facts, "ALPHA_HIT");
         ask(&k, &row, "", &facts, tiny, &got);
         UNIT_INT(got.outcome, PN_JUNK);
-        UNIT_STR(got.reply, PN_STR("250 2.0.0 Message taken"));
+        UNIT_STR(got.reply, PN_STR("250 2.0.0 Taken"));
     }
     kit_close(&k);
     pn_pool_free(&tiny);

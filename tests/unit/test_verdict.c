@@ -32,7 +32,8 @@ struct fixture {
 
 static void fixture_init(struct fixture *f, const enum pn_outcome *outcomes, size_t count)
 {
-    static const char *const replies[] = {"", "", "", "", "451 4.7.1 Later", "550 5.7.1 No"};
+    static const char *const replies[] = {
+        "", "", "250 2.0.0 Held", "", "451 4.7.1 Later", "550 5.7.1 No"};
     static const char *const addresses[] = {"a@x.test", "b@x.test", "c@x.test"};
     f->pool = pn_pool_new(1 << 20);
     pn_facts_init(&f->facts, f->pool);
@@ -55,6 +56,7 @@ static void test_settle(void)
         const char *reply;
     } rows[] = {
         {"one accepted", {PN_ACCEPT}, 1, false, {PN_ACCEPT}, "250 2.0.0 Taken as q1"},
+        {"the policy's words", {PN_QUARANTINE}, 1, false, {PN_QUARANTINE}, "250 2.0.0 Held as q1"},
         {"one rejected", {PN_REJECT}, 1, false, {PN_REJECT}, "550 5.7.1 No"},
         {"all reject", {PN_REJECT, PN_REJECT}, 2, false, {PN_REJECT, PN_REJECT}, "550 5.7.1 No"},
         {"reject beside accept",
