@@ -3,6 +3,7 @@
 
 #include "clock.h"
 #include "kit_policy.h"
+#include "shipped.h"
 
 #include <stdio.h>
 
@@ -315,8 +316,7 @@ static void test_failures(void)
          "451 4.3.0 Message can't be checked now, try again later",
          "t.conf:1:11 plugin alpha failed: on_failure defer"},
         {"skip", HERE "}", "PLUGIN_FAILED:beta", NULL, PN_ACCEPT, 0},
-        {"quarantine", HERE "}", "PLUGIN_FAILED:gamma", NULL, PN_QUARANTINE, 0,
-         "250 2.0.0 Taken"},
+        {"quarantine", HERE "}", "PLUGIN_FAILED:gamma", NULL, PN_QUARANTINE, 0, "250 2.0.0 Taken"},
         {"the strictest", HERE "}", "PLUGIN_FAILED:gamma PLUGIN_FAILED:alpha PLUGIN_FAILED:beta",
          NULL, PN_DEFER, 0},
         {"before actions", HERE "on ALPHA_HIT reject }", "ALPHA_HIT PLUGIN_FAILED:alpha", NULL,
@@ -478,44 +478,79 @@ static enum pn_outcome outcome_at(struct kit *k, int32_t score)
     return got.outcome;
 }
 
-static void test_defaults_move(void)
+/* The next line of a shipped policy that says `on NAME weight N`. */
+static bool next_weight(struct pn_str *text, struct pn_str *name)
 {
-    static const char *const weights[] = {
-        "VIRUS_UNSCANNABLE", "VIRUS_ENCRYPTED", "DMARC_REJECT", "DMARC_QUARANTINE", "DMARC_FAIL",
-        "DMARC_PASS",        "SPF_FAIL",        "SPF_SOFTFAIL", "SPF_PERMERROR",    "SPF_NEUTRAL",
-        "SPF_NONE",          "SPF_TEMPERROR",   "DKIM_NONE",    "DKIM_TEMPERROR",   "DMARC_NONE",
-        "DKIM_INVALID",      "PLUGIN_FAILED"};
-    static const struct {
-        const char *line;
-        int32_t at;
-        enum pn_outcome was, is;
-    } thresholds[] = {{"junk at 9", 6000, PN_JUNK, PN_ACCEPT},
-                      {"reject at 20", 15000, PN_REJECT, PN_JUNK},
-                      {"reject at 10", 10000, PN_JUNK, PN_REJECT}};
-    struct kit before, after;
-    char text[300];
-    kit_open(&before, "include \"postern:default\"", "");
-    UNIT_TRUE(before.policy != NULL);
-    for (size_t i = 0; before.policy != NULL && i < sizeof weights / sizeof weights[0]; i++) {
-        unit_row(weights[i]);
-        int32_t was = score_of(&before, weights[i]);
-        UNIT_TRUE(was != 77);
-        (void)snprintf(text, sizeof text,
-                       "include \"postern:default\"\ndefaults { on %s weight 42.125 }", weights[i]);
-        kit_open(&after, text, "");
-        UNIT_TRUE(after.policy != NULL && score_of(&after, weights[i]) == 42125);
-        kit_close(&after);
+    while (text->p != NULL) {
+        struct pn_str line = pn_str_trim(pn_str_split(text, '\n'));
+        if (!pn_str_starts(line, PN_STR("on ")))
+            continue;
+        line = pn_str_slice(line, 3, line.len);
+        *name = pn_str_split(&line, ' ');
+        if (line.p != NULL && pn_str_starts(line, PN_STR("weight ")))
+            return true;
     }
-    for (size_t i = 0; before.policy != NULL && i < sizeof thresholds / sizeof thresholds[0]; i++) {
-        unit_row(thresholds[i].line);
-        UNIT_INT(outcome_at(&before, thresholds[i].at), thresholds[i].was);
-        (void)snprintf(text, sizeof text, "include \"postern:default\"\ndefaults { %s }",
-                       thresholds[i].line);
-        kit_open(&after, text, "");
-        UNIT_TRUE(after.policy != NULL && outcome_at(&after, thresholds[i].at) == thresholds[i].is);
+    return false;
+}
+
+static size_t weights_move(const struct pn_shipped *shipped)
+{
+    struct pn_str text = {(const char *)shipped->text, shipped->len}, name;
+    struct kit before, after;
+    char conf[300];
+    size_t count = 0;
+    (void)snprintf(conf, sizeof conf, "include \"postern:%s\"", shipped->name);
+    kit_open(&before, conf, "");
+    UNIT_TRUE(before.policy != NULL);
+    for (; before.policy != NULL && next_weight(&text, &name); count++) {
+        char symbol[100];
+        (void)snprintf(symbol, sizeof symbol, "%.*s", PN_FMT(name));
+        unit_row(symbol);
+        UNIT_TRUE(score_of(&before, symbol) != 77);
+        (void)snprintf(conf, sizeof conf,
+                       "include \"postern:%s\"\ndefaults { on %s weight 42.125 }", shipped->name,
+                       symbol);
+        kit_open(&after, conf, "");
+        UNIT_TRUE(after.policy != NULL && score_of(&after, symbol) == 42125);
         kit_close(&after);
+        unit_row("");
     }
     kit_close(&before);
+    return count;
+}
+
+static void test_weights_move(void)
+{
+    for (const struct pn_shipped *s = pn_shipped; s->name != NULL; s++)
+        UNIT_TRUE(weights_move(s) > 1);
+}
+
+static void test_thresholds_move(void)
+{
+    static const struct {
+        const char *shipped, *line;
+        int32_t at;
+        enum pn_outcome was, is;
+    } rows[] = {{"default", "junk at 9", 6000, PN_JUNK, PN_ACCEPT},
+                {"default", "reject at 20", 15000, PN_REJECT, PN_JUNK},
+                {"default", "reject at 10", 10000, PN_JUNK, PN_REJECT},
+                {"strict", "junk at 6", 5000, PN_JUNK, PN_ACCEPT},
+                {"strict", "quarantine at 10", 9000, PN_QUARANTINE, PN_JUNK},
+                {"strict", "reject at 13", 12000, PN_REJECT, PN_QUARANTINE}};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct kit before, after;
+        char text[300];
+        unit_row(rows[i].line);
+        (void)snprintf(text, sizeof text, "include \"postern:%s\"", rows[i].shipped);
+        kit_open(&before, text, "");
+        UNIT_TRUE(before.policy != NULL && outcome_at(&before, rows[i].at) == rows[i].was);
+        (void)snprintf(text, sizeof text, "include \"postern:%s\"\ndefaults { %s }",
+                       rows[i].shipped, rows[i].line);
+        kit_open(&after, text, "");
+        UNIT_TRUE(after.policy != NULL && outcome_at(&after, rows[i].at) == rows[i].is);
+        kit_close(&before);
+        kit_close(&after);
+    }
 }
 
 /* RFC 9989, section 7.4: the careful policy does not refuse for a DMARC policy alone. */
@@ -717,7 +752,8 @@ int main(int argc, char **argv)
         {"reasons", test_reasons},
         {"many reasons", test_many_reasons},
         {"small pool", test_small_pool},
-        {"defaults move", test_defaults_move},
+        {"weights move", test_weights_move},
+        {"thresholds move", test_thresholds_move},
         {"dmarc alone", test_dmarc_alone},
         {"against a plain one", test_plain},
         {"speed", test_speed},
