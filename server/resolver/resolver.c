@@ -1,5 +1,6 @@
 #include "resolver.h"
 
+#include "admin_link.h"
 #include "asks.h"
 #include "jail.h"
 #include "log.h"
@@ -27,12 +28,53 @@ struct settings {
     struct asks_settings asks;
 };
 
+enum {
+    M_QUESTIONS,
+    M_NOERROR,
+    M_NXDOMAIN,
+    M_SERVFAIL,
+    M_OTHER,
+    M_TIMEOUT,
+    M_REFUSED,
+    M_BOGUS,
+    M_MALFORMED,
+    M_LOST,
+    M_IN_FLIGHT,
+    M_WAITING,
+    METRICS
+};
+
+#define ANSWERS       "postern_dns_answers_total"
+#define ANSWERS_HELP  "Answers given to other roles, by what they said."
+#define TROUBLE       "postern_dns_trouble_total"
+#define TROUBLE_HELP  "Questions beyond the limit, and replies that were not taken as they came."
+#define QUESTIONS     "postern_dns_questions"
+#define QUESTION_HELP "Questions now: with the servers, and waiting for their turn."
+
+static const struct pn_metric metric_rows[METRICS] = {
+    [M_QUESTIONS] = {"postern_dns_questions_total", NULL, "Questions of other roles.", PN_COUNTER},
+    [M_NOERROR] = {ANSWERS, "rcode=\"NOERROR\"", ANSWERS_HELP, PN_COUNTER},
+    [M_NXDOMAIN] = {ANSWERS, "rcode=\"NXDOMAIN\"", ANSWERS_HELP, PN_COUNTER},
+    [M_SERVFAIL] = {ANSWERS, "rcode=\"SERVFAIL\"", ANSWERS_HELP, PN_COUNTER},
+    [M_OTHER] = {ANSWERS, "rcode=\"OTHER\"", ANSWERS_HELP, PN_COUNTER},
+    [M_TIMEOUT] = {ANSWERS, "rcode=\"TIMEOUT\"", ANSWERS_HELP, PN_COUNTER},
+    [M_REFUSED] = {TROUBLE, "kind=\"refused\"", TROUBLE_HELP, PN_COUNTER},
+    [M_BOGUS] = {TROUBLE, "kind=\"bogus\"", TROUBLE_HELP, PN_COUNTER},
+    [M_MALFORMED] = {TROUBLE, "kind=\"malformed\"", TROUBLE_HELP, PN_COUNTER},
+    [M_LOST] = {TROUBLE, "kind=\"lost\"", TROUBLE_HELP, PN_COUNTER},
+    [M_IN_FLIGHT] = {QUESTIONS, "state=\"in-flight\"", QUESTION_HELP, PN_GAUGE},
+    [M_WAITING] = {QUESTIONS, "state=\"waiting\"", QUESTION_HELP, PN_GAUGE},
+};
+
 struct resolver {
     struct pn_loop *loop;
     struct pn_control *control;
+    struct pn_admin_link *admin;
+    struct pn_metric metrics[METRICS];
     struct ub_event_base *base;
     struct asks *asks;
     struct settings settings;
+    char granted[2][PATH_BYTES]; /* folders that the jail lets us read; empty: none */
     struct peer *peers;
     struct pn_buf out;
     struct pn_timer *drain_timer;
@@ -208,9 +250,26 @@ static void add_peer(struct resolver *r, struct pn_peer *from)
 
 /* ---- control ---- */
 
+static void fill_metrics(void *ctx)
+{
+    struct resolver *r = ctx;
+    const struct asks_counters *n = asks_counters(r->asks);
+    const struct upstream_counters *up = upstream_counters();
+    const uint64_t values[METRICS] = {
+        [M_QUESTIONS] = n->asked,   [M_NOERROR] = n->noerror,     [M_NXDOMAIN] = n->nxdomain,
+        [M_SERVFAIL] = n->servfail, [M_OTHER] = n->other,         [M_TIMEOUT] = n->timeout,
+        [M_REFUSED] = n->refused,   [M_BOGUS] = up->bogus,        [M_MALFORMED] = up->malformed,
+        [M_LOST] = r->lost,         [M_IN_FLIGHT] = n->in_flight, [M_WAITING] = n->waiting,
+    };
+    for (size_t i = 0; i < METRICS; i++)
+        r->metrics[i].value = (int64_t)values[i];
+}
+
 static void on_peer(void *ctx, struct pn_peer *peer)
 {
-    add_peer(ctx, peer);
+    struct resolver *r = ctx;
+    if (!pn_admin_link_peer(r->admin, peer))
+        add_peer(r, peer);
 }
 
 /* Takes the generation's policy. */
@@ -223,6 +282,24 @@ static bool settings_of(struct pn_generation *gen, struct settings *out, struct 
     return ok;
 }
 
+/* The folder of a file: it may be replaced by rename. Empty for no file. */
+static void folder_of(const char *file, char folder[PATH_BYTES])
+{
+    const char *slash = strrchr(file, '/');
+    size_t len = slash == NULL ? 0 : slash == file ? 1 : (size_t)(slash - file);
+    memcpy(folder, file, len);
+    folder[len] = '\0';
+}
+
+/* A jail is never widened. */
+static bool is_granted(const struct resolver *r, const char *file)
+{
+    char folder[PATH_BYTES];
+    folder_of(file, folder);
+    return folder[0] == '\0' || strcmp(folder, r->granted[0]) == 0 ||
+           strcmp(folder, r->granted[1]) == 0;
+}
+
 static void on_generation(void *ctx, struct pn_generation *gen)
 {
     struct resolver *r = ctx;
@@ -232,6 +309,10 @@ static void on_generation(void *ctx, struct pn_generation *gen)
     pn_buf_init(&err, 2000);
     if (!settings_of(gen, &set, &err)) {
         pn_error("the new settings can't be used, the old ones stay: %s", pn_buf_cstr(&err));
+    } else if (!is_granted(r, set.dns_file) || !is_granted(r, set.trust_anchor)) {
+        /* Who asked us asks the next one. */
+        pn_info("starting anew: the settings name a file that this jail can't read");
+        pn_loop_stop(r->loop);
     } else if (same_upstream(&set, &r->settings)) {
         r->settings = set;
         asks_set(r->asks, &set.asks);
@@ -274,21 +355,17 @@ static void raise_descriptors(void)
         pn_warn("the limit of descriptors stays at its default: %s", strerror(errno));
 }
 
-/* The folders of the files that a reload reads again; a file may be replaced by rename. */
-static bool enter_jail(const struct pn_role_env *env, const struct settings *set)
+/* With the folders of the files that a reload reads again. */
+static bool enter_jail(struct resolver *r, const struct pn_role_env *env)
 {
-    char folders[2][PATH_BYTES];
-    const char *files[2] = {set->dns_file, set->trust_anchor};
     struct pn_jail_path paths[2];
     struct pn_jail jail = {.kind = PN_JAIL_RESOLVER, .paths = paths};
+    folder_of(r->settings.dns_file, r->granted[0]);
+    folder_of(r->settings.trust_anchor, r->granted[1]);
     for (size_t i = 0; i < 2; i++) {
-        const char *slash = strrchr(files[i], '/');
-        if (slash == NULL)
+        if (r->granted[i][0] == '\0')
             continue;
-        size_t len = slash == files[i] ? 1 : (size_t)(slash - files[i]);
-        memcpy(folders[i], files[i], len);
-        folders[i][len] = '\0';
-        paths[jail.path_count++] = (struct pn_jail_path){folders[i], false};
+        paths[jail.path_count++] = (struct pn_jail_path){r->granted[i], false};
         jail.grants = PN_GRANT_FILES;
     }
     return pn_jail_enter(env, &jail);
@@ -298,6 +375,7 @@ static void resolver_fini(struct resolver *r)
 {
     while (r->peers != NULL)
         peer_free(r->peers);
+    pn_admin_link_free(&r->admin);
     asks_free(&r->asks);
     ub_base_free(&r->base);
     pn_timer_free(&r->drain_timer);
@@ -318,6 +396,8 @@ static bool resolver_init(struct resolver *r, struct pn_role_env *env, struct pn
         return false;
     r->asks = asks_new(r->loop, &r->settings.asks, backend);
     r->drain_timer = pn_timer_new(r->loop, on_drain_end, r);
+    memcpy(r->metrics, metric_rows, sizeof r->metrics);
+    r->admin = pn_admin_link_new(r->loop, r->metrics, METRICS, fill_metrics, r);
     return true;
 }
 
@@ -330,10 +410,11 @@ int pn_resolver_main(struct pn_role_env *env)
     bool ok = resolver_init(&r, env, &err);
     if (!ok)
         pn_role_env_failed(env, "%s", pn_buf_cstr(&err));
-    else if (!(ok = enter_jail(env, &r.settings)))
+    else if (!(ok = enter_jail(&r, env)))
         pn_role_env_failed(env, "the jail could not be entered");
     if (ok) {
         r.control = pn_control_new(r.loop, env, &ops, &r);
+        pn_admin_link_env(r.admin, env);
         for (size_t i = 0; i < env->peer_count; i++)
             add_peer(&r, &env->peers[i]);
         pn_control_ready(r.control);
