@@ -214,7 +214,6 @@ void sched_free(struct sched **sched)
     struct sched *s = *sched;
     if (s == NULL)
         return;
-    *sched = NULL;
     lock(s);
     s->stop = true;
     (void)pthread_cond_broadcast(&s->more);
@@ -228,6 +227,7 @@ void sched_free(struct sched **sched)
     (void)pthread_mutex_destroy(&s->lock);
     (void)pthread_cond_destroy(&s->more);
     free(s);
+    *sched = NULL; /* only now: what ran last may still have submitted to it */
 }
 
 unsigned sched_threads(struct sched *s)

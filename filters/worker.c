@@ -177,8 +177,7 @@ void pn_worker_free(struct pn_worker **worker)
     *worker = NULL;
     while (w->links != NULL)
         end_link(w->links);
-    struct sched *sched = w->sched; /* what runs may still submit to it */
-    sched_free(&sched);
+    sched_free(&w->sched);
     watchdog_free(&w->watchdog);
     pn_asker_free(&w->asker);
     const struct pn_page *page = w->page;
