@@ -236,6 +236,46 @@ static void check_thresholds(struct model *m, const struct model_policy *policy)
     }
 }
 
+static bool needs_certificate(int64_t kind)
+{
+    return kind == PN_LISTEN_SMTPS || kind == PN_LISTEN_SUBMISSIONS;
+}
+
+/* The stores' protocols have their words already, but nobody who speaks them. */
+static bool is_served(int64_t kind)
+{
+    return kind < PN_LISTEN_IMAP || kind > PN_LISTEN_POP3S;
+}
+
+static void check_listener(struct model *m, const struct pn_tree_value *listen)
+{
+    const struct pn_tree_value *address = pn_tree_value(listen->block, "address");
+    struct pn_str kind = listen->block->title;
+    if (!is_served(listen->data.number))
+        pn_error_at(m->p.problems, listen->block->title_at,
+                    "'%.*s' is not served by this version, expected smtp, smtps, submission, "
+                    "submissions, lmtp or admin",
+                    PN_FMT(kind));
+    else if (needs_certificate(listen->data.number) && pn_tree_value(m->core, "tls") == NULL)
+        pn_error_at(m->p.problems, listen->block->title_at,
+                    "'%.*s' needs a certificate, expected 'tls { certificate FILE key FILE }'",
+                    PN_FMT(kind));
+    for (const struct pn_tree_value *v = pn_tree_value(m->core, "listen"); v != listen;
+         v = v->next) {
+        const struct pn_tree_value *other = pn_tree_value(v->block, "address");
+        if (address != NULL && other != NULL && address->data.number == other->data.number &&
+            pn_ip_eq(&address->data.net.ip, &other->data.net.ip))
+            pn_error_at(m->p.problems, address->at, "'%.*s' is listened on twice, first in line %u",
+                        PN_FMT(address->data.text), (unsigned)other->at.line);
+    }
+}
+
+static void check_listeners(struct model *m)
+{
+    for (const struct pn_tree_value *v = pn_tree_value(m->core, "listen"); v != NULL; v = v->next)
+        check_listener(m, v);
+}
+
 static void check_policies(struct model *m)
 {
     check_thresholds(m, &m->defaults);
@@ -265,6 +305,7 @@ bool pn_compile_run(const struct pn_compile *c, struct pn_pool *pool, struct pn_
         run_later(&m, LATER_DEFAULTS, parse_defaults);
         run_later(&m, LATER_DOMAIN, parse_domain);
         settle_names(&m);
+        check_listeners(&m);
         check_policies(&m);
         ok = !out_of_memory(&m) && problems->errors == 0 && model_emit(&m, image) &&
              problems->errors == 0;

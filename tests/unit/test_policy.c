@@ -64,7 +64,8 @@ static void test_listen(void)
     static const char text[] = "listen smtp 127.0.0.1:2525 { proxy from 127.0.0.0/8, ::1 }\n"
                                "listen smtp 127.0.0.1:2526\n"
                                "listen submissions [::1]:2465 proxy from 10.0.0.0/8\n"
-                               "listen admin 127.0.0.1:2580";
+                               "listen admin 127.0.0.1:2580\n"
+                               "tls { certificate /dev/null key /dev/null }";
     static const struct {
         const char *label, *ip;
         enum pn_listen_kind kind;
