@@ -398,6 +398,11 @@ static const struct postern_row queue_rows[] = {
      .def = "30d",
      .max = 3650 * DAY,
      .help = "Quarantined and held mail is removed after this; 0: never."},
+    {.name = "verify-cache",
+     .type = POSTERN_T_DURATION,
+     .def = "10m",
+     .max = 7 * DAY,
+     .help = "How long the next hop's yes about a recipient is remembered; a no a tenth of it."},
     {.name = NULL},
 };
 

@@ -230,6 +230,8 @@ void event_session(struct session *s, const char *what, struct pn_str detail);
 /* Sends and remembers who waits; the token, or 0: the channel is gone or full. */
 uint64_t outbox_deliver(struct edge *edge, unsigned mailbox, struct pn_deliver *deliver,
                         int content_fd, outbox_fn *fn, void *ctx);
+/* Asks the queue whether the next hop takes a recipient. */
+uint64_t outbox_verify(struct edge *edge, struct pn_verify *verify, outbox_fn *fn, void *ctx);
 uint64_t outbox_take(struct edge *edge, const struct pn_envelope *env, int content_fd,
                      outbox_fn *fn, void *ctx);
 /* Who waited is gone. */

@@ -74,10 +74,32 @@ uint64_t outbox_take(struct edge *edge, const struct pn_envelope *env, int conte
     return sent ? remember(edge, env->id, EDGE_PEER_QUEUE, fn, ctx) : 0;
 }
 
+uint64_t outbox_verify(struct edge *edge, struct pn_verify *verify, outbox_fn *fn, void *ctx)
+{
+    struct pn_buf body;
+    if (edge->queue == NULL)
+        return 0;
+    pn_buf_init(&body, PN_RECORD_MAX / 2);
+    verify->token = ++edge->next_token;
+    pn_verify_put(&body, verify);
+    bool sent = pn_channel_send(edge->queue, PN_REC_VERIFY, pn_buf_str(&body), NULL, 0);
+    pn_buf_fini(&body);
+    return sent ? remember(edge, verify->token, EDGE_PEER_QUEUE, fn, ctx) : 0;
+}
+
+static bool on_verified(struct edge *edge, struct pn_str body)
+{
+    struct pn_delivered answer;
+    return pn_delivered_get(body, &answer) &&
+           settle_token(edge, answer.token, EDGE_PEER_QUEUE, &answer.reply);
+}
+
 static bool on_taken(void *ctx, struct pn_record *record)
 {
     struct edge *edge = ctx;
     struct pn_taken taken;
+    if (record->type == PN_REC_VERIFIED)
+        return on_verified(edge, record->body);
     if (record->type != PN_REC_TAKEN || !pn_taken_get(record->body, &taken))
         return false;
     return settle_token(edge, taken.id, EDGE_PEER_QUEUE, &taken.reply);

@@ -138,6 +138,58 @@ static void on_rcpt_checked(void *ctx, enum pn_check_end end)
         rcpt_decide(t);
 }
 
+/* What a client may know of a recipient is known: on to the plugins. */
+static void rcpt_check(struct transaction *t)
+{
+    struct session *s = t->s;
+    const struct txn_rcpt *r = &t->rcpts[t->rcpt_count - 1];
+    if (s->check != NULL) {
+        pn_check_rcpt(s->check, r->address, pn_plan_wanted(s->gen->plan, r->domain));
+        if (s->gen->early_stages && pn_check_run(s->check, POSTERN_RCPT, on_rcpt_checked, t))
+            return;
+    }
+    rcpt_decide(t);
+}
+
+/* ---- recipients verify ---- */
+
+static bool must_verify(const struct txn_rcpt *r)
+{
+    return pn_domain_recipients(r->domain) == PN_RCPT_VERIFY &&
+           !pn_str_eq(r->local, PN_STR("postmaster")) && !pn_str_eq(r->local, PN_STR("abuse"));
+}
+
+static void on_verified(void *ctx, const struct pn_reply *reply)
+{
+    struct transaction *t = ctx;
+    t->token = 0;
+    if (reply->code / 100 == 2)
+        rcpt_check(t);
+    else if (reply->code / 100 == 5)
+        refuse_last(t, pn_policy_str(t->s->gen->policy, "replies.unknown"));
+    else
+        refuse_last(t, PN_STR("451 4.4.0 The recipient can't be verified now, try again later"));
+}
+
+/* Asks the next hop, by way of the queue. */
+static void verify(struct transaction *t)
+{
+    const struct txn_rcpt *r = &t->rcpts[t->rcpt_count - 1];
+    static const struct pn_reply away = {451, PN_STR_INIT("")};
+    struct pn_route route;
+    struct pn_buf b;
+    pn_domain_route(t->s->gen->policy, r->domain, &route);
+    pn_buf_init(&b, 512);
+    pn_endpoint_print(&b, &route.ip, route.port);
+    struct pn_verify ask = {.via = route.kind == PN_ROUTE_LMTP ? PN_VIA_LMTP : PN_VIA_SMTP,
+                            .next_hop = pn_buf_str(&b),
+                            .address = r->address};
+    t->token = outbox_verify(t->s->edge, &ask, on_verified, t);
+    pn_buf_fini(&b);
+    if (t->token == 0)
+        on_verified(t, &away);
+}
+
 void txn_rcpt(struct session *s, const struct pn_smtp_rcpt *rcpt)
 {
     struct transaction *t = s->txn;
@@ -154,10 +206,8 @@ void txn_rcpt(struct session *s, const struct pn_smtp_rcpt *rcpt)
     }
     t->rcpts = pn_grow(t->rcpts, &t->rcpt_cap, t->rcpt_count, sizeof *t->rcpts);
     t->rcpts[t->rcpt_count++] = r;
-    if (s->check != NULL) {
-        pn_check_rcpt(s->check, r.address, pn_plan_wanted(s->gen->plan, r.domain));
-        if (s->gen->early_stages && pn_check_run(s->check, POSTERN_RCPT, on_rcpt_checked, t))
-            return;
-    }
-    rcpt_decide(t);
+    if (must_verify(&t->rcpts[t->rcpt_count - 1]))
+        verify(t);
+    else
+        rcpt_check(t);
 }

@@ -359,6 +359,26 @@ bool pn_delivered_get(struct pn_str body, struct pn_delivered *delivered)
     return reply_get(&r, &delivered->reply) && pn_rd_done(&r);
 }
 
+void pn_verify_put(struct pn_buf *out, const struct pn_verify *verify)
+{
+    pn_wr_u64(out, verify->token);
+    pn_wr_u8(out, verify->via);
+    pn_wr_str(out, verify->next_hop);
+    pn_wr_str(out, verify->address);
+}
+
+bool pn_verify_get(struct pn_str body, struct pn_verify *verify)
+{
+    struct pn_rd r = pn_rd_of(body);
+    verify->token = pn_rd_u64(&r);
+    verify->via = pn_rd_u8(&r);
+    verify->next_hop = pn_rd_str(&r);
+    verify->address = pn_rd_str(&r);
+    return pn_rd_done(&r) && (verify->via == PN_VIA_SMTP || verify->via == PN_VIA_LMTP) &&
+           verify->next_hop.len > 0 && verify->address.len > 0 && text_ok(verify->next_hop) &&
+           text_ok(verify->address);
+}
+
 uint32_t pn_mailbox_of(struct pn_str user, uint32_t count)
 {
     return count == 0 ? 0 : (uint32_t)(pn_str_hash(user, 0, true) % count);

@@ -8,6 +8,8 @@
  *   PN_REC_DROP_CONTENT_FILE  body: struct pn_content_file
  *   PN_REC_DELIVER            body: struct pn_deliver           fd: content
  *   PN_REC_DELIVERED          body: struct pn_delivered
+ *   PN_REC_VERIFY             body: struct pn_verify
+ *   PN_REC_VERIFIED           body: struct pn_delivered
  *
  * An envelope is all there is to a message beside its content: RFC 5321's envelope,
  * what policy decided for each recipient, and the header edits. The content is
@@ -206,6 +208,17 @@ struct pn_delivered {
 };
 void pn_delivered_put(struct pn_buf *out, const struct pn_delivered *delivered);
 bool pn_delivered_get(struct pn_str body, struct pn_delivered *delivered);
+
+/* Asks whether a recipient exists where its mail would go. The reply in VERIFIED: 2yz
+ * yes, 5yz no, 4yz or 0 not known now. */
+struct pn_verify {
+    uint64_t token;
+    uint8_t via; /* PN_VIA_SMTP or PN_VIA_LMTP */
+    struct pn_str next_hop;
+    struct pn_str address;
+};
+void pn_verify_put(struct pn_buf *out, const struct pn_verify *verify);
+bool pn_verify_get(struct pn_str body, struct pn_verify *verify);
 
 /* Which of count mailbox workers a user belongs to. */
 uint32_t pn_mailbox_of(struct pn_str user, uint32_t count);

@@ -31,6 +31,7 @@ struct conn {
     struct pn_smtp_client *client;
     struct pn_timer *idle;
     struct parcel *parcel; /* NULL: none is on its way */
+    struct probe *probe;   /* the same */
     uint64_t mails;
     bool ready;        /* was ready once */
     bool free;         /* takes a mail now */
@@ -195,8 +196,34 @@ static bool send_parcel(struct conn *c)
     return true;
 }
 
-static bool next_parcel(struct conn *c)
+static bool has_utf8(struct pn_str s)
 {
+    for (size_t i = 0; i < s.len; i++)
+        if ((unsigned char)s.p[i] > 127)
+            return true;
+    return false;
+}
+
+static void send_probe(struct conn *c)
+{
+    c->to[0] = pn_str_of(c->probe->address);
+    const struct pn_smtp_outgoing mail = {.from = PN_STR(""),
+                                          .to = c->to,
+                                          .to_count = 1,
+                                          .smtputf8 = has_utf8(c->to[0]),
+                                          .probe = true};
+    c->free = false;
+    c->mails++;
+    pn_smtp_client_send(c->client, &mail);
+}
+
+/* Gives it what waits first; false: nothing does. */
+static bool next_work(struct conn *c)
+{
+    if ((c->probe = hop_take_probe(c->hop)) != NULL) {
+        send_probe(c);
+        return true;
+    }
     while ((c->parcel = hop_take(c->hop)) != NULL) {
         if (send_parcel(c))
             return true;
@@ -215,7 +242,7 @@ static void go_on(struct conn *c)
     c->free = false;
     if (q->draining || c->mails >= q->settings.conn_messages_max) {
         pn_smtp_client_quit(c->client);
-    } else if (!next_parcel(c)) {
+    } else if (!next_work(c)) {
         c->free = true;
         pn_timer_set(c->idle, q->settings.idle_ms);
     }
@@ -234,9 +261,16 @@ static void on_rcpt(void *ctx, size_t index, enum pn_smtp_from from,
 {
     struct conn *c = ctx;
     struct pn_buf b;
-    (void)from;
     pn_buf_init(&b, 2000);
     pn_smtp_reply_print(&b, reply);
+    if (c->probe != NULL) {
+        struct probe *p = c->probe;
+        c->probe = NULL;
+        probe_settle(p, from == PN_SMTP_FROM_RCPT, reply->code,
+                     pn_str_slice(pn_buf_str(&b), 4, b.len));
+        pn_buf_fini(&b);
+        return;
+    }
     run_settled(c->parcel->m, c->parcel->indices[index], reply->code,
                 pn_str_slice(pn_buf_str(&b), 4, b.len));
     pn_buf_fini(&b);
@@ -359,7 +393,7 @@ bool conn_give_idle(struct hop *hop)
     for (struct conn *c = hop->conns; c != NULL; c = c->next)
         if (c->free) {
             pn_timer_clear(c->idle);
-            if (!next_parcel(c))
+            if (!next_work(c))
                 return false;
             after(c);
             return true;

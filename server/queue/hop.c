@@ -20,6 +20,7 @@ static struct hop *hop_get(struct queue *q, uint8_t via, struct pn_str name)
     *h = (struct hop){.next_same = *slot, .queue = q, .via = via};
     h->name = pn_strndup(name.p, name.len);
     h->end = &h->first;
+    h->probe_end = &h->first_probe;
     *slot = h;
     return h;
 }
@@ -52,6 +53,33 @@ struct parcel *hop_take(struct hop *hop)
     return p;
 }
 
+struct probe *hop_take_probe(struct hop *hop)
+{
+    struct probe *p = hop->first_probe;
+    if (p == NULL)
+        return NULL;
+    hop->first_probe = p->next;
+    if (hop->first_probe == NULL)
+        hop->probe_end = &hop->first_probe;
+    hop->waiting--;
+    return p;
+}
+
+void hop_probe(struct queue *q, uint8_t via, struct pn_str name, struct probe *p)
+{
+    struct hop *hop = hop_get(q, via, name);
+    p->hop = hop;
+    p->next = NULL;
+    if (hop->closed_until > pn_clock_mono_ns()) {
+        probe_settle(p, false, 451, pn_str_of(hop->closed_why));
+        return;
+    }
+    *hop->probe_end = p;
+    hop->probe_end = &p->next;
+    hop->waiting++;
+    hop_pump(hop);
+}
+
 void hop_fail(struct hop *hop, uint16_t code, struct pn_str text, bool close_it)
 {
     char *why = pn_strndup(text.p, text.len); /* text may be the hop's own */
@@ -62,6 +90,8 @@ void hop_fail(struct hop *hop, uint16_t code, struct pn_str text, bool close_it)
         free(hop->closed_why);
         hop->closed_why = pn_strdup(why);
     }
+    for (struct probe *p; (p = hop_take_probe(hop)) != NULL;)
+        probe_settle(p, false, code == 0 ? 451 : code, pn_str_of(why));
     for (struct parcel *p; (p = hop_take(hop)) != NULL;) {
         for (uint32_t i = 0; i < p->count; i++)
             run_settled(p->m, p->indices[i], code, pn_str_of(why));

@@ -34,13 +34,23 @@ struct parcel {
     uint32_t indices[PARCEL_RECIPIENTS_MAX];
 };
 
+/* A recipient that an edge asks about; goes before parcels, for a client waits. */
+struct probe {
+    struct probe *next;
+    struct hop *hop;
+    struct edge_peer *peer;
+    uint64_t token;
+    char *address; /* owned */
+};
+
 struct hop {
     struct hop *next_same; /* in the table */
     struct queue *queue;
     uint8_t via; /* enum pn_via */
     char *name;  /* as the envelope has it; owned */
     struct parcel *first, **end;
-    size_t waiting;
+    size_t waiting; /* parcels and probes */
+    struct probe *first_probe, **probe_end;
     struct conn *conns;
     unsigned conn_count;
     unsigned connecting; /* of those, not ready yet */
@@ -67,12 +77,20 @@ void conn_drain(struct hop *hop);
 
 /* hop.c, for conn.c and names.c */
 struct parcel *hop_take(struct hop *hop);
+struct probe *hop_take_probe(struct hop *hop);
 void parcel_free(struct parcel *p);
 /* A connection to that address did not become ready; text begins with an enhanced status. */
 void hop_conn_failed(struct hop *hop, size_t address, struct pn_str text);
 void hop_pump(struct hop *hop);
 /* Every waiting parcel is settled so; the hop stays closed if `close_it`. */
 void hop_fail(struct hop *hop, uint16_t code, struct pn_str text, bool close_it);
+
+/* Puts a question in line and lets the line move. */
+void hop_probe(struct queue *q, uint8_t via, struct pn_str name, struct probe *p);
+
+/* verify.c: the answer to one that is out of its line; frees it. of_rcpt: RCPT was what the
+ * next hop answered. */
+void probe_settle(struct probe *p, bool of_rcpt, uint16_t code, struct pn_str text);
 
 /* names.c: fills the hop's addresses, then pumps or fails it; maybe before it returns. */
 void names_find(struct hop *hop);

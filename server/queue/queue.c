@@ -269,6 +269,7 @@ int pn_queue_main(struct pn_role_env *env)
     run_init(&q);
     local_init(&q);
     hop_init(&q);
+    verify_init(&q);
     if (!open_spool(&q, &err)) {
         pn_role_env_failed(env, "%s", pn_buf_cstr(&err));
         return EXIT_FAILURE;

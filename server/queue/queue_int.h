@@ -24,8 +24,8 @@
 #define PN_QUEUE_INT_H
 
 #include "admin_link.h"
-#include "client.h"
 #include "channel.h"
+#include "client.h"
 #include "control.h"
 #include "handover.h"
 #include "net.h"
@@ -53,7 +53,7 @@ struct queue_settings {
     uint64_t messages_max; /* in the queue */
     unsigned connections_max, hop_connections_max;
     uint64_t conn_messages_max;
-    uint64_t idle_ms, connect_ms, hold_age_ms;
+    uint64_t idle_ms, connect_ms, hold_age_ms, verify_ms;
     struct pn_smtp_client_waits waits; /* for a next hop's replies */
     bool tls_off, tls_must;
     bool event_each; /* an event line for each success too */
@@ -179,8 +179,10 @@ struct queue {
 
     struct edge_peer *edges;
     struct mailbox_peer mailboxes[QUEUE_MAILBOXES_MAX];
-    uint32_t mailbox_count; /* highest number seen + 1 */
-    struct hop **hops;      /* a table */
+    uint32_t mailbox_count;        /* highest number seen + 1 */
+    struct verify_answer *answers; /* a table */
+    uint64_t answers_seed;
+    struct hop **hops; /* a table */
     struct hop *hops_queued;
     unsigned conn_count;
     struct pn_tls_context *tls;  /* NULL: none could be made */
@@ -194,6 +196,12 @@ struct queue {
 /* take.c */
 void take_peer(struct queue *q, struct pn_peer *peer);
 void take_end_all(struct queue *q);
+/* One thing less to be answered. */
+void take_peer_release(struct edge_peer *peer);
+
+/* verify.c: an edge's question about a recipient. False: malformed. */
+void verify_init(struct queue *q);
+bool verify_ask(struct edge_peer *peer, struct pn_str body);
 /* The spool answered a message's first record. */
 void take_written(struct message *m);
 /* Keeps a message of our own making, and runs it. Takes content_fd; done(ctx, 0 or errno)

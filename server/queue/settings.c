@@ -19,6 +19,7 @@ void settings_default(struct queue_settings *s)
                                  .hop_connections_max = 20,
                                  .conn_messages_max = 100,
                                  .idle_ms = 5000,
+                                 .verify_ms = 10 * MINUTE_MS,
                                  .connect_ms = 30 * 1000};
     s->retry_count = sizeof retries / sizeof retries[0];
     memcpy(s->retry_ms, retries, sizeof retries);
@@ -52,6 +53,7 @@ void settings_read(struct queue_settings *s, const struct pn_policy *p)
         .data_block = (uint32_t)pn_policy_int(p, "timeouts.next-hop.data-block"),
         .data_end = (uint32_t)pn_policy_int(p, "timeouts.next-hop.data-end"),
         .quit = (uint32_t)pn_policy_int(p, "timeouts.next-hop.quit")};
+    s->verify_ms = (uint64_t)pn_policy_int(p, "queue.verify-cache");
     s->hold_age_ms = (uint64_t)pn_policy_int(p, "queue.hold-age");
     s->event_each = pn_policy_bool(p, "events.deliveries");
     s->tls_off = tls == TLS_OFF;

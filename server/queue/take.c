@@ -48,12 +48,18 @@ static void answer(struct edge_peer *peer, uint64_t id, uint16_t code, struct pn
 static void peer_release(struct edge_peer *peer)
 {
     if (peer->channel != NULL || peer->takes > 0)
-        return;
+        return; /* something is still to be answered, or could be */
     struct edge_peer **at = &peer->queue->edges;
     while (*at != peer)
         at = &(*at)->next;
     *at = peer->next;
     free(peer);
+}
+
+void take_peer_release(struct edge_peer *peer)
+{
+    peer->takes--;
+    peer_release(peer);
 }
 
 /* Tells who gave it, and lets the taking go. Returns the message. */
@@ -64,8 +70,7 @@ static struct message *finish(struct taking *t, int error, uint16_t code, struct
     was.m->taking = NULL;
     if (was.peer != NULL) {
         answer(was.peer, was.m->id, code, text);
-        was.peer->takes--;
-        peer_release(was.peer);
+        take_peer_release(was.peer);
     } else {
         was.done(was.ctx, error);
     }
@@ -236,6 +241,8 @@ void take_own(struct queue *q, const struct pn_envelope *env, int content_fd,
 
 static bool on_record(void *ctx, struct pn_record *record)
 {
+    if (record->type == PN_REC_VERIFY)
+        return verify_ask(ctx, record->body);
     return record->type == PN_REC_TAKE && on_take(ctx, record);
 }
 

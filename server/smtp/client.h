@@ -98,6 +98,7 @@ struct pn_smtp_outgoing {
     size_t content_count;
     bool body_8bit; /* BODY=8BITMIME where offered; sent all the same where not */
     bool smtputf8;  /* can only go where SMTPUTF8 is offered */
+    bool probe;     /* ends behind RCPT: its reply settles a recipient, no content is sent */
 };
 
 struct pn_smtp_client *pn_smtp_client_new(const struct pn_smtp_client_config *config,

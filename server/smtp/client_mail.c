@@ -96,7 +96,7 @@ static uint64_t content_size(const struct pn_smtp_outgoing *mail)
 static void put_mail(struct pn_smtp_client *c)
 {
     (void)pn_buf_addf(&c->out, "MAIL FROM:<%.*s>", PN_FMT(c->mail.from));
-    if (c->offer.sizes)
+    if (c->offer.sizes && !c->mail.probe)
         (void)pn_buf_addf(&c->out, " SIZE=%" PRIu64, content_size(&c->mail));
     if (c->mail.body_8bit && c->offer.eightbit)
         (void)pn_buf_addz(&c->out, " BODY=8BITMIME");
@@ -122,7 +122,7 @@ static void put_step(struct pn_smtp_client *c, size_t step)
 /* Sends what may be sent: with PIPELINING all, without it one and then its reply. */
 static void send_steps(struct pn_smtp_client *c)
 {
-    size_t end = c->chunk ? step_data(c) : step_data(c) + 1;
+    size_t end = c->chunk || c->mail.probe ? step_data(c) : step_data(c) + 1;
     while (c->sent < end && (c->offer.pipelining || c->sent == c->answered))
         put_step(c, c->sent++);
     smtp_client_flush(c);
@@ -229,11 +229,11 @@ static bool command_answered(struct pn_smtp_client *c, const struct pn_smtp_repl
         if (!yes)
             smtp_client_settle_all(c, PN_SMTP_FROM_MAIL, reply);
     } else if (step >= SMTP_STEP_RCPT && c->mail_taken) {
-        if (!yes)
+        if (!yes || c->mail.probe)
             settle(c, step - SMTP_STEP_RCPT, PN_SMTP_FROM_RCPT, reply);
         else
             c->rcpts[step - SMTP_STEP_RCPT] = SMTP_RCPT_TAKEN;
-        c->taken += yes;
+        c->taken += yes && !c->mail.probe;
     }
     /* Without PIPELINING: is there a reason to go on? */
     bool hopeless = step == SMTP_STEP_MAIL ? !yes : c->answered == step_data(c) && c->taken == 0;

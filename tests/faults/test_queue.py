@@ -23,6 +23,7 @@ smtp {{ hostname "mx.here.test" }}
 plugins {{ spf }}
 queue {{ retry {retry}  expire {expire} }}
 domain "dest.test" {{ recipients any  route smtp 127.0.0.1:{hop} }}
+domain "asked.test" {{ recipients verify  route smtp 127.0.0.1:{hop} }}
 domain "from.test" {{ recipients any  route local }}
 domain "here.test" {{ recipients any  route local  quarantine at 0.5  on SPF_FAIL weight 1 }}
 """
@@ -37,6 +38,7 @@ class Hop(socketserver.ThreadingTCPServer):
     def __init__(self, port):
         super().__init__(("127.0.0.1", port), HopSession)
         self.taken = []
+        self.asked = 0  # RCPT commands
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
     def stop(self):
@@ -53,6 +55,7 @@ class HopSession(socketserver.StreamRequestHandler):
         rcpts = []
         for line in self.rfile:
             word = line[:4].upper()
+            self.server.asked += word == b"RCPT"
             if word == b"EHLO":
                 self.say("250-hop.test\r\n250 8BITMIME")
             elif word == b"RCPT" and b"<bad@" in line:
@@ -246,6 +249,37 @@ def test_quarantine(c):
         c.check(len(server.mail()) == 1, "a dropped one is delivered to nobody")
 
 
+def rcpt(server, address):
+    session = postern.Session(server)
+    session.command("EHLO client.test")
+    session.command("MAIL FROM:<s@from.test>")
+    answer = session.command(f"RCPT TO:<{address}>")
+    session.close()
+    return answer
+
+
+def test_verify(c):
+    server, port = start()
+    with server:
+        c.check(rcpt(server, "u@asked.test").startswith("451 4.4.0"), "the next hop is down")
+        c.check(rcpt(server, "postmaster@asked.test").startswith("250"), "postmaster always is")
+    server, port = start(retry="200ms")
+    hop = Hop(port)
+    with server:
+        for _ in range(3):
+            c.check(rcpt(server, "u@asked.test").startswith("250"), "known there")
+            c.check(rcpt(server, "bad@asked.test").startswith("550 5.1.1"), "not known there")
+        c.check(hop.asked == 2, "answers are remembered", hop.asked)
+        for _ in range(2):
+            c.check(rcpt(server, "busy@asked.test").startswith("451 4.4.0"), "not known now")
+        c.check(hop.asked == 4, "what is not known is asked again", hop.asked)
+        c.check(send(server, ["u@asked.test", "w@asked.test"]).startswith("250"), "a message, one of two asked about")
+        c.check(wait(lambda: hop.taken), "and delivered over the same connection")
+        hop.stop()
+        time.sleep(0.1)
+        c.check(rcpt(server, "u@asked.test").startswith("250"), "remembered while the hop is down")
+
+
 def main():
     c = postern.Counter("queue")
     test_down(c)
@@ -253,6 +287,7 @@ def main():
     test_retry(c)
     test_report(c)
     test_quarantine(c)
+    test_verify(c)
     return c.close()
 
 

@@ -33,6 +33,8 @@ static void answers(struct pn_str bytes)
     (void)pn_content_file_get(bytes, &file);
     (void)pn_delivered_get(bytes, &delivered);
     (void)pn_content_want_get(bytes, &want);
+    struct pn_verify verify;
+    (void)pn_verify_get(bytes, &verify);
     (void)pn_queue_id_parse(bytes, &id);
 }
 

@@ -235,6 +235,17 @@ static void test_small_bodies(void)
     pn_content_file_put(&b, &file);
     UNIT_TRUE(pn_content_file_get(pn_buf_str(&b), &file) && file.file == 5);
     pn_buf_clear(&b);
+    struct pn_verify ask = {3, PN_VIA_SMTP, PN_STR("192.0.2.1:25"), PN_STR("u@x.test")};
+    pn_verify_put(&b, &ask);
+    for (size_t cut = 0; cut < b.len; cut++)
+        UNIT_TRUE(!pn_verify_get(pn_str_slice(pn_buf_str(&b), 0, cut), &ask));
+    UNIT_TRUE(pn_verify_get(pn_buf_str(&b), &ask) && ask.token == 3);
+    UNIT_STR(ask.address, PN_STR("u@x.test"));
+    pn_buf_clear(&b);
+    ask.via = PN_VIA_LOCAL;
+    pn_verify_put(&b, &ask);
+    UNIT_TRUE(!pn_verify_get(pn_buf_str(&b), &ask));
+    pn_buf_clear(&b);
     struct pn_delivered done = {4, {0, PN_STR("worker went")}};
     pn_delivered_put(&b, &done);
     UNIT_TRUE(pn_delivered_get(pn_buf_str(&b), &done) && done.token == 4 && done.reply.code == 0);

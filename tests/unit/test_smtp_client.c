@@ -130,7 +130,16 @@ static void drain(struct sender *s)
 
 /* ---- scripted servers */
 
-enum { LMTP = 1, MAY_TLS = 2, MUST_TLS = 4, NO_CHUNKS = 8, TWICE = 16, UTF8 = 32, EIGHT = 64 };
+enum {
+    LMTP = 1,
+    MAY_TLS = 2,
+    MUST_TLS = 4,
+    NO_CHUNKS = 8,
+    TWICE = 16,
+    UTF8 = 32,
+    EIGHT = 64,
+    PROBE = 128
+};
 
 static const struct script {
     const char *label;
@@ -226,6 +235,18 @@ static const struct script {
      MAY_TLS},
     {"TLS refused, must", HELLO "250-s\r\n250 STARTTLS\r\n~454 no\r\n", EHLO "STARTTLS\r\n",
      "ended TLS 454;", MUST_TLS},
+    {"probe", FULL "250 ok\r\n250 ok\r\n550 no\r\n~221 b\r\n", EHLO GROUP0 QUIT,
+     "0 RCPT 250;1 RCPT 550;done;ended QUIT 221;", PROBE},
+    {"probe, one by one", PLAIN "250 ok\r\n~250 ok\r\n~550 no\r\n~221 b\r\n", EHLO GROUP0 QUIT,
+     "0 RCPT 250;1 RCPT 550;done;ended QUIT 221;", PROBE},
+    {"probe by BDAT's server", CHUNKS "250 ok\r\n450 no\r\n250 ok\r\n~221 b\r\n", EHLO GROUP0 QUIT,
+     "0 RCPT 450;1 RCPT 250;done;ended QUIT 221;", PROBE},
+    {"two probes",
+     FULL "250 ok\r\n250 ok\r\n250 ok\r\n~250 reset\r\n250 ok\r\n550 no\r\n550 no\r\n~221 b\r\n",
+     EHLO GROUP0 "RSET\r\n" GROUP0 QUIT,
+     "0 RCPT 250;1 RCPT 250;done;0 RCPT 550;1 RCPT 550;done;ended QUIT 221;", PROBE | TWICE},
+    {"probe, sender refused", FULL "550 no\r\n503 no\r\n503 no\r\n~221 b\r\n", EHLO GROUP0 QUIT,
+     "0 MAIL 550;1 MAIL 550;done;ended QUIT 221;", PROBE},
     {"LMTP",
      "220 hi\r\n~250-s\r\n250 PIPELINING\r\n~250 ok\r\n250 ok\r\n250 ok\r\n354 go\r\n~250 "
      "ok\r\n452 full\r\n~221 b\r\n",
@@ -247,6 +268,7 @@ static void run_script(const struct script *row, size_t split, bool slow)
     struct pn_smtp_outgoing mail = {PN_STR("a@b.test"), to, 2, content, 5};
     mail.smtputf8 = row->flags & UTF8;
     mail.body_8bit = row->flags & EIGHT;
+    mail.probe = row->flags & PROBE;
     struct sender s;
     sender_init(&s, &mail, row->flags & TWICE ? 2 : 1);
     s.slow = slow;
