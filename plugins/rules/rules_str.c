@@ -1,0 +1,106 @@
+#include "rules_str.h"
+
+#include <stdalign.h>
+#include <stdlib.h>
+
+enum { BLOCK = 64 * 1024 };
+
+struct rules_block {
+    struct rules_block *next;
+    size_t size;
+    alignas(max_align_t) char p[];
+};
+
+void *rules_alloc(struct rules_arena *a, size_t n)
+{
+    struct rules_block *b = a->blocks;
+    size_t size = n > BLOCK ? n : BLOCK;
+
+    if (n > SIZE_MAX / 2)
+        return NULL;
+    n = (n + alignof(max_align_t) - 1) & ~(alignof(max_align_t) - 1);
+    if (b == NULL || b->size - a->used < n) {
+        if (size < n)
+            size = n;
+        b = calloc(1, sizeof(*b) + size);
+        if (b == NULL)
+            return NULL;
+        b->next = a->blocks;
+        b->size = size;
+        a->blocks = b;
+        a->used = 0;
+    }
+    a->used += n;
+    return b->p + a->used - n;
+}
+
+struct postern_str rules_dup(struct rules_arena *a, struct postern_str s)
+{
+    char *p = rules_alloc(a, s.len + 1);
+
+    if (p != NULL && s.len > 0)
+        memcpy(p, s.p, s.len);
+    return (struct postern_str){p, p == NULL ? 0 : s.len};
+}
+
+void rules_arena_free(struct rules_arena *a)
+{
+    while (a->blocks != NULL) {
+        struct rules_block *b = a->blocks;
+
+        a->blocks = b->next;
+        free(b);
+    }
+    a->used = 0;
+}
+
+bool rules_eq(struct postern_str a, struct postern_str b)
+{
+    return a.len == b.len && (a.len == 0 || memcmp(a.p, b.p, a.len) == 0);
+}
+
+bool rules_ieq(struct postern_str a, struct postern_str b)
+{
+    if (a.len != b.len)
+        return false;
+    for (size_t i = 0; i < a.len; i++)
+        if (rules_lower(a.p[i]) != rules_lower(b.p[i]))
+            return false;
+    return true;
+}
+
+bool rules_starts(struct postern_str s, struct postern_str prefix)
+{
+    return s.len >= prefix.len && rules_eq((struct postern_str){s.p, prefix.len}, prefix);
+}
+
+struct postern_str rules_trim(struct postern_str s)
+{
+    while (s.len > 0 && rules_is_blank(s.p[s.len - 1]))
+        s.len--;
+    while (s.len > 0 && rules_is_blank(s.p[0])) {
+        s.p++;
+        s.len--;
+    }
+    return s;
+}
+
+struct postern_str rules_word(struct postern_str *s)
+{
+    struct postern_str rest = rules_trim(*s);
+    struct postern_str word = {rest.p, 0};
+
+    while (word.len < rest.len && !rules_is_blank(rest.p[word.len]))
+        word.len++;
+    *s = rules_trim((struct postern_str){rest.p + word.len, rest.len - word.len});
+    return word;
+}
+
+uint64_t rules_hash(struct postern_str s)
+{
+    uint64_t h = 14695981039346656037U;
+
+    for (size_t i = 0; i < s.len; i++)
+        h = (h ^ (unsigned char)s.p[i]) * 1099511628211U;
+    return h ^ h >> 32;
+}

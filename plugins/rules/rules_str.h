@@ -1,0 +1,54 @@
+/*
+ * Views of bytes and an arena, for the rules plugin. Views are borrowed; what comes from
+ * an arena lives until the arena is freed.
+ */
+#ifndef RULES_STR_H
+#define RULES_STR_H
+
+#include <postern/plugin.h>
+
+#include <stdbool.h>
+#include <string.h>
+
+struct rules_arena {
+    struct rules_block *blocks;
+    size_t used; /* of the newest block */
+};
+
+/* Zeroed, aligned for any type; NULL when memory ran out. */
+void *rules_alloc(struct rules_arena *a, size_t n);
+/* A copy with a NUL behind it, not counted; .p is NULL when memory ran out. */
+struct postern_str rules_dup(struct rules_arena *a, struct postern_str s);
+void rules_arena_free(struct rules_arena *a);
+
+static inline char rules_lower(char c)
+{
+    return c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
+}
+
+static inline bool rules_is_blank(char c)
+{
+    return c == ' ' || c == '\t' || c == '\r' || c == '\n' || c == '\f' || c == '\v';
+}
+
+static inline bool rules_is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+static inline bool rules_is_word(char c)
+{
+    char l = rules_lower(c);
+
+    return (l >= 'a' && l <= 'z') || rules_is_digit(c) || c == '_';
+}
+
+bool rules_eq(struct postern_str a, struct postern_str b);
+bool rules_ieq(struct postern_str a, struct postern_str b);
+bool rules_starts(struct postern_str s, struct postern_str prefix);
+struct postern_str rules_trim(struct postern_str s);
+/* The first word (up to a blank) of *s, which is left trimmed behind it. */
+struct postern_str rules_word(struct postern_str *s);
+uint64_t rules_hash(struct postern_str s);
+
+#endif

@@ -1,0 +1,577 @@
+/* The parts of the rules plugin: patterns, literals, the search, expressions, files. */
+#include "unit.h"
+
+#include "buf.h"
+#include "rules_meta.h"
+#include "rules_pattern.h"
+#include "rules_search.h"
+#include "rules_set.h"
+
+#define PCRE2_CODE_UNIT_WIDTH 8
+#include <pcre2.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static struct postern_str P(const char *cstr) {
+    return (struct postern_str){cstr, strlen(cstr)};
+}
+
+static struct pn_str
+Q(struct postern_str s) {
+    return (struct pn_str){s.p == NULL ? "" : s.p, s.len};
+}
+
+static struct pn_str
+Z(const char *cstr) {
+    return pn_str_of(cstr == NULL ? "" : cstr);
+}
+
+/* ---- patterns ---- */
+
+static void
+test_patterns(void)
+{
+    static const struct {
+        const char *label, *in, *error, *text;
+        uint32_t options;
+    } rows[] = {{"plain", "/a b/", NULL, "a b", 0},
+                {"flags", "/a/ism", NULL, "a", PCRE2_CASELESS | PCRE2_DOTALL | PCRE2_MULTILINE},
+                {"flags without a meaning", "/a/og", NULL, "a", 0},
+                {"extended", "/a/x", NULL, "a", PCRE2_EXTENDED},
+                {"blanks around", "  /a/i  ", NULL, "a", PCRE2_CASELESS},
+                {"slash within", "/a\\/b/c/", NULL, "a\\/b/c", 0},
+                {"braces", "m{a{2}}i", NULL, "a{2}", PCRE2_CASELESS},
+                {"round", "m(a)", NULL, "a", 0},
+                {"pointed", "m<a>", NULL, "a", 0},
+                {"commas", "m,a/b,i", NULL, "a/b", PCRE2_CASELESS},
+                {"empty", "//", "empty pattern", NULL, 0},
+                {"nothing", "", "not a pattern", NULL, 0},
+                {"no end", "/abc", "pattern without its end", NULL, 0},
+                {"one slash", "/", "pattern without its end", NULL, 0},
+                {"word", "mabc", "not a pattern", NULL, 0},
+                {"foreign flag", "/a/u", "unknown flag of a pattern", NULL, 0}};
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct rules_pattern p;
+        const char *error = rules_pattern_read(&p, P(rows[i].in));
+
+        unit_row(rows[i].label);
+        UNIT_STR(Z(error), Z(rows[i].error));
+        if (error != NULL)
+            continue;
+        UNIT_STR(Q(p.text), Z(rows[i].text));
+        UNIT_INT(p.options, rows[i].options);
+    }
+}
+
+static void literals_of(const char *pattern, struct pn_buf *out)
+{
+    struct rules_arena a = {.used = 0};
+    struct postern_str found[RULES_LITERALS_MAX];
+    struct rules_pattern p;
+    size_t n, lead = 0;
+
+    UNIT_TRUE(rules_pattern_read(&p, P(pattern)) == NULL);
+    n = rules_pattern_literals(&p, &a, found, &lead);
+    for (size_t i = 0; i < n; i++)
+        (void)pn_buf_addf(out, "%s%.*s", i == 0 ? "" : "|", PN_FMT(found[i]));
+    if (n > 0 && lead == RULES_LEAD_ANY)
+        (void)pn_buf_addz(out, " *");
+    else if (n > 0 && lead > 0)
+        (void)pn_buf_addf(out, " %zu", lead);
+    rules_arena_free(&a);
+}
+
+static void test_literals(void)
+{
+    static const struct {
+        const char *pattern, *want;
+    } rows[] = {{"/viagra/", "viagra"},
+                {"/ViAgRa/i", "viagra"},
+                {"/\\bcheap\\s+pills\\b/i", "cheap"},
+                {"/abc|defg/", "abc|defg"},
+                {"/abc|d./", ""},
+                {"/(?:abc|defg)xyz1/", "xyz1 4"},
+                {"/(?:abcde|defgh)xyz/", "abcde|defgh"},
+                {"/colou?r/", "colo"},
+                {"/abc*de/", ""},
+                {"/abcd*/", "abc"},
+                {"/abcd+e/", "abcd"},
+                {"/abcd{0,3}/", "abc"},
+                {"/abcd{2}xx/", "abcd"},
+                {"/(abc)?xyz/", "xyz 3"},
+                {"/(abc){2}/", "abc 6"},
+                {"/a[bc]d/", ""},
+                {"/[]a]bcd/", "bcd 1"},
+                {"/[[:alpha:]]bcd[^]x]yz/", "bcd 1"},
+                {"/www\\.bad\\.test/", "www.bad.test"},
+                {"/100% free/", "100% free"},
+                {"/(?!abc)defg/", "defg"},
+                {"/(?<=abc)de/", ""},
+                {"/(?i)abcd/", "abcd"},
+                {"/(?i:abcd)/", "abcd"},
+                {"/(?x:a b c d)/", ""},
+                {"/a b c d/x", ""},
+                {"/\\x41bcd/", ""},
+                {"/\\Qa.b\\E/", ""},
+                {"/(a)bcd\\1efgh/", "efgh *"},
+                {"/a.b.c/", ""},
+                {"/^abc$/", "abc"},
+                {"/(?R)?abc/", ""},
+                {"/(*ACCEPT)abc/", ""},
+                {"/((((((((((((((abc))))))))))))))/", ""},
+                {"/abc\\ndef1/", "def1 4"},
+                {"/\\$\\d+,000/", ",000 *"},
+                {"/\\b\\d{2,4}[a-c]?\\s(?:x|yz)word/", "word 8"},
+                {"/(?:[ab]{3}foo|ba?r..bar\\b)/", "foo|bar 5"},
+                {"/.{0,5000}foo/", "foo *"},
+                {"/a{2,}foo/", "foo *"},
+                {"/abcdefghijklmnopqrstuvwxyz0123/", "abcdefghijklmnopqrstuvwx"}};
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct pn_buf out;
+
+        pn_buf_init(&out, 4096);
+        literals_of(rows[i].pattern, &out);
+        unit_row(rows[i].pattern);
+        UNIT_STR(pn_buf_str(&out), Z(rows[i].want));
+        pn_buf_fini(&out);
+    }
+}
+
+/* What a pattern matches must hold one of its literals. Patterns and texts are drawn from
+ * few letters, so that they often match. */
+static uint32_t seed = 7;
+
+static uint32_t draw(uint32_t n)
+{
+    seed = seed * 1664525U + 1013904223U;
+    return (seed >> 10) % n;
+}
+
+static void random_pattern(struct pn_buf *b, unsigned depth)
+{
+    static const char *const bits[] = {"a",   "b",   "aba", "bab",  ".",    "[ab]",
+                                       "\\b", "a?",  "b*",  "ab+",  "a{2}", "b{0,1}",
+                                       "\\w", "aab", "^",   "(?=a)"};
+
+    for (uint32_t n = 1 + draw(4); n > 0; n--) {
+        if (depth < 3 && draw(4) == 0) {
+            (void)pn_buf_addz(b, draw(2) == 0 ? "(" : "(?:");
+            random_pattern(b, depth + 1);
+            (void)pn_buf_addz(b, draw(3) == 0 ? ")?" : ")");
+        } else {
+            (void)pn_buf_addz(b, bits[draw(sizeof(bits) / sizeof(bits[0]))]);
+        }
+        if (draw(5) == 0)
+            (void)pn_buf_addc(b, '|');
+    }
+    (void)pn_buf_addc(b, 'a');
+}
+
+static bool holds(struct pn_str text, struct postern_str what)
+{
+    return text.len >= what.len && memmem(text.p, text.len, what.p, what.len) != NULL;
+}
+
+/* Some literal begins at [begin, begin + lead] and ends within the match. */
+static bool reaches(struct pn_str text, size_t begin, size_t end, size_t lead,
+                    const struct postern_str *found, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        for (size_t at = begin; at <= begin + lead && at + found[i].len <= end; at++)
+            if (memcmp(text.p + at, found[i].p, found[i].len) == 0)
+                return true;
+    return false;
+}
+
+static void check_literals(const struct rules_pattern *p)
+{
+    struct rules_arena a = {.used = 0};
+    struct postern_str found[RULES_LITERALS_MAX];
+    size_t at, lead = 0;
+    size_t n = rules_pattern_literals(p, &a, found, &lead);
+    int error;
+    pcre2_code *code = pcre2_compile((PCRE2_SPTR)p->text.p, p->text.len, 0, &error, &at, NULL);
+    pcre2_match_data *data = pcre2_match_data_create(1, NULL);
+
+    for (int round = 0; code != NULL && n > 0 && round < 40; round++) {
+        char text[24];
+        size_t len = draw(sizeof(text));
+        const size_t *m = pcre2_get_ovector_pointer(data);
+
+        for (size_t i = 0; i < len; i++)
+            text[i] = draw(8) == 0 ? ' ' : draw(2) == 0 ? 'a' : 'b';
+        if (pcre2_match(code, (PCRE2_SPTR)text, len, 0, 0, data, NULL) >= 0)
+            UNIT_TRUE(reaches((struct pn_str){text, len}, m[0], m[1], lead, found, n));
+    }
+    pcre2_match_data_free(data);
+    pcre2_code_free(code);
+    rules_arena_free(&a);
+}
+
+static void test_literals_random(void)
+{
+    for (int round = 0; round < 3000; round++) {
+        struct pn_buf b;
+        struct rules_pattern p = {.options = 0};
+
+        pn_buf_init(&b, 4096);
+        random_pattern(&b, 0);
+        unit_row(pn_buf_cstr(&b));
+        p.text = (struct postern_str){b.p, b.len};
+        check_literals(&p);
+        pn_buf_fini(&b);
+    }
+}
+
+/* ---- the search ---- */
+
+static void note(void *arg, uint32_t id, size_t to)
+{
+    UNIT_TRUE(to > 0);
+    ((unsigned char *)arg)[id] = 1;
+}
+
+static void test_search(void)
+{
+    static const char *const words[] = {"he", "she", "his", "hers", "s h", "\xff\x01"};
+    static const struct {
+        const char *text, *want;
+    } rows[] = {{"", "......"},        {"ushers", "xx.x.."},    {"HIS", "..x..."},
+                {"h e r s", "......"}, {"his his", "..x.x."},   {"\xff\x01", ".....x"},
+                {"sheshe", "xx...."},  {"hhhhhishe", "xxx..."}, {"hers", "x..x.."}};
+    struct rules_search *s = rules_search_new();
+
+    for (uint32_t i = 0; i < 6; i++)
+        UNIT_TRUE(rules_search_add(s, P(words[i]), i));
+    UNIT_TRUE(rules_search_finish(s));
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        unsigned char found[6] = {0};
+        char got[6];
+
+        rules_search_run(s, P(rows[i].text), note, found);
+        for (size_t k = 0; k < 6; k++)
+            got[k] = found[k] ? 'x' : '.';
+        unit_row(rows[i].text);
+        UNIT_STR(((struct pn_str){got, 6}), Z(rows[i].want));
+    }
+    rules_search_free(s);
+}
+
+/* Against the plain way, on words and texts of three letters. */
+static void test_search_random(void)
+{
+    for (int round = 0; round < 300; round++) {
+        enum { WORDS = 20 };
+        struct rules_search *s = rules_search_new();
+        char words[WORDS][8];
+        char text[60];
+        unsigned char found[WORDS] = {0};
+
+        for (uint32_t i = 0; i < WORDS; i++) {
+            size_t len = 1 + draw(6);
+
+            for (size_t k = 0; k < len; k++)
+                words[i][k] = (char)('a' + draw(3));
+            words[i][len] = '\0';
+            UNIT_TRUE(rules_search_add(s, P(words[i]), i));
+        }
+        UNIT_TRUE(rules_search_finish(s));
+        for (size_t i = 0; i < sizeof(text); i++)
+            text[i] = (char)('a' + draw(3));
+        rules_search_run(s, (struct postern_str){text, sizeof(text)}, note, found);
+        for (size_t i = 0; i < WORDS; i++)
+            UNIT_INT(found[i], holds((struct pn_str){text, sizeof(text)}, P(words[i])));
+        rules_search_free(s);
+    }
+}
+
+/* ---- expressions: A is 1, B is 0, C is 3; U is unknown ---- */
+
+static bool resolve(void *arg, struct postern_str name, struct postern_str argument, uint32_t *out)
+{
+    (void)arg;
+    if (argument.p != NULL) { /* "len(abc)" is the length */
+        *out = 100 + (uint32_t)argument.len;
+        return rules_eq(name, P("len"));
+    }
+    *out = (uint32_t)(name.p[0] - 'A');
+    return name.len == 1;
+}
+
+static struct rules_value lookup(const void *arg, uint32_t name)
+{
+    static const double values[] = {1, 0, 3};
+
+    (void)arg;
+    if (name >= 100)
+        return (struct rules_value){name - 100, true};
+    return (struct rules_value){name < 3 ? values[name] : 0, name < 3};
+}
+
+static void test_expressions(void)
+{
+    static const struct {
+        const char *in, *want;
+    } rows[] = {{"A", "1"},
+                {"!A", "0"},
+                {"!!C", "1"},
+                {"A && B", "0"},
+                {"A || B", "1"},
+                {"B || B", "0"},
+                {"A && C", "1"},
+                {"A + C", "4"},
+                {"A + B * C", "1"},
+                {"(A + C) * C", "12"},
+                {"C - A - A", "1"},
+                {"C / 2", "1.5"},
+                {"C / B", "?"},
+                {"-C + 5", "2"},
+                {"A + B + C > 3", "1"},
+                {"A + B + C > 4", "0"},
+                {"C >= 3 && C <= 3", "1"},
+                {"C == 3", "1"},
+                {"C != 3", "0"},
+                {"1 < 2 == 1", "1"},
+                {"A||B&&B", "1"},
+                {"0.25 + .5", "0.75"},
+                {"len(a b) + 1", "4"},
+                {"U", "?"},
+                {"!U", "?"},
+                {"U && B", "0"},
+                {"B && U", "0"},
+                {"U && A", "?"},
+                {"U || A", "1"},
+                {"A || U", "1"},
+                {"U || B", "?"},
+                {"U + 1 > 0", "?"},
+                {"", "operand missing"},
+                {"A &&", "operand missing"},
+                {"&& A", "operand missing"},
+                {"A B", "operator missing"},
+                {"A & B", "operator missing"},
+                {"(A", "bracket without its end"},
+                {"A)", "operator missing"},
+                {"len(a", "bracket without its end"},
+                {"AB", "a name that means nothing here"},
+                {"f(x)", "a name that means nothing here"},
+                {"A @ B", "operator missing"}};
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct rules_arena a = {.used = 0};
+        struct rules_meta m;
+        const char *error = rules_meta_compile(&m, P(rows[i].in), &a, resolve, NULL);
+        char got[32] = "?";
+
+        if (error == NULL) {
+            struct rules_value v = rules_meta_run(&m, lookup, NULL);
+
+            if (v.known)
+                (void)snprintf(got, sizeof(got), "%g", v.number);
+        }
+        unit_row(rows[i].in);
+        UNIT_STR(Z(error != NULL ? error : got), Z(rows[i].want));
+        rules_arena_free(&a);
+    }
+}
+
+static const char *compile_repeated(const char *before, const char *bit, size_t times,
+                                    const char *middle, const char *after)
+{
+    struct rules_arena a = {.used = 0};
+    struct rules_meta m;
+    struct pn_buf b;
+    const char *error;
+
+    pn_buf_init(&b, 1 << 20);
+    (void)pn_buf_addz(&b, before);
+    for (size_t i = 0; i < times; i++)
+        (void)pn_buf_addz(&b, bit);
+    (void)pn_buf_addz(&b, middle);
+    for (size_t i = 0; i < times; i++)
+        (void)pn_buf_addz(&b, after);
+    error = rules_meta_compile(&m, (struct postern_str){b.p, b.len}, &a, resolve, NULL);
+    if (error == NULL)
+        UNIT_TRUE(rules_meta_run(&m, lookup, NULL).known);
+    pn_buf_fini(&b);
+    rules_arena_free(&a);
+    return error;
+}
+
+static void test_expression_limits(void)
+{
+    UNIT_STR(Z(compile_repeated("", "(", RULES_META_DEPTH_MAX - 1, "A", ")")), Z(NULL));
+    UNIT_STR(Z(compile_repeated("", "(", RULES_META_DEPTH_MAX, "A", ")")),
+             Z("expression nested too deeply"));
+    UNIT_STR(Z(compile_repeated("", "!", 5000, "A", "")), Z("expression nested too deeply"));
+    UNIT_STR(Z(compile_repeated("A", "+A", RULES_META_STEPS_MAX / 2 - 1, "", "")), Z(NULL));
+    UNIT_STR(Z(compile_repeated("A", "+A", RULES_META_STEPS_MAX / 2, "", "")),
+             Z("expression too long"));
+    /* The fullest stack: each nesting has an operand waiting at every level. */
+    UNIT_STR(Z(compile_repeated("", "A||A&&A==A+A*(", RULES_META_DEPTH_MAX - 1, "A", ")")),
+             Z(NULL));
+}
+
+/* ---- files ---- */
+
+static struct postern_str load(void *arg, struct rules_arena *a, struct postern_str path)
+{
+    if (rules_eq(path, P("more.cf")))
+        return rules_dup(a, P("body FROM_FILE /x/\n"));
+    if (rules_eq(path, P("self.cf")))
+        return rules_dup(a, P("include self.cf\n"));
+    (void)arg;
+    return (struct postern_str){NULL, 0};
+}
+
+static void read_set(struct rules_set *set, const char *text)
+{
+    *set = (struct rules_set){.count = 0};
+    UNIT_TRUE(rules_set_read(set, P("a.cf"), rules_dup(&set->arena, P(text)), load, NULL));
+    UNIT_TRUE(rules_set_finish(set));
+}
+
+/* "NAME=score" of what would be stated, and the reasons for what is left out. */
+static void print_set(const struct rules_set *set, struct pn_buf *out)
+{
+    for (size_t i = 0; i < set->count; i++)
+        if (rule_is_stated(&set->rules[i]))
+            (void)pn_buf_addf(out, "%s%.*s=%d", out->len == 0 ? "" : " ",
+                              PN_FMT(set->rules[i].name), (int)set->rules[i].score);
+    for (size_t i = 0; i < set->reason_count; i++)
+        (void)pn_buf_addf(out, "; %u %s", set->reasons[i].count, set->reasons[i].why);
+}
+
+static void test_files(void)
+{
+    static const struct {
+        const char *label, *in, *want;
+    } rows[] = {
+        {"empty", "", ""},
+        {"comments", "# all\n   # of it\n\n", ""},
+        {"score by default", "body A /x/\n", "A=1000"},
+        {"nice by default", "body A /x/\ntflags A nice\n", "A=-1000"},
+        {"in test by default", "body T_A /x/\n", "T_A=10"},
+        {"score", "body A /x/\nscore A 2.5\n", "A=2500"},
+        {"score first", "score A -0.001\nbody A /x/\n", "A=-1"},
+        {"four scores", "body A /x/\nscore A 1 2 3 4\n", "A=2000"},
+        {"relative score", "body A /x/\nscore A 1\nscore A (0.5)\n", "A=1500"},
+        {"score of none", "body A /x/\nscore A 0\n", ""},
+        {"bad score", "body A /x/\nscore A x\nscore A\nscore A 1 2 3 4 5\nscore A 99999\n",
+         "A=1000; 4 malformed score"},
+        {"sub-rule", "body __A /x/\n", ""},
+        {"comment behind", "body A /x/ # why\n", "A=1000"},
+        {"escaped hash", "body A /x\\#y/\n", "A=1000"},
+        {"CRLF", "body A /x/\r\nscore A 2\r\n", "A=2000"},
+        {"no last line end", "body A /x/", "A=1000"},
+        {"eval", "body A eval:check()\nheader B eval:x()\nscore A 1\n", "; 2 eval test"},
+        {"redefined", "body A /x/\nheader A Subject =~ /y/\n", "A=1000"},
+        {"redefined, not understood", "body A /x/\nbody A eval:x()\n", "; 1 eval test"},
+        {"header",
+         "header A Subject =~ /x/\nheader B From:addr !~ /x/i [if-unset: y]\n"
+         "header C exists:X-Odd\n",
+         "A=1000 B=1000 C=1000"},
+        {"header, not understood",
+         "header A Subject = /x/\nheader B Subject:odd =~ /x/\n"
+         "header C X-Spam-Relays-Untrusted =~ /x/\nheader D\n",
+         "; 1 header test without =~; 1 part of a header that is not known here; 1 pseudo header "
+         "that is not known here; 1 malformed name of a header"},
+        {"pattern", "body A x\nbody B /(/\nbody C /%{TAG}/\nbody D /x/q\n",
+         "; 1 not a pattern; 1 pattern with captured tags; 1 unknown flag of a pattern; 1 pattern "
+         "that PCRE2 refuses"},
+        {"names", "body 1A /x/\nbody A-B /x/\nbody\n", "; 3 malformed name of a rule"},
+        {"other settings", "required_score 5\nreport x\nlang de body A /x/\n",
+         "; 2 setting that is not for rules"},
+        {"ifplugin", "ifplugin Mail::X\nbody A /x/\nendif\nbody B /x/\n",
+         "B=1000; 1 for a plugin of SpamAssassin's"},
+        {"else", "ifplugin Mail::X\nbody A /x/\nelse\nbody B /x/\nendif\nbody C /x/\n",
+         "B=1000 C=1000; 1 for a plugin of SpamAssassin's"},
+        {"not ifplugin", "if !plugin(Mail::X)\nbody A /x/\nelse\nbody B /x/\nendif\n",
+         "A=1000; 1 under a condition that does not hold"},
+        {"version",
+         "if (version >= 3.004002)\nbody A /x/\nendif\nif (version < 4)\nbody B /x/\nendif\n",
+         "A=1000; 1 under a condition that does not hold"},
+        {"nested",
+         "if can(X)\nif version > 1\nbody A /x/\nelse\nbody B /x/\nendif\nbody C /x/\nendif\nbody "
+         "D /x/\n",
+         "D=1000; 3 under a condition that does not hold"},
+        {"condition", "if odd(\nbody A /x/\nendif\n",
+         "; 1 condition that is not understood; 1 under a condition that does not hold"},
+        {"endings", "endif\nelse\nif version > 1\n",
+         "; 1 endif without if; 1 else without if; 1 if without endif"},
+        {"include", "include more.cf\n", "FROM_FILE=1000"},
+        {"include of none", "include none.cf\n", "; 1 include of a file that can't be read"},
+        {"include of itself", "include self.cf\n", "; 1 include nested too deeply"},
+        {"expression", "body __A /x/\nmeta B __A && !__GONE\n", "B=1000"},
+        {"expression, malformed", "meta A B &&\nmeta C\n",
+         "; 1 empty expression; 1 operand missing"},
+        {"expression of itself", "meta A B\nmeta B C\nmeta C A\n",
+         "A=1000 B=1000; 1 expression that leads back to itself"},
+        {"small letters", "body odd_Name /x/\n", "odd_Name=1000"}};
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct rules_set set;
+        struct pn_buf out;
+
+        pn_buf_init(&out, 4096);
+        unit_row(rows[i].label);
+        read_set(&set, rows[i].in);
+        print_set(&set, &out);
+        UNIT_STR(pn_buf_str(&out), Z(rows[i].want));
+        pn_buf_fini(&out);
+        rules_set_free(&set);
+    }
+}
+
+/* What nothing needs is not compiled, and expressions stand behind what they name. */
+static void test_order(void)
+{
+    struct rules_set set;
+    struct pn_buf out;
+
+    read_set(&set,
+             "meta E __D\nmeta __D __C + __B\nmeta __C !__B\nbody __B /x/\nbody __UNUSED /(/\n"
+             "meta __ALSO_UNUSED __B\n");
+    pn_buf_init(&out, 100);
+    for (size_t i = 0; i < set.order_count[RULES_META]; i++)
+        (void)pn_buf_addf(&out, " %.*s", PN_FMT(set.rules[set.order[RULES_META][i]].name));
+    UNIT_STR(pn_buf_str(&out), Z(" __C __D E"));
+    UNIT_INT(set.order_count[RULES_BODY], 1);
+    UNIT_INT(set.skipped, 0);
+    pn_buf_fini(&out);
+    rules_set_free(&set);
+}
+
+static void test_set_limit(void)
+{
+    struct rules_set set = {.count = 0};
+    struct pn_buf b;
+
+    pn_buf_init(&b, SIZE_MAX);
+    for (int i = 0; i <= RULES_MAX; i++)
+        (void)pn_buf_addf(&b, "score R%d 1\n", i);
+    UNIT_TRUE(rules_set_read(&set, P("a.cf"),
+                             rules_dup(&set.arena, (struct postern_str){b.p, b.len}), NULL, NULL));
+    UNIT_TRUE(set.count >= RULES_MAX);
+    UNIT_TRUE(rules_set_finish(&set));
+    pn_buf_fini(&b);
+    rules_set_free(&set);
+}
+
+int main(int argc, char **argv)
+{
+    static const struct unit_test tests[] = {{"patterns", test_patterns},
+                                             {"literals", test_literals},
+                                             {"literals, random", test_literals_random},
+                                             {"search", test_search},
+                                             {"search, random", test_search_random},
+                                             {"expressions", test_expressions},
+                                             {"expressions at the limit", test_expression_limits},
+                                             {"files", test_files},
+                                             {"order", test_order},
+                                             {"rules at the limit", test_set_limit},
+                                             {NULL, NULL}};
+
+    return unit_main("rules", tests, argc, argv);
+}
