@@ -14,7 +14,7 @@ static const struct postern_row rows[] = {
      .type = POSTERN_T_BOOL,
      .def = "yes",
      .help = "Use the rules that come with the plugin (default.cf)."},
-    {.name = "file",
+    {.name = "load",
      .type = POSTERN_T_FILE,
      .flags = POSTERN_ROW_LIST,
      .help = "Files of rules in SpamAssassin's syntax, read in this order."},
@@ -185,7 +185,7 @@ static int add_all(struct postern_setup *s, struct rules_set *set)
          i++)
         status = add_folder(s, set, path);
     for (size_t i = 0;
-         status == POSTERN_OK && s->host->set_str(s->settings, "file", i, &path) == POSTERN_OK; i++)
+         status == POSTERN_OK && s->host->set_str(s->settings, "load", i, &path) == POSTERN_OK; i++)
         status = add_file(s, set, path);
     return status;
 }

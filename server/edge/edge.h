@@ -102,7 +102,7 @@ struct edge {
     uint64_t next_token;
 
     struct pn_queue_id_maker ids;
-    char *scratch; /* PN_SMTP_RESERVE_MAX bytes: content between scanner and file */
+    char *scratch;            /* PN_SMTP_RESERVE_MAX bytes: content between scanner and file */
     struct session *sessions; /* all that live */
     size_t session_count;
     uint64_t sessions_total, events_lost;

@@ -60,7 +60,7 @@ struct row {
 
 static void play(const struct row *r, const char *mail)
 {
-    const struct fake_row settings[] = {{"default", {"no"}}, {"file", {path}}, {NULL}};
+    const struct fake_row settings[] = {{"default", {"no"}}, {"load", {path}}, {NULL}};
     struct fakehost *h;
 
     unit_row(r->label);
@@ -143,7 +143,7 @@ static void test_odd_mail(void)
 
 static void test_gives_up(void)
 {
-    const struct fake_row settings[] = {{"default", {"no"}}, {"file", {path}}, {NULL}};
+    const struct fake_row settings[] = {{"default", {"no"}}, {"load", {path}}, {NULL}};
     struct fakehost *h;
     struct pn_buf b;
 
@@ -163,7 +163,7 @@ static void test_gives_up(void)
 /* 32 KB of JIT stack would end this one. */
 static void test_deep_match(void)
 {
-    const struct fake_row settings[] = {{"default", {"no"}}, {"file", {path}}, {NULL}};
+    const struct fake_row settings[] = {{"default", {"no"}}, {"load", {path}}, {NULL}};
     struct fakehost *h;
     struct pn_buf b;
 
@@ -184,7 +184,7 @@ static void test_deep_match(void)
 
 static void test_warnings(void)
 {
-    const struct fake_row settings[] = {{"default", {"no"}}, {"file", {path}}, {NULL}};
+    const struct fake_row settings[] = {{"default", {"no"}}, {"load", {path}}, {NULL}};
     struct fakehost *h;
     char want[400];
 
@@ -206,7 +206,7 @@ static void test_folder(void)
 {
     const struct fake_row settings[] = {{"default", {"no"}}, {"folder", {folder}}, {NULL}};
     const struct fake_row nowhere[] = {{"folder", {"/nonexistent"}}, {NULL}};
-    const struct fake_row no_file[] = {{"file", {"/nonexistent.cf"}}, {NULL}};
+    const struct fake_row no_file[] = {{"load", {"/nonexistent.cf"}}, {NULL}};
     struct fakehost *h;
 
     write_rules("score A 3\n"); /* 50_a.cf */
@@ -287,7 +287,7 @@ static void random_rules(struct pn_buf *b)
 
 static void test_literals(void)
 {
-    const struct fake_row settings[] = {{"default", {"no"}}, {"file", {path}}, {NULL}};
+    const struct fake_row settings[] = {{"default", {"no"}}, {"load", {path}}, {NULL}};
     struct fakehost *h;
     struct pn_buf b;
     size_t hits = 0;
@@ -318,7 +318,7 @@ static void test_literals(void)
 static void test_max_text(void)
 {
     const struct fake_row settings[] = {
-        {"default", {"no"}}, {"file", {path}}, {"max-text", {"1k"}}, {NULL}};
+        {"default", {"no"}}, {"load", {path}}, {"max-text", {"1k"}}, {NULL}};
     struct fakehost *h;
     struct pn_buf b;
 
