@@ -132,6 +132,42 @@ void bounce_keep_back(struct message *m)
     }
 }
 
+/* ---- age ---- */
+
+enum { AGE_CHECK_MS = 3600 * 1000 };
+
+struct expiry {
+    struct pn_job job; /* first */
+    struct queue *q;
+    int64_t before_s;
+    size_t removed;
+};
+
+static void expire_run(struct pn_job *job)
+{
+    struct expiry *e = (struct expiry *)job;
+    e->removed = held_expire(e->q->held, e->before_s);
+}
+
+static void expire_done(struct pn_job *job)
+{
+    struct expiry *e = (struct expiry *)job;
+    if (e->removed > 0)
+        pn_info("%zu held messages were removed for their age", e->removed);
+    free(e);
+}
+
+void bounce_expire_held(void *arg)
+{
+    struct queue *q = arg;
+    struct expiry *e = pn_calloc(1, sizeof *e);
+    int64_t age = (int64_t)q->settings.hold_age_ms;
+    *e = (struct expiry){.job = {.run = expire_run, .done = expire_done}, .q = q};
+    e->before_s = age == 0 ? INT64_MIN : (pn_clock_wall_ms() - age) / 1000;
+    pn_threads_submit(q->threads, &e->job);
+    pn_timer_set(q->age_timer, AGE_CHECK_MS);
+}
+
 /* ---- reports ---- */
 
 struct report {

@@ -1,10 +1,12 @@
 #include "held.h"
 
+#include "clock.h"
 #include "codec.h"
 #include "mem.h"
 #include "memfile.h"
 #include "record.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -209,4 +211,32 @@ int held_content(int folder, const char *name, int *out)
 int held_remove(int folder, const char *name)
 {
     return unlinkat(folder, name, 0) != 0 || fsync(folder) != 0 ? errno : 0;
+}
+
+/* Half-written files of an earlier process: no process writes one for so long. */
+enum { UNFINISHED_S = 3600 };
+
+size_t held_expire(int folder, int64_t before_s)
+{
+    size_t removed = 0;
+    int again = openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *dir = again < 0 ? NULL : fdopendir(again);
+    if (dir == NULL) {
+        if (again >= 0)
+            (void)close(again);
+        return 0;
+    }
+    for (struct dirent *e; (e = readdir(dir)) != NULL;) {
+        struct stat st;
+        uint64_t id;
+        bool unfinished = strncmp(e->d_name, "new-", 4) == 0;
+        if ((!unfinished && !held_name_parse(e->d_name, &id)) ||
+            fstatat(folder, e->d_name, &st, AT_SYMLINK_NOFOLLOW) != 0)
+            continue;
+        int64_t limit = unfinished ? pn_clock_wall_ms() / 1000 - UNFINISHED_S : before_s;
+        if (st.st_mtime < limit && unlinkat(folder, e->d_name, 0) == 0)
+            removed += !unfinished;
+    }
+    (void)closedir(dir);
+    return removed;
 }

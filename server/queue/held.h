@@ -36,6 +36,9 @@ int held_get(int folder, const char *name, struct pn_buf *bytes, struct pn_pool 
 /* Its content as a sealed memory file; *fd. EBADMSG: damaged. */
 int held_content(int folder, const char *name, int *fd);
 int held_remove(int folder, const char *name);
+/* Removes files held before that time (seconds since 1970), and those that were never
+ * finished; returns how many. */
+size_t held_expire(int folder, int64_t before_s);
 const char *held_name(uint64_t id, uint32_t index, char name[HELD_NAME_MAX]);
 /* Whether name is one that held_name gives. */
 bool held_name_parse(const char *name, uint64_t *id);

@@ -159,6 +159,8 @@ static bool open_spool(struct queue *q, struct pn_buf *err)
         return false;
     }
     sweep(q);
+    q->age_timer = pn_timer_new(q->loop, bounce_expire_held, q);
+    bounce_expire_held(q);
     start_recovered(q);
     return true;
 }

@@ -160,6 +160,7 @@ struct queue {
     struct spool *spool;
     struct pn_timer *timer; /* the heap's first */
     struct pn_timer *drain_timer;
+    struct pn_timer *age_timer;
     struct queue_settings settings;
     struct pn_policy *policy; /* NULL: none was given */
     struct pn_admin_link *admin;
@@ -227,6 +228,8 @@ void run_unpin(struct message *m);
 void bounce_keep_back(struct message *m);
 /* Failing recipients are reported or held. True: that takes its time, m is pinned. */
 bool bounce(struct message *m);
+/* Removes held mail that is too old, now and every hour. */
+void bounce_expire_held(void *queue);
 
 /* route.c: where an address goes by today's policy. False: nowhere. to borrows from address
  * and pool. */

@@ -6,6 +6,8 @@
 #include "unit.h"
 
 #include "assert.h"
+#include "clock.h"
+#include "dns.h"
 #include "held.h"
 #include "memfile.h"
 #include "net.h"
@@ -21,7 +23,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { EDGE, MAILBOX };
+enum { EDGE, MAILBOX, RESOLVER };
 
 /* ---- the server ---- */
 
@@ -122,8 +124,34 @@ static void rig_up(struct role_rig *rig)
     role_rig_init(rig, PN_ROLE_QUEUE, PN_FOLDER_SPOOL, pn_queue_main);
     rig->peer_roles[EDGE] = PN_ROLE_EDGE;
     rig->peer_roles[MAILBOX] = PN_ROLE_MAILBOX;
-    rig->peer_count = 2;
+    rig->peer_roles[RESOLVER] = PN_ROLE_RESOLVER;
+    rig->peer_count = 3;
     role_rig_start(rig);
+}
+
+/* Takes the next question, which must be this one, and answers it. data NULL: no record. */
+static void resolve(struct role_rig *rig, const char *name, uint16_t type, uint16_t rcode,
+                    struct pn_str data)
+{
+    struct pn_record record;
+    struct pn_dns_ask ask;
+    struct pn_buf buf;
+    const struct pn_dns_record one = {300, data};
+    const struct pn_dns_answer answer = {
+        .rcode = rcode, .count = data.p == NULL ? 0 : 1, .records = &one};
+    pn_buf_init(&buf, PN_RECORD_MAX);
+    if (role_rig_recv(rig, RESOLVER, &record, &buf)) {
+        UNIT_TRUE(record.type == PN_REC_DNS_ASK && pn_dns_ask_get(record.body, &ask));
+        UNIT_STR(ask.name, pn_str_of(name));
+        UNIT_INT(ask.type, type);
+        uint64_t id = ask.id;
+        pn_buf_clear(&buf);
+        pn_dns_answer_put(&buf, id, &answer);
+        UNIT_INT(
+            pn_channel_send_fd(rig->peers[RESOLVER], PN_REC_DNS_ANSWER, pn_buf_str(&buf), NULL, 0),
+            0);
+    }
+    pn_buf_fini(&buf);
 }
 
 static struct pn_recipient to_hop(const struct hop_server *s, const char *address)
@@ -379,6 +407,107 @@ static void test_share(void)
     server_fini(&s);
 }
 
+/* A next hop by name: AAAA and A are asked, and it is reached. */
+static void test_host(void)
+{
+    struct role_rig rig;
+    struct hop_server s;
+    char name[64];
+    server_init(&s);
+    rig_up(&rig);
+    (void)snprintf(name, sizeof name, "hop.dest.test%s", strchr(s.name, ':'));
+    struct pn_recipient to = to_hop(&s, "u@dest.test");
+    to.next_hop = pn_str_of(name);
+    take(&rig, 1, "s@from.test", 0, &to, 1);
+    resolve(&rig, "hop.dest.test", PN_DNS_AAAA, PN_DNS_NOERROR, (struct pn_str){NULL, 0});
+    resolve(&rig, "hop.dest.test", PN_DNS_A, PN_DNS_NOERROR, PN_STR("\177\0\0\1"));
+    greet(&s);
+    expect_ehlo(&s);
+    transaction(&s);
+    take(&rig, 2, "s@from.test", 0, &to, 1); /* not asked again */
+    transaction(&s);
+    role_rig_fini(&rig);
+    server_fini(&s);
+}
+
+/* A domain that takes no mail, by its MX or by not being: the recipient fails at once. */
+static void test_mx(void)
+{
+    static const struct {
+        const char *label;
+        uint16_t mx_rcode;
+        struct pn_str mx;    /* NULL: none */
+        const char *host;    /* asked for next, or NULL */
+        uint16_t host_rcode; /* of both */
+        const char *want;    /* what the held file says; NULL: tried again later */
+    } rows[] = {
+        {"null MX", PN_DNS_NOERROR, PN_STR_INIT("\0\0"), NULL, 0,
+         "556 5.1.10 The domain takes no mail"},
+        {"no such domain",
+         PN_DNS_NXDOMAIN,
+         {NULL, 0},
+         NULL,
+         0,
+         "550 5.1.2 The domain has no mail server"},
+        {"no MX, no address",
+         PN_DNS_NOERROR,
+         {NULL, 0},
+         "dest.test",
+         PN_DNS_NOERROR,
+         "550 5.1.2 The domain has no mail server"},
+        {"its server is not there", PN_DNS_NOERROR, PN_STR_INIT("\0\12mx.dest.test"),
+         "mx.dest.test", PN_DNS_NXDOMAIN, "550 5.1.2 The domain has no mail server"},
+        {"not known now", PN_DNS_SERVFAIL, {NULL, 0}, NULL, 0, NULL},
+        {"its server not known now", PN_DNS_NOERROR, PN_STR_INIT("\0\12mx.dest.test"),
+         "mx.dest.test", PN_DNS_TIMEOUT, NULL},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct role_rig rig;
+        struct held h = {0};
+        struct pn_buf bytes;
+        unit_row(rows[i].label);
+        pn_buf_init(&bytes, 1000000);
+        struct pn_pool *pool = pn_pool_new(1000000);
+        rig_up(&rig);
+        struct pn_recipient to = {
+            .address = PN_STR("u@dest.test"), .via = PN_VIA_MX, .next_hop = PN_STR("dest.test")};
+        take(&rig, 1, "s@from.test", 0, &to, 1);
+        resolve(&rig, "dest.test", PN_DNS_MX, rows[i].mx_rcode, rows[i].mx);
+        for (int n = 0; n < 2 && rows[i].host != NULL; n++)
+            resolve(&rig, rows[i].host, n == 0 ? PN_DNS_AAAA : PN_DNS_A, rows[i].host_rcode,
+                    (struct pn_str){NULL, 0});
+        if (rows[i].want == NULL) {
+            UNIT_INT(role_rig_drain(&rig), 0);
+            UNIT_INT(held_files(&rig, &h, &bytes, pool), 0);
+        } else {
+            UNIT_INT(wait_held(&rig, &h, &bytes, pool), 1);
+            UNIT_TRUE(pn_str_ends(h.reason, pn_str_of(rows[i].want)));
+        }
+        pn_pool_free(&pool);
+        pn_buf_fini(&bytes);
+        role_rig_fini(&rig);
+    }
+}
+
+/* Held mail has an age, by its file; what was never finished goes too. */
+static void test_held_age(void)
+{
+    struct role_rig rig;
+    uint32_t index = 0;
+    const struct held held = {.id = 1, .indices = &index, .count = 1, .envelope = PN_STR("e")};
+    role_rig_init(&rig, PN_ROLE_QUEUE, PN_FOLDER_SPOOL, pn_queue_main);
+    int folder = held_folder(rig.folder), fd = pn_memfile_of("test", PN_STR("x"));
+    int64_t now = pn_clock_wall_ms() / 1000;
+    UNIT_INT(held_put(folder, &held, fd), 0);
+    UNIT_INT(held_expire(folder, INT64_MIN), 0);
+    UNIT_INT(held_expire(folder, now - 100), 0);
+    UNIT_INT(held_expire(folder, now + 100), 1);
+    UNIT_INT(held_expire(folder, now + 100), 0);
+    (void)close(fd);
+    (void)close(folder);
+    role_rig_fini(&rig);
+}
+
 /* Killed before the next hop answered: delivered again; killed behind the note: not. */
 static void test_killed(void)
 {
@@ -416,6 +545,9 @@ int main(int argc, char **argv)
                                              {"quarantine", test_quarantine},
                                              {"killed", test_killed},
                                              {"share", test_share},
+                                             {"held_age", test_held_age},
+                                             {"host", test_host},
+                                             {"mx", test_mx},
                                              {NULL, NULL}};
     return unit_main("queue_smtp", tests, argc, argv);
 }
