@@ -34,7 +34,8 @@ static struct pn_str reply_text(struct transaction *t, const struct pn_reply *re
 static void on_taken(void *ctx, const struct pn_reply *reply)
 {
     struct transaction *t = ctx;
-    if (reply->code >= 200 && reply->code < 300)
+    t->content.given = reply->code / 100 == 2; /* else a file of the queue's goes back */
+    if (t->content.given)
         finish(t, t->verdict.reply);
     else if (reply->code == 0)
         finish(t, PN_STR("451 4.3.0 The queue did not answer, try again later"));
@@ -132,6 +133,9 @@ static struct pn_envelope *envelope(struct transaction *t)
     env->client = pn_pool_dup(t->pool, pn_str_of(pn_ip_text(&s->ip, ip)));
     env->flags = (t->body_8bit ? PN_ENV_8BITMIME : 0) | (t->smtputf8 ? PN_ENV_SMTPUTF8 : 0) |
                  (spf_passed(t->verdict.facts) ? PN_ENV_SPF_PASS : 0);
+    if (t->content.file != 0)
+        env->flags |= PN_ENV_CONTENT_FILE;
+    env->content_file = t->content.file;
     for (size_t i = 0; i < t->verdict.rcpt_count; i++) {
         const struct pn_verdict_rcpt *v = &t->verdict.rcpts[i];
         if (v->decision.outcome != PN_DISCARD)
@@ -143,7 +147,9 @@ static struct pn_envelope *envelope(struct transaction *t)
 static void take(struct transaction *t)
 {
     const struct pn_envelope *env = envelope(t);
-    t->token = env == NULL ? 0 : outbox_take(t->s->edge, env, t->content.fd, on_taken, t);
+    int fd = t->content.file != 0 ? -1 : content_fd(t); /* its own file the queue knows */
+    t->token = env == NULL ? 0 : outbox_take(t->s->edge, env, fd, on_taken, t);
+    t->content.given = t->token != 0;
     if (t->token == 0)
         finish(t, PN_STR("451 4.3.0 The queue takes no mail now, try again later"));
 }
@@ -177,7 +183,7 @@ static bool deliver(struct transaction *t, const struct pn_envelope *env)
                            .folder = r->folder,
                            .edits = env->groups[r->group]};
     unsigned mailbox = pn_mailbox_of(r->user, (unsigned)edge->mailbox_count);
-    t->token = outbox_deliver(edge, mailbox, &d, t->content.fd, on_delivered, t);
+    t->token = outbox_deliver(edge, mailbox, &d, content_fd(t), on_delivered, t);
     return t->token != 0;
 }
 

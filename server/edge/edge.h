@@ -8,7 +8,8 @@
  *   accept.c        from a socket to a session: limits, PROXY
  *   session.c       one client connection: stream, TLS, SMTP engine
  *   recipients.c    RCPT
- *   transaction.c   one message: content, checks, decisions
+ *   transaction.c   one message: checks, decisions
+ *   content.c       its content: in memory, or in a file of the queue's
  *   act.c           what is done about it, and the reply
  *   trace.c         the header lines that we add and remove
  *   edge_event.c    the line that says what happened and why
@@ -44,7 +45,7 @@ struct edge_generation {
     struct pn_plan *plan;
     struct pn_tls_context *tls; /* NULL: no certificate, no STARTTLS */
     struct pn_str hostname, authserv_id;
-    uint64_t size_max;
+    uint64_t size_max, memory_max;
     uint32_t hops_max;
     bool early_stages; /* a plugin looks before content */
     uint64_t greet_delay_ms, command_ms, data_ms, handshake_ms, proxy_ms, session_ms;
@@ -68,9 +69,13 @@ struct edge_listener {
 /* Called once: the answer of queue or mailbox; code 0: none came. */
 typedef void outbox_fn(void *ctx, const struct pn_reply *reply);
 
+/* The answer to a want of a file: its descriptors are the callee's; file 0: none. */
+typedef void outbox_file_fn(void *ctx, uint64_t file, int rw, int ro);
+
 struct outbox_entry {
     uint64_t token;
-    outbox_fn *fn; /* NULL: nobody waits any more */
+    outbox_fn *fn; /* both NULL: nobody waits any more */
+    outbox_file_fn *file_fn;
     void *ctx;
     unsigned peer; /* which channel it went to */
 };
@@ -145,6 +150,8 @@ void session_free(struct session *s);
 void session_open(struct session *s, int fd, bool tls_first);
 /* The edge stops: 421 at the next moment that is between commands. */
 void session_drain(struct session *s);
+/* What reading waited for is there. */
+void session_go_on(struct session *s);
 /* "0-1234": names the session in the log. */
 const char *session_name(const struct session *s, char text[32]);
 /* The check, made if there is none. */
@@ -168,6 +175,18 @@ struct txn_rcpt {
     bool refused; /* at RCPT, by policy */
 };
 
+struct edge_content {
+    bool open;
+    bool failed;   /* no room, or the file took no more */
+    bool data_due; /* the data stage waits for the file */
+    bool given;    /* the file went with a TAKE: it is the queue's */
+    struct pn_memfile memory;
+    uint64_t len;
+    uint64_t token; /* of the want; 0: none is open */
+    uint64_t file;  /* its number; 0: none */
+    int rw, ro;     /* of the file */
+};
+
 struct transaction {
     struct session *s;
     struct pn_pool *pool;
@@ -180,9 +199,8 @@ struct transaction {
     size_t rcpt_count, rcpt_cap, refused_count;
     uint32_t *seen; /* hash table of addresses taken: index into rcpts, and 1 */
     size_t seen_count, seen_cap;
-    struct pn_memfile content;
-    bool content_open;
-    bool content_failed; /* the file took no more */
+    uint64_t declared; /* SIZE of MAIL, or 0 */
+    struct edge_content content;
     uint64_t size;
     struct pn_str message_id;
     bool ran; /* the plan ran over content: there is a verdict, or will be */
@@ -195,16 +213,27 @@ struct transaction {
 /* The engine's stages; each ends in an answer of the engine, now or later. */
 void txn_mail(struct session *s, const struct pn_smtp_mail *mail);
 void txn_rcpt(struct session *s, const struct pn_smtp_rcpt *rcpt);
-void txn_data(struct session *s);
 void txn_content(struct session *s);
-char *txn_reserve(struct session *s, size_t n);
-void txn_commit(struct session *s, size_t n);
 /* The transaction is over, or the session is: an event if there is something to say. */
 void txn_done(struct session *s);
 void txn_answer(struct session *s, struct pn_str reply);
 void txn_decide(struct transaction *t, size_t rcpt, bool early, struct pn_decision *out);
 /* Facts known so far, borrowed. */
 const struct pn_facts *txn_facts(struct transaction *t);
+
+/* ---- content.c ---- */
+
+/* The data stage; answers the engine, now or later. */
+void content_begin(struct transaction *t);
+char *content_reserve(struct transaction *t, size_t n);
+void content_commit(struct transaction *t, size_t n);
+/* Nothing is to be read until session_go_on. */
+bool content_waits(const struct transaction *t);
+/* All of it came: from now on it does not change. False: it could not be kept. */
+bool content_close(struct transaction *t);
+/* For readers; borrowed. */
+int content_fd(const struct transaction *t);
+void content_end(struct transaction *t);
 
 /* ---- act.c: from a settled verdict to the reply ---- */
 
@@ -234,6 +263,8 @@ uint64_t outbox_deliver(struct edge *edge, unsigned mailbox, struct pn_deliver *
 uint64_t outbox_verify(struct edge *edge, struct pn_verify *verify, outbox_fn *fn, void *ctx);
 uint64_t outbox_take(struct edge *edge, const struct pn_envelope *env, int content_fd,
                      outbox_fn *fn, void *ctx);
+uint64_t outbox_want_file(struct edge *edge, uint64_t size, outbox_file_fn *fn, void *ctx);
+void outbox_drop_file(struct edge *edge, uint64_t file);
 /* Who waited is gone. */
 void outbox_forget(struct edge *edge, uint64_t token);
 /* A peer's channel came, for the first time or anew. */

@@ -41,6 +41,7 @@ static void fill_settings(struct edge_generation *g)
     if (g->authserv_id.len == 0)
         g->authserv_id = g->hostname;
     g->size_max = (uint64_t)pn_policy_int(p, "limits.message-size");
+    g->memory_max = (uint64_t)pn_policy_int(p, "limits.memory-size");
     g->hops_max = (uint32_t)pn_policy_int(p, "limits.hops");
     g->greet_delay_ms = (uint64_t)pn_policy_int(p, "smtp.greet-delay");
     g->command_ms = (uint64_t)pn_policy_int(p, "timeouts.command");

@@ -12,7 +12,8 @@ static uint64_t remember(struct edge *edge, uint64_t token, unsigned peer, outbo
 {
     edge->outbox =
         pn_grow(edge->outbox, &edge->outbox_cap, edge->outbox_count, sizeof *edge->outbox);
-    edge->outbox[edge->outbox_count++] = (struct outbox_entry){token, fn, ctx, peer};
+    edge->outbox[edge->outbox_count++] =
+        (struct outbox_entry){.token = token, .fn = fn, .ctx = ctx, .peer = peer};
     return token;
 }
 
@@ -23,6 +24,8 @@ static void settle(struct edge *edge, size_t i, const struct pn_reply *reply)
     edge->outbox[i] = edge->outbox[--edge->outbox_count];
     if (e.fn != NULL)
         e.fn(e.ctx, reply);
+    if (e.file_fn != NULL)
+        e.file_fn(e.ctx, 0, -1, -1);
 }
 
 /* Only whom it was handed to may answer for it. */
@@ -41,8 +44,10 @@ static bool settle_token(struct edge *edge, uint64_t token, unsigned peer,
 void outbox_forget(struct edge *edge, uint64_t token)
 {
     for (size_t i = 0; i < edge->outbox_count; i++)
-        if (edge->outbox[i].token == token)
+        if (edge->outbox[i].token == token) {
             edge->outbox[i].fn = NULL;
+            edge->outbox[i].file_fn = NULL;
+        }
 }
 
 uint64_t outbox_deliver(struct edge *edge, unsigned mailbox, struct pn_deliver *deliver,
@@ -94,15 +99,81 @@ static bool on_verified(struct edge *edge, struct pn_str body)
            settle_token(edge, answer.token, EDGE_PEER_QUEUE, &answer.reply);
 }
 
-static bool on_taken(void *ctx, struct pn_record *record)
+uint64_t outbox_want_file(struct edge *edge, uint64_t size, outbox_file_fn *fn, void *ctx)
 {
-    struct edge *edge = ctx;
+    struct pn_buf body;
+    uint64_t token = edge->next_token + 1;
+    if (edge->queue == NULL)
+        return 0;
+    pn_buf_init(&body, 64);
+    pn_content_want_put(&body, &(struct pn_content_want){token, size});
+    bool sent = pn_channel_send(edge->queue, PN_REC_WANT_CONTENT_FILE, pn_buf_str(&body), NULL, 0);
+    pn_buf_fini(&body);
+    if (!sent)
+        return 0;
+    edge->next_token = token;
+    (void)remember(edge, token, EDGE_PEER_QUEUE, NULL, ctx);
+    edge->outbox[edge->outbox_count - 1].file_fn = fn;
+    return token;
+}
+
+/* If the queue can't be told it is away, and sweeps when it comes back. */
+void outbox_drop_file(struct edge *edge, uint64_t file)
+{
+    struct pn_buf body;
+    if (edge->queue == NULL)
+        return;
+    pn_buf_init(&body, 64);
+    pn_content_file_put(&body, &(struct pn_content_file){.file = file});
+    if (!pn_channel_send(edge->queue, PN_REC_DROP_CONTENT_FILE, pn_buf_str(&body), NULL, 0))
+        pn_warn("a content file could not be given back now");
+    pn_buf_fini(&body);
+}
+
+static bool on_taken(struct edge *edge, struct pn_record *record)
+{
     struct pn_taken taken;
-    if (record->type == PN_REC_VERIFIED)
-        return on_verified(edge, record->body);
-    if (record->type != PN_REC_TAKEN || !pn_taken_get(record->body, &taken))
+    return pn_taken_get(record->body, &taken) &&
+           settle_token(edge, taken.id, EDGE_PEER_QUEUE, &taken.reply);
+}
+
+static bool on_content_file(struct edge *edge, struct pn_record *record)
+{
+    struct pn_content_file file;
+    if (!pn_content_file_get(record->body, &file) || record->nfds != (file.file == 0 ? 0 : 2))
         return false;
-    return settle_token(edge, taken.id, EDGE_PEER_QUEUE, &taken.reply);
+    for (size_t i = 0; i < edge->outbox_count; i++) {
+        struct outbox_entry e = edge->outbox[i];
+        if (e.token != file.token || e.peer != EDGE_PEER_QUEUE)
+            continue;
+        edge->outbox[i] = edge->outbox[--edge->outbox_count];
+        if (e.file_fn == NULL && file.file != 0)
+            outbox_drop_file(edge, file.file); /* too late */
+        if (e.file_fn == NULL)
+            return true;
+        int rw = record->fds[0], ro = record->fds[1];
+        if (file.file == 0)
+            rw = ro = -1;
+        else
+            record->fds[0] = record->fds[1] = -1; /* taken */
+        e.file_fn(e.ctx, file.file, rw, ro);
+        return true;
+    }
+    return false;
+}
+
+static bool on_queue(void *ctx, struct pn_record *record)
+{
+    switch (record->type) {
+    case PN_REC_TAKEN:
+        return on_taken(ctx, record);
+    case PN_REC_CONTENT_FILE:
+        return on_content_file(ctx, record);
+    case PN_REC_VERIFIED:
+        return on_verified(ctx, record->body);
+    default:
+        return false;
+    }
 }
 
 static bool on_delivered(void *ctx, struct pn_record *record)
@@ -147,7 +218,7 @@ static void on_mailbox_end(void *ctx, enum pn_channel_end how)
 
 bool outbox_peer(struct edge *edge, struct pn_peer *peer)
 {
-    static const struct pn_channel_ops queue_ops = {on_taken, on_queue_end, NULL};
+    static const struct pn_channel_ops queue_ops = {on_queue, on_queue_end, NULL};
     static const struct pn_channel_ops mailbox_ops = {on_delivered, on_mailbox_end, NULL};
     struct pn_channel **slot;
     const struct pn_channel_ops *ops;

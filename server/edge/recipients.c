@@ -159,6 +159,13 @@ static bool must_verify(const struct txn_rcpt *r)
            !pn_str_eq(r->local, PN_STR("postmaster")) && !pn_str_eq(r->local, PN_STR("abuse"));
 }
 
+/* It was never one of ours: what plugins count as the n-th recipient stays so. */
+static void forget_last(struct transaction *t, struct pn_str reply)
+{
+    t->rcpt_count--;
+    txn_answer(t->s, reply);
+}
+
 static void on_verified(void *ctx, const struct pn_reply *reply)
 {
     struct transaction *t = ctx;
@@ -166,9 +173,9 @@ static void on_verified(void *ctx, const struct pn_reply *reply)
     if (reply->code / 100 == 2)
         rcpt_check(t);
     else if (reply->code / 100 == 5)
-        refuse_last(t, pn_policy_str(t->s->gen->policy, "replies.unknown"));
+        forget_last(t, pn_policy_str(t->s->gen->policy, "replies.unknown"));
     else
-        refuse_last(t, PN_STR("451 4.4.0 The recipient can't be verified now, try again later"));
+        forget_last(t, PN_STR("451 4.4.0 The recipient can't be verified now, try again later"));
 }
 
 /* Asks the next hop, by way of the queue. */

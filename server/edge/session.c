@@ -24,12 +24,17 @@ static void settle_reading(struct session *s)
     const struct pn_smtp_server_info *info = pn_smtp_server_info(s->smtp);
     if (s->tls_due)
         return; /* the handshake has its own time, and is not ours to pause */
-    if (info->waiting) {
+    if (info->waiting || (s->txn != NULL && content_waits(s->txn))) {
         pn_stream_pause(s->stream);
     } else {
         pn_stream_timeout(s->stream, info->content ? s->gen->data_ms : s->gen->command_ms);
         pn_stream_resume(s->stream);
     }
+}
+
+void session_go_on(struct session *s)
+{
+    settle_reading(s);
 }
 
 /* Between messages: the edge stops, or this session had its time. True: it is gone. */
@@ -90,7 +95,7 @@ static void stage_rcpt(void *ctx, const struct pn_smtp_rcpt *rcpt)
 
 static void stage_data(void *ctx)
 {
-    txn_data(ctx);
+    content_begin(((struct session *)ctx)->txn);
 }
 
 static void stage_content(void *ctx)
@@ -118,12 +123,12 @@ static void stage_tls(void *ctx)
 
 static char *on_reserve(void *ctx, size_t n)
 {
-    return txn_reserve(ctx, n);
+    return content_reserve(((struct session *)ctx)->txn, n);
 }
 
 static void on_commit(void *ctx, size_t n)
 {
-    txn_commit(ctx, n);
+    content_commit(((struct session *)ctx)->txn, n);
 }
 
 static void on_done(void *ctx)

@@ -1,7 +1,6 @@
 /* One message: its recipients, its content, what the plugins found, what is decided. */
 #include "edge.h"
 
-#include "assert.h"
 #include "clock.h"
 #include "log.h"
 #include "mem.h"
@@ -70,7 +69,8 @@ void txn_mail(struct session *s, const struct pn_smtp_mail *mail)
     t->id = pn_queue_id_make(&edge->ids);
     (void)pn_queue_id_text(t->id, t->id_text);
     t->began_ns = pn_clock_mono_ns();
-    t->content.fd = -1;
+    t->content.memory.fd = -1;
+    t->declared = mail->size;
     pn_buf_init(&from, PN_SMTP_PATH_MAX + 2);
     if (mail->from.address.len != 0)
         pn_smtp_mailbox_canonical(&from, &mail->from);
@@ -103,37 +103,6 @@ void txn_decide(struct transaction *t, size_t i, bool early, struct pn_decision 
 
 /* ---- content ---- */
 
-void txn_data(struct session *s)
-{
-    struct transaction *t = s->txn;
-    if (!t->content_open &&
-        pn_memfile_init(&t->content, "content", (size_t)s->gen->size_max) != 0) {
-        txn_answer(s, PN_STR("451 4.3.2 No room for the message, try again later"));
-        return;
-    }
-    t->content_open = true;
-    pn_smtp_server_accept(s->smtp);
-}
-
-char *txn_reserve(struct session *s, size_t n)
-{
-    const struct edge *edge = s->edge;
-    pn_assert(n <= PN_SMTP_RESERVE_MAX);
-    if (s->counted && pn_cap_sum(edge->limits, PN_CAP_BYTES) + n > s->gen->flight_bytes_max)
-        return NULL;
-    return s->txn->content_failed ? NULL : edge->scratch;
-}
-
-void txn_commit(struct session *s, size_t n)
-{
-    struct transaction *t = s->txn;
-    size_t before = t->content.len;
-    t->content_failed =
-        t->content_failed || !pn_memfile_write(&t->content, (struct pn_str){s->edge->scratch, n});
-    if (s->counted) /* reserve asked; what is there by now is counted in any case */
-        (void)pn_cap_take(s->edge->limits, PN_CAP_BYTES, t->content.len - before, UINT64_MAX);
-}
-
 /* What the core itself reads in the header. The refusal, or NULL. */
 static const char *look_at(struct transaction *t, struct pn_str content)
 {
@@ -157,13 +126,13 @@ static const char *read_header(struct transaction *t)
 {
     static const char no_room[] = "451 4.3.2 No room for the message, try again later";
     char *first = t->s->edge->scratch;
-    ssize_t n = pread(t->content.fd, first, HEADER_FIRST, 0);
+    ssize_t n = pread(content_fd(t), first, HEADER_FIRST, 0);
     struct pn_str whole;
     if (n < 0)
         return no_room;
     if ((uint64_t)n == t->size || memmem(first, (size_t)n, "\r\n\r\n", 4) != NULL)
         return look_at(t, (struct pn_str){first, (size_t)n});
-    if (pn_map_fd(t->content.fd, false, &whole) != 0)
+    if (pn_map_fd(content_fd(t), false, &whole) != 0)
         return no_room;
     const char *refusal = look_at(t, whole);
     pn_unmap(&whole);
@@ -214,7 +183,7 @@ void txn_content(struct session *s)
     struct transaction *t = s->txn;
     t->size = t->content.len;
     const char *refusal = NULL;
-    if (t->content_failed || pn_memfile_seal(&t->content) != 0)
+    if (!content_close(t))
         refusal = "452 4.3.1 No room for the message, try again later";
     else if (t->size != 0)
         refusal = read_header(t);
@@ -223,7 +192,7 @@ void txn_content(struct session *s)
         return;
     }
     if (s->check != NULL) {
-        pn_check_content(s->check, t->content.fd, t->size);
+        pn_check_content(s->check, content_fd(t), t->size);
         if (pn_check_run(s->check, POSTERN_MESSAGE, on_content_checked, t))
             return;
     }
@@ -266,12 +235,9 @@ void txn_done(struct session *s)
         outbox_forget(s->edge, t->token);
     if (s->check != NULL)
         pn_check_reset(s->check);
-    if (s->counted) {
+    content_end(t);
+    if (s->counted)
         pn_cap_give(s->edge->limits, PN_CAP_MESSAGES, 1);
-        pn_cap_give(s->edge->limits, PN_CAP_BYTES, t->content.len);
-    }
-    if (t->content_open)
-        pn_memfile_fini(&t->content);
     free(t->rcpts);
     free(t->seen);
     pn_pool_free(&t->pool);

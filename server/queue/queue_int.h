@@ -140,6 +140,8 @@ struct edge_peer {
     struct queue *queue;
     struct pn_channel *channel; /* NULL: ended, kept while something is being taken */
     unsigned takes;
+    struct edge_file *files; /* given to it, not taken yet */
+    unsigned file_count;
 };
 
 struct local_list {
@@ -196,6 +198,17 @@ struct queue {
 
 /* take.c */
 void take_peer(struct queue *q, struct pn_peer *peer);
+/* Why no message can be taken now, as a reply; 0: it can. */
+uint16_t take_objection(struct queue *q, struct pn_str *text);
+
+/* take_file.c: records of an edge. False: malformed. */
+bool take_file_want(struct edge_peer *peer, struct pn_str body);
+bool take_file_drop(struct edge_peer *peer, struct pn_str body);
+/* The file is a message's from now on: its read-only descriptor, -1: not one of this peer. */
+int take_file_claim(struct edge_peer *peer, uint64_t number);
+/* The edge went: nobody will fill them. */
+void take_files_end(struct edge_peer *peer);
+
 void take_end_all(struct queue *q);
 /* One thing less to be answered. */
 void take_peer_release(struct edge_peer *peer);

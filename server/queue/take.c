@@ -129,7 +129,14 @@ static void copy_run(struct pn_job *job)
                             t->m->env.size, &t->crc);
 }
 
-static void copy_done(struct pn_job *job)
+static void keep_run(struct pn_job *job)
+{
+    struct taking *t = (struct taking *)job;
+    t->error = content_keep(spool_content_folder(t->m->queue->spool), t->m->content_fd,
+                            t->m->env.size, &t->crc);
+}
+
+static void content_done(struct pn_job *job)
 {
     struct taking *t = (struct taking *)job;
     t->m->loading = false;
@@ -137,7 +144,8 @@ static void copy_done(struct pn_job *job)
         write_message(t);
         return;
     }
-    t->file = 0; /* nothing stayed */
+    if (job->run == copy_run)
+        t->file = 0; /* nothing stayed */
     refuse(t, t->error);
 }
 
@@ -155,13 +163,10 @@ static bool room(struct queue *q)
     return there;
 }
 
-/* Why not, as a reply; 0 if it can be taken. */
-static uint16_t objection(struct queue *q, uint64_t id, struct pn_str *text)
+uint16_t take_objection(struct queue *q, struct pn_str *text)
 {
     if (q->draining)
         *text = PN_STR("4.3.2 Shutting down");
-    else if (message_find(q, id) != NULL)
-        *text = PN_STR("4.3.0 Queue id in use");
     else if (q->message_count >= q->settings.messages_max)
         *text = PN_STR("4.3.2 Queue is full");
     else if (!room(q))
@@ -171,31 +176,47 @@ static uint16_t objection(struct queue *q, uint64_t id, struct pn_str *text)
     return text->p[4] == '1' ? 452 : 451;
 }
 
+/* Where its content is: what came with the record, or the file that the edge filled. */
+static int claim(const struct message *m, struct taking *t, int content_fd)
+{
+    if ((m->env.flags & PN_ENV_CONTENT_FILE) == 0)
+        return content_fd;
+    if (content_fd >= 0 || t->peer == NULL)
+        return -1;
+    t->file = m->env.content_file;
+    return take_file_claim(t->peer, t->file);
+}
+
 /* Takes content_fd if true. The taking is t's copy. */
 static bool start(struct queue *q, struct pn_str envelope, uint64_t id, int content_fd,
                   const struct taking *from)
 {
     struct message *m = message_new(q, id);
-    /* Content is looked at where it is read: short of its size it is not kept, and what
-     * could still change is never mapped. */
-    if (!message_set_envelope(m, envelope) || m->env.id != id || content_fd < 0) {
-        message_free(m);
-        return false;
-    }
     struct taking *t = pn_alloc(sizeof *t);
     *t = *from;
-    t->job = (struct pn_job){.run = copy_run, .done = copy_done};
+    t->job = (struct pn_job){.run = copy_run, .done = content_done};
     t->m = m;
+    bool ok = message_set_envelope(m, envelope) && m->env.id == id;
+    /* Content is looked at where it is read: short of its size it is not kept, and what
+     * could still change is never mapped. */
+    m->content_fd = ok ? claim(m, t, content_fd) : -1;
+    if (m->content_fd < 0) {
+        message_free(m);
+        free(t);
+        return false;
+    }
     m->taking = t;
-    m->content_fd = content_fd;
     q->bytes_held += m->env.size;
     if (t->peer != NULL)
         t->peer->takes++;
     event_taken();
-    if (m->env.size <= SPOOL_INLINE_MAX) {
+    if (t->file != 0)
+        t->job.run = keep_run;
+    else if (m->env.size > SPOOL_INLINE_MAX)
+        t->file = q->next_file++;
+    if (t->file == 0) {
         write_message(t);
     } else {
-        t->file = q->next_file++;
         m->loading = true;
         pn_threads_submit(q->threads, &t->job);
     }
@@ -211,7 +232,11 @@ static bool on_take(struct edge_peer *peer, struct pn_record *record)
     (void)pn_rd_u8(&rd);
     uint64_t id = pn_rd_u64(&rd);
     struct pn_str text;
-    uint16_t code = objection(peer->queue, id, &text);
+    uint16_t code = take_objection(peer->queue, &text);
+    if (code == 0 && message_find(peer->queue, id) != NULL) {
+        code = 451;
+        text = PN_STR("4.3.0 Queue id in use");
+    }
     bool ok = true, kept = false;
     if (code != 0)
         answer(peer, id, code, text);
@@ -241,9 +266,18 @@ void take_own(struct queue *q, const struct pn_envelope *env, int content_fd,
 
 static bool on_record(void *ctx, struct pn_record *record)
 {
-    if (record->type == PN_REC_VERIFY)
+    switch (record->type) {
+    case PN_REC_TAKE:
+        return on_take(ctx, record);
+    case PN_REC_WANT_CONTENT_FILE:
+        return take_file_want(ctx, record->body);
+    case PN_REC_DROP_CONTENT_FILE:
+        return take_file_drop(ctx, record->body);
+    case PN_REC_VERIFY:
         return verify_ask(ctx, record->body);
-    return record->type == PN_REC_TAKE && on_take(ctx, record);
+    default:
+        return false;
+    }
 }
 
 static void on_end(void *ctx, enum pn_channel_end how)
@@ -252,6 +286,7 @@ static void on_end(void *ctx, enum pn_channel_end how)
     if (how == PN_CHANNEL_PROTOCOL)
         pn_error("an edge sent what it may not; its channel is closed");
     pn_channel_free(&peer->channel);
+    take_files_end(peer);
     peer_release(peer);
 }
 
@@ -270,6 +305,7 @@ void take_end_all(struct queue *q)
     for (struct edge_peer *peer = q->edges, *next; peer != NULL; peer = next) {
         next = peer->next;
         pn_channel_free(&peer->channel);
+        take_files_end(peer);
         peer_release(peer);
     }
 }

@@ -532,6 +532,142 @@ static void test_size(void)
     down();
 }
 
+/* The queue gives a file, written through one descriptor only. */
+static int give_file(uint64_t number)
+{
+    struct pn_record record;
+    struct pn_buf b;
+    struct pn_content_want want = {0};
+    int fds[2] = {-1, -1};
+    pn_buf_init(&b, PN_RECORD_MAX);
+    if (role_rig_recv(&fx.rig, QUEUE, &record, &b))
+        UNIT_TRUE(record.type == PN_REC_WANT_CONTENT_FILE &&
+                  pn_content_want_get(record.body, &want));
+    struct pn_content_file answer = {want.token, number, {250, PN_STR("2.0.0 Ok")}};
+    if (number == 0) {
+        answer.reply = (struct pn_reply){452, PN_STR("4.3.1 Full")};
+    } else {
+        fds[0] = openat(fx.rig.folder, "file", O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+        fds[1] = openat(fx.rig.folder, "file", O_RDONLY | O_CLOEXEC);
+        UNIT_INT(unlinkat(fx.rig.folder, "file", 0), 0);
+    }
+    pn_buf_clear(&b);
+    pn_content_file_put(&b, &answer);
+    UNIT_INT(pn_channel_send_fd(fx.rig.peers[QUEUE], PN_REC_CONTENT_FILE, pn_buf_str(&b), fds,
+                                number == 0 ? 0 : 2),
+             0);
+    pn_buf_fini(&b);
+    if (number != 0)
+        (void)close(fds[0]);
+    return fds[1];
+}
+
+static void expect_drop(uint64_t number)
+{
+    struct pn_record record;
+    struct pn_buf b;
+    struct pn_content_file drop = {0};
+    pn_buf_init(&b, PN_RECORD_MAX);
+    if (role_rig_recv(&fx.rig, QUEUE, &record, &b))
+        UNIT_TRUE(record.type == PN_REC_DROP_CONTENT_FILE &&
+                  pn_content_file_get(record.body, &drop));
+    UNIT_INT(drop.file, number);
+    pn_buf_fini(&b);
+}
+
+/* TAKE with a content file brings no descriptor: the content is read from `file`. */
+static void take_large(int file, uint64_t number, struct pn_str want, uint16_t code,
+                       const char *text)
+{
+    struct handed h = {.pool = pn_pool_new(1 << 20)};
+    struct pn_record record;
+    struct pn_str view;
+    pn_buf_init(&h.buf, PN_RECORD_MAX);
+    if (role_rig_recv(&fx.rig, QUEUE, &record, &h.buf)) {
+        UNIT_TRUE(record.type == PN_REC_TAKE && pn_handover_open(&record, &h.handover) &&
+                  h.handover.content_fd == -1 && pn_envelope_get(h.handover.body, h.pool, &h.env));
+        UNIT_INT(h.env.flags, PN_ENV_CONTENT_FILE);
+        UNIT_INT(h.env.content_file, number);
+        UNIT_INT(h.env.size, want.len);
+        UNIT_INT(pn_map_fd(file, false, &view), 0);
+        UNIT_TRUE(pn_str_eq(view, want));
+        pn_unmap(&view);
+        answer_take(&h, code, text);
+        pn_handover_close(&h.handover);
+    }
+    pn_buf_fini(&h.buf);
+    pn_pool_free(&h.pool);
+    (void)close(file);
+}
+
+static void test_large(void)
+{
+    static char big[500 * 1024];
+    struct client c;
+    struct handed h;
+    up("}\nlimits { memory-size 64k  message-size 1m }\n");
+    dial(&c, PLAIN);
+    greet(&c);
+    memset(big, 'x', sizeof big);
+    for (size_t i = 98; i + 1 < sizeof big; i += 100)
+        memcpy(big + i, "\r\n", 2);
+    memcpy(big + sizeof big - 2, "\r\n", 2);
+    const struct pn_str content = {big, sizeof big};
+    /* Not declared: asked for on the way, and what was in memory goes there first. */
+    begin_mail(&c, "a@b.test", "u@next.test");
+    say(&c, content);
+    say(&c, PN_STR(".\r\n"));
+    int file = give_file(5);
+    take_large(file, 5, content, 250, "2.0.0 Queued");
+    expect(&c, "250 2.0.0");
+    /* Declared: asked for before DATA is answered. The queue does not take it. */
+    ask(&c, "MAIL FROM:<a@b.test> SIZE=500000", "250 2.1.0");
+    ask(&c, "RCPT TO:<u@next.test>", "250 2.1.5");
+    say(&c, PN_STR("DATA\r\n"));
+    file = give_file(6);
+    expect(&c, "354");
+    say(&c, content);
+    say(&c, PN_STR(".\r\n"));
+    take_large(file, 6, content, 451, "4.3.0 Later");
+    expect(&c, "451 4.3.0");
+    expect_drop(6);
+    /* To a mailbox: read from the file, which then goes back. */
+    ask(&c, "MAIL FROM:<a@b.test> SIZE=500000", "250 2.1.0");
+    ask(&c, "RCPT TO:<u@here.test>", "250 2.1.5");
+    say(&c, PN_STR("BDAT 512000 LAST\r\n"));
+    say(&c, content);
+    file = give_file(7);
+    (void)close(file);
+    take_over(&h, MAILBOX);
+    UNIT_TRUE(pn_str_eq(h.content, content));
+    answer_delivery(&h, 250, "2.0.0 Done");
+    expect(&c, "250 2.0.0");
+    let_go(&h);
+    expect_drop(7);
+    /* There is none: refused at DATA, or behind the content. */
+    ask(&c, "MAIL FROM:<a@b.test> SIZE=500000", "250 2.1.0");
+    ask(&c, "RCPT TO:<u@here.test>", "250 2.1.5");
+    say(&c, PN_STR("DATA\r\n"));
+    (void)give_file(0);
+    expect(&c, "452 4.3.1");
+    ask(&c, "RSET", "250 2.0.0");
+    begin_mail(&c, "a@b.test", "u@here.test");
+    say(&c, content);
+    say(&c, PN_STR(".\r\n"));
+    (void)give_file(0);
+    expect(&c, "452 4.3.1");
+    /* The client goes while a file is on its way: it goes back. */
+    begin_mail(&c, "a@b.test", "u@here.test");
+    say(&c, pn_str_slice(content, 0, 200000));
+    (void)poll(NULL, 0, 20);
+    hang_up(&c);
+    (void)poll(NULL, 0, 20);
+    (void)close(give_file(8));
+    expect_drop(8);
+    UNIT_INT(role_rig_drain(&fx.rig), 0);
+    down();
+}
+
 static void proxy_greeted(const char *header, const char *want)
 {
     struct client c;
@@ -843,13 +979,21 @@ static void test_drain(void)
 int main(int argc, char **argv)
 {
     static const struct unit_test tests[] = {
-        {"queue", test_queue},       {"mailbox", test_mailbox},
-        {"refusals", test_refusals}, {"size", test_size},
-        {"proxy", test_proxy},       {"proxy_tls", test_proxy_tls},
-        {"starttls", test_starttls}, {"limits", test_limits},
-        {"caps", test_caps},         {"early_talker", test_early_talker},
-        {"timeouts", test_timeouts}, {"reload", test_reload},
-        {"drain", test_drain},       {NULL, NULL},
+        {"queue", test_queue},
+        {"mailbox", test_mailbox},
+        {"refusals", test_refusals},
+        {"size", test_size},
+        {"large", test_large},
+        {"proxy", test_proxy},
+        {"proxy_tls", test_proxy_tls},
+        {"starttls", test_starttls},
+        {"limits", test_limits},
+        {"caps", test_caps},
+        {"early_talker", test_early_talker},
+        {"timeouts", test_timeouts},
+        {"reload", test_reload},
+        {"drain", test_drain},
+        {NULL, NULL},
     };
     return unit_main("edge", tests, argc, argv);
 }

@@ -6,8 +6,10 @@
 #include "memfile.h"
 #include "queue.h"
 
+#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 enum { EDGE, MAILBOX };
@@ -21,8 +23,9 @@ static void rig_up(struct role_rig *rig)
     role_rig_start(rig);
 }
 
-/* Sends a message for users u0, u1, ... */
-static void take(struct role_rig *rig, uint64_t id, uint32_t recipients, struct pn_str content)
+/* Sends a message for users u0, u1, ...; file: its content is in that file. */
+static void take_file(struct role_rig *rig, uint64_t id, uint32_t recipients, struct pn_str content,
+                      uint64_t file)
 {
     static struct pn_recipient to[100];
     static char names[100][8];
@@ -36,6 +39,8 @@ static void take(struct role_rig *rig, uint64_t id, uint32_t recipients, struct 
     const struct pn_envelope env = {.id = id,
                                     .arrived_ms = 1700000000000,
                                     .size = content.len,
+                                    .flags = file != 0 ? PN_ENV_CONTENT_FILE : 0,
+                                    .content_file = file,
                                     .reverse_path = PN_STR("s@from.test"),
                                     .group_count = 1,
                                     .groups = &group,
@@ -44,10 +49,16 @@ static void take(struct role_rig *rig, uint64_t id, uint32_t recipients, struct 
     struct pn_buf body;
     pn_buf_init(&body, PN_ENVELOPE_MAX);
     UNIT_TRUE(pn_envelope_put(&body, &env));
-    int fd = pn_memfile_of("test", content);
-    UNIT_INT(pn_channel_send_fd(rig->peers[EDGE], PN_REC_TAKE, pn_buf_str(&body), &fd, 1), 0);
-    (void)close(fd);
+    int fd = file != 0 ? -1 : pn_memfile_of("test", content);
+    UNIT_INT(pn_channel_send_fd(rig->peers[EDGE], PN_REC_TAKE, pn_buf_str(&body), &fd, fd >= 0), 0);
+    if (fd >= 0)
+        (void)close(fd);
     pn_buf_fini(&body);
+}
+
+static void take(struct role_rig *rig, uint64_t id, uint32_t recipients, struct pn_str content)
+{
+    take_file(rig, id, recipients, content, 0);
 }
 
 static uint16_t taken(struct role_rig *rig, uint64_t *id)
@@ -222,10 +233,104 @@ static void test_refused(void)
     role_rig_fini(&rig);
 }
 
+/* ---- files for large content ---- */
+
+/* A file that the edge may fill with `content`; its number. */
+static uint64_t want(struct role_rig *rig, struct pn_str content)
+{
+    struct pn_buf b;
+    struct pn_record record;
+    struct pn_content_file file = {0};
+    pn_buf_init(&b, PN_RECORD_MAX);
+    pn_content_want_put(&b, &(struct pn_content_want){7, content.len});
+    UNIT_INT(
+        pn_channel_send_fd(rig->peers[EDGE], PN_REC_WANT_CONTENT_FILE, pn_buf_str(&b), NULL, 0), 0);
+    pn_buf_clear(&b);
+    if (role_rig_recv(rig, EDGE, &record, &b)) {
+        UNIT_TRUE(record.type == PN_REC_CONTENT_FILE && record.nfds == 2 &&
+                  pn_content_file_get(record.body, &file));
+        UNIT_INT(file.token, 7);
+        UNIT_INT(write(record.fds[0], content.p, content.len), (long long)content.len);
+        UNIT_INT(write(record.fds[1], "x", 1), -1); /* nobody else writes */
+        pn_record_close_fds(&record);
+    }
+    pn_buf_fini(&b);
+    return file.file;
+}
+
+static unsigned content_files(struct role_rig *rig)
+{
+    char path[100];
+    unsigned count = 0;
+    (void)snprintf(path, sizeof path, "%s/content", rig->path);
+    DIR *dir = opendir(path);
+    for (struct dirent *e; dir != NULL && (e = readdir(dir)) != NULL;)
+        count += e->d_name[0] != '.';
+    if (dir != NULL)
+        (void)closedir(dir);
+    return count;
+}
+
+static void expect_files(struct role_rig *rig, unsigned want_count)
+{
+    for (unsigned i = 0; i < 200 && content_files(rig) != want_count; i++)
+        (void)usleep(10000);
+    UNIT_INT(content_files(rig), want_count);
+}
+
+static void test_files(void)
+{
+    static char large[300 * 1024];
+    struct role_rig rig;
+    struct pn_buf b;
+    uint64_t id;
+    memset(large, 'y', sizeof large);
+    const struct pn_str contents[] = {{large, sizeof large}, PN_STR("A: b\r\n\r\nsmall\r\n")};
+    rig_up(&rig);
+    for (uint64_t i = 0; i < 2; i++) { /* what was declared large may turn out small */
+        uint64_t file = want(&rig, contents[i]);
+        UNIT_TRUE(file != 0);
+        take_file(&rig, 20 + i, 1, contents[i], file);
+        UNIT_INT(taken(&rig, &id), 250);
+        role_rig_kill(&rig); /* it is durable */
+        role_rig_start(&rig);
+        UNIT_INT(deliver(&rig, 250, contents[i]), 0);
+        expect_files(&rig, 0);
+    }
+    /* Shorter than the envelope says: not taken, and not kept. */
+    take_file(&rig, 30, 1, contents[0], want(&rig, contents[1]));
+    UNIT_INT(taken(&rig, &id), 451);
+    expect_files(&rig, 0);
+    /* Given back, twice; then left behind by an edge that goes. */
+    pn_buf_init(&b, 1000);
+    pn_content_file_put(&b, &(struct pn_content_file){.file = want(&rig, contents[0])});
+    UNIT_INT(content_files(&rig), 1);
+    for (unsigned i = 0; i < 2; i++)
+        UNIT_INT(
+            pn_channel_send_fd(rig.peers[EDGE], PN_REC_DROP_CONTENT_FILE, pn_buf_str(&b), NULL, 0),
+            0);
+    expect_files(&rig, 0);
+    (void)want(&rig, contents[0]);
+    (void)shutdown(rig.peers[EDGE], SHUT_RDWR);
+    expect_files(&rig, 0);
+    pn_buf_fini(&b);
+    UNIT_INT(role_rig_drain(&rig), 0);
+    role_rig_fini(&rig);
+    /* A number that was never given: the channel is closed. */
+    rig_up(&rig);
+    struct pn_record record;
+    take_file(&rig, 40, 1, contents[0], 99);
+    pn_buf_init(&b, PN_RECORD_MAX);
+    UNIT_INT(pn_channel_recv_fd(rig.peers[EDGE], &record, &b, 5000), 0);
+    pn_buf_fini(&b);
+    role_rig_fini(&rig);
+}
+
 int main(int argc, char **argv)
 {
     static const struct unit_test tests[] = {
         {"local", test_local}, {"killed", test_killed},   {"mailbox_away", test_mailbox_away},
-        {"many", test_many},   {"refused", test_refused}, {NULL, NULL}};
+        {"many", test_many},   {"refused", test_refused}, {"files", test_files},
+        {NULL, NULL}};
     return unit_main("queue", tests, argc, argv);
 }

@@ -1,0 +1,156 @@
+/*
+ * The content of a message while it comes in: a memory file, and beyond
+ * limits.memory-size a file of the queue's, asked for when MAIL declared so much or when
+ * so much is there. Until that file comes the client is not read. What was in memory
+ * goes to the file's beginning.
+ *
+ * Others get a descriptor that nobody can write through: the memory file sealed, or the
+ * read-only one that came with the file. A file that is not handed over in a TAKE is
+ * given back with DROP.
+ */
+#include "edge.h"
+
+#include "assert.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+static bool write_at(int fd, const char *p, size_t len, uint64_t at)
+{
+    while (len != 0) {
+        ssize_t n = pwrite(fd, p, len, (off_t)at);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return false;
+        p += n;
+        len -= (size_t)n;
+        at += (uint64_t)n;
+    }
+    return true;
+}
+
+/* From memory to the file's beginning. */
+static bool move(struct transaction *t)
+{
+    struct edge_content *c = &t->content;
+    uint64_t at = 0;
+    while (at < c->len) {
+        ssize_t n = pread(c->memory.fd, t->s->edge->scratch, PN_SMTP_RESERVE_MAX, (off_t)at);
+        if (n <= 0 || !write_at(c->rw, t->s->edge->scratch, (size_t)n, at))
+            return false;
+        at += (uint64_t)n;
+    }
+    pn_memfile_fini(&c->memory);
+    return true;
+}
+
+/* The queue's answer; file 0: it has none for us. */
+static void on_file(void *ctx, uint64_t file, int rw, int ro)
+{
+    struct transaction *t = ctx;
+    struct session *s = t->s;
+    struct edge_content *c = &t->content;
+    bool data_due = c->data_due;
+    c->token = 0;
+    c->data_due = false;
+    c->file = file;
+    c->rw = rw;
+    c->ro = ro;
+    c->failed = c->failed || file == 0 || !move(t);
+    if (!data_due)
+        session_go_on(s);
+    else if (c->failed)
+        txn_answer(s, PN_STR("452 4.3.1 No room for a message of this size, try again later"));
+    else
+        pn_smtp_server_accept(s->smtp);
+}
+
+/* False: there is nobody to ask. */
+static bool ask_for_file(struct transaction *t)
+{
+    struct edge_content *c = &t->content;
+    c->token = outbox_want_file(t->s->edge, t->declared, on_file, t);
+    return c->token != 0;
+}
+
+void content_begin(struct transaction *t)
+{
+    struct session *s = t->s;
+    struct edge_content *c = &t->content;
+    bool large = t->declared > s->gen->memory_max;
+    if (!c->open && pn_memfile_init(&c->memory, "content", (size_t)s->gen->size_max) != 0) {
+        txn_answer(s, PN_STR("451 4.3.2 No room for the message, try again later"));
+        return;
+    }
+    c->open = true;
+    if (!large || c->file != 0) {
+        pn_smtp_server_accept(s->smtp);
+        return;
+    }
+    c->data_due = ask_for_file(t);
+    if (!c->data_due)
+        txn_answer(s, PN_STR("452 4.3.1 No room for a message of this size, try again later"));
+}
+
+char *content_reserve(struct transaction *t, size_t n)
+{
+    const struct session *s = t->s;
+    pn_assert(n <= PN_SMTP_RESERVE_MAX);
+    if (s->counted && pn_cap_sum(s->edge->limits, PN_CAP_BYTES) + n > s->gen->flight_bytes_max)
+        return NULL;
+    return t->content.failed ? NULL : s->edge->scratch;
+}
+
+void content_commit(struct transaction *t, size_t n)
+{
+    struct session *s = t->s;
+    struct edge_content *c = &t->content;
+    struct pn_str bytes = {s->edge->scratch, n};
+    bool ok =
+        c->file != 0 ? write_at(c->rw, bytes.p, n, c->len) : pn_memfile_write(&c->memory, bytes);
+    c->failed = c->failed || !ok;
+    c->len += n;
+    if (s->counted) /* reserve asked; what is there by now is counted in any case */
+        (void)pn_cap_take(s->edge->limits, PN_CAP_BYTES, n, UINT64_MAX);
+    if (c->len > s->gen->memory_max && c->file == 0 && c->token == 0 && !c->failed)
+        c->failed = !ask_for_file(t);
+}
+
+bool content_waits(const struct transaction *t)
+{
+    return t->content.token != 0;
+}
+
+bool content_close(struct transaction *t)
+{
+    struct edge_content *c = &t->content;
+    /* The end came with what went over the limit: memory will do. */
+    if (c->token != 0)
+        outbox_forget(t->s->edge, c->token);
+    c->token = 0;
+    return !c->failed && (c->file != 0 || pn_memfile_seal(&c->memory) == 0);
+}
+
+int content_fd(const struct transaction *t)
+{
+    return t->content.file != 0 ? t->content.ro : t->content.memory.fd;
+}
+
+void content_end(struct transaction *t)
+{
+    struct session *s = t->s;
+    struct edge_content *c = &t->content;
+    if (c->token != 0)
+        outbox_forget(s->edge, c->token);
+    if (s->counted)
+        pn_cap_give(s->edge->limits, PN_CAP_BYTES, c->len);
+    if (c->file != 0) {
+        (void)close(c->rw);
+        (void)close(c->ro);
+        if (!c->given)
+            outbox_drop_file(s->edge, c->file);
+    }
+    if (c->open)
+        pn_memfile_fini(&c->memory);
+}
