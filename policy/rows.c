@@ -65,6 +65,10 @@ static const struct postern_row smtp_rows[] = {
      .flags = POSTERN_ROW_LIST,
      .help =
          "Clients that may end lines with a bare LF: it becomes CRLF. From others it is refused."},
+    {.name = "client-name",
+     .type = POSTERN_T_BOOL,
+     .def = "yes",
+     .help = "Ask DNS for a client's name, for Received and events. Nothing waits for it."},
     {.name = "delimiter",
      .type = POSTERN_T_STRING,
      .def = "+",

@@ -7,6 +7,7 @@
  *   edge_role.c     the role: start, peers, listeners, reload, drain
  *   accept.c        from a socket to a session: limits, PROXY
  *   session.c       one client connection: stream, TLS, SMTP engine
+ *   client_name.c   the name of its address, asked of the resolver
  *   recipients.c    RCPT
  *   transaction.c   one message: checks, decisions
  *   content.c       its content: in memory, or in a file of the queue's
@@ -36,6 +37,8 @@
 
 struct session;
 struct transaction;
+struct name_lookup;
+struct client_names;
 
 /* What a session works by; a reload makes a new one, sessions keep theirs. */
 struct edge_generation {
@@ -48,6 +51,7 @@ struct edge_generation {
     uint64_t size_max, memory_max;
     uint32_t hops_max;
     bool early_stages; /* a plugin looks before content */
+    bool client_names; /* are asked for */
     uint64_t greet_delay_ms, command_ms, data_ms, handshake_ms, proxy_ms, session_ms;
     uint64_t flight_messages_max, flight_bytes_max, sessions_max;
     struct pn_limit_rules limits;
@@ -100,7 +104,8 @@ struct edge {
     struct edge_mailbox mailboxes[EDGE_MAILBOXES_MAX];
     size_t mailbox_count;
     struct pn_admin_link *admin;
-    struct pn_limits *limits; /* NULL: no table, nothing is limited */
+    struct client_names *names; /* NULL: there was no resolver yet */
+    struct pn_limits *limits;   /* NULL: no table, nothing is limited */
 
     struct outbox_entry *outbox;
     size_t outbox_count, outbox_cap;
@@ -139,6 +144,9 @@ struct session {
     uint64_t began_ns;
     uint64_t number; /* in the log: edge-N.number */
     char *helo;      /* owned; NULL before HELO */
+    char *ptr;       /* the client's name, owned; NULL: none that holds is known */
+    bool name_asked;
+    struct name_lookup *name_lookup;
     struct pn_limits_ticket ticket;
     bool counted, limited; /* in the table; by address and network too */
     bool *gone;            /* set when it is freed in a callback of its stream */
@@ -163,6 +171,16 @@ struct pn_check *session_check(struct session *s);
 void session_accept(struct edge_listener *listener, int fd, const struct sockaddr *peer);
 /* An event, unless there were many just now. */
 void session_limited(struct session *s, enum pn_limit limit);
+
+/* ---- client_name.c ---- */
+
+/* Once a session; s->ptr is set when the answer comes. */
+void client_name_ask(struct session *s);
+/* The session goes. */
+void client_name_forget(struct session *s);
+/* A resolver came: takes peer->fd. */
+void client_names_peer(struct edge *edge, struct pn_peer *peer);
+void client_names_free(struct edge *edge);
 
 /* ---- transaction.c, recipients.c ---- */
 

@@ -42,6 +42,7 @@ static void fill_settings(struct edge_generation *g)
         g->authserv_id = g->hostname;
     g->size_max = (uint64_t)pn_policy_int(p, "limits.message-size");
     g->memory_max = (uint64_t)pn_policy_int(p, "limits.memory-size");
+    g->client_names = pn_policy_bool(p, "smtp.client-name");
     g->hops_max = (uint32_t)pn_policy_int(p, "limits.hops");
     g->greet_delay_ms = (uint64_t)pn_policy_int(p, "smtp.greet-delay");
     g->command_ms = (uint64_t)pn_policy_int(p, "timeouts.command");
@@ -256,6 +257,8 @@ static void on_peer(void *ctx, struct pn_peer *peer)
     struct edge *edge = ctx;
     if (peer->role == PN_ROLE_FILTER)
         pn_runner_add_worker(edge->runner, peer);
+    else if (peer->role == PN_ROLE_RESOLVER)
+        client_names_peer(edge, peer);
     else if (!pn_admin_link_peer(edge->admin, peer))
         (void)outbox_peer(edge, peer);
 }
@@ -310,6 +313,7 @@ static void edge_fini(struct edge *edge)
     while (edge->sessions != NULL)
         session_free(edge->sessions);
     outbox_free(edge);
+    client_names_free(edge);
     pn_timer_free(&edge->drain_timer);
     pn_timer_free(&edge->accept_timer);
     pn_admin_link_free(&edge->admin);
@@ -356,6 +360,8 @@ int pn_edge_main(struct pn_role_env *env)
         pn_runner_add_worker(edge.runner, peer);
     while ((peer = pn_role_env_peer(env, PN_ROLE_MAILBOX)) != NULL)
         (void)outbox_peer(&edge, peer);
+    if ((peer = pn_role_env_peer(env, PN_ROLE_RESOLVER)) != NULL)
+        client_names_peer(&edge, peer);
     if ((peer = pn_role_env_peer(env, PN_ROLE_QUEUE)) != NULL)
         (void)outbox_peer(&edge, peer);
     pn_admin_link_env(edge.admin, env);

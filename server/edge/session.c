@@ -321,6 +321,7 @@ void session_free(struct session *s)
     if (s->fd >= 0)
         (void)close(s->fd);
     free(s->helo);
+    client_name_forget(s);
     if (s->limited)
         pn_limits_leave(edge->limits, &s->ticket);
     if (s->counted)

@@ -63,6 +63,7 @@ void txn_mail(struct session *s, const struct pn_smtp_mail *mail)
         txn_answer(s, PN_STR("451 4.3.2 Too much mail at once, try again later"));
         return;
     }
+    client_name_ask(s);
     struct transaction *t = pn_calloc(1, sizeof *t);
     t->s = s;
     t->pool = pn_pool_new(TXN_POOL_MAX);

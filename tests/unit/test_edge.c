@@ -1,12 +1,12 @@
 /*
  * The edge role over real sockets and its channels: the test is supervisor, clients,
- * queue (peer 0), mailbox (peer 1) and admin (peer 2). No plugins: what they find is
- * tested where they run.
+ * queue, mailbox, admin and resolver. No plugins: what they find is tested where they run.
  */
 #include "role_rig.h"
 #include "unit.h"
 
 #include "assert.h"
+#include "dns.h"
 #include "edge_role.h"
 #include "identity.h"
 #include "kit_policy.h"
@@ -25,7 +25,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { QUEUE, MAILBOX, ADMIN };
+enum { QUEUE, MAILBOX, ADMIN, RESOLVER };
 /* Listeners, as the configuration has them. */
 enum { PLAIN, PROXIED, TLS_PROXIED, LISTENERS };
 
@@ -103,7 +103,8 @@ static void up(const char *more)
     fx.rig.peer_roles[QUEUE] = PN_ROLE_QUEUE;
     fx.rig.peer_roles[MAILBOX] = PN_ROLE_MAILBOX;
     fx.rig.peer_roles[ADMIN] = PN_ROLE_ADMIN;
-    fx.rig.peer_count = 3;
+    fx.rig.peer_roles[RESOLVER] = PN_ROLE_RESOLVER;
+    fx.rig.peer_count = 4;
     fx.rig.before_go = before_go;
     for (unsigned i = 0; i < LISTENERS; i++) {
         struct sockaddr_in sin = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
@@ -788,6 +789,75 @@ static void from_client(struct client *c, const char *ip)
     say(c, (struct pn_str){line, (size_t)n});
 }
 
+/* Answers the next question, which must be this one. */
+static void answer_dns(const char *name, uint16_t type, uint16_t rcode,
+                       const struct pn_str *records, uint32_t count)
+{
+    struct pn_record record;
+    struct pn_buf b;
+    struct pn_dns_ask ask = {0};
+    struct pn_dns_record all[4];
+    const struct pn_dns_answer answer = {.rcode = rcode, .count = count, .records = all};
+    for (uint32_t i = 0; i < count; i++)
+        all[i] = (struct pn_dns_record){60, records[i]};
+    pn_buf_init(&b, PN_RECORD_MAX);
+    if (role_rig_recv(&fx.rig, RESOLVER, &record, &b))
+        UNIT_TRUE(record.type == PN_REC_DNS_ASK && pn_dns_ask_get(record.body, &ask));
+    UNIT_STR(ask.name, pn_str_of(name));
+    UNIT_INT(ask.type, type);
+    pn_buf_clear(&b);
+    pn_dns_answer_put(&b, ask.id, &answer);
+    UNIT_INT(pn_channel_send_fd(fx.rig.peers[RESOLVER], PN_REC_DNS_ANSWER, pn_buf_str(&b), NULL, 0),
+             0);
+    pn_buf_fini(&b);
+}
+
+/* A name counts only if it has the address, and nobody waits for it. */
+static void test_client_name(void)
+{
+    static const struct pn_str names[] = {PN_STR_INIT("mx.other.test"), PN_STR_INIT("mx.b.test")};
+    static const struct pn_str wrong = PN_STR_INIT("\xc0\x00\x02\x08"),
+                               right = PN_STR_INIT("\xc0\x00\x02\x09");
+    struct client c;
+    struct handed h;
+    up("}");
+    from_client(&c, "192.0.2.9");
+    greet(&c);
+    ask(&c, "MAIL FROM:<a@b.test>", "250 2.1.0");
+    answer_dns("9.2.0.192.in-addr.arpa", PN_DNS_PTR, PN_DNS_NOERROR, names, 2);
+    answer_dns("mx.other.test", PN_DNS_A, PN_DNS_NOERROR, &wrong, 1);
+    answer_dns("mx.b.test", PN_DNS_A, PN_DNS_NOERROR, &right, 1);
+    ask(&c, "RSET", "250 2.0.0");
+    begin_mail(&c, "a@b.test", "u@here.test"); /* not asked twice */
+    say(&c, PN_STR("x\r\n.\r\n"));
+    take_over(&h, MAILBOX);
+    UNIT_TRUE(has(h.deliver.edits.edits[0].value, "mx.b.test"));
+    answer_delivery(&h, 250, "2.0.0 Done");
+    expect(&c, "250 2.0.0");
+    let_go(&h);
+    EXPECT_EVENT("\"ptr\":\"mx.b.test\"");
+    hang_up(&c);
+    /* None; and an answer that never comes holds nothing up. */
+    for (unsigned i = 0; i < 2; i++) {
+        from_client(&c, "192.0.2.9");
+        greet(&c);
+        ask(&c, "MAIL FROM:<a@b.test>", "250 2.1.0");
+        if (i == 0)
+            answer_dns("9.2.0.192.in-addr.arpa", PN_DNS_PTR, PN_DNS_NXDOMAIN, NULL, 0);
+        ask(&c, "RSET", "250 2.0.0");
+        begin_mail(&c, "a@b.test", "u@here.test");
+        ask(&c, "a\rb\r\n.", "550 5.6.0");
+        EXPECT_EVENT("\"ptr\":null");
+        hang_up(&c);
+    }
+    /* It does come, when the session is gone. */
+    (void)poll(NULL, 0, 20);
+    answer_dns("9.2.0.192.in-addr.arpa", PN_DNS_PTR, PN_DNS_NOERROR, names, 2);
+    (void)poll(NULL, 0, 20);
+    UNIT_INT(role_rig_drain(&fx.rig), 0);
+    down();
+}
+
 static void test_limits(void)
 {
     struct client c[4];
@@ -979,21 +1049,14 @@ static void test_drain(void)
 int main(int argc, char **argv)
 {
     static const struct unit_test tests[] = {
-        {"queue", test_queue},
-        {"mailbox", test_mailbox},
-        {"refusals", test_refusals},
-        {"size", test_size},
-        {"large", test_large},
-        {"proxy", test_proxy},
-        {"proxy_tls", test_proxy_tls},
-        {"starttls", test_starttls},
-        {"limits", test_limits},
-        {"caps", test_caps},
-        {"early_talker", test_early_talker},
-        {"timeouts", test_timeouts},
-        {"reload", test_reload},
-        {"drain", test_drain},
-        {NULL, NULL},
+        {"queue", test_queue},       {"mailbox", test_mailbox},
+        {"refusals", test_refusals}, {"size", test_size},
+        {"large", test_large},       {"client_name", test_client_name},
+        {"proxy", test_proxy},       {"proxy_tls", test_proxy_tls},
+        {"starttls", test_starttls}, {"limits", test_limits},
+        {"caps", test_caps},         {"early_talker", test_early_talker},
+        {"timeouts", test_timeouts}, {"reload", test_reload},
+        {"drain", test_drain},       {NULL, NULL},
     };
     return unit_main("edge", tests, argc, argv);
 }
