@@ -7,7 +7,7 @@
  * for each state and class of byte; bytes that no string has share class 0. States are
  * numbered so that those where something ends come last: one comparison a byte tells.
  */
-enum { NONE = UINT32_MAX };
+#define NONE UINT32_MAX
 
 struct node {
     uint32_t child, sibling; /* NONE: there is none */
