@@ -14,19 +14,25 @@ static uint32_t or_by_cpu(int64_t configured, uint32_t by_cpu)
     return configured > 0 ? (uint32_t)configured : by_cpu;
 }
 
+static bool is_standard(struct pn_str path, const char *standard, const char *root)
+{
+    struct pn_str r = pn_str_of(root);
+    if (r.len != 0 && pn_str_starts(path, r))
+        path = pn_str_slice(path, r.len, path.len);
+    return pn_str_eq(path, pn_str_of(standard));
+}
+
 /* Where a folder is, and what --root DIR makes of its default: DIR/mail for
  * /var/mail/postern. One that the operator named stays as it is. */
 static const char *folder(struct plan *plan, const struct pn_policy *p, const char *setting,
-                          const char *standard, const char *root, const char *below)
+                          const char *standard, const char *root)
 {
-    struct pn_str path = setting == NULL ? pn_str_of(standard) : pn_policy_str(p, setting);
-    if (path.len == 0)
-        path = pn_str_of(standard);
-    if (root == NULL || !pn_str_ends(path, pn_str_of(standard)))
+    struct pn_str path = pn_policy_str(p, setting);
+    if (root == NULL || !is_standard(path, standard, root))
         return pn_pool_strdup(plan->pool, path);
     struct pn_buf b;
     pn_buf_init(&b, 4096);
-    (void)pn_buf_addf(&b, "%s/%s", root, below);
+    (void)pn_buf_addf(&b, "%s/%s", root, setting + strlen("folders."));
     const char *text = pn_pool_strdup(plan->pool, pn_buf_str(&b));
     pn_buf_fini(&b);
     return text;
@@ -34,14 +40,11 @@ static const char *folder(struct plan *plan, const struct pn_policy *p, const ch
 
 static void read_folders(struct plan *plan, const struct pn_policy *p, const char *root)
 {
-    plan->folders[PN_FOLDER_SPOOL] =
-        folder(plan, p, "folders.spool", "/var/spool/postern", root, "spool");
-    plan->folders[PN_FOLDER_MAIL] =
-        folder(plan, p, "folders.mail", "/var/mail/postern", root, "mail");
-    plan->folders[PN_FOLDER_STATE] =
-        folder(plan, p, "folders.state", "/var/lib/postern", root, "lib");
-    plan->folders[PN_FOLDER_LOG] = folder(plan, p, NULL, "/var/log/postern", root, "log");
-    plan->run = folder(plan, p, "folders.run", "/run/postern", root, "run");
+    plan->folders[PN_FOLDER_SPOOL] = folder(plan, p, "folders.spool", "/var/spool/postern", root);
+    plan->folders[PN_FOLDER_MAIL] = folder(plan, p, "folders.mail", "/var/mail/postern", root);
+    plan->folders[PN_FOLDER_STATE] = folder(plan, p, "folders.state", "/var/lib/postern", root);
+    plan->folders[PN_FOLDER_LOG] = folder(plan, p, "folders.log", "/var/log/postern", root);
+    plan->run = folder(plan, p, "folders.run", "/run/postern", root);
 }
 
 static bool read_listens(struct plan *plan, const struct pn_policy *p)

@@ -43,7 +43,7 @@ ACTS = {
 
 # files and folders a role may hold open, below the root
 PATHS = {
-    "admin": ("log", "lib"),
+    "admin": ("log", "state"),
     "queue": ("spool",),
     "mailbox": ("mail",),
     "template": ("run/group-",),

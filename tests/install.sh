@@ -1,0 +1,67 @@
+#!/bin/sh
+# make install into a folder of its own: the tree is whole, the programs run from it, the
+# shipped configurations are good, and a plugin builds against the installed header.
+#
+# usage: tests/install.sh BUILD-FOLDER
+set -u
+build=$(cd "$1" && pwd)
+top=$(cd "$(dirname "$0")/.." && pwd)
+dest=$(mktemp -d)
+prefix=$(sed -n 's/^prefix = //p' "$build/Makefile")
+etc=$(sed -n 's/^sysconfdir = //p' "$build/Makefile" | sed "s#\${prefix}#$prefix#")
+trap 'rm -rf "$dest"' EXIT
+passed=0 failed=0
+
+check() { # WHAT COMMAND...
+    what=$1
+    shift
+    if "$@" >"$dest/out" 2>&1; then
+        passed=$((passed + 1))
+    else
+        failed=$((failed + 1))
+        echo "FAIL $what"
+        tail -n 20 "$dest/out"
+    fi
+}
+
+check "make install" make -s -C "$build" install DESTDIR="$dest"
+chmod 755 "$dest"
+usr=$dest$prefix
+conf=$dest$etc/postern/postern.conf
+for path in sbin/posternd bin/postern include/postern/plugin.h lib/pkgconfig/postern.pc lib/postern/spf.so \
+    lib/systemd/system/postern.service lib/sysusers.d/postern.conf lib/tmpfiles.d/postern.conf; do
+    check "$path" test -s "$usr/$path"
+done
+check "$etc/postern/postern.conf" test -s "$conf"
+POSTERN_PLUGINS=$usr/lib/postern
+export POSTERN_PLUGINS
+check "posternd --version" "$usr/sbin/posternd" --version
+check "the first configuration" "$usr/bin/postern" check -c "$conf"
+check "posternd --check of it" "$usr/sbin/posternd" --check -c "$conf"
+
+# The demo's, with a certificate of its own.
+mkdir -p "$dest/demo/run"
+check "a certificate" openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=mx.test \
+    -keyout "$dest/demo/run/key.pem" -out "$dest/demo/run/cert.pem"
+ln -s "$top/contrib" "$dest/demo/contrib"
+sed "s#@TOP@#$dest/demo#g" "$top/contrib/demo/postern.conf.in" >"$dest/demo/postern.conf"
+check "the demo's configuration" "$usr/bin/postern" check -c "$dest/demo/postern.conf"
+
+# It keeps what is there.
+echo "# mine" >"$conf"
+check "make install again" make -s -C "$build" install DESTDIR="$dest"
+check "a configuration is not replaced" grep -qx "# mine" "$conf"
+
+flags=$(PKG_CONFIG_PATH="$usr/lib/pkgconfig" pkg-config --define-variable=prefix="$usr" --cflags postern)
+# shellcheck disable=SC2086
+check "a plugin out of tree" cc -std=c17 $flags -I"$usr/include" -fPIC -shared -o "$dest/shout.so" "$top/tests/plugins/shout.c"
+if command -v systemd-analyze >/dev/null; then
+    mkdir -p "$dest/units"
+    sed "s#=/usr/#=$dest/usr/#" "$usr/lib/systemd/system/postern.service" >"$dest/units/postern.service"
+    check "the unit" systemd-analyze verify --man=no "$dest/units/postern.service"
+fi
+check "make uninstall" make -s -C "$build" uninstall DESTDIR="$dest"
+check "nothing is left but the configuration" test "$(find "$dest$prefix" "$dest$etc" -type f | sort -u)" = "$conf"
+
+echo "install: $passed passed, $failed failed"
+[ "$failed" = 0 ]
