@@ -74,7 +74,7 @@ void bringup_begin(struct supervisor *sup)
 
 void bringup_step(struct supervisor *sup)
 {
-    if (sup->next.serial == 0 || sup->compile != NULL)
+    if (sup->next.serial == 0 || sup->compile != NULL || sup->state == SUP_STOPPING)
         return;
     while (sup->phase < PHASES && phase_done(sup)) {
         sup->phase++;
@@ -87,7 +87,7 @@ void bringup_step(struct supervisor *sup)
 
 bool bringup_failed(struct supervisor *sup, struct child *c)
 {
-    if (sup->next.serial == 0 || !is_new(c))
+    if (sup->next.serial == 0 || sup->state == SUP_STOPPING || !is_new(c))
         return false;
     const char *why = c->why[0] == '\0' ? "it ended before it was ready" : c->why;
     if (sup->state == SUP_STARTING) {
@@ -103,10 +103,12 @@ bool bringup_failed(struct supervisor *sup, struct child *c)
 
 /* ---- down */
 
+/* A worker that is killed here may end the phase, and begin the next, at once. */
 static void stop_phase(struct supervisor *sup)
 {
-    for (struct child *c = sup->children; c != NULL; c = c->next) {
-        if (down_phase[c->kind] != sup->phase)
+    int phase = sup->phase;
+    for (struct child *c = sup->children; c != NULL && sup->phase == phase; c = c->next) {
+        if (down_phase[c->kind] != phase)
             continue;
         bool ready = c->state == CHILD_READY;
         child_retire(c, c->kind == PEER_EDGE ? sup->now.plan.drain_ms : OTHERS_DRAIN_MS);
