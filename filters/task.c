@@ -262,36 +262,68 @@ static uint64_t earlier_of(uint64_t a, uint64_t b)
     return a < b ? a : b;
 }
 
-static void run_call(struct task *t, struct task_call *c, unsigned thread)
+/* Makes the call ready and notes it in the page; what is found goes to facts. Returns when
+ * it began. */
+static uint64_t enter_call(struct call_run *r, struct task *t, struct task_call *c, unsigned thread,
+                           struct pn_facts *facts)
 {
     struct pn_worker *w = t->worker;
-    struct host_plugin *p = w->by_index[c->plugin];
-    struct call_run r;
+    struct host_call *h = &r->host;
     uint64_t begun = pn_clock_mono_ns();
     uint32_t deadline_ms = w->options.plan->plugins[c->plugin].deadline_ms;
-    host_call_init(&r.host, p, &t->request, c->step);
-    r.task = t;
-    r.index = (uint32_t)(c - t->calls);
-    c->pool = pn_pool_new(HOST_POOL_MAX);
-    pn_facts_init(&c->facts, c->pool);
-    struct host_call *h = &r.host;
+    host_call_init(h, w->by_index[c->plugin], &t->request, c->step);
+    r->task = t;
+    r->index = (uint32_t)(c - t->calls);
     h->message = t->has_message && h->step->stage >= POSTERN_HEADERS ? &t->message : NULL;
     h->questions = t->questions;
     h->earlier = &t->earlier;
     h->done_facts = done_facts;
-    h->facts = &c->facts;
-    h->pool = h->life = c->pool;
+    h->facts = facts;
+    h->pool = h->life = facts->pool;
     h->slot = &w->page->slot[thread];
     h->waits = &w->waits;
     h->deadline = earlier_of(begun + (uint64_t)deadline_ms * PN_NS_PER_MS, t->budget_end);
     pn_page_enter(h->slot, t->request.id, t->link->tag, c->step, c->plugin, h->step->stage,
                   deadline_ms, begun);
+    return begun;
+}
+
+static void run_call(struct task *t, struct task_call *c, unsigned thread)
+{
+    struct call_run r;
+    struct host_call *h = &r.host;
+    c->pool = pn_pool_new(HOST_POOL_MAX);
+    pn_facts_init(&c->facts, c->pool);
+    uint64_t begun = enter_call(&r, t, c, thread, &c->facts);
     int rc = t->visit == NULL ? POSTERN_OK : visit_enter(t->visit, h);
     if (rc == POSTERN_OK)
-        rc = p->desc->on[h->step->stage](&h->call);
+        rc = h->plugin->desc->on[h->step->stage](&h->call);
     pn_page_leave(h->slot);
-    c->us = (uint32_t)((pn_clock_mono_ns() - begun) / 1000);
+    c->us += (uint32_t)((pn_clock_mono_ns() - begun) / 1000);
     judge(c, h, rc);
+}
+
+/* All plugins' questions, before the first call waits for one. What else is said here is
+ * dropped; time and a crash are the plugin's, as in a call. */
+static void prefetch(struct task *t, unsigned thread)
+{
+    for (uint32_t i = 0; i < t->count; i++) {
+        struct task_call *c = &t->calls[i];
+        const struct postern_plugin *desc = t->worker->by_index[c->plugin]->desc;
+        struct call_run r;
+        struct pn_facts facts;
+        unsigned stage = t->request.steps[c->step].stage;
+        if (c->repeat || desc->prefetch[stage] == NULL)
+            continue;
+        struct pn_pool *pool = pn_pool_new(HOST_POOL_MAX);
+        pn_facts_init(&facts, pool);
+        uint64_t begun = enter_call(&r, t, c, thread, &facts);
+        r.host.waits = NULL;
+        desc->prefetch[stage](&r.host.call);
+        pn_page_leave(r.host.slot);
+        c->us = (uint32_t)((pn_clock_mono_ns() - begun) / 1000);
+        pn_pool_free(&pool);
+    }
 }
 
 /* ---- answering */
@@ -422,6 +454,11 @@ static void run(struct sched_unit *unit, unsigned thread)
     if (!t->started) { /* the only thread in it yet */
         t->started = true;
         bad = !begin(t);
+        if (!bad) { /* and it stays the only one: nobody was asked for yet */
+            (void)pthread_mutex_unlock(&t->lock);
+            prefetch(t, thread);
+            (void)pthread_mutex_lock(&t->lock);
+        }
     }
     if (work(t, thread)) {
         (void)pthread_mutex_unlock(&t->lock);

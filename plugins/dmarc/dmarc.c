@@ -321,14 +321,38 @@ static unsigned severity(const struct dmarc_outcome *o)
     return of[o->result] + (o->result == DMARC_FAIL ? (unsigned)o->disposition : 0);
 }
 
-static int on_message(struct postern_call *c)
+static struct dmarc_query query_of(struct postern_call *c, const struct dmarc_name *author,
+                                   const struct identifiers *ids)
 {
     const struct instance *in = c->instance;
+    return (struct dmarc_query){.author = *author,
+                                .identifiers = ids == NULL ? NULL : ids->list,
+                                .identifier_count = ids == NULL ? 0 : ids->count,
+                                .lookup = lookup,
+                                .start = start,
+                                .registrable = in->psl == NULL ? NULL : registrable,
+                                .ctx = c};
+}
+
+static void prefetch_message(struct postern_call *c)
+{
+    struct authors authors;
+    if (is_skipped(c->instance, c->host->client(c)))
+        return;
+    find_authors(c, &authors);
+    for (size_t i = 0; i < authors.count; i++) {
+        const struct dmarc_query q = query_of(c, &authors.list[i], NULL);
+        dmarc_start(&q);
+    }
+}
+
+static int on_message(struct postern_call *c)
+{
     struct authors authors;
     struct identifiers ids;
     struct dmarc_outcome worst = {.result = DMARC_PERMERROR}, outcome;
     size_t at = 0;
-    if (is_skipped(in, c->host->client(c)))
+    if (is_skipped(c->instance, c->host->client(c)))
         return POSTERN_OK;
     find_authors(c, &authors);
     if (authors.problem != NULL)
@@ -339,13 +363,7 @@ static int on_message(struct postern_call *c)
     }
     find_identifiers(c, &ids);
     for (size_t i = 0; i < authors.count; i++) {
-        const struct dmarc_query q = {.author = authors.list[i],
-                                      .identifiers = ids.list,
-                                      .identifier_count = ids.count,
-                                      .lookup = lookup,
-                                      .start = start,
-                                      .registrable = in->psl == NULL ? NULL : registrable,
-                                      .ctx = c};
+        const struct dmarc_query q = query_of(c, &authors.list[i], &ids);
         int status = dmarc_check(&q, &outcome);
         if (status != POSTERN_OK)
             return status;
@@ -375,4 +393,5 @@ POSTERN_EXPORT const struct postern_plugin postern_plugin = {
     .prepare_free = prepare_free,
     .instance_new = instance_new,
     .instance_free = instance_free,
-    .on = {[POSTERN_MESSAGE] = on_message}};
+    .on = {[POSTERN_MESSAGE] = on_message},
+    .prefetch = {[POSTERN_MESSAGE] = prefetch_message}};

@@ -96,13 +96,19 @@ static void choose_org(struct walk *w)
         w->org = w->found[w->count - 1].domain;
 }
 
+static void start_tree(const struct dmarc_query *q, const struct dmarc_name *domain)
+{
+    struct dmarc_name name;
+    for (size_t n = 0; walk_name(domain, n, &name); n++)
+        start(q, &name);
+}
+
 static int walk_tree(const struct dmarc_query *q, const struct dmarc_name *domain, struct walk *w)
 {
     struct dmarc_name name;
     w->count = 0;
     w->start = *domain;
-    for (size_t n = 0; walk_name(domain, n, &name); n++)
-        start(q, &name);
+    start_tree(q, domain);
     for (size_t n = 0; walk_name(domain, n, &name); n++) {
         struct found *f = &w->found[w->count];
         int status = get_record(q, &name, &f->record);
@@ -128,15 +134,21 @@ static void registrable_of(const struct dmarc_query *q, const struct dmarc_name 
 }
 
 /* RFC 7489's way: two names at most. */
+static void start_list(const struct dmarc_query *q, const struct dmarc_name *domain,
+                       struct dmarc_name *org)
+{
+    registrable_of(q, domain, org);
+    start(q, domain);
+    if (!dmarc_name_eq(domain, org))
+        start(q, org);
+}
+
 static int walk_list(const struct dmarc_query *q, const struct dmarc_name *domain, struct walk *w)
 {
     w->count = 0;
     w->start = *domain;
-    registrable_of(q, domain, &w->org);
+    start_list(q, domain, &w->org);
     bool two = !dmarc_name_eq(domain, &w->org);
-    start(q, domain);
-    if (two)
-        start(q, &w->org);
     for (unsigned i = 0; i < (two ? 2U : 1U); i++) {
         struct found *f = &w->found[w->count];
         f->domain = i == 0 ? *domain : w->org;
@@ -147,6 +159,15 @@ static int walk_list(const struct dmarc_query *q, const struct dmarc_name *domai
             return status;
     }
     return POSTERN_OK;
+}
+
+void dmarc_start(const struct dmarc_query *q)
+{
+    struct dmarc_name org;
+    if (q->registrable != NULL)
+        start_list(q, &q->author, &org);
+    else
+        start_tree(q, &q->author);
 }
 
 static int walk(const struct dmarc_query *q, const struct dmarc_name *domain, struct walk *w)

@@ -48,6 +48,8 @@ struct dmarc_outcome {
     const char *problem;             /* of an error: a few words; else NULL */
 };
 
+/* Starts what dmarc_check will look up first. */
+void dmarc_start(const struct dmarc_query *query);
 /* POSTERN_OK, or POSTERN_DEADLINE with no outcome. */
 int dmarc_check(const struct dmarc_query *query, struct dmarc_outcome *out);
 /* Section 4.4: do the two align? Strict by comparing, relaxed by organizational domain.

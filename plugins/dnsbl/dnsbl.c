@@ -21,24 +21,24 @@ static bool is_skipped(const struct dnsbl_instance *in, const struct postern_cli
     return client->auth_id.len != 0;
 }
 
-static int on_mail(struct postern_call *c)
+/* All that is to be known of client and envelope. */
+static void ask_envelope(struct dnsbl_questions *q)
 {
-    struct dnsbl_questions q = {.call = c, .in = c->instance};
+    struct postern_call *c = q->call;
     const struct postern_client *client = c->host->client(c);
     struct postern_str from = c->host->envelope(c)->from;
-    if (is_skipped(q.in, client))
-        return POSTERN_OK;
-    if ((q.in->kinds & 1U << DNSBL_CLIENT) != 0)
-        dnsbl_add_address(&q, DNSBL_CLIENT, client->ip, client->is_ipv4 != 0);
-    if ((q.in->kinds & 1U << DNSBL_HELO) != 0)
-        dnsbl_add_name(&q, DNSBL_HELO, client->helo);
-    if ((q.in->kinds & 1U << DNSBL_FROM) != 0) {
+    if (is_skipped(q->in, client))
+        return;
+    if ((q->in->kinds & 1U << DNSBL_CLIENT) != 0)
+        dnsbl_add_address(q, DNSBL_CLIENT, client->ip, client->is_ipv4 != 0);
+    if ((q->in->kinds & 1U << DNSBL_HELO) != 0)
+        dnsbl_add_name(q, DNSBL_HELO, client->helo);
+    if ((q->in->kinds & 1U << DNSBL_FROM) != 0) {
         size_t at = from.len;
         while (at > 0 && from.p[at - 1] != '@')
             at--;
-        dnsbl_add_name(&q, DNSBL_FROM, (struct postern_str){from.p + at, from.len - at});
+        dnsbl_add_name(q, DNSBL_FROM, (struct postern_str){from.p + at, from.len - at});
     }
-    return dnsbl_conclude(&q);
 }
 
 static void ask_links(struct dnsbl_questions *q)
@@ -63,20 +63,44 @@ static void ask_links(struct dnsbl_questions *q)
     }
 }
 
-static int on_message(struct postern_call *c)
+/* And of the message. */
+static void ask_message(struct dnsbl_questions *q)
 {
-    struct dnsbl_questions q = {.call = c, .in = c->instance};
+    struct postern_call *c = q->call;
     struct postern_str local, domain, display;
-    if ((q.in->kinds & 1U << DNSBL_HEADER_FROM) != 0)
+    if ((q->in->kinds & 1U << DNSBL_HEADER_FROM) != 0)
         for (size_t k = 0; k < AUTHORS_MAX; k++) {
             int status = c->host->header_address(c, "From", 0, k, &local, &domain, &display);
             if (status == POSTERN_NONE)
                 break;
             if (status == POSTERN_OK)
-                dnsbl_add_name(&q, DNSBL_HEADER_FROM, domain);
+                dnsbl_add_name(q, DNSBL_HEADER_FROM, domain);
         }
-    if ((q.in->kinds & 1U << DNSBL_URL) != 0)
-        ask_links(&q);
+    if ((q->in->kinds & 1U << DNSBL_URL) != 0)
+        ask_links(q);
+}
+
+static void prefetch_mail(struct postern_call *c)
+{
+    ask_envelope(&(struct dnsbl_questions){.call = c, .in = c->instance});
+}
+
+static int on_mail(struct postern_call *c)
+{
+    struct dnsbl_questions q = {.call = c, .in = c->instance};
+    ask_envelope(&q);
+    return dnsbl_conclude(&q);
+}
+
+static void prefetch_message(struct postern_call *c)
+{
+    ask_message(&(struct dnsbl_questions){.call = c, .in = c->instance});
+}
+
+static int on_message(struct postern_call *c)
+{
+    struct dnsbl_questions q = {.call = c, .in = c->instance};
+    ask_message(&q);
     return dnsbl_conclude(&q);
 }
 
@@ -93,4 +117,5 @@ POSTERN_EXPORT const struct postern_plugin postern_plugin = {
     .on_failure = POSTERN_FAIL_SKIP,
     .instance_new = dnsbl_instance_new,
     .instance_free = dnsbl_instance_free,
-    .on = {[POSTERN_MAIL] = on_mail, [POSTERN_MESSAGE] = on_message}};
+    .on = {[POSTERN_MAIL] = on_mail, [POSTERN_MESSAGE] = on_message},
+    .prefetch = {[POSTERN_MAIL] = prefetch_mail, [POSTERN_MESSAGE] = prefetch_message}};

@@ -169,15 +169,41 @@ static int say(struct postern_call *c, bool helo, struct postern_str domain,
     return o->result == SPF_FAIL ? c->host->fact(c, SYM_HELO_FAIL, shown) : POSTERN_OK;
 }
 
-/* local-part and domain at the last "@"; a reverse-path without one is a domain (as RFC
- * 7208, section 4.3 has no word for it, and it can't pass by that). */
-static void split_sender(struct postern_str from, struct spf_query *q)
+/* What a call asks for: MAIL FROM's identity, and HELO's if that is to be checked. */
+struct identities {
+    struct postern_str local, domain; /* of MAIL FROM, or postmaster at HELO (section 2.4) */
+    bool helo;
+};
+
+/* False: not to be checked. */
+static bool find_identities(struct postern_call *c, struct identities *out)
 {
+    const struct instance *in = c->instance;
+    const struct postern_client *client = c->host->client(c);
+    struct postern_str from = c->host->envelope(c)->from;
     size_t at = from.len;
+    if (is_skipped(in, client))
+        return false;
+    /* At the last "@". A reverse-path without one is a domain; RFC 7208, section 4.3 has
+     * no word for it, and it can't pass by that. */
     while (at > 0 && from.p[at - 1] != '@')
         at--;
-    q->local = at == 0 ? (struct postern_str){NULL, 0} : spf_slice(from, 0, at - 1);
-    q->domain = spf_slice(from, at, from.len);
+    *out = (struct identities){
+        .local = at == 0 ? (struct postern_str){NULL, 0} : spf_slice(from, 0, at - 1),
+        .domain = from.len == 0 ? client->helo : spf_slice(from, at, from.len),
+        .helo = in->check_helo && from.len != 0 && client->helo.len != 0};
+    return true;
+}
+
+static void prefetch_mail(struct postern_call *c)
+{
+    struct identities ids;
+    struct postern_str helo = c->host->client(c)->helo;
+    if (!find_identities(c, &ids))
+        return;
+    start(c, ids.domain, POSTERN_DNS_TXT);
+    if (ids.helo && spf_find(helo, '.') != helo.len)
+        start(c, helo, POSTERN_DNS_TXT);
 }
 
 static int check(struct postern_call *c, struct spf_query *q, bool helo)
@@ -193,9 +219,13 @@ static int on_mail(struct postern_call *c)
 {
     const struct instance *in = c->instance;
     const struct postern_client *client = c->host->client(c);
-    struct postern_str from = c->host->envelope(c)->from;
+    struct identities ids;
+    if (!find_identities(c, &ids))
+        return POSTERN_OK;
     struct spf_query q = {.is_ipv4 = client->is_ipv4 != 0,
                           .ip_text = client->ip_text,
+                          .local = ids.local,
+                          .domain = ids.domain,
                           .helo = client->helo,
                           .receiver = client->hostname,
                           .now = c->host->now_ms(c) / 1000,
@@ -203,19 +233,9 @@ static int on_mail(struct postern_call *c)
                           .lookup = lookup,
                           .start = start,
                           .ctx = c};
-    if (is_skipped(in, client))
-        return POSTERN_OK;
     memcpy(q.ip, client->ip, sizeof q.ip);
-    /* A null reverse-path stands for postmaster at the client's name (section 2.4). */
-    bool null_path = from.len == 0;
-    bool check_helo = in->check_helo && !null_path && client->helo.len != 0;
-    q.domain = client->helo;
-    if (!null_path)
-        split_sender(from, &q);
-    if (check_helo && spf_find(client->helo, '.') != client->helo.len)
-        start(c, client->helo, POSTERN_DNS_TXT);
     int status = check(c, &q, false);
-    if (status != POSTERN_OK || !check_helo)
+    if (status != POSTERN_OK || !ids.helo)
         return status;
     q.local = (struct postern_str){NULL, 0};
     q.domain = client->helo;
@@ -235,4 +255,5 @@ POSTERN_EXPORT const struct postern_plugin postern_plugin = {
     .on_failure = POSTERN_FAIL_DEFER,
     .instance_new = instance_new,
     .instance_free = instance_free,
-    .on = {[POSTERN_MAIL] = on_mail}};
+    .on = {[POSTERN_MAIL] = on_mail},
+    .prefetch = {[POSTERN_MAIL] = prefetch_mail}};

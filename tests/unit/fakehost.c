@@ -65,6 +65,7 @@ static int add_fact(struct fakehost *h, struct fake_fact f)
 {
     if (h->fact_count == FAKE_MANY)
         return POSTERN_LIMIT;
+    pn_assert(!h->prefetching);
     if (!one_line(f.fact.detail) || !pn_utf8_valid(fake_pn(f.fact.detail)))
         return POSTERN_INVALID;
     if (f.fact.detail.len > DETAIL_MAX)
@@ -129,6 +130,7 @@ static int fact_for(struct postern_call *c, size_t rcpt, unsigned symbol, struct
 
 static int add_auth(struct fakehost *h, const struct postern_auth *a, bool given)
 {
+    pn_assert(!h->prefetching);
     if (h->auth_count == FAKE_MANY)
         return POSTERN_LIMIT;
     struct postern_pair *pairs = pn_pool_alloc(h->transaction, (a->count + 1) * sizeof *pairs);
@@ -271,6 +273,7 @@ static int dns_lookup(struct postern_call *c, struct postern_str name, enum post
 {
     struct fakehost *h = fake_of(c);
     struct pn_dns_answer found;
+    pn_assert(!h->prefetching);
     if (h->left_ms == 0)
         return POSTERN_DEADLINE;
     int status = dns_start(c, name, type);
@@ -290,6 +293,7 @@ static int dns_lookup(struct postern_call *c, struct postern_str name, enum post
 
 static int dns_wait_all(struct postern_call *c)
 {
+    pn_assert(!fake_of(c)->prefetching);
     return fake_of(c)->left_ms == 0 ? POSTERN_DEADLINE : POSTERN_OK;
 }
 
@@ -542,6 +546,13 @@ int fakehost_run(struct fakehost *h, enum postern_stage stage)
     h->call.stage = stage;
     if (p->on[stage] == NULL)
         return POSTERN_OK;
+    if (p->prefetch[stage] != NULL) {
+        struct postern_call bare = h->call;
+        bare.session = bare.transaction = NULL;
+        h->prefetching = true;
+        p->prefetch[stage](&bare);
+        h->prefetching = false;
+    }
     int status = POSTERN_OK;
     if (h->call.session == NULL && p->session_new != NULL)
         status = p->session_new(&h->call, &h->call.session);

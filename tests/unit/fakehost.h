@@ -72,7 +72,8 @@ void fakehost_tmp(const char *path);
 
 /* ---- running ---- */
 
-/* Makes session and transaction when due; POSTERN_OK where the plugin has no such stage. */
+/* Runs the stage's prefetch (one that waits or states something is an assertion), makes
+ * session and transaction when due, and runs the stage; POSTERN_OK where it has none. */
 int fakehost_run(struct fakehost *h, enum postern_stage stage);
 /* Ends the transaction, forgets message, envelope, facts; the client stays. */
 void fakehost_reset(struct fakehost *h);

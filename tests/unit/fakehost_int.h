@@ -36,6 +36,7 @@ struct fakehost {
     struct postern_call call;
     void *prepared, *instance;
     bool failed;
+    bool prefetching; /* what is said is dropped, and nothing may be waited for */
 
     struct pn_pool *life;        /* settings, client */
     struct pn_pool *transaction; /* envelope, message, facts */

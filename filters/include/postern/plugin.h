@@ -212,6 +212,12 @@ struct postern_plugin {
 
     /* A stage whose entry is NULL costs nothing. POSTERN_OK, or a negative status. */
     int (*on[POSTERN_STAGES])(struct postern_call *call);
+    /* Called before any plugin's callbacks of the stages that the host runs together: starts
+     * (dns_start) what the callback of the same stage will surely look up, so that the
+     * questions of all plugins are out before the first one waits. It reads client,
+     * envelope and message and starts lookups; it must not wait, and whatever else it does
+     * is dropped. Sessions and transactions are not there yet. Entries may be NULL. */
+    void (*prefetch[POSTERN_STAGES])(struct postern_call *call);
 };
 
 /* ---- what a plugin is given in each callback ---- */
