@@ -190,7 +190,7 @@ static bool write_report(struct message *m, const struct report *r, uint64_t id,
 {
     char text[PN_QUEUE_ID_TEXT_MAX], about[PN_QUEUE_ID_TEXT_MAX];
     struct pn_str content;
-    if (pn_map_fd(m->content_fd, true, &content) != 0)
+    if (!message_content(m, &content))
         return false;
     struct dsn_recipient *to = pn_calloc(r->count, sizeof *to);
     for (uint32_t i = 0; i < r->count; i++) {
@@ -215,7 +215,6 @@ static bool write_report(struct message *m, const struct report *r, uint64_t id,
                             .content = content};
     bool ok = dsn_write(out, &dsn);
     free(to);
-    pn_unmap(&content);
     return ok;
 }
 

@@ -9,13 +9,10 @@
 #include "edit.h"
 #include "log.h"
 #include "mem.h"
-#include "memfile.h"
 #include "stream.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 enum {
     KEEP_MAX = 16 * 1024, /* a reply that is not whole yet */
@@ -42,9 +39,6 @@ struct conn {
     char why[WHY_MAX]; /* over, never ready: "4.4.1 Connection refused" */
 
     /* of the parcel's mail, as the engine wants it */
-    struct pn_str content;
-    struct pn_str mapped;       /* large content */
-    struct pn_buf small;        /* other content: reading it costs less than a mapping */
     struct pn_message *message; /* kept from mail to mail for its memory */
     struct pn_edits *edits;
     struct pn_segments segments;
@@ -57,8 +51,6 @@ static void mail_fini(struct conn *c)
     pn_segments_fini(&c->segments);
     pn_segments_init(&c->segments);
     pn_edits_free(&c->edits);
-    pn_unmap(&c->mapped);
-    c->content = PN_STR("");
     free(c->parts);
     c->parts = NULL;
     if (c->parcel != NULL) {
@@ -86,7 +78,6 @@ static void conn_free(struct conn *c)
     pn_timer_free(&c->idle);
     pn_segments_fini(&c->segments);
     pn_message_free(&c->message);
-    pn_buf_fini(&c->small);
     free(c->name);
     free(c);
 }
@@ -140,39 +131,18 @@ static struct pn_edits *edits_of(const struct pn_edit_group *group)
     return edits;
 }
 
-static bool read_content(struct conn *c, const struct message *m)
-{
-    size_t size = (size_t)m->env.size;
-    if (size > SPOOL_INLINE_MAX) {
-        if (pn_map_fd(m->content_fd, true, &c->mapped) != 0 || c->mapped.len != size)
-            return false;
-        c->content = c->mapped;
-        return true;
-    }
-    pn_buf_clear(&c->small);
-    char *to = pn_buf_reserve(&c->small, size);
-    while (to != NULL && c->small.len < size) {
-        ssize_t n =
-            pread(m->content_fd, to + c->small.len, size - c->small.len, (off_t)c->small.len);
-        if (n <= 0 && (n == 0 || errno != EINTR))
-            return false;
-        c->small.len += n > 0 ? (size_t)n : 0;
-    }
-    c->content = pn_buf_str(&c->small);
-    return to != NULL;
-}
-
 /* Makes the parcel's mail and gives it to the engine. False: its content can't be had. */
 static bool send_parcel(struct conn *c)
 {
     struct parcel *p = c->parcel;
     struct message *m = p->m;
     const struct pn_recipient *first = &m->env.recipients[p->indices[0]];
-    if (!read_content(c, m))
+    struct pn_str content;
+    if (!message_content(m, &content))
         return false;
     if (c->message == NULL)
-        c->message = pn_message_new(c->content, NULL);
-    else if (!pn_message_reset(c->message, c->content))
+        c->message = pn_message_new(content, NULL);
+    else if (!pn_message_reset(c->message, content))
         return false;
     c->edits = edits_of(&m->env.groups[first->group]);
     if (c->message == NULL || c->edits == NULL)
@@ -380,7 +350,6 @@ void conn_open(struct hop *hop)
     hop->connecting++;
     q->conn_count++;
     pn_segments_init(&c->segments);
-    pn_buf_init(&c->small, SPOOL_INLINE_MAX + 1);
     c->client = pn_smtp_client_new(&config, &client_ops, c);
     c->idle = pn_timer_new(q->loop, on_idle, c);
     c->stream = pn_stream_connect(q->loop, (const struct sockaddr *)&to, len, NULL, 0, &stream_ops,

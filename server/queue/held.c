@@ -98,14 +98,15 @@ static int write_file(int fd, const struct held *h, struct pn_str content)
     uint32_t seed = record_seed(&nowhere);
     pn_buf_init(&meta, RECORD_META_MAX);
     meta_put(&meta, h);
-    const struct record record = {.type = RECORD_MESSAGE,
-                                  .last = true,
-                                  .id = h->id,
-                                  .meta_len = (uint32_t)meta.len,
-                                  .content_len = content.len,
-                                  .content_size = content.len,
-                                  .meta_crc = pn_crc32c(seed, meta.p, meta.len),
-                                  .content_crc = pn_crc32c(seed, content.p, content.len)};
+    struct record record = {.type = RECORD_MESSAGE,
+                            .last = true,
+                            .id = h->id,
+                            .meta_len = (uint32_t)meta.len,
+                            .content_len = content.len,
+                            .content_size = content.len,
+                            .meta_crc = pn_crc32c(seed, meta.p, meta.len),
+                            .content_crc = pn_crc32c(seed, content.p, content.len)};
+    record_lay(&record, 0);
     record_put(header, &record, &nowhere);
     int error = meta.overflow ? EFBIG : write_all(fd, (struct pn_str){header, sizeof header});
     if (error == 0)
@@ -195,7 +196,7 @@ int held_content(int folder, const char *name, int *out)
     if (error != 0)
         return error;
     char *bytes = pn_alloc((size_t)r.content_len);
-    error = read_at(fd, bytes, (size_t)r.content_len, RECORD_HEADER + (off_t)r.meta_len);
+    error = read_at(fd, bytes, (size_t)r.content_len, (off_t)r.content_at);
     (void)close(fd);
     if (error == 0 &&
         pn_crc32c(record_seed(&nowhere), bytes, (size_t)r.content_len) != r.content_crc)

@@ -4,8 +4,10 @@
 #include "content.h"
 #include "log.h"
 #include "mem.h"
+#include "memfile.h"
 #include "record.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -55,6 +57,16 @@ struct message *message_new(struct queue *q, uint64_t id)
     return m;
 }
 
+static void content_drop(struct message *m)
+{
+    if (m->content_mapped)
+        pn_unmap(&m->content);
+    else
+        free((char *)(uintptr_t)m->content.p);
+    m->content = (struct pn_str){NULL, 0};
+    m->content_mapped = false;
+}
+
 static void rcpts_free(struct message *m)
 {
     for (uint32_t i = 0; i < m->rcpt_count; i++)
@@ -81,8 +93,49 @@ void message_free(struct message *m)
     free(m);
 }
 
+/* Reading costs less than a mapping and its end; for more bytes it is the other way round. */
+enum { READ_MAX = 16 * 1024 };
+
+static int read_content(int fd, char *to, size_t n)
+{
+    for (size_t at = 0; at < n;) {
+        ssize_t got = pread(fd, to + at, n - at, (off_t)at);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got <= 0)
+            return got == 0 ? EMSGSIZE : errno;
+        at += (size_t)got;
+    }
+    return 0;
+}
+
+bool message_content(struct message *m, struct pn_str *out)
+{
+    size_t size = (size_t)m->env.size;
+    int error = 0;
+    if (m->content.p == NULL && size > READ_MAX) {
+        error = pn_map_fd(m->content_fd, true, &m->content) != 0 ? errno : 0;
+        m->content_mapped = error == 0;
+        if (error == 0 && m->content.len != size)
+            error = EMSGSIZE;
+    } else if (m->content.p == NULL) {
+        char *bytes = pn_alloc(size);
+        error = read_content(m->content_fd, bytes, size);
+        m->content = (struct pn_str){bytes, size};
+        m->content_mapped = false;
+    }
+    if (error != 0) {
+        content_drop(m);
+        errno = error;
+        return false;
+    }
+    *out = m->content;
+    return true;
+}
+
 void message_unload(struct message *m)
 {
+    content_drop(m);
     if (m->content_fd >= 0) {
         (void)close(m->content_fd);
         m->queue->bytes_held -= m->env.size;
@@ -202,8 +255,8 @@ bool message_add_note(struct message *m, struct pn_str meta)
 static void write_op(struct message *m, uint8_t what, uint8_t type)
 {
     m->writing = what;
-    m->op = (struct spool_op){
-        .type = type, .lazy = true, .id = m->id, .meta = pn_buf_str(&m->note), .content_fd = -1};
+    m->op =
+        (struct spool_op){.type = type, .lazy = true, .id = m->id, .meta = pn_buf_str(&m->note)};
     m->queue->ops++;
     spool_submit(m->queue->spool, &m->op);
 }

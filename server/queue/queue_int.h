@@ -103,6 +103,8 @@ struct message {
     struct pn_pool *pool;   /* of env's arrays; NULL: not loaded */
     struct pn_envelope env; /* borrows from meta */
     int content_fd;         /* -1: not open */
+    struct pn_str content;  /* its bytes, once message_content was asked */
+    bool content_mapped;    /* else they are allocated */
 
     struct rcpt *rcpts;
     uint32_t rcpt_count;
@@ -126,6 +128,9 @@ bool message_set_envelope(struct message *m, struct pn_str envelope);
 bool message_set_meta(struct message *m, struct pn_str meta);
 /* From a progress record. False: malformed. */
 bool message_add_note(struct message *m, struct pn_str meta);
+/* The content's bytes, read or mapped from content_fd if need be; kept until it is let go
+ * of. False with errno. */
+bool message_content(struct message *m, struct pn_str *out);
 /* Lets go of envelope and content; states stay. */
 void message_unload(struct message *m);
 /* Has the spool write what is new: a note, or the end. */

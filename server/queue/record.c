@@ -9,7 +9,7 @@ enum {
     AT_MAGIC = 0,
     AT_VERSION = 4,
     AT_TYPE = 5,
-    AT_LAST = 6, /* a byte of zero follows */
+    AT_FLAGS = 6, /* a byte of zero follows */
     AT_ID = 8,
     AT_META_LEN = 16,
     AT_BATCH = 20,
@@ -17,9 +17,12 @@ enum {
     AT_CONTENT_FILE = 32,
     AT_CONTENT_SIZE = 40,
     AT_META_CRC = 48,
-    AT_CONTENT_CRC = 52, /* four bytes of zero follow */
+    AT_CONTENT_CRC = 52,
+    AT_CONTENT_AT = 56,
     AT_CRC = 60
 };
+
+enum { FLAG_LAST = 1, FLAG_PAGED = 2 };
 
 static const char magic[4] = {'P', 'n', 'J', '\n'};
 
@@ -49,10 +52,23 @@ static uint64_t get64(const char *p)
     return le64toh(v);
 }
 
-uint64_t record_bytes(uint64_t meta_len, uint64_t content_len)
+static uint64_t round_up(uint64_t n, uint64_t to)
 {
-    return (RECORD_HEADER + meta_len + content_len + RECORD_ALIGN - 1) / RECORD_ALIGN *
-           RECORD_ALIGN;
+    return (n + to - 1) / to * to;
+}
+
+void record_lay(struct record *record, uint64_t offset)
+{
+    uint64_t at = offset + RECORD_HEADER + record->meta_len;
+    if (record->paged)
+        at = round_up(at, RECORD_PAGE);
+    record->content_at = (uint32_t)(at - offset);
+}
+
+uint64_t record_behind(const struct record *record, uint64_t offset)
+{
+    uint64_t end = offset + record->content_at + record->content_len;
+    return round_up(end, record->paged ? RECORD_PAGE : RECORD_ALIGN);
 }
 
 uint32_t record_seed(const struct record_place *place)
@@ -71,7 +87,8 @@ void record_put(char header[RECORD_HEADER], const struct record *record,
     memcpy(header + AT_MAGIC, magic, sizeof magic);
     header[AT_VERSION] = RECORD_VERSION;
     header[AT_TYPE] = (char)record->type;
-    header[AT_LAST] = record->last ? 1 : 0;
+    header[AT_FLAGS] = (char)((record->last ? FLAG_LAST : 0) | (record->paged ? FLAG_PAGED : 0));
+    put32(header + AT_CONTENT_AT, record->content_at);
     put64(header + AT_ID, record->id);
     put32(header + AT_META_LEN, record->meta_len);
     put32(header + AT_BATCH, record->batch);
@@ -83,11 +100,13 @@ void record_put(char header[RECORD_HEADER], const struct record *record,
     put32(header + AT_CRC, pn_crc32c(record_seed(place), header, AT_CRC));
 }
 
-static bool sane(const struct record *r, uint64_t left)
+static bool sane(const struct record *r, uint64_t offset, uint64_t left)
 {
+    struct record as_laid = *r;
+    record_lay(&as_laid, offset);
     return r->type > 0 && r->type < RECORD_TYPE_COUNT && r->meta_len <= RECORD_META_MAX &&
-           r->content_len <= left && RECORD_HEADER + r->meta_len + r->content_len <= left &&
-           (r->content_file == 0 || r->content_len == 0);
+           r->content_at == as_laid.content_at && r->content_at <= left &&
+           r->content_len <= left - r->content_at && (r->content_file == 0 || r->content_len == 0);
 }
 
 enum record_check record_get(const char header[RECORD_HEADER], const struct record_place *place,
@@ -100,7 +119,9 @@ enum record_check record_get(const char header[RECORD_HEADER], const struct reco
         return RECORD_NEWER;
     *record = (struct record){
         .type = (uint8_t)header[AT_TYPE],
-        .last = header[AT_LAST] == 1,
+        .last = (header[AT_FLAGS] & FLAG_LAST) != 0,
+        .paged = (header[AT_FLAGS] & FLAG_PAGED) != 0,
+        .content_at = get32(header + AT_CONTENT_AT),
         .id = get64(header + AT_ID),
         .meta_len = get32(header + AT_META_LEN),
         .batch = get32(header + AT_BATCH),
@@ -110,5 +131,5 @@ enum record_check record_get(const char header[RECORD_HEADER], const struct reco
         .meta_crc = get32(header + AT_META_CRC),
         .content_crc = get32(header + AT_CONTENT_CRC),
     };
-    return sane(record, left) ? RECORD_GOOD : RECORD_NONE;
+    return sane(record, place->offset, left) ? RECORD_GOOD : RECORD_NONE;
 }

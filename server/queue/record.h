@@ -17,7 +17,8 @@
 enum {
     RECORD_VERSION = 1,
     RECORD_HEADER = 64,
-    RECORD_ALIGN = 64,                /* records begin at multiples of this */
+    RECORD_ALIGN = 64, /* records begin at multiples of this */
+    RECORD_PAGE = 4096,
     RECORD_META_MAX = 8 * 1024 * 1024 /* a longer meta is no record */
 };
 
@@ -30,11 +31,13 @@ enum record_type {
 
 struct record {
     uint8_t type;
-    bool last; /* of its batch: the next record begins at the next page */
+    bool last;  /* of its batch: the next record begins at the next page */
+    bool paged; /* content begins at a page of the file, and nothing else shares its pages */
     uint64_t id;
     uint32_t batch; /* counts the segment's batches from 1 */
     uint32_t meta_len;
-    uint64_t content_len;  /* bytes behind meta; 0 where content_file has them */
+    uint32_t content_at;   /* where content begins, from the record's beginning */
+    uint64_t content_len;  /* bytes of it here; 0 where content_file has them */
     uint64_t content_file; /* number of a content file, or 0 */
     uint64_t content_size; /* bytes of the message's content, wherever it lies */
     uint32_t meta_crc;
@@ -48,8 +51,10 @@ struct record_place {
     uint64_t offset;
 };
 
-/* Bytes a record takes, alignment included. */
-uint64_t record_bytes(uint64_t meta_len, uint64_t content_len);
+/* Sets content_at for a record at that offset. */
+void record_lay(struct record *record, uint64_t offset);
+/* Where the next record of the batch begins. */
+uint64_t record_behind(const struct record *record, uint64_t offset);
 uint32_t record_seed(const struct record_place *place);
 void record_put(char header[RECORD_HEADER], const struct record *record,
                 const struct record_place *place);

@@ -13,7 +13,7 @@
 #include "record.h"
 #include "spool.h"
 
-enum { SEGMENT_PAGE = 4096, SEGMENT_VERSION = 1, SEGMENT_NAME_MAX = 32 };
+enum { SEGMENT_PAGE = RECORD_PAGE, SEGMENT_VERSION = 1, SEGMENT_NAME_MAX = 32 };
 
 struct segment {
     struct segment *newer;

@@ -73,7 +73,7 @@ static bool content_good(const struct walk *walk, const struct record *r,
 {
     char chunk[CHUNK];
     uint32_t crc = record_seed(place);
-    uint64_t at = place->offset + RECORD_HEADER + r->meta_len;
+    uint64_t at = place->offset + r->content_at;
     for (uint64_t left = r->content_len; left > 0;) {
         size_t n = left < sizeof chunk ? (size_t)left : sizeof chunk;
         if (segment_read(walk->segment, at, chunk, n) != 0)
@@ -121,7 +121,7 @@ static uint64_t search(struct walk *walk, uint64_t pos)
 
 static uint64_t behind(uint64_t pos, const struct record *r)
 {
-    pos += record_bytes(r->meta_len, r->content_len);
+    pos = record_behind(r, pos);
     return r->last ? page_up(pos) : pos;
 }
 

@@ -28,7 +28,10 @@ void spool_wait_until(struct spool *spool, pthread_cond_t *cond, uint64_t due_ns
 
 static uint64_t op_bytes(const struct spool_op *op)
 {
-    return record_bytes(op->meta.len, op->content_file == 0 ? op->content_size : 0);
+    uint64_t n = RECORD_HEADER + op->meta.len + op->content.len;
+    if (op->paged)
+        return n + 2 * SEGMENT_PAGE; /* at most: its content begins and ends at pages */
+    return (n + RECORD_ALIGN - 1) / RECORD_ALIGN * RECORD_ALIGN;
 }
 
 static uint64_t now_plus_ms(unsigned ms)
@@ -38,8 +41,10 @@ static uint64_t now_plus_ms(unsigned ms)
 
 void spool_submit(struct spool *spool, struct spool_op *op)
 {
-    pn_assert(op->meta.len <= RECORD_META_MAX &&
-              (op->content_file != 0 || op->content_size <= SPOOL_INLINE_MAX));
+    pn_assert(
+        op->meta.len <= RECORD_META_MAX && op->content.len <= SPOOL_INLINE_MAX &&
+        (op->content_file == 0 || op->content.len == 0) &&
+        (!op->paged || ((uintptr_t)op->content.p % SEGMENT_PAGE == 0 && op->content.len > 0)));
     op->next = NULL;
     op->error = 0;
     op->ref = (struct spool_ref){0};
@@ -118,98 +123,116 @@ static int next_segment(struct spool *spool)
     return 0;
 }
 
-static int read_content(int fd, char *to, size_t n)
+/* Adds a piece to the batch's; adjoining ones of the buffer become one. */
+static void add_piece(struct spool *spool, char *p, size_t n)
 {
-    off_t at = 0;
-    while (n > 0) {
-        ssize_t got = pread(fd, to, n, at);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got <= 0)
-            return got == 0 ? EMSGSIZE : errno;
-        to += got;
-        at += got;
-        n -= (size_t)got;
+    struct iovec *last = spool->iov_count == 0 ? NULL : &spool->iov[spool->iov_count - 1];
+    if (n == 0)
+        return;
+    if (last != NULL && (char *)last->iov_base + last->iov_len == p) {
+        last->iov_len += n;
+        return;
     }
-    return 0;
+    pn_assert(spool->iov_count < SPOOL_IOV_MAX);
+    spool->iov[spool->iov_count++] = (struct iovec){p, n};
 }
 
-/* Lays op's record at `at` in the batch; its header is written as not the last. */
-static int lay(struct spool *spool, struct spool_op *op, size_t at, struct record *record)
+/* Lays op's record at `at` in the batch. What is written from where it is leaves a hole of
+ * its size in the buffer. Returns where the next one goes. */
+static size_t lay(struct spool *spool, struct spool_op *op, size_t at, struct record *record)
 {
     const struct segment *s = spool->newest;
     struct record_place place = segment_place(s, s->end + at);
     uint32_t seed = record_seed(&place);
-    char *header = spool->batch + at;
-    char *meta = header + RECORD_HEADER;
     bool in_file = op->content_file != 0;
-    size_t content = in_file ? 0 : (size_t)op->content_size;
-    if (content > 0) {
-        int error = read_content(op->content_fd, meta + op->meta.len, content);
-        if (error != 0)
-            return error;
-    }
-    if (op->meta.len > 0)
-        memcpy(meta, op->meta.p, op->meta.len);
     *record = (struct record){
         .type = op->type,
         .id = op->id,
         .batch = s->batch + 1,
+        .paged = op->paged,
         .meta_len = (uint32_t)op->meta.len,
-        .content_len = content,
+        .content_len = op->content.len,
         .content_file = op->content_file,
-        .content_size = op->content_size,
-        .meta_crc = pn_crc32c(seed, meta, op->meta.len),
-        .content_crc = in_file ? op->content_crc : pn_crc32c(seed, meta + op->meta.len, content),
+        .content_size = in_file ? op->content_size : op->content.len,
+        .meta_crc = pn_crc32c(seed, op->meta.p, op->meta.len),
+        .content_crc = in_file ? op->content_crc : pn_crc32c(seed, op->content.p, op->content.len),
     };
+    record_lay(record, place.offset);
+    size_t next = (size_t)(record_behind(record, place.offset) - s->end);
+    char *header = spool->batch + at, *content = header + record->content_at;
     record_put(header, record, &place);
-    size_t used = RECORD_HEADER + op->meta.len + content;
-    memset(header + used, 0, record_bytes(op->meta.len, content) - used);
-    op->ref = (struct spool_ref){NULL,
-                                 s->end + at,
-                                 record->meta_len,
-                                 record->content_crc,
-                                 record->content_file,
-                                 record->content_size};
-    return 0;
+    if (op->meta.len > 0)
+        memcpy(header + RECORD_HEADER, op->meta.p, op->meta.len);
+    memset(header + RECORD_HEADER + op->meta.len, 0,
+           record->content_at - RECORD_HEADER - op->meta.len);
+    add_piece(spool, header, record->content_at);
+    if (op->paged) {
+        add_piece(spool, (char *)(uintptr_t)op->content.p, spool->batch + next - content);
+    } else {
+        if (op->content.len > 0)
+            memcpy(content, op->content.p, op->content.len);
+        size_t rest = (size_t)(spool->batch + next - content);
+        memset(content + op->content.len, 0, rest - op->content.len);
+        add_piece(spool, content, rest);
+    }
+    op->ref = (struct spool_ref){.offset = place.offset,
+                                 .meta_len = record->meta_len,
+                                 .content_at = record->content_at,
+                                 .content_crc = record->content_crc,
+                                 .content_file = record->content_file,
+                                 .content_size = record->content_size};
+    return next;
 }
 
-/* Lays all ops; those that can't be read get their error. Returns the batch's bytes. */
+/* Lays all ops. Returns the batch's bytes. */
 static size_t lay_all(struct spool *spool, struct spool_op *ops, unsigned *count)
 {
     size_t len = 0, last_at = 0;
-    struct record record, last = {0};
+    struct record record = {0};
     *count = 0;
+    spool->iov_count = 0;
     for (struct spool_op *op = ops; op != NULL; op = op->next) {
-        op->error = lay(spool, op, len, &record);
-        if (op->error != 0)
-            continue;
-        last = record;
+        op->error = 0; /* of an earlier batch that failed */
         last_at = len;
-        len += record_bytes(record.meta_len, record.content_len);
+        len = lay(spool, op, len, &record);
         (*count)++;
     }
-    if (*count == 0)
-        return 0;
     struct record_place place = segment_place(spool->newest, spool->newest->end + last_at);
-    last.last = true;
-    record_put(spool->batch + last_at, &last, &place);
+    record.last = true;
+    record_put(spool->batch + last_at, &record, &place);
     size_t whole = (len + SEGMENT_PAGE - 1) / SEGMENT_PAGE * SEGMENT_PAGE;
     memset(spool->batch + len, 0, whole - len);
+    add_piece(spool, spool->batch + len, whole - len);
     return whole;
 }
 
-static int write_out(struct spool *spool, size_t n)
+/* Steps over n bytes that are written. */
+static void advance(struct iovec **iov, int *count, size_t n)
+{
+    while (*count > 0 && n >= (*iov)->iov_len) {
+        n -= (*iov)->iov_len;
+        (*iov)++;
+        (*count)--;
+    }
+    if (*count > 0) {
+        (*iov)->iov_base = (char *)(*iov)->iov_base + n;
+        (*iov)->iov_len -= n;
+    }
+}
+
+static int write_out(struct spool *spool)
 {
     const struct segment *s = spool->newest;
-    for (size_t at = 0; at < n;) {
-        ssize_t done =
-            spool->settings.write_at(s->write_fd, spool->batch + at, n - at, (off_t)(s->end + at));
+    struct iovec *iov = spool->iov;
+    int count = spool->iov_count;
+    for (off_t at = (off_t)s->end; count > 0;) {
+        ssize_t done = spool->settings.write_at(s->write_fd, iov, count, at);
         if (done < 0 && errno == EINTR)
             continue;
         if (done <= 0)
             return done == 0 ? EIO : errno;
-        at += (size_t)done;
+        at += done;
+        advance(&iov, &count, (size_t)done);
     }
     return spool->settings.sync(s->write_fd) != 0 ? errno : 0;
 }
@@ -263,9 +286,7 @@ static void write_batch(struct spool *spool, struct spool_op *ops, uint64_t byte
         return;
     }
     size_t whole = lay_all(spool, ops, &count);
-    if (count == 0)
-        return;
-    error = write_out(spool, whole);
+    error = write_out(spool);
     if (error != 0) {
         segment_failed(spool, error);
         fail_all(ops, error);
@@ -278,10 +299,12 @@ static void write_batch(struct spool *spool, struct spool_op *ops, uint64_t byte
 static struct spool_op *gather(struct spool *spool, uint64_t *bytes)
 {
     struct spool_op *first = spool->head, **end = &spool->head;
+    int pieces = 1; /* the padding */
     *bytes = 0;
     while (*end != NULL) {
         uint64_t n = op_bytes(*end);
-        if (*end != first && *bytes + n > spool->batch_bytes)
+        pieces += (*end)->paged ? 2 : 0;
+        if (*end != first && (*bytes + n > spool->batch_bytes || pieces > SPOOL_IOV_MAX - 2))
             break;
         *bytes += n;
         if (!(*end)->lazy)

@@ -57,6 +57,7 @@ struct spool_ref {
     struct segment *segment; /* NULL: nowhere */
     uint64_t offset;         /* of the record */
     uint32_t meta_len;
+    uint32_t content_at;
     uint32_t content_crc;
     uint64_t content_file; /* 0: content lies behind meta */
     uint64_t content_size;
@@ -70,9 +71,11 @@ struct spool_op {
     bool lazy;             /* may wait a few milliseconds for company; retried on failure */
     uint64_t id;           /* queue id */
     struct pn_str meta;    /* opaque here */
-    int content_fd;        /* a message's content, from offset 0; -1 with a content file */
-    uint64_t content_size; /* at most SPOOL_INLINE_MAX without a content file */
-    uint64_t content_file; /* see content.h, synced before */
+    struct pn_str content; /* at most SPOOL_INLINE_MAX; empty with a content file */
+    bool paged;            /* content begins at a page in memory, and its last page ends in
+                            * zeros: it is written from where it is */
+    uint64_t content_file; /* see content.h, synced before; 0: none */
+    uint64_t content_size; /* of that file */
     uint32_t content_crc;  /* of that file, as content.h computed it */
     int error;             /* out: 0, or why it is not durable */
     struct spool_ref ref;  /* out: for a message */
@@ -91,7 +94,7 @@ struct spool_settings {
     void (*alarm)(void *ctx, const char *sentence);
     void *ctx;
     /* For tests of failing disks; NULL: the system's. */
-    ssize_t (*write_at)(int fd, const void *bytes, size_t n, off_t offset);
+    ssize_t (*write_at)(int fd, const struct iovec *iov, int n, off_t offset);
     int (*sync)(int fd);
 };
 

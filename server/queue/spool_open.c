@@ -44,7 +44,7 @@ static struct spool *spool_new(int folder, const struct spool_settings *settings
     if (set->retry_ms == 0)
         set->retry_ms = RETRY_MS;
     if (set->write_at == NULL)
-        set->write_at = pwrite;
+        set->write_at = pwritev;
     if (set->sync == NULL)
         set->sync = fdatasync;
     spool->tail = &spool->head;
@@ -214,8 +214,13 @@ static void found_record(void *ctx, const struct record *r, uint64_t offset, str
     struct recovery *rec = ctx;
     const struct spool_found *found = rec->found;
     if (r->type == RECORD_MESSAGE) {
-        struct spool_ref ref = {rec->segment,   offset,          r->meta_len,
-                                r->content_crc, r->content_file, r->content_size};
+        struct spool_ref ref = {.segment = rec->segment,
+                                .offset = offset,
+                                .meta_len = r->meta_len,
+                                .content_at = r->content_at,
+                                .content_crc = r->content_crc,
+                                .content_file = r->content_file,
+                                .content_size = r->content_size};
         rec->segment->live++;
         found->message(found->ctx, r->id, meta, &ref);
     } else if (r->type == RECORD_PROGRESS) {
@@ -327,7 +332,7 @@ int spool_content(struct spool *spool, const struct spool_ref *ref)
     size_t n = (size_t)ref->content_size;
     char *bytes = pn_alloc(n);
     int fd = -1;
-    int error = segment_read(ref->segment, ref->offset + RECORD_HEADER + ref->meta_len, bytes, n);
+    int error = segment_read(ref->segment, ref->offset + ref->content_at, bytes, n);
     if (error == 0 && pn_crc32c(record_seed(&place), bytes, n) != ref->content_crc)
         error = EBADMSG;
     if (error == 0) {

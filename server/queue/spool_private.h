@@ -9,6 +9,7 @@
 
 enum {
     SPOOL_SPARES_MAX = 16,
+    SPOOL_IOV_MAX = 512,                 /* of a batch: at most two a record */
     SPOOL_BATCH_BYTES = 2 * 1024 * 1024, /* a batch grows to this; one larger record goes alone */
     SPOOL_BATCH_MAX = RECORD_META_MAX + SPOOL_INLINE_MAX + 2 * SEGMENT_PAGE
 };
@@ -42,8 +43,10 @@ struct spool {
 
     pthread_t writer;
     pthread_t janitor;
-    uint64_t batch_bytes; /* gathered at most */
-    char *batch;          /* SPOOL_BATCH_MAX bytes; the writer's; aligned */
+    uint64_t batch_bytes;            /* gathered at most */
+    struct iovec iov[SPOOL_IOV_MAX]; /* the batch's pieces; the writer's */
+    int iov_count;
+    char *batch; /* SPOOL_BATCH_MAX bytes; the writer's; aligned */
 };
 
 void spool_alarm(const struct spool *spool, const char *fmt, ...)

@@ -113,10 +113,15 @@ static void write_message(struct taking *t)
     m->op = (struct spool_op){.type = SPOOL_MESSAGE,
                               .id = m->id,
                               .meta = pn_buf_str(&m->meta),
-                              .content_fd = m->content_fd,
-                              .content_size = m->env.size,
                               .content_file = t->file,
+                              .content_size = m->env.size,
                               .content_crc = t->crc};
+    if (t->file == 0 && !message_content(m, &m->op.content)) {
+        m->writing = OP_NONE;
+        refuse(t, errno);
+        return;
+    }
+    m->op.paged = t->file == 0 && m->content_mapped;
     m->queue->ops++;
     spool_submit(m->queue->spool, &m->op);
 }

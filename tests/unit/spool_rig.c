@@ -127,13 +127,10 @@ void rig_close(struct rig *rig)
     spool_close(&rig->spool);
 }
 
-struct spool_op rig_message(uint64_t id, const char *meta, int content_fd, uint64_t size)
+struct spool_op rig_message(uint64_t id, const char *meta, struct pn_str content)
 {
-    return (struct spool_op){.type = SPOOL_MESSAGE,
-                             .id = id,
-                             .meta = pn_str_of(meta),
-                             .content_fd = content_fd,
-                             .content_size = size};
+    return (struct spool_op){
+        .type = SPOOL_MESSAGE, .id = id, .meta = pn_str_of(meta), .content = content};
 }
 
 void rig_put(struct rig *rig, struct spool_op *ops, size_t n)
@@ -152,10 +149,8 @@ void rig_put(struct rig *rig, struct spool_op *ops, size_t n)
 int rig_put_message(struct rig *rig, uint64_t id, const char *meta, struct pn_str content,
                     struct spool_ref *ref)
 {
-    int fd = pn_memfile_of("test", content);
-    struct spool_op op = rig_message(id, meta, fd, content.len);
+    struct spool_op op = rig_message(id, meta, content);
     rig_put(rig, &op, 1);
-    (void)close(fd);
     if (ref != NULL)
         *ref = op.ref;
     return op.error;
@@ -163,7 +158,7 @@ int rig_put_message(struct rig *rig, uint64_t id, const char *meta, struct pn_st
 
 int rig_put_mark(struct rig *rig, uint8_t type, uint64_t id, const char *meta)
 {
-    struct spool_op op = {.type = type, .id = id, .meta = pn_str_of(meta), .content_fd = -1};
+    struct spool_op op = {.type = type, .id = id, .meta = pn_str_of(meta)};
     rig_put(rig, &op, 1);
     return op.error;
 }

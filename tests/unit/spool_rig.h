@@ -40,7 +40,7 @@ void rig_init(struct rig *rig);
 void rig_fini(struct rig *rig);
 bool rig_open(struct rig *rig);
 void rig_close(struct rig *rig);
-struct spool_op rig_message(uint64_t id, const char *meta, int content_fd, uint64_t size);
+struct spool_op rig_message(uint64_t id, const char *meta, struct pn_str content);
 /* Submits n ops in one go and waits until all are finished. */
 void rig_put(struct rig *rig, struct spool_op *ops, size_t n);
 /* One record of each kind, waited for; returns its error. */

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdalign.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -64,13 +65,14 @@ static void test_many(void)
     enum { COUNT = 200 };
     struct rig rig;
     struct spool_op ops[COUNT];
-    char bytes[3000];
+    alignas(SEGMENT_PAGE) static char bytes[SEGMENT_PAGE];
     rig_init(&rig);
     UNIT_TRUE(rig_open(&rig));
-    memset(bytes, 'm', sizeof bytes);
-    int fd = pn_memfile_of("test", (struct pn_str){bytes, sizeof bytes});
-    for (int i = 0; i < COUNT; i++)
-        ops[i] = rig_message((uint64_t)i + 1, "e", fd, sizeof bytes - (size_t)i);
+    memset(bytes, 'm', 3000);
+    for (int i = 0; i < COUNT; i++) {
+        ops[i] = rig_message((uint64_t)i + 1, "e", (struct pn_str){bytes, 3000 - (size_t)i});
+        ops[i].paged = i % 3 == 0; /* all kinds side by side */
+    }
     rig_put(&rig, ops, COUNT);
     for (int i = 0; i < COUNT; i++)
         UNIT_INT(ops[i].error, 0);
@@ -81,10 +83,9 @@ static void test_many(void)
     UNIT_INT(rig.found_count, COUNT);
     for (unsigned i = 0; i < rig.found_count; i++) {
         UNIT_INT(rig.found[i].id, i + 1);
-        want_content(&rig, &rig.found[i].ref, (struct pn_str){bytes, sizeof bytes - i});
+        want_content(&rig, &rig.found[i].ref, (struct pn_str){bytes, 3000 - i});
     }
     UNIT_INT(rig.alarms, 0);
-    (void)close(fd);
     rig_fini(&rig);
 }
 
@@ -164,16 +165,19 @@ static void test_limits(void)
         UNIT_INT(rig_put_message(&rig, i, "", (struct pn_str){bytes, rows[i].size}, NULL),
                  rows[i].want);
     }
-    unit_row("content shorter than said");
-    int fd = pn_memfile_of("test", PN_STR("abc"));
-    struct spool_op two[2] = {rig_message(5, "", fd, 4), rig_message(6, "good", fd, 3)};
-    rig_put(&rig, two, 2);
-    UNIT_INT(two[0].error, EMSGSIZE);
-    UNIT_INT(two[1].error, 0);
-    (void)close(fd);
+    unit_row("paged");
+    alignas(SEGMENT_PAGE) static char pages[RIG_SEGMENT];
+    struct spool_op op = rig_message(2, "", (struct pn_str){pages, 14 * SEGMENT_PAGE});
+    op.paged = true; /* with its header it fills the segment's 15 pages behind the first */
+    rig_put(&rig, &op, 1);
+    UNIT_INT(op.error, EFBIG); /* by the upper bound */
+    op = rig_message(3, "three", (struct pn_str){pages, 12 * SEGMENT_PAGE + 1});
+    op.paged = true;
+    rig_put(&rig, &op, 1);
+    UNIT_INT(op.error, 0);
     rig_close(&rig);
     UNIT_TRUE(rig_open(&rig));
-    want_found(&rig, (const char *const[]){"message 0", "message 6 good", NULL});
+    want_found(&rig, (const char *const[]){"message 0", "message 3 three", NULL});
     rig_fini(&rig);
 }
 
@@ -198,8 +202,9 @@ static void test_content_file(void)
     UNIT_INT(content_keep(folder, rw, sizeof bytes - 1, &again), EMSGSIZE);
     UNIT_INT(content_keep(folder, rw, sizeof bytes, &again), 0);
     UNIT_INT(again, crc);
-    struct spool_op op = rig_message(1, "big", -1, sizeof bytes);
+    struct spool_op op = rig_message(1, "big", PN_STR(""));
     op.content_file = 3;
+    op.content_size = sizeof bytes;
     op.content_crc = crc;
     rig_put(&rig, &op, 1);
     UNIT_INT(op.error, 0);
@@ -246,8 +251,10 @@ static void test_sweep(void)
 /* A disk that fails on demand. */
 static int fail_writes, fail_syncs, short_writes;
 
-static ssize_t bad_write(int fd, const void *bytes, size_t n, off_t offset)
+static ssize_t bad_write(int fd, const struct iovec *iov, int n, off_t offset)
 {
+    (void)n;
+    size_t most = iov[0].iov_len < SEGMENT_PAGE ? iov[0].iov_len : SEGMENT_PAGE;
     if (fail_writes > 0) {
         fail_writes--;
         errno = EIO;
@@ -255,12 +262,11 @@ static ssize_t bad_write(int fd, const void *bytes, size_t n, off_t offset)
     }
     if (short_writes > 0) {
         short_writes--;
-        if (pwrite(fd, bytes, n / 2 / 4096 * 4096, offset) < 0)
-            return -1;
+        (void)!pwrite(fd, iov[0].iov_base, most, offset);
         errno = EIO;
         return -1;
     }
-    return pwrite(fd, bytes, n < 4096 ? n : 4096, offset); /* and never all at once */
+    return pwrite(fd, iov[0].iov_base, most, offset); /* and never all at once */
 }
 
 static int bad_sync(int fd)
@@ -290,7 +296,7 @@ static void test_failing_disk(void)
         UNIT_INT(spool_stats(rig.spool).segments, 2);
         *faults[i] = 1; /* a lazy record is not lost: it waits for the next segment */
         UNIT_INT(rig_put_mark(&rig, SPOOL_PROGRESS, 1, "lazy not set"), EIO);
-        struct spool_op lazy = {.type = SPOOL_END, .id = 1, .lazy = true, .content_fd = -1};
+        struct spool_op lazy = {.type = SPOOL_END, .id = 1, .lazy = true};
         *faults[i] = 1;
         rig_put(&rig, &lazy, 1);
         UNIT_INT(lazy.error, 0);
@@ -320,7 +326,7 @@ static void test_no_room(void)
     UNIT_TRUE(strstr(rig.last_alarm, "no room") != NULL);
     for (uint64_t n = 1; n < 20; n++)
         (void)unlinkat(rig.folder, segment_name("spare", n, name), AT_REMOVEDIR);
-    struct spool_op lazy = {.type = SPOOL_END, .id = 1, .lazy = true, .content_fd = -1};
+    struct spool_op lazy = {.type = SPOOL_END, .id = 1, .lazy = true};
     rig_put(&rig, &lazy, 1);
     UNIT_INT(lazy.error, 0);
     rig_fini(&rig);
