@@ -101,6 +101,7 @@ struct edge {
     size_t listener_count;
 
     struct pn_channel *queue;
+    bool disk_full; /* the queue said so: no MAIL */
     struct edge_mailbox mailboxes[EDGE_MAILBOXES_MAX];
     size_t mailbox_count;
     struct pn_admin_link *admin;

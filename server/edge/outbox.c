@@ -162,6 +162,15 @@ static bool on_content_file(struct edge *edge, struct pn_record *record)
     return false;
 }
 
+static bool on_room(struct edge *edge, const struct pn_record *record)
+{
+    uint32_t room;
+    if (!pn_u32_get(record->body, &room))
+        return false;
+    edge->disk_full = room == 0;
+    return true;
+}
+
 static bool on_queue(void *ctx, struct pn_record *record)
 {
     switch (record->type) {
@@ -169,6 +178,8 @@ static bool on_queue(void *ctx, struct pn_record *record)
         return on_taken(ctx, record);
     case PN_REC_CONTENT_FILE:
         return on_content_file(ctx, record);
+    case PN_REC_ROOM:
+        return on_room(ctx, record);
     case PN_REC_VERIFIED:
         return on_verified(ctx, record->body);
     default:
@@ -205,6 +216,7 @@ static void on_queue_end(void *ctx, enum pn_channel_end how)
     struct edge *edge = ctx;
     (void)how;
     pn_channel_free(&edge->queue);
+    edge->disk_full = false;
     lost(edge, EDGE_PEER_QUEUE);
 }
 

@@ -59,6 +59,10 @@ void txn_mail(struct session *s, const struct pn_smtp_mail *mail)
         txn_answer(s, PN_STR("451 4.7.1 Too many messages from you, try again later"));
         return;
     }
+    if (edge->disk_full) {
+        txn_answer(s, PN_STR("452 4.3.1 No room for mail now, try again later"));
+        return;
+    }
     if (s->counted && !pn_cap_take(edge->limits, PN_CAP_MESSAGES, 1, s->gen->flight_messages_max)) {
         txn_answer(s, PN_STR("451 4.3.2 Too much mail at once, try again later"));
         return;

@@ -6,6 +6,7 @@
  *   PN_REC_WANT_CONTENT_FILE  body: struct pn_content_want
  *   PN_REC_CONTENT_FILE       body: struct pn_content_file      fds: read-write, read-only
  *   PN_REC_DROP_CONTENT_FILE  body: struct pn_content_file
+ *   PN_REC_ROOM               body: pn_u32_put; 0: below the disk reserve, take no MAIL
  *   PN_REC_DELIVER            body: struct pn_deliver           fd: content
  *   PN_REC_DELIVERED          body: struct pn_delivered
  *   PN_REC_VERIFY             body: struct pn_verify

@@ -60,6 +60,7 @@ enum pn_record_type {
     PN_REC_WANT_CONTENT_FILE,
     PN_REC_VERIFY,   /* edge -> queue: would the next hop take this recipient? */
     PN_REC_VERIFIED, /* and its answer */
+    PN_REC_ROOM,     /* queue -> edge: is there room on the disk? */
     PN_REC_DROP_CONTENT_FILE, /* edge -> queue: the session ended without a TAKE */
 
     /* edge, queue -> mailbox, and back (handover.h) */

@@ -272,6 +272,7 @@ int pn_queue_main(struct pn_role_env *env)
     local_init(&q);
     hop_init(&q);
     verify_init(&q);
+    take_init(&q);
     if (!open_spool(&q, &err)) {
         pn_role_env_failed(env, "%s", pn_buf_cstr(&err));
         return EXIT_FAILURE;

@@ -197,11 +197,14 @@ struct queue {
     struct pn_channel *resolver; /* NULL: away */
     struct lookup *lookups;      /* asked and not answered */
     size_t ops;                  /* given to the spool and not answered */
+    struct pn_timer *room_timer;
+    bool no_room; /* on the disk; edges know */
     bool draining;
     bool closed; /* nothing is given to the spool any more */
 };
 
 /* take.c */
+void take_init(struct queue *q);
 void take_peer(struct queue *q, struct pn_peer *peer);
 /* Why no message can be taken now, as a reply; 0: it can. */
 uint16_t take_objection(struct queue *q, struct pn_str *text);

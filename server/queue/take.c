@@ -154,18 +154,40 @@ static void content_done(struct pn_job *job)
     refuse(t, t->error);
 }
 
-static bool room(struct queue *q)
+static void tell_room(struct edge_peer *peer)
 {
-    static uint64_t checked_at;
-    static bool there = true;
+    struct pn_buf b;
+    if (peer->channel == NULL)
+        return;
+    pn_buf_init(&b, 16);
+    pn_u32_put(&b, !peer->queue->no_room);
+    (void)pn_channel_send(peer->channel, PN_REC_ROOM, pn_buf_str(&b), NULL, 0);
+    pn_buf_fini(&b);
+}
+
+/* Looks at the disk; edges are told when it changes, so that they refuse at MAIL. */
+static void check_room(void *ctx)
+{
+    struct queue *q = ctx;
     struct statvfs st;
-    uint64_t now = pn_clock_mono_ns();
-    if (now - checked_at > (uint64_t)ROOM_CHECK_MS * PN_NS_PER_MS) {
-        checked_at = now;
-        there = fstatvfs(q->folder, &st) != 0 ||
-                (uint64_t)st.f_bavail * st.f_frsize > q->settings.disk_reserve;
+    bool none = fstatvfs(q->folder, &st) == 0 &&
+                (uint64_t)st.f_bavail * st.f_frsize <= q->settings.disk_reserve;
+    if (none != q->no_room) {
+        q->no_room = none;
+        if (none)
+            pn_warn("the disk has less than its reserve left: no mail is taken");
+        else
+            pn_info("the disk has room again");
+        for (struct edge_peer *peer = q->edges; peer != NULL; peer = peer->next)
+            tell_room(peer);
     }
-    return there;
+    pn_timer_set(q->room_timer, ROOM_CHECK_MS);
+}
+
+void take_init(struct queue *q)
+{
+    q->room_timer = pn_timer_new(q->loop, check_room, q);
+    check_room(q);
 }
 
 uint16_t take_objection(struct queue *q, struct pn_str *text)
@@ -174,7 +196,7 @@ uint16_t take_objection(struct queue *q, struct pn_str *text)
         *text = PN_STR("4.3.2 Shutting down");
     else if (q->message_count >= q->settings.messages_max)
         *text = PN_STR("4.3.2 Queue is full");
-    else if (!room(q))
+    else if (q->no_room)
         *text = PN_STR("4.3.1 No room for the message now");
     else
         return 0;
@@ -303,6 +325,8 @@ void take_peer(struct queue *q, struct pn_peer *from)
     peer->channel = pn_channel_new(q->loop, from->fd, &ops, peer, QUEUE_PEER_BYTES);
     from->fd = -1;
     q->edges = peer;
+    if (q->no_room)
+        tell_room(peer);
 }
 
 void take_end_all(struct queue *q)

@@ -894,6 +894,17 @@ static void test_limits(void)
     down();
 }
 
+/* The queue says whether its disk has room. */
+static void tell_room(uint32_t room)
+{
+    struct pn_buf b;
+    pn_buf_init(&b, 16);
+    pn_u32_put(&b, room);
+    UNIT_INT(pn_channel_send_fd(fx.rig.peers[QUEUE], PN_REC_ROOM, pn_buf_str(&b), NULL, 0), 0);
+    pn_buf_fini(&b);
+    (void)poll(NULL, 0, 20);
+}
+
 static void test_caps(void)
 {
     struct client a, b, c;
@@ -908,6 +919,9 @@ static void test_caps(void)
     ask(&a, "MAIL FROM:<>", "250 2.1.0");
     ask(&b, "MAIL FROM:<>", "451 4.3.2");
     ask(&a, "RSET", "250 2.0.0");
+    tell_room(0);
+    ask(&b, "MAIL FROM:<>", "452 4.3.1");
+    tell_room(1);
     ask(&b, "MAIL FROM:<>", "250 2.1.0");
     hang_up(&b); /* gone in the middle: its place is free */
     (void)poll(NULL, 0, 20);

@@ -3,6 +3,7 @@
 #include "unit.h"
 
 #include "assert.h"
+#include "kit_policy.h"
 #include "memfile.h"
 #include "queue.h"
 
@@ -10,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 enum { EDGE, MAILBOX };
@@ -326,11 +328,47 @@ static void test_files(void)
     role_rig_fini(&rig);
 }
 
+/* Below the reserve an edge is told when it comes, and no message is taken. */
+static void test_room(void)
+{
+    struct role_rig rig;
+    struct kit kit;
+    struct statvfs st;
+    struct pn_record record;
+    struct pn_buf buf;
+    uint64_t id;
+    uint32_t room = 1;
+    kit_open(&kit, "limits { disk-reserve 1024g }\n", "");
+    UNIT_STR(kit_problems(&kit), PN_STR(""));
+    role_rig_init(&rig, PN_ROLE_QUEUE, PN_FOLDER_SPOOL, pn_queue_main);
+    rig.policy_fd = pn_memfile_of("policy", pn_buf_str(&kit.image));
+    rig.peer_roles[EDGE] = PN_ROLE_EDGE;
+    rig.peer_count = 1;
+    role_rig_start(&rig);
+    pn_buf_init(&buf, PN_RECORD_MAX);
+    UNIT_INT(fstatvfs(rig.folder, &st), 0);
+    bool full = (uint64_t)st.f_bavail * st.f_frsize <= UINT64_C(1024) << 30;
+    if (full && role_rig_recv(&rig, EDGE, &record, &buf))
+        UNIT_TRUE(record.type == PN_REC_ROOM && pn_u32_get(record.body, &room));
+    UNIT_INT(room, !full);
+    take(&rig, 9, 1, PN_STR("A: b\r\n\r\n"));
+    UNIT_INT(taken(&rig, &id), full ? 452 : 250);
+    pn_buf_fini(&buf);
+    UNIT_INT(role_rig_drain(&rig), 0);
+    (void)close(rig.policy_fd);
+    role_rig_fini(&rig);
+    kit_close(&kit);
+}
+
 int main(int argc, char **argv)
 {
-    static const struct unit_test tests[] = {
-        {"local", test_local}, {"killed", test_killed},   {"mailbox_away", test_mailbox_away},
-        {"many", test_many},   {"refused", test_refused}, {"files", test_files},
-        {NULL, NULL}};
+    static const struct unit_test tests[] = {{"local", test_local},
+                                             {"killed", test_killed},
+                                             {"mailbox_away", test_mailbox_away},
+                                             {"many", test_many},
+                                             {"refused", test_refused},
+                                             {"files", test_files},
+                                             {"room", test_room},
+                                             {NULL, NULL}};
     return unit_main("queue", tests, argc, argv);
 }
