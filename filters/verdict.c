@@ -5,11 +5,6 @@
 
 #include <stdlib.h>
 
-static bool is_refusal(enum pn_outcome outcome)
-{
-    return outcome == PN_DEFER || outcome == PN_REJECT;
-}
-
 /* Which of the outcomes there are. */
 struct mix {
     bool taken, deferred, rejected;
@@ -20,7 +15,7 @@ static struct mix mix_of(const struct pn_verdict *v)
     struct mix mix = {false, false, false};
     for (size_t i = 0; i < v->rcpt_count; i++) {
         enum pn_outcome o = v->rcpts[i].decision.outcome;
-        mix.taken = mix.taken || !is_refusal(o);
+        mix.taken = mix.taken || !pn_outcome_refuses(o);
         mix.deferred = mix.deferred || o == PN_DEFER;
         mix.rejected = mix.rejected || o == PN_REJECT;
     }
@@ -53,7 +48,7 @@ static void settle_mixed(struct pn_verdict *v, struct mix mix)
 {
     for (size_t i = 0; i < v->rcpt_count; i++) {
         struct pn_decision *d = &v->rcpts[i].decision;
-        if (mix.taken && is_refusal(d->outcome)) {
+        if (mix.taken && pn_outcome_refuses(d->outcome)) {
             d->outcome = PN_QUARANTINE;
             because(d, PN_STR("mixed envelope: another recipient gets it, so it is kept apart "
                               "and not refused"));
@@ -84,10 +79,25 @@ void pn_verdict_settle(struct pn_verdict *v, bool each_replies, struct pn_pool *
             v->strictest = i;
     const struct pn_decision *worst = &v->rcpts[v->strictest].decision;
     v->outcome = worst->outcome;
-    if (!is_refusal(v->outcome))
+    if (!pn_outcome_refuses(v->outcome))
         v->reply = taken_reply(v, worst->reply, pool);
     else
         v->reply = each_replies || refusal.len == 0 ? worst->reply : refusal;
+}
+
+void pn_verdict_replied(struct pn_verdict *v, struct pn_str reply)
+{
+    enum pn_outcome outcome = pn_str_starts(reply, PN_STR("4")) ? PN_DEFER : PN_REJECT;
+    v->reply = reply;
+    if (pn_str_starts(reply, PN_STR("2")) || pn_outcome_refuses(v->outcome))
+        return;
+    v->outcome = outcome;
+    for (size_t i = 0; i < v->rcpt_count; i++) {
+        struct pn_decision *d = &v->rcpts[i].decision;
+        d->outcome = outcome;
+        d->reply = reply;
+        because(d, PN_STR("it was to be taken, and could not be kept"));
+    }
 }
 
 /* ---- JSON ---- */
@@ -102,7 +112,7 @@ static void recipients_json(struct pn_json *j, const struct pn_verdict *v)
         pn_json_str(j, "address", r->address);
         pn_json_str(j, "outcome", pn_str_of(pn_outcome_name(d->outcome)));
         pn_json_milli(j, "score", d->score);
-        pn_json_str(j, "reply", is_refusal(d->outcome) ? d->reply : v->reply);
+        pn_json_str(j, "reply", pn_outcome_refuses(d->outcome) ? d->reply : v->reply);
         pn_json_array(j, "because");
         for (size_t k = 0; k < d->because_count; k++) {
             const struct pn_because *b = &d->because[k];

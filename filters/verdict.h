@@ -38,6 +38,12 @@ struct pn_verdict {
  * changed, and `reply` is the strictest recipient's. Taken: "250 2.0.0 Taken as ID". */
 void pn_verdict_settle(struct pn_verdict *v, bool each_replies, struct pn_pool *pool);
 
+/*
+ * What was answered in the end, where handing the message over failed behind the verdict:
+ * nobody has it, whatever was decided. reply is borrowed.
+ */
+void pn_verdict_replied(struct pn_verdict *v, struct pn_str reply);
+
 /* The members of the contract, inside an object that is open: "id" to "dns". */
 void pn_verdict_json(struct pn_json *j, const struct pn_verdict *v);
 

@@ -23,6 +23,11 @@
 enum pn_outcome { PN_ACCEPT, PN_JUNK, PN_QUARANTINE, PN_DISCARD, PN_DEFER, PN_REJECT };
 
 const char *pn_outcome_name(enum pn_outcome outcome);
+/* Nobody takes the message then. */
+static inline bool pn_outcome_refuses(enum pn_outcome outcome)
+{
+    return outcome == PN_DEFER || outcome == PN_REJECT;
+}
 
 struct pn_decide_input {
     const struct pn_facts *facts;

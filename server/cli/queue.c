@@ -139,6 +139,22 @@ static int run(const char *path, const char *const *words, size_t count, bool js
     return status;
 }
 
+/* Is it something that the queue can be asked? words[0] is "queue". */
+static bool words_ok(const char *const *words, size_t count)
+{
+    static const struct {
+        const char *verb;
+        size_t min, max; /* ids */
+    } rows[] = {{"list", 0, 0}, {"show", 1, 1}, {"release", 1, WORDS_MAX}, {"drop", 1, WORDS_MAX}};
+    for (size_t i = 2; i < count; i++)
+        if (words[i][0] == '\0')
+            return false;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        if (strcmp(words[1], rows[i].verb) == 0)
+            return count - 2 >= rows[i].min && count - 2 <= rows[i].max;
+    return false;
+}
+
 int pn_cli_queue(int argc, char **argv)
 {
     static const struct option options[] = {
@@ -169,6 +185,10 @@ int pn_cli_queue(int argc, char **argv)
     }
     while (optind < argc)
         words[count++] = argv[optind++];
+    if (!words_ok(words, count)) {
+        fputs(usage, stderr);
+        return PN_EXIT_USAGE;
+    }
     if (held)
         words[count++] = "--held";
     return run(pn_ask_path(path, root, text), words, count, json);

@@ -4,19 +4,13 @@
 #include "clock.h"
 #include "log.h"
 
-static bool is_refusal(enum pn_outcome outcome)
-{
-    return outcome == PN_DEFER || outcome == PN_REJECT;
-}
-
 static void finish(struct transaction *t, struct pn_str reply)
 {
     struct session *s = t->s;
     t->token = 0;
-    event_message(t, reply);
-    edge_count(s->edge, pn_str_starts(reply, PN_STR("2"))   ? t->verdict.outcome
-                        : pn_str_starts(reply, PN_STR("4")) ? PN_DEFER
-                                                            : PN_REJECT);
+    pn_verdict_replied(&t->verdict, reply);
+    event_message(t);
+    edge_count(s->edge, t->verdict.outcome);
     txn_answer(s, reply);
 }
 
@@ -189,7 +183,7 @@ static bool deliver(struct transaction *t, const struct pn_envelope *env)
 
 void act(struct transaction *t)
 {
-    if (is_refusal(t->verdict.outcome)) {
+    if (pn_outcome_refuses(t->verdict.outcome)) {
         finish(t, t->verdict.reply);
         return;
     }

@@ -191,7 +191,8 @@ struct txn_rcpt {
     struct pn_str address; /* canonical */
     struct pn_str local;   /* its part before the @, in lower case */
     const struct pn_domain *domain;
-    bool refused; /* at RCPT, by policy */
+    bool refused;          /* at RCPT, behind what check_recipient says */
+    struct pn_str refusal; /* in these words; pooled or static */
 };
 
 struct edge_content {
@@ -266,7 +267,8 @@ bool trace_edits(struct transaction *t, bool junk, struct pn_edit_group *out);
 
 /* ---- edge_event.c ---- */
 
-void event_message(struct transaction *t, struct pn_str reply);
+/* Of a verdict that is settled and answered. */
+void event_message(struct transaction *t);
 /* What became of all messages, for the metrics. */
 void edge_count(struct edge *edge, enum pn_outcome outcome);
 

@@ -47,7 +47,7 @@ static void send_event(struct edge *edge, struct pn_json *j)
         edge->events_lost++;
 }
 
-void event_message(struct transaction *t, struct pn_str reply)
+void event_message(struct transaction *t)
 {
     struct session *s = t->s;
     struct pn_buf b;
@@ -67,8 +67,6 @@ void event_message(struct transaction *t, struct pn_str reply)
     pn_json_i64(&j, "size", (int64_t)t->size);
     pn_json_str(&j, "policy", pn_policy_generation(s->gen->policy));
     pn_json_milli(&j, "ms", (int64_t)((pn_clock_mono_ns() - t->began_ns) / 1000));
-    /* What was answered in the end: handing over may have failed behind the verdict. */
-    t->verdict.reply = reply;
     pn_verdict_json(&j, &t->verdict);
     send_event(s->edge, &j);
     pn_buf_fini(&b);

@@ -110,7 +110,9 @@ static bool is_taken(struct transaction *t, struct pn_str address)
 
 static void refuse_last(struct transaction *t, struct pn_str reply)
 {
-    t->rcpts[t->rcpt_count - 1].refused = true;
+    struct txn_rcpt *r = &t->rcpts[t->rcpt_count - 1];
+    r->refused = true;
+    r->refusal = reply;
     t->refused_count++;
     txn_answer(t->s, reply);
 }
@@ -121,7 +123,7 @@ static void rcpt_decide(struct transaction *t)
     size_t i = t->rcpt_count - 1;
     struct pn_decision decision;
     txn_decide(t, i, true, &decision);
-    if (decision.outcome == PN_REJECT || decision.outcome == PN_DEFER) {
+    if (pn_outcome_refuses(decision.outcome)) {
         refuse_last(t, decision.reply);
         return;
     }
@@ -209,6 +211,11 @@ void txn_rcpt(struct session *s, const struct pn_smtp_rcpt *rcpt)
     }
     if (is_taken(t, r.address)) {
         pn_smtp_server_accept(s->smtp);
+        return;
+    }
+    /* The engine limits those taken, and 5yz replies; a 4yz costs memory and look-ups too. */
+    if (t->refused_count >= s->gen->smtp[0].rcpt_max) {
+        txn_answer(s, PN_STR("452 4.5.3 Too many recipients refused"));
         return;
     }
     t->rcpts = pn_grow(t->rcpts, &t->rcpt_cap, t->rcpt_count, sizeof *t->rcpts);

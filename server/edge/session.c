@@ -141,7 +141,7 @@ static void on_refused(void *ctx, struct pn_str command, const struct pn_smtp_re
 {
     struct session *s = ctx;
     struct pn_buf b;
-    if (s->txn == NULL || s->txn->rcpt_count == 0)
+    if (s->txn == NULL || s->txn->rcpt_count == 0 || pn_str_eq(command, PN_STR("RCPT")))
         return;
     pn_buf_init(&b, PN_REPLY_MAX);
     (void)(pn_buf_adds(&b, command) && pn_buf_addz(&b, ": "));

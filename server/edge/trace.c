@@ -116,22 +116,39 @@ static void add_results(struct list *l)
     pn_buf_fini(&b);
 }
 
+/* The strictest of those whose header lines these are; of the others, those that get it
+ * now stand before those in quarantine, who may share the lines. */
+static const struct pn_verdict_rcpt *of_group(const struct pn_verdict *v, bool junk)
+{
+    const struct pn_verdict_rcpt *best = NULL;
+    for (size_t i = 0; i < v->rcpt_count; i++) {
+        const struct pn_verdict_rcpt *r = &v->rcpts[i];
+        enum pn_outcome o = r->decision.outcome;
+        if (o == PN_DISCARD || (o == PN_JUNK) != junk)
+            continue;
+        if (best == NULL || o < best->decision.outcome ||
+            (o == best->decision.outcome && r->decision.score > best->decision.score))
+            best = r;
+    }
+    return best;
+}
+
 /* "junk; score=7.4; SPF_FAIL=2.5 ...; skipped=dkim": what the event says, for people. */
 static void add_verdict(struct list *l, bool junk)
 {
     const struct pn_verdict *v = &l->t->verdict;
-    const struct pn_verdict_rcpt *worst = &v->rcpts[v->strictest];
+    const struct pn_verdict_rcpt *r = of_group(v, junk);
     struct pn_buf b;
-    if (v->facts->run_count == 0)
+    if (v->facts->run_count == 0 || r == NULL)
         return;
     pn_buf_init(&b, 8192);
-    (void)pn_buf_addz(&b, junk ? "junk; score=" : "accept; score=");
-    (void)pn_buf_add_milli(&b, worst->decision.score);
+    (void)pn_buf_addf(&b, "%s; score=", pn_outcome_name(r->decision.outcome));
+    (void)pn_buf_add_milli(&b, r->decision.score);
     (void)pn_buf_addz(&b, ";");
     for (size_t i = 0; i < v->facts->symbol_count && b.len < 4000; i++) {
         bool counts;
         const struct pn_fact *f = &v->facts->symbols[i];
-        int32_t weight = pn_decide_weight(v->policy, worst->domain, f, &counts);
+        int32_t weight = pn_decide_weight(v->policy, r->domain, f, &counts);
         (void)pn_buf_addf(&b, " %.*s", PN_FMT(f->name));
         if (counts && weight != 0)
             (void)(pn_buf_addc(&b, '=') && pn_buf_add_milli(&b, weight));

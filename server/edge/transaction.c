@@ -173,14 +173,24 @@ static void verdict(struct transaction *t)
     act(t);
 }
 
+/* Refused before there was a verdict. */
+static void refuse_content(struct transaction *t, struct pn_str reply)
+{
+    struct pn_buf b;
+    pn_buf_init(&b, PN_REPLY_MAX);
+    (void)(pn_buf_addz(&b, "content: ") && pn_buf_adds(&b, reply));
+    event_session(t->s, "refused", pn_buf_str(&b));
+    pn_buf_fini(&b);
+    txn_answer(t->s, reply);
+}
+
 static void on_content_checked(void *ctx, enum pn_check_end end)
 {
     struct transaction *t = ctx;
-    if (end == PN_CHECK_OVERLOAD) {
-        txn_answer(t->s, PN_STR("451 4.3.2 Too busy, try again later"));
-        return;
-    }
-    verdict(t);
+    if (end == PN_CHECK_OVERLOAD)
+        refuse_content(t, PN_STR("451 4.3.2 Too busy, try again later"));
+    else
+        verdict(t);
 }
 
 void txn_content(struct session *s)
@@ -193,7 +203,7 @@ void txn_content(struct session *s)
     else if (t->size != 0)
         refusal = read_header(t);
     if (refusal != NULL) {
-        txn_answer(s, pn_str_of(refusal));
+        refuse_content(t, pn_str_of(refusal));
         return;
     }
     if (s->check != NULL) {
@@ -206,7 +216,16 @@ void txn_content(struct session *s)
 
 /* ---- the end ---- */
 
-/* Every recipient was refused by policy before content: that is a verdict too. */
+/* No line of the policy refused this one: the next hop did, or there was no room. */
+static void refused_otherwise(const struct txn_rcpt *r, struct pn_decision *d)
+{
+    d->outcome = pn_str_starts(r->refusal, PN_STR("4")) ? PN_DEFER : PN_REJECT;
+    d->reply = r->refusal;
+    d->because[0] = (struct pn_because){PN_STR(""), PN_STR("refused at RCPT")};
+    d->because_count = 1;
+}
+
+/* Every recipient was refused before content: that is a verdict too. */
 static void refused_event(struct transaction *t)
 {
     struct pn_verdict_rcpt *rcpts = pn_pool_alloc(t->pool, t->rcpt_count * sizeof *rcpts);
@@ -217,6 +236,8 @@ static void refused_event(struct transaction *t)
         rcpts[i].address = t->rcpts[i].address;
         rcpts[i].domain = t->rcpts[i].domain;
         txn_decide(t, i, true, &rcpts[i].decision);
+        if (!pn_outcome_refuses(rcpts[i].decision.outcome))
+            refused_otherwise(&t->rcpts[i], &rcpts[i].decision);
         t->verdict_rcpts[i] = i;
     }
     t->verdict = (struct pn_verdict){.id = pn_str_of(t->id_text),
@@ -225,7 +246,7 @@ static void refused_event(struct transaction *t)
                                      .rcpts = rcpts,
                                      .rcpt_count = t->rcpt_count};
     pn_verdict_settle(&t->verdict, false, t->pool);
-    event_message(t, t->verdict.reply);
+    event_message(t);
 }
 
 void txn_done(struct session *s)

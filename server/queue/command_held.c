@@ -178,7 +178,7 @@ static const char *held_release(struct queue *q, const char *name)
 void held_answer_show(struct answer *a, struct pn_str id)
 {
     struct names names = held_list(a->q, id);
-    if (names.count == 0)
+    if (names.count == 0 || id.len == 0)
         answer_finish(a, "no such message");
     else
         show_file(a, names.v[0]);

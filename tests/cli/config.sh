@@ -38,6 +38,15 @@ expect 1 'plugin.conf:1:11: .*nosuch.so: No such file' ./postern check -c "$tmp/
 expect 3 'nowhere.conf: No such file' ./postern check -c "$tmp/nowhere.conf"
 expect 2 '^usage: postern check' ./postern check --what
 expect 0 '^usage: postern check' ./postern check --help
+
+# What the queue can't be asked is usage, said without a server.
+expect 2 '^usage: postern queue' ./postern queue bogus
+expect 2 '^usage: postern queue' ./postern queue show
+expect 2 '^usage: postern queue' ./postern queue show one two
+expect 2 '^usage: postern queue' ./postern queue show --held ''
+expect 2 '^usage: postern queue' ./postern queue release --held
+expect 2 '^usage: postern queue' ./postern queue list one
+expect 3 'no server answers' ./postern queue drop one --root "$tmp"
 expect 0 'junk at 3  *# good.conf:3:' ./postern config show -c "$tmp/good.conf"
 expect 0 'message-size 50m  *# default' ./postern config show --all -c "$tmp/good.conf"
 expect 1 'unknown setting' ./postern config show -c "$tmp/bad.conf"

@@ -16,8 +16,10 @@ A script reads as documentation. Its lines:
   closed                  the server closes the connection
   event KEY=VALUE ...     the next message event: outcome score reply symbol because auth
                           dns plugin, or a.b for a member; "!symbol=X" where it must not be
+  refused TEXT            the next "refused" event's detail holds the text
   mail N                  so many messages are in the mailboxes by now
   mail has TEXT           the newest of them holds the text; "lacks" the other way round
+  mail at PATH has TEXT   the newest below that path of the mail folder
 
 Each script gets a server of its own. Closes with "replay: N passed, N failed".
 """
@@ -82,7 +84,7 @@ class Player:
         self.path = path
         self.server = None
         self.session = None
-        self.events_seen = 0
+        self.events_seen = self.refusals_seen = 0
         self.pending = []  # reply lines not yet compared
         with open(path, encoding="utf-8") as f:
             self.lines = [(n, line.rstrip("\n")) for n, line in enumerate(f, 1)]
@@ -127,11 +129,23 @@ class Player:
             if holds(event, key.lstrip("!"), want) == negative:
                 raise Mismatch(f"event does not hold {word}: {event}")
 
+    def refused(self, text):
+        events = self.server.wait_events("refused", self.refusals_seen + 1)
+        if len(events) <= self.refusals_seen:
+            raise Mismatch("no further refused event")
+        detail = events[self.refusals_seen]["detail"]
+        self.refusals_seen += 1
+        if text not in detail:
+            raise Mismatch(f"refused event says: {detail}")
+
     def mail(self, text):
         what, _, rest = text.partition(" ")
+        where = ""
+        if what == "at":
+            where, what, rest = rest.split(" ", 2)
         end = time.monotonic() + 5
         while True:
-            mail = self.server.mail()
+            mail = {p: c for p, c in self.server.mail().items() if p.startswith(where)}
             if what.isdigit():
                 ok = len(mail) == int(what)
             else:
@@ -164,6 +178,8 @@ class Player:
             self.closed()
         elif word == "event":
             self.event(rest)
+        elif word == "refused":
+            self.refused(rest)
         elif word == "mail":
             self.mail(rest)
         else:

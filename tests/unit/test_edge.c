@@ -408,7 +408,8 @@ static void test_queue(void)
     answer_take(&h, 452, "4.3.1 Full");
     expect(&c, "452 4.3.1");
     let_go(&h);
-    EXPECT_EVENT("\"reply\":\"452 4.3.1 Full\"");
+    EXPECT_EVENT("\"reply\":\"452 4.3.1 Full\"", "\"outcome\":\"defer\"", "\"ptr\":null",
+                 "could not be kept");
     /* The queue goes away while we wait; then there is none. */
     begin_mail(&c, "a@b.test", "u@next.test");
     say(&c, PN_STR("x\r\n.\r\n"));

@@ -98,6 +98,36 @@ static void test_settle(void)
     }
 }
 
+/* It was to be taken, and could not be handed over: the event must not say it was. */
+static void test_replied(void)
+{
+    static const struct {
+        enum pn_outcome decided;
+        const char *reply;
+        enum pn_outcome want;
+    } rows[] = {
+        {PN_ACCEPT, "250 2.0.0 Taken as q1", PN_ACCEPT},
+        {PN_JUNK, "452 4.3.1 No room", PN_DEFER},
+        {PN_QUARANTINE, "451 4.3.0 Later", PN_DEFER},
+        {PN_ACCEPT, "550 5.1.1 No such mailbox", PN_REJECT},
+        {PN_REJECT, "550 5.7.1 No", PN_REJECT},
+        {PN_DEFER, "451 4.7.1 Later", PN_DEFER},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct fixture f;
+        fixture_init(&f, &rows[i].decided, 1);
+        size_t reasons = f.rcpts[0].decision.because_count;
+        pn_verdict_settle(&f.verdict, false, f.pool);
+        pn_verdict_replied(&f.verdict, pn_str_of(rows[i].reply));
+        UNIT_INT(f.verdict.outcome, rows[i].want);
+        UNIT_INT(f.rcpts[0].decision.outcome, rows[i].want);
+        UNIT_STR(f.verdict.reply, pn_str_of(rows[i].reply));
+        UNIT_TRUE((f.rcpts[0].decision.because_count > reasons) ==
+                  (rows[i].want != rows[i].decided));
+        pn_pool_free(&f.pool);
+    }
+}
+
 static void test_json(void)
 {
     struct fixture f;
@@ -148,6 +178,6 @@ static void test_json(void)
 int main(int argc, char **argv)
 {
     static const struct unit_test tests[] = {
-        {"settle", test_settle}, {"json", test_json}, {NULL, NULL}};
+        {"settle", test_settle}, {"replied", test_replied}, {"json", test_json}, {NULL, NULL}};
     return unit_main("verdict", tests, argc, argv);
 }
