@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { PACKET_MAX = 4096, LATE_MS = 100 };
+enum { PACKET_MAX = 4096, LATE_MS = 100, RRSIG = 46 };
 
 struct fakedns {
     struct pn_loop *loop;
@@ -79,28 +79,42 @@ static size_t question_end(const unsigned char *p, size_t len, struct pn_buf *na
     return at + 5;
 }
 
-static void make_reply(struct pn_buf *out, const unsigned char *query, size_t end, uint16_t type,
-                       const struct pn_dns_answer *a)
+static void put_record(struct pn_buf *out, uint16_t type, const struct pn_dns_record *record)
 {
     struct pn_buf rdata;
     pn_buf_init(&rdata, PACKET_MAX);
+    put_rdata(&rdata, type, record->data);
+    put(out, 0xc00c, 2);
+    put(out, type, 2);
+    put(out, 1, 2);
+    put(out, record->ttl, 4);
+    put(out, (unsigned)rdata.len, 2);
+    (void)pn_buf_adds(out, pn_buf_str(&rdata));
+    pn_buf_fini(&rdata);
+}
+
+static void make_reply(struct pn_buf *out, const unsigned char *query, size_t end, uint16_t type,
+                       const struct pn_dns_answer *a, const struct pn_dns_answer *signatures)
+{
+    unsigned count = a->count;
     (void)pn_buf_add(out, query, 2);
     put(out, 0x8580U | (a->rcode & 15U), 2); /* authoritative, recursion there */
     put(out, 1, 2);
     put(out, a->count, 2);
     put(out, 0, 4);
     (void)pn_buf_add(out, query + 12, end - 12);
-    for (uint32_t i = 0; i < a->count; i++) {
-        pn_buf_clear(&rdata);
-        put_rdata(&rdata, type, a->records[i].data);
-        put(out, 0xc00c, 2);
-        put(out, type, 2);
-        put(out, 1, 2);
-        put(out, a->records[i].ttl, 4);
-        put(out, (unsigned)rdata.len, 2);
-        (void)pn_buf_adds(out, pn_buf_str(&rdata));
+    for (uint32_t i = 0; i < a->count; i++)
+        put_record(out, type, &a->records[i]);
+    for (uint32_t i = 0; a->count != 0 && type != RRSIG && i < signatures->count; i++) {
+        struct pn_str data = signatures->records[i].data;
+        if (data.len > 2 && (unsigned char)data.p[0] << 8 == (type & 0xff00) &&
+            (unsigned char)data.p[1] == (type & 0xff)) {
+            put_record(out, RRSIG, &signatures->records[i]);
+            count++;
+        }
     }
-    pn_buf_fini(&rdata);
+    out->p[6] = (char)(count >> 8);
+    out->p[7] = (char)count;
 }
 
 static void on_late(void *arg)
@@ -128,14 +142,15 @@ static void answer(struct fakedns *s, const unsigned char *query, size_t len,
                    const struct sockaddr_storage *to, socklen_t to_len)
 {
     struct pn_buf name, out;
-    struct pn_dns_answer a;
+    struct pn_dns_answer a, signatures;
     pn_buf_init(&name, 4 * PN_DNS_NAME_MAX);
     pn_buf_init(&out, PACKET_MAX);
     size_t end = question_end(query, len, &name);
     if (end != 0) {
         uint16_t type = (uint16_t)(query[end - 4] << 8 | query[end - 3]);
         pn_dnsfile_find(s->file, pn_buf_str(&name), type, &a);
-        make_reply(&out, query, end, type, &a);
+        pn_dnsfile_find(s->file, pn_buf_str(&name), RRSIG, &signatures);
+        make_reply(&out, query, end, type, &a, &signatures);
         struct pn_str packet = pn_buf_str(&out);
         if (s->cut != 0)
             packet = pn_str_slice(packet, 0, s->cut);

@@ -6,7 +6,8 @@
  *   SERVFAIL, ...      that rcode
  *   else               the records, as much as fits a packet
  *
- * A name that begins with "slow-" is answered after 100 ms. Forwarders are what it plays:
+ * An RRSIG of the name (TYPE46 \# ...) goes along with the records of its type. A name that
+ * begins with "slow-" is answered after 100 ms. Forwarders are what it plays:
  * any name is its own.
  */
 #ifndef FAKEDNS_H

@@ -351,7 +351,8 @@ static void world_said(void *ctx, uint64_t id, const struct pn_dns_answer *answe
     struct world *w = ctx;
     (void)id;
     w->pending--;
-    (void)pn_buf_addz(&w->said, pn_dns_rcode_name(answer->rcode));
+    (void)pn_buf_addf(&w->said, "%s%s", pn_dns_rcode_name(answer->rcode),
+                      answer->secure ? "+" : "");
     for (uint32_t i = 0; i < answer->count; i++) {
         struct pn_str d = answer->records[i].data;
         (void)pn_buf_addc(&w->said, ' ');
@@ -488,6 +489,61 @@ static void test_upstream_bogus(void)
     world_fini(&w);
 }
 
+/* A zone signed by a key of ours (RSA/SHA-256, from 2020 to 2087). b's address is not the
+ * signed one. */
+static const char signed_anchor[] =
+    "signed.example. IN DNSKEY 257 3 8 "
+    "AwEAAak6EMBaieSGnlaEpTWJ7M5Vx7GVHBSaw0CY5GRPQ28a4tjA2oDN1i7wpKXH"
+    "g0HsGQ3hKEEbGF264u+VhCGPIYDwhIflSXKjDnnZmSzQZxj0MjvRLWsj9ixmhlC+"
+    "+OVaR7YlzVvYZ236T3zFoCFwOGvSwypENPN+9acouKX42CEN"
+    "\n";
+static const char signed_zone[] = "a.signed.example A 192.0.2.1\n"
+                                  "b.signed.example A 192.0.2.66\n"
+                                  "signed.example TYPE48 \\# 136 "
+                                  "0101030803010001A93A10C05A89E4869E5684A53589ECCE55C7B1951C149AC3"
+                                  "4098E4644F436F1AE2D8C0DA80CDD62EF0A4A5C78341EC190DE128411B185DBA"
+                                  "E2EF9584218F2180F08487E54972A30E79D9992CD06718F4323BD12D6B23F62C"
+                                  "668650BEF8E55A47B625CD5BD8676DFA4F7CC5A02170386BD2C32A4434F37EF5"
+                                  "A728B8A5F8D8210D\n"
+                                  "signed.example TYPE46 \\# 162 "
+                                  "0030080200000E10DC8985005E0BE10085E4067369676E6564076578616D706C"
+                                  "650045A213CAF619AF78B6811DB71D3AB8CCEB0FD1B64786ECCBB2B6214865CD"
+                                  "41BE8B877C7DE8747CF5FC1A463BA8ABB3FC0C95C9B9F28B91B6268989E3213D"
+                                  "1D5099CC096801A55E1EC2B9B09B1152671DC1B210EC7916D60307999A1F25DB"
+                                  "9471E9D8A5FD72147ECC75148686813325FBFD90B042228937F3A856908F19B3"
+                                  "5EC9\n"
+                                  "a.signed.example TYPE46 \\# 162 "
+                                  "0001080300000E10DC8985005E0BE10085E4067369676E6564076578616D706C"
+                                  "65000D3965DC5F6D4B140F87ACFD14B9616A4D97B6FEADB18C1FE3C8E848B970"
+                                  "55B1EEA3DA4ABBAF740901862F26EA2E815265BF0C90C6FD67F451D4F168A56C"
+                                  "F1E3B5394DA3F6EE37E6E031F33EF8F1F2BB0F75EAF58DD1A65DA6363E9A1D8C"
+                                  "3DA26B848604E181A22E04297E4918F4A1B7619FB00430656CA3CCCAD90D6E8C"
+                                  "6954\n"
+                                  "b.signed.example TYPE46 \\# 162 "
+                                  "0001080300000E10DC8985005E0BE10085E4067369676E6564076578616D706C"
+                                  "650026471DA5EA893AB7022318708989AB9C00A474FFCF224128AD8411F2CBF5"
+                                  "60F1D75B673D63C19707EC87AF1FB7A9074FD55193B1C97C3B9B21177F72437E"
+                                  "6D7EF65659E0722664AC6894A80E7E8575CD76DE3DBF515CB13781641C5A6362"
+                                  "80EFD98E8B04484F9401AD9D3A97313D812D67A703F6130626BAED37C25A40AE"
+                                  "296D\n";
+
+static void test_upstream_secure(void)
+{
+    struct world w;
+    uint64_t before = upstream_counters()->bogus;
+    world_init(&w, signed_zone, signed_anchor);
+    world_ask(&w, "a.signed.example", PN_DNS_A, 0);
+    world_wait(&w);
+    UNIT_STR(pn_buf_str(&w.said), PN_STR("NOERROR+ \\c0\\00\\02\\01"));
+    pn_buf_clear(&w.said);
+    unit_row("changed on the way");
+    world_ask(&w, "b.signed.example", PN_DNS_A, 0);
+    world_wait(&w);
+    UNIT_STR(pn_buf_str(&w.said), PN_STR("SERVFAIL"));
+    UNIT_INT(upstream_counters()->bogus - before, 1);
+    world_fini(&w);
+}
+
 static void test_upstream_refused(void)
 {
     struct pn_loop *loop = pn_loop_new();
@@ -533,6 +589,7 @@ int main(int argc, char **argv)
         {"upstream", test_upstream},
         {"upstream_silence", test_upstream_silence},
         {"upstream_bogus", test_upstream_bogus},
+        {"upstream_secure", test_upstream_secure},
         {"upstream_refused", test_upstream_refused},
         {"file", test_file},
         {NULL, NULL},
