@@ -172,10 +172,12 @@ static bool add_literals(struct rules_set *set, uint32_t index)
 
     r->shortest = SIZE_MAX;
     for (size_t i = 0; i < n; i++) {
-        if (!rules_search_add(set->search[r->kind], literals[i], index))
+        size_t mark = rules_search_add(set->search[r->kind], literals[i], index);
+
+        if (mark == 0)
             return false;
-        longest = literals[i].len > longest ? literals[i].len : longest;
-        r->shortest = literals[i].len < r->shortest ? literals[i].len : r->shortest;
+        longest = mark > longest ? mark : longest;
+        r->shortest = mark < r->shortest ? mark : r->shortest;
     }
     r->has_literals = n > 0;
     r->reach = lead >= RULES_LEAD_ANY ? RULES_LEAD_ANY : lead + longest;
@@ -203,10 +205,10 @@ static bool order_kind(struct rules_set *set, enum rules_kind kind)
             return false;
         any |= set->rules[i].has_literals;
     }
-    if (any && has_search(kind))
-        return rules_search_finish(set->search[kind]);
-    rules_search_free(set->search[kind]);
-    set->search[kind] = NULL;
+    if (!any) {
+        rules_search_free(set->search[kind]);
+        set->search[kind] = NULL;
+    }
     return true;
 }
 

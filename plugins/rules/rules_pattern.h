@@ -6,7 +6,7 @@
 #ifndef RULES_PATTERN_H
 #define RULES_PATTERN_H
 
-#include "rules_str.h"
+#include "rules_search.h"
 
 struct rules_pattern {
     struct postern_str text;
@@ -24,7 +24,7 @@ const char *rules_pattern_read(struct rules_pattern *p, struct postern_str s);
  * Some string of them begins within the match and at most *lead bytes behind its
  * beginning; RULES_LEAD_ANY: anywhere behind it.
  */
-enum { RULES_LITERALS_MAX = 24, RULES_LITERAL_MIN = 3, RULES_LEAD_ANY = 4096 };
+enum { RULES_LITERALS_MAX = 24, RULES_LITERAL_MIN = RULES_SEARCH_MIN, RULES_LEAD_ANY = 4096 };
 size_t rules_pattern_literals(const struct rules_pattern *p, struct rules_arena *a,
                               struct postern_str out[RULES_LITERALS_MAX], size_t *lead);
 

@@ -198,26 +198,28 @@ static void next_line(struct search *s)
 }
 
 /*
- * A literal of a rule ends here: the rule is tried at the beginnings from which it can
- * reach that, once each. Both bounds of them grow with `to`, though the literals of one
- * rule are of several lengths: so what is before `tried` has been tried. Rules that
- * count are tried on the whole line.
+ * A literal of a rule has its mark here: the rule is tried at the beginnings from which it
+ * can reach that, once each. Both bounds of them grow with the mark, though the literals
+ * of one rule are of several lengths: so what is before `tried` has been tried. Rules
+ * that count are tried on the whole line.
  */
-static void try_here(void *arg, uint32_t index, size_t to)
+static void try_here(void *arg, uint32_t index, size_t mark)
 {
     struct search *s = arg;
     const struct rule *rule = &s->run->set->rules[index];
     size_t *tried = &s->run->tried[index];
-    size_t last = to - rule->shortest;
+    size_t last = mark - rule->shortest;
     size_t first;
 
-    while (to > s->to)
+    if (s->run->values[index].number != 0 && !rule->multiple)
+        return;
+    while (mark > s->to)
         next_line(s);
     first = s->from;
     if (rule->multiple)
         last = s->to;
-    else if (rule->reach < RULES_LEAD_ANY && to - s->from > rule->reach)
-        first = to - rule->reach;
+    else if (rule->reach < RULES_LEAD_ANY && mark - s->from > rule->reach)
+        first = mark - rule->reach;
     if (first < *tried)
         first = *tried;
     if (first > last || (rule->no_subject && s->from < s->subject))

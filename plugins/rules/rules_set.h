@@ -69,7 +69,7 @@ struct rule {
     struct postern_str symbol; /* the name as facts want it: in capitals */
     void *code;                /* pcre2_code */
     struct rules_meta meta;
-    bool has_literals; /* one of which stands in what it matches: it ends */
+    bool has_literals; /* one of which stands in what it matches: its mark is */
     size_t reach;      /* at most so far behind the beginning (RULES_LEAD_ANY: anywhere) */
     size_t shortest;   /* and at least so far */
     uint32_t state;    /* of the walk that orders expressions */
