@@ -138,6 +138,8 @@ static const char *release(struct message *m)
             hop_reopen(m->queue, to->via, to->next_hop);
     }
     peek_fini(&p);
+    if (m->writing == OP_MOVE)
+        return NULL; /* and is due once that is done */
     run_remove(m);
     run_message(m);
     return NULL;

@@ -283,6 +283,33 @@ void message_note(struct message *m)
     write_op(m, OP_NOTE, SPOOL_PROGRESS);
 }
 
+bool message_write_again(struct message *m)
+{
+    struct pn_str content = PN_STR("");
+    if (m->ref.content_file == 0 && !message_content(m, &content))
+        return false;
+    pn_buf_clear(&m->note);
+    pn_wr_u8(&m->note, META_VERSION);
+    pn_wr_str(&m->note, message_envelope(m));
+    states_put(&m->note, m, true);
+    for (uint32_t i = 0; i < m->rcpt_count; i++)
+        m->rcpts[i].noted = true;
+    if (m->note.overflow)
+        return false;
+    m->writing = OP_MOVE;
+    m->op = (struct spool_op){.type = SPOOL_MESSAGE,
+                              .id = m->id,
+                              .meta = pn_buf_str(&m->note),
+                              .content = content,
+                              .paged = m->content_mapped,
+                              .content_file = m->ref.content_file,
+                              .content_size = m->ref.content_size,
+                              .content_crc = m->ref.content_crc};
+    m->queue->ops++;
+    spool_submit(m->queue->spool, &m->op);
+    return true;
+}
+
 void message_written(struct message *m)
 {
     struct queue *q = m->queue;
@@ -297,6 +324,10 @@ void message_written(struct message *m)
     if (m->op.error != 0)
         pn_warn("a note in the spool failed (%s): a delivery may be done twice",
                 strerror(m->op.error));
+    if (what == OP_MOVE) {
+        move_written(m);
+        return;
+    }
     if (what == OP_NOTE) {
         message_note(m);
         return;

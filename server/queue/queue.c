@@ -212,7 +212,7 @@ static void on_generation(void *ctx, struct pn_generation *gen)
 static void stop_if_idle(void *ctx)
 {
     struct queue *q = ctx;
-    if (q->active == 0 && q->ops == 0 && pn_threads_busy(q->threads) == 0)
+    if (q->active == 0 && q->moving == 0 && q->ops == 0 && pn_threads_busy(q->threads) == 0)
         pn_loop_stop(q->loop);
     else
         pn_timer_set(q->drain_timer, 10);
@@ -272,6 +272,7 @@ int pn_queue_main(struct pn_role_env *env)
     local_init(&q);
     hop_init(&q);
     verify_init(&q);
+    move_init(&q);
     take_init(&q);
     if (!open_spool(&q, &err)) {
         pn_role_env_failed(env, "%s", pn_buf_cstr(&err));

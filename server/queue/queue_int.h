@@ -11,6 +11,7 @@
  *   bounce.c      reports to senders; what is held instead
  *   held.h        quarantine and held mail, outside the journal
  *   command.c     what an operator asks
+ *   move.c        what keeps the oldest segment is written again at the end
  *   event.c       event lines and counters
  *
  * A message's life here: take.c makes it and has the spool write it; once durable it is
@@ -87,7 +88,7 @@ struct rcpt {
     char *reply;    /* the last one, "451 4.3.0 Words"; owned; NULL: none */
 };
 
-enum message_op { OP_NONE, OP_MESSAGE, OP_NOTE, OP_END };
+enum message_op { OP_NONE, OP_MESSAGE, OP_NOTE, OP_END, OP_MOVE };
 
 struct message {
     struct queue *queue;
@@ -135,6 +136,8 @@ bool message_content(struct message *m, struct pn_str *out);
 void message_unload(struct message *m);
 /* Has the spool write what is new: a note, or the end. */
 void message_note(struct message *m);
+/* Has the spool write a loaded message again, whole. False: its content can't be read. */
+bool message_write_again(struct message *m);
 /* The spool's answer to an op of a message, on the loop. */
 void message_written(struct message *m);
 
@@ -168,6 +171,8 @@ struct queue {
     struct pn_timer *timer; /* the heap's first */
     struct pn_timer *drain_timer;
     struct pn_timer *age_timer;
+    struct pn_timer *move_timer;
+    unsigned moving; /* messages that move.c has in hand */
     struct queue_settings settings;
     struct pn_policy *policy; /* NULL: none was given */
     struct pn_admin_link *admin;
@@ -251,6 +256,10 @@ void bounce_keep_back(struct message *m);
 bool bounce(struct message *m);
 /* Removes held mail that is too old, now and every hour. */
 void bounce_expire_held(void *queue);
+
+/* move.c: what keeps the oldest segment is written again at the end. */
+void move_init(struct queue *q);
+void move_written(struct message *m);
 
 /* route.c: where an address goes by today's policy. False: nowhere. to borrows from address
  * and pool. */

@@ -64,6 +64,24 @@ void spool_submit(struct spool *spool, struct spool_op *op)
         (void)pthread_cond_signal(&spool->work);
 }
 
+uint64_t spool_ref_bytes(const struct spool_ref *ref)
+{
+    return ref->content_at + (ref->content_file == 0 ? ref->content_size : 0);
+}
+
+const struct segment *spool_move_from(struct spool *spool)
+{
+    enum { SMALL = 8 }; /* segments that are not worth the work */
+    (void)pthread_mutex_lock(&spool->lock);
+    uint64_t size = spool->settings.segment_bytes;
+    const struct segment *oldest = spool->oldest;
+    if (oldest == spool->newest ||
+        spool->stats.segments * size <= 2 * spool->stats.live_bytes + SMALL * size)
+        oldest = NULL;
+    (void)pthread_mutex_unlock(&spool->lock);
+    return oldest;
+}
+
 void spool_release(struct spool *spool, struct spool_ref *ref)
 {
     if (ref->segment == NULL)
@@ -71,6 +89,7 @@ void spool_release(struct spool *spool, struct spool_ref *ref)
     (void)pthread_mutex_lock(&spool->lock);
     pn_assert(ref->segment->live > 0);
     ref->segment->live--;
+    spool->stats.live_bytes -= spool_ref_bytes(ref);
     bool chore = spool->oldest->live == 0 && spool->oldest != spool->newest;
     (void)pthread_mutex_unlock(&spool->lock);
     ref->segment = NULL;
@@ -266,6 +285,7 @@ static void commit(struct spool *spool, struct spool_op *ops, size_t bytes, unsi
         if (op->error == 0 && op->type == SPOOL_MESSAGE) {
             op->ref.segment = s;
             s->live++;
+            spool->stats.live_bytes += spool_ref_bytes(&op->ref);
         }
     spool->stats.batches++;
     spool->stats.records += count;

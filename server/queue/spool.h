@@ -127,8 +127,14 @@ int spool_content(struct spool *spool, const struct spool_ref *ref);
 /* The meta of a message's record; false with errno. Any thread; blocks. */
 bool spool_meta(struct spool *spool, const struct spool_ref *ref, struct pn_buf *out);
 
+/* The oldest segment, if the journal is more than twice as large as what lives in it: its
+ * messages had better be written again (a message of the same id) and released here.
+ * Else NULL. Only to be compared with spool_ref.segment. */
+const struct segment *spool_move_from(struct spool *spool);
+
 struct spool_stats {
     uint64_t segments;
+    uint64_t live_bytes; /* of the records of messages that are not released */
     uint64_t spares;
     uint64_t batches;
     uint64_t records;

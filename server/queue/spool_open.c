@@ -222,6 +222,7 @@ static void found_record(void *ctx, const struct record *r, uint64_t offset, str
                                 .content_file = r->content_file,
                                 .content_size = r->content_size};
         rec->segment->live++;
+        rec->spool->stats.live_bytes += spool_ref_bytes(&ref);
         found->message(found->ctx, r->id, meta, &ref);
     } else if (r->type == RECORD_PROGRESS) {
         found->progress(found->ctx, r->id, meta);

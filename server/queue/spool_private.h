@@ -53,6 +53,8 @@ void spool_alarm(const struct spool *spool, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 /* Waits for cond until the monotonic time due; with lock held. */
 void spool_wait_until(struct spool *spool, pthread_cond_t *cond, uint64_t due_ns);
+/* Of the journal, that the message takes. */
+uint64_t spool_ref_bytes(const struct spool_ref *ref);
 /* The threads' bodies. */
 void *spool_write_main(void *spool);
 void *spool_janitor_main(void *spool);

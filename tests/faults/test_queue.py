@@ -21,6 +21,7 @@ forged.test TXT "v=spf1 -all"
 CONF = """
 smtp {{ hostname "mx.here.test" }}
 plugins {{ spf }}
+spool {{ segment 1m }}
 queue {{ retry {retry}  expire {expire} }}
 domain "dest.test" {{ recipients any  route smtp 127.0.0.1:{hop} }}
 domain "asked.test" {{ recipients verify  route smtp 127.0.0.1:{hop} }}
@@ -280,6 +281,33 @@ def test_verify(c):
         c.check(rcpt(server, "u@asked.test").startswith("250"), "remembered while the hop is down")
 
 
+def test_survivor(c):
+    """One message that waits must not keep the journal of all that came after it."""
+    server, port = start()
+    with server:
+        send(server, ["u@dest.test"])
+        ident = wait(lambda: waiting(server))[0]["id"]
+        session = postern.Session(server)
+        session.command("EHLO client.test")
+        body = "Subject: large\r\n\r\n" + ("x" * 70 + "\r\n") * 2500
+        for _ in range(80):
+            session.send(body, rcpts=("v@from.test", "w@from.test"), helo=None)
+        session.close()
+        files = lambda: len([f for f in os.listdir(server.root + "/spool") if f.startswith("journal-")])  # noqa: E731
+        most = files()
+        c.check(wait(lambda: files() <= 9, 20), "the journal shrinks", f"{most}, then {files()}")
+        c.check(most > 10, "and had grown", most)
+        server.stop()
+        server.start()
+        found = waiting(server)
+        c.check(len(found) == 1 and found[0]["id"] == ident and found[0]["to"][0]["tries"] == 1, "moved with its states", found)
+        c.check("Subject: hello" in queue(server, "show", ident)[1], "and its content")
+        hop = Hop(port)
+        queue(server, "release", ident)
+        c.check(wait(lambda: hop.taken), "and delivered in the end")
+        hop.stop()
+
+
 def main():
     c = postern.Counter("queue")
     test_down(c)
@@ -288,6 +316,7 @@ def main():
     test_report(c)
     test_quarantine(c)
     test_verify(c)
+    test_survivor(c)
     return c.close()
 
 

@@ -147,6 +147,37 @@ static void test_recycled(void)
     rig_fini(&rig);
 }
 
+/* One old message keeps many segments that are empty but for it: it had better move. */
+static void test_move(void)
+{
+    enum { COUNT = 12 };
+    static char bytes[50000]; /* one a segment */
+    struct rig rig;
+    struct spool_ref old, ref, refs[COUNT];
+    rig_init(&rig);
+    UNIT_TRUE(rig_open(&rig));
+    UNIT_INT(rig_put_message(&rig, 1, "first", PN_STR("one"), &old), 0);
+    for (unsigned i = 0; i < COUNT; i++)
+        UNIT_INT(rig_put_message(&rig, 2 + i, "", (struct pn_str){bytes, sizeof bytes}, &refs[i]),
+                 0);
+    UNIT_TRUE(spool_move_from(rig.spool) == NULL); /* all of it lives */
+    for (unsigned i = 0; i < COUNT; i++) {
+        UNIT_INT(rig_put_mark(&rig, SPOOL_END, 2 + i, ""), 0);
+        spool_release(rig.spool, &refs[i]);
+    }
+    UNIT_TRUE(spool_stats(rig.spool).segments >= COUNT);
+    UNIT_TRUE(spool_move_from(rig.spool) == old.segment);
+    UNIT_INT(rig_put_message(&rig, 1, "again", PN_STR("one"), &ref), 0);
+    spool_release(rig.spool, &old);
+    wait_segments(&rig, 1);
+    UNIT_TRUE(spool_move_from(rig.spool) == NULL);
+    rig_close(&rig);
+    UNIT_TRUE(rig_open(&rig));
+    UNIT_STR(rig_found_text(&rig, rig.found_count - 1), PN_STR("message 1 again"));
+    want_content(&rig, &rig.found[rig.found_count - 1].ref, PN_STR("one"));
+    rig_fini(&rig);
+}
+
 static void test_limits(void)
 {
     static char bytes[RIG_SEGMENT];
@@ -371,12 +402,18 @@ static void test_names(void)
 
 int main(int argc, char **argv)
 {
-    static const struct unit_test tests[] = {
-        {"round", test_round},     {"many", test_many},
-        {"freed", test_freed},     {"recycled", test_recycled},
-        {"limits", test_limits},   {"content_file", test_content_file},
-        {"sweep", test_sweep},     {"failing_disk", test_failing_disk},
-        {"no_room", test_no_room}, {"locked", test_locked},
-        {"names", test_names},     {NULL, NULL}};
+    static const struct unit_test tests[] = {{"round", test_round},
+                                             {"many", test_many},
+                                             {"freed", test_freed},
+                                             {"recycled", test_recycled},
+                                             {"move", test_move},
+                                             {"limits", test_limits},
+                                             {"content_file", test_content_file},
+                                             {"sweep", test_sweep},
+                                             {"failing_disk", test_failing_disk},
+                                             {"no_room", test_no_room},
+                                             {"locked", test_locked},
+                                             {"names", test_names},
+                                             {NULL, NULL}};
     return unit_main("spool", tests, argc, argv);
 }
