@@ -40,7 +40,8 @@ struct transaction;
 struct name_lookup;
 struct client_names;
 
-/* What a session works by; a reload makes a new one, sessions keep theirs. */
+/* What a transaction works by; a reload makes a new one, sessions take it at their next
+ * MAIL. */
 struct edge_generation {
     unsigned refs;
     uint32_t serial;
@@ -159,6 +160,8 @@ void session_free(struct session *s);
 void session_open(struct session *s, int fd, bool tls_first);
 /* The edge stops: 421 at the next moment that is between commands. */
 void session_drain(struct session *s);
+/* A transaction begins: by the newest generation. */
+void session_renew(struct session *s);
 /* What reading waited for is there. */
 void session_go_on(struct session *s);
 /* "0-1234": names the session in the log. */

@@ -204,6 +204,17 @@ static bool normalizes(const struct session *s)
     return false;
 }
 
+void session_renew(struct session *s)
+{
+    if (s->gen == s->edge->gen)
+        return;
+    pn_check_free(&s->check); /* its plan is the old one's */
+    edge_generation_unref(&s->gen);
+    s->gen = s->edge->gen;
+    s->gen->refs++;
+    pn_smtp_server_configure(s->smtp, &s->gen->smtp[normalizes(s)]);
+}
+
 /* Makes the engine, and greets now or in a while. */
 static void begin(struct session *s)
 {

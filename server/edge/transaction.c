@@ -51,6 +51,7 @@ void txn_mail(struct session *s, const struct pn_smtp_mail *mail)
     struct edge *edge = s->edge;
     struct pn_buf from;
     enum pn_limit limit = PN_LIMIT_NONE;
+    session_renew(s);
     if (s->limited)
         limit = pn_limits_rate(edge->limits, &s->gen->limits, &s->ip, PN_RATE_MAIL,
                                pn_loop_now(edge->loop));

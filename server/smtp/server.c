@@ -50,6 +50,11 @@ const struct pn_smtp_server_info *pn_smtp_server_info(const struct pn_smtp_serve
     return &s->info;
 }
 
+void pn_smtp_server_configure(struct pn_smtp_server *s, const struct pn_smtp_server_config *config)
+{
+    s->config = config;
+}
+
 /* Writes what gathered. Nothing of the engine may be touched after it: `close` may
  * have freed it. */
 static void flush(struct pn_smtp_server *s)

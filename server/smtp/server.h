@@ -136,6 +136,9 @@ void pn_smtp_server_drop(struct pn_smtp_server *server, const struct pn_smtp_rep
 
 /* The connection has TLS now: the session begins anew, with EHLO (RFC 3207, 4.2). */
 void pn_smtp_server_tls(struct pn_smtp_server *server);
+/* Other settings, from the next command on: between transactions, or at `mail`. */
+void pn_smtp_server_configure(struct pn_smtp_server *server,
+                              const struct pn_smtp_server_config *config);
 const struct pn_smtp_server_info *pn_smtp_server_info(const struct pn_smtp_server *server);
 /* The i-th word that EHLO can announce, NULL at the end: for the test that each is
  * tested. */
