@@ -1,0 +1,100 @@
+#!/usr/bin/env python3
+"""Large messages on a live server: content goes to a file of the queue's while it comes
+in. What becomes of it when a role dies in the middle, and that no file stays behind.
+"""
+import os
+import signal
+import sys
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+import postern  # noqa: E402
+
+CONF = 'limits { memory-size 256k }\ndomain "here.test" { recipients any  route local }\n'
+LINE = b"x" * 76 + b"\r\n"
+BODY = b"Subject: large\r\n\r\n" + LINE * 26000  # two megabytes
+
+
+def files(server):
+    folder = os.path.join(server.root, "spool", "content")
+    return os.listdir(folder) if os.path.isdir(folder) else []
+
+
+def until(what, seconds=15):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if what():
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def begin(server, size=None):
+    session = postern.Session(server)
+    session.command("EHLO c.test")
+    session.command("MAIL FROM:<a@b.test>" + (f" SIZE={size}" if size else ""))
+    session.command("RCPT TO:<u@here.test>")
+    assert session.command("DATA").startswith("354")
+    return session
+
+
+def send_large(server, seconds=15):
+    """A large message, tried until it is taken: a role may just be coming back."""
+    end = time.monotonic() + seconds
+    while True:
+        session = postern.Session(server)
+        answer = session.send(BODY)
+        session.close()
+        if answer.startswith("250") or time.monotonic() > end:
+            return answer
+        time.sleep(0.2)
+
+
+def main():
+    count = postern.Counter("large")
+    with postern.Server(CONF) as server:
+        server.start()
+        for size in (None, len(BODY)):
+            session = begin(server, size)
+            session.raw(BODY)
+            count.check(until(lambda: len(files(server)) == 1), "a file holds what comes in")
+            session.raw(b".\r\n")
+            answer = session.reply()
+            count.check(answer.startswith("250"), "taken", answer)
+            session.close()
+        count.check(until(lambda: not files(server)), "the file goes when the mailbox has it", files(server))
+        mails = list(server.mail().values())
+        count.check(len(mails) == 2 and all(m.count(b"x" * 76) == 26000 for m in mails), "both arrived whole")
+
+        session = begin(server)
+        session.raw(BODY)
+        count.check(until(lambda: len(files(server)) == 1), "a file again")
+        session.close()
+        count.check(until(lambda: not files(server)), "a client that goes leaves none", files(server))
+
+        session = begin(server)
+        session.raw(BODY)
+        count.check(until(lambda: len(files(server)) == 1), "a file once more")
+        os.kill(server.roles("queue")[0], signal.SIGKILL)
+        session.raw(b".\r\n")
+        answer = session.reply()
+        count.check(answer[0] in "24", "the queue dies in the middle", answer)
+        count.check(session.command("NOOP").startswith("250"), "the session goes on")
+        session.close()
+        count.check(send_large(server).startswith("250"), "the next one is taken")
+        count.check(until(lambda: not files(server)), "no file stays behind", files(server))
+
+        session = begin(server)
+        session.raw(BODY)
+        count.check(until(lambda: len(files(server)) == 1), "and once more")
+        for pid in server.roles("edge"):
+            os.kill(pid, signal.SIGKILL)
+        count.check(until(lambda: not files(server)), "an edge that dies leaves none", files(server))
+        session.close()
+        count.check(send_large(server).startswith("250"), "the next edge takes it")
+        count.check(until(lambda: not files(server)), "and gives the file back", files(server))
+    return count.close()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

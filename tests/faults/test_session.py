@@ -1,0 +1,99 @@
+#!/usr/bin/env python3
+"""Sessions on a live server: IPv6, a session's time, many recipients, and a message far
+over the limit, which must cost no memory.
+"""
+import os
+import socket
+import sys
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "bench"))
+import postern  # noqa: E402
+
+CONF = (
+    "limits { message-size 4m  recipients 300 }\ntimeouts { session 1s }\n"
+    'domain "here.test" { recipients any  route local }\n'
+)
+
+
+def edge_rss_kb(server):
+    total = 0
+    for pid in server.roles("edge"):
+        with open(f"/proc/{pid}/status", encoding="ascii") as f:
+            total += sum(int(line.split()[1]) for line in f if line.startswith("VmRSS:"))
+    return total
+
+
+def over_ipv6(count, server, port):
+    try:
+        with socket.create_connection(("::1", port), 5) as s:
+            f = s.makefile("rb")
+            f.readline()
+            s.sendall(b"EHLO [IPv6:::1]\r\n")
+            while f.readline()[3:4] == b"-":
+                pass
+            s.sendall(b"MAIL FROM:<a@b.test>\r\nRCPT TO:<u@here.test>\r\nDATA\r\nx\n\r\n.\r\n")
+            replies = [f.readline() for _ in range(4)]
+    except OSError as e:
+        count.check(False, "a client over IPv6", e)
+        return
+    count.check(replies[-1].startswith(b"550 5.6.0"), "a client over IPv6", replies)
+    ips = [e["client"]["ip"] for e in server.events("refused")]
+    count.check("::1" in ips, "its address in the event", ips)
+
+
+def main():
+    count = postern.Counter("session")
+    six = postern.free_port()
+    conf = CONF + (f"listen smtp [::1]:{six}\n" if socket.has_ipv6 else "")
+    with postern.Server(conf) as server:
+        server.start()
+        if socket.has_ipv6:
+            over_ipv6(count, server, six)
+
+        session = postern.Session(server)
+        session.command("EHLO c.test")
+        session.command("MAIL FROM:<a@b.test>")
+        time.sleep(1.2)
+        answer = session.command("RCPT TO:<u@here.test>")
+        count.check(answer.startswith("250"), "what is begun goes on when the time is over", answer)
+        answer = session.command("RSET")
+        count.check(answer.startswith("250"), "to its end", answer)
+        answer = session.reply()
+        count.check(answer.startswith("421 4.4.2"), "then the session is closed", answer)
+        session.close()
+
+        session = postern.Session(server)
+        session.command("EHLO c.test")
+        session.raw(b"MAIL FROM:<a@b.test>\r\n" + b"".join(b"RCPT TO:<u%d@here.test>\r\n" % i for i in range(400)))
+        codes = [session.reply()[:9] for _ in range(401)]
+        count.check(codes.count("250 2.1.5") == 300, "300 recipients are taken", codes.count("250 2.1.5"))
+        count.check(codes[301:] == ["452 4.5.3"] * 100, "the others are told to wait", codes[301:303])
+        answer = session.command("DATA")
+        session.raw(b"Subject: many\r\n\r\nx\r\n.\r\n")
+        answer = session.reply()
+        count.check(answer.startswith("250"), "one message for all", answer)
+        session.close()
+
+        session = postern.Session(server)
+        session.command("EHLO c.test")
+        answer = session.command("MAIL FROM:<a@b.test> SIZE=5000000")
+        count.check(answer.startswith("552 5.3.4"), "too large by its own word", answer)
+        for line in ("MAIL FROM:<a@b.test>", "RCPT TO:<u@here.test>", "DATA"):
+            session.command(line)
+        before = edge_rss_kb(server)
+        chunk = (b"x" * 998 + b"\r\n") * 64
+        for _ in range(12 * 16):  # twelve megabytes
+            session.raw(chunk)
+        grown = edge_rss_kb(server) - before
+        session.raw(b".\r\n")
+        answer = session.reply()
+        count.check(answer.startswith("552 5.3.4"), "too large in fact", answer)
+        count.check(grown < 4096, "and no memory for it", f"{grown} KB")
+        session.close()
+    return count.close()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
