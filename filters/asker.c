@@ -7,18 +7,52 @@
 #include "records.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
+#include <semaphore.h>
+#include <stdatomic.h>
 #include <stdlib.h>
+#include <unistd.h>
 
-enum { RETRY_MS = 5, QUEUE_MAX = 1 << 20 };
+enum {
+    RETRY_MS = 5,
+    BATCH = 64, /* records read in one go */
+    ASK_MAX = PN_DNS_NAME_MAX * 4 + 64,
+    RECORD_ROOM = 32 * 1024 /* then a record is full enough */
+};
+
+/*
+ * Whoever waits for an answer reads the channel itself, if nobody else does: so an answer
+ * wakes the thread that needs it, and no other on the way. The one that reads hands out
+ * what it finds to the others, and its place to one of them when it goes.
+ *
+ * They are woken after the lock was given back, or they would only wait for that. A
+ * waiter may have given up meanwhile, so the semaphore is its thread's for life, and a
+ * post too many is no harm.
+ */
+struct waiter {
+    struct waiter *next;
+    const struct pn_question *question;
+    bool there;
+    sem_t woken;
+};
+
+static _Thread_local struct waiter own_waiter;
+
+/* The channel: threads send and read outside of the lock, so it is counted. */
+struct line {
+    int fd;
+    unsigned refs; /* under the asker's lock */
+};
 
 struct pn_question {
     struct pn_question *next; /* of the request */
     struct pn_questions *of;
     uint64_t hash;
-    uint64_t id;     /* while open; its low half is the slot */
-    uint64_t until;  /* monotonic ns */
-    bool done, sent; /* under the asker's lock */
+    uint64_t id;      /* while open; its low half is the slot */
+    uint64_t until;   /* monotonic ns */
+    bool sent, held;  /* under the asker's lock; held: not to be sent yet */
+    atomic_bool done; /* set under the lock, last of all */
     uint16_t type;
     struct pn_dns_answer answer;
     void *memory; /* of the answer; owned */
@@ -29,8 +63,8 @@ struct pn_question {
 struct pn_questions {
     struct pn_asker *asker;
     struct pn_question *first, **last;
+    struct pn_question *held; /* the first of those that are; the rest stand behind it */
     unsigned count;
-    pthread_cond_t more; /* with the asker's lock: a question of ours is done */
 };
 
 /* An open question is found by its slot; `serial` tells a late answer from a new one. */
@@ -41,16 +75,16 @@ struct slot {
 };
 
 struct pn_asker {
-    struct pn_loop *loop;
-    struct pn_channel *channel; /* the loop's; its descriptor is `fd` */
-    struct pn_timer *retry;
-    pthread_mutex_t lock; /* for all below, and for every question */
-    int fd;               /* -1: no resolver now */
-    bool unsent;          /* something waits for room */
+    pthread_mutex_t lock;   /* for all below, and for every question */
+    struct line *line;      /* NULL: no resolver now */
+    bool reading;           /* somebody reads it */
+    struct waiter *waiters; /* the others */
+    bool unsent;            /* something waits for room */
     struct slot *slots;
     size_t slot_count, slot_cap;
     uint32_t free_slot; /* UINT32_MAX: none */
     uint64_t seed;
+    struct pn_buf record; /* the reader's */
 };
 
 static void lock(struct pn_asker *a)
@@ -96,7 +130,7 @@ static struct pn_question *slot_find(struct pn_asker *a, uint64_t id)
     return a->slots[at].question;
 }
 
-/* ---- sending; under the lock */
+/* ---- sending */
 
 static uint32_t left_ms(uint64_t until)
 {
@@ -106,47 +140,91 @@ static uint32_t left_ms(uint64_t until)
     return (uint32_t)(left < PN_QUESTION_MS ? left : PN_QUESTION_MS);
 }
 
-static void arm_retry(void *arg)
+/* Under the lock. */
+static void line_unref(struct line *line)
 {
-    struct pn_asker *a = arg;
-    pn_timer_set(a->retry, RETRY_MS);
-}
-
-static void send_ask(struct pn_asker *a, struct pn_question *q)
-{
-    char bytes[PN_DNS_NAME_MAX * 4 + 64];
-    if (a->fd < 0)
+    if (line == NULL || --line->refs != 0)
         return;
-    struct pn_buf b = {.p = bytes, .cap = sizeof bytes, .max = sizeof bytes};
-    pn_dns_ask_put(&b, &(struct pn_dns_ask){.id = q->id,
-                                            .type = q->type,
-                                            .deadline_ms = left_ms(q->until),
-                                            .name = {q->name, q->len}});
-    pn_assert(!b.overflow && b.p == bytes);
-    q->sent = pn_channel_try_fd(a->fd, PN_REC_DNS_ASK, pn_buf_str(&b), NULL, 0) == 0;
-    if (!q->sent && errno == EAGAIN && !a->unsent) {
-        a->unsent = true;
-        pn_loop_post(a->loop, arm_retry, a);
-    }
+    (void)close(line->fd);
+    free(line);
 }
 
+static void put_ask(struct pn_buf *out, const struct pn_question *q)
+{
+    pn_dns_ask_put(out, &(struct pn_dns_ask){.id = q->id,
+                                             .type = q->type,
+                                             .deadline_ms = left_ms(q->until),
+                                             .name = {q->name, q->len}});
+}
+
+/* 0 or errno. */
+static int send_asks(const struct line *line, struct pn_str asks)
+{
+    return pn_channel_try_fd(line->fd, PN_REC_DNS_ASK, asks, NULL, 0) == 0 ? 0 : errno;
+}
+
+/* Under the lock. Too much for the socket now: the reader sends it soon. */
+static void was_sent(struct pn_asker *a, struct pn_question *q, int error)
+{
+    q->sent = error == 0;
+    a->unsent = a->unsent || error == EAGAIN;
+}
+
+/* Under the lock. */
 static void send_all(struct pn_asker *a, bool again)
 {
+    struct pn_buf one;
+    pn_buf_init(&one, ASK_MAX);
     a->unsent = false;
-    for (size_t i = 0; i < a->slot_count; i++)
-        if (a->slots[i].question != NULL && (again || !a->slots[i].question->sent))
-            send_ask(a, a->slots[i].question);
+    for (size_t i = 0; i < a->slot_count && a->line != NULL; i++) {
+        struct pn_question *q = a->slots[i].question;
+        if (q == NULL || q->held || (q->sent && !again))
+            continue;
+        pn_buf_clear(&one);
+        put_ask(&one, q);
+        was_sent(a, q, send_asks(a->line, pn_buf_str(&one)));
+    }
+    pn_buf_fini(&one);
 }
 
-static void on_retry(void *arg)
+/* Under the lock, which it gives back while it sends: the questions from qs->held on. They
+ * are of the task that we work for, so none goes meanwhile. */
+static void send_held(struct pn_questions *qs)
 {
-    struct pn_asker *a = arg;
-    lock(a);
-    send_all(a, false);
-    unlock(a);
+    struct pn_asker *a = qs->asker;
+    struct pn_buf asks;
+    pn_buf_init(&asks, RECORD_ROOM + ASK_MAX);
+    while (qs->held != NULL) {
+        struct pn_question *first = qs->held, *end = first;
+        pn_buf_clear(&asks);
+        for (; end != NULL && asks.len < RECORD_ROOM; end = end->next) {
+            end->held = false;
+            put_ask(&asks, end);
+        }
+        qs->held = end;
+        struct line *line = a->line;
+        if (line == NULL)
+            continue; /* all are sent when a resolver comes */
+        line->refs++;
+        unlock(a);
+        int error = send_asks(line, pn_buf_str(&asks));
+        lock(a);
+        line_unref(line);
+        for (struct pn_question *q = first; q != end; q = q->next)
+            if (!q->done)
+                was_sent(a, q, error);
+    }
+    pn_buf_fini(&asks);
 }
 
-/* ---- answers, on the loop's thread */
+void pn_questions_send(struct pn_questions *qs)
+{
+    lock(qs->asker);
+    send_held(qs);
+    unlock(qs->asker);
+}
+
+/* ---- answers */
 
 /* Copies records and data into one block. */
 static void keep_answer(struct pn_question *q, const struct pn_dns_answer *from)
@@ -170,59 +248,127 @@ static void keep_answer(struct pn_question *q, const struct pn_dns_answer *from)
     q->answer.records = records;
 }
 
-static bool on_record(void *ctx, struct pn_record *record)
+/* To be posted once the lock is given back; more than fit are posted at once. */
+struct wake {
+    sem_t *list[64];
+    unsigned count;
+};
+
+static void wake_later(struct wake *wake, struct waiter *w)
 {
-    struct pn_asker *a = ctx;
-    struct pn_dns_record records[PN_DNS_RECORDS_MAX];
-    struct pn_dns_answer answer;
-    uint64_t id;
-    if (record->type != PN_REC_DNS_ANSWER ||
-        !pn_dns_answer_get(record->body, &id, &answer, records))
-        return false;
-    lock(a);
-    struct pn_question *q = slot_find(a, id);
-    if (q != NULL) {
-        keep_answer(q, &answer);
-        slot_give(a, q);
-        q->done = true;
-        (void)pthread_cond_broadcast(&q->of->more);
-    }
-    unlock(a);
-    return true;
+    if (wake->count < sizeof wake->list / sizeof wake->list[0])
+        wake->list[wake->count++] = &w->woken;
+    else
+        (void)sem_post(&w->woken);
 }
 
-static void on_end(void *ctx, enum pn_channel_end how)
+static void wake_now(struct wake *wake)
 {
-    struct pn_asker *a = ctx;
-    (void)how;
-    lock(a);
-    a->fd = -1;
+    for (unsigned i = 0; i < wake->count; i++)
+        (void)sem_post(wake->list[i]);
+    wake->count = 0;
+}
+
+static void take_answer(struct pn_asker *a, uint64_t id, const struct pn_dns_answer *answer,
+                        struct wake *wake)
+{
+    struct pn_question *q = slot_find(a, id);
+    if (q == NULL)
+        return;
+    keep_answer(q, answer);
+    slot_give(a, q);
+    atomic_store_explicit(&q->done, true, memory_order_release);
+    for (struct waiter *w = a->waiters; w != NULL; w = w->next)
+        if (w->question == q)
+            wake_later(wake, w);
+}
+
+/* Under the lock. False: not a record of answers. */
+static bool take_record(struct pn_asker *a, const struct pn_record *record, struct wake *wake)
+{
+    struct pn_dns_record records[PN_DNS_RECORDS_MAX];
+    struct pn_dns_answer answer;
+    struct pn_rd r = pn_rd_of(record->body);
+    uint64_t id;
+    bool ok = record->type == PN_REC_DNS_ANSWER && record->body.len != 0;
+    while (ok && !pn_rd_done(&r)) {
+        ok = pn_dns_answer_next(&r, &id, &answer, records);
+        if (ok)
+            take_answer(a, id, &answer, wake);
+    }
+    return ok;
+}
+
+/* Under the lock, by the reader. What is broken is left; questions stay open, and are
+ * asked again of the next resolver. */
+static void read_records(struct pn_asker *a, struct line *line, struct wake *wake)
+{
+    for (int i = 0; i < BATCH && a->line == line; i++) {
+        struct pn_record record;
+        int got = pn_channel_recv_fd(line->fd, &record, &a->record, 0);
+        if (got < 0 && errno == EAGAIN)
+            return;
+        bool ok = got > 0 && take_record(a, &record, wake);
+        if (got > 0)
+            pn_record_close_fds(&record);
+        if (!ok) {
+            a->line = NULL;
+            line_unref(line);
+        }
+    }
+}
+
+/* A turn of the reader: waits for something to read, to `until` at the longest. Under the
+ * lock, which it gives back while it waits. */
+static void read_turn(struct pn_asker *a, uint64_t until)
+{
+    struct line *line = a->line;
+    struct wake wake = {.count = 0};
+    uint64_t now = pn_clock_mono_ns(), wait = until > now ? until - now : 0;
+    if (a->unsent && wait > RETRY_MS * PN_NS_PER_MS)
+        wait = RETRY_MS * PN_NS_PER_MS;
+    struct timespec timeout = {.tv_sec = (time_t)(wait / PN_NS_PER_S),
+                               .tv_nsec = (long)(wait % PN_NS_PER_S)};
+    struct pollfd p = {.fd = line->fd, .events = POLLIN};
+    a->reading = true;
+    line->refs++;
     unlock(a);
-    pn_channel_free(&a->channel);
+    int ready = ppoll(&p, 1, &timeout, NULL);
+    lock(a);
+    if (ready > 0)
+        read_records(a, line, &wake);
+    if (a->unsent)
+        send_all(a, false);
+    line_unref(line);
+    a->reading = false;
+    if (wake.count != 0) {
+        unlock(a);
+        wake_now(&wake);
+        lock(a);
+    }
 }
 
 void pn_asker_channel(struct pn_asker *a, int fd)
 {
-    static const struct pn_channel_ops ops = {.on_record = on_record, .on_end = on_end};
+    struct line *line = pn_alloc(sizeof *line);
+    struct wake wake = {.count = 0};
+    *line = (struct line){.fd = fd, .refs = 1};
     lock(a);
-    a->fd = -1;
-    unlock(a);
-    pn_channel_free(&a->channel);
-    a->channel = pn_channel_new(a->loop, fd, &ops, a, QUEUE_MAX);
-    lock(a);
-    a->fd = fd;
+    line_unref(a->line);
+    a->line = line;
     send_all(a, true);
+    for (struct waiter *w = a->waiters; w != NULL; w = w->next)
+        wake_later(&wake, w); /* one of them reads it */
     unlock(a);
+    wake_now(&wake);
 }
 
-struct pn_asker *pn_asker_new(struct pn_loop *loop)
+struct pn_asker *pn_asker_new(void)
 {
     struct pn_asker *a = pn_calloc(1, sizeof *a);
-    a->loop = loop;
-    a->fd = -1;
     a->free_slot = UINT32_MAX;
     a->seed = pn_clock_mono_ns();
-    a->retry = pn_timer_new(loop, on_retry, a);
+    pn_buf_init(&a->record, PN_RECORD_MAX);
     pn_assert(pthread_mutex_init(&a->lock, NULL) == 0);
     return a;
 }
@@ -233,10 +379,9 @@ void pn_asker_free(struct pn_asker **asker)
     if (a == NULL)
         return;
     *asker = NULL;
-    pn_channel_free(&a->channel);
-    pn_timer_free(&a->retry);
-    pn_loop_forget(a->loop, a);
+    line_unref(a->line);
     (void)pthread_mutex_destroy(&a->lock);
+    pn_buf_fini(&a->record);
     free(a->slots);
     free(a);
 }
@@ -246,13 +391,8 @@ void pn_asker_free(struct pn_asker **asker)
 struct pn_questions *pn_questions_new(struct pn_asker *a)
 {
     struct pn_questions *qs = pn_calloc(1, sizeof *qs);
-    pthread_condattr_t attr;
     qs->asker = a;
     qs->last = &qs->first;
-    pn_assert(pthread_condattr_init(&attr) == 0 &&
-              pthread_condattr_setclock(&attr, CLOCK_MONOTONIC) == 0 &&
-              pthread_cond_init(&qs->more, &attr) == 0);
-    (void)pthread_condattr_destroy(&attr);
     return qs;
 }
 
@@ -273,7 +413,6 @@ void pn_questions_free(struct pn_questions **questions)
         free(q->memory);
         free(q);
     }
-    (void)pthread_cond_destroy(&qs->more);
     free(qs);
 }
 
@@ -333,8 +472,10 @@ enum pn_ask pn_questions_start(struct pn_questions *qs, struct pn_str name, uint
     } else if (q == NULL) {
         q = add(qs, name, type, hash);
         q->until = until;
+        q->held = true;
+        if (qs->held == NULL)
+            qs->held = q;
         slot_take(qs->asker, q);
-        send_ask(qs->asker, q);
     }
     unlock(qs->asker);
     if (out != NULL)
@@ -344,24 +485,49 @@ enum pn_ask pn_questions_start(struct pn_questions *qs, struct pn_str name, uint
 
 bool pn_question_done(struct pn_question *q)
 {
-    lock(q->of->asker);
-    bool done = q->done;
-    unlock(q->of->asker);
-    return done;
+    return atomic_load_explicit(&q->done, memory_order_acquire);
+}
+
+/* Under the lock, which it gives back while it sleeps: until somebody has the answer, or
+ * the channel has no reader. */
+static void sleep_turn(struct pn_question *q, uint64_t until)
+{
+    struct pn_asker *a = q->of->asker;
+    struct timespec at = {.tv_sec = (time_t)(until / PN_NS_PER_S),
+                          .tv_nsec = (long)(until % PN_NS_PER_S)};
+    struct waiter *w = &own_waiter;
+    if (!w->there)
+        pn_assert(sem_init(&w->woken, 0, 0) == 0);
+    w->there = true;
+    w->question = q;
+    w->next = a->waiters;
+    a->waiters = w;
+    unlock(a);
+    (void)sem_clockwait(&w->woken, CLOCK_MONOTONIC, &at);
+    lock(a);
+    struct waiter **place = &a->waiters;
+    while (*place != w)
+        place = &(*place)->next;
+    *place = w->next;
 }
 
 bool pn_question_wait(struct pn_question *q, uint64_t until)
 {
-    struct pn_questions *qs = q->of;
-    struct timespec at = {.tv_sec = (time_t)(until / PN_NS_PER_S),
-                          .tv_nsec = (long)(until % PN_NS_PER_S)};
-    int rc = 0;
-    bool done;
-    lock(qs->asker);
-    while (!(done = q->done) && rc != ETIMEDOUT)
-        rc = pthread_cond_timedwait(&qs->more, &qs->asker->lock, &at);
-    unlock(qs->asker);
-    return done;
+    struct pn_asker *a = q->of->asker;
+    struct wake wake = {.count = 0};
+    lock(a);
+    send_held(q->of);
+    while (!pn_question_done(q) && pn_clock_mono_ns() < until) {
+        if (a->line != NULL && !a->reading)
+            read_turn(a, until);
+        else
+            sleep_turn(q, until);
+    }
+    if (!a->reading && a->waiters != NULL && a->line != NULL)
+        wake_later(&wake, a->waiters); /* who reads from now on */
+    unlock(a);
+    wake_now(&wake);
+    return pn_question_done(q);
 }
 
 const struct pn_dns_answer *pn_question_answer(const struct pn_question *q)

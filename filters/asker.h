@@ -3,10 +3,10 @@
  *
  * A pn_questions is the cache of one request: no name is asked twice in it, what was
  * answered before (earlier stages, a replay) is given to it, and how many it may ask
- * is limited. Starting costs one record; waiting blocks the calling thread. Answers
- * arrive on the loop's thread.
+ * is limited. Waiting blocks the calling thread, which reads the channel itself if nobody
+ * else does.
  *
- * All functions but pn_asker_new, _channel and _free are for any thread. A resolver
+ * All functions but pn_asker_new and _free are for any thread. A resolver
  * that goes away leaves its questions open; they are asked again of the next one, and
  * time out by the asker's own deadline if none comes.
  */
@@ -15,7 +15,6 @@
 
 #include "dns.h"
 #include "facts.h"
-#include "loop.h"
 
 enum {
     PN_QUESTIONS_MAX = 400,      /* of one request */
@@ -27,7 +26,7 @@ struct pn_asker;
 struct pn_questions;
 struct pn_question;
 
-struct pn_asker *pn_asker_new(struct pn_loop *loop);
+struct pn_asker *pn_asker_new(void);
 /* Takes fd: the channel to a resolver, replacing the one before. */
 void pn_asker_channel(struct pn_asker *asker, int fd);
 /* All pn_questions must be gone. */
@@ -40,10 +39,12 @@ void pn_questions_give(struct pn_questions *questions, const struct pn_dns_seen 
 
 enum pn_ask { PN_ASK_OK, PN_ASK_INVALID, PN_ASK_LIMIT };
 
-/* Starts it unless it was. name: with or without the last dot. until: when the asker's
- * time is up (monotonic ns). Borrowed from questions. */
+/* Starts it unless it was. It is sent with others by the next _wait or _send: one record
+ * for all of them. name: with or without the last dot. until: when the asker's time is
+ * up (monotonic ns). Borrowed from questions. */
 enum pn_ask pn_questions_start(struct pn_questions *questions, struct pn_str name, uint16_t type,
                                uint64_t until, struct pn_question **out);
+void pn_questions_send(struct pn_questions *questions);
 bool pn_question_done(struct pn_question *question);
 /* True: it is answered; false: until came first. */
 bool pn_question_wait(struct pn_question *question, uint64_t until);

@@ -92,6 +92,7 @@ struct host_call {
     uint64_t deadline;              /* monotonic ns */
     uint64_t random;                /* state */
     struct host_started *started;   /* by dns_start, in pool */
+    bool asked;                     /* a question may wait to be sent */
     struct pn_str waiting;          /* what it waited for last, in pool: "TXT x.test" */
 };
 

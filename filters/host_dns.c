@@ -4,6 +4,8 @@
 
 #include <stdio.h>
 
+enum { PATIENCE_NS = 2 * 1000 * 1000 };
+
 struct host_started {
     struct host_started *next;
     struct pn_question *question;
@@ -27,6 +29,7 @@ static int start(struct host_call *h, struct postern_str name, unsigned type,
 {
     if ((h->plugin->desc->needs & POSTERN_NEED_DNS) == 0)
         return POSTERN_INVALID;
+    h->asked = true;
     return status_of(
         pn_questions_start(h->questions, host_view(name), (uint16_t)type, h->deadline, out));
 }
@@ -49,11 +52,16 @@ static bool wait_for(struct host_call *h, struct pn_question *q)
     if (pn_question_done(q))
         return true;
     note_wait(h, q);
-    if (h->waits != NULL)
+    /* What the resolver knows comes at once: no other thread is worth waking for that. */
+    uint64_t soon = pn_clock_mono_ns() + PATIENCE_NS;
+    bool ok = pn_question_wait(q, soon < h->deadline ? soon : h->deadline);
+    if (!ok && h->waits != NULL)
         h->waits->begin(h->waits->ctx, h);
-    bool ok = pn_question_wait(q, h->deadline);
-    if (h->waits != NULL)
-        h->waits->end(h->waits->ctx, h);
+    if (!ok) {
+        ok = pn_question_wait(q, h->deadline);
+        if (h->waits != NULL)
+            h->waits->end(h->waits->ctx, h);
+    }
     if (ok) {
         h->waiting = (struct pn_str){NULL, 0};
         if (h->slot != NULL)

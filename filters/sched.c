@@ -5,6 +5,7 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 enum { PLUGINS = 64 };
@@ -23,7 +24,8 @@ struct sched {
     unsigned share, plugin_share;          /* threads for one of them */
     unsigned threads, idle, running, busy; /* busy: running or waiting */
     unsigned coming;                       /* woken or made, but not yet at work */
-    unsigned plugin[PLUGINS];              /* threads in each */
+    atomic_uint plugin[PLUGINS];           /* threads in each; outside of the lock */
+    atomic_uint parked;                    /* units that wait for a plugin */
     uint16_t network[SCHED_NETWORKS];      /* threads that serve each; by hash, doubles share */
     size_t stack;
     bool stop;
@@ -52,7 +54,7 @@ uint32_t sched_network(const struct pn_ip *client)
 
 static bool plugin_free(const struct sched *s, int plugin)
 {
-    return plugin < 0 || s->plugin[plugin] < s->plugin_share;
+    return plugin < 0 || atomic_load(&s->plugin[plugin]) < s->plugin_share;
 }
 
 /* The first in line that may go; a lone network takes turns when no other waits. */
@@ -83,10 +85,11 @@ static struct sched_unit *take(struct sched *s)
     if (u->next == NULL)
         s->last = at;
     u->queued = false;
+    s->parked -= u->plugin >= 0 ? 1 : 0;
     return u;
 }
 
-static void wake(struct sched *s);
+static void unlock_and_wake(struct sched *s);
 
 static void *work(void *arg)
 {
@@ -109,8 +112,7 @@ static void *work(void *arg)
         s->running++;
         s->busy++;
         s->network[network]++;
-        wake(s);
-        unlock(s);
+        unlock_and_wake(s);
         u->run(u, t->number);
         lock(s);
         s->network[network]--;
@@ -137,16 +139,25 @@ static bool start_thread(struct sched *s)
     return ok;
 }
 
-/* A unit waits and there is room: an idle thread, else a new one. */
-static void wake(struct sched *s)
+/* A unit waits and there is room: a new thread, or true: an idle one is to be told, by
+ * whoever holds the lock, once it has given it back (else that thread waits for it). */
+static bool wake(struct sched *s)
 {
     if (s->first == NULL || s->running + s->coming >= s->max_running)
-        return;
-    if (s->idle > s->coming)
-        (void)pthread_cond_signal(&s->more);
-    else if (s->threads >= s->max_threads || !start_thread(s))
-        return;
+        return false;
+    bool idle = s->idle > s->coming;
+    if (!idle && (s->threads >= s->max_threads || !start_thread(s)))
+        return false;
     s->coming++;
+    return idle;
+}
+
+static void unlock_and_wake(struct sched *s)
+{
+    bool idle = wake(s);
+    unlock(s);
+    if (idle)
+        (void)pthread_cond_signal(&s->more);
 }
 
 void sched_submit(struct sched *s, struct sched_unit *u)
@@ -157,17 +168,16 @@ void sched_submit(struct sched *s, struct sched_unit *u)
         u->next = NULL;
         *s->last = u;
         s->last = &u->next;
-        wake(s);
+        s->parked += u->plugin >= 0 ? 1 : 0;
     }
-    unlock(s);
+    unlock_and_wake(s);
 }
 
 void sched_wait_begin(struct sched *s)
 {
     lock(s);
     s->running--;
-    wake(s);
-    unlock(s);
+    unlock_and_wake(s);
 }
 
 void sched_wait_end(struct sched *s)
@@ -179,19 +189,27 @@ void sched_wait_end(struct sched *s)
 
 bool sched_plugin_enter(struct sched *s, unsigned plugin)
 {
-    lock(s);
-    bool ok = plugin_free(s, (int)plugin);
-    s->plugin[plugin] += ok ? 1 : 0;
-    unlock(s);
-    return ok;
+    if (atomic_fetch_add(&s->plugin[plugin], 1) < s->plugin_share)
+        return true;
+    sched_plugin_leave(s, plugin);
+    return false;
 }
 
 void sched_plugin_leave(struct sched *s, unsigned plugin)
 {
+    (void)atomic_fetch_sub(&s->plugin[plugin], 1);
+    if (atomic_load(&s->parked) == 0)
+        return;
     lock(s);
-    s->plugin[plugin]--;
-    wake(s);
+    unlock_and_wake(s);
+}
+
+bool sched_spare(struct sched *s)
+{
+    lock(s);
+    bool spare = s->first == NULL && s->running + s->coming < s->max_running;
     unlock(s);
+    return spare;
 }
 
 struct sched *sched_new(unsigned threads, unsigned running, unsigned share, size_t stack)

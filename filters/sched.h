@@ -40,6 +40,8 @@ void sched_wait_end(struct sched *sched);
 /* False: the plugin has its share. The caller sets unit->plugin, submits and leaves. */
 bool sched_plugin_enter(struct sched *sched, unsigned plugin);
 void sched_plugin_leave(struct sched *sched, unsigned plugin);
+/* Another thread would find a processor, and nobody else wants it. */
+bool sched_spare(struct sched *sched);
 uint32_t sched_network(const struct pn_ip *client);
 /* Threads that are made, and that run something. */
 unsigned sched_threads(struct sched *sched);

@@ -203,12 +203,13 @@ void task_wait_begin(void *ctx, struct host_call *h)
 {
     struct pn_worker *w = ctx;
     struct task *t = ((struct call_run *)h)->task;
+    sched_wait_begin(w->sched);
+    if ((t->request.flags & PN_REQUEST_ALONE) != 0 || !sched_spare(w->sched))
+        return;
     (void)pthread_mutex_lock(&t->lock);
-    if ((t->request.flags & PN_REQUEST_ALONE) == 0 && t->inside < PARALLEL_MAX &&
-        find_ready(t) != NULL)
+    if (t->inside < PARALLEL_MAX && find_ready(t) != NULL)
         ask_for_thread(t, -1);
     (void)pthread_mutex_unlock(&t->lock);
-    sched_wait_begin(w->sched);
 }
 
 void task_wait_end(void *ctx, struct host_call *h)
@@ -299,14 +300,17 @@ static void run_call(struct task *t, struct task_call *c, unsigned thread)
     if (rc == POSTERN_OK)
         rc = h->plugin->desc->on[h->step->stage](&h->call);
     pn_page_leave(h->slot);
+    if (h->asked)
+        pn_questions_send(t->questions);
     c->us += (uint32_t)((pn_clock_mono_ns() - begun) / 1000);
     judge(c, h, rc);
 }
 
-/* All plugins' questions, before the first call waits for one. What else is said here is
- * dropped; time and a crash are the plugin's, as in a call. */
+/* All plugins' questions, in one record before the first call waits for one. What else is
+ * said here is dropped; time and a crash are the plugin's, as in a call. */
 static void prefetch(struct task *t, unsigned thread)
 {
+    struct pn_pool *pool = NULL;
     for (uint32_t i = 0; i < t->count; i++) {
         struct task_call *c = &t->calls[i];
         const struct postern_plugin *desc = t->worker->by_index[c->plugin]->desc;
@@ -315,15 +319,19 @@ static void prefetch(struct task *t, unsigned thread)
         unsigned stage = t->request.steps[c->step].stage;
         if (c->repeat || desc->prefetch[stage] == NULL)
             continue;
-        struct pn_pool *pool = pn_pool_new(HOST_POOL_MAX);
+        if (pool == NULL)
+            pool = pn_pool_new(HOST_POOL_MAX);
         pn_facts_init(&facts, pool);
         uint64_t begun = enter_call(&r, t, c, thread, &facts);
         r.host.waits = NULL;
         desc->prefetch[stage](&r.host.call);
         pn_page_leave(r.host.slot);
         c->us = (uint32_t)((pn_clock_mono_ns() - begun) / 1000);
-        pn_pool_free(&pool);
+        pn_pool_reset(pool);
     }
+    if (pool != NULL)
+        pn_questions_send(t->questions);
+    pn_pool_free(&pool);
 }
 
 /* ---- answering */

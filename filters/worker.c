@@ -144,7 +144,8 @@ void pn_worker_resolver(struct pn_worker *w, int fd)
 static unsigned running_of(const struct pn_worker_options *o)
 {
     long cpus = sysconf(_SC_NPROCESSORS_ONLN);
-    unsigned running = cpus < 2 ? 2 : (unsigned)cpus;
+    /* Twice: some are about to sleep for a moment (PATIENCE_NS in host_dns.c). */
+    unsigned running = cpus < 2 ? 4 : 2 * (unsigned)cpus;
     for (unsigned i = 0; i < o->count; i++)
         if ((o->plugins[i].desc->needs & POSTERN_NEED_NETWORK) != 0)
             running = PN_WORKER_THREADS / 2;
@@ -161,7 +162,7 @@ struct pn_worker *pn_worker_new(struct pn_loop *loop, const struct pn_worker_opt
     for (unsigned i = 0; i < options->count; i++)
         w->by_index[options->plugins[i].index] = &options->plugins[i];
     w->waits = (struct host_waits){task_wait_begin, task_wait_end, w};
-    w->asker = pn_asker_new(loop);
+    w->asker = pn_asker_new();
     w->sched = sched_new(options->threads != 0 ? options->threads : PN_WORKER_THREADS,
                          options->running != 0 ? options->running : running_of(options),
                          options->share != 0 ? options->share : PN_WORKER_SHARE, PN_WORKER_STACK);

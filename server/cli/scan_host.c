@@ -89,23 +89,30 @@ static bool forward(struct asker *a, struct pn_dns_ask *ask)
     return sent;
 }
 
-static bool on_ask(void *ctx, struct pn_record *record)
+static void ask_one(struct asker *a, struct pn_dns_ask *ask)
 {
     static const struct pn_dns_answer none = {.rcode = PN_DNS_TIMEOUT};
-    struct asker *a = ctx;
-    struct pn_dns_ask ask;
     struct pn_dns_answer answer;
-    if (record->type != PN_REC_DNS_ASK || !pn_dns_ask_get(record->body, &ask))
-        return false;
+    uint64_t asked = ask->id;
     if (a->host->file != NULL) {
-        pn_dnsfile_find(a->host->file, ask.name, ask.type, &answer);
-        answer_now(a, ask.id, &answer);
-        return true;
-    }
-    uint64_t asked = ask.id;
-    if (!forward(a, &ask))
+        pn_dnsfile_find(a->host->file, ask->name, ask->type, &answer);
+        answer_now(a, asked, &answer);
+    } else if (!forward(a, ask)) {
         answer_now(a, asked, &none);
-    return true;
+    }
+}
+
+static bool on_ask(void *ctx, struct pn_record *record)
+{
+    struct pn_rd r = pn_rd_of(record->body);
+    struct pn_dns_ask ask;
+    bool ok = record->type == PN_REC_DNS_ASK && record->body.len != 0;
+    while (ok && !pn_rd_done(&r)) {
+        ok = pn_dns_ask_next(&r, &ask);
+        if (ok)
+            ask_one(ctx, &ask);
+    }
+    return ok;
 }
 
 static void on_asker_end(void *ctx, enum pn_channel_end how)

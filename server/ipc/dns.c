@@ -159,14 +159,19 @@ void pn_dns_ask_put(struct pn_buf *out, const struct pn_dns_ask *ask)
     pn_wr_str(out, ask->name);
 }
 
+bool pn_dns_ask_next(struct pn_rd *r, struct pn_dns_ask *ask)
+{
+    ask->id = pn_rd_u64(r);
+    ask->type = pn_rd_u16(r);
+    ask->deadline_ms = pn_rd_u32(r);
+    ask->name = pn_rd_str(r);
+    return pn_rd_ok(r) && pn_dns_name_ok(ask->name);
+}
+
 bool pn_dns_ask_get(struct pn_str body, struct pn_dns_ask *ask)
 {
     struct pn_rd r = pn_rd_of(body);
-    ask->id = pn_rd_u64(&r);
-    ask->type = pn_rd_u16(&r);
-    ask->deadline_ms = pn_rd_u32(&r);
-    ask->name = pn_rd_str(&r);
-    return pn_rd_done(&r) && pn_dns_name_ok(ask->name);
+    return pn_dns_ask_next(&r, ask) && pn_rd_done(&r);
 }
 
 void pn_dns_answer_put(struct pn_buf *out, uint64_t id, const struct pn_dns_answer *answer)
@@ -182,21 +187,27 @@ void pn_dns_answer_put(struct pn_buf *out, uint64_t id, const struct pn_dns_answ
     }
 }
 
-bool pn_dns_answer_get(struct pn_str body, uint64_t *id, struct pn_dns_answer *answer,
-                       struct pn_dns_record *records)
+bool pn_dns_answer_next(struct pn_rd *r, uint64_t *id, struct pn_dns_answer *answer,
+                        struct pn_dns_record *records)
 {
-    struct pn_rd r = pn_rd_of(body);
-    *id = pn_rd_u64(&r);
-    *answer = (struct pn_dns_answer){.rcode = pn_rd_u16(&r), .records = records};
-    uint8_t secure = pn_rd_u8(&r);
-    uint32_t count = pn_rd_count(&r, 8);
+    *id = pn_rd_u64(r);
+    *answer = (struct pn_dns_answer){.rcode = pn_rd_u16(r), .records = records};
+    uint8_t secure = pn_rd_u8(r);
+    uint32_t count = pn_rd_count(r, 8);
     if (secure > 1 || count > PN_DNS_RECORDS_MAX)
         return false;
     answer->secure = secure == 1;
     answer->count = count;
     for (uint32_t i = 0; i < count; i++) {
-        records[i].ttl = pn_rd_u32(&r);
-        records[i].data = pn_rd_str(&r);
+        records[i].ttl = pn_rd_u32(r);
+        records[i].data = pn_rd_str(r);
     }
-    return pn_rd_done(&r);
+    return pn_rd_ok(r);
+}
+
+bool pn_dns_answer_get(struct pn_str body, uint64_t *id, struct pn_dns_answer *answer,
+                       struct pn_dns_record *records)
+{
+    struct pn_rd r = pn_rd_of(body);
+    return pn_dns_answer_next(&r, id, answer, records) && pn_rd_done(&r);
 }

@@ -83,6 +83,14 @@ void pn_dns_reverse(struct pn_buf *out, const struct pn_ip *ip, struct pn_str su
 /* Into the order of struct pn_dns_answer; drops repeated data. Returns how many stay. */
 uint32_t pn_dns_sort(struct pn_dns_record *records, uint32_t count);
 
+/*
+ * A record holds one question or several, behind one another; and so do answers to such:
+ * the _next functions read the next one (false: malformed), until pn_rd_done. Who asks
+ * one at a time gets them one at a time.
+ */
+bool pn_dns_ask_next(struct pn_rd *r, struct pn_dns_ask *ask);
+bool pn_dns_answer_next(struct pn_rd *r, uint64_t *id, struct pn_dns_answer *answer,
+                        struct pn_dns_record *records);
 void pn_dns_ask_put(struct pn_buf *out, const struct pn_dns_ask *ask);
 bool pn_dns_ask_get(struct pn_str body, struct pn_dns_ask *ask);
 void pn_dns_answer_put(struct pn_buf *out, uint64_t id, const struct pn_dns_answer *answer);

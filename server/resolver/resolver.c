@@ -76,7 +76,8 @@ struct resolver {
     struct settings settings;
     char granted[2][PATH_BYTES]; /* folders that the jail lets us read; empty: none */
     struct peer *peers;
-    struct pn_buf out;
+    struct pn_buf out, gathered;
+    const struct peer *asking; /* whose record is being read */
     struct pn_timer *drain_timer;
     bool draining;
     uint64_t lost; /* answers for which a channel had no room */
@@ -192,25 +193,49 @@ static bool make_backend(struct resolver *r, const struct settings *set, struct 
 
 /* ---- askers ---- */
 
+static void send_answers(struct peer *peer, struct pn_buf *answers)
+{
+    /* One who does not read its answers has a deadline of its own. */
+    if (answers->len != 0 &&
+        !pn_channel_send(peer->channel, PN_REC_DNS_ANSWER, pn_buf_str(answers), NULL, 0))
+        peer->resolver->lost++;
+    pn_buf_clear(answers);
+}
+
+/* What is known at once of the questions of one record goes back in one, as far as it
+ * fits. Others may be answered meanwhile: they have a buffer of their own. */
 static void on_answer(void *ctx, uint64_t id, const struct pn_dns_answer *answer)
 {
     struct peer *peer = ctx;
     struct resolver *r = peer->resolver;
     pn_buf_clear(&r->out);
     pn_dns_answer_put(&r->out, id, answer);
-    /* One who does not read its answers has a deadline of its own. */
-    if (!pn_channel_send(peer->channel, PN_REC_DNS_ANSWER, pn_buf_str(&r->out), NULL, 0))
-        r->lost++;
+    if (r->asking != peer) {
+        send_answers(peer, &r->out);
+        return;
+    }
+    if (!pn_buf_adds(&r->gathered, pn_buf_str(&r->out))) {
+        send_answers(peer, &r->gathered);
+        (void)pn_buf_adds(&r->gathered, pn_buf_str(&r->out));
+    }
 }
 
 static bool on_record(void *ctx, struct pn_record *record)
 {
     struct peer *peer = ctx;
+    struct resolver *r = peer->resolver;
+    struct pn_rd rd = pn_rd_of(record->body);
     struct pn_dns_ask ask;
-    if (record->type != PN_REC_DNS_ASK || !pn_dns_ask_get(record->body, &ask))
-        return false;
-    asker_ask(peer->asker, &ask);
-    return true;
+    bool ok = record->type == PN_REC_DNS_ASK && record->body.len != 0;
+    r->asking = peer;
+    while (ok && !pn_rd_done(&rd)) {
+        ok = pn_dns_ask_next(&rd, &ask);
+        if (ok)
+            asker_ask(peer->asker, &ask);
+    }
+    r->asking = NULL;
+    send_answers(peer, &r->gathered);
+    return ok;
 }
 
 static void peer_free(struct peer *peer)
@@ -382,6 +407,7 @@ static void resolver_fini(struct resolver *r)
     pn_control_free(&r->control);
     pn_loop_free(&r->loop);
     pn_buf_fini(&r->out);
+    pn_buf_fini(&r->gathered);
 }
 
 /* Settings, a backend, and the loop that both live on. */
@@ -389,6 +415,7 @@ static bool resolver_init(struct resolver *r, struct pn_role_env *env, struct pn
 {
     struct asks_backend backend;
     pn_buf_init(&r->out, PN_RECORD_MAX - 64);
+    pn_buf_init(&r->gathered, PN_RECORD_MAX - 64);
     raise_descriptors();
     r->loop = pn_loop_new();
     r->base = ub_base_new(r->loop);
