@@ -57,6 +57,24 @@ static size_t split_names(const char *list, struct pn_str names[NAMES_MAX])
     return n;
 }
 
+/* A name that is none of the configured must not pass as a check that found nothing. */
+static bool names_found(const struct pn_str *names, size_t count, const struct pn_found *found,
+                        struct pn_buf *err)
+{
+    for (size_t i = 0; i < count; i++) {
+        size_t k = 0;
+        while (k < found->count &&
+               !pn_str_eq(names[i], pn_str_of(pn_plugin_desc(found->plugins[k])->name)))
+            k++;
+        if (k == found->count) {
+            (void)pn_buf_addf(err, "--plugins: '%.*s' is not configured, expected one that is\n",
+                              PN_FMT(names[i]));
+            return false;
+        }
+    }
+    return true;
+}
+
 int pn_scan_compile(const char *config, const char *plugins, struct pn_buf *err)
 {
     char folder[PATH_MAX];
@@ -83,12 +101,12 @@ int pn_scan_compile(const char *config, const char *plugins, struct pn_buf *err)
         c.only_plugins = names;
         c.only_count = split_names(plugins, names);
     }
-    if (pn_compile_run(&c, pool, &problems, &image)) {
+    if (!pn_compile_run(&c, pool, &problems, &image)) {
+        pn_problems_print(err, &problems, true);
+    } else if (names_found(names, c.only_count, &plugins_found, err)) {
         fd = pn_memfile_of("policy", pn_buf_str(&image));
         if (fd < 0)
             (void)pn_buf_addf(err, "no memory file for the policy: %s", strerror(errno));
-    } else {
-        pn_problems_print(err, &problems, true);
     }
     pn_found_fini(&plugins_found);
     pn_buf_fini(&text);

@@ -82,6 +82,56 @@ static void test_hostile(void)
     pn_buf_fini(&b);
 }
 
+/* What is beyond ASCII has its own types (RFC 6533); a hop is named without its port. */
+static void test_types(void)
+{
+    static const struct {
+        const char *label, *address, *reply, *server, *header, *want[4];
+    } rows[] = {
+        {"plain",
+         "u@x.test",
+         "550 5.1.1 No",
+         "192.0.2.1:2525",
+         "A: b\r\n",
+         {"Content-Type: message/delivery-status\r\nContent-Transfer-Encoding: 7bit\r\n",
+          "\r\nFinal-Recipient: rfc822; u@x.test\r\n", "\r\nRemote-MTA: dns; [192.0.2.1]\r\n",
+          "Content-Type: text/rfc822-headers\r\nContent-Transfer-Encoding: 7bit\r\n"}},
+        {"an address",
+         "\xc3\xbc@x.test",
+         "550 5.1.1 \xc3\xbc",
+         "[2001:db8::1]:25",
+         "A: \xc3\xbc\r\n",
+         {"Content-Type: message/global-delivery-status\r\nContent-Transfer-Encoding: 8bit\r\n",
+          "\r\nFinal-Recipient: utf-8; \xc3\xbc@x.test\r\n",
+          "\r\nRemote-MTA: dns; [IPv6:2001:db8::1]\r\n",
+          "Content-Type: message/global-headers\r\nContent-Transfer-Encoding: 8bit\r\n"}},
+        {"only words",
+         "u@x.test",
+         "550 5.1.1 \xc3\xbc",
+         "mx.next.test:25",
+         "A: \xfc\r\n",
+         {"Content-Type: message/delivery-status\r\nContent-Transfer-Encoding: 7bit\r\n",
+          "\r\nDiagnostic-Code: smtp; 550 5.1.1 ??\r\n", "\r\nRemote-MTA: dns; mx.next.test\r\n",
+          "Content-Type: text/rfc822-headers\r\nContent-Transfer-Encoding: 8bit\r\n"}},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct dsn_recipient to = {.address = pn_str_of(rows[i].address),
+                                   .reply = pn_str_of(rows[i].reply),
+                                   .server = pn_str_of(rows[i].server)};
+        struct dsn d = plain;
+        struct pn_buf b;
+        pn_buf_init(&b, 100000);
+        d.recipients = &to;
+        d.count = 1;
+        d.content = pn_str_of(rows[i].header);
+        unit_row(rows[i].label);
+        UNIT_TRUE(dsn_write(&b, &d));
+        for (size_t k = 0; k < 4; k++)
+            UNIT_TRUE(has(pn_buf_str(&b), rows[i].want[k]));
+        pn_buf_fini(&b);
+    }
+}
+
 /* The header is quoted alone, whole lines of it, to a limit. */
 static void test_header(void)
 {
@@ -114,7 +164,10 @@ static void test_header(void)
 
 int main(int argc, char **argv)
 {
-    static const struct unit_test tests[] = {
-        {"status", test_status}, {"hostile", test_hostile}, {"header", test_header}, {NULL, NULL}};
+    static const struct unit_test tests[] = {{"status", test_status},
+                                             {"hostile", test_hostile},
+                                             {"types", test_types},
+                                             {"header", test_header},
+                                             {NULL, NULL}};
     return unit_main("dsn", tests, argc, argv);
 }
