@@ -10,12 +10,40 @@ static struct hop **slot_of(struct queue *q, uint8_t via, struct pn_str name)
     return &q->hops[(pn_str_hash(name, via, true)) & (HOP_TABLE - 1)];
 }
 
+static bool idle(const struct hop *h)
+{
+    return h->waiting == 0 && h->conn_count == 0 && !h->resolving && !h->queued &&
+           h->closed_until < pn_clock_mono_ns();
+}
+
+/* Forgets hops that nothing is known of any more but their addresses. */
+static void sweep(struct queue *q)
+{
+    for (size_t i = 0; i < HOP_TABLE; i++)
+        for (struct hop **at = &q->hops[i]; *at != NULL;) {
+            struct hop *h = *at;
+            if (!idle(h)) {
+                at = &h->next_same;
+                continue;
+            }
+            *at = h->next_same;
+            free(h->name);
+            free(h->closed_why);
+            free(h);
+            q->hop_count--;
+        }
+    q->hop_sweep = 2 * q->hop_count + HOP_SWEEP_MIN;
+}
+
 static struct hop *hop_get(struct queue *q, uint8_t via, struct pn_str name)
 {
     struct hop **slot = slot_of(q, via, name);
     for (struct hop *h = *slot; h != NULL; h = h->next_same)
         if (h->via == via && pn_str_ieq(pn_str_of(h->name), name))
             return h;
+    if (q->hop_count >= q->hop_sweep)
+        sweep(q); /* slot stays where it is */
+    q->hop_count++;
     struct hop *h = pn_calloc(1, sizeof *h);
     *h = (struct hop){.next_same = *slot, .queue = q, .via = via};
     h->name = pn_strndup(name.p, name.len);
@@ -155,6 +183,10 @@ void hop_try(struct message *m, uint32_t index)
         run_settled(m, index, 451, pn_str_of(hop->closed_why));
         return;
     }
+    if (hop->waiting >= HOP_LINE_MAX) {
+        run_settled(m, index, 0, PN_STR("many wait for that next hop"));
+        return;
+    }
     /* The last parcel of the line, if it is this message's and gets the same bytes. */
     struct parcel *last = hop->first == NULL
                               ? NULL
@@ -203,4 +235,5 @@ void hop_reopen(struct queue *q, uint8_t via, struct pn_str name)
 void hop_init(struct queue *q)
 {
     q->hops = pn_calloc(HOP_TABLE, sizeof(struct hop *));
+    q->hop_sweep = HOP_SWEEP_MIN;
 }

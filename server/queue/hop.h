@@ -17,6 +17,9 @@
 enum {
     HOP_TABLE = 1024,
     HOP_ADDRESSES_MAX = 16,
+    HOP_LINE_MAX = 250, /* parcels that wait; more come again in a second: a slow server must
+                         * not take all places of messages under way */
+    HOP_SWEEP_MIN = 1024,
     HOP_CLOSED_MS = 30 * 1000,  /* or half of the first wait between tries */
     PARCEL_RECIPIENTS_MAX = 100 /* RFC 5321, section 4.5.3.1.8: what any server takes */
 };

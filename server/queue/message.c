@@ -133,12 +133,21 @@ bool message_content(struct message *m, struct pn_str *out)
     return true;
 }
 
+void message_hold(struct message *m, int content_fd)
+{
+    pn_assert(m->content_fd < 0 && m->pool != NULL);
+    m->content_fd = content_fd;
+    m->queue->bytes_held += m->env.size;
+    m->queue->fds_held++;
+}
+
 void message_unload(struct message *m)
 {
     content_drop(m);
     if (m->content_fd >= 0) {
         (void)close(m->content_fd);
         m->queue->bytes_held -= m->env.size;
+        m->queue->fds_held--;
     }
     m->content_fd = -1;
     pn_pool_free(&m->pool);

@@ -56,8 +56,7 @@ static void write_again(struct pn_job *job)
     message_unload(m);
     bool ok = mv->error == 0 && message_set_meta(m, pn_buf_str(&mv->meta));
     if (ok && mv->content_fd >= 0) {
-        m->content_fd = mv->content_fd;
-        m->queue->bytes_held += m->env.size;
+        message_hold(m, mv->content_fd);
         mv->content_fd = -1;
     }
     if (!ok || m->queue->closed || !message_write_again(m)) {

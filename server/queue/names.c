@@ -149,6 +149,17 @@ static void use_mx(struct finding *f, const struct pn_dns_answer *answer)
     }
 }
 
+/* A stranger's domain may not send us to ourselves: loopback, "this network", multicast. */
+static bool may_go(const struct pn_ip *ip)
+{
+    bool v4 = pn_ip_is_v4(ip);
+    unsigned char first = v4 ? pn_ip_v4(ip)[0] : ip->b[0];
+    static const struct pn_ip any6;
+    if (v4)
+        return first != 0 && first != 127 && first < 224;
+    return first != 0xff && !pn_ip_is_loopback(ip) && !pn_ip_eq(ip, &any6);
+}
+
 static void use_addresses(struct finding *f, const struct lookup *l,
                           const struct pn_dns_answer *answer)
 {
@@ -161,6 +172,8 @@ static void use_addresses(struct finding *f, const struct lookup *l,
         else if (l->type == PN_DNS_AAAA && data.len == 16)
             memcpy(ip.b, data.p, 16);
         else
+            continue;
+        if (f->hop->via == PN_VIA_MX && !may_go(&ip))
             continue;
         if (answer->records[i].ttl < f->ttl_s)
             f->ttl_s = answer->records[i].ttl;

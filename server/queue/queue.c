@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 enum { THREADS = 8, STACK = 256 * 1024 };
@@ -227,6 +228,21 @@ static void on_drain(void *ctx, uint32_t limit_ms)
     stop_if_idle(q);
 }
 
+/* Each message at hand holds a descriptor, each connection one. */
+static void raise_limit(struct queue *q)
+{
+    enum { WANTED = 64 * 1024, SMALL = 1024 };
+    struct rlimit r = {SMALL, SMALL};
+    if (getrlimit(RLIMIT_NOFILE, &r) == 0) {
+        rlim_t most = r.rlim_max < WANTED ? r.rlim_max : WANTED;
+        if (r.rlim_cur < most)
+            r.rlim_cur = most;
+        (void)setrlimit(RLIMIT_NOFILE, &r);
+        (void)getrlimit(RLIMIT_NOFILE, &r);
+    }
+    q->fds_max = (size_t)r.rlim_cur / 4;
+}
+
 static void queue_fini(struct queue *q)
 {
     q->draining = q->closed = true;
@@ -249,6 +265,7 @@ int pn_queue_main(struct pn_role_env *env)
         pn_role_env_failed(env, "no spool folder was given");
         return EXIT_FAILURE;
     }
+    raise_limit(&q);
     if (!pn_jail_enter(env, &jail)) {
         pn_role_env_failed(env, "the jail could not be entered");
         return EXIT_FAILURE;

@@ -129,6 +129,8 @@ bool message_set_envelope(struct message *m, struct pn_str envelope);
 bool message_set_meta(struct message *m, struct pn_str meta);
 /* From a progress record. False: malformed. */
 bool message_add_note(struct message *m, struct pn_str meta);
+/* Takes content_fd; its size is the envelope's. */
+void message_hold(struct message *m, int content_fd);
 /* The content's bytes, read or mapped from content_fd if need be; kept until it is let go
  * of. False with errno. */
 bool message_content(struct message *m, struct pn_str *out);
@@ -186,7 +188,8 @@ struct queue {
     size_t heap_count, heap_cap;
     size_t active;       /* messages with tries under way or loading */
     uint64_t next_file;  /* content files */
-    uint64_t bytes_held; /* of content descriptors kept open */
+    uint64_t bytes_held; /* of content descriptors kept open, and how many they are */
+    size_t fds_held, fds_max;
     uint64_t next_token;
     struct pn_queue_id_maker ids;
 
@@ -195,7 +198,8 @@ struct queue {
     uint32_t mailbox_count;        /* highest number seen + 1 */
     struct verify_answer *answers; /* a table */
     uint64_t answers_seed;
-    struct hop **hops; /* a table */
+    struct hop **hops;           /* a table */
+    size_t hop_count, hop_sweep; /* idle ones are forgotten beyond hop_sweep */
     struct hop *hops_queued;
     unsigned conn_count;
     struct pn_tls_context *tls;  /* NULL: none could be made */

@@ -83,7 +83,7 @@ void run_later(struct message *m)
         if (m->rcpts[i].state == RCPT_WAITING && m->rcpts[i].due_ms < due)
             due = m->rcpts[i].due_ms;
     m->due_ms = due;
-    if (due > pn_clock_wall_ms() + KEEP_LOADED_MS && m->writing != OP_MESSAGE)
+    if (due > pn_clock_wall_ms() + KEEP_LOADED_MS || q->fds_held > q->fds_max)
         message_unload(m);
     q->heap = pn_grow(q->heap, &q->heap_cap, q->heap_count, sizeof(struct message *));
     heap_put(q, q->heap_count++, m);
@@ -189,8 +189,7 @@ static void load_done(struct pn_job *job)
     message_unload(m);
     bool ok = load->error == 0 && message_set_meta(m, pn_buf_str(&load->meta));
     if (ok) {
-        m->content_fd = load->content_fd;
-        m->queue->bytes_held += m->env.size;
+        message_hold(m, load->content_fd);
         dispatch(m);
     } else {
         pn_error("message %s can't be read back: %s; it is tried again later",

@@ -101,7 +101,7 @@ void take_written(struct message *m)
     int n = snprintf(text, sizeof text, "2.0.0 Queued as %s", pn_queue_id_text(m->id, id));
     (void)finish(t, 0, 250, (struct pn_str){text, (size_t)n});
     /* Beyond the bound it is read back when its turn comes. */
-    if (q->bytes_held > HELD_BYTES_MAX)
+    if (q->bytes_held > HELD_BYTES_MAX || q->fds_held > q->fds_max)
         message_unload(m);
     run_message(m);
 }
@@ -194,6 +194,8 @@ uint16_t take_objection(struct queue *q, struct pn_str *text)
 {
     if (q->draining)
         *text = PN_STR("4.3.2 Shutting down");
+    else if (q->bytes_held > 4ULL * HELD_BYTES_MAX || q->fds_held > 2 * q->fds_max)
+        *text = PN_STR("4.3.2 Too much mail at once");
     else if (q->message_count >= q->settings.messages_max)
         *text = PN_STR("4.3.2 Queue is full");
     else if (q->no_room)
@@ -226,14 +228,14 @@ static bool start(struct queue *q, struct pn_str envelope, uint64_t id, int cont
     bool ok = message_set_envelope(m, envelope) && m->env.id == id;
     /* Content is looked at where it is read: short of its size it is not kept, and what
      * could still change is never mapped. */
-    m->content_fd = ok ? claim(m, t, content_fd) : -1;
-    if (m->content_fd < 0) {
+    int fd = ok ? claim(m, t, content_fd) : -1;
+    if (fd < 0) {
         message_free(m);
         free(t);
         return false;
     }
     m->taking = t;
-    q->bytes_held += m->env.size;
+    message_hold(m, fd);
     if (t->peer != NULL)
         t->peer->takes++;
     event_taken();

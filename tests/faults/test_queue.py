@@ -173,7 +173,7 @@ def test_restart_and_drop(c):
         server.stop()
         server.start()
         c.check(len(waiting(server)) == 3, "dropped for good")
-        c.check(queue(server, "frob")[0] == 1 and queue(server)[0] == 2, "words it does not know")
+        c.check(queue(server, "frob")[0] == 2 and queue(server)[0] == 2, "words it does not know", [queue(server, "frob"), queue(server)])
     status, text, _ = queue(server, "list")
     c.check(status == 3 and "no server answers" in text, "no server", text)
 
