@@ -143,6 +143,7 @@ struct session {
     struct pn_ip ip; /* the client's, by PROXY if one was read */
     uint16_t port;
     bool tls_due, started, early_talker, tls_on;
+    uint32_t kept; /* of its input, waiting for us and counted in bytes in flight */
     uint64_t began_ns;
     uint64_t number; /* in the log: edge-N.number */
     char *helo;      /* owned; NULL before HELO */

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { WRITE_MAX = 256 * 1024, KEEP_MAX = 64 * 1024 };
+enum { WRITE_MAX = 256 * 1024, KEEP_MAX = 64 * 1024, KEPT_FREE = 4096 };
 
 static void on_write(void *ctx, struct pn_str bytes)
 {
@@ -227,6 +227,29 @@ static void begin(struct session *s)
     pn_timer_set(s->timer, s->gen->greet_delay_ms);
 }
 
+static void uncount_kept(struct session *s)
+{
+    if (s->kept != 0)
+        pn_cap_give(s->edge->limits, PN_CAP_BYTES, s->kept);
+    s->kept = 0;
+}
+
+/* What a client sent ahead lies in memory until its turn comes: beyond a little it
+ * counts. True: there is too much of it, and the session is gone. */
+static bool count_kept(struct session *s, size_t left)
+{
+    static const struct pn_smtp_reply busy =
+        PN_SMTP_REPLY_INIT(421, 4, 3, 2, "Too much mail at once, try again later");
+    if (!s->counted || left <= KEPT_FREE)
+        return false;
+    if (pn_cap_take(s->edge->limits, PN_CAP_BYTES, left, s->gen->flight_bytes_max)) {
+        s->kept = (uint32_t)left;
+        return false;
+    }
+    pn_smtp_server_drop(s->smtp, &busy);
+    return true;
+}
+
 static size_t on_read(void *ctx, struct pn_str bytes)
 {
     struct session *s = ctx;
@@ -235,12 +258,13 @@ static size_t on_read(void *ctx, struct pn_str bytes)
         s->early_talker = true;
         return 0;
     }
+    uncount_kept(s);
     s->gone = &gone;
     size_t used = pn_smtp_server_input(s->smtp, bytes);
     if (gone)
         return 0;
     s->gone = NULL;
-    if (!part(s))
+    if (!part(s) && !count_kept(s, bytes.len - used))
         settle_reading(s);
     return used;
 }
@@ -333,6 +357,7 @@ void session_free(struct session *s)
         (void)close(s->fd);
     free(s->helo);
     client_name_forget(s);
+    uncount_kept(s);
     if (s->limited)
         pn_limits_leave(edge->limits, &s->ticket);
     if (s->counted)
