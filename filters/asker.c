@@ -299,28 +299,35 @@ static bool take_record(struct pn_asker *a, const struct pn_record *record, stru
     return ok;
 }
 
-/* Under the lock, by the reader. What is broken is left; questions stay open, and are
- * asked again of the next resolver. */
-static void read_records(struct pn_asker *a, struct line *line, struct wake *wake)
+/* By the reader, under the lock, which it gives back while it reads. What is broken is left;
+ * questions stay open, and are asked again of the next resolver. Ends when there is
+ * nothing to read, or q is answered and nobody else waits. */
+static void read_records(struct pn_asker *a, struct line *line, const struct pn_question *q,
+                         struct wake *wake)
 {
-    for (int i = 0; i < BATCH && a->line == line; i++) {
+    for (int i = 0; i < BATCH; i++) {
         struct pn_record record;
+        unlock(a);
         int got = pn_channel_recv_fd(line->fd, &record, &a->record, 0);
-        if (got < 0 && errno == EAGAIN)
+        int error = errno;
+        lock(a);
+        if (got < 0 && error == EAGAIN)
             return;
         bool ok = got > 0 && take_record(a, &record, wake);
         if (got > 0)
             pn_record_close_fds(&record);
-        if (!ok) {
+        if (!ok && a->line == line) {
             a->line = NULL;
             line_unref(line);
         }
+        if (!ok || (pn_question_done(q) && a->waiters == NULL))
+            return;
     }
 }
 
 /* A turn of the reader: waits for something to read, to `until` at the longest. Under the
  * lock, which it gives back while it waits. */
-static void read_turn(struct pn_asker *a, uint64_t until)
+static void read_turn(struct pn_asker *a, const struct pn_question *q, uint64_t until)
 {
     struct line *line = a->line;
     struct wake wake = {.count = 0};
@@ -336,7 +343,7 @@ static void read_turn(struct pn_asker *a, uint64_t until)
     int ready = ppoll(&p, 1, &timeout, NULL);
     lock(a);
     if (ready > 0)
-        read_records(a, line, &wake);
+        read_records(a, line, q, &wake);
     if (a->unsent)
         send_all(a, false);
     line_unref(line);
@@ -483,7 +490,7 @@ enum pn_ask pn_questions_start(struct pn_questions *qs, struct pn_str name, uint
     return result;
 }
 
-bool pn_question_done(struct pn_question *q)
+bool pn_question_done(const struct pn_question *q)
 {
     return atomic_load_explicit(&q->done, memory_order_acquire);
 }
@@ -519,7 +526,7 @@ bool pn_question_wait(struct pn_question *q, uint64_t until)
     send_held(q->of);
     while (!pn_question_done(q) && pn_clock_mono_ns() < until) {
         if (a->line != NULL && !a->reading)
-            read_turn(a, until);
+            read_turn(a, q, until);
         else
             sleep_turn(q, until);
     }

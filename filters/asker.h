@@ -45,7 +45,7 @@ enum pn_ask { PN_ASK_OK, PN_ASK_INVALID, PN_ASK_LIMIT };
 enum pn_ask pn_questions_start(struct pn_questions *questions, struct pn_str name, uint16_t type,
                                uint64_t until, struct pn_question **out);
 void pn_questions_send(struct pn_questions *questions);
-bool pn_question_done(struct pn_question *question);
+bool pn_question_done(const struct pn_question *question);
 /* True: it is answered; false: until came first. */
 bool pn_question_wait(struct pn_question *question, uint64_t until);
 /* Of an answered one; views live as long as the pn_questions. */

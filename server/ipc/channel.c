@@ -368,7 +368,7 @@ int pn_channel_recv_fd(int fd, struct pn_record *record, struct pn_buf *buf, int
     pn_assert(at != NULL);
     for (;;) {
         int got = get(fd, at, record);
-        if (got >= 0 || errno != EAGAIN)
+        if (got >= 0 || errno != EAGAIN || timeout_ms == 0)
             return got;
         int ready = wait_for(fd, POLLIN, timeout_ms);
         if (ready <= 0) {
