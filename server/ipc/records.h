@@ -58,9 +58,9 @@ enum pn_record_type {
     PN_REC_TAKEN = 0x0580, /* durable, or why not */
     PN_REC_CONTENT_FILE,   /* queue -> edge: a file for large content; fd read-write */
     PN_REC_WANT_CONTENT_FILE,
-    PN_REC_VERIFY,   /* edge -> queue: would the next hop take this recipient? */
-    PN_REC_VERIFIED, /* and its answer */
-    PN_REC_ROOM,     /* queue -> edge: is there room on the disk? */
+    PN_REC_VERIFY,            /* edge -> queue: would the next hop take this recipient? */
+    PN_REC_VERIFIED,          /* and its answer */
+    PN_REC_ROOM,              /* queue -> edge: is there room on the disk? */
     PN_REC_DROP_CONTENT_FILE, /* edge -> queue: the session ended without a TAKE */
 
     /* edge, queue -> mailbox, and back (handover.h) */
