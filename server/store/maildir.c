@@ -73,6 +73,24 @@ bool maildir_folder_name(struct pn_buf *out, struct pn_str folder)
     return out->len - start <= MAILDIR_COMPONENT_MAX;
 }
 
+/* For a place without openat2 (valgrind): part by part, and no link at all is followed. */
+static int walk(int root, const char *path)
+{
+    char name[MAILDIR_COMPONENT_MAX + 1];
+    int at = openat(root, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    for (struct pn_str rest = pn_str_of(path); rest.p != NULL && at >= 0;) {
+        struct pn_str part = pn_str_split(&rest, '/');
+        bool odd = part.len >= sizeof name || pn_str_eq(part, PN_STR(".."));
+        (void)snprintf(name, sizeof name, "%.*s", PN_FMT(part));
+        int next = odd ? -1 : openat(at, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+        int error = odd ? ENAMETOOLONG : errno;
+        (void)close(at);
+        errno = error;
+        at = next;
+    }
+    return at;
+}
+
 int maildir_open_dir(int root, const char *path)
 {
     struct open_how how = {.flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC,
@@ -81,7 +99,7 @@ int maildir_open_dir(int root, const char *path)
     do /* EAGAIN: something above was renamed meanwhile */
         fd = syscall(SYS_openat2, root, path, &how, sizeof how);
     while (fd < 0 && (errno == EAGAIN || errno == EINTR));
-    return (int)fd;
+    return fd < 0 && errno == ENOSYS ? walk(root, path) : (int)fd;
 }
 
 /* Makes one directory in parent and syncs parent; 0 also if it is there. */
