@@ -223,7 +223,9 @@ struct transaction {
     size_t rcpt_count, rcpt_cap, refused_count;
     uint32_t *seen; /* hash table of addresses taken: index into rcpts, and 1 */
     size_t seen_count, seen_cap;
-    uint64_t declared; /* SIZE of MAIL, or 0 */
+    uint32_t group;            /* of policy: the first recipient's taken */
+    bool groups_differ, split; /* of those taken: another has another; one wants one */
+    uint64_t declared;         /* SIZE of MAIL, or 0 */
     struct edge_content content;
     uint64_t size;
     struct pn_str message_id;

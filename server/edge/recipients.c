@@ -40,16 +40,13 @@ static struct pn_str without_tag(const struct session *s, struct pn_str local)
     return at == SIZE_MAX ? local : pn_str_slice(local, 0, at);
 }
 
-/* `mixed split`: one policy a message. */
+/* `mixed split`, of this domain or of one taken before: one policy a message. */
 static bool differs(const struct transaction *t, const struct txn_rcpt *r)
 {
-    if (t->s->kind != PN_LISTEN_SMTP || !pn_domain_mixed_split(r->domain))
+    if (t->s->kind != PN_LISTEN_SMTP || t->seen_count == 0 ||
+        (!t->split && !pn_domain_mixed_split(r->domain)))
         return false;
-    for (size_t i = 0; i < t->rcpt_count; i++)
-        if (!t->rcpts[i].refused &&
-            pn_domain_group(t->rcpts[i].domain) != pn_domain_group(r->domain))
-            return true;
-    return false;
+    return t->groups_differ || pn_domain_group(r->domain) != t->group;
 }
 
 /* What no plugin has a say in: NULL, or the reply. */
@@ -89,6 +86,11 @@ static uint32_t *slot_of(struct transaction *t, struct pn_str address)
 
 static void remember(struct transaction *t, size_t index)
 {
+    const struct pn_domain *domain = t->rcpts[index].domain;
+    if (t->seen_count == 0)
+        t->group = pn_domain_group(domain);
+    t->groups_differ = t->groups_differ || pn_domain_group(domain) != t->group;
+    t->split = t->split || pn_domain_mixed_split(domain);
     if (2 * (t->seen_count + 1) > t->seen_cap) {
         free(t->seen);
         t->seen_cap = t->seen_cap == 0 ? 16 : 2 * t->seen_cap;
