@@ -134,21 +134,36 @@ static void show_file(struct answer *a, const char *name)
 
 /* A held message on its way back into the journal; the file goes once it is kept there. */
 struct returning {
+    struct returning *next;
     struct queue *q;
     char name[HELD_NAME_MAX];
 };
 
 static void returned(void *ctx, int error)
 {
-    struct returning *r = ctx;
+    struct returning *r = ctx, **at = &r->q->returning;
+    while (*at != r)
+        at = &(*at)->next;
+    *at = r->next;
     int gone = error == 0 ? held_remove(r->q->held, r->name) : error;
     if (gone != 0)
         pn_error("held message %s: %s", r->name, strerror(gone));
     free(r);
 }
 
+/* Its file is there until the message is kept: who asks again would get it twice. */
+static bool is_returning(const struct queue *q, const char *name)
+{
+    const struct returning *r = q->returning;
+    while (r != NULL && strcmp(r->name, name) != 0)
+        r = r->next;
+    return r != NULL;
+}
+
 static const char *held_release(struct queue *q, const char *name)
 {
+    if (is_returning(q, name))
+        return "it is being released";
     struct opened o;
     int fd = -1, error = opened_init(&o, q, name);
     if (error == 0)
@@ -166,7 +181,8 @@ static const char *held_release(struct queue *q, const char *name)
         o.env.recipients = to;
         o.env.recipient_count = o.held.count;
         struct returning *r = pn_calloc(1, sizeof *r);
-        r->q = q;
+        *r = (struct returning){.next = q->returning, .q = q};
+        q->returning = r;
         (void)held_name(o.held.id, o.held.indices[0], r->name);
         take_own(q, &o.env, fd, returned, r);
         free(to);
@@ -197,8 +213,9 @@ bool held_answer_act(struct answer *a, struct pn_str id, bool releasing)
         if (releasing) {
             why = held_release(a->q, names.v[i]);
         } else {
-            error = held_remove(a->q->held, names.v[i]);
-            why = error == 0 ? NULL : strerror(error);
+            bool late = is_returning(a->q, names.v[i]);
+            error = late ? EBUSY : held_remove(a->q->held, names.v[i]);
+            why = late ? "it is being released" : error == 0 ? NULL : strerror(error);
         }
         answer_outcome(a, pn_str_of(names.v[i]), releasing ? "released" : "dropped", why);
         ok = ok && why == NULL;

@@ -178,8 +178,9 @@ struct queue {
     struct queue_settings settings;
     struct pn_policy *policy; /* NULL: none was given */
     struct pn_admin_link *admin;
-    int held;   /* its folder */
-    int folder; /* the spool's */
+    int held;                    /* its folder */
+    struct returning *returning; /* files of it whose messages are on their way back */
+    int folder;                  /* the spool's */
 
     struct message **table;
     size_t table_size; /* a power of two */
