@@ -213,7 +213,7 @@ def test_report(c):
                     and blocks[1]["Diagnostic-Code"] == "smtp; 550 5.1.1 No user of that name", "status", blocks[1:])
             c.check("Subject: hello" in header.get_payload() and "body" not in header.get_payload(), "the header alone")
         c.check(wait(lambda: len(hop.taken) == 1), "the other recipient has it")
-        send(server, ["busy@dest.test"], sender="late@from.test")
+        send(server, ["busy@dest.test"], sender="Late+tag@from.test")
         m = wait(lambda: report_of(server, "late"))
         c.check(m is not None and m.get_payload()[1].get_payload()[1]["Status"] == "4.4.7", "given up after its time", m)
         send(server, ["bad@dest.test"], sender="s@unknown.test")
