@@ -71,8 +71,9 @@ static struct sched_unit **choose(struct sched *s)
         if (lone == NULL)
             lone = at;
     }
-    /* Past its share, but not the last thread: somebody else may come at any time. */
-    return lone != NULL && s->busy < s->max_threads - s->share ? lone : NULL;
+    /* Past its share while nobody else waits, but not beyond half: somebody may come at any
+     * time, and needs threads then, and room in the plugins where these are. */
+    return lone != NULL && s->busy < s->max_threads / 2 ? lone : NULL;
 }
 
 static struct sched_unit *take(struct sched *s)

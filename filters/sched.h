@@ -7,9 +7,9 @@
  * waits (sched_wait_begin) makes room for another, so slow name servers cost threads,
  * not processors. Threads are made as needed, up to `threads`.
  *
- * Shares: one client network, and one plugin (sched_plugin_enter), gets at most so many
- * percent of all threads; a network may have more while no other waits, but never the
- * last ones. So neither a sender with slow name servers nor a slow plugin stalls the rest.
+ * Shares: one client network gets at most so many percent of all threads while others
+ * wait, and half of them at the very most; one plugin (sched_plugin_enter) gets three
+ * quarters. So neither a sender with slow name servers nor a slow plugin stalls the rest.
  */
 #ifndef PN_SCHED_H
 #define PN_SCHED_H
