@@ -95,7 +95,7 @@ def main():
     counter = postern.Counter("workers")
     dns = postern.free_port()
     dnsd = subprocess.Popen(
-        [os.path.join(postern.build_folder(), "tests", "bench", "dnsd"), "-d", "60", f"127.0.0.1:{dns}", f"{DEMO}/demo.zone"],
+        [os.path.join(postern.build_folder(), "tests", "bench", "dnsd"), "-d", "150", f"127.0.0.1:{dns}", f"{DEMO}/demo.zone"],
         stdout=subprocess.DEVNULL,
     )
     try:
