@@ -80,8 +80,9 @@ struct task {
     struct pn_facts earlier;
     struct host_message message;
     bool has_message;
-    struct pn_str map;
-    int fd; /* of the content; owned */
+    struct pn_str map; /* of the content, where it is large */
+    char *copy;        /* else; owned */
+    int fd;            /* of the content; owned */
     uint64_t budget_end;
     struct pn_questions *questions;
     atomic_bool cancelled;
