@@ -239,6 +239,7 @@ struct pn_control {
     struct pn_generation *next; /* gathers LISTENER and IDENTITY until POLICY */
     const struct pn_control_ops *ops;
     void *ctx;
+    bool draining; /* told to end: the channel's end is no news then */
 };
 
 static bool take_policy(struct pn_control *c, struct pn_record *record)
@@ -271,6 +272,7 @@ static bool take_peer(struct pn_control *c, struct pn_record *record)
 
 static bool take_drain(struct pn_control *c, struct pn_record *record)
 {
+    c->draining = true;
     uint32_t limit_ms;
     if (!pn_u32_get(record->body, &limit_ms))
         return false;
@@ -306,7 +308,8 @@ static void on_end(void *ctx, enum pn_channel_end how)
         pn_error("the supervisor sent what is no record: ending");
         _exit(1); /* our own bug, and a death to be told; what is durable is durable */
     }
-    pn_error("the supervisor is gone: stopping");
+    if (!c->draining)
+        pn_error("the supervisor is gone: stopping");
     pn_loop_stop(c->loop);
 }
 
