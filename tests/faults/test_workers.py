@@ -94,8 +94,13 @@ def main():
     kills = int(sys.argv[1]) if len(sys.argv) > 1 else 50
     counter = postern.Counter("workers")
     dns = postern.free_port()
+    # Nothing may be cached: workers are to be in the middle of something when they die.
+    zone = tempfile.NamedTemporaryFile("w", suffix=".zone")
+    with open(f"{DEMO}/demo.zone", encoding="utf-8") as f:
+        zone.write("$TTL 0\n" + f.read())
+    zone.flush()
     dnsd = subprocess.Popen(
-        [os.path.join(postern.build_folder(), "tests", "bench", "dnsd"), "-d", "150", f"127.0.0.1:{dns}", f"{DEMO}/demo.zone"],
+        [os.path.join(postern.build_folder(), "tests", "bench", "dnsd"), "-d", "150", f"127.0.0.1:{dns}", zone.name],
         stdout=subprocess.DEVNULL,
     )
     try:
