@@ -60,7 +60,7 @@ def fast_ones(server, replies):
 
 
 def main():
-    counter = postern.Counter("slow dns")
+    counter = postern.Counter("slowdns")
     port = postern.free_port()
     zone = os.path.join("/tmp", f"postern-slow-{os.getpid()}.zone")
     with open(zone, "w", encoding="ascii") as f:
