@@ -153,7 +153,14 @@ static void proceed_helo(struct pn_smtp_server *s, const struct pn_smtp_reply *a
 
 static bool mail_size(struct pn_smtp_mail *mail, const struct pn_smtp_param *param)
 {
-    return pn_str_u64(param->value, UINT64_MAX, &mail->size);
+    /* RFC 1870, section 6.1: up to 20 digits, which may say more than 64 bits hold. */
+    if (pn_str_u64(param->value, UINT64_MAX, &mail->size))
+        return true;
+    mail->size = UINT64_MAX;
+    for (size_t i = 0; i < param->value.len; i++)
+        if (!pn_is_digit(param->value.p[i]))
+            return false;
+    return param->value.len != 0 && param->value.len <= 20;
 }
 
 static bool mail_body(struct pn_smtp_mail *mail, const struct pn_smtp_param *param)

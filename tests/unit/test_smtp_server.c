@@ -671,8 +671,14 @@ static void test_size(void)
          "250|552 5.3.4|" OK OK OK OK OK},
         {"bad SIZE",
          SAY(HI "MAIL FROM:<> SIZE=\r\nMAIL FROM:<> SIZE\r\nMAIL FROM:<> SIZE=-1\r\n"
-                "MAIL FROM:<> SIZE=1 SIZE=1\r\nMAIL FROM:<> SIZE=18446744073709551616\r\n"),
+                "MAIL FROM:<> SIZE=1 SIZE=1\r\nMAIL FROM:<> SIZE=1844674407370955161x\r\n"),
          "250|501 5.5.4|501 5.5.4|501 5.5.4|501 5.5.4|501 5.5.4|"},
+        {"SIZE of 21 digits", SAY(HI "MAIL FROM:<> SIZE=100000000000000000000\r\n"),
+         "250|501 5.5.4|"},
+        {"SIZE over 64 bits, 20 digits",
+         SAY(HI "MAIL FROM:<> SIZE=18446744073709551616\r\n"
+                "MAIL FROM:<> SIZE=99999999999999999999\r\n"),
+         "250|552 5.3.4|552 5.3.4|"},
     };
     RUN(rows);
     /* At the limit, and one octet over it; stuffed dots do not count. */
