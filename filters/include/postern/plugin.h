@@ -365,7 +365,8 @@ struct postern_host {
                     struct postern_str detail);
     int (*auth)(struct postern_call *c, const struct postern_auth *result);
 
-    /* -- earlier facts: this plugin's own, and those of plugins named in `after`; n counts from 0 */
+    /* -- earlier facts: this plugin's own, and those of plugins named in `after`; n counts from 0
+     */
     int (*seen)(struct postern_call *c, size_t n, struct postern_fact *out);
     int (*seen_auth)(struct postern_call *c, struct postern_str method, size_t n,
                      struct postern_auth *out);
