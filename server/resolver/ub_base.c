@@ -19,7 +19,8 @@ struct event {
     int fd;
     short bits;
     bool added;
-    uint64_t ms; /* deadline of each wait; 0: none */
+    bool soon, queued; /* fires at the end of this turn; stands in the loop's list for it */
+    uint64_t ms;       /* deadline of each wait; 0: none */
     void (*fn)(int fd, short bits, void *arg);
     void *arg;
     struct pn_watch *watch; /* made when first needed, for this fd */
@@ -32,7 +33,7 @@ static int event_off(struct event *e)
         pn_watch_set(e->watch, 0);
     if (e->timer != NULL)
         pn_timer_clear(e->timer);
-    e->added = false;
+    e->added = e->soon = false;
     return 0;
 }
 
@@ -58,11 +59,34 @@ static void on_timer(void *arg)
     fire(arg, UB_EV_TIMEOUT);
 }
 
+static void on_soon(void *arg)
+{
+    struct event *e = arg;
+    e->queued = false;
+    if (!e->soon) /* taken back meanwhile */
+        return;
+    e->soon = false;
+    fire(e, UB_EV_TIMEOUT);
+}
+
+/* No wait at all: so libunbound sends each question. A timer would hold it up for the
+ * milliseconds that it is coarse by. */
+static void fire_soon(struct event *e)
+{
+    if (e->timer != NULL)
+        pn_timer_clear(e->timer);
+    e->soon = true;
+    if (!e->queued)
+        pn_loop_defer(e->loop, on_soon, e);
+    e->queued = true;
+}
+
 static void event_on(struct event *e, const struct timeval *tv)
 {
     unsigned events = ((e->bits & UB_EV_READ) != 0 ? (unsigned)PN_WATCH_READ : 0) |
                       ((e->bits & UB_EV_WRITE) != 0 ? (unsigned)PN_WATCH_WRITE : 0);
     e->added = true;
+    e->soon = false;
     e->ms = 0;
     if (events != 0 && e->fd >= 0) {
         if (e->watch == NULL)
@@ -72,10 +96,11 @@ static void event_on(struct event *e, const struct timeval *tv)
     }
     if (tv == NULL)
         return;
-    /* Up to the next millisecond; no wait is the shortest one. */
     e->ms = (uint64_t)tv->tv_sec * 1000 + ((uint64_t)tv->tv_usec + 999) / 1000;
-    if (e->ms == 0)
-        e->ms = 1;
+    if (e->ms == 0) {
+        fire_soon(e);
+        return;
+    }
     if (e->timer == NULL)
         e->timer = pn_timer_new(e->loop, on_timer, e);
     pn_timer_set(e->timer, e->ms);
@@ -105,6 +130,8 @@ static void event_free(struct ub_event *ev)
     struct event *e = (struct event *)ev;
     pn_watch_free(&e->watch);
     pn_timer_free(&e->timer);
+    if (e->queued)
+        pn_loop_forget(e->loop, e);
     free(e);
 }
 

@@ -10,6 +10,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <unbound-event.h>
 #include <unistd.h>
 
 /* ---- replies, as bytes ---- */
@@ -559,6 +560,57 @@ static void test_upstream_refused(void)
     pn_loop_free(&loop);
 }
 
+static void count_event(int fd, short bits, void *arg)
+{
+    UNIT_INT(fd, -1);
+    UNIT_INT(bits, UB_EV_TIMEOUT);
+    ++*(int *)arg;
+}
+
+/* An event without a wait fires in the turn that it is set in, so that no question waits
+ * for a clock; once for each time, and not when it was taken back. */
+static void test_event_at_once(void)
+{
+    struct pn_loop *loop = pn_loop_new();
+    struct ub_event_base *base = ub_base_new(loop);
+    struct timeval none = {0, 0}, long_time = {1000, 0};
+    int fired = 0;
+    struct ub_event *e = base->vmt->new_event(base, -1, UB_EV_TIMEOUT, count_event, &fired);
+    const struct ub_event_vmt *v = e->vmt;
+    unit_row("set");
+    (void)v->add_timer(e, base, count_event, &fired, &none);
+    UNIT_INT(fired, 0); /* never from inside */
+    pn_loop_turn(loop, 0);
+    UNIT_INT(fired, 1);
+    pn_loop_turn(loop, 0);
+    UNIT_INT(fired, 1);
+    unit_row("taken back, and set twice");
+    (void)v->add_timer(e, base, count_event, &fired, &none);
+    (void)v->del_timer(e);
+    pn_loop_turn(loop, 0);
+    UNIT_INT(fired, 1);
+    (void)v->add_timer(e, base, count_event, &fired, &none);
+    (void)v->del_timer(e);
+    (void)v->add_timer(e, base, count_event, &fired, &none);
+    pn_loop_turn(loop, 0);
+    UNIT_INT(fired, 2);
+    unit_row("the later word counts");
+    (void)v->add_timer(e, base, count_event, &fired, &none);
+    (void)v->add_timer(e, base, count_event, &fired, &long_time);
+    pn_loop_turn(loop, 0);
+    UNIT_INT(fired, 2);
+    (void)v->add_timer(e, base, count_event, &fired, &none);
+    pn_loop_turn(loop, 0);
+    UNIT_INT(fired, 3);
+    unit_row("freed while it is due");
+    (void)v->add_timer(e, base, count_event, &fired, &none);
+    v->free(e);
+    pn_loop_turn(loop, 0);
+    UNIT_INT(fired, 3);
+    ub_base_free(&base);
+    pn_loop_free(&loop);
+}
+
 static void test_file(void)
 {
     struct pn_loop *loop = pn_loop_new();
@@ -591,6 +643,7 @@ int main(int argc, char **argv)
         {"upstream_bogus", test_upstream_bogus},
         {"upstream_secure", test_upstream_secure},
         {"upstream_refused", test_upstream_refused},
+        {"event_at_once", test_event_at_once},
         {"file", test_file},
         {NULL, NULL},
     };
