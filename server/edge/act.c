@@ -127,9 +127,9 @@ static struct pn_envelope *envelope(struct transaction *t)
     env->client = pn_pool_dup(t->pool, pn_str_of(pn_ip_text(&s->ip, ip)));
     env->flags = (t->body_8bit ? PN_ENV_8BITMIME : 0) | (t->smtputf8 ? PN_ENV_SMTPUTF8 : 0) |
                  (spf_passed(t->verdict.facts) ? PN_ENV_SPF_PASS : 0);
-    if (t->content.file != 0)
+    env->content_file = content_file(t);
+    if (env->content_file != 0)
         env->flags |= PN_ENV_CONTENT_FILE;
-    env->content_file = t->content.file;
     for (size_t i = 0; i < t->verdict.rcpt_count; i++) {
         const struct pn_verdict_rcpt *v = &t->verdict.rcpts[i];
         if (v->decision.outcome != PN_DISCARD)
@@ -141,7 +141,7 @@ static struct pn_envelope *envelope(struct transaction *t)
 static void take(struct transaction *t)
 {
     const struct pn_envelope *env = envelope(t);
-    int fd = t->content.file != 0 ? -1 : content_fd(t); /* its own file the queue knows */
+    int fd = content_file(t) != 0 ? -1 : content_fd(t); /* its own file the queue knows */
     t->token = env == NULL ? 0 : outbox_take(t->s->edge, env, fd, on_taken, t);
     t->content.given = t->token != 0;
     if (t->token == 0)

@@ -6,7 +6,8 @@
  *
  * Others get a descriptor that nobody can write through: the memory file sealed, or the
  * read-only one that came with the file. A file that is not handed over in a TAKE is
- * given back with DROP.
+ * given back with DROP; one of a queue that died has no name any more, but its bytes are
+ * there as long as we hold it.
  */
 #include "edge.h"
 
@@ -55,6 +56,7 @@ static void on_file(void *ctx, uint64_t file, int rw, int ro)
     c->token = 0;
     c->data_due = false;
     c->file = file;
+    c->queue_serial = s->edge->queue_serial;
     c->rw = rw;
     c->ro = ro;
     c->failed = c->failed || file == 0 || !move(t);
@@ -137,6 +139,12 @@ int content_fd(const struct transaction *t)
     return t->content.file != 0 ? t->content.ro : t->content.memory.fd;
 }
 
+uint64_t content_file(const struct transaction *t)
+{
+    const struct edge_content *c = &t->content;
+    return c->queue_serial == t->s->edge->queue_serial ? c->file : 0;
+}
+
 void content_end(struct transaction *t)
 {
     struct session *s = t->s;
@@ -148,7 +156,7 @@ void content_end(struct transaction *t)
     if (c->file != 0) {
         (void)close(c->rw);
         (void)close(c->ro);
-        if (!c->given)
+        if (!c->given && content_file(t) != 0)
             outbox_drop_file(s->edge, c->file);
     }
     if (c->open)

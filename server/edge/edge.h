@@ -102,7 +102,8 @@ struct edge {
     size_t listener_count;
 
     struct pn_channel *queue;
-    bool disk_full; /* the queue said so: no MAIL */
+    bool disk_full;        /* the queue said so: no MAIL */
+    uint64_t queue_serial; /* of the queue's processes, as they come */
     struct edge_mailbox mailboxes[EDGE_MAILBOXES_MAX];
     size_t mailbox_count;
     struct pn_admin_link *admin;
@@ -206,9 +207,10 @@ struct edge_content {
     bool given;    /* the file went with a TAKE: it is the queue's */
     struct pn_memfile memory;
     uint64_t len;
-    uint64_t token; /* of the want; 0: none is open */
-    uint64_t file;  /* its number; 0: none */
-    int rw, ro;     /* of the file */
+    uint64_t token;        /* of the want; 0: none is open */
+    uint64_t file;         /* its number; 0: none */
+    uint64_t queue_serial; /* of the queue that gave it */
+    int rw, ro;            /* of the file */
 };
 
 struct transaction {
@@ -259,6 +261,9 @@ bool content_waits(const struct transaction *t);
 bool content_close(struct transaction *t);
 /* For readers; borrowed. */
 int content_fd(const struct transaction *t);
+/* The file that the queue knows it by; 0: none. The next queue knows nothing of it: then it
+ * is handed over as any other content. */
+uint64_t content_file(const struct transaction *t);
 void content_end(struct transaction *t);
 
 /* ---- act.c: from a settled verdict to the reply ---- */

@@ -254,6 +254,7 @@ bool outbox_peer(struct edge *edge, struct pn_peer *peer)
         pn_channel_free(slot);
         lost(edge, number);
     }
+    edge->queue_serial += number == EDGE_PEER_QUEUE;
     *slot = pn_channel_new(edge->loop, peer->fd, ops, ctx, QUEUE_MAX);
     peer->fd = -1;
     return true;

@@ -216,9 +216,11 @@ static int claim(const struct message *m, struct taking *t, int content_fd)
     return take_file_claim(t->peer, t->file);
 }
 
-/* Takes content_fd if true. The taking is t's copy. */
-static bool start(struct queue *q, struct pn_str envelope, uint64_t id, int content_fd,
-                  const struct taking *from)
+enum start { STARTED, START_MALFORMED, START_NO_FILE };
+
+/* Takes content_fd if it started. The taking is t's copy. */
+static enum start start(struct queue *q, struct pn_str envelope, uint64_t id, int content_fd,
+                        const struct taking *from)
 {
     struct message *m = message_new(q, id);
     struct taking *t = pn_alloc(sizeof *t);
@@ -232,7 +234,7 @@ static bool start(struct queue *q, struct pn_str envelope, uint64_t id, int cont
     if (fd < 0) {
         message_free(m);
         free(t);
-        return false;
+        return ok && content_fd < 0 && from->peer != NULL ? START_NO_FILE : START_MALFORMED;
     }
     m->taking = t;
     message_hold(m, fd);
@@ -249,7 +251,7 @@ static bool start(struct queue *q, struct pn_str envelope, uint64_t id, int cont
         m->loading = true;
         pn_threads_submit(q->threads, &t->job);
     }
-    return true;
+    return STARTED;
 }
 
 static bool on_take(struct edge_peer *peer, struct pn_record *record)
@@ -266,16 +268,19 @@ static bool on_take(struct edge_peer *peer, struct pn_record *record)
         code = 451;
         text = PN_STR("4.3.0 Queue id in use");
     }
-    bool ok = true, kept = false;
+    enum start how = START_MALFORMED;
+    if (code == 0 && pn_rd_ok(&rd) && h.body.len <= PN_ENVELOPE_MAX)
+        how = start(peer->queue, h.body, id, h.content_fd, &(struct taking){.peer = peer});
+    if (how == START_NO_FILE) {
+        code = 451;
+        text = PN_STR("4.3.0 The file of its content is gone");
+    }
     if (code != 0)
         answer(peer, id, code, text);
-    else
-        ok = kept = pn_rd_ok(&rd) && h.body.len <= PN_ENVELOPE_MAX &&
-                    start(peer->queue, h.body, id, h.content_fd, &(struct taking){.peer = peer});
-    if (!kept && h.content_fd >= 0)
+    if (how != STARTED && h.content_fd >= 0)
         (void)close(h.content_fd);
     pn_handover_close(&h);
-    return ok;
+    return code != 0 || how == STARTED;
 }
 
 void take_own(struct queue *q, const struct pn_envelope *env, int content_fd,
@@ -285,7 +290,7 @@ void take_own(struct queue *q, const struct pn_envelope *env, int content_fd,
     pn_buf_init(&body, PN_ENVELOPE_MAX);
     bool ok = !q->closed && message_find(q, env->id) == NULL && pn_envelope_put(&body, env) &&
               start(q, pn_buf_str(&body), env->id, content_fd,
-                    &(struct taking){.done = done, .ctx = ctx});
+                    &(struct taking){.done = done, .ctx = ctx}) == STARTED;
     pn_buf_fini(&body);
     if (ok)
         return;

@@ -11,6 +11,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import postern  # noqa: E402
 
 CONF = 'limits { memory-size 256k }\ndomain "here.test" { recipients any  route local }\n'
+QUEUED = 'limits { memory-size 256k }\nedges 1\ndomain "here.test" { recipients any  route smtp 127.0.0.1:1 }\n'
 LINE = b"x" * 76 + b"\r\n"
 BODY = b"Subject: large\r\n\r\n" + LINE * 26000  # two megabytes
 
@@ -38,20 +39,42 @@ def begin(server, size=None):
     return session
 
 
-def send_large(server, seconds=15):
-    """A large message, tried until it is taken: a role may just be coming back."""
+def send_until(server, body=BODY, seconds=15):
+    """A message, tried until it is taken: a role may just be coming back."""
     end = time.monotonic() + seconds
     while True:
         session = postern.Session(server)
-        answer = session.send(BODY)
+        answer = session.send(body)
         session.close()
         if answer.startswith("250") or time.monotonic() > end:
             return answer
         time.sleep(0.2)
 
 
+def next_queue(count):
+    """The queue dies while its file is being filled, and another comes: that message is
+    handed over all the same, and no later one suffers."""
+    small = b"Subject: small\r\n\r\n"
+    with postern.Server(QUEUED) as server:
+        server.start()
+        session = begin(server)
+        session.raw(BODY)
+        count.check(until(lambda: len(files(server)) == 1), "a file for what is to be queued")
+        os.kill(server.roles("queue")[0], signal.SIGKILL)
+        answer = send_until(server, small)
+        count.check(answer.startswith("250"), "the next queue takes mail", answer)
+        session.raw(b".\r\n")
+        answer = session.reply()
+        count.check(answer.startswith("250"), "and what began with the one before", answer)
+        answer = session.send(small, helo=None)
+        count.check(answer.startswith("250"), "and more", answer)
+        session.close()
+        count.check(len(files(server)) == 1, "its content has a file again", files(server))
+
+
 def main():
     count = postern.Counter("large")
+    next_queue(count)
     with postern.Server(CONF) as server:
         server.start()
         for size in (None, len(BODY)):
@@ -81,7 +104,7 @@ def main():
         count.check(answer[0] in "24", "the queue dies in the middle", answer)
         count.check(session.command("NOOP").startswith("250"), "the session goes on")
         session.close()
-        count.check(send_large(server).startswith("250"), "the next one is taken")
+        count.check(send_until(server).startswith("250"), "the next one is taken")
         count.check(until(lambda: not files(server)), "no file stays behind", files(server))
 
         session = begin(server)
@@ -91,7 +114,7 @@ def main():
             os.kill(pid, signal.SIGKILL)
         count.check(until(lambda: not files(server)), "an edge that dies leaves none", files(server))
         session.close()
-        count.check(send_large(server).startswith("250"), "the next edge takes it")
+        count.check(send_until(server).startswith("250"), "the next edge takes it")
         count.check(until(lambda: not files(server)), "and gives the file back", files(server))
     return count.close()
 

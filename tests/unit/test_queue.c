@@ -318,13 +318,15 @@ static void test_files(void)
     pn_buf_fini(&b);
     UNIT_INT(role_rig_drain(&rig), 0);
     role_rig_fini(&rig);
-    /* A number that was never given: the channel is closed. */
+    /* A number that this queue never gave, but the one before may have: only that message
+     * is not taken. */
     rig_up(&rig);
-    struct pn_record record;
     take_file(&rig, 40, 1, contents[0], 99);
-    pn_buf_init(&b, PN_RECORD_MAX);
-    UNIT_INT(pn_channel_recv_fd(rig.peers[EDGE], &record, &b, 5000), 0);
-    pn_buf_fini(&b);
+    UNIT_INT(taken(&rig, &id), 451);
+    take(&rig, 41, 1, contents[1]);
+    UNIT_INT(taken(&rig, &id), 250);
+    UNIT_INT(deliver(&rig, 250, contents[1]), 0);
+    UNIT_INT(role_rig_drain(&rig), 0);
     role_rig_fini(&rig);
 }
 
