@@ -23,9 +23,6 @@ struct pn_policy *pn_policy_open(int fd, struct pn_buf *err);
 /* The same over memory that the caller keeps (aligned to 8) for as long as it lives:
  * for tests, and for a command line that compiled it itself. */
 struct pn_policy *pn_policy_of(struct pn_str bytes, struct pn_buf *err);
-/* The same over memory that the caller keeps (aligned to 8) for as long as it lives:
- * for tests, and for a command line that compiled it itself. */
-struct pn_policy *pn_policy_of(struct pn_str bytes, struct pn_buf *err);
 struct pn_policy *pn_policy_ref(struct pn_policy *p);
 void pn_policy_unref(struct pn_policy **p);
 /* A hash of its sources: the same files give the same generation. */
@@ -72,7 +69,6 @@ int64_t pn_policy_int(const struct pn_policy *p, const char *name);
 bool pn_policy_bool(const struct pn_policy *p, const char *name);
 struct pn_str pn_policy_str(const struct pn_policy *p, const char *name);
 bool pn_policy_str_at(const struct pn_policy *p, const char *name, size_t n, struct pn_str *out);
-bool pn_policy_int_at(const struct pn_policy *p, const char *name, size_t n, int64_t *out);
 bool pn_policy_int_at(const struct pn_policy *p, const char *name, size_t n, int64_t *out);
 bool pn_policy_net_at(const struct pn_policy *p, const char *name, size_t n, struct pn_net *out);
 

@@ -65,37 +65,53 @@ static void try_removal(struct render *r, struct removal *removal, struct pn_str
         removal->last = field;
 }
 
-/* The fields of one message, which stands at `base` of the content. */
-static size_t pass_fields(struct render *r, struct removal *removals, size_t count,
-                          const struct pn_message *m, size_t base)
+/* The fields that the message keeps; the end of the last one. */
+static size_t pass_fields(struct render *r, struct removal *removals, size_t count)
 {
+    const struct pn_message *m = r->m;
     size_t fields = 0, end = 0;
     const struct pn_field *f = pn_part_fields(m, NULL, &fields);
     for (size_t i = 0; i < fields; i++, f++) {
         end = f->end + f->eol;
-        struct drop field = {base + f->at, base + end};
+        struct drop field = {f->at, end};
         for (size_t k = 0; k < count; k++)
             try_removal(r, &removals[k], pn_field_name(m, f), pn_field_value(m, f), field);
     }
-    return base + end;
+    return end;
 }
 
 /*
  * A header may hold more fields than the message keeps, and behind them may stand what
- * must go: forged results. So the rest of it is read again, piece by piece.
+ * must go: forged results. So the rest of it, up to `end`, is passed line by line.
  */
+static void pass_rest(struct render *r, struct removal *removals, size_t count, size_t at,
+                      size_t end)
+{
+    struct pn_str content = pn_message_content(r->m), line;
+    while (at < end) {
+        struct drop field = {at, at};
+        size_t colon = 0, eol, value;
+        line = scan_line(content.p + at, content.p + end);
+        size_t name = header_name_length(line, &colon);
+        value = at + colon + 1;
+        do {
+            at += line.len;
+            eol = scan_eol(line);
+            line = at < end ? scan_line(content.p + at, content.p + end) : PN_STR("");
+        } while (line.len != 0 && (line.p[0] == ' ' || line.p[0] == '\t'));
+        field.to = at;
+        for (size_t k = 0; k < count && name != 0; k++)
+            try_removal(r, &removals[k], pn_str_slice(content, field.from, field.from + name),
+                        pn_str_slice(content, value, at - eol), field);
+    }
+}
+
 static void pass_header(struct render *r, struct removal *removals, size_t count)
 {
     const struct pn_part *root = pn_message_part(r->m, 0);
-    size_t at = pass_fields(r, removals, count, r->m, 0);
-    bool cut = (root->flags & PN_PART_FIELDS_CUT) != 0;
-    while (cut) {
-        struct pn_str rest = pn_str_slice(pn_message_content(r->m), at, root->body);
-        struct pn_message *piece = pn_message_new(rest, NULL);
-        at = pass_fields(r, removals, count, piece, at);
-        cut = (pn_message_part(piece, 0)->flags & PN_PART_FIELDS_CUT) != 0;
-        pn_message_free(&piece);
-    }
+    size_t at = pass_fields(r, removals, count);
+    if ((root->flags & PN_PART_FIELDS_CUT) != 0)
+        pass_rest(r, removals, count, at, root->body);
 }
 
 static int compare_drops(const void *a, const void *b)

@@ -17,9 +17,7 @@ struct header_state {
     uint32_t run_lines; /* line ends before the run */
 };
 
-/* Length of the name that line begins with, 0 if it has no form of a field; *colon is
- * the offset of the colon. RFC 5322, section 3.6.8 and 4.5 (blanks before the colon). */
-static size_t name_length(struct pn_str line, size_t *colon)
+size_t header_name_length(struct pn_str line, size_t *colon)
 {
     size_t n = 0;
     while (n < line.len && line.p[n] > ' ' && line.p[n] < 127 && line.p[n] != ':')
@@ -92,7 +90,7 @@ static bool add_line(struct header_state *s, struct pn_str line, size_t eol)
     if (line.p[0] == ' ' || line.p[0] == '\t') {
         continue_line(s, line, eol);
     } else {
-        size_t name_len = name_length(line, &colon);
+        size_t name_len = header_name_length(line, &colon);
         if (name_len == 0 && pn_str_starts(line, PN_STR("--")))
             return false;
         if (name_len == 0)

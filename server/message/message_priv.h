@@ -44,6 +44,10 @@ struct pn_message {
 void header_read(struct pn_message *m, struct pn_part *part,
                  bool (*is_delimiter)(struct pn_message *m, struct pn_str line));
 
+/* Length of the name that line begins with, 0 if it has no form of a field; *colon is
+ * the offset of the colon. RFC 5322, section 3.6.8 and 4.5 (blanks before the colon). */
+size_t header_name_length(struct pn_str line, size_t *colon);
+
 /* The next line in [p, end) that begins with "--", p being at a line start; end if there
  * is none. Adds to *lines the line ends it passed. */
 const char *scan_dashes(const char *p, const char *end, uint32_t *lines);

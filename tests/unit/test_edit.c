@@ -247,6 +247,37 @@ static void test_beyond_limit(void)
     pn_buf_fini(&out);
 }
 
+/* The same with folds, blanks before the colon and lines that are no fields, and so many
+ * of them that reading the rest of the header again for each piece of it would take minutes. */
+static void test_far_beyond_limit(void)
+{
+    enum { FIELDS = 3000000 };
+    static const char go[] = "Authentication-Results :\r\n mx.example\r\n\t; spf=pass\r\n";
+    static const char stay[] = "no field\r\n Authentication-Results: mx.example\r\n"
+                               "Authentication-Results: other.example;\r\n mx.example\r\n";
+    struct pn_edits *edits = pn_edits_new(8192);
+    struct pn_buf in, want, out;
+    size_t segments = 0;
+    pn_buf_init(&in, 1 << 25);
+    pn_buf_init(&want, 1 << 25);
+    pn_buf_init(&out, 1 << 25);
+    for (int i = 0; i < FIELDS; i++) {
+        (void)pn_buf_addz(&in, i == FIELDS / 2 ? go : i == FIELDS / 3 ? stay : "A:\r\n");
+        (void)pn_buf_addz(&want, i == FIELDS / 2 ? "" : i == FIELDS / 3 ? stay : "A:\r\n");
+    }
+    (void)pn_buf_addz(&in, go);
+    (void)pn_buf_addz(&in, "\r\nbody");
+    (void)pn_buf_addz(&want, "\r\nbody");
+    UNIT_INT(pn_edits_remove_results(edits, PN_STR("mx.example")), PN_EDIT_OK);
+    render(&out, edits, pn_buf_str(&in), &segments);
+    UNIT_TRUE(pn_str_eq(pn_buf_str(&out), pn_buf_str(&want)));
+    UNIT_INT(segments, 3);
+    pn_edits_free(&edits);
+    pn_buf_fini(&in);
+    pn_buf_fini(&want);
+    pn_buf_fini(&out);
+}
+
 static void test_edit_limits(void)
 {
     struct pn_edits *edits = pn_edits_new(2048);
@@ -541,6 +572,7 @@ int main(int argc, char **argv)
         {"render", test_render},
         {"many", test_many},
         {"beyond_limit", test_beyond_limit},
+        {"far_beyond_limit", test_far_beyond_limit},
         {"edit_limits", test_edit_limits},
         {"lines", test_lines},
         {"authres_write", test_authres_write},
