@@ -34,7 +34,6 @@ struct admin {
     bool is_control[64];
     size_t listener_count;
     struct client *clients;
-    size_t client_count;
     uint64_t next_token;
     struct pn_policy *policy;
     bool draining;

@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 enum {
-    CLIENTS_MAX = 64,
+    CLIENTS_MAX = 64, /* of each kind */
     IDLE_MS = 10 * 1000,
     ANSWER_MS = 60 * 1000,
     OUT_MAX = 160 * 1024 * 1024 /* a message that the operator asked to see */
@@ -32,7 +32,6 @@ static void client_free(struct client *c)
             break;
         }
     }
-    c->admin->client_count--;
     pn_stream_close(&c->stream);
     free(c);
 }
@@ -125,10 +124,30 @@ static void on_close(void *ctx, enum pn_close how, const char *why)
     client_free(ctx);
 }
 
+/* Who says nothing must not keep others out: the oldest that has asked nothing yet goes.
+ * The page's port is any local user's, so its clients never count against the socket's. */
+static bool make_room(struct admin *admin, bool control)
+{
+    struct client *oldest = NULL;
+    size_t count = 0;
+    for (struct client *c = admin->clients; c != NULL; c = c->next) {
+        if (c->control != control)
+            continue;
+        count++;
+        oldest = c->token == 0 ? c : oldest;
+    }
+    if (count < CLIENTS_MAX)
+        return true;
+    if (oldest == NULL)
+        return false;
+    client_free(oldest);
+    return true;
+}
+
 void client_accept(struct admin *admin, int fd, bool control)
 {
     static const struct pn_stream_ops ops = {.on_read = on_read, .on_close = on_close};
-    if (admin->client_count >= CLIENTS_MAX) {
+    if (!make_room(admin, control)) {
         (void)close(fd);
         return;
     }
@@ -138,7 +157,6 @@ void client_accept(struct admin *admin, int fd, bool control)
         pn_stream_new(admin->loop, fd, &ops, c, (struct pn_stream_limits){REQUEST_MAX, OUT_MAX});
     pn_stream_timeout(c->stream, IDLE_MS);
     admin->clients = c;
-    admin->client_count++;
 }
 
 /* ---- replies */

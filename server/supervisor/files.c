@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -114,6 +115,31 @@ int files_private(const struct supervisor *sup, uint32_t group, char *path, size
 
 /* ---- the control socket */
 
+static bool answers(const struct sockaddr_un *addr)
+{
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    bool there = fd >= 0 && (connect(fd, (const struct sockaddr *)addr, sizeof *addr) == 0 ||
+                             errno == EAGAIN); /* its backlog is full */
+    if (fd >= 0)
+        (void)close(fd);
+    return there;
+}
+
+/* A socket that somebody answers at is not ours to replace: a second start by mistake must
+ * not take the operator's line to the server that runs. What is left of one that was killed
+ * answers for a moment yet. */
+static bool is_free(const struct sockaddr_un *addr)
+{
+    enum { TRIES = 50, WAIT_MS = 100 };
+    for (int i = 0; i < TRIES; i++) {
+        if (!answers(addr))
+            return true;
+        (void)poll(NULL, 0, WAIT_MS);
+    }
+    errno = EADDRINUSE;
+    return false;
+}
+
 bool files_control_socket(struct supervisor *sup, const struct plan *plan, struct pn_buf *err)
 {
     struct sockaddr_un addr = {.sun_family = AF_UNIX};
@@ -123,7 +149,7 @@ bool files_control_socket(struct supervisor *sup, const struct plan *plan, struc
         return false;
     }
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    bool ok = fd >= 0 && make_path(plan->run) == 0 &&
+    bool ok = fd >= 0 && make_path(plan->run) == 0 && is_free(&addr) &&
               (unlink(addr.sun_path) == 0 || errno == ENOENT) &&
               bind(fd, (struct sockaddr *)&addr, sizeof addr) == 0 &&
               chmod(addr.sun_path, 0660) == 0 && listen(fd, 64) == 0;

@@ -259,6 +259,31 @@ def asks(counter, server):
     counter.check('postern_role_up{name="edge-0"} 1' in text, "/metrics", text[:500])
 
 
+def crowded(counter, server):
+    """Whoever connects and says nothing keeps nobody out."""
+    silent = [socket.create_connection(("127.0.0.1", server.admin)) for _ in range(70)]
+    for _ in range(70):
+        silent.append(socket.socket(socket.AF_UNIX))
+        silent[-1].connect(os.path.join(server.root, "run", "control.sock"))
+    counter.check(page(server, "/health") == (200, "alive\n"), "/health in a crowd")
+    counter.check(control(server, "status")[0]["ok"], "the control socket in a crowd")
+    for s in silent:
+        s.close()
+
+
+def second_start(counter, server):
+    """A second server on the same folders is refused, and the first one's socket stays."""
+    second = subprocess.run(
+        [os.path.join(postern.build_folder(), "posternd"), "-c", server.conf_path, "--root", server.root, "--no-drop"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    counter.check(second.returncode == 1 and "control.sock" in second.stderr, "a second start", second.stderr)
+    counter.check(control(server, "status")[0]["ok"], "the first one is still there to be asked")
+
+
 def stops(counter, server):
     session = postern.Session(server)
     session.command("EHLO client.test")
@@ -291,6 +316,8 @@ def main():
         server.taken = taken.getsockname()[1]
         server.start()
         asks(counter, server)
+        crowded(counter, server)
+        second_start(counter, server)
         deaths(counter, server)
         reloads(counter, server)
         more_and_fewer(counter, server)
