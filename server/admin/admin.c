@@ -281,7 +281,8 @@ int pn_admin_main(struct pn_role_env *env)
 {
     static const struct pn_control_ops ops = {on_generation, on_peer, on_drain, on_other};
     static const struct pn_jail jail = {.kind = PN_JAIL_ADMIN};
-    struct admin admin = {.state_fd = -1};
+    /* Tokens differ from those of an admin before: a late answer is nobody's. */
+    struct admin admin = {.state_fd = -1, .next_token = pn_clock_mono_ns()};
     struct pn_folder *state = pn_role_env_folder(env, PN_FOLDER_STATE);
     struct pn_folder *folder = pn_role_env_folder(env, PN_FOLDER_LOG);
     struct pn_buf err;

@@ -1,7 +1,11 @@
 #include "answer.h"
 
+#include "assert.h"
 #include "clock.h"
 #include "command.h"
+#include "mem.h"
+
+#include <stdlib.h>
 
 void answer_begin(struct answer *a)
 {
@@ -86,4 +90,45 @@ void answer_list_end(struct answer *a, size_t count, size_t shown)
     pn_json_i64(&a->j, "count", (int64_t)count);
     pn_json_i64(&a->j, "shown", (int64_t)shown);
     (void)answer_send(a, true, -1);
+}
+
+/* ---- release and drop ---- */
+
+struct acting *acting_new(struct queue *q, uint64_t token, bool releasing)
+{
+    struct acting *acting = pn_calloc(1, sizeof *acting);
+    *acting = (struct acting){.q = q, .token = token, .releasing = releasing, .open = 1};
+    return acting;
+}
+
+void acting_wait(struct acting *acting)
+{
+    acting->open++;
+}
+
+static struct answer answer_of(const struct acting *acting)
+{
+    struct answer a = {.q = acting->q, .token = acting->token};
+    pn_buf_init(&a.line, ANSWER_LINE_MAX);
+    return a;
+}
+
+void acting_outcome(struct acting *acting, struct pn_str id, const char *error)
+{
+    struct answer a = answer_of(acting);
+    answer_outcome(&a, id, acting->releasing ? "released" : "dropped", error);
+    pn_buf_fini(&a.line);
+    acting->failed |= error != NULL;
+    acting_end(acting);
+}
+
+void acting_end(struct acting *acting)
+{
+    pn_assert(acting->open > 0);
+    if (--acting->open > 0)
+        return;
+    struct answer a = answer_of(acting);
+    answer_finish(&a, acting->failed ? "not all of it could be done" : NULL);
+    pn_buf_fini(&a.line);
+    free(acting);
 }

@@ -1,11 +1,16 @@
-/* What command.c and command_held.c share: the answer that is being given. */
+/*
+ * What command.c and command_held.c share: the answer that is being given.
+ *
+ * A listing is answered at once. What changes something is answered when the change is on
+ * disk: an acting stands for the command until the last of its messages is.
+ */
 #ifndef PN_QUEUE_ANSWER_H
 #define PN_QUEUE_ANSWER_H
 
 #include "json.h"
 #include "queue_int.h"
 
-enum { ANSWER_LIST_MAX = 5000, ANSWER_RECIPIENTS = 20 };
+enum { ANSWER_LIST_MAX = 5000, ANSWER_RECIPIENTS = 20, ANSWER_LINE_MAX = 48 * 1024 };
 
 /* Reply lines to one command; a line is begun, filled through j, and sent. */
 struct answer {
@@ -21,16 +26,32 @@ bool answer_send(struct answer *a, bool last, int fd);
 /* The last line: ok, or why not. */
 void answer_finish(struct answer *a, const char *error);
 void answer_list_end(struct answer *a, size_t count, size_t shown);
-/* One of several messages that were named: its line. */
+/* One of several messages that were named: its line; error NULL: it was done. */
 void answer_outcome(struct answer *a, struct pn_str id, const char *did, const char *error);
 /* Members of the line at hand. */
 void answer_time(struct answer *a, const char *key, int64_t ms);
 void answer_message(struct answer *a, struct pn_str id, const struct pn_envelope *env);
 void answer_recipient(struct answer *a, const struct pn_recipient *to, const struct rcpt *r);
 
+/* A release or drop whose outcomes are not all known. */
+struct acting {
+    struct queue *q;
+    uint64_t token;
+    bool releasing, failed;
+    size_t open; /* outcomes to come, and one for who asks */
+};
+
+struct acting *acting_new(struct queue *q, uint64_t token, bool releasing);
+/* One more outcome will come. */
+void acting_wait(struct acting *acting);
+/* One came, awaited before: its line; error NULL: it is done. */
+void acting_outcome(struct acting *acting, struct pn_str id, const char *error);
+/* All messages are named. Behind it the acting frees itself when the last outcome came. */
+void acting_end(struct acting *acting);
+
 /* command_held.c */
 void held_answer_list(struct answer *a);
 void held_answer_show(struct answer *a, struct pn_str id);
-bool held_answer_act(struct answer *a, struct pn_str id, bool releasing);
+void held_answer_act(struct acting *acting, struct pn_str id);
 
 #endif

@@ -8,7 +8,8 @@
  *   drop ID... [--held]      gives it up, and tells nobody
  *
  * Without --held it is about the journal. ID is the queue id; of held mail also ID.N, as
- * list prints it. release and drop answer a line for each message, then {"ok":...}.
+ * list prints it. release and drop answer a line for each message once that is on disk,
+ * or with the reason why it is not, then {"ok":...}.
  */
 #include "command.h"
 #include "answer.h"
@@ -17,7 +18,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { LINE_MAX_BYTES = 48 * 1024, META_MAX = 8 * 1024 * 1024 };
+enum { META_MAX = 8 * 1024 * 1024 };
 
 /* ---- the journal ---- */
 
@@ -122,11 +123,45 @@ static void show(struct answer *a, struct message *m)
     peek_fini(&p);
 }
 
-/* NULL, or why not. */
-static const char *release(struct message *m)
+/* One message's part of a command, until what became of it is on disk. */
+struct part {
+    struct message_wait wait; /* first */
+    struct acting *acting;
+};
+
+static void part_note(struct acting *acting, struct message *m,
+                      void (*done)(struct message_wait *wait, struct message *m, int error))
 {
-    if (m->under_way > 0 || m->loading)
-        return NULL; /* it is being tried now */
+    struct part *part = pn_calloc(1, sizeof *part);
+    *part = (struct part){.wait = {.done = done}, .acting = acting};
+    message_note_for(m, &part->wait);
+}
+
+static void part_end(struct acting *acting, const struct message *m, int error)
+{
+    char id[PN_QUEUE_ID_TEXT_MAX];
+    acting_outcome(acting, pn_str_of(pn_queue_id_text(m->id, id)),
+                   error == 0 ? NULL : strerror(error));
+}
+
+/* It is tried now even where the disk does not know: that does no harm. */
+static void released(struct message_wait *wait, struct message *m, int error)
+{
+    struct part *part = (struct part *)wait;
+    part_end(part->acting, m, error);
+    free(part);
+    if (m->heap_at == 0)
+        return; /* it is tried already, or will be once it is moved */
+    run_remove(m);
+    run_message(m);
+}
+
+static void release(struct acting *acting, struct message *m)
+{
+    if (m->under_way > 0 || (m->loading && !m->moving)) {
+        part_end(acting, m, 0); /* it is being tried now */
+        return;
+    }
     struct peek p;
     bool read = peek_init(&p, m);
     for (uint32_t i = 0; i < m->rcpt_count; i++) {
@@ -134,38 +169,64 @@ static const char *release(struct message *m)
         if (m->rcpts[i].state != RCPT_WAITING)
             continue;
         m->rcpts[i].due_ms = 0;
+        m->rcpts[i].noted = false;
         if (to != NULL && to->via != PN_VIA_LOCAL)
             hop_reopen(m->queue, to->via, to->next_hop);
     }
     peek_fini(&p);
-    if (m->writing == OP_MOVE)
-        return NULL; /* and is due once that is done */
-    run_remove(m);
-    run_message(m);
-    return NULL;
+    part_note(acting, m, released);
 }
 
-static const char *drop(struct message *m)
+static void dropped(struct message_wait *wait, struct message *m, int error)
+{
+    struct part *part = (struct part *)wait;
+    for (uint32_t i = 0; i < m->rcpt_count; i++) {
+        struct rcpt *r = &m->rcpts[i];
+        if (r->state != RCPT_DROPPED)
+            continue;
+        if (error == 0) {
+            event_delivery(m, i);
+        } else { /* as before */
+            r->state = RCPT_WAITING;
+            r->noted = true;
+            m->open++;
+        }
+    }
+    if (error != 0)
+        run_later(m);
+    part_end(part->acting, m, error);
+    free(part);
+}
+
+/* NULL, or why not. */
+static const char *prepare_drop(struct message *m)
 {
     struct pn_buf meta;
-    if (m->under_way > 0 || m->loading || m->writing != OP_NONE)
+    if (m->under_way > 0 || m->loading || m->writing == OP_MOVE)
         return "it is being delivered at this moment";
     pn_buf_init(&meta, META_MAX);
     bool loaded = m->pool != NULL || (spool_meta(m->queue->spool, &m->ref, &meta) &&
                                       message_set_meta(m, pn_buf_str(&meta)));
     pn_buf_fini(&meta);
-    if (!loaded)
-        return "it can't be read back";
+    return loaded ? NULL : "it can't be read back";
+}
+
+static void drop(struct acting *acting, struct message *m)
+{
+    char id[PN_QUEUE_ID_TEXT_MAX];
+    const char *error = prepare_drop(m);
+    if (error != NULL) {
+        acting_outcome(acting, pn_str_of(pn_queue_id_text(m->id, id)), error);
+        return;
+    }
     for (uint32_t i = 0; i < m->rcpt_count; i++)
         if (m->rcpts[i].state == RCPT_WAITING) {
             m->rcpts[i].state = RCPT_DROPPED;
             m->rcpts[i].noted = false;
             m->open--;
-            event_delivery(m, i);
         }
     run_remove(m);
-    message_note(m);
-    return NULL;
+    part_note(acting, m, dropped);
 }
 
 static struct message *find(struct queue *q, struct pn_str word)
@@ -204,21 +265,28 @@ static const char *parse(const struct pn_command *c, struct request *r)
     return NULL;
 }
 
-static bool act_journal(struct answer *a, struct pn_str id, bool releasing)
+static void act_journal(struct acting *acting, struct pn_str id)
 {
-    struct message *m = find(a->q, id);
-    const char *error = m == NULL ? "no such message" : releasing ? release(m) : drop(m);
-    answer_outcome(a, id, releasing ? "released" : "dropped", error);
-    return error == NULL;
+    struct message *m = find(acting->q, id);
+    acting_wait(acting);
+    if (m == NULL)
+        acting_outcome(acting, id, "no such message");
+    else if (acting->releasing)
+        release(acting, m);
+    else
+        drop(acting, m);
 }
 
-static void act(struct answer *a, const struct request *r)
+static void act(struct queue *q, uint64_t token, const struct request *r)
 {
-    bool releasing = pn_str_eq(r->verb, PN_STR("release")), ok = true;
-    for (size_t i = 0; i < r->count; i++)
-        ok &= r->held ? held_answer_act(a, r->ids[i], releasing)
-                      : act_journal(a, r->ids[i], releasing);
-    answer_finish(a, ok ? NULL : "not all of it could be done");
+    struct acting *acting = acting_new(q, token, pn_str_eq(r->verb, PN_STR("release")));
+    for (size_t i = 0; i < r->count; i++) {
+        if (r->held)
+            held_answer_act(acting, r->ids[i]);
+        else
+            act_journal(acting, r->ids[i]);
+    }
+    acting_end(acting);
 }
 
 static void show_one(struct answer *a, const struct request *r)
@@ -242,7 +310,7 @@ bool queue_command(void *ctx, struct pn_record *record)
     if (record->type != PN_REC_COMMAND || !pn_command_get(record->body, &c))
         return false;
     struct answer a = {.q = q, .token = c.token};
-    pn_buf_init(&a.line, LINE_MAX_BYTES);
+    pn_buf_init(&a.line, ANSWER_LINE_MAX);
     const char *error = parse(&c, &r);
     if (error != NULL)
         answer_finish(&a, error);
@@ -253,7 +321,7 @@ bool queue_command(void *ctx, struct pn_record *record)
     else if (pn_str_eq(r.verb, PN_STR("show")))
         show_one(&a, &r);
     else
-        act(&a, &r);
+        act(q, c.token, &r);
     pn_buf_fini(&a.line);
     return true;
 }

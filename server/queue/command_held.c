@@ -136,6 +136,7 @@ static void show_file(struct answer *a, const char *name)
 struct returning {
     struct returning *next;
     struct queue *q;
+    struct acting *acting;
     char name[HELD_NAME_MAX];
 };
 
@@ -148,6 +149,7 @@ static void returned(void *ctx, int error)
     int gone = error == 0 ? held_remove(r->q->held, r->name) : error;
     if (gone != 0)
         pn_error("held message %s: %s", r->name, strerror(gone));
+    acting_outcome(r->acting, pn_str_of(r->name), gone == 0 ? NULL : strerror(gone));
     free(r);
 }
 
@@ -160,10 +162,9 @@ static bool is_returning(const struct queue *q, const char *name)
     return r != NULL;
 }
 
-static const char *held_release(struct queue *q, const char *name)
+static void held_release(struct acting *acting, const char *name)
 {
-    if (is_returning(q, name))
-        return "it is being released";
+    struct queue *q = acting->q;
     struct opened o;
     int fd = -1, error = opened_init(&o, q, name);
     if (error == 0)
@@ -181,14 +182,21 @@ static const char *held_release(struct queue *q, const char *name)
         o.env.recipients = to;
         o.env.recipient_count = o.held.count;
         struct returning *r = pn_calloc(1, sizeof *r);
-        *r = (struct returning){.next = q->returning, .q = q};
+        *r = (struct returning){.next = q->returning, .q = q, .acting = acting};
         q->returning = r;
         (void)held_name(o.held.id, o.held.indices[0], r->name);
         take_own(q, &o.env, fd, returned, r);
         free(to);
     }
+    if (error != 0)
+        acting_outcome(acting, pn_str_of(name), strerror(error));
     opened_fini(&o);
-    return error == 0 ? NULL : strerror(error);
+}
+
+static void held_drop(struct acting *acting, const char *name)
+{
+    int error = held_remove(acting->q->held, name);
+    acting_outcome(acting, pn_str_of(name), error == 0 ? NULL : strerror(error));
 }
 
 void held_answer_show(struct answer *a, struct pn_str id)
@@ -201,25 +209,21 @@ void held_answer_show(struct answer *a, struct pn_str id)
     free(names.v);
 }
 
-bool held_answer_act(struct answer *a, struct pn_str id, bool releasing)
+void held_answer_act(struct acting *acting, struct pn_str id)
 {
-    struct names names = held_list(a->q, id);
-    bool ok = names.count > 0 && id.len > 0;
-    if (!ok)
-        answer_outcome(a, id, NULL, "no such message");
+    struct names names = held_list(acting->q, id);
+    if (names.count == 0 || id.len == 0) {
+        acting_wait(acting);
+        acting_outcome(acting, id, "no such message");
+    }
     for (size_t i = 0; i < names.count && id.len > 0; i++) {
-        int error = 0;
-        const char *why;
-        if (releasing) {
-            why = held_release(a->q, names.v[i]);
-        } else {
-            bool late = is_returning(a->q, names.v[i]);
-            error = late ? EBUSY : held_remove(a->q->held, names.v[i]);
-            why = late ? "it is being released" : error == 0 ? NULL : strerror(error);
-        }
-        answer_outcome(a, pn_str_of(names.v[i]), releasing ? "released" : "dropped", why);
-        ok = ok && why == NULL;
+        acting_wait(acting);
+        if (is_returning(acting->q, names.v[i]))
+            acting_outcome(acting, pn_str_of(names.v[i]), "it is being released");
+        else if (acting->releasing)
+            held_release(acting, names.v[i]);
+        else
+            held_drop(acting, names.v[i]);
     }
     free(names.v);
-    return ok;
 }

@@ -79,7 +79,7 @@ static void rcpts_free(struct message *m)
 void message_free(struct message *m)
 {
     struct queue *q = m->queue;
-    pn_assert(m->writing == OP_NONE && m->under_way == 0 && !m->loading);
+    pn_assert(m->writing == OP_NONE && m->under_way == 0 && !m->loading && m->waits == NULL);
     run_remove(m);
     struct message **at = &q->table[slot_of(q, m->id)];
     while (*at != m)
@@ -261,11 +261,23 @@ bool message_add_note(struct message *m, struct pn_str meta)
     return pn_rd_u8(&rd) == META_VERSION && states_get(&rd, m);
 }
 
+/* Those who wait hear of it. */
+static void tell(struct message_wait *list, struct message *m, int error)
+{
+    while (list != NULL) {
+        struct message_wait *wait = list;
+        list = wait->next;
+        wait->done(wait, m, error);
+    }
+}
+
 static void write_op(struct message *m, uint8_t what, uint8_t type)
 {
     m->writing = what;
-    m->op =
-        (struct spool_op){.type = type, .lazy = true, .id = m->id, .meta = pn_buf_str(&m->note)};
+    m->told = m->waits;
+    m->waits = NULL;
+    m->op = (struct spool_op){
+        .type = type, .lazy = m->told == NULL, .id = m->id, .meta = pn_buf_str(&m->note)};
     m->queue->ops++;
     spool_submit(m->queue->spool, &m->op);
 }
@@ -276,20 +288,36 @@ void message_note(struct message *m)
         return; /* message_written looks again; or the spool knows enough */
     pn_buf_clear(&m->note);
     if (m->open == 0 && m->under_way == 0) {
-        m->ending = true;
         write_op(m, OP_END, SPOOL_END);
         return;
     }
     bool news = false;
     for (uint32_t i = 0; i < m->rcpt_count; i++)
         news |= !m->rcpts[i].noted && !passing(m->rcpts[i].state);
-    if (!news)
+    if (!news) {
+        struct message_wait *waits = m->waits;
+        m->waits = NULL;
+        tell(waits, m, 0);
         return;
+    }
     pn_wr_u8(&m->note, META_VERSION);
     states_put(&m->note, m, false);
     for (uint32_t i = 0; i < m->rcpt_count; i++)
         m->rcpts[i].noted |= !passing(m->rcpts[i].state);
     write_op(m, OP_NOTE, SPOOL_PROGRESS);
+}
+
+void message_note_for(struct message *m, struct message_wait *wait)
+{
+    struct message_wait **end = &m->waits;
+    while (*end != NULL)
+        end = &(*end)->next;
+    wait->next = NULL;
+    *end = wait;
+    if (m->writing != OP_NONE)
+        spool_hurry(m->queue->spool, &m->op); /* its own record comes behind that one */
+    else if (!m->loading) /* else whoever reads it notes what is new behind that */
+        message_note(m);
 }
 
 bool message_write_again(struct message *m)
@@ -319,29 +347,40 @@ bool message_write_again(struct message *m)
     return true;
 }
 
+/* Its end is written, or never will be. */
+static void ended(struct message *m)
+{
+    tell(m->waits, m, m->op.error); /* who came since has nothing more to wait for */
+    m->waits = NULL;
+    if (m->ref.content_file != 0 && m->op.error == 0)
+        (void)content_remove(spool_content_folder(m->queue->spool), m->ref.content_file);
+    message_free(m);
+}
+
 void message_written(struct message *m)
 {
     struct queue *q = m->queue;
+    struct message_wait *told = m->told;
     uint8_t what = m->writing;
+    int error = m->op.error;
     m->writing = OP_NONE;
+    m->told = NULL;
     q->ops--;
     if (what == OP_MESSAGE) {
         m->ref = m->op.ref;
         take_written(m);
         return;
     }
-    if (m->op.error != 0)
-        pn_warn("a note in the spool failed (%s): a delivery may be done twice",
-                strerror(m->op.error));
-    if (what == OP_MOVE) {
+    bool again = error != 0 && (told != NULL || m->waits != NULL); /* it was not lazy */
+    if (error != 0 && !again)
+        pn_warn("a note in the spool failed (%s): a delivery may be done twice", strerror(error));
+    for (uint32_t i = 0; again && i < m->rcpt_count; i++)
+        m->rcpts[i].noted &= passing(m->rcpts[i].state);
+    tell(told, m, error);
+    if (what == OP_MOVE)
         move_written(m);
-        return;
-    }
-    if (what == OP_NOTE) {
+    else if (what == OP_END && !again)
+        ended(m);
+    else
         message_note(m);
-        return;
-    }
-    if (m->ref.content_file != 0 && m->op.error == 0)
-        (void)content_remove(spool_content_folder(q->spool), m->ref.content_file);
-    message_free(m);
 }

@@ -42,6 +42,7 @@ static void read_back(struct pn_job *job)
 static void end(struct message *m)
 {
     m->queue->moving--;
+    m->moving = false;
     message_unload(m);
     run_later(m);
     message_note(m);
@@ -86,7 +87,7 @@ static void begin(struct message *m)
     *mv = (struct move){.job = {.run = read_back, .done = write_again}, .m = m, .content_fd = -1};
     pn_buf_init(&mv->meta, m->ref.meta_len);
     run_remove(m);
-    m->loading = true;
+    m->loading = m->moving = true;
     m->queue->moving++;
     pn_threads_submit(m->queue->threads, &mv->job);
 }

@@ -90,15 +90,25 @@ struct rcpt {
 
 enum message_op { OP_NONE, OP_MESSAGE, OP_NOTE, OP_END, OP_MOVE };
 
+struct message;
+
+/* Somebody who waits until a message's news are on disk; the waiter's. */
+struct message_wait {
+    struct message_wait *next;
+    /* error: 0 or why they are not; then the queue goes on trying. May change m's states. */
+    void (*done)(struct message_wait *wait, struct message *m, int error);
+};
+
 struct message {
     struct queue *queue;
     struct message *next_same; /* in the table */
     uint64_t id;
     struct spool_ref ref;
-    struct spool_op op; /* one record at a time */
-    uint8_t writing;    /* enum message_op: what op is */
-    bool ending;        /* nothing is left but the end record */
-    struct pn_buf note; /* op's meta while a note is written */
+    struct spool_op op;         /* one record at a time */
+    uint8_t writing;            /* enum message_op: what op is */
+    struct message_wait *waits; /* for the next record */
+    struct message_wait *told;  /* for the one that is being written */
+    struct pn_buf note;         /* op's meta while a note is written */
 
     struct pn_buf meta;     /* as in the spool; empty: not loaded */
     struct pn_pool *pool;   /* of env's arrays; NULL: not loaded */
@@ -112,6 +122,7 @@ struct message {
     uint32_t open;      /* not settled */
     uint32_t under_way; /* tries begun and not settled */
     bool loading;       /* a job reads envelope and content */
+    bool moving;        /* by move.c, not for a try */
     size_t heap_at;     /* place in the queue's heap + 1; 0: not there */
     int64_t due_ms;
     struct taking *taking; /* while it is taken */
@@ -136,8 +147,10 @@ void message_hold(struct message *m, int content_fd);
 bool message_content(struct message *m, struct pn_str *out);
 /* Lets go of envelope and content; states stay. */
 void message_unload(struct message *m);
-/* Has the spool write what is new: a note, or the end. */
+/* Has the spool write what is new, in its own time: a note, or the end. */
 void message_note(struct message *m);
+/* The same at once, and wait->done says when it is on disk; maybe before this returns. */
+void message_note_for(struct message *m, struct message_wait *wait);
 /* Has the spool write a loaded message again, whole. False: its content can't be read. */
 bool message_write_again(struct message *m);
 /* The spool's answer to an op of a message, on the loop. */

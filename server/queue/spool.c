@@ -64,6 +64,19 @@ void spool_submit(struct spool *spool, struct spool_op *op)
         (void)pthread_cond_signal(&spool->work);
 }
 
+void spool_hurry(struct spool *spool, struct spool_op *op)
+{
+    (void)pthread_mutex_lock(&spool->lock);
+    struct spool_op *queued = op->lazy ? spool->head : NULL;
+    op->lazy = false;
+    while (queued != NULL && queued != op)
+        queued = queued->next; /* else it is in the batch at hand */
+    spool->urgent += queued != NULL;
+    (void)pthread_mutex_unlock(&spool->lock);
+    if (queued != NULL)
+        (void)pthread_cond_signal(&spool->work);
+}
+
 uint64_t spool_ref_bytes(const struct spool_ref *ref)
 {
     return ref->content_at + (ref->content_file == 0 ? ref->content_size : 0);

@@ -116,6 +116,9 @@ struct spool *spool_open(int folder, const struct spool_settings *settings,
 void spool_close(struct spool **spool);
 
 void spool_submit(struct spool *spool, struct spool_op *op);
+/* Somebody waits for a lazy op that was submitted: it goes at once, and is answered even if
+ * it fails. From the thread that submitted it, before it is done. */
+void spool_hurry(struct spool *spool, struct spool_op *op);
 /* The message is ended or moved, durably: its record counts no more. */
 void spool_release(struct spool *spool, struct spool_ref *ref);
 

@@ -5,6 +5,7 @@ senders; quarantine; and what an operator sees and does with `postern queue`.
 import email
 import json
 import os
+import signal
 import socketserver
 import subprocess
 import sys
@@ -252,6 +253,48 @@ def test_quarantine(c):
         c.check(len(server.mail()) == 1, "a dropped one is delivered to nobody")
 
 
+def kill_queue(server):
+    for pid in server.roles("queue"):
+        os.kill(pid, signal.SIGKILL)
+
+
+def asked(server, *words):
+    """queue(), again while the role comes back."""
+    end = time.monotonic() + 30
+    while (got := queue(server, *words))[0] != 0 and time.monotonic() < end:
+        time.sleep(0.05)
+    return got
+
+
+def test_answer_is_kept(c):
+    """What was answered stands, though the role dies with the answer."""
+    server, port = start()
+    with server:
+        for n in range(4):
+            send(server, ["q@here.test"], sender="x@forged.test")
+            held = wait(lambda: asked(server, "list", "--held", "--json")[2][:-1])
+            status, text, _ = queue(server, "release", held[0]["id"], "--held")
+            kill_queue(server)
+            c.check(status == 0 and "released" in text, "released from quarantine", text)
+            c.check(wait(lambda: len(server.mail()) >= n + 1, 30), "and delivered, though the queue died", server.mail())
+            c.check(asked(server, "list", "--held")[1] == "0 messages\n", "it is in quarantine no more")
+        for _ in range(3):
+            send(server, ["u@dest.test"])
+            found = wait(lambda: [m for m in waiting(server) if m["to"][0]["tries"] == 1], 30)
+            status, text, _ = queue(server, "drop", found[0]["id"])
+            kill_queue(server)
+            c.check(status == 0 and "dropped" in text, "dropped", text)
+            c.check(asked(server, "list")[1] == "0 messages\n", "and gone, though the queue died")
+        send(server, ["u@dest.test"])
+        found = wait(lambda: [m for m in waiting(server) if m["to"][0]["tries"] == 1], 30)
+        hop = Hop(port)
+        status, text, _ = queue(server, "release", found[0]["id"])
+        kill_queue(server)
+        c.check(status == 0 and "released" in text, "released", text)
+        c.check(wait(lambda: hop.taken, 30), "and tried at once, though the queue died")
+        hop.stop()
+
+
 def rcpt(server, address):
     session = postern.Session(server)
     session.command("EHLO client.test")
@@ -317,6 +360,7 @@ def main():
     test_retry(c)
     test_report(c)
     test_quarantine(c)
+    test_answer_is_kept(c)
     test_verify(c)
     test_survivor(c)
     return c.close()
