@@ -80,7 +80,7 @@ static bool take_record(struct source *s, struct pn_record *record)
     case PN_REC_METRICS:
         return take_metrics(s, record);
     case PN_REC_COMMAND_REPLY:
-        return ask_reply(s->admin, record);
+        return ask_reply(s, record);
     default:
         return false;
     }
@@ -156,12 +156,13 @@ bool ask_role(struct admin *admin, struct pn_str role, const struct pn_command *
     return sent;
 }
 
-bool ask_reply(struct admin *admin, struct pn_record *record)
+bool ask_reply(struct source *s, struct pn_record *record)
 {
     struct pn_command_reply reply;
-    if (!pn_command_reply_get(record->body, &reply) || record->nfds > 1)
+    bool takes_commands = s->role == PN_ROLE_QUEUE || s->role == PN_ROLE_SUPERVISOR;
+    if (!takes_commands || !pn_command_reply_get(record->body, &reply) || record->nfds > 1)
         return false;
-    client_reply(admin, &reply, record->nfds == 1 ? record->fds[0] : -1);
+    client_reply(s->admin, s->role, &reply, record->nfds == 1 ? record->fds[0] : -1);
     return true;
 }
 

@@ -42,13 +42,15 @@ struct admin {
 /* ---- ask.c: commands to roles */
 /* False: no such role is there. The reply comes to client_reply. */
 bool ask_role(struct admin *admin, struct pn_str role, const struct pn_command *command);
-bool ask_reply(struct admin *admin, struct pn_record *record);
+/* False: malformed, or of a role that nobody asks anything. */
+bool ask_reply(struct source *s, struct pn_record *record);
 
 /* ---- client.c: connections of either kind */
 void client_accept(struct admin *admin, int fd, bool control);
 void client_free_all(struct admin *admin);
-/* A reply for the client that waits for this token; role NULL: it died. */
-void client_reply(struct admin *admin, const struct pn_command_reply *reply, int fd);
+/* A reply for the client that waits for this role and token. */
+void client_reply(struct admin *admin, uint8_t role, const struct pn_command_reply *reply, int fd);
+/* The role died: whoever waits for it is told. */
 void client_lost(struct admin *admin, uint8_t role);
 
 /* ---- http.c */

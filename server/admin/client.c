@@ -74,7 +74,7 @@ static bool start_command(struct client *c, struct pn_str line)
             command.count--;
             memmove(command.words, command.words + 1, command.count * sizeof command.words[0]);
         }
-        c->role = supervisor ? PN_ROLE_SUPERVISOR : PN_ROLE_QUEUE;
+        c->role = pn_str_eq(role, PN_STR("supervisor")) ? PN_ROLE_SUPERVISOR : PN_ROLE_QUEUE;
         ok = ask_role(c->admin, role, &command);
         if (!ok)
             (void)pn_buf_addf(&err, "no role takes commands for \"%.*s\" now", PN_FMT(role));
@@ -167,7 +167,7 @@ static void write_content(struct client *c, int fd)
     struct pn_str content;
     if (fd < 0)
         return;
-    if (pn_map_fd(fd, false, &content) != 0) {
+    if (pn_map_fd(fd, true, &content) != 0) {
         pn_warn("the content of a reply can't be read");
         return;
     }
@@ -175,10 +175,10 @@ static void write_content(struct client *c, int fd)
     pn_unmap(&content);
 }
 
-void client_reply(struct admin *admin, const struct pn_command_reply *reply, int fd)
+void client_reply(struct admin *admin, uint8_t role, const struct pn_command_reply *reply, int fd)
 {
     struct client *c = admin->clients;
-    while (c != NULL && c->token != reply->token)
+    while (c != NULL && (c->token != reply->token || c->role != role))
         c = c->next;
     if (c == NULL) /* it went away */
         return;
