@@ -103,6 +103,14 @@ bool pn_runner_ready(const struct pn_runner *r)
     return true;
 }
 
+bool pn_runner_at_leisure(const struct pn_runner *r)
+{
+    uint64_t workers = 0;
+    for (const struct remote *m = r->remotes; m != NULL; m = m->next)
+        workers += !m->solo;
+    return r->stats.inflight < workers;
+}
+
 /* ---- time */
 
 static void cut_late(struct pn_runner *r, uint64_t now)

@@ -82,6 +82,8 @@ void pn_runner_add_worker(struct pn_runner *runner, struct pn_peer *peer);
 /* True: for each group of the present plan there is a worker. */
 bool pn_runner_ready(const struct pn_runner *runner);
 void pn_runner_stats(const struct pn_runner *runner, struct pn_runner_stats *out);
+/* Fewer requests are under way than there are workers: a check may as well begin early. */
+bool pn_runner_at_leisure(const struct pn_runner *runner);
 
 struct pn_check_client {
     struct pn_ip ip;

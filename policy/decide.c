@@ -112,6 +112,22 @@ int32_t pn_decide_weight(const struct pn_policy *p, const struct pn_domain *doma
     return !*counts ? 0 : r != NULL ? r->weight : fact->weight;
 }
 
+static bool refuses_on_fact(const struct view *v, const struct img_policy *policy)
+{
+    const struct img_rule *rules = img_at(v->base, policy->rules.off);
+    for (uint32_t i = 0; i < policy->rules.count; i++)
+        if ((rules[i].flags & IMG_HAS_ACTION) != 0 &&
+            pn_outcome_refuses((enum pn_outcome)rules[i].outcome))
+            return true;
+    return false;
+}
+
+bool pn_domain_acts_early(const struct pn_policy *p, const struct pn_domain *domain)
+{
+    const struct view v = view_of(p, domain);
+    return refuses_on_fact(&v, v.own) || (v.defaults != NULL && refuses_on_fact(&v, v.defaults));
+}
+
 /* ---- reasons ---- */
 
 static struct pn_str keep(const struct view *v, struct pn_str s)

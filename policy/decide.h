@@ -57,6 +57,9 @@ struct pn_decision {
 /* Strings of the decision live in pool. domain may be the default domain. */
 void pn_decide(const struct pn_policy *p, const struct pn_domain *domain,
                const struct pn_decide_input *in, struct pn_pool *pool, struct pn_decision *out);
+/* May a plugin's fact refuse a recipient of this domain before content (a failure apart, which
+ * may as well be told of later)? */
+bool pn_domain_acts_early(const struct pn_policy *p, const struct pn_domain *domain);
 /* What a fact weighs for a recipient of this domain; *counts is false where it is masked. */
 int32_t pn_decide_weight(const struct pn_policy *p, const struct pn_domain *domain,
                          const struct pn_fact *fact, bool *counts);

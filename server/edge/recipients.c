@@ -142,6 +142,19 @@ static void on_rcpt_checked(void *ctx, enum pn_check_end end)
         rcpt_decide(t);
 }
 
+/* True: the reply waits for what the plugins find. Where no line of the policy could act on
+ * that yet they only get a start, and not even that while they are busy: then everything is
+ * asked in one go when the content is here. */
+static bool check_early(struct transaction *t, const struct txn_rcpt *r)
+{
+    struct session *s = t->s;
+    if (pn_domain_acts_early(s->gen->policy, r->domain))
+        return pn_check_run(s->check, POSTERN_RCPT, on_rcpt_checked, t);
+    if (pn_runner_at_leisure(s->edge->runner))
+        (void)pn_check_run(s->check, POSTERN_RCPT, NULL, NULL);
+    return false;
+}
+
 /* What a client may know of a recipient is known: on to the plugins. */
 static void rcpt_check(struct transaction *t)
 {
@@ -149,7 +162,7 @@ static void rcpt_check(struct transaction *t)
     const struct txn_rcpt *r = &t->rcpts[t->rcpt_count - 1];
     if (s->check != NULL) {
         pn_check_rcpt(s->check, r->address, pn_plan_wanted(s->gen->plan, r->domain));
-        if (s->gen->early_stages && pn_check_run(s->check, POSTERN_RCPT, on_rcpt_checked, t))
+        if (s->gen->early_stages && check_early(t, r))
             return;
     }
     rcpt_decide(t);

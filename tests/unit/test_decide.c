@@ -381,6 +381,39 @@ static void test_early(void)
     CHECK(rows);
 }
 
+/* Is there anything to wait for before content? */
+static void test_acts_early(void)
+{
+    static const struct {
+        const char *label, *policy;
+        bool want;
+    } rows[] = {
+        {"nothing", HERE "}", false},
+        {"thresholds", HERE "reject at 1 }", false},
+        {"weights", HERE "on ALPHA_HIT weight 5 }", false},
+        {"junk", HERE "on ALPHA_HIT junk on BETA_LISTED discard }", false},
+        {"entries", HERE "deny client 192.0.2.1 allow from \"*@b.test\" if spf pass }", false},
+        {"reject", HERE "on ALPHA_HIT weight 2 on BETA_LISTED reject }", true},
+        {"defer", HERE "on ALPHA_HIT defer }", true},
+        {"the defaults' lines count", "defaults { on ALPHA_HIT defer }\n" HERE "}", true},
+        {"another domain's do not",
+         "domain other.test { recipients any on ALPHA_HIT defer }\n" HERE "}", false},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct kit k;
+        char text[4000];
+        unit_row(rows[i].label);
+        (void)snprintf(text, sizeof text, "plugins { alpha beta gamma }\n%s", rows[i].policy);
+        kit_open(&k, text, "");
+        UNIT_STR(kit_problems(&k), PN_STR(""));
+        const struct pn_domain *d = pn_policy_domain(k.policy, PN_STR("here.test"));
+        UNIT_TRUE(d != NULL);
+        if (d != NULL)
+            UNIT_INT(pn_domain_acts_early(k.policy, d), rows[i].want);
+        kit_close(&k);
+    }
+}
+
 /* ---- reasons ---- */
 
 static void test_reasons(void)
@@ -749,6 +782,7 @@ int main(int argc, char **argv)
         {"failures", test_failures},
         {"masks", test_masks},
         {"early", test_early},
+        {"acts_early", test_acts_early},
         {"reasons", test_reasons},
         {"many reasons", test_many_reasons},
         {"small pool", test_small_pool},

@@ -126,6 +126,38 @@ static void test_waves(void)
     pn_buf_fini(&together);
 }
 
+/* A run that nobody waits for, and the rest asked while it is under way or over: the ledger
+ * is that of one run. */
+static void test_head_start(void)
+{
+    struct world w;
+    struct pn_buf whole, parts;
+    pn_buf_init(&whole, 100000);
+    pn_buf_init(&parts, 100000);
+    world_up(&w, two, one_group, 1);
+    UNIT_TRUE(pn_runner_at_leisure(w.runner));
+    for (int i = 0; i < 3; i++) {
+        struct pn_check *c = session_begin(&w, "192.0.2.1");
+        session_mail(c, "a@b.test", "u@here.test");
+        if (i > 0) {
+            UNIT_TRUE(pn_check_run(c, POSTERN_RCPT, NULL, NULL));
+            UNIT_TRUE(!pn_runner_at_leisure(w.runner)); /* one worker, one request */
+        }
+        for (int turns = 0; i == 2 && !pn_runner_at_leisure(w.runner) && turns < 1000; turns++)
+            pn_loop_turn(w.loop, 10);
+        int fd = session_content(c, "hello");
+        UNIT_INT(run_to(&w, c, POSTERN_MESSAGE), PN_CHECK_WHOLE);
+        pn_buf_clear(&parts);
+        ledger_text(pn_check_facts(c), i == 0 ? &whole : &parts);
+        if (i > 0)
+            UNIT_STR(pn_buf_str(&parts), pn_buf_str(&whole));
+        end_message(&c, fd);
+    }
+    world_down(&w);
+    pn_buf_fini(&whole);
+    pn_buf_fini(&parts);
+}
+
 /* `alone yes`: one message a process, and no worker is left behind. */
 static void test_alone(void)
 {
@@ -228,9 +260,11 @@ static void test_abandon(void)
 int main(int argc, char **argv)
 {
     static const struct unit_test tests[] = {
-        {"moved", test_moved}, {"stages", test_stages},   {"given", test_given},
-        {"waves", test_waves}, {"alone", test_alone},     {"budget", test_budget},
-        {"dns", test_dns},     {"abandon", test_abandon}, {NULL, NULL}};
+        {"moved", test_moved},           {"stages", test_stages},
+        {"given", test_given},           {"waves", test_waves},
+        {"head_start", test_head_start}, {"alone", test_alone},
+        {"budget", test_budget},         {"dns", test_dns},
+        {"abandon", test_abandon},       {NULL, NULL}};
     pn_log_init("test", PN_LOG_ERROR);
     return unit_main("runner", tests, argc, argv);
 }
