@@ -84,7 +84,8 @@ struct pn_asker {
     size_t slot_count, slot_cap;
     uint32_t free_slot; /* UINT32_MAX: none */
     uint64_t seed;
-    struct pn_buf record; /* the reader's */
+    struct pn_buf record;  /* the reader's */
+    _Atomic uint64_t lost; /* outside of the lock */
 };
 
 static void lock(struct pn_asker *a)
@@ -319,6 +320,7 @@ static void read_records(struct pn_asker *a, struct line *line, const struct pn_
         if (!ok && a->line == line) {
             a->line = NULL;
             line_unref(line);
+            atomic_store(&a->lost, pn_clock_mono_ns());
         }
         if (!ok || (pn_question_done(q) && a->waiters == NULL))
             return;
@@ -363,11 +365,17 @@ void pn_asker_channel(struct pn_asker *a, int fd)
     lock(a);
     line_unref(a->line);
     a->line = line;
+    atomic_store(&a->lost, 0);
     send_all(a, true);
     for (struct waiter *w = a->waiters; w != NULL; w = w->next)
         wake_later(&wake, w); /* one of them reads it */
     unlock(a);
     wake_now(&wake);
+}
+
+uint64_t pn_asker_lost(const struct pn_asker *a)
+{
+    return atomic_load(&a->lost);
 }
 
 struct pn_asker *pn_asker_new(void)

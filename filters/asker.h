@@ -29,6 +29,9 @@ struct pn_question;
 struct pn_asker *pn_asker_new(void);
 /* Takes fd: the channel to a resolver, replacing the one before. */
 void pn_asker_channel(struct pn_asker *asker, int fd);
+/* Since when (monotonic ns) there is no resolver that was there; 0: there is one. Takes no
+ * lock. */
+uint64_t pn_asker_lost(const struct pn_asker *asker);
 /* All pn_questions must be gone. */
 void pn_asker_free(struct pn_asker **asker);
 

@@ -485,6 +485,11 @@ void check_bad_findings(struct pn_check *c, uint64_t plugins)
     fail_plugins(c, plugins, "the worker could not read the message");
 }
 
+void check_lost(struct pn_check *c, uint64_t plugins)
+{
+    fail_plugins(c, plugins, "its worker ended every time");
+}
+
 static int by_order(const void *a, const void *b)
 {
     const struct found *x = a, *y = b;

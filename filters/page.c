@@ -1,8 +1,11 @@
 #include "page.h"
 
+#include "assert.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -54,6 +57,13 @@ static void on_crash(int signo)
             (void)sigaction(signo, &crash_before[i], NULL);
 }
 
+/* A worker itself leaves by _exit alone, so whoever calls exit is a plugin. */
+static void on_exit_call(void)
+{
+    atomic_store(&crash_page->crashed, 1);
+    _exit(PN_PAGE_EXIT_CALLED);
+}
+
 void pn_page_note_crashes(struct pn_page *page)
 {
     struct sigaction action = {.sa_handler = on_crash, .sa_flags = SA_ONSTACK};
@@ -61,6 +71,7 @@ void pn_page_note_crashes(struct pn_page *page)
     crash_page = page;
     for (int i = 0; i < CRASH_SIGNALS; i++)
         (void)sigaction(crash_signals[i], &action, &crash_before[i]);
+    pn_assert(atexit(on_exit_call) == 0);
 }
 
 const struct pn_page *pn_page_map(int fd)

@@ -17,6 +17,7 @@
 #include <stdint.h>
 
 enum { PN_PAGE_SLOTS = 256, PN_PAGE_MAGIC = 0x70616765, PN_PAGE_WHAT_MAX = 96 };
+enum { PN_PAGE_EXIT_CALLED = 71 }; /* how a worker ends whose plugin calls exit */
 
 struct pn_page_slot {
     _Atomic uint64_t request; /* the runner's id; 0: idle */

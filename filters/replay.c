@@ -13,6 +13,10 @@
  * or by a plugin in a way that no process survives long enough to note. */
 enum { UNNOTED_DEATHS = 5 };
 
+/* So often may a request be in a worker that dies while none of its calls runs, before it
+ * is taken for the reason, and is sent alone. */
+enum { LOST_MAX = 3 };
+
 /* ---- what a page says about an ask */
 
 static const struct pn_page_slot *slot_of(const struct remote *m, const struct ask *a,
@@ -70,9 +74,9 @@ static void report(const struct ask *a, const struct pn_page_slot *s, struct pn_
 
 /* The plugin failed alone: that is its finding; the others, and its own stages before
  * that, run again. */
-static void convict(struct ask *a, const struct pn_page_slot *s)
+static void convict(struct ask *a, const struct pn_page_slot *s, bool stuck)
 {
-    bool hangs = hung(s);
+    bool hangs = hung(s) || stuck;
     uint32_t ms = s->deadline_ms;
     char what[PN_PAGE_WHAT_MAX + 64];
     char text[PN_PAGE_WHAT_MAX];
@@ -122,11 +126,26 @@ void replay_suspect(struct ask *a)
 
 /* ---- deaths */
 
-/* a was alone there; s is what it was in, or NULL. */
-static void died_alone(struct ask *a, const struct pn_page_slot *s, bool crashed)
+/* Between calls: somebody else's doing, unless it goes on. Which of the plugins it is
+ * then can't be said. */
+static void died_between(struct ask *a)
 {
-    if (s == NULL) { /* killed before or after the calls: no plugin's doing */
-        go_on(a);
+    if (++a->lost >= LOST_MAX + UNNOTED_DEATHS) {
+        pn_warn("workers die of %.*s, alone in them, and no plugin says so",
+                PN_FMT(a->check->mail.id));
+        a->runner->stats.failures++;
+        check_lost(a->check, a->plugins);
+        a->plugins = 0;
+    }
+    go_on(a);
+}
+
+/* a was alone in m; s is what it was in, or NULL. */
+static void died_alone(struct remote *m, struct ask *a, const struct pn_page_slot *s)
+{
+    bool crashed = m->page != NULL && atomic_load(&m->page->crashed) != 0;
+    if (s == NULL) {
+        died_between(a);
         return;
     }
     if (a->died_in == s->plugin || hung(s))
@@ -134,8 +153,8 @@ static void died_alone(struct ask *a, const struct pn_page_slot *s, bool crashed
     else
         a->suspects = 1;
     a->died_in = s->plugin;
-    if (hung(s) || crashed || a->suspects >= UNNOTED_DEATHS)
-        convict(a, s);
+    if (hung(s) || m->stuck || crashed || a->suspects >= UNNOTED_DEATHS)
+        convict(a, s, m->stuck);
     go_on(a);
 }
 
@@ -147,8 +166,8 @@ static void sort_out(struct remote *m, struct ask *a, bool by_watchdog)
     if (a->check == NULL) {
         ask_free(a);
     } else if (a->state == ASK_SOLO) {
-        died_alone(a, s, m->page != NULL && atomic_load(&m->page->crashed) != 0);
-    } else if (s != NULL) {
+        died_alone(m, a, s);
+    } else if (s != NULL || ++a->lost >= LOST_MAX) {
         a->id = ++a->runner->next_id;
         replay_suspect(a);
     } else {
@@ -162,6 +181,8 @@ void remote_died(struct remote *m)
     bool by_watchdog = any_hung(m);
     remote_unlink(m);
     r->stats.worker_deaths++;
+    if (r->ops->lost_worker != NULL)
+        r->ops->lost_worker(r->ctx, m->number);
     while (m->asks != NULL) { /* callbacks may abandon those still in the list */
         struct ask *a = m->asks;
         m->asks = a->next;
@@ -176,7 +197,6 @@ void remote_died(struct remote *m)
 
 static void look_at(struct remote *m, uint64_t now)
 {
-    bool stuck = false;
     for (struct ask *a = m->asks, *next; a != NULL; a = next) {
         next = a->next;
         const struct pn_page_slot *s = hung_slot(m, a);
@@ -188,10 +208,9 @@ static void look_at(struct remote *m, uint64_t now)
         }
         s = slot_of(m, a, NULL);
         uint64_t limit = s == NULL ? 0 : ((uint64_t)s->deadline_ms + STUCK_MS) * PN_NS_PER_MS;
-        stuck |= s != NULL && a->state == ASK_SENT && now > s->start_ns + limit &&
-                 atomic_load(&m->page->draining) == 0;
+        m->stuck |= s != NULL && now > s->start_ns + limit && atomic_load(&m->page->draining) == 0;
     }
-    if (stuck) /* its watchdog would have spoken: all of it is beyond help */
+    if (m->stuck) /* its watchdog would have spoken: all of it is beyond help */
         remote_died(m);
 }
 

@@ -64,6 +64,10 @@ struct pn_runner_ops {
     /* To the supervisor as PN_REC_WANT_SOLO; the worker comes by pn_runner_add_worker
      * with PN_PEER_SOLO and this token. */
     void (*want_solo)(void *ctx, const struct pn_want_solo *want);
+    /* The channel to a worker ended that nobody told to end, or the worker stands still:
+     * whoever started it sees to it that the process is gone, and, unless it was a solo
+     * one, that another comes. May be NULL. */
+    void (*lost_worker)(void *ctx, uint32_t number);
     /* May be NULL. */
     void (*on_failure)(void *ctx, const struct pn_failure *failure);
 };

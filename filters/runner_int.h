@@ -48,6 +48,7 @@ struct ask {
     uint8_t state;
     bool alone;       /* its group runs one message a process */
     uint8_t suspects; /* times that it died alone, in `died_in` */
+    uint8_t lost;     /* times that its worker died with no call to blame */
     int died_in;      /* plugin */
     struct ask *next_of_run;
 };
@@ -59,9 +60,10 @@ struct remote {
     struct pn_channel *channel;
     const struct pn_page *page; /* NULL until it came */
     uint32_t tag, number, group, generation;
-    bool solo; /* for us alone */
-    bool kept; /* solo: belongs to a check of an alone group */
-    bool used; /* solo of an alone group: had its one message */
+    bool solo;  /* for us alone */
+    bool kept;  /* solo: belongs to a check of an alone group */
+    bool used;  /* solo of an alone group: had its one message */
+    bool stuck; /* even its watchdog stands still */
     uint64_t token;
     struct ask *asks; /* in flight */
     unsigned count;
@@ -170,6 +172,8 @@ void check_found(struct pn_check *c, const struct pn_finding *f);
 bool check_stop_plugin(struct pn_check *c, unsigned plugin, uint32_t step);
 /* The worker could not run these. */
 void check_bad_findings(struct pn_check *c, uint64_t plugins);
+/* Workers die of these, whichever it is. */
+void check_lost(struct pn_check *c, uint64_t plugins);
 /* Session, envelope and time as a case of `scan --batch`. */
 void check_case(const struct pn_check *c, const struct pn_failure *f, struct pn_buf *out);
 /* An ask of its run was answered, or given up. */

@@ -8,7 +8,11 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
-enum { PLUGINS = 64 };
+enum {
+    PLUGINS = 64,
+    SIGNAL_STACK = 32 * 1024,
+    GUARD = 64 * 1024 /* a large frame must not step over it */
+};
 
 struct thread {
     struct sched *sched;
@@ -92,10 +96,9 @@ static struct sched_unit *take(struct sched *s)
 
 static void unlock_and_wake(struct sched *s);
 
-static void *work(void *arg)
+/* Until the stop. */
+static void serve(struct sched *s, const struct thread *t)
 {
-    struct thread *t = arg;
-    struct sched *s = t->sched;
     lock(s);
     s->coming--;
     for (;;) {
@@ -121,6 +124,24 @@ static void *work(void *arg)
         s->running--;
     }
     unlock(s);
+}
+
+/* A fault whose signal is blocked ends the process before its handler can note it, and so
+ * does one that left no room on the stack. */
+static void *work(void *arg)
+{
+    static const int faults[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGABRT};
+    struct thread *t = arg;
+    char room[SIGNAL_STACK];
+    stack_t own = {.ss_sp = room, .ss_size = sizeof room}, before;
+    sigset_t open;
+    (void)sigemptyset(&open);
+    for (size_t i = 0; i < sizeof faults / sizeof faults[0]; i++)
+        (void)sigaddset(&open, faults[i]);
+    pn_assert(pthread_sigmask(SIG_UNBLOCK, &open, NULL) == 0);
+    pn_assert(sigaltstack(&own, &before) == 0);
+    serve(t->sched, t);
+    pn_assert(sigaltstack(&before, NULL) == 0); /* a sanitizer's; it wants it back */
     return NULL;
 }
 
@@ -130,7 +151,8 @@ static bool start_thread(struct sched *s)
     pthread_attr_t attr;
     sigset_t all, before;
     *t = (struct thread){.sched = s, .number = s->threads};
-    pn_assert(pthread_attr_init(&attr) == 0 && pthread_attr_setstacksize(&attr, s->stack) == 0);
+    pn_assert(pthread_attr_init(&attr) == 0 && pthread_attr_setguardsize(&attr, GUARD) == 0 &&
+              pthread_attr_setstacksize(&attr, s->stack + GUARD + SIGNAL_STACK) == 0);
     (void)sigfillset(&all);
     (void)pthread_sigmask(SIG_SETMASK, &all, &before);
     bool ok = pthread_create(&t->id, &attr, work, t) == 0;

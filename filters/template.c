@@ -214,7 +214,12 @@ static void on_child(void *ctx, int signo)
     struct template *t = ctx;
     int status;
     (void)signo;
-    for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;)
+    for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG | WUNTRACED)) > 0;) {
+        if (WIFSTOPPED(status)) { /* nothing in it goes on: its messages are to go elsewhere */
+            pn_warn("a worker was stopped by signal %d; it is killed", WSTOPSIG(status));
+            (void)kill(pid, SIGKILL);
+            continue;
+        }
         for (unsigned i = 0; i < t->count; i++)
             if (t->children[i].pid == pid) {
                 struct pn_worker w = {t->children[i].number, pid, status};
@@ -222,6 +227,7 @@ static void on_child(void *ctx, int signo)
                 tell(t, PN_REC_WORKER_DOWN, &w);
                 break;
             }
+    }
     stop_if_done(t);
 }
 

@@ -16,13 +16,15 @@
  */
 enum {
     LOOK_MS = 50,
-    AWAKE_MS = 2000,     /* after the last call; waking it costs more than a look */
-    GRACE_MS = 100,      /* a call that ends at its deadline is none that hangs */
-    GROWTH_MAX_MB = 1024 /* of resident memory: a plugin leaks, a fresh worker is due */
+    AWAKE_MS = 2000,      /* after the last call; waking it costs more than a look */
+    GRACE_MS = 100,       /* a call that ends at its deadline is none that hangs */
+    GROWTH_MAX_MB = 1024, /* of resident memory: a plugin leaks, a fresh worker is due */
+    NO_RESOLVER_MS = 2000 /* a new one comes sooner, unless this process did it */
 };
 
 struct watchdog {
     struct pn_page *page;
+    const struct pn_asker *asker;
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t stirred;
@@ -56,10 +58,16 @@ static bool grown(const struct watchdog *d)
     return getrusage(RUSAGE_SELF, &u) == 0 && u.ru_maxrss - d->resident_kb > GROWTH_MAX_MB * 1024L;
 }
 
+static bool without_dns(const struct watchdog *d, uint64_t now)
+{
+    uint64_t lost = pn_asker_lost(d->asker);
+    return lost != 0 && now > lost && now - lost > (uint64_t)NO_RESOLVER_MS * PN_NS_PER_MS;
+}
+
 /* Past its deadline: no new work, then the end once only hung calls are left. */
 static void judge(struct watchdog *d, uint64_t now, unsigned live, unsigned hung)
 {
-    if (hung > 0 || grown(d)) {
+    if (hung > 0 || grown(d) || without_dns(d, now)) {
         if (d->drain_since == 0)
             d->drain_since = now;
         atomic_store(&d->page->draining, 1);
@@ -111,12 +119,13 @@ void watchdog_stir(struct watchdog *d)
     (void)pthread_mutex_unlock(&d->lock);
 }
 
-struct watchdog *watchdog_new(struct pn_page *page)
+struct watchdog *watchdog_new(struct pn_page *page, const struct pn_asker *asker)
 {
     struct watchdog *d = pn_calloc(1, sizeof *d);
     struct rusage u = {0};
     sigset_t all, before;
     d->page = page;
+    d->asker = asker;
     (void)getrusage(RUSAGE_SELF, &u);
     d->resident_kb = u.ru_maxrss;
     pn_assert(pthread_mutex_init(&d->lock, NULL) == 0 && pthread_cond_init(&d->stirred, NULL) == 0);

@@ -143,7 +143,7 @@ bool visit_keeps(const struct visit *v);
 void visit_leave(struct task *t);
 
 /* ---- watchdog.c */
-struct watchdog *watchdog_new(struct pn_page *page);
+struct watchdog *watchdog_new(struct pn_page *page, const struct pn_asker *asker);
 void watchdog_free(struct watchdog **dog);
 /* Calls are about to run. */
 void watchdog_stir(struct watchdog *dog);

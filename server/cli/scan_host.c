@@ -27,6 +27,9 @@ struct asker {
 /* A worker's control channel: held open for as long as it is to live. */
 struct control {
     int fd;
+    uint32_t number;
+    unsigned group;
+    bool solo;
     struct control *next;
 };
 
@@ -287,7 +290,7 @@ static bool start_worker(struct pn_scan_host *h, unsigned group, const struct pn
     start.number = number;
     start.group = group;
     struct control *control = pn_calloc(1, sizeof *control);
-    *control = (struct control){fds[0], h->controls};
+    *control = (struct control){fds[0], number, group, want != NULL, h->controls};
     h->controls = control;
     bool ok = pn_launch_worker(h->groups[group].template.fd, &worker, fds[1]) &&
               pn_launch_start(fds[0], &start, h->policy_fd);
@@ -325,6 +328,25 @@ static void on_want_solo(void *ctx, const struct pn_want_solo *want)
     pn_buf_fini(&err);
 }
 
+static void on_lost_worker(void *ctx, uint32_t number)
+{
+    struct pn_scan_host *h = ctx;
+    struct pn_buf err;
+    struct control **at = &h->controls;
+    while (*at != NULL && (*at)->number != number)
+        at = &(*at)->next;
+    if (*at == NULL)
+        return;
+    struct control *gone = *at;
+    *at = gone->next;
+    (void)close(gone->fd);
+    pn_buf_init(&err, 1024);
+    if (!gone->solo && !start_worker(h, gone->group, NULL, &err))
+        pn_error("no worker in place of one that died: %s", pn_buf_cstr(&err));
+    pn_buf_fini(&err);
+    free(gone);
+}
+
 static bool start_all(struct pn_scan_host *h, bool network, struct pn_buf *err)
 {
     char program[PATH_MAX];
@@ -345,7 +367,8 @@ static bool start_all(struct pn_scan_host *h, bool network, struct pn_buf *err)
 struct pn_scan_host *pn_scan_host_new(struct pn_loop *loop, struct pn_plan *plan, int policy_fd,
                                       bool network, struct pn_buf *err)
 {
-    static const struct pn_runner_ops ops = {.want_solo = on_want_solo};
+    static const struct pn_runner_ops ops = {.want_solo = on_want_solo,
+                                             .lost_worker = on_lost_worker};
     const char *tmp = getenv("TMPDIR");
     struct pn_scan_host *h = pn_calloc(1, sizeof *h);
     h->loop = loop;

@@ -188,6 +188,7 @@ enum {
     M_EVENTS_LOST,
     M_REQUESTS,
     M_REPLAYS,
+    M_WORKERS_LOST,
     M_OUTCOMES,
     METRICS = M_OUTCOMES + PN_REJECT + 1
 };
@@ -207,6 +208,10 @@ static const struct pn_metric metric_rows[METRICS] = {
                     PN_COUNTER, 0},
     [M_REPLAYS] = {"postern_filter_replays_total", NULL,
                    "Requests sent again because a worker died or hung.", PN_COUNTER, 0},
+    [M_WORKERS_LOST] =
+        {"postern_filter_workers_lost_total", NULL,
+         "Filter workers that died or stood still with requests of this edge or none.", PN_COUNTER,
+         0},
     [M_OUTCOMES + PN_ACCEPT] = OUTCOME("accept"),
     [M_OUTCOMES + PN_JUNK] = OUTCOME("junk"),
     [M_OUTCOMES + PN_QUARANTINE] = OUTCOME("quarantine"),
@@ -230,6 +235,7 @@ static void fill_metrics(void *ctx)
     edge->metrics[M_EVENTS_LOST].value = (int64_t)edge->events_lost;
     edge->metrics[M_REQUESTS].value = (int64_t)stats.requests;
     edge->metrics[M_REPLAYS].value = (int64_t)stats.replays;
+    edge->metrics[M_WORKERS_LOST].value = (int64_t)stats.worker_deaths;
 }
 
 /* ---- the supervisor speaks ---- */
@@ -297,6 +303,17 @@ static void on_want_solo(void *ctx, const struct pn_want_solo *want)
     pn_buf_fini(&body);
 }
 
+static void on_lost_worker(void *ctx, uint32_t number)
+{
+    struct edge *edge = ctx;
+    struct pn_buf body;
+    pn_buf_init(&body, 16);
+    pn_u32_put(&body, number);
+    if (!pn_control_send(edge->control, PN_REC_WORKER_LOST, pn_buf_str(&body), NULL, 0))
+        pn_warn("the supervisor takes no news of a lost worker");
+    pn_buf_fini(&body);
+}
+
 /* Kept by admin, so that somebody can mend the plugin. */
 static void on_plugin_failure(void *ctx, const struct pn_failure *f)
 {
@@ -327,8 +344,8 @@ static void edge_fini(struct edge *edge)
 
 int pn_edge_main(struct pn_role_env *env)
 {
-    static const struct pn_runner_ops runner_ops = {.want_solo = on_want_solo,
-                                                    .on_failure = on_plugin_failure};
+    static const struct pn_runner_ops runner_ops = {
+        .want_solo = on_want_solo, .lost_worker = on_lost_worker, .on_failure = on_plugin_failure};
     static const struct pn_control_ops control_ops = {
         .on_generation = on_generation, .on_peer = on_peer, .on_drain = on_drain};
     static const struct pn_jail jail = {.kind = PN_JAIL_EDGE};

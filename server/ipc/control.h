@@ -120,7 +120,7 @@ void pn_worker_put(struct pn_buf *out, const struct pn_worker *worker);
 bool pn_worker_get(struct pn_str body, struct pn_worker *worker);
 void pn_want_solo_put(struct pn_buf *out, const struct pn_want_solo *want);
 bool pn_want_solo_get(struct pn_str body, struct pn_want_solo *want);
-/* PN_REC_POLICY's serial number; PN_REC_DRAIN's limit in ms. */
+/* PN_REC_POLICY's serial number; PN_REC_DRAIN's limit in ms; PN_REC_WORKER_LOST's number. */
 void pn_u32_put(struct pn_buf *out, uint32_t value);
 bool pn_u32_get(struct pn_str body, uint32_t *value);
 

@@ -15,6 +15,7 @@ enum {
     QUEUE_BYTES = 16 * 1024 * 1024,
     START_LIMIT_MS = 120 * 1000, /* virus databases load for long */
     TEMPLATE_DRAIN_MS = 5 * 1000,
+    WORKER_PATIENCE_MS = 200, /* between its channel's end and its own */
     BACKOFF_FIRST_MS = 100,
     BACKOFF_MAX_MS = 30 * 1000,
     LIVED_MS = 10 * 1000 /* whoever lived so long starts again at once */
@@ -199,6 +200,17 @@ static void worker_record(struct child *template, const struct pn_worker *w, boo
         gone(c, how, WIFEXITED(w->status) && WEXITSTATUS(w->status) == 0);
 }
 
+/* An edge has no channel to it any more. A process that ended is reaped in that time, and
+ * says more of why; one that did not is of no use to that edge. */
+static void worker_lost(struct supervisor *sup, uint32_t number)
+{
+    struct child *c = worker_by_number(sup, number);
+    if (c == NULL || (c->state != CHILD_READY && c->state != CHILD_STARTING))
+        return;
+    (void)snprintf(c->why, sizeof c->why, "an edge lost the channel to it, or it stood still");
+    pn_timer_set(c->timer, WORKER_PATIENCE_MS);
+}
+
 static bool on_ready(struct child *c)
 {
     if (c->state != CHILD_STARTING)
@@ -220,6 +232,7 @@ static bool on_record(void *ctx, struct pn_record *r)
     struct child *c = ctx;
     struct pn_worker worker;
     struct pn_want_solo want;
+    uint32_t number;
     switch (r->type) {
     case PN_REC_READY:
         return on_ready(c);
@@ -237,6 +250,11 @@ static bool on_record(void *ctx, struct pn_record *r)
             return false;
         solo_want(c, &want);
         return true;
+    case PN_REC_WORKER_LOST:
+        if (c->kind != PEER_EDGE || !pn_u32_get(r->body, &number))
+            return false;
+        worker_lost(c->sup, number);
+        return true;
     case PN_REC_COMMAND:
         return c->kind == PEER_ADMIN && command_run(c, r->body);
     default:
@@ -252,7 +270,7 @@ static void on_end(void *ctx, enum pn_channel_end how)
     close_control(c);
     /* It ends by itself when its channel does; SIGCHLD tells, or a worker's template
      * does. Whoever hangs is killed. */
-    uint64_t patience = c->kind == PEER_WORKER ? 200 : 2000;
+    uint64_t patience = c->kind == PEER_WORKER ? WORKER_PATIENCE_MS : 2000;
     pn_timer_set(c->timer, how == PN_CHANNEL_PROTOCOL ? 0 : patience);
 }
 

@@ -67,6 +67,116 @@ def each_kind(counter, plugin):
         counter.check(reply[:3] in ("250", "451"), "leak: answered", reply)
 
 
+# What a plugin may do to its whole process: kind, replies it may get, workers it may cost.
+# Two where a worker says that it crashed or hangs (a common one, and the one of the replay),
+# six where nobody does, nine where not even the call is known.
+HOSTILE = (
+    ("crash", ("451",), 2),
+    ("wild", ("451",), 2),
+    ("deep", ("451",), 2),
+    ("jump", ("451",), 2),
+    ("quit", ("451",), 2),
+    ("fork", ("451",), 6),
+    ("kill", ("451",), 6),
+    ("stop", ("451",), 6),
+    ("spin", ("451",), 2),
+    ("hang", ("451",), 2),
+    ("shut", ("451",), 9),
+    ("junk", ("451",), 9),
+    *((f"junk{i}", ("250", "451"), 9) for i in range(10)),
+    ("lose", ("451",), 9),
+    ("hog", ("250", "451"), 9),
+)
+HOSTILE_CONF = CONF + "\nworkers {{ memory 1g }}\n"
+
+
+def hostile(counter, plugin, kind, replies, workers):
+    """One such message while others come and go: it alone is touched, at a bounded price."""
+    with postern.Server(HOSTILE_CONF.format(plugin=plugin, failure="defer")) as server:
+        server.start()
+        stop = threading.Event()
+        wrong, sent = [], [0] * 4
+
+        def calm(thread):
+            while not stop.is_set():
+                try:
+                    reply = send(server, number=thread)
+                except OSError as e:
+                    reply = f"connection: {e}"
+                sent[thread] += 1
+                if not reply.startswith("250"):
+                    wrong.append(reply)
+
+        threads = [threading.Thread(target=calm, args=(i,)) for i in range(4)]
+        for t in threads:
+            t.start()
+        try:
+            reply = send(server, kind, "message", client="192.0.2.77")
+        except OSError as e:
+            reply = f"connection: {e}"
+        seen = list(sent)
+        end = time.monotonic() + 30  # each of the others ends what it has under way, and one more
+        while any(sent[i] < seen[i] + 2 for i in range(4)) and time.monotonic() < end:
+            time.sleep(0.02)
+        stop.set()
+        for t in threads:
+            t.join()
+        counter.check(reply[:3] in replies, f"{kind}: its own message", reply)
+        counter.check(not wrong, f"{kind}: no other is touched", f"{len(wrong)} of {sum(sent)}: {wrong[:2]}")
+        counter.check(all(sent[i] >= seen[i] + 2 for i in range(4)), f"{kind}: others go on", str((seen, sent)))
+        if reply.startswith("451"):
+            found = [e for e in server.events("message") if failed(e)]
+            counter.check(
+                len(found) == 1 and found[0]["client"]["ip"] == "192.0.2.77", f"{kind}: one PLUGIN_FAILED", str(found)
+            )
+        cost = sum(e["role"] == "filter" for e in server.wait_events("role_died", workers, 3))
+        counter.check((cost > 0 or "250" in replies) and cost <= workers, f"{kind}: workers lost", f"{cost}, not {workers}")
+        stopped = [pid for pid in server.roles("filter") if state_of(pid) == "T"]
+        counter.check(not stopped, f"{kind}: nobody is left stopped", str(stopped))
+        print(f"{kind}: {reply[:40]!r}, {cost} workers lost, {sum(sent)} others passed", flush=True)
+
+
+def dns_again(counter, plugin):
+    """Workers whose channel to the resolver was ruined are replaced: lookups work everywhere."""
+    dns = "x.test. 60 IN TXT \"yes\"\n"
+    with postern.Server(HOSTILE_CONF.format(plugin=plugin, failure="skip"), dns=dns) as server:
+        server.start()
+        for kind in ("junk0", "junk1") * 4:  # whichever socket is the resolver's
+            send(server, kind, "message")
+
+        def ask(kinds, i):
+            session = postern.Session(server, "192.0.2.1")
+            try:
+                session.send(f"Subject: dns-message-x.test {i}\r\n\r\ntext\r\n", f"n{i}@s.test")
+                kinds[i] = True
+            finally:
+                session.close()
+
+        asked, good = 0, 0
+        end = time.monotonic() + 40
+        while good < 12 and time.monotonic() < end:
+            kinds = [False] * 12
+            threads = [threading.Thread(target=ask, args=(kinds, i)) for i in range(12)]
+            for t in threads:
+                t.start()
+            for t in threads:
+                t.join()
+            asked += 12
+            last = server.wait_events("message", 8 + asked)[8 + asked - 12 :]
+            good = sum(any(s["name"] == "TROUBLE_ANSWER" and s["detail"] == "yes" for s in e["symbols"]) for e in last)
+        counter.check(good == 12, "after junk to the resolver: lookups work", f"{good} of the last 12")
+        counter.check(bool(server.wait_events("role_died", 1)), "by a worker's end", "none died")
+        print(f"dns again: after {asked - 12} messages", flush=True)
+
+
+def state_of(pid):
+    try:
+        with open(f"/proc/{pid}/stat", encoding="ascii") as f:
+            return f.read().rsplit(")", 1)[1].split()[0]
+    except OSError:
+        return ""
+
+
 def by_policy(counter, plugin):
     for failure, want in (("skip", "250"), ("quarantine", "250")):
         with postern.Server(CONF.format(plugin=plugin, failure=failure)) as server:
@@ -114,6 +224,14 @@ def main():
     build = postern.build_folder()
     subprocess.run(["make", "-s", "-C", build, "tests/plugins/trouble.so"], check=True, stdout=subprocess.DEVNULL)
     plugin = os.path.join(build, "tests", "plugins", "trouble.so")
+    only = sys.argv[1:]
+    for kind, replies, workers in HOSTILE:
+        if not only or kind in only:
+            hostile(counter, plugin, kind, replies, workers)
+    if not only or "dns" in only:
+        dns_again(counter, plugin)
+    if only:
+        return counter.close()
     each_kind(counter, plugin)
     by_policy(counter, plugin)
     under_load(counter, plugin)

@@ -10,16 +10,29 @@
  *   many   facts without end, edits, notes    bad  hand the host nonsense
  *   fail   return an error  leak  allocate and forget, 64 MB a call
  *   dns    ask for the TXT of the word behind "dns-STAGE-"
+ *   deep   call itself for ever     jump  longjmp into a call that is over
+ *   quit   exit(0)                  fork  and leave the child behind
+ *   stop   SIGSTOP to itself        kill  SIGKILL to itself
+ *   spin   hang, with all signals blocked
+ *   hog    all memory that it gets, and keep it
+ *   shut   close every descriptor of the process
+ *   junk   write what is no record to every descriptor of the process; junk0 to junk9:
+ *          to that socket of it only
+ *   lose   close the descriptors of sockets one by one, all but the first
  *
  * It keeps a session and a transaction object, counts its calls in them, and states the
  * counts: a session that moved to a fresh worker must count the same.
  */
 #include <postern/plugin.h>
 
+#include <setjmp.h>
+#include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 enum { NONE, COUNT, RANDOM, ANSWER, WEIGHED };
@@ -132,6 +145,104 @@ static int ask(struct postern_call *c, const char *name)
 
 static volatile unsigned sink;
 
+/* ---- what no plugin should do to its process; TROUBLE_FDS is enough to reach all of it */
+
+#ifdef __SANITIZE_ADDRESS__
+enum { TROUBLE_FDS = 64, HOG_MAX_MB = 256 }; /* no limit on memory holds there */
+#else
+enum { TROUBLE_FDS = 64, HOG_MAX_MB = 3072 };
+#endif
+
+static unsigned deep(volatile unsigned *above);
+/* Volatile: no compiler can make a loop of it, or see that it has no end. */
+static unsigned (*volatile deeper)(volatile unsigned *) = deep;
+
+static unsigned deep(volatile unsigned *above)
+{
+    volatile unsigned here[64] = {*above + 1};
+    return deeper(here) + here[0];
+}
+
+static jmp_buf over;
+
+static __attribute__((noinline)) int set_over(void)
+{
+    volatile char room[4096];
+    room[0] = 1;
+    sink += (unsigned)room[0];
+    return setjmp(over);
+}
+
+static int jump(void)
+{
+    if (set_over() == 0)
+        longjmp(over, 1);
+    abort(); /* it came back into what was left: as good as any crash */
+}
+
+static void hog(void)
+{
+    for (int mb = 0; mb < HOG_MAX_MB; mb += 16) {
+        char *p = malloc(16U << 20);
+        if (p == NULL)
+            return;
+        for (size_t i = 0; i < 16U << 20; i += 4096)
+            p[i] = 1;
+    }
+}
+
+static void spin(void)
+{
+    sigset_t all;
+    (void)sigfillset(&all);
+    (void)pthread_sigmask(SIG_SETMASK, &all, NULL);
+    for (;;)
+        sink++;
+}
+
+static bool is_socket(int fd)
+{
+    int type;
+    socklen_t len = sizeof type;
+    return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0;
+}
+
+static void each_descriptor(const char *word)
+{
+    bool junk = strncmp(word, "junk", 4) == 0, shut = strncmp(word, "shut", 4) == 0;
+    int only = junk && word[4] != '-' ? word[4] - '0' : -1, sockets = 0;
+    for (int fd = 3; fd < TROUBLE_FDS; fd++) {
+        int number = is_socket(fd) ? sockets++ : -1;
+        if (junk && (only < 0 || only == number))
+            sink += write(fd, "junk", 4) < 0;
+        else if (shut || (!junk && number > 0))
+            (void)close(fd);
+    }
+}
+
+static int act_on_process(const char *word)
+{
+    volatile unsigned none = 0;
+    if (strncmp(word, "deep", 4) == 0)
+        sink += deep(&none);
+    if (strncmp(word, "jump", 4) == 0)
+        return jump();
+    if (strncmp(word, "quit", 4) == 0)
+        exit(0);
+    if (strncmp(word, "fork", 4) == 0)
+        return fork() < 0 ? POSTERN_ERROR : POSTERN_OK;
+    if (strncmp(word, "stop", 4) == 0)
+        (void)raise(SIGSTOP);
+    if (strncmp(word, "kill", 4) == 0)
+        (void)raise(SIGKILL);
+    if (strncmp(word, "spin", 4) == 0)
+        spin();
+    if (strncmp(word, "hog", 3) == 0)
+        hog();
+    each_descriptor(word);
+    return POSTERN_OK;
+}
+
 static int act(struct postern_call *c, const char *word)
 {
     if (strncmp(word, "crash", 5) == 0)
@@ -156,6 +267,11 @@ static int act(struct postern_call *c, const char *word)
         return bad(c);
     if (strncmp(word, "fail", 4) == 0)
         return POSTERN_ERROR;
+    static const char *const others[] = {"deep", "jump", "quit", "fork", "stop", "kill",
+                                         "spin", "hog",  "shut", "junk", "lose"};
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
+        if (strncmp(word, others[i], strlen(others[i])) == 0)
+            return act_on_process(word);
     return POSTERN_OK;
 }
 
@@ -175,8 +291,10 @@ static int call(struct postern_call *c)
 #ifdef TROUBLE_CALM
     return c->host->fact(c, NONE, (struct postern_str){stages[c->stage], strlen(stages[c->stage])});
 #endif
-    static const char *const words[] = {"crash", "wild", "hang", "leak", "slow",
-                                        "many",  "bad",  "fail", NULL};
+    static const char *const words[] = {
+        "crash", "wild",  "hang",  "leak",  "slow",  "many",  "bad",   "fail",  "deep",  "jump",
+        "quit",  "fork",  "stop",  "kill",  "spin",  "hog",   "shut",  "junk",  "lose",  "junk0",
+        "junk1", "junk2", "junk3", "junk4", "junk5", "junk6", "junk7", "junk8", "junk9", NULL};
     text_of(c, text, sizeof text);
     for (int i = 0; words[i] != NULL; i++) {
         (void)snprintf(want, sizeof want, "%s-%s", words[i], stages[c->stage]);
