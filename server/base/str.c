@@ -54,6 +54,20 @@ size_t pn_str_find(struct pn_str s, char c, size_t from)
     return hit == NULL ? SIZE_MAX : (size_t)(hit - s.p);
 }
 
+bool pn_str_is_ascii(struct pn_str s)
+{
+    uint64_t high = 0, word;
+    size_t at = 0;
+    for (; s.len - at >= sizeof word && (high & UINT64_C(0x8080808080808080)) == 0;
+         at += sizeof word) {
+        memcpy(&word, s.p + at, sizeof word);
+        high |= word;
+    }
+    for (; at < s.len && s.len - at < sizeof word; at++)
+        high |= (unsigned char)s.p[at];
+    return (high & UINT64_C(0x8080808080808080)) == 0;
+}
+
 static bool is_blank(char c)
 {
     return c == ' ' || c == '\t' || c == '\r' || c == '\n';

@@ -69,6 +69,8 @@ bool pn_str_ends(struct pn_str s, struct pn_str suffix);
 bool pn_str_iends(struct pn_str s, struct pn_str suffix);
 /* Offset of the first c at or after from, or SIZE_MAX. */
 size_t pn_str_find(struct pn_str s, char c, size_t from);
+/* No byte is beyond 127. */
+bool pn_str_is_ascii(struct pn_str s);
 /* Without spaces and tabs (and CR, LF) at both ends. */
 struct pn_str pn_str_trim(struct pn_str s);
 /* Splits at the first sep: returns what stands before it and leaves the rest in

@@ -125,7 +125,8 @@ static struct pn_envelope *envelope(struct transaction *t)
                                 .groups = groups,
                                 .recipients = rcpts};
     env->client = pn_pool_dup(t->pool, pn_str_of(pn_ip_text(&s->ip, ip)));
-    env->flags = (t->body_8bit ? PN_ENV_8BITMIME : 0) | (t->smtputf8 ? PN_ENV_SMTPUTF8 : 0) |
+    bool eight = t->body_8bit || pn_smtp_server_info(s->smtp)->eight;
+    env->flags = (eight ? PN_ENV_8BITMIME : 0) | (t->smtputf8 ? PN_ENV_SMTPUTF8 : 0) |
                  (spf_passed(t->verdict.facts) ? PN_ENV_SPF_PASS : 0);
     env->content_file = content_file(t);
     if (env->content_file != 0)

@@ -87,7 +87,7 @@ enum pn_via {
 enum { PN_NOTIFY_NEVER = 1, PN_NOTIFY_SUCCESS = 2, PN_NOTIFY_FAILURE = 4, PN_NOTIFY_DELAY = 8 };
 
 enum pn_envelope_flag {
-    PN_ENV_8BITMIME = 1,      /* BODY=8BITMIME */
+    PN_ENV_8BITMIME = 1,      /* BODY=8BITMIME, or bytes beyond ASCII all the same */
     PN_ENV_SMTPUTF8 = 2,      /* RFC 6531: addresses and header need it */
     PN_ENV_BINARYMIME = 4,    /* room; not announced */
     PN_ENV_SPF_PASS = 8,      /* the reverse-path passed SPF: a DSN may go there */

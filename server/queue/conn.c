@@ -117,6 +117,15 @@ static void on_start_tls(void *ctx)
     pn_stream_start_tls(c->stream, c->hop->queue->tls, false, NULL);
 }
 
+/* Whether lines that we add are beyond ASCII: its own bytes the envelope knows of. */
+static bool adds_8bit(const struct pn_edit_group *group)
+{
+    for (uint32_t i = 0; i < group->count; i++)
+        if (!pn_str_is_ascii(group->edits[i].value))
+            return true;
+    return false;
+}
+
 static struct pn_edits *edits_of(const struct pn_edit_group *group)
 {
     struct pn_edits *edits = pn_edits_new(EDIT_BYTES);
@@ -158,20 +167,13 @@ static bool send_parcel(struct conn *c)
                                           .to_count = p->count,
                                           .content = c->parts,
                                           .content_count = c->segments.count,
-                                          .body_8bit = (m->env.flags & PN_ENV_8BITMIME) != 0,
+                                          .body_8bit = (m->env.flags & PN_ENV_8BITMIME) != 0 ||
+                                                       adds_8bit(&m->env.groups[first->group]),
                                           .smtputf8 = (m->env.flags & PN_ENV_SMTPUTF8) != 0};
     c->free = false;
     c->mails++;
     pn_smtp_client_send(c->client, &mail);
     return true;
-}
-
-static bool has_utf8(struct pn_str s)
-{
-    for (size_t i = 0; i < s.len; i++)
-        if ((unsigned char)s.p[i] > 127)
-            return true;
-    return false;
 }
 
 static void send_probe(struct conn *c)
@@ -180,7 +182,7 @@ static void send_probe(struct conn *c)
     const struct pn_smtp_outgoing mail = {.from = PN_STR(""),
                                           .to = c->to,
                                           .to_count = 1,
-                                          .smtputf8 = has_utf8(c->to[0]),
+                                          .smtputf8 = !pn_str_is_ascii(c->to[0]),
                                           .probe = true};
     c->free = false;
     c->mails++;
@@ -233,6 +235,8 @@ static void on_rcpt(void *ctx, size_t index, enum pn_smtp_from from,
     struct pn_buf b;
     pn_buf_init(&b, 2000);
     pn_smtp_reply_print(&b, reply);
+    if (from == PN_SMTP_FROM_US) /* our words: they say of whom */
+        (void)pn_buf_addf(&b, " [next hop %s]", c->hop->name);
     if (c->probe != NULL) {
         struct probe *p = c->probe;
         c->probe = NULL;

@@ -12,14 +12,6 @@ static void put_text(struct pn_buf *out, struct pn_str s)
         (void)pn_buf_addc(out, (unsigned char)s.p[i] < ' ' || s.p[i] == 127 ? ' ' : s.p[i]);
 }
 
-static bool is_ascii(struct pn_str s)
-{
-    for (size_t i = 0; i < s.len; i++)
-        if ((unsigned char)s.p[i] > 127)
-            return false;
-    return true;
-}
-
 /* Fields of a report that is not of RFC 6533's kind are ASCII. */
 static void put_field(struct pn_buf *out, const char *name, const char *type, struct pn_str value,
                       bool wide)
@@ -114,7 +106,7 @@ static void put_words(struct pn_buf *out, const struct dsn *d)
 static bool is_wide(const struct dsn *d)
 {
     for (size_t i = 0; i < d->count; i++)
-        if (!is_ascii(d->recipients[i].address))
+        if (!pn_str_is_ascii(d->recipients[i].address))
             return true;
     return false;
 }
@@ -134,8 +126,8 @@ static void put_status(struct pn_buf *out, const struct dsn *d)
         (void)pn_buf_addz(out, "\r\n");
         if (r->orcpt.len > 0)
             put_field(out, "Original-Recipient", "", r->orcpt, wide);
-        put_field(out, "Final-Recipient", is_ascii(r->address) ? "rfc822; " : "utf-8; ", r->address,
-                  wide);
+        put_field(out, "Final-Recipient", pn_str_is_ascii(r->address) ? "rfc822; " : "utf-8; ",
+                  r->address, wide);
         put_field(out, "Action", "failed", PN_STR(""), wide);
         put_field(out, "Status", "", status_of(r), wide);
         if (r->server.len > 0)
@@ -165,7 +157,7 @@ bool dsn_write(struct pn_buf *out, const struct dsn *d)
     put_words(out, d);
     put_status(out, d);
     struct pn_str header = header_of(d->content);
-    bool ascii = is_ascii(header), global = !ascii && pn_utf8_valid(header);
+    bool ascii = pn_str_is_ascii(header), global = !ascii && pn_utf8_valid(header);
     put_part(out, d, global ? "message/global-headers" : "text/rfc822-headers", ascii);
     (void)pn_buf_adds(out, header);
     if (!pn_str_ends(header, PN_STR("\n")))

@@ -14,8 +14,8 @@
  *
  * Every recipient of a mail gets exactly one call of `rcpt`, with the reply that
  * settles it, before `done`: the one to its RCPT or to MAIL, DATA or the content; or
- * one of our own making (4.4.2 connection lost, 5.6.7 no SMTPUTF8, 5.3.4 too large for
- * the next hop), for which `from` is PN_SMTP_FROM_US.
+ * one of our own making (4.4.2 connection lost, 5.6.7 no SMTPUTF8, 5.6.3 no 8BITMIME for
+ * 8-bit content, 5.3.4 too large for the next hop), for which `from` is PN_SMTP_FROM_US.
  *
  * The engine may be freed outside of its callbacks, and inside `ended`, the last one.
  */
@@ -96,8 +96,10 @@ struct pn_smtp_outgoing {
     size_t to_count;
     const struct pn_str *content; /* segments; lines end with CR LF, across segments too */
     size_t content_count;
-    bool body_8bit; /* BODY=8BITMIME where offered; sent all the same where not */
-    bool smtputf8;  /* can only go where SMTPUTF8 is offered */
+    bool body_8bit; /* BODY=8BITMIME where offered. Where it is not, content is looked at: no
+                     * byte beyond ASCII goes there (RFC 6152, section 3) */
+    bool smtputf8;  /* SMTPUTF8 where offered; elsewhere it goes only if neither address nor
+                     * header needs it (RFC 6531, section 3.5) */
     bool probe;     /* ends behind RCPT: its reply settles a recipient, no content is sent */
 };
 

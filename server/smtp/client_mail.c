@@ -12,6 +12,9 @@ enum { PARTS_MAX = 64, WRITE_MAX = 256 * 1024 };
 
 static const struct pn_smtp_reply
     no_utf8 = PN_SMTP_REPLY_INIT(553, 5, 6, 7, "The next hop does not take SMTPUTF8"),
+    no_8bit = PN_SMTP_REPLY_INIT(554, 5, 6, 3,
+                                 "Conversion required but not supported: the next hop does not "
+                                 "take 8-bit content (8BITMIME)"),
     too_large = PN_SMTP_REPLY_INIT(552, 5, 3, 4, "Message too large for the next hop"),
     bad_address = PN_SMTP_REPLY_INIT(553, 5, 1, 3, "Not an address that SMTP can carry"),
     odd_data = PN_SMTP_REPLY_INIT(451, 4, 5, 0, "The peer answered DATA out of turn");
@@ -100,7 +103,7 @@ static void put_mail(struct pn_smtp_client *c)
         (void)pn_buf_addf(&c->out, " SIZE=%" PRIu64, content_size(&c->mail));
     if (c->mail.body_8bit && c->offer.eightbit)
         (void)pn_buf_addz(&c->out, " BODY=8BITMIME");
-    if (c->mail.smtputf8)
+    if (c->mail.smtputf8 && c->offer.smtputf8)
         (void)pn_buf_addz(&c->out, " SMTPUTF8");
     (void)pn_buf_addz(&c->out, "\r\n");
 }
@@ -149,14 +152,50 @@ static bool address_ok(struct pn_str address, bool utf8)
     return address.len <= PN_SMTP_REPLY_TEXT_MAX;
 }
 
+/* Looked for only where the next hop can't take it: most can. */
+static bool has_8bit(const struct pn_smtp_outgoing *mail)
+{
+    bool ascii = true;
+    for (size_t i = 0; ascii && i < mail->content_count; i++)
+        ascii = pn_str_is_ascii(mail->content[i]);
+    return !ascii;
+}
+
+/* Up to the header's end, which may lie across segments. */
+static bool header_has_8bit(const struct pn_smtp_outgoing *mail)
+{
+    bool empty = true; /* so far, the line at hand */
+    for (size_t i = 0; i < mail->content_count; i++) {
+        struct pn_str s = mail->content[i];
+        for (size_t at = 0; at < s.len; at++) {
+            if ((unsigned char)s.p[at] > 127)
+                return true;
+            if (s.p[at] == '\n' && empty)
+                return false;
+            empty = s.p[at] == '\n' || (s.p[at] == '\r' && empty);
+        }
+    }
+    return false;
+}
+
+static bool needs_utf8(const struct pn_smtp_outgoing *mail)
+{
+    bool ascii = pn_str_is_ascii(mail->from);
+    for (size_t i = 0; ascii && i < mail->to_count; i++)
+        ascii = pn_str_is_ascii(mail->to[i]);
+    return !ascii || header_has_8bit(mail);
+}
+
 /* Why this mail can't go here, or NULL. */
 static const struct pn_smtp_reply *unfit(const struct pn_smtp_client *c)
 {
     const struct pn_smtp_outgoing *mail = &c->mail;
-    if (mail->smtputf8 && !c->offer.smtputf8)
+    if (mail->smtputf8 && !c->offer.smtputf8 && needs_utf8(mail))
         return &no_utf8;
     if (c->offer.size != 0 && content_size(mail) > c->offer.size)
         return &too_large;
+    if (!c->offer.eightbit && has_8bit(mail))
+        return &no_8bit;
     bool ok = address_ok(mail->from, mail->smtputf8);
     for (size_t i = 0; ok && i < mail->to_count; i++)
         ok = address_ok(mail->to[i], mail->smtputf8);

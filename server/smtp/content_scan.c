@@ -11,6 +11,7 @@ enum { BLOCK = 64 };
 /* One bit a byte of a block, the first byte lowest. */
 struct masks {
     uint64_t cr, lf, nul, dot;
+    bool high; /* some byte is beyond ASCII */
 };
 
 #ifdef __SSE2__
@@ -28,7 +29,9 @@ static inline struct masks masks_of(const char *p)
     __m128i v[4];
     for (unsigned i = 0; i < 4; i++)
         v[i] = _mm_loadu_si128((const __m128i *)(const void *)(p + 16 * i));
-    return (struct masks){mask_of(v, '\r'), mask_of(v, '\n'), mask_of(v, '\0'), mask_of(v, '.')};
+    const __m128i any = _mm_or_si128(_mm_or_si128(v[0], v[1]), _mm_or_si128(v[2], v[3]));
+    return (struct masks){mask_of(v, '\r'), mask_of(v, '\n'), mask_of(v, '\0'), mask_of(v, '.'),
+                          _mm_movemask_epi8(any) != 0};
 }
 #else
 static struct masks masks_of(const char *p)
@@ -39,6 +42,7 @@ static struct masks masks_of(const char *p)
         m.lf |= (uint64_t)(p[i] == '\n') << i;
         m.nul |= (uint64_t)(p[i] == '\0') << i;
         m.dot |= (uint64_t)(p[i] == '.') << i;
+        m.high |= (unsigned char)p[i] > 127;
     }
     return m;
 }
@@ -46,7 +50,7 @@ static struct masks masks_of(const char *p)
 
 struct pn_smtp_scan pn_smtp_scan_begin(bool dots, bool normalize)
 {
-    return (struct pn_smtp_scan){PN_SMTP_SCAN_START, PN_SMTP_FAULT_NONE, dots, normalize};
+    return (struct pn_smtp_scan){.dots = dots, .normalize = normalize};
 }
 
 size_t pn_smtp_scan_room(const struct pn_smtp_scan *scan, size_t n)
@@ -122,6 +126,7 @@ static void steps(struct pn_smtp_scan *scan, struct pn_str in, char *out,
     char none[4];
     while (done->read < to && scan->state != PN_SMTP_SCAN_END) {
         char *at = out == NULL ? none : out + done->written;
+        scan->eight |= (unsigned char)in.p[done->read] > 127;
         size_t n = step(scan, in.p[done->read++], at);
         done->written += out == NULL ? 0 : n;
     }
@@ -157,6 +162,7 @@ struct pn_smtp_scanned pn_smtp_scan(struct pn_smtp_scan *scan, struct pn_str in,
         }
         done.read += BLOCK;
         scan->state = state;
+        scan->eight |= m.high;
     }
     steps(scan, in, out, &done, in.len);
     return done;

@@ -37,6 +37,7 @@ struct pn_smtp_scan {
     enum pn_smtp_fault fault; /* the first one found */
     bool dots;                /* DATA: dots are taken away and the end is looked for */
     bool normalize;
+    bool eight; /* a byte beyond ASCII was read (RFC 6152) */
 };
 
 struct pn_smtp_scanned {

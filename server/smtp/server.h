@@ -115,6 +115,7 @@ struct pn_smtp_server_info {
     uint32_t rcpts_refused;
     uint32_t errors;
     uint64_t size; /* content so far, as stored */
+    bool eight;    /* bytes beyond ASCII are in it */
 };
 
 struct pn_smtp_server *pn_smtp_server_new(const struct pn_smtp_server_config *config,

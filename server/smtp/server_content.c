@@ -27,6 +27,7 @@ static void begin(struct pn_smtp_server *s, bool dots)
     s->trouble = NULL;
     s->wasted = 0;
     s->info.size = 0;
+    s->info.eight = false;
 }
 
 static void stage_content(struct pn_smtp_server *s, const struct smtp_args *args)
@@ -130,6 +131,7 @@ static size_t store(struct pn_smtp_server *s, struct pn_str in)
         s->trouble = out == NULL ? &no_room : NULL;
     }
     struct pn_smtp_scanned done = pn_smtp_scan(&s->scan, in, out);
+    s->info.eight = s->scan.eight;
     if (done.written > s->config->size_max - s->info.size) {
         s->trouble = &too_large;
     } else if (done.written != 0) {

@@ -40,6 +40,7 @@ class Hop(socketserver.ThreadingTCPServer):
     def __init__(self, port):
         super().__init__(("127.0.0.1", port), HopSession)
         self.taken = []
+        self.eight = True  # announces 8BITMIME
         self.asked = 0  # RCPT commands
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
@@ -59,7 +60,7 @@ class HopSession(socketserver.StreamRequestHandler):
             word = line[:4].upper()
             self.server.asked += word == b"RCPT"
             if word == b"EHLO":
-                self.say("250-hop.test\r\n250 8BITMIME")
+                self.say("250-hop.test\r\n250 8BITMIME" if self.server.eight else "250 hop.test")
             elif word == b"RCPT" and b"<bad@" in line:
                 self.say("550 5.1.1 No user of that name")
             elif word == b"RCPT" and b"<busy@" in line:
@@ -226,6 +227,28 @@ def test_report(c):
     hop.stop()
 
 
+def test_eight(c):
+    """8-bit content and a hop that does not announce 8BITMIME: it fails, the sender hears of it."""
+    server, port = start()
+    hop = Hop(port)
+    hop.eight = False
+    with server:
+        session = postern.Session(server)
+        answer = session.send("Subject: hello\r\n\r\n\xe4\r\n".encode(), sender="s@from.test", rcpts=["u@dest.test"])
+        c.check(answer.startswith("250"), "8-bit content is taken", answer)
+        m = wait(lambda: report_of(server, "s"))
+        c.check(m is not None, "its sender has a report", server.log()[-1000:])
+        if m is not None:
+            status = m.get_payload()[1].get_payload()[1]
+            c.check(status["Status"] == "5.6.3" and f"127.0.0.1:{port}" in status["Diagnostic-Code"]
+                    and "8BITMIME" in status["Diagnostic-Code"], "which says why, and of which hop", status)
+        c.check(not hop.taken, "nothing went there", hop.taken)
+        answer = session.send("Subject: hello\r\n\r\nplain\r\n", sender="s@from.test", rcpts=["u@dest.test"])
+        session.close()
+        c.check(wait(lambda: len(hop.taken) == 1), "what is ASCII goes", hop.taken)
+    hop.stop()
+
+
 def test_quarantine(c):
     server, _ = start()
     with server:
@@ -359,6 +382,7 @@ def main():
     test_restart_and_drop(c)
     test_retry(c)
     test_report(c)
+    test_eight(c)
     test_quarantine(c)
     test_answer_is_kept(c)
     test_verify(c)

@@ -59,6 +59,22 @@ static void test_glob(void)
     }
 }
 
+/* Each length, and a byte beyond ASCII at each place. */
+static void test_ascii(void)
+{
+    char in[40];
+    UNIT_TRUE(pn_str_is_ascii((struct pn_str){NULL, 0}));
+    for (size_t n = 0; n <= sizeof in; n++) {
+        memset(in, '\x7f', sizeof in);
+        UNIT_TRUE(pn_str_is_ascii((struct pn_str){in, n}));
+        for (size_t at = 0; at < sizeof in; at++) {
+            in[at] = (char)(at % 2 == 0 ? 0x80 : 0xff);
+            UNIT_INT(pn_str_is_ascii((struct pn_str){in, n}), at >= n);
+            in[at] = 'a';
+        }
+    }
+}
+
 static void test_buf_limit(void)
 {
     struct pn_buf b;
@@ -283,7 +299,8 @@ int main(int argc, char **argv)
         {"u64", test_u64},     {"glob", test_glob},   {"buf_limit", test_buf_limit},
         {"milli", test_milli}, {"utf8", test_utf8},   {"pool", test_pool},
         {"wire", test_wire},   {"net", test_net},     {"json", test_json},
-        {"codec", test_codec}, {"clock", test_clock}, {NULL, NULL},
+        {"codec", test_codec}, {"clock", test_clock}, {"ascii", test_ascii},
+        {NULL, NULL},
     };
     return unit_main("base", tests, argc, argv);
 }

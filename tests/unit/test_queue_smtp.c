@@ -160,10 +160,11 @@ static struct pn_recipient to_hop(const struct hop_server *s, const char *addres
         .address = pn_str_of(address), .via = PN_VIA_SMTP, .next_hop = pn_str_of(s->name)};
 }
 
-static void take(struct role_rig *rig, uint64_t id, const char *from, uint32_t flags,
-                 struct pn_recipient *to, uint32_t count)
+static const struct pn_str usual = PN_STR_INIT("Subject: a\r\nX-Old: b\r\n\r\n.dot\r\n");
+
+static void take_content(struct role_rig *rig, uint64_t id, const char *from, uint32_t flags,
+                         struct pn_recipient *to, uint32_t count, struct pn_str content)
 {
-    static const struct pn_str content = PN_STR_INIT("Subject: a\r\nX-Old: b\r\n\r\n.dot\r\n");
     struct pn_header_edit edits[2] = {{PN_HEDIT_TOP, 0, PN_STR("X-New"), PN_STR("c")},
                                       {PN_HEDIT_REMOVE, 0, PN_STR("X-Old"), PN_STR("")}};
     struct pn_edit_group groups[2] = {{2, edits}, {0, NULL}};
@@ -190,6 +191,12 @@ static void take(struct role_rig *rig, uint64_t id, const char *from, uint32_t f
         UNIT_TRUE(pn_taken_get(record.body, &t));
     UNIT_INT(t.reply.code, 250);
     pn_buf_fini(&body);
+}
+
+static void take(struct role_rig *rig, uint64_t id, const char *from, uint32_t flags,
+                 struct pn_recipient *to, uint32_t count)
+{
+    take_content(rig, id, from, flags, to, count, usual);
 }
 
 static unsigned held_files(const struct role_rig *rig, struct held *held, struct pn_buf *bytes,
@@ -327,6 +334,38 @@ static void test_no_backscatter(void)
         role_rig_fini(&rig);
         server_fini(&s);
     }
+}
+
+/* 8-bit content does not go where 8BITMIME is not announced (RFC 6152, section 3). */
+static void test_eight(void)
+{
+    struct role_rig rig;
+    struct hop_server s;
+    struct held h = {0};
+    struct pn_buf bytes, want;
+    pn_buf_init(&bytes, 1000000);
+    pn_buf_init(&want, 1000);
+    struct pn_pool *pool = pn_pool_new(1000000);
+    server_init(&s);
+    rig_up(&rig);
+    struct pn_recipient to = to_hop(&s, "u@dest.test");
+    take_content(&rig, 77, "s@from.test", 0, &to, 1, PN_STR("A: b\r\n\r\n\xe4\r\n"));
+    greet(&s);
+    expect(&s, "EHLO localhost", "250-hop.test\r\n250 SIZE\r\n");
+    UNIT_INT(wait_held(&rig, &h, &bytes, pool), 1);
+    (void)pn_buf_addf(&want,
+                      "554 5.6.3 Conversion required but not supported: the next hop does not take "
+                      "8-bit content (8BITMIME) [next hop %s]",
+                      s.name);
+    UNIT_TRUE(pn_str_ends(h.reason, pn_buf_str(&want)));
+    /* The connection is as good as before. */
+    take(&rig, 78, "s@from.test", PN_ENV_8BITMIME, &to, 1);
+    expect(&s, "MAIL FROM:<s@from.test> SIZE=30", "250 ok\r\n");
+    pn_pool_free(&pool);
+    pn_buf_fini(&bytes);
+    pn_buf_fini(&want);
+    role_rig_fini(&rig);
+    server_fini(&s);
 }
 
 /* What policy quarantined never leaves; the other recipient gets his. */
@@ -543,6 +582,7 @@ int main(int argc, char **argv)
                                              {"report", test_report},
                                              {"no_backscatter", test_no_backscatter},
                                              {"quarantine", test_quarantine},
+                                             {"eight", test_eight},
                                              {"killed", test_killed},
                                              {"share", test_share},
                                              {"held_age", test_held_age},

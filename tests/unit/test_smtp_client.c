@@ -138,7 +138,10 @@ enum {
     TWICE = 16,
     UTF8 = 32,
     EIGHT = 64,
-    PROBE = 128
+    PROBE = 128,
+    HIGH = 256,  /* content with a byte beyond ASCII */
+    HEAD = 512,  /* a header with one */
+    WIDE = 1024, /* a recipient with one */
 };
 
 static const struct script {
@@ -217,8 +220,26 @@ static const struct script {
      "0 US 451;1 US 451;done;ended PROTOCOL 451;"},
     {"too large", HELLO "250-s\r\n250 SIZE 10\r\n~221 b\r\n", EHLO QUIT,
      "0 US 552;1 US 552;done;0 US 552;1 US 552;done;ended QUIT 221;", TWICE},
-    {"no SMTPUTF8 there", FULL "221 b\r\n", EHLO QUIT, "0 US 553;1 US 553;done;ended QUIT 221;",
-     UTF8},
+    {"8-bit content, taken", FULL "250 ok\r\n250 ok\r\n250 ok\r\n354 go\r\n~250 ok\r\n~221 bye\r\n",
+     EHLO "MAIL FROM:<a@b.test> SIZE=13 BODY=8BITMIME\r\nRCPT TO:<u@x.test>\r\nRCPT "
+          "TO:<v@x.test>\r\nDATA\r\nA: b\r\n\r\n..\xc3\xa4\r\n.\r\n" QUIT,
+     BOTH "ended QUIT 221;", EIGHT | HIGH},
+    {"8-bit content, no 8BITMIME there", PLAIN "221 b\r\n", EHLO QUIT,
+     "0 US 554;1 US 554;done;ended QUIT 221;", EIGHT | HIGH},
+    {"8-bit content that was not announced, no 8BITMIME there", CHUNKS "221 b\r\n", EHLO QUIT,
+     "0 US 554;1 US 554;done;ended QUIT 221;", HIGH},
+    {"8-bit header, no 8BITMIME there", PLAIN "221 b\r\n", EHLO QUIT,
+     "0 US 554;1 US 554;done;ended QUIT 221;", HEAD},
+    {"8BITMIME said for 7 bits, not there",
+     PLAIN "250 ok\r\n~250 ok\r\n~250 ok\r\n~354 go\r\n~250 taken\r\n~221 bye\r\n",
+     EHLO GROUP0 "DATA\r\n" CONTENT QUIT, BOTH "ended QUIT 221;", EIGHT},
+    {"no SMTPUTF8 there, an address needs it", FULL "221 b\r\n", EHLO QUIT,
+     "0 US 553;1 US 553;done;ended QUIT 221;", UTF8 | WIDE},
+    {"no SMTPUTF8 there, the header needs it", FULL "221 b\r\n", EHLO QUIT,
+     "0 US 553;1 US 553;done;ended QUIT 221;", UTF8 | HEAD},
+    {"no SMTPUTF8 there, nor need for it",
+     FULL "250 ok\r\n250 ok\r\n250 ok\r\n354 go\r\n~250 taken\r\n~221 bye\r\n",
+     EHLO GROUP "DATA\r\n" CONTENT QUIT, BOTH "ended QUIT 221;", UTF8},
     {"SMTPUTF8", HELLO "250-s\r\n250 SMTPUTF8\r\n~550 no\r\n~221 b\r\n",
      EHLO "MAIL FROM:<a@b.test> SMTPUTF8\r\n" QUIT, "0 MAIL 550;1 MAIL 550;done;ended QUIT 221;",
      UTF8},
@@ -265,7 +286,20 @@ static void run_script(const struct script *row, size_t split, bool slow)
     static const struct pn_str to[] = {PN_STR_INIT("u@x.test"), PN_STR_INIT("v@x.test")};
     static const struct pn_str content[] = {PN_STR_INIT("A: b\r"), PN_STR_INIT("\n\r\n"),
                                             PN_STR_INIT(""), PN_STR_INIT("."), PN_STR_INIT("\r\n")};
-    struct pn_smtp_outgoing mail = {PN_STR("a@b.test"), to, 2, content, 5};
+    static const struct pn_str high[] = {PN_STR_INIT("A: b\r"), PN_STR_INIT("\n\r\n"),
+                                         PN_STR_INIT(""), PN_STR_INIT("."),
+                                         PN_STR_INIT("\xc3\xa4\r\n")};
+    static const struct pn_str head[] = {PN_STR_INIT("A: b\r"), PN_STR_INIT("\nB: \xc3\xa4\r"),
+                                         PN_STR_INIT("\n\r"), PN_STR_INIT("\n"),
+                                         PN_STR_INIT("x\r\n")};
+    static const struct pn_str wide[] = {PN_STR_INIT("u@x.test"), PN_STR_INIT("\xc3\xa4@x.test")};
+    struct pn_smtp_outgoing mail = {.from = PN_STR("a@b.test"),
+                                    .to = row->flags & WIDE ? wide : to,
+                                    .to_count = 2,
+                                    .content = row->flags & HEAD   ? head
+                                               : row->flags & HIGH ? high
+                                                                   : content,
+                                    .content_count = 5};
     mail.smtputf8 = row->flags & UTF8;
     mail.body_8bit = row->flags & EIGHT;
     mail.probe = row->flags & PROBE;

@@ -97,6 +97,7 @@ static void test_rows(void)
                              split % 3 == 1 ? 1 : SIZE_MAX - split, &out, &read);
                 UNIT_INT(scan.state == PN_SMTP_SCAN_END, scan_rows[i].end);
                 UNIT_INT(scan.fault, scan_rows[i].fault);
+                UNIT_INT(scan.eight, !pn_str_is_ascii(scan_rows[i].in));
                 UNIT_INT(in.len - read, scan_rows[i].left);
                 if (scan_rows[i].fault == PN_SMTP_FAULT_NONE)
                     UNIT_STR(pn_str_slice(pn_buf_str(&out), padding, out.len), scan_rows[i].out);
@@ -110,7 +111,7 @@ static void test_rows(void)
 /* Random strings over the bytes that matter: blocks and states agree, byte for byte. */
 static void test_fast_is_slow(void)
 {
-    static const char alphabet[] = "\r\n.\0xy";
+    static const char alphabet[] = "\r\n.\0x\x80\xffy";
     char in[300], fast[602], slow[602];
     srand(1);
     for (int round = 0; round < 20000; round++) {
@@ -134,6 +135,8 @@ static void test_fast_is_slow(void)
         struct pn_smtp_scanned dc = pn_smtp_scan(&c, (struct pn_str){in, n}, NULL);
         UNIT_TRUE(dc.read == da.read && dc.written == 0 && c.state == a.state &&
                   c.fault == a.fault);
+        bool eight = !pn_str_is_ascii((struct pn_str){in, da.read});
+        UNIT_TRUE(a.eight == eight && b.eight == eight && c.eight == eight);
     }
 }
 
