@@ -18,7 +18,12 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { DSN_MAX = 1024 * 1024, AGAIN_MS = 60 * 1000, REASON_MAX = 600 };
+enum { AGAIN_MS = 60 * 1000, REASON_MAX = 600 };
+
+/* A report's own words with the header that it quotes, and what a recipient adds: its address
+ * and reply twice, where it was sent, and how the sender wrote it. No report may be too
+ * large to be made: it would be tried for ever. */
+enum { REPORT_BYTES = 128 * 1024, REPORT_RECIPIENT_BYTES = 5 * PN_ENVELOPE_TEXT_MAX };
 
 /* Where these recipients go on: durable, or tried again in a minute. */
 static void conclude(struct message *m, const uint32_t *indices, uint32_t count, int error,
@@ -235,7 +240,7 @@ static void send_report(struct message *m, struct report *r)
                               .groups = &none,
                               .recipient_count = 1,
                               .recipients = &to};
-    pn_buf_init(&text, DSN_MAX);
+    pn_buf_init(&text, REPORT_BYTES + (size_t)r->count * REPORT_RECIPIENT_BYTES);
     int fd = -1;
     m->under_way++;
     if (route_address(q, m->env.reverse_path, pool, &to) && write_report(m, r, env.id, &text)) {

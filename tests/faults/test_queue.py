@@ -63,6 +63,8 @@ class HopSession(socketserver.StreamRequestHandler):
                 self.say("250-hop.test\r\n250 8BITMIME" if self.server.eight else "250 hop.test")
             elif word == b"RCPT" and b"<bad@" in line:
                 self.say("550 5.1.1 No user of that name")
+            elif word == b"RCPT" and b"<long" in line:
+                self.say("550 5.7.1 " + "for reasons that are many " * 18)
             elif word == b"RCPT" and b"<busy@" in line:
                 self.say("451 4.2.1 Not now")
             elif word == b"DATA":
@@ -249,6 +251,17 @@ def test_eight(c):
     hop.stop()
 
 
+def test_long_report(c):
+    """As many recipients as a message may have, each refused in as many words as fit."""
+    server, port = start()
+    with server:
+        hop = Hop(port)
+        c.check(send(server, [f"long{i:060}@dest.test" for i in range(1000)])[:3] == "250", "taken")
+        c.check(wait(lambda: report_of(server, "s"), 30), "the sender gets one report")
+        c.check(wait(lambda: not waiting(server)), "and nothing stays in the queue")
+        hop.stop()
+
+
 def test_quarantine(c):
     server, _ = start()
     with server:
@@ -383,6 +396,7 @@ def main():
     test_retry(c)
     test_report(c)
     test_eight(c)
+    test_long_report(c)
     test_quarantine(c)
     test_answer_is_kept(c)
     test_verify(c)
