@@ -7,6 +7,7 @@
  *   edge_role.c     the role: start, peers, listeners, reload, drain
  *   accept.c        from a socket to a session: limits, PROXY
  *   session.c       one client connection: stream, TLS, SMTP engine
+ *   turn.c          how long a client may take, what may lie in memory for it
  *   client_name.c   the name of its address, asked of the resolver
  *   recipients.c    RCPT
  *   transaction.c   one message: checks, decisions
@@ -54,6 +55,7 @@ struct edge_generation {
     bool early_stages; /* a plugin looks before content */
     bool client_names; /* are asked for */
     uint64_t greet_delay_ms, command_ms, data_ms, handshake_ms, proxy_ms, session_ms;
+    uint64_t data_rate; /* bytes a second, at least; 0: none */
     uint64_t flight_messages_max, flight_bytes_max, sessions_max;
     struct pn_limit_rules limits;
     struct pn_smtp_server_config smtp[2]; /* [1]: bare LF is normalized */
@@ -144,7 +146,11 @@ struct session {
     struct pn_ip ip; /* the client's, by PROXY if one was read */
     uint16_t port;
     bool tls_due, started, early_talker, tls_on;
-    uint32_t kept; /* of its input, waiting for us and counted in bytes in flight */
+    uint32_t held;       /* bytes sent ahead, and replies unread, counted in those in flight */
+    uint32_t turn_line;  /* turn.c: the engine's count of lines at the turn's begin */
+    uint64_t turn_ns;    /* when it became the client's turn */
+    uint64_t paused_ns;  /* when it became ours; 0: it is not */
+    uint64_t content_ns; /* when content began, our own turns left out; 0: it did not */
     uint64_t began_ns;
     uint64_t number; /* in the log: edge-N.number */
     char *helo;      /* owned; NULL before HELO */
@@ -170,6 +176,25 @@ void session_go_on(struct session *s);
 const char *session_name(const struct session *s, char text[32]);
 /* The check, made if there is none. */
 struct pn_check *session_check(struct session *s);
+
+/* The edge stops and this is between messages, or its time is over: 421. True: it is
+ * gone. */
+bool session_part(struct session *s);
+
+/* ---- turn.c ---- */
+
+/* To the client; false: it has enough to read. */
+bool turn_write(struct session *s, struct pn_str bytes);
+/* Something came, or was answered: what now? ahead: bytes of input that wait. The session
+ * may be gone afterwards. */
+void turn_next(struct session *s, size_t ahead, bool answered);
+/* The same where it can't be over. */
+void turn_settle(struct session *s, bool answered);
+/* TLS begins. */
+void turn_handshake(struct session *s);
+/* The session's time is over, and no content is under way. */
+bool turn_late(const struct session *s);
+void turn_uncount(struct session *s);
 
 /* ---- accept.c ---- */
 

@@ -50,6 +50,7 @@ static void fill_settings(struct edge_generation *g)
     g->handshake_ms = (uint64_t)pn_policy_int(p, "timeouts.handshake");
     g->proxy_ms = (uint64_t)pn_policy_int(p, "timeouts.proxy");
     g->session_ms = (uint64_t)pn_policy_int(p, "timeouts.session");
+    g->data_rate = (uint64_t)pn_policy_int(p, "limits.data-rate");
     g->sessions_max = (uint64_t)pn_policy_int(p, "limits.sessions");
     g->flight_messages_max = (uint64_t)pn_policy_int(p, "limits.messages-in-flight");
     g->flight_bytes_max = (uint64_t)pn_policy_int(p, "limits.bytes-in-flight");

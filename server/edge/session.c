@@ -10,54 +10,39 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { WRITE_MAX = 256 * 1024, KEEP_MAX = 64 * 1024, KEPT_FREE = 4096 };
+enum { WRITE_MAX = 128 * 1024, KEEP_MAX = 64 * 1024 };
 
-static void on_write(void *ctx, struct pn_str bytes)
+static bool on_write(void *ctx, struct pn_str bytes)
 {
-    struct session *s = ctx;
-    (void)pn_stream_write(s->stream, bytes);
-}
-
-/* While the engine waits for an answer of ours the client waits too, and no timeout runs. */
-static void settle_reading(struct session *s)
-{
-    const struct pn_smtp_server_info *info = pn_smtp_server_info(s->smtp);
-    if (s->tls_due)
-        return; /* the handshake has its own time, and is not ours to pause */
-    if (info->waiting || (s->txn != NULL && content_waits(s->txn))) {
-        pn_stream_pause(s->stream);
-    } else {
-        pn_stream_timeout(s->stream, info->content ? s->gen->data_ms : s->gen->command_ms);
-        pn_stream_resume(s->stream);
-    }
+    return turn_write(ctx, bytes);
 }
 
 void session_go_on(struct session *s)
 {
-    settle_reading(s);
+    turn_settle(s, false);
 }
 
-/* Between messages: the edge stops, or this session had its time. True: it is gone. */
-static bool part(struct session *s)
+static const struct pn_smtp_reply stopping = PN_SMTP_REPLY_INIT(
+                                      421, 4, 3, 2, "Shutting down, try again in a moment"),
+                                  too_long = PN_SMTP_REPLY_INIT(
+                                      421, 4, 4, 2, "This session took too long, begin another"),
+                                  timeout = PN_SMTP_REPLY_INIT(421, 4, 4, 2,
+                                                               "Timeout, closing the connection");
+
+bool session_part(struct session *s)
 {
-    static const struct pn_smtp_reply stopping = PN_SMTP_REPLY_INIT(
-                                          421, 4, 3, 2, "Shutting down, try again in a moment"),
-                                      too_long = PN_SMTP_REPLY_INIT(
-                                          421, 4, 4, 2,
-                                          "This session took too long, begin another");
     const struct pn_smtp_server_info *info = pn_smtp_server_info(s->smtp);
-    bool late = pn_loop_now(s->edge->loop) - s->began_ns > s->gen->session_ms * PN_NS_PER_MS;
-    if ((!s->edge->draining && !late) || info->waiting || info->mail || s->tls_due)
+    bool stop = s->edge->draining && !info->mail;
+    if ((!stop && !turn_late(s)) || info->waiting || s->tls_due)
         return false;
-    pn_smtp_server_drop(s->smtp, s->edge->draining ? &stopping : &too_long);
+    pn_smtp_server_drop(s->smtp, stop ? &stopping : &too_long);
     return true;
 }
 
 static void on_resume(void *ctx)
 {
     struct session *s = ctx;
-    if (!part(s))
-        settle_reading(s);
+    turn_next(s, pn_stream_kept(s->stream), true);
 }
 
 static void on_engine_close(void *ctx)
@@ -112,7 +97,7 @@ static void stage_starttls(void *ctx)
 static void start_tls(struct session *s)
 {
     s->tls_due = true;
-    pn_stream_timeout(s->stream, s->gen->handshake_ms);
+    turn_handshake(s);
     pn_stream_start_tls(s->stream, s->gen->tls, true, NULL);
 }
 
@@ -191,7 +176,7 @@ static void on_greeting_due(void *arg)
     greet(s);
     if (!gone) {
         s->gone = NULL;
-        settle_reading(s);
+        turn_settle(s, true);
     }
 }
 
@@ -227,29 +212,6 @@ static void begin(struct session *s)
     pn_timer_set(s->timer, s->gen->greet_delay_ms);
 }
 
-static void uncount_kept(struct session *s)
-{
-    if (s->kept != 0)
-        pn_cap_give(s->edge->limits, PN_CAP_BYTES, s->kept);
-    s->kept = 0;
-}
-
-/* What a client sent ahead lies in memory until its turn comes: beyond a little it
- * counts. True: there is too much of it, and the session is gone. */
-static bool count_kept(struct session *s, size_t left)
-{
-    static const struct pn_smtp_reply busy =
-        PN_SMTP_REPLY_INIT(421, 4, 3, 2, "Too much mail at once, try again later");
-    if (!s->counted || left <= KEPT_FREE)
-        return false;
-    if (pn_cap_take(s->edge->limits, PN_CAP_BYTES, left, s->gen->flight_bytes_max)) {
-        s->kept = (uint32_t)left;
-        return false;
-    }
-    pn_smtp_server_drop(s->smtp, &busy);
-    return true;
-}
-
 static size_t on_read(void *ctx, struct pn_str bytes)
 {
     struct session *s = ctx;
@@ -258,15 +220,21 @@ static size_t on_read(void *ctx, struct pn_str bytes)
         s->early_talker = true;
         return 0;
     }
-    uncount_kept(s);
+    turn_uncount(s);
     s->gone = &gone;
     size_t used = pn_smtp_server_input(s->smtp, bytes);
     if (gone)
         return 0;
     s->gone = NULL;
-    if (!part(s) && !count_kept(s, bytes.len - used))
-        settle_reading(s);
+    turn_next(s, bytes.len - used, false);
     return used;
+}
+
+static void on_drained(void *ctx)
+{
+    struct session *s = ctx;
+    if (s->started && !s->tls_due)
+        turn_next(s, pn_stream_kept(s->stream), false);
 }
 
 static void on_tls(void *ctx)
@@ -283,30 +251,33 @@ static void on_tls(void *ctx)
         s->helo = NULL;
         pn_smtp_server_tls(s->smtp);
     }
-    settle_reading(s);
+    turn_settle(s, true);
 }
 
 static void on_close(void *ctx, enum pn_close how, const char *why)
 {
-    static const struct pn_smtp_reply timeout = {
-        421, {4, 4, 2}, PN_STR_INIT("Timeout, closing the connection")};
     struct session *s = ctx;
     if (how == PN_CLOSE_TLS)
         event_session(s, "tls-failed", pn_str_of(why));
-    if (how == PN_CLOSE_TIMEOUT && s->started && !s->tls_due) {
-        struct pn_buf b;
-        pn_buf_init(&b, PN_SMTP_REPLY_MAX);
-        pn_smtp_reply_put(&b, &timeout, true);
-        /* The stream is dead to us; the kernel may still take a last line. */
-        if (!s->tls_on && write(pn_stream_fd(s->stream), b.p, b.len) < 0)
-            pn_debug("session %" PRIu64 ": no last word", s->number);
-        pn_buf_fini(&b);
-    }
     session_free(s);
 }
 
-static const struct pn_stream_ops stream_ops = {
-    .on_read = on_read, .on_tls = on_tls, .on_close = on_close};
+static void on_timeout(void *ctx)
+{
+    struct session *s = ctx;
+    if (s->tls_due)
+        event_session(s, "tls-failed", PN_STR("the handshake took too long"));
+    if (s->started && !s->tls_due)
+        pn_smtp_server_drop(s->smtp, turn_late(s) ? &too_long : &timeout);
+    else
+        session_free(s);
+}
+
+static const struct pn_stream_ops stream_ops = {.on_read = on_read,
+                                                .on_drained = on_drained,
+                                                .on_tls = on_tls,
+                                                .on_close = on_close,
+                                                .on_timeout = on_timeout};
 
 struct session *session_new(struct edge *edge, enum pn_listen_kind kind)
 {
@@ -357,7 +328,7 @@ void session_free(struct session *s)
         (void)close(s->fd);
     free(s->helo);
     client_name_forget(s);
-    uncount_kept(s);
+    turn_uncount(s);
     if (s->limited)
         pn_limits_leave(edge->limits, &s->ticket);
     if (s->counted)
@@ -373,7 +344,7 @@ void session_drain(struct session *s)
     if (s->smtp == NULL || !s->started)
         session_free(s);
     else
-        (void)part(s);
+        (void)session_part(s);
 }
 
 const char *session_name(const struct session *s, char text[32])

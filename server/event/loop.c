@@ -338,8 +338,13 @@ void pn_timer_set(struct pn_timer *t, uint64_t ms)
     uint64_t span = ms > UINT64_MAX / (4 * PN_NS_PER_MS) ? UINT64_MAX / 4 : ms * PN_NS_PER_MS;
     /* The turn's time may be old when a turn is long; being late by that is harmless
      * to nobody, so take the true time. */
-    t->deadline = pn_clock_mono_ns() + span;
-    if (t->armed == 0 || t->armed > t->deadline)
+    pn_timer_at(t, pn_clock_mono_ns() + span);
+}
+
+void pn_timer_at(struct pn_timer *t, uint64_t ns)
+{
+    t->deadline = ns;
+    if (t->armed == 0 || t->armed > ns)
         timer_arm(t);
 }
 

@@ -58,6 +58,8 @@ struct pn_timer *pn_timer_new(struct pn_loop *loop, void (*fn)(void *arg), void 
 /* Fires once, ms from now, never early; sets anew if it was set. Moving a deadline
  * away, as protocol timeouts do with every byte, costs constant time. */
 void pn_timer_set(struct pn_timer *timer, uint64_t ms);
+/* The same at a time of pn_loop_now's clock. */
+void pn_timer_at(struct pn_timer *timer, uint64_t ns);
 void pn_timer_clear(struct pn_timer *timer);
 void pn_timer_free(struct pn_timer **timer);
 

@@ -14,7 +14,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-enum { CLOSE_LIMIT_MS = 10 * 1000 };
+enum { CLOSE_LIMIT_MS = 10 * 1000, PAUSED_LOOK_MS = 1000 };
 
 static void on_io(evutil_socket_t fd, short what, void *arg);
 
@@ -432,35 +432,58 @@ static void on_io(evutil_socket_t fd, short what, void *arg)
 
 /* ---- life */
 
-static void on_idle(void *arg)
+/* When its time is over, as things are; UINT64_MAX: never. */
+static uint64_t due(const struct pn_stream *s)
+{
+    uint64_t idle = s->idle_ms == 0 ? UINT64_MAX : s->last + s->idle_ms * PN_NS_PER_MS;
+    return s->deadline != 0 && s->deadline < idle ? s->deadline : idle;
+}
+
+static void on_time(void *arg)
 {
     struct pn_stream *s = arg;
     if (s->closing) {
         pn_stream_free(&s);
         return;
     }
-    if (s->idle_ms == 0 || s->failed)
+    if (due(s) == UINT64_MAX || s->failed)
         return;
     uint64_t now = pn_loop_now(s->loop);
-    if (s->paused && pending(s) == 0)
+    if (s->paused && pending(s) == 0) { /* our time, not the peer's: look again */
         s->last = now;
-    uint64_t quiet = (now - s->last) / PN_NS_PER_MS;
-    if (quiet < s->idle_ms) {
-        pn_timer_set(s->timer, s->idle_ms - quiet);
+        pn_timer_set(s->timer, s->idle_ms != 0 ? s->idle_ms : PAUSED_LOOK_MS);
+        return;
+    }
+    if (due(s) > now) {
+        pn_timer_at(s->timer, due(s));
+        return;
+    }
+    if (s->ops->on_timeout != NULL) {
+        s->ops->on_timeout(s->ctx);
         return;
     }
     s->failed = true;
     s->how = PN_CLOSE_TIMEOUT;
-    (void)snprintf(s->why, sizeof s->why, "nothing came or went for %.3g s",
-                   (double)s->idle_ms / 1000);
+    (void)snprintf(s->why, sizeof s->why, "its time is over");
+    if (s->deadline == 0 || s->deadline > now)
+        (void)snprintf(s->why, sizeof s->why, "nothing came or went for %.3g s",
+                       (double)s->idle_ms / 1000);
     report(s);
 }
 
-static void set_timer(struct pn_stream *s, uint64_t ms)
+static struct pn_timer *timer_of(struct pn_stream *s)
 {
     if (s->timer == NULL)
-        s->timer = pn_timer_new(s->loop, on_idle, s);
-    pn_timer_set(s->timer, ms);
+        s->timer = pn_timer_new(s->loop, on_time, s);
+    return s->timer;
+}
+
+static void time_changed(struct pn_stream *s)
+{
+    if (due(s) != UINT64_MAX)
+        pn_timer_at(timer_of(s), due(s));
+    else if (s->timer != NULL)
+        pn_timer_clear(s->timer);
 }
 
 static struct pn_stream *stream_new(struct pn_loop *loop, int fd, const struct pn_stream_ops *ops,
@@ -550,7 +573,7 @@ void pn_stream_close(struct pn_stream **stream)
     free(s->keep);
     s->keep = NULL;
     s->keep_len = s->keep_cap = 0;
-    set_timer(s, CLOSE_LIMIT_MS);
+    pn_timer_set(timer_of(s), CLOSE_LIMIT_MS);
     bool freed = false;
     bool *outer = s->gone;
     s->gone = &freed;
@@ -591,10 +614,13 @@ void pn_stream_timeout(struct pn_stream *s, uint64_t ms)
 {
     s->idle_ms = ms;
     s->last = pn_loop_now(s->loop);
-    if (ms != 0)
-        set_timer(s, ms);
-    else if (s->timer != NULL)
-        pn_timer_clear(s->timer);
+    time_changed(s);
+}
+
+void pn_stream_deadline(struct pn_stream *s, uint64_t ns)
+{
+    s->deadline = ns;
+    time_changed(s);
 }
 
 void pn_stream_start_tls(struct pn_stream *s, struct pn_tls_context *tls, bool server,

@@ -28,7 +28,7 @@ enum pn_close {
     PN_CLOSE_EOF,     /* the peer closed */
     PN_CLOSE_ERROR,   /* reset, or a write failed; errno-like text in `why` */
     PN_CLOSE_TLS,     /* handshake or record failure; OpenSSL's text in `why` */
-    PN_CLOSE_TIMEOUT, /* see pn_stream_timeout */
+    PN_CLOSE_TIMEOUT, /* see pn_stream_timeout, pn_stream_deadline */
     PN_CLOSE_FULL     /* output kept passed its limit, or on_read left more than keep_max
                        * and did not pause */
 };
@@ -42,6 +42,9 @@ struct pn_stream_ops {
     void (*on_tls)(void *ctx);     /* handshake done; may be NULL */
     /* why: a short sentence, borrowed for the call. The stream is dead; free it. */
     void (*on_close)(void *ctx, enum pn_close how, const char *why);
+    /* In place of on_close(PN_CLOSE_TIMEOUT): the stream lives, for last words; then
+     * close or free it. May be NULL. */
+    void (*on_timeout)(void *ctx);
 };
 
 enum { PN_STREAM_KEEP_MAX = 128 * 1024, PN_STREAM_READ_MAX = 64 * 1024 };
@@ -82,6 +85,10 @@ void pn_stream_resume(struct pn_stream *stream);
 /* on_close(PN_CLOSE_TIMEOUT) if no byte comes in and none goes out for ms; 0: never.
  * Paused time does not count, unless output waits for the peer. */
 void pn_stream_timeout(struct pn_stream *stream, uint64_t ms);
+/* The same at this time of pn_loop_now's clock, whatever comes and goes until then; 0: at
+ * none. While the stream is paused and no output waits for the peer, not yet. To move it
+ * costs next to nothing: call it with every read. */
+void pn_stream_deadline(struct pn_stream *stream, uint64_t ns);
 
 /* Starts TLS on an open stream once what was written is sent. The next write is for
  * on_tls or later. Unread plain input

@@ -20,9 +20,10 @@ struct pn_stream {
     struct tls_side *tls;      /* owned; NULL while plain */
     struct tls_side *tls_next; /* owned; becomes tls once the plain output is gone */
     struct pn_stream_limits limits;
-    uint64_t idle_ms; /* 0: never */
-    uint64_t last;    /* when the last byte moved */
-    char *keep;       /* unread input: keep_len bytes from keep_off; owned, NULL when none */
+    uint64_t idle_ms;  /* 0: never */
+    uint64_t last;     /* when the last byte moved */
+    uint64_t deadline; /* 0: none */
+    char *keep;        /* unread input: keep_len bytes from keep_off; owned, NULL when none */
     size_t keep_off, keep_len, keep_cap;
     struct pn_buf out; /* unsent, from out_off */
     size_t out_off;

@@ -7,8 +7,8 @@
 
 #include <stdlib.h>
 
-/* Replies gather up to the first; what one command adds fits the rest. */
-enum { OUT_ENOUGH = 64 * 1024, OUT_MAX = 2 * OUT_ENOUGH };
+/* Replies gather up to the first; what one reply adds fits the rest. */
+enum { OUT_ENOUGH = 16 * 1024, OUT_MAX = 2 * OUT_ENOUGH };
 
 static const struct pn_smtp_reply
     line_long = PN_SMTP_REPLY_INIT(500, 5, 5, 2, "Line too long"),
@@ -62,7 +62,7 @@ static void flush(struct pn_smtp_server *s)
     if (s->closed)
         return;
     if (s->out.len != 0)
-        s->ops->write(s->ctx, pn_buf_str(&s->out));
+        (void)s->ops->write(s->ctx, pn_buf_str(&s->out));
     /* An idle session keeps no buffer. */
     pn_buf_fini(&s->out);
     if (s->closing) {
@@ -78,6 +78,10 @@ void smtp_reply(struct pn_smtp_server *s, const struct pn_smtp_reply *reply)
 {
     pn_smtp_reply_put(&s->out, reply, s->info.greeted);
     s->closing = s->closing || reply->code == 421;
+    if (s->out.len < OUT_ENOUGH || s->closed)
+        return;
+    s->full = !s->ops->write(s->ctx, pn_buf_str(&s->out));
+    pn_buf_clear(&s->out);
 }
 
 /* A 5yz was answered; true: that was one too many and 421 stands in its place. */
@@ -107,7 +111,8 @@ void smtp_transaction_end(struct pn_smtp_server *s)
     bool had = s->info.mail;
     s->info.mail = s->info.content = false;
     s->info.rcpts = s->info.rcpts_refused = 0;
-    s->info.size = 0;
+    s->info.size = s->info.octets = 0;
+    s->info.content_begun = false;
     s->bdat = s->bdat_failed = s->smtputf8 = false;
     if (had)
         s->ops->done(s->ctx);
@@ -224,6 +229,7 @@ static size_t line_input(struct pn_smtp_server *s, struct pn_str bytes)
         s->skipping = true;
     if (lf == SIZE_MAX)
         return s->skipping ? bytes.len : 0;
+    s->info.lines++;
     bool crlf = lf != 0 && bytes.p[lf - 1] == '\r';
     struct pn_str line = pn_str_slice(bytes, 0, crlf ? lf - 1 : lf);
     if (s->skipping)
@@ -245,16 +251,13 @@ size_t pn_smtp_server_input(struct pn_smtp_server *s, struct pn_str bytes)
     if (s->closed)
         return bytes.len;
     s->running = true;
-    while (used < bytes.len && !s->info.waiting && !s->closing) {
+    s->full = false;
+    while (used < bytes.len && !s->info.waiting && !s->closing && !s->full) {
         struct pn_str rest = pn_str_slice(bytes, used, bytes.len);
         size_t n = s->info.content ? smtp_content_input(s, rest) : line_input(s, rest);
         used += n;
         if (n == 0)
             break;
-        if (s->out.len >= OUT_ENOUGH) {
-            s->ops->write(s->ctx, pn_buf_str(&s->out));
-            pn_buf_clear(&s->out);
-        }
     }
     s->running = false;
     if (s->closing)

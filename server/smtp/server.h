@@ -16,7 +16,7 @@
  *   (503 to all but QUIT); closed after QUIT, any 421, pn_smtp_server_drop.
  *
  * Replies gather while pipelined commands wait in the input and are written in one
- * piece where the client would have to wait.
+ * piece where the client would have to wait, or when there are many.
  *
  * The engine is owned by its maker. It may be freed from outside its callbacks, and
  * inside `close`, which is the last thing it does. Views given to callbacks are
@@ -51,8 +51,9 @@ struct pn_smtp_rcpt {
 };
 
 struct pn_smtp_server_ops {
-    /* For the peer; copy it. */
-    void (*write)(void *ctx, struct pn_str bytes);
+    /* For the peer; copy it. False: the peer has enough to read, so no further command
+     * is consumed now. */
+    bool (*write)(void *ctx, struct pn_str bytes);
     /* The engine takes input again: show what it left. Not called from inside
      * pn_smtp_server_input. */
     void (*resume)(void *ctx);
@@ -114,8 +115,11 @@ struct pn_smtp_server_info {
     uint32_t rcpts; /* taken in this transaction */
     uint32_t rcpts_refused;
     uint32_t errors;
-    uint64_t size; /* content so far, as stored */
-    bool eight;    /* bytes beyond ASCII are in it */
+    uint64_t size;      /* content so far, as stored */
+    uint64_t octets;    /* of it as they came, kept or not */
+    bool content_begun; /* the transaction's, or that of a chunk out of place */
+    uint32_t lines;     /* of commands, good or bad */
+    bool eight;         /* bytes beyond ASCII are in it */
 };
 
 struct pn_smtp_server *pn_smtp_server_new(const struct pn_smtp_server_config *config,
@@ -125,7 +129,7 @@ void pn_smtp_server_free(struct pn_smtp_server **server);
 void pn_smtp_server_start(struct pn_smtp_server *server);
 /* Returns how many bytes were consumed; the rest is to be shown again, with more
  * behind it, but not before `resume` while info->waiting. At most line_max bytes are
- * ever left when not waiting. */
+ * ever left when not waiting, unless `write` said that the peer has enough. */
 size_t pn_smtp_server_input(struct pn_smtp_server *server, struct pn_str bytes);
 
 /* Answers. accept: with the stage's own words. A 421 closes. At `data` an accepting

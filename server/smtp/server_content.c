@@ -73,7 +73,7 @@ static void chunk_end(struct pn_smtp_server *s)
     s->info.content = false;
     if (s->chunk_skip) {
         /* Its refusal is written already. */
-        if (s->chunk_last)
+        if (s->chunk_last || !s->info.mail)
             smtp_transaction_end(s);
         return;
     }
@@ -94,13 +94,13 @@ static void chunk_end(struct pn_smtp_server *s)
 void smtp_data_begin(struct pn_smtp_server *s)
 {
     begin(s, true);
-    s->info.content = true;
+    s->info.content = s->info.content_begun = true;
     s->chunk = false;
 }
 
 void smtp_chunk_begin(struct pn_smtp_server *s)
 {
-    s->info.content = s->chunk = true;
+    s->info.content = s->info.content_begun = s->chunk = true;
     if (!s->chunk_skip && !s->bdat) {
         begin(s, false);
         s->bdat = true;
@@ -148,6 +148,7 @@ static size_t store(struct pn_smtp_server *s, struct pn_str in)
 static size_t data_input(struct pn_smtp_server *s, struct pn_str bytes)
 {
     size_t n = store(s, pn_str_slice(bytes, 0, PIECE));
+    s->info.octets += n;
     if (s->scan.state == PN_SMTP_SCAN_END && !s->closing) {
         s->info.content = false;
         finish(s);
@@ -165,6 +166,7 @@ static size_t chunk_input(struct pn_smtp_server *s, struct pn_str bytes)
     else
         (void)store(s, pn_str_slice(bytes, 0, n));
     s->chunk_left -= n;
+    s->info.octets += n;
     if (s->chunk_left == 0 && !s->closing)
         chunk_end(s);
     return n;

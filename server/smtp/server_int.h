@@ -63,6 +63,7 @@ struct pn_smtp_server {
     bool chunk_skip;  /* this chunk was refused: read past it */
     bool running;     /* inside pn_smtp_server_input */
     bool held;        /* commands wait in the input: replies may gather */
+    bool full;        /* the peer has enough to read: no command is consumed now */
     bool skipping;    /* a command line that is too long, up to its end */
     bool refusing;    /* the greeting was 5yz */
     bool tls_next;    /* 220 is to be written, then `tls` called */

@@ -39,10 +39,11 @@ static void give(struct owner *o, bool refuse, unsigned count)
         pay(o);
 }
 
-static void on_write(void *ctx, struct pn_str bytes)
+static bool on_write(void *ctx, struct pn_str bytes)
 {
     struct owner *o = ctx;
     pn_assert(!o->closed && bytes.len > 2 && bytes.p[bytes.len - 1] == '\n');
+    return (o->flags & SMALL) == 0;
 }
 
 static void on_resume(void *ctx)

@@ -3,7 +3,9 @@
 
 #include "limit_table.h"
 
+#include <errno.h>
 #include <poll.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 static void test_limits(void)
@@ -79,11 +81,70 @@ static void test_caps(void)
     down();
 }
 
+/* ---- a client that does not read ---- */
+
+enum { HELPS = 60000 };
+
+/* Sends until the server takes no more for so long, or all is sent; how many bytes. */
+static size_t flood(struct client *c, struct pn_str all, size_t sent, int ms)
+{
+    struct pollfd p = {.fd = c->fd, .events = POLLOUT};
+    while (sent < all.len && poll(&p, 1, ms) > 0) {
+        ssize_t n = send(c->fd, all.p + sent, all.len - sent, MSG_NOSIGNAL | MSG_DONTWAIT);
+        UNIT_TRUE(n > 0 || errno == EAGAIN);
+        if (n < 0 && errno != EAGAIN)
+            return all.len;
+        sent += n > 0 ? (size_t)n : 0;
+    }
+    return sent;
+}
+
+/* Its replies are counted, and beyond a little it is not read either; once it reads, all
+ * of them are there. */
+static void test_unread(void)
+{
+    struct client c;
+    struct pn_buf all;
+    size_t heard = 0;
+    up("}\nlimits { errors 10000 }\n");
+    struct pn_limits *limits = pn_limits_open(fx.limits, PN_LIMITS_EDGES_MAX - 1);
+    pn_buf_init(&all, 1 << 20);
+    for (unsigned i = 0; i < HELPS; i++)
+        (void)pn_buf_addz(&all, "HELP\r\n");
+    dial(&c, PLAIN);
+    greet(&c);
+    (void)setsockopt(c.fd, SOL_SOCKET, SO_RCVBUF, &(int){65536}, sizeof(int));
+    size_t sent = flood(&c, pn_buf_str(&all), 0, 300);
+    uint64_t held = 0;
+    for (unsigned i = 0; i < 1000 && held == 0; i++) {
+        (void)poll(NULL, 0, 5);
+        held = pn_cap_sum(limits, PN_CAP_BYTES);
+    }
+    UNIT_TRUE(held > 4096 && held < 128 * 1024);
+    while (heard < HELPS) {
+        struct pn_str reply = hear(&c);
+        UNIT_STR(reply, PN_STR("214 2.0.0"));
+        if (!pn_str_eq(reply, PN_STR("214 2.0.0")))
+            break;
+        heard++;
+        if (sent < all.len)
+            sent = flood(&c, pn_buf_str(&all), sent, 0);
+    }
+    ask(&c, "NOOP", "250 2.0.0");
+    UNIT_INT(pn_cap_sum(limits, PN_CAP_BYTES), 0);
+    hang_up(&c);
+    pn_buf_fini(&all);
+    pn_limits_close(&limits);
+    UNIT_INT(role_rig_drain(&fx.rig), 0);
+    down();
+}
+
 int main(int argc, char **argv)
 {
     static const struct unit_test tests[] = {
         {"limits", test_limits},
         {"caps", test_caps},
+        {"unread", test_unread},
         {NULL, NULL},
     };
     return unit_main("edge_limits", tests, argc, argv);

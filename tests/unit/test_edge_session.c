@@ -205,31 +205,174 @@ static void test_early_talker(void)
     down();
 }
 
-static void test_timeouts(void)
+/* ---- clients that take their time ---- */
+
+#define X100                                                                                       \
+    "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx" \
+    "xxx"                                                                                          \
+    "xxxxx"
+#define HI   "EHLO c.test\r\n"
+#define MAIL HI "MAIL FROM:<a@b.test>\r\nRCPT TO:<u@here.test>\r\n"
+
+struct slow {
+    const char *label;
+    unsigned listener;
+    struct pn_str setup;
+    unsigned replies;    /* to that, the greeting included */
+    struct pn_str drops; /* sent one by one, the last again and again; empty: silence */
+    bool whole;          /* all of them in each drop */
+    const char *want;
+};
+
+static const struct slow slow_rows[] = {
+    {"no command", PLAIN, PN_STR_INIT(HI), 2, PN_STR_INIT(""), false, "421 4.4.2"},
+    {"a command", PLAIN, PN_STR_INIT(HI), 2, PN_STR_INIT("N"), false, "421 4.4.2"},
+    {"a line too long", PLAIN,
+     PN_STR_INIT(HI X100 X100 X100 X100 X100 X100 X100 X100 X100 X100 X100), 2, PN_STR_INIT("x"),
+     false, "421 4.4.2"},
+    {"no content", PLAIN, PN_STR_INIT(MAIL "DATA\r\n"), 5, PN_STR_INIT(""), false, "421 4.4.2"},
+    {"content", PLAIN, PN_STR_INIT(MAIL "DATA\r\n"), 5, PN_STR_INIT("x"), false, "421 4.4.2"},
+    {"content that is refused", PLAIN, PN_STR_INIT(MAIL "DATA\r\na\nb"), 5, PN_STR_INIT("x"), false,
+     "421 4.4.2"},
+    {"a chunk", PLAIN, PN_STR_INIT(MAIL "BDAT 1000000\r\n"), 4, PN_STR_INIT("x"), false,
+     "421 4.4.2"},
+    {"chunks", PLAIN, PN_STR_INIT(MAIL), 4, PN_STR_INIT("BDAT 1\r\nx"), true, "421 4.4.2"},
+    {"empty chunks", PLAIN, PN_STR_INIT(MAIL), 4, PN_STR_INIT("BDAT 0\r\n"), true, "421 4.4.2"},
+    {"a chunk out of place", PLAIN, PN_STR_INIT(HI "BDAT 1000000\r\n"), 3, PN_STR_INIT("x"), false,
+     "421 4.4.2"},
+    {"no handshake", PLAIN, PN_STR_INIT(HI "STARTTLS\r\n"), 3, PN_STR_INIT(""), false, ""},
+    {"a handshake", PLAIN, PN_STR_INIT(HI "STARTTLS\r\n"), 3,
+     PN_STR_INIT("\x16\x03\x01\x3f\xff\x01\x00\x3f\xfb\x03\x03z"), false, ""},
+    {"part of a PROXY header", PROXIED, PN_STR_INIT("PROXY"), 0, PN_STR_INIT(""), false, ""},
+    {"a PROXY header", PROXIED, PN_STR_INIT("\r\n\r\n\0\r\nQUIT\n\x21\x11\x04\x00"), 0,
+     PN_STR_INIT("0"), false, ""},
+};
+
+enum { SLOW = sizeof slow_rows / sizeof slow_rows[0], DROPS_MAX = 1500 };
+
+static void drop(struct client *c, const struct slow *row, size_t i)
 {
-    struct client c;
-    up("}\ntimeouts { command 150ms  data 150ms  proxy 150ms  handshake 150ms }\n");
-    dial(&c, PLAIN);
-    greet(&c);
-    expect(&c, "421 4.4.2");
-    expect(&c, "");
-    hang_up(&c);
-    dial(&c, PLAIN);
-    greet(&c);
-    begin_mail(&c, "a@b.test", "u@here.test");
-    say(&c, PN_STR("x\r\n"));
-    expect(&c, "421 4.4.2");
-    hang_up(&c);
-    dial(&c, PROXIED);
-    say(&c, PN_STR("PROXY"));
-    expect(&c, "");
-    hang_up(&c);
-    EXPECT_EVENT("no PROXY header came in time");
-    dial(&c, PLAIN);
-    greet(&c);
-    ask(&c, "STARTTLS", "220 2.0.0");
-    expect(&c, "");
-    hang_up(&c);
+    struct pn_str drops = row->drops;
+    if (drops.len == 0)
+        return;
+    if (!row->whole)
+        drops = (struct pn_str){drops.p + (i < drops.len ? i : drops.len - 1), 1};
+    if (send(c->fd, drops.p, drops.len, MSG_NOSIGNAL) < 0)
+        return; /* closed: its last word is there to be read */
+}
+
+/* What ends it, if that is there: chunks are accepted as long as they come in time. */
+static bool ended(struct client *c, const struct slow *row)
+{
+    struct pollfd p = {.fd = c->fd, .events = POLLIN};
+    if (c->in.len == 0 && poll(&p, 1, 0) <= 0)
+        return false;
+    struct pn_str reply = hear(c);
+    if (row->whole && pn_str_eq(reply, PN_STR("250 2.0.0")))
+        return false;
+    UNIT_STR(reply, pn_str_of(row->want));
+    return true;
+}
+
+/* Two handshakes, two PROXY headers. */
+static void expect_slow_events(void)
+{
+    unsigned handshakes = 0, headers = 0;
+    struct pn_buf buf;
+    pn_buf_init(&buf, PN_RECORD_MAX);
+    for (unsigned i = 0; i < 4; i++) {
+        struct pn_str line = event(&buf);
+        handshakes += has(line, "the handshake took too long");
+        headers += has(line, "no PROXY header came in time");
+        pn_buf_clear(&buf);
+    }
+    UNIT_INT(handshakes, 2);
+    UNIT_INT(headers, 2);
+    pn_buf_fini(&buf);
+}
+
+/* It is what is to come that has its time, not each byte of it. */
+static void test_slow(void)
+{
+    struct client c[SLOW], tls;
+    bool done[SLOW] = {false};
+    unsigned left = SLOW;
+    up("}\nlimits { data-rate 1m  command-line 1000 }\n"
+       "timeouts { command 1s  data 1s  proxy 1s  handshake 1s }\n");
+    dial(&tls, PLAIN);
+    greet(&tls);
+    ask(&tls, "STARTTLS", "220 2.0.0");
+    start_tls(&tls);
+    ask(&tls, "EHLO c.test", "250");
+    for (unsigned i = 0; i < SLOW; i++) {
+        dial(&c[i], slow_rows[i].listener);
+        say(&c[i], slow_rows[i].setup);
+        unit_row(slow_rows[i].label);
+        for (unsigned k = 0; k < slow_rows[i].replies; k++)
+            UNIT_TRUE(!pn_str_starts(hear(&c[i]), PN_STR("4")));
+    }
+    for (size_t n = 0; n < DROPS_MAX && left != 0; n++) {
+        for (unsigned i = 0; i < SLOW; i++) {
+            unit_row(slow_rows[i].label);
+            if (done[i])
+                continue;
+            done[i] = ended(&c[i], &slow_rows[i]);
+            left -= done[i];
+            if (!done[i])
+                drop(&c[i], &slow_rows[i], n);
+        }
+        (void)poll(NULL, 0, 20);
+    }
+    for (unsigned i = 0; i < SLOW; i++) {
+        unit_row(slow_rows[i].label);
+        UNIT_TRUE(done[i]);
+    }
+    expect_slow_events();
+    unit_row("under TLS the last word is heard as well");
+    expect(&tls, "421 4.4.2");
+    expect(&tls, "");
+    hang_up(&tls);
+    for (unsigned i = 0; i < SLOW; i++)
+        hang_up(&c[i]);
+    UNIT_INT(role_rig_drain(&fx.rig), 0);
+    down();
+}
+
+/* The session's time is over: for who is silent, in the middle of commands or of content
+ * that has no rate to keep; content that comes at its rate goes on. */
+static void test_session_time(void)
+{
+    struct client idle, busy, content;
+    struct handed h;
+    up("}\ntimeouts { session 1s }\n");
+    dial(&idle, PLAIN);
+    dial(&busy, PLAIN);
+    dial(&content, PLAIN);
+    greet(&idle);
+    greet(&busy);
+    ask(&busy, "MAIL FROM:<a@b.test>", "250 2.1.0");
+    greet(&content);
+    begin_mail(&content, "a@b.test", "u@here.test");
+    expect(&idle, "421 4.4.2");
+    expect(&busy, "421 4.4.2");
+    say(&content, PN_STR("x\r\n.\r\n"));
+    take_over(&h, MAILBOX);
+    answer_delivery(&h, 250, "2.0.0 Done");
+    expect(&content, "250 2.0.0");
+    expect(&content, "421 4.4.2");
+    let_go(&h);
+    hang_up(&idle);
+    hang_up(&busy);
+    hang_up(&content);
+    UNIT_INT(role_rig_drain(&fx.rig), 0);
+    down();
+    up("}\ntimeouts { session 1s }\nlimits { data-rate 0 }\n");
+    dial(&content, PLAIN);
+    greet(&content);
+    begin_mail(&content, "a@b.test", "u@here.test");
+    say(&content, PN_STR("x\r\n"));
+    expect(&content, "421 4.4.2");
+    hang_up(&content);
     UNIT_INT(role_rig_drain(&fx.rig), 0);
     down();
 }
@@ -242,7 +385,9 @@ int main(int argc, char **argv)
         {"starttls", test_starttls},
         {"client_name", test_client_name},
         {"early_talker", test_early_talker},
-        {"timeouts", test_timeouts},
+        {"slow", test_slow},
+
+        {"session_time", test_session_time},
         {NULL, NULL},
     };
     return unit_main("edge_session", tests, argc, argv);

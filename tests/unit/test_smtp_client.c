@@ -442,9 +442,10 @@ struct receiver {
     struct pn_buf replies, content, in;
 };
 
-static void r_write(void *ctx, struct pn_str bytes)
+static bool r_write(void *ctx, struct pn_str bytes)
 {
     (void)pn_buf_adds(&((struct receiver *)ctx)->replies, bytes);
+    return true;
 }
 
 static void r_nothing(void *ctx)

@@ -25,6 +25,7 @@ struct owner {
     const struct pn_smtp_reply *due; /* the late answer: NULL accepts */
     unsigned owed;                   /* answers */
     bool drops, tls_due, closed, resumed;
+    bool full; /* says at each write that the client has enough to read */
     unsigned writes, dones, mails, refusals;
 };
 
@@ -62,12 +63,13 @@ static void give(struct owner *o, const struct pn_smtp_reply *reply, bool drops)
         pay(o);
 }
 
-static void on_write(void *ctx, struct pn_str bytes)
+static bool on_write(void *ctx, struct pn_str bytes)
 {
     struct owner *o = ctx;
     UNIT_TRUE(bytes.len != 0 && !o->closed);
     (void)pn_buf_adds(&o->replies, bytes);
     o->writes++;
+    return !o->full;
 }
 
 static void on_resume(void *ctx)
@@ -917,6 +919,61 @@ static void test_lmtp(void)
     RUN(rows);
 }
 
+/* One refusal each, however many they are. */
+static void test_lmtp_many(void)
+{
+    enum { MANY = 4000 };
+    struct owner o;
+    char line[64];
+    size_t replies = 0;
+    owner_init(&o, 0);
+    lmtp_full(&o);
+    o.config.rcpt_max = MANY;
+    pn_smtp_server_start(o.engine);
+    talk(&o, PN_STR("LHLO c.test\r\nMAIL FROM:<>\r\n"), 0, SIZE_MAX);
+    for (unsigned i = 0; i < MANY; i++) {
+        int n = snprintf(line, sizeof line, "RCPT TO:<u%u@x.test>\r\n", i);
+        talk(&o, (struct pn_str){line, (size_t)n}, 0, SIZE_MAX);
+    }
+    talk(&o, PN_STR("DATA\r\n"), 0, SIZE_MAX);
+    pn_buf_clear(&o.replies);
+    talk(&o, PN_STR("x\r\n.\r\n"), 0, SIZE_MAX);
+    struct pn_str rest = pn_buf_str(&o.replies);
+    while (rest.len != 0)
+        replies += pn_str_starts(pn_str_split(&rest, '\n'), PN_STR("452 4.3.1 "));
+    UNIT_INT(replies, MANY);
+    owner_fini(&o);
+}
+
+/* Whatever stands in the input, no more replies gather than the client takes; all are
+ * given in the end. */
+static void test_unread(void)
+{
+    enum { MANY = 5000 };
+    struct owner o;
+    struct pn_buf all;
+    size_t at = 0, calls = 0;
+    owner_init(&o, 0);
+    o.config.idle_max = MANY;
+    o.full = true;
+    pn_buf_init(&all, 1 << 20);
+    for (unsigned i = 0; i < MANY; i++)
+        (void)pn_buf_addz(&all, "HELP\r\n");
+    pn_smtp_server_start(o.engine);
+    pn_buf_clear(&o.replies);
+    for (; at < all.len; calls++) {
+        size_t used = pn_smtp_server_input(o.engine, pn_str_slice(pn_buf_str(&all), at, all.len));
+        UNIT_TRUE(used > 0 && o.replies.len <= 20 * 1024);
+        at += used;
+        if (o.replies.len > 20 * 1024 || used == 0)
+            break;
+        pn_buf_clear(&o.replies);
+    }
+    UNIT_TRUE(calls > 10 && at == all.len);
+    pn_buf_fini(&all);
+    owner_fini(&o);
+}
+
 static void test_words(void);
 
 /* The name of an announced word's test is that word. */
@@ -930,6 +987,8 @@ static const struct unit_test tests[] = {
     {"drop", test_drop},
     {"codes", test_codes},
     {"lmtp", test_lmtp},
+    {"lmtp_many", test_lmtp_many},
+    {"unread", test_unread},
     {"PIPELINING", test_pipelining},
     {"SIZE", test_size},
     {"8BITMIME", test_8bitmime},

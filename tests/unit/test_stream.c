@@ -68,7 +68,8 @@ static void on_close(void *ctx, enum pn_close how, const char *why)
     UNIT_TRUE(why[0] != '\0');
 }
 
-static const struct pn_stream_ops ops = {on_read, on_drained, on_tls, on_close};
+static const struct pn_stream_ops ops = {
+    .on_read = on_read, .on_drained = on_drained, .on_tls = on_tls, .on_close = on_close};
 static const struct pn_stream_limits limits = {.keep_max = 1000, .write_max = 1 << 20};
 
 static void end_init(struct end *e, int fd)
@@ -363,6 +364,76 @@ static void test_timeout(void)
     pn_loop_free(&loop);
 }
 
+/* A deadline counts for who keeps sending, too. */
+static void test_deadline(void)
+{
+    struct end e;
+    int fds[2];
+    loop = pn_loop_new();
+    pair(fds);
+    end_init(&e, fds[0]);
+    pn_stream_timeout(e.stream, 60000);
+    pn_stream_deadline(e.stream, pn_clock_mono_ns() + 30 * (uint64_t)PN_NS_PER_MS);
+    uint64_t stop = pn_clock_mono_ns() + 4 * (uint64_t)PN_NS_PER_S;
+    while (e.closed == 0 && pn_clock_mono_ns() < stop) {
+        say(fds[1], "x");
+        pn_loop_turn(loop, 2);
+    }
+    UNIT_INT(e.how, PN_CLOSE_TIMEOUT);
+    UNIT_TRUE(e.closed == 1 && e.got.len > 0);
+    end_fini(&e);
+    (void)close(fds[1]);
+    /* Taken back; and while the stream is paused it waits. */
+    pair(fds);
+    end_init(&e, fds[0]);
+    pn_stream_deadline(e.stream, pn_clock_mono_ns() + 5 * (uint64_t)PN_NS_PER_MS);
+    pn_stream_deadline(e.stream, 0);
+    uint64_t begin = pn_clock_mono_ns();
+    while (pn_clock_mono_ns() - begin < 20 * (uint64_t)PN_NS_PER_MS)
+        pn_loop_turn(loop, 5);
+    pn_stream_pause(e.stream);
+    pn_stream_deadline(e.stream, pn_clock_mono_ns());
+    quiet_turns();
+    UNIT_INT(e.closed, 0);
+    pn_stream_resume(e.stream);
+    pn_stream_deadline(e.stream, pn_clock_mono_ns());
+    turn_until(&e.closed, 1);
+    end_fini(&e);
+    (void)close(fds[1]);
+    pn_loop_free(&loop);
+}
+
+static void on_timeout(void *ctx)
+{
+    struct end *e = ctx;
+    e->closed++;
+    UNIT_TRUE(pn_stream_write(e->stream, PN_STR("bye")));
+    pn_stream_close(&e->stream);
+}
+
+/* Who has on_timeout may say a last word. */
+static void test_last_words(void)
+{
+    struct pn_stream_ops last = ops;
+    struct end e;
+    char word[8];
+    int fds[2];
+    loop = pn_loop_new();
+    last.on_timeout = on_timeout;
+    pair(fds);
+    end_init(&e, -1);
+    e.stream = pn_stream_new(loop, fds[0], &last, &e, limits);
+    pn_stream_timeout(e.stream, 5);
+    turn_until(&e.closed, 1);
+    UNIT_INT(read(fds[1], word, sizeof word), 3);
+    UNIT_INT(read(fds[1], word, sizeof word), 0);
+    UNIT_TRUE(e.stream == NULL);
+    (void)close(fds[1]);
+    quiet_turns();
+    end_fini(&e);
+    pn_loop_free(&loop);
+}
+
 /* A listening socket on a free loopback port. */
 static int listener(struct sockaddr_in *sin)
 {
@@ -649,6 +720,8 @@ int main(int argc, char **argv)
         {"tls_writev", test_tls_writev},
         {"free inside", test_free_inside},
         {"timeout", test_timeout},
+        {"deadline", test_deadline},
+        {"last words", test_last_words},
         {"connect", test_connect},
         {"TLS context", test_tls_context},
         {"TLS", test_tls},
