@@ -123,12 +123,17 @@ static void parse_defaults(struct model *m, struct pn_lex *lex, struct pn_place 
     parse_policy(m, lex, &m->defaults, "defaults", at);
 }
 
+/* Labels, parted by dots; a dot in front stands for all below. */
 static bool domain_name_ok(struct pn_str s)
 {
+    size_t label = 0;
     bool ok = s.len > 0 && s.len <= 255;
-    for (size_t i = 0; i < s.len; i++)
-        ok = ok && (unsigned char)s.p[i] > ' ' && s.p[i] != '@' && s.p[i] != 0x7f;
-    return ok && s.p[s.len - 1] != '.';
+    for (size_t i = s.len > 0 && s.p[0] == '.'; i < s.len; i++) {
+        ok = ok && (unsigned char)s.p[i] > ' ' && strchr("@*\x7f", s.p[i]) == NULL &&
+             (s.p[i] != '.' || label != 0);
+        label = s.p[i] == '.' ? 0 : label + 1;
+    }
+    return ok && label != 0;
 }
 
 static struct pn_str lower(struct pn_pool *pool, struct pn_str s)
@@ -214,6 +219,39 @@ static void settle_names(struct model *m)
         value->data.text = hostname->first->data.text;
         *authserv = (struct pn_tree_entry){value, value, 1};
     }
+}
+
+/* What clients read, and what stands in header lines: a host's name, or an address in
+ * brackets. */
+static bool host_name_ok(struct pn_str s)
+{
+    bool ok = s.len > 0 && s.len <= 255;
+    for (size_t i = 0; i < s.len; i++)
+        ok = ok && (pn_is_alpha(s.p[i]) || pn_is_digit(s.p[i]) || strchr("-._:[]", s.p[i]) != NULL);
+    return ok;
+}
+
+static void check_name(struct model *m, const struct pn_tree_block *smtp, const char *row,
+                       bool (*is_ok)(struct pn_str s), const char *expected)
+{
+    const struct pn_tree_value *v = pn_tree_value(smtp, row);
+    if (v != NULL && v->at.source != NULL && !is_ok(v->data.text))
+        pn_error_at(m->p.problems, v->at, "'%.*s' does not fit '%s', expected %s",
+                    PN_FMT(v->data.text), row, expected);
+}
+
+static bool delimiter_ok(struct pn_str s)
+{
+    return s.len == 0 || (s.len == 1 && s.p[0] > ' ' && s.p[0] < 127 && s.p[0] != '@' &&
+                          !pn_is_alpha(s.p[0]) && !pn_is_digit(s.p[0]));
+}
+
+static void check_names(struct model *m)
+{
+    const struct pn_tree_block *smtp = pn_tree_value(m->core, "smtp")->block;
+    check_name(m, smtp, "hostname", host_name_ok, "a host's name such as mx.example.org");
+    check_name(m, smtp, "authserv-id", host_name_ok, "a name such as mx.example.org");
+    check_name(m, smtp, "delimiter", delimiter_ok, "one sign such as +, or \"\" for none");
 }
 
 static const struct model_threshold *threshold(const struct model *m, const struct model_policy *p,
@@ -305,6 +343,7 @@ bool pn_compile_run(const struct pn_compile *c, struct pn_pool *pool, struct pn_
         run_later(&m, LATER_DEFAULTS, parse_defaults);
         run_later(&m, LATER_DOMAIN, parse_domain);
         settle_names(&m);
+        check_names(&m);
         check_listeners(&m);
         check_policies(&m);
         ok = !out_of_memory(&m) && problems->errors == 0 && model_emit(&m, image) &&

@@ -4,6 +4,7 @@
 #include "buf.h"
 
 #include <stdlib.h>
+#include <unistd.h>
 
 /* In the order of the choices of the row `grant`. */
 static const unsigned grants[] = {POSTERN_NEED_DNS,     POSTERN_NEED_FILES,   POSTERN_NEED_TMP,
@@ -106,7 +107,10 @@ static struct model_plugin *load(struct model *m, const struct pn_lex *lex, stru
     plugin.file = path_of(m, name.text, lex);
     plugin.desc = m->c->find_plugin(m->c->ctx, plugin.name, plugin.file.p, &err);
     if (plugin.desc == NULL)
-        pn_error_at(m->p.problems, name.at, "%.*s", PN_FMT(pn_buf_str(&err)));
+        pn_error_at(m->p.problems, name.at, "%.*s%s", PN_FMT(pn_buf_str(&err)),
+                    access(plugin.file.p, F_OK) == 0
+                        ? ""
+                        : ", expected a plugin (see 'postern plugin list')");
     else if (!pn_str_eq(pn_str_of(plugin.desc->name), plugin.name))
         pn_error_at(m->p.problems, name.at, "'%.*s' is the plugin '%s', expected '%.*s'",
                     PN_FMT(plugin.file), plugin.desc->name, PN_FMT(plugin.name));

@@ -126,9 +126,9 @@ static void parse_recipients(struct model *m, struct pn_lex *lex, struct model_p
     static const char *const words[] = {"list", "verify", "local", "any", NULL};
     int kind = one_of(m, lex, &name, words, "list FILE, verify, local or any");
     struct pn_token file;
+    once(m, &policy->recipients_at, &name);
     if (kind < 0)
         return;
-    once(m, &policy->recipients_at, &name);
     policy->recipients = (enum pn_recipients)kind;
     if (policy->recipients == PN_RCPT_LIST && value(m, lex, &name, &file, "the name of a file")) {
         policy->list = file.text;

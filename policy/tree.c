@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <sys/stat.h>
 
-enum { TREE_DEPTH_MAX = 16, NAMES_MAX = 300, WHAT_MAX = 400 };
+enum { TREE_DEPTH_MAX = 16, NAMES_MAX = 300, NAMES_SHOWN = 12, WHAT_MAX = 400 };
 
 static const struct postern_row *row_of(const struct pn_tree_block *block, struct pn_str name)
 {
@@ -75,11 +75,23 @@ static void suggest(struct pn_parser *p, const struct pn_body *body, const struc
 {
     const char *hit = pn_suggest(name->text, body->names);
     const char *shown = pn_token_name(p->pool, name);
-    if (hit != NULL)
+    if (hit != NULL) {
         pn_error_at(p->problems, name->at, "unknown %s %s, did you mean '%s'?", body->what, shown,
                     hit);
-    else
-        pn_error_at(p->problems, name->at, "unknown %s %s", body->what, shown);
+        return;
+    }
+    struct pn_buf all;
+    size_t n = 0;
+    pn_buf_init(&all, WHAT_MAX);
+    for (; body->names[n] != NULL && n < NAMES_SHOWN; n++)
+        (void)pn_buf_addf(&all, "%s%s", n == 0 ? "one of " : ", ", body->names[n]);
+    if (body->names[n] != NULL) {
+        pn_buf_clear(&all);
+        (void)pn_buf_addz(&all, "one that 'postern config rows' names");
+    }
+    pn_error_at(p->problems, name->at, "unknown %s %s, expected %.*s", body->what, shown,
+                PN_FMT(pn_buf_str(&all)));
+    pn_buf_fini(&all);
 }
 
 static void include(struct pn_parser *p, struct pn_lex *lex, const struct pn_body *body)
@@ -241,12 +253,13 @@ static void store(struct pn_parser *p, const struct pn_tree_block *block,
     if (!ok)
         refuse_value(p, row, token, &err);
     pn_buf_fini(&err);
+    entry->refused = entry->refused || !ok;
     if (!ok)
         return;
     if ((row->flags & POSTERN_ROW_LIST) == 0 && entry->count != 0) {
         if (entry->first->at.source == token->at.source)
             set_again(p, row, entry->first, token->at);
-        *entry = (struct pn_tree_entry){NULL, NULL, 0};
+        *entry = (struct pn_tree_entry){.count = 0};
     }
     struct pn_tree_value *value = append(p, entry, token->at);
     if (value == NULL)
@@ -472,6 +485,8 @@ static void finish_row(struct pn_parser *p, struct pn_tree_block *block,
     struct pn_tree_entry *entry = entry_of(block, row);
     bool is_block = row->type == POSTERN_T_BLOCK;
     unsigned several = POSTERN_ROW_REPEAT | POSTERN_ROW_TITLED;
+    if (entry->count == 0 && entry->refused)
+        return;
     if (entry->count == 0 && (row->flags & POSTERN_ROW_REQUIRED) != 0)
         pn_error_at(p->problems, block->at, "%s has no '%s', expected one: %s", what, row->name,
                     row->help == NULL ? pn_row_type_name(row) : row->help);

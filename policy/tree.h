@@ -32,6 +32,7 @@ struct pn_tree_value {
 struct pn_tree_entry {
     struct pn_tree_value *first, *last;
     uint32_t count;
+    bool refused; /* a value stood there, and was wrong: that it has none needs no saying */
 };
 
 struct pn_tree_block {

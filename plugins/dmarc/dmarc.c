@@ -191,11 +191,15 @@ static void find_authors(struct postern_call *c, struct authors *a)
     *a = (struct authors){.count = 0};
     for (; fields < AUTHORS_MAX && c->host->header_get(c, "From", fields, &value) == POSTERN_OK;
          fields++)
-        for (size_t k = 0; addresses < ADDRESSES_MAX; k++, addresses++) {
+        for (size_t k = 0;; k++, addresses++) {
             struct dmarc_name name;
             int status = c->host->header_address(c, "From", fields, k, &local, &domain, &display);
             if (status == POSTERN_NONE)
                 break;
+            if (addresses == ADDRESSES_MAX) {
+                a->problem = "too many addresses";
+                break;
+            }
             if (status != POSTERN_OK)
                 a->problem = "malformed address";
             else if (!dmarc_name_of(domain, &name))

@@ -1,5 +1,7 @@
 #include "utf8.h"
 
+#include "buf.h"
+
 static bool in(struct pn_str s, size_t i, unsigned lo, unsigned hi)
 {
     return i < s.len && (unsigned char)s.p[i] >= lo && (unsigned char)s.p[i] <= hi;
@@ -40,4 +42,18 @@ bool pn_utf8_valid(struct pn_str s)
         i += n;
     }
     return true;
+}
+
+bool pn_utf8_add_shown(struct pn_buf *b, struct pn_str s)
+{
+    bool ok = true;
+    for (size_t i = 0; i < s.len && ok;) {
+        unsigned char c = (unsigned char)s.p[i];
+        size_t n = pn_utf8_next(pn_str_slice(s, i, s.len));
+        bool control =
+            c < 0x20 || c == 0x7f || (c == 0xc2 && n == 2 && (unsigned char)s.p[i + 1] < 0xa0);
+        ok = n == 0 || control ? pn_buf_addc(b, '?') : pn_buf_add(b, s.p + i, n);
+        i += n == 0 ? 1 : n;
+    }
+    return ok;
 }

@@ -8,4 +8,9 @@
 size_t pn_utf8_next(struct pn_str s);
 bool pn_utf8_valid(struct pn_str s);
 
+struct pn_buf;
+/* Appends a stranger's words as a terminal may show them: control characters (those of
+ * two bytes, U+0080 to U+009F, too) and what is no UTF-8 become '?'. */
+bool pn_utf8_add_shown(struct pn_buf *b, struct pn_str s);
+
 #endif

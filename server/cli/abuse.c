@@ -5,6 +5,7 @@
 #include "mem.h"
 #include "net.h"
 #include "pool.h"
+#include "utf8.h"
 
 #include <inttypes.h>
 #include <jansson.h>
@@ -217,24 +218,35 @@ static struct row *sorted(const struct table *t, size_t *count_out)
     return rows;
 }
 
+enum { KEY_WIDTH = 44 };
+
+/* At most KEY_WIDTH characters of text, padded to `least`: what a terminal's columns show. */
+static void print_shown(FILE *to, struct pn_str text, size_t least)
+{
+    struct pn_buf shown;
+    size_t width = 0, end = 0;
+    pn_buf_init(&shown, SIZE_MAX);
+    (void)pn_utf8_add_shown(&shown, text);
+    for (; end < shown.len && width < KEY_WIDTH; width++)
+        end += pn_utf8_next(pn_str_slice(pn_buf_str(&shown), end, shown.len));
+    fprintf(to, "%.*s%*s", (int)end, shown.p == NULL ? "" : shown.p,
+            (int)(width < least ? least - width : 0), "");
+    pn_buf_fini(&shown);
+}
+
 static void print_row(FILE *to, const struct row *row)
 {
-    struct pn_buf key; /* a stranger's words: control bytes are not for terminals */
-    pn_buf_init(&key, SIZE_MAX);
-    for (size_t i = 0; i < row->key.len && i < 44; i++) {
-        unsigned char c = (unsigned char)row->key.p[i];
-        (void)pn_buf_addc(&key, c < 0x20 || c == 0x7f ? '?' : (char)c);
-    }
-    fprintf(to, "  %-44.*s %9" PRIu64, PN_FMT(pn_buf_str(&key)), row->messages);
+    fputs("  ", to);
+    print_shown(to, row->key, KEY_WIDTH);
+    fprintf(to, " %9" PRIu64, row->messages);
     for (int i = 0; i < PN_ABUSE_OUTCOMES; i++)
         fprintf(to, " %10" PRIu64, row->outcomes[i]);
     fputc('\n', to);
-    pn_buf_fini(&key);
 }
 
 static void print_head(FILE *to, const char *title)
 {
-    fprintf(to, "\n  %-44s %9s", title, "messages");
+    fprintf(to, "\n  %-*s %9s", (int)KEY_WIDTH, title, "messages");
     for (int i = 0; i < PN_ABUSE_OUTCOMES; i++)
         fprintf(to, " %10s", outcome_names[i]);
     fputc('\n', to);
@@ -246,8 +258,10 @@ void pn_abuse_print(struct pn_abuse *abuse, size_t top, FILE *to)
     if (totals->messages == 0) {
         fprintf(to, "No message in the log for that time.\n");
     } else {
-        fprintf(to, "%" PRIu64 " messages from %.*s to %.*s", totals->messages,
-                PN_FMT(totals->first), PN_FMT(totals->last));
+        fprintf(to, "%" PRIu64 " messages from ", totals->messages);
+        print_shown(to, totals->first, 0);
+        fputs(" to ", to);
+        print_shown(to, totals->last, 0);
         for (int i = 0; i < PN_ABUSE_OUTCOMES; i++)
             if (totals->outcomes[i] != 0)
                 fprintf(to, ", %s %" PRIu64, outcome_names[i], totals->outcomes[i]);

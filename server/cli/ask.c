@@ -84,12 +84,30 @@ struct pn_str pn_ask_line(struct pn_ask *ask)
     return ask->line.len == 0 ? PN_STR("") : pn_buf_str(&ask->line);
 }
 
+/* A stranger's message on a terminal: it may hold no commands to it, those of two bytes
+ * (U+0080 to U+009F) included, which `before` finds where a chunk cuts them. */
+static bool put_plain(const char *p, size_t n, unsigned char *before, FILE *to)
+{
+    for (size_t i = 0; i < n; i++) {
+        unsigned char c = (unsigned char)p[i];
+        bool control = (c < 0x20 && c != '\n' && c != '\t') || c == 0x7f ||
+                       (*before == 0xc2 && c >= 0x80 && c < 0xa0);
+        if (c != '\r' && putc(control ? '?' : c, to) == EOF)
+            return false;
+        *before = c;
+    }
+    return true;
+}
+
 bool pn_ask_content(struct pn_ask *ask, uint64_t n, FILE *to)
 {
     char chunk[16 * 1024];
+    const bool plain = isatty(fileno(to)) == 1;
+    unsigned char before = 0;
     while (n > 0) {
         size_t got = fread(chunk, 1, n < sizeof chunk ? (size_t)n : sizeof chunk, ask->from);
-        if (got == 0 || fwrite(chunk, 1, got, to) != got)
+        if (got == 0 ||
+            !(plain ? put_plain(chunk, got, &before, to) : fwrite(chunk, 1, got, to) == got))
             return false;
         n -= got;
     }

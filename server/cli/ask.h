@@ -22,7 +22,8 @@ const char *pn_ask_path(const char *path, const char *root, char out[PN_ASK_PATH
 bool pn_ask_start(struct pn_ask *ask, const char *path, const char *const *words, size_t count);
 /* The next line without its end, borrowed until the next call; .p is NULL at the end. */
 struct pn_str pn_ask_line(struct pn_ask *ask);
-/* Copies n bytes of content to a stream; false: they did not all come. */
+/* Copies n bytes of content to a stream, without control characters where that is a
+ * terminal; false: they did not all come. */
 bool pn_ask_content(struct pn_ask *ask, uint64_t n, FILE *to);
 void pn_ask_end(struct pn_ask *ask);
 

@@ -29,6 +29,16 @@ static void usage(FILE *to)
           to);
 }
 
+/* An answer that nobody could read is no answer. */
+static int concluded(int status)
+{
+    if (fflush(stdout) == 0 && ferror(stdout) == 0)
+        return status;
+    if (status == PN_EXIT_DONE || status == PN_EXIT_NO)
+        fputs("postern: standard output could not be written\n", stderr);
+    return status == PN_EXIT_USAGE ? status : PN_EXIT_UNREACHABLE;
+}
+
 int main(int argc, char **argv)
 {
     pn_log_init("postern", PN_LOG_WARN);
@@ -42,7 +52,7 @@ int main(int argc, char **argv)
     }
     for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++)
         if (strcmp(argv[1], commands[i].name) == 0)
-            return commands[i].main(argc - 1, argv + 1);
+            return concluded(commands[i].main(argc - 1, argv + 1));
     fprintf(stderr, "postern: no command is called %s\n", argv[1]);
     usage(stderr);
     return PN_EXIT_USAGE;

@@ -1,6 +1,7 @@
 /* postern queue: what waits, what is held, and what is to become of it. */
 #include "ask.h"
 #include "cli.h"
+#include "utf8.h"
 
 #include <getopt.h>
 #include <jansson.h>
@@ -36,8 +37,11 @@ static long long number_of(const json_t *o, const char *key)
 /* Control bytes in a stranger's words must not reach the terminal. */
 static void print_text(const char *s)
 {
-    for (; *s != '\0'; s++)
-        (void)putchar((unsigned char)*s < ' ' || *s == 127 ? '?' : *s);
+    struct pn_buf b;
+    pn_buf_init(&b, SIZE_MAX);
+    (void)pn_utf8_add_shown(&b, pn_str_of(s));
+    (void)fwrite(b.p == NULL ? "" : b.p, 1, b.len, stdout);
+    pn_buf_fini(&b);
 }
 
 static void print_recipient(const json_t *to)
@@ -96,7 +100,8 @@ static int conclude(struct pn_ask *ask, const json_t *last, bool json)
     if (!ok && !json)
         fprintf(stderr, "postern queue: %s\n", text_of(last, "error"));
     if (ok && !json && json_object_get(last, "count") != NULL) {
-        printf("%lld messages", number_of(last, "count"));
+        printf("%lld message%s", number_of(last, "count"),
+               number_of(last, "count") == 1 ? "" : "s");
         printf(number_of(last, "shown") < number_of(last, "count") ? ", %lld of them shown\n"
                                                                    : "\n",
                number_of(last, "shown"));

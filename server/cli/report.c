@@ -6,6 +6,8 @@
 #include <errno.h>
 #include <getopt.h>
 #include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 static const char usage[] =
     "usage: postern report abuse [--since TIME] [--top N] [--json] [--root DIR | EVENTS...]\n"
@@ -14,7 +16,10 @@ static const char usage[] =
     "  --top N       rows a table (10)\n"
     "  --json        one JSON object\n"
     "  --root DIR    the server's root: reads DIR/log/events.jsonl\n"
-    "  EVENTS        event logs, oldest first; - is standard input\n";
+    "  EVENTS        event logs, oldest first; - is standard input\n"
+    "\n"
+    "Without EVENTS the server's log is read, and those that were rotated (events.jsonl.1 and\n"
+    "so on) as far back as --since asks for.\n";
 
 static int read_log(struct pn_abuse *abuse, const char *path)
 {
@@ -42,6 +47,47 @@ struct options {
     bool json;
     struct pn_buf since, path;
 };
+
+/* Whether something in this log may be of the time asked for. */
+static bool is_recent(const char *path, struct pn_str since)
+{
+    struct stat st;
+    struct pn_buf last;
+    if (since.len == 0 || stat(path, &st) != 0)
+        return true;
+    pn_buf_init(&last, 64);
+    pn_clock_rfc3339(&last, ((int64_t)st.st_mtim.tv_sec + 1) * 1000);
+    bool recent = pn_str_cmp(pn_buf_str(&last), since) >= 0;
+    pn_buf_fini(&last);
+    return recent;
+}
+
+/* The server's log, behind those that it was rotated to. */
+static int read_server(struct pn_abuse *abuse, const struct options *o)
+{
+    struct pn_str log = pn_buf_str(&o->path);
+    struct pn_buf path;
+    unsigned oldest = 0;
+    int status = PN_EXIT_DONE;
+    pn_buf_init(&path, 8300);
+    for (bool more = true; more; oldest += more) {
+        pn_buf_clear(&path);
+        (void)pn_buf_addf(&path, "%.*s.%u", PN_FMT(log), oldest + 1);
+        const char *name = pn_buf_cstr(&path);
+        more = name != NULL && access(name, F_OK) == 0 && is_recent(name, pn_buf_str(&o->since));
+    }
+    for (; oldest > 0 && status == PN_EXIT_DONE; oldest--) {
+        pn_buf_clear(&path);
+        (void)pn_buf_addf(&path, "%.*s.%u", PN_FMT(log), oldest);
+        status = read_log(abuse, pn_buf_cstr(&path));
+    }
+    pn_buf_clear(&path);
+    (void)pn_buf_adds(&path, log);
+    if (status == PN_EXIT_DONE)
+        status = read_log(abuse, pn_buf_cstr(&path));
+    pn_buf_fini(&path);
+    return status;
+}
 
 static int parse(int argc, char **argv, struct options *o)
 {
@@ -92,7 +138,7 @@ int pn_cli_report(int argc, char **argv)
         struct pn_abuse *abuse = pn_abuse_new(pn_buf_str(&o.since));
         int first = optind + 1;
         if (first >= argc)
-            status = read_log(abuse, pn_buf_cstr(&o.path));
+            status = read_server(abuse, &o);
         for (int i = first; i < argc && status == PN_EXIT_DONE; i++)
             status = read_log(abuse, argv[i]);
         if (status == PN_EXIT_DONE)

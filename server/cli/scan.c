@@ -57,7 +57,7 @@ struct scan {
     struct pn_scan_show show;
     size_t flight;       /* cases under way */
     uint64_t next, done; /* numbers: results are printed in the order of the cases */
-    bool failed, refused;
+    bool failed, refused, usage;
     struct pn_buf *err;
 };
 
@@ -151,6 +151,7 @@ static bool give_auth(struct judged *j, struct pn_str auth)
                 (void)pn_facts_add_auth(&one, &all.auth[i]);
         (void)pn_facts_add_run(&one, &all.runs[r]);
         if (plugin < 0) {
+            j->scan->usage = j->scan->o->source.batch == NULL;
             (void)pn_buf_addf(j->scan->err, "--auth: no plugin is called %.*s",
                               PN_FMT(all.runs[r].plugin));
             return false;
@@ -255,12 +256,12 @@ static bool on_case(void *ctx, const struct pn_scan_case *c)
     struct scan *s = ctx;
     wait_until(s, FLIGHT_MAX - 1);
     s->failed = s->failed || !switch_dns(s, c) || !judge(s, c);
-    return !s->failed;
+    return !s->failed && ferror(stdout) == 0;
 }
 
 static bool run(struct scan *s)
 {
-    size_t total = pn_scan_count(&s->o->source);
+    size_t total = pn_scan_show_wants_total() ? pn_scan_count(&s->o->source) : 0;
     pn_scan_show_init(&s->show, s->o->json, total, stdout);
     bool ok = pn_scan_each(&s->o->source, on_case, s, s->err) && !s->failed;
     wait_until(s, 0);
@@ -274,6 +275,21 @@ static bool bad_option(const char *what, const char *expected)
 {
     fprintf(stderr, "postern scan: %s: %s was expected\n", what, expected);
     return false;
+}
+
+static bool auth_ok(struct pn_str text)
+{
+    struct pn_pool *pool = pn_pool_new(1 << 20);
+    struct pn_facts facts;
+    struct pn_buf err;
+    pn_buf_init(&err, 1000);
+    pn_facts_init(&facts, pool);
+    bool ok = pn_scan_auth(text, &facts, &err);
+    if (!ok)
+        fprintf(stderr, "postern scan: %s\n", pn_buf_cstr(&err));
+    pn_buf_fini(&err);
+    pn_pool_free(&pool);
+    return ok;
 }
 
 static bool take_option(struct options *o, int c)
@@ -297,7 +313,7 @@ static bool take_option(struct options *o, int c)
         return true;
     case 'A':
         base->auth = pn_str_of(optarg);
-        return true;
+        return auth_ok(base->auth);
     case 'p':
         if (!pn_str_u64(pn_str_of(optarg), 65535, &n))
             return bad_option("--port", "a port number");
@@ -376,7 +392,7 @@ static int parse(struct options *o, int argc, char **argv)
 
 static bool prepare(struct scan *s, int *policy_fd)
 {
-    *policy_fd = pn_scan_compile(s->o->config, s->o->plugins, s->err);
+    *policy_fd = pn_scan_compile(s->o->config, s->o->plugins, &s->usage, s->err);
     int fd = *policy_fd < 0 ? -1 : dup(*policy_fd);
     s->policy = fd < 0 ? NULL : pn_policy_open(fd, s->err);
     if (s->policy == NULL)
@@ -410,7 +426,10 @@ int pn_cli_scan(int argc, char **argv)
         if (err.len != 0)
             fprintf(stderr, "%s%s", pn_buf_cstr(&err),
                     pn_str_ends(pn_buf_str(&err), PN_STR("\n")) ? "" : "\n");
-        status = !ok ? PN_EXIT_UNREACHABLE : s.refused ? PN_EXIT_NO : PN_EXIT_DONE;
+        status = s.usage     ? PN_EXIT_USAGE
+                 : !ok       ? PN_EXIT_UNREACHABLE
+                 : s.refused ? PN_EXIT_NO
+                             : PN_EXIT_DONE;
         pn_scan_host_free(&s.host);
         pn_dnsfile_free(&s.dns);
         pn_dnsfile_free(&s.case_dns);

@@ -46,6 +46,17 @@ static uint32_t add_property(struct pn_pair *props, uint32_t n, struct pn_str wo
     return n;
 }
 
+/* RFC 8601, section 2.7: what the methods that we know may say. */
+static bool is_result(struct pn_str s)
+{
+    static const char *const known[] = {"none",    "pass",   "fail",      "softfail",
+                                        "neutral", "policy", "temperror", "permerror"};
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
+        if (pn_str_eq(s, pn_str_of(known[i])))
+            return true;
+    return false;
+}
+
 static bool add_result(struct pn_str text, struct pn_facts *facts, struct pn_buf *err)
 {
     struct pn_pair props[PROPERTIES_MAX + 2];
@@ -64,6 +75,13 @@ static bool add_result(struct pn_str text, struct pn_facts *facts, struct pn_buf
         }
         struct pn_str name = pn_str_slice(word, 0, eq);
         struct pn_str value = unquoted(pn_str_slice(word, eq + 1, word.len));
+        if (auth.method.len == 0 && !is_result(value)) {
+            (void)pn_buf_addf(err,
+                              "--auth: '%.*s', none, pass, fail, softfail, neutral, policy, "
+                              "temperror or permerror were expected",
+                              PN_FMT(word));
+            return false;
+        }
         if (auth.method.len == 0) {
             auth.plugin = auth.method = name;
             auth.result = value;

@@ -75,7 +75,7 @@ static bool names_found(const struct pn_str *names, size_t count, const struct p
     return true;
 }
 
-int pn_scan_compile(const char *config, const char *plugins, struct pn_buf *err)
+int pn_scan_compile(const char *config, const char *plugins, bool *usage, struct pn_buf *err)
 {
     char folder[PATH_MAX];
     struct pn_str names[NAMES_MAX];
@@ -103,7 +103,9 @@ int pn_scan_compile(const char *config, const char *plugins, struct pn_buf *err)
     }
     if (!pn_compile_run(&c, pool, &problems, &image)) {
         pn_problems_print(err, &problems, true);
-    } else if (names_found(names, c.only_count, &plugins_found, err)) {
+    } else if (!names_found(names, c.only_count, &plugins_found, err)) {
+        *usage = true;
+    } else {
         fd = pn_memfile_of("policy", pn_buf_str(&image));
         if (fd < 0)
             (void)pn_buf_addf(err, "no memory file for the policy: %s", strerror(errno));

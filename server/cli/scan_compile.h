@@ -9,7 +9,7 @@
 #include "buf.h"
 
 /* plugins: names parted by commas or blanks that are to be loaded, "" for none; NULL: all.
- * A sealed mapping, or -1 with all problems in err. */
-int pn_scan_compile(const char *config, const char *plugins, struct pn_buf *err);
+ * A sealed mapping, or -1 with all problems in err; *usage: it is `plugins` that is wrong. */
+int pn_scan_compile(const char *config, const char *plugins, bool *usage, struct pn_buf *err);
 
 #endif

@@ -24,8 +24,8 @@ static struct list *walked;
 static int on_entry(const char *path, const struct stat *st, int type, struct FTW *ftw)
 {
     const char *name = path + ftw->base;
-    (void)st;
-    if (type == FTW_F && name[0] != '.') {
+    /* A pipe somebody left there would be waited for without end. */
+    if (type == FTW_F && S_ISREG(st->st_mode) && name[0] != '.') {
         walked->paths = pn_grow(walked->paths, &walked->cap, walked->count, sizeof *walked->paths);
         walked->paths[walked->count++] = pn_strdup(path);
     }
@@ -89,7 +89,10 @@ bool pn_scan_read_file(const char *path, struct pn_buf *out, struct pn_buf *err)
             break;
         out->len += (size_t)n;
     }
-    if (n < 0)
+    if (n < 0 && errno == EFBIG)
+        (void)pn_buf_addf(err, "%s: too large, expected %d MB at most", path,
+                          PN_SCAN_MESSAGE_MAX >> 20);
+    else if (n < 0)
         (void)pn_buf_addf(err, "%s: %s", path, strerror(errno));
     if (fd > STDIN_FILENO)
         (void)close(fd);
@@ -195,6 +198,14 @@ static bool each_of_file(const struct pn_scan_case *base, const char *path, case
     return true;
 }
 
+/* What is read once only, a pipe, must not be read to be counted. */
+static bool is_countable(const char *path)
+{
+    struct stat st;
+    return strcmp(path, "-") != 0 && stat(path, &st) == 0 &&
+           (S_ISREG(st.st_mode) || S_ISDIR(st.st_mode));
+}
+
 static size_t count_file(const char *path)
 {
     struct pn_buf raw, err;
@@ -222,7 +233,7 @@ size_t pn_scan_count(const struct pn_scan_source *source)
     bool known = source->batch == NULL;
     pn_buf_init(&err, 1024);
     for (size_t i = 0; i < source->path_count && known; i++)
-        known = strcmp(source->paths[i], "-") != 0 && list_path(&l, source->paths[i], &err);
+        known = is_countable(source->paths[i]) && list_path(&l, source->paths[i], &err);
     for (size_t i = 0; i < l.count && known; i++)
         n += count_file(l.paths[i]);
     list_free(&l);
@@ -234,12 +245,16 @@ bool pn_scan_each(const struct pn_scan_source *source, case_fn *fn, void *ctx, s
 {
     struct list l = {NULL, 0, 0};
     bool ok = true, go_on = true;
+    size_t unread = 0;
     if (source->batch != NULL)
         return pn_scan_batch(&source->base, source->batch, fn, ctx, err);
     for (size_t i = 0; i < source->path_count && ok; i++)
         ok = list_path(&l, source->paths[i], err);
-    for (size_t i = 0; i < l.count && ok && go_on; i++)
-        ok = each_of_file(&source->base, l.paths[i], fn, ctx, &go_on, err);
+    for (size_t i = 0; i < l.count && ok && go_on; i++) {
+        if (err->len != 0 && err->p[err->len - 1] != '\n')
+            (void)pn_buf_addc(err, '\n');
+        unread += !each_of_file(&source->base, l.paths[i], fn, ctx, &go_on, err);
+    }
     list_free(&l);
-    return ok;
+    return ok && unread == 0;
 }

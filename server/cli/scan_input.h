@@ -5,6 +5,7 @@
  * Values are taken as they are (an address may be "@example.net", hold spaces or be
  * empty). Content: LF becomes CRLF, CRLF stays, an mbox "From " line in front goes. A
  * file that begins with such a line is an mbox and may hold many messages.
+ * In folders only regular files count, and those whose names begin with no dot.
  *
  * Everything of a case is borrowed for the callback.
  */
@@ -41,11 +42,12 @@ struct pn_scan_source {
 };
 
 /* Counts what will come, for a progress bar: files, and messages of mboxes; 0 where that
- * can't be known (standard input, a batch). */
+ * can't be known (standard input, a pipe, a batch). */
 size_t pn_scan_count(const struct pn_scan_source *source);
 
 /* Calls fn for each case until it returns false. False with a sentence in err (file:line:
- * what, what was expected): the rest is not done. */
+ * what, what was expected): the rest is not done, but for files that can't be read, which
+ * are named, a line each, and passed over. */
 bool pn_scan_each(const struct pn_scan_source *source,
                   bool (*fn)(void *ctx, const struct pn_scan_case *c), void *ctx,
                   struct pn_buf *err);

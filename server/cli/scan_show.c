@@ -1,6 +1,7 @@
 #include "scan_show.h"
 
 #include "mem.h"
+#include "utf8.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -14,19 +15,16 @@ struct pn_scan_held {
 
 enum { TEXT_MAX = 256 * 1024 * 1024, BAR = 40 };
 
+bool pn_scan_show_wants_total(void)
+{
+    return isatty(STDERR_FILENO) == 1;
+}
+
 void pn_scan_show_init(struct pn_scan_show *show, bool json, size_t total, FILE *to)
 {
     *show = (struct pn_scan_show){.to = to, .json = json, .total = total};
-    show->bar = isatty(STDERR_FILENO) == 1 && total > 1 && isatty(fileno(to)) == 0;
-}
-
-/* A stranger's words on a terminal: control bytes become '?'. */
-static void add_safe(struct pn_buf *b, struct pn_str s)
-{
-    for (size_t i = 0; i < s.len; i++) {
-        unsigned char c = (unsigned char)s.p[i];
-        (void)pn_buf_addc(b, c < 0x20 || c == 0x7f ? '?' : (char)c);
-    }
+    show->bar = total > 1 && pn_scan_show_wants_total();
+    show->over = show->bar && isatty(fileno(to)) == 1;
 }
 
 static void add_symbols(struct pn_buf *b, const struct pn_verdict *v)
@@ -42,10 +40,10 @@ static void add_symbols(struct pn_buf *b, const struct pn_verdict *v)
         (void)pn_buf_add_milli(&number, counts ? weight : 0);
         (void)pn_buf_addf(b, "%8.*s  ", PN_FMT(pn_buf_str(&number)));
         pn_buf_fini(&number);
-        add_safe(b, f->name);
+        (void)pn_utf8_add_shown(b, f->name);
         if (f->detail.len != 0) {
             (void)pn_buf_addz(b, " (");
-            add_safe(b, f->detail);
+            (void)pn_utf8_add_shown(b, f->detail);
             (void)pn_buf_addc(b, ')');
         }
         (void)pn_buf_addz(b, counts ? "\n" : ", does not count here\n");
@@ -54,7 +52,7 @@ static void add_symbols(struct pn_buf *b, const struct pn_verdict *v)
 
 static void for_people(struct pn_buf *b, const struct pn_verdict *v)
 {
-    add_safe(b, v->file);
+    (void)pn_utf8_add_shown(b, v->file);
     (void)pn_buf_addf(b, ": %s, score ", pn_outcome_name(v->outcome));
     (void)pn_buf_add_milli(b, v->rcpts[v->strictest].decision.score);
     (void)pn_buf_addf(b, "\n    reply   %.*s\n", PN_FMT(v->reply));
@@ -62,10 +60,11 @@ static void for_people(struct pn_buf *b, const struct pn_verdict *v)
         const struct pn_decision *d = &v->rcpts[i].decision;
         for (size_t k = 0; k < d->because_count; k++) {
             (void)pn_buf_addz(b, "    ");
-            add_safe(b, v->rcpts[i].address);
-            (void)pn_buf_addf(b, ": %s because %.*s%s%.*s\n", pn_outcome_name(d->outcome),
-                              PN_FMT(d->because[k].where), d->because[k].where.len ? " " : "",
-                              PN_FMT(d->because[k].text));
+            (void)pn_utf8_add_shown(b, v->rcpts[i].address);
+            (void)pn_buf_addf(b, ": %s because %.*s%s", pn_outcome_name(d->outcome),
+                              PN_FMT(d->because[k].where), d->because[k].where.len ? " " : "");
+            (void)pn_utf8_add_shown(b, d->because[k].text);
+            (void)pn_buf_addc(b, '\n');
         }
     }
     add_symbols(b, v);
@@ -75,23 +74,32 @@ static void for_people(struct pn_buf *b, const struct pn_verdict *v)
             continue;
         (void)pn_buf_addf(b, "    plugin %.*s %s: ", PN_FMT(run->plugin),
                           run->status == PN_PLUGIN_SKIPPED ? "was skipped" : "failed");
-        add_safe(b, run->reason);
+        (void)pn_utf8_add_shown(b, run->reason);
         (void)pn_buf_addc(b, '\n');
     }
 }
 
+/* The bar stays on the last line of the terminal, below what is printed. */
+static void draw_bar(const struct pn_scan_show *show)
+{
+    size_t full = (size_t)(show->next * BAR / show->total);
+    fprintf(stderr, "\r[%.*s%*s] %" PRIu64 "/%zu", (int)full,
+            "########################################", (int)(BAR - full), "", show->next,
+            show->total);
+    if (show->next == show->total)
+        fputc('\n', stderr);
+}
+
 static void print(struct pn_scan_show *show, struct pn_buf *text)
 {
+    if (show->over)
+        fputs("\r\033[K", stderr);
     (void)fwrite(text->p, 1, text->len, show->to);
     show->next++;
-    if (show->bar) {
-        size_t full = (size_t)(show->next * BAR / show->total);
-        fprintf(stderr, "\r[%.*s%*s] %" PRIu64 "/%zu", (int)full,
-                "########################################", (int)(BAR - full), "", show->next,
-                show->total);
-        if (show->next == show->total)
-            fputc('\n', stderr);
-    }
+    if (show->over)
+        (void)fflush(show->to);
+    if (show->bar)
+        draw_bar(show);
 }
 
 void pn_scan_show_verdict(struct pn_scan_show *show, uint64_t number, const struct pn_verdict *v)
@@ -140,6 +148,8 @@ void pn_scan_show_fini(struct pn_scan_show *show)
         pn_buf_fini(&held->text);
         free(held);
     }
+    if (show->bar && show->next < show->total)
+        fputc('\n', stderr);
     for (int i = 0; i <= PN_REJECT; i++)
         sum += show->outcomes[i];
     if (show->json || sum < 2)

@@ -44,6 +44,29 @@ static enum pn_hand hand_of(enum pn_outcome outcome)
                                       : PN_HAND_DELIVER;
 }
 
+static void add_reason(struct pn_buf *b, const struct pn_because *why)
+{
+    (void)pn_buf_addf(b, "%.*s%s%.*s", PN_FMT(why->where), why->where.len == 0 ? "" : " ",
+                      PN_FMT(why->text));
+}
+
+/* Why it lies in quarantine: the line that decided, and that the envelope was mixed where
+ * that kept it from being refused. */
+static struct pn_str held_reason(struct transaction *t, const struct pn_decision *d)
+{
+    const struct pn_because *last = &d->because[d->because_count - 1];
+    struct pn_buf b;
+    pn_buf_init(&b, 1000);
+    add_reason(&b, &d->because[0]);
+    if (d->because_count > 1 && pn_str_starts(last->text, PN_STR("mixed envelope"))) {
+        (void)pn_buf_addz(&b, "; ");
+        add_reason(&b, last);
+    }
+    struct pn_str text = pn_pool_dup(t->pool, pn_buf_str(&b));
+    pn_buf_fini(&b);
+    return text.p == NULL ? PN_STR("") : text;
+}
+
 /* Whose mailbox: the address without tag, in lower case. */
 static struct pn_str user_of(struct transaction *t, const struct txn_rcpt *r)
 {
@@ -80,7 +103,7 @@ static void fill_recipient(struct transaction *t, const struct pn_verdict_rcpt *
         pn_buf_fini(&b);
     }
     if (d->outcome == PN_QUARANTINE && d->because_count != 0)
-        out->reason = d->because[d->because_count - 1].text;
+        out->reason = held_reason(t, d);
 }
 
 static bool spf_passed(const struct pn_facts *facts)

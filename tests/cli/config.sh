@@ -57,6 +57,27 @@ expect 2 '^usage: postern plugin' ./postern plugin
 expect 3 'nowhere: No such file' ./postern plugin list --folder "$tmp/nowhere"
 expect 1 'nosuch.so: No such file' ./postern plugin show --folder "$tmp" nosuch
 expect 0 '^$' sh -c "./postern plugin list --folder '$tmp'; echo"
+
+# The log, and what it was rotated to, as far back as is asked for.
+mkdir "$tmp/log"
+for name in events.jsonl events.jsonl.1 events.jsonl.2; do
+    echo '{"ts":"2026-11-22T10:00:00.000Z","event":"message","outcome":"junk","client":{},"envelope":{"from":"a@b.test"}}' \
+        >"$tmp/log/$name"
+done
+expect 0 '^3 messages' ./postern report abuse --root "$tmp"
+touch -d '2026-11-20 UTC' "$tmp/log/events.jsonl.2"
+touch -d '2026-11-22 10:00:00 UTC' "$tmp/log/events.jsonl.1"
+expect 0 '^2 messages' ./postern report abuse --root "$tmp" --since 2026-11-22
+expect 0 '^2 messages' ./postern report abuse --root "$tmp" --since 2026-11-22T10:00:00
+expect 0 '^No message' ./postern report abuse --root "$tmp" --since 2026-11-22T10:00:01
+expect 0 '"messages":3' ./postern report abuse --json --root "$tmp"
+expect 3 'no server answers' ./postern queue list --root "$tmp"
+
+# What can't be written was not done; what is asked wrongly is usage.
+expect 3 'standard output could not be written' sh -c "./postern report abuse --root '$tmp' >/dev/full"
+expect 2 "'spf=pas'" ./postern scan --auth 'spf=pas' --ip 192.0.2.1 --rcpt a@b.test "$tmp/good.conf"
+expect 2 'no plugin is called arc' ./postern scan --plugins '' --auth 'arc=pass' --ip 192.0.2.1 --rcpt a@b.test "$tmp/good.conf"
+expect 2 "'nope' is not configured" ./postern scan --plugins nope --ip 192.0.2.1 --rcpt a@b.test "$tmp/good.conf"
 expect 2 'no command is called frob' ./postern frob
 
 echo "config: $passed passed, $failed failed"

@@ -140,7 +140,7 @@ def test_down(c):
         c.check("4.4" in found[0]["to"][0]["reply"] and found[0]["to"][0]["state"] == "waiting", "its reply", found)
         ident = found[0]["id"]
         status, text, _ = queue(server, "list")
-        c.check(status == 0 and ident in text and "u@dest.test" in text and "1 messages" in text, "list for people", text)
+        c.check(status == 0 and ident in text and "u@dest.test" in text and "1 message\n" in text, "list for people", text)
         status, text, _ = queue(server, "show", ident)
         c.check(status == 0 and "Subject: hello\r\n\r\nbody\r\n.dot\r\n" in text.replace("\n", "\r\n").replace("\r\r", "\r"),
                 "show has the content", text)
@@ -268,6 +268,7 @@ def test_quarantine(c):
         c.check(send(server, ["q@here.test"], sender="x@forged.test").startswith("250"), "taken into quarantine")
         held = wait(lambda: queue(server, "list", "--held", "--json")[2][:-1])
         c.check(len(held) == 1 and held[0]["kind"] == "quarantine" and held[0]["from"] == "x@forged.test", "listed", held)
+        c.check("quarantine when score >= 0.5" in held[0]["reason"] and ".conf:" in held[0]["reason"], "with the line that held it", held)
         c.check(not server.mail() and not waiting(server), "not delivered, not in the journal")
         name = held[0]["id"]
         status, text, _ = queue(server, "show", name.split(".")[0], "--held")

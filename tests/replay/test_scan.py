@@ -82,7 +82,7 @@ def main():
         code, out, err = scan(*base, *who, f"{DEMO}/mail")
         c.check("6 messages:" in out, "a folder, for people", out[-300:])
         code, out, err = scan(*base, "--plugins", "spf,nope", *who, good)
-        c.check(code == 3 and not out and "'nope' is not configured" in err, "an unknown plugin", (code, out, err))
+        c.check(code == 2 and not out and "'nope' is not configured" in err, "an unknown plugin", (code, out, err))
         code, out, err = scan(*base, *who, "/nowhere")
         c.check(code == 3 and "No such file" in err, "a file that is not there exits 3", f"{code} {err}")
         code, out, err = scan(*base, good)

@@ -74,6 +74,24 @@ static void test_many(void)
     pn_abuse_free(&abuse);
 }
 
+/* What a stranger wrote stays in its column, and moves no cursor. */
+static void test_shown(void)
+{
+    struct pn_abuse *abuse = pn_abuse_new(PN_STR(""));
+    feed(abuse, "{\"ts\":\"\\u001b[2J\",\"event\":\"message\",\"outcome\":\"junk\",\"client\":{},"
+                "\"envelope\":{\"from\":\"a@\\u009b31m\xc3\xa9\\n.test\"}}");
+    char *text = NULL;
+    size_t len = 0;
+    FILE *to = open_memstream(&text, &len);
+    pn_abuse_print(abuse, 3, to);
+    (void)fclose(to);
+    UNIT_TRUE(strstr(text, "messages from ?[2J to ?[2J, junk 1\n") != NULL);
+    UNIT_TRUE(strstr(text, "\n  ?31m\xc3\xa9?.test                                          1 ") !=
+              NULL);
+    free(text);
+    pn_abuse_free(&abuse);
+}
+
 static void test_since(void)
 {
     static const struct {
@@ -100,7 +118,10 @@ static void test_since(void)
 
 int main(int argc, char **argv)
 {
-    static const struct unit_test tests[] = {
-        {"counts", test_counts}, {"many", test_many}, {"since", test_since}, {NULL, NULL}};
+    static const struct unit_test tests[] = {{"counts", test_counts},
+                                             {"many", test_many},
+                                             {"shown", test_shown},
+                                             {"since", test_since},
+                                             {NULL, NULL}};
     return unit_main("abuse", tests, argc, argv);
 }

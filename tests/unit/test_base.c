@@ -111,6 +111,29 @@ static void test_milli(void)
     }
 }
 
+static void test_shown(void)
+{
+    static const struct {
+        const char *label;
+        struct pn_str text, want;
+    } rows[] = {
+        {"empty", PN_STR_INIT(""), PN_STR_INIT("")},
+        {"text", PN_STR_INIT("a \xc3\xa9 \xf0\x9f\x93\xa7"),
+         PN_STR_INIT("a \xc3\xa9 \xf0\x9f\x93\xa7")},
+        {"C0 and DEL", PN_STR_INIT("\x1b[1m\r\n\t\x7f\0z"), PN_STR_INIT("?[1m?????z")},
+        {"C1", PN_STR_INIT("\xc2\x80\xc2\x9b\xc2\x9f\xc2\xa0"), PN_STR_INIT("???\xc2\xa0")},
+        {"no UTF-8", PN_STR_INIT("\x9b\xc2\xff\xe2\x82"), PN_STR_INIT("?????")},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct pn_buf b;
+        pn_buf_init(&b, 100);
+        unit_row(rows[i].label);
+        UNIT_TRUE(pn_utf8_add_shown(&b, rows[i].text));
+        UNIT_STR(pn_buf_str(&b), rows[i].want);
+        pn_buf_fini(&b);
+    }
+}
+
 static void test_utf8(void)
 {
     static const struct {
@@ -297,10 +320,10 @@ int main(int argc, char **argv)
 {
     static const struct unit_test tests[] = {
         {"u64", test_u64},     {"glob", test_glob},   {"buf_limit", test_buf_limit},
-        {"milli", test_milli}, {"utf8", test_utf8},   {"pool", test_pool},
-        {"wire", test_wire},   {"net", test_net},     {"json", test_json},
-        {"codec", test_codec}, {"clock", test_clock}, {"ascii", test_ascii},
-        {NULL, NULL},
+        {"milli", test_milli}, {"utf8", test_utf8},   {"shown", test_shown},
+        {"pool", test_pool},   {"wire", test_wire},   {"net", test_net},
+        {"json", test_json},   {"codec", test_codec}, {"clock", test_clock},
+        {"ascii", test_ascii}, {NULL, NULL},
     };
     return unit_main("base", tests, argc, argv);
 }

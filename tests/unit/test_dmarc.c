@@ -234,6 +234,10 @@ static void test_results(void)
     run_rows(rows, COUNT(rows), NULL);
 }
 
+#define TEN                                                                                        \
+    "u@a.test, u@a.test, u@a.test, u@a.test, u@a.test, u@a.test, u@a.test, u@a.test, u@a.test, "   \
+    "u@a.test"
+
 static void test_from(void)
 {
     static const struct row rows[] = {
@@ -255,6 +259,11 @@ static void test_from(void)
         {"two fields", "From: u@b.test\nFrom: v@a.test", REJECT, "pass b.test", "",
          "DMARC_BAD_FROM=2(more than one From field) DMARC_REJECT=6(a.test)",
          A_TEST("fail", "reject", "reject")},
+        {"as many as are read", "From: " TEN ", " TEN ", " TEN ", " TEN ", " TEN, REJECT,
+         "pass a.test", "", "DMARC_PASS=-0.5(a.test)", A_TEST("pass", "reject", "none")},
+        {"one too many to read", "From: " TEN ", " TEN ", " TEN ", " TEN ", " TEN ", v@b.test",
+         REJECT, "pass a.test", "", "DMARC_BAD_FROM=2(too many addresses) DMARC_PASS=-0.5(a.test)",
+         A_TEST("pass", "reject", "none")},
         {"display name with an address", "From: \"u@b.test\" <v@a.test>", REJECT, "pass b.test", "",
          "DMARC_REJECT=6(a.test)", A_TEST("fail", "reject", "reject")},
     };

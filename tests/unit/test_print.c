@@ -6,7 +6,8 @@
 
 static const char everything[] =
     "listen smtp 127.0.0.1:25 { proxy from 10.0.0.0/8, ::1 }\nlisten lmtp [::1]:24\n"
-    "smtp { hostname \"h\\\"x\\\\.test\" normalize 10.0.0.0/8 }\n"
+    "smtp { hostname h-x.test normalize 10.0.0.0/8 }\n"
+    "replies { relay \"550 5.7.1 \\\"x\\\\\" }\n"
     "queue { retry 1s, 1h30m tls must }\n"
     "plugins { alpha { words \"a b\", \"\\x01\" load -1.25 zone z { code 127.0.0.2 weight 4 } "
     "login { user u } } beta gamma { on_failure defer workers { alone yes } } }\n"

@@ -97,6 +97,33 @@ static void test_files(void)
     pn_buf_fini(&err);
 }
 
+/* A pipe is read once, so it is not counted; one that lies in a folder is nobody's mail. A
+ * file that can't be read is named, and the others are judged. */
+static void test_pipes(void)
+{
+    struct seen seen = {0};
+    struct pn_buf err;
+    char name[40];
+    int ends[2];
+    pn_buf_init(&err, 1000);
+    UNIT_INT(mkfifo(path_of("fifo"), 0600), 0);
+    UNIT_INT(pipe(ends), 0);
+    UNIT_INT(write(ends[1], "P: 1\n", 5), 5);
+    (void)close(ends[1]);
+    (void)snprintf(name, sizeof name, "/dev/fd/%d", ends[0]);
+    const char *paths[] = {"/proc/self/mem", name, folder};
+    struct pn_scan_source source = source_of(paths, 3);
+    UNIT_INT(pn_scan_count(&source), 0);
+    UNIT_TRUE(!pn_scan_each(&source, on_case, &seen, &err));
+    UNIT_INT(seen.count, 5);
+    UNIT_TRUE(pn_str_ends(pn_buf_str(&seen.text[0]), PN_STR("|P: 1\r\n")));
+    UNIT_STR(pn_buf_str(&err), PN_STR("/proc/self/mem: Input/output error\n"));
+    (void)close(ends[0]);
+    (void)unlink(path_of("fifo"));
+    seen_fini(&seen);
+    pn_buf_fini(&err);
+}
+
 static void test_batch(void)
 {
     static const struct {
@@ -155,14 +182,21 @@ static void test_auth(void)
     }
     UNIT_TRUE(!pn_scan_auth(PN_STR("spf pass"), &facts, &err));
     UNIT_TRUE(pn_scan_auth(PN_STR(""), &facts, &err));
+    pn_buf_clear(&err);
+    UNIT_TRUE(!pn_scan_auth(PN_STR("spf=pas smtp.mailfrom=d.test"), &facts, &err));
+    UNIT_STR(pn_buf_str(&err), PN_STR("--auth: 'spf=pas', none, pass, fail, softfail, neutral, "
+                                      "policy, temperror or permerror were expected"));
     pn_buf_fini(&err);
     pn_pool_free(&pool);
 }
 
 int main(int argc, char **argv)
 {
-    static const struct unit_test tests[] = {
-        {"files", test_files}, {"batch", test_batch}, {"auth", test_auth}, {NULL, NULL}};
+    static const struct unit_test tests[] = {{"files", test_files},
+                                             {"pipes", test_pipes},
+                                             {"batch", test_batch},
+                                             {"auth", test_auth},
+                                             {NULL, NULL}};
     if (mkdtemp(folder) == NULL)
         return EXIT_FAILURE;
     int status = unit_main("scan_input", tests, argc, argv);
