@@ -3,6 +3,7 @@
 #include "assert.h"
 #include "channel.h"
 #include "clock.h"
+#include "dns_shelf.h"
 #include "mem.h"
 #include "records.h"
 
@@ -75,11 +76,12 @@ struct slot {
 };
 
 struct pn_asker {
-    pthread_mutex_t lock;   /* for all below, and for every question */
-    struct line *line;      /* NULL: no resolver now */
-    bool reading;           /* somebody reads it */
-    struct waiter *waiters; /* the others */
-    bool unsent;            /* something waits for room */
+    pthread_mutex_t lock;      /* for all below, and for every question */
+    struct line *line;         /* NULL: no resolver now */
+    struct pn_dns_view *shelf; /* NULL: none came yet */
+    bool reading;              /* somebody reads it */
+    struct waiter *waiters;    /* the others */
+    bool unsent;               /* something waits for room */
     struct slot *slots;
     size_t slot_count, slot_cap;
     uint32_t free_slot; /* UINT32_MAX: none */
@@ -199,8 +201,9 @@ static void send_held(struct pn_questions *qs)
         struct pn_question *first = qs->held, *end = first;
         pn_buf_clear(&asks);
         for (; end != NULL && asks.len < RECORD_ROOM; end = end->next) {
+            if (end->held) /* others were known already */
+                put_ask(&asks, end);
             end->held = false;
-            put_ask(&asks, end);
         }
         qs->held = end;
         struct line *line = a->line;
@@ -300,6 +303,17 @@ static bool take_record(struct pn_asker *a, const struct pn_record *record, stru
     return ok;
 }
 
+/* Under the lock. The resolver's first record. False: not what it should be. */
+static bool take_shelf(struct pn_asker *a, const struct pn_record *record)
+{
+    struct pn_dns_view *view = record->nfds == 1 ? pn_dns_view_open(record->fds[0]) : NULL;
+    if (view == NULL)
+        return false;
+    pn_dns_view_close(&a->shelf);
+    a->shelf = view;
+    return true;
+}
+
 /* By the reader, under the lock, which it gives back while it reads. What is broken is left;
  * questions stay open, and are asked again of the next resolver. Ends when there is
  * nothing to read, or q is answered and nobody else waits. */
@@ -314,7 +328,8 @@ static void read_records(struct pn_asker *a, struct line *line, const struct pn_
         lock(a);
         if (got < 0 && error == EAGAIN)
             return;
-        bool ok = got > 0 && take_record(a, &record, wake);
+        bool ok = got > 0 && (record.type == PN_REC_DNS_SHELF ? take_shelf(a, &record)
+                                                              : take_record(a, &record, wake));
         if (got > 0)
             pn_record_close_fds(&record);
         if (!ok && a->line == line) {
@@ -395,6 +410,7 @@ void pn_asker_free(struct pn_asker **asker)
         return;
     *asker = NULL;
     line_unref(a->line);
+    pn_dns_view_close(&a->shelf);
     (void)pthread_mutex_destroy(&a->lock);
     pn_buf_fini(&a->record);
     free(a->slots);
@@ -471,6 +487,27 @@ void pn_questions_give(struct pn_questions *qs, const struct pn_dns_seen *seen)
     unlock(qs->asker);
 }
 
+/* Under the lock. From the shelf, if it is there. */
+static bool take_known(struct pn_asker *a, struct pn_question *q)
+{
+    struct pn_dns_found found;
+    if (a->shelf == NULL || !pn_dns_view_find(a->shelf, (struct pn_str){q->name, q->len}, q->type,
+                                              pn_clock_mono_ns(), &found))
+        return false;
+    keep_answer(q, &found.answer);
+    q->done = true;
+    return true;
+}
+
+/* Under the lock. It is sent with the others before one of them is waited for. */
+static void hold(struct pn_questions *qs, struct pn_question *q)
+{
+    q->held = true;
+    if (qs->held == NULL)
+        qs->held = q;
+    slot_take(qs->asker, q);
+}
+
 enum pn_ask pn_questions_start(struct pn_questions *qs, struct pn_str name, uint16_t type,
                                uint64_t until, struct pn_question **out)
 {
@@ -487,10 +524,8 @@ enum pn_ask pn_questions_start(struct pn_questions *qs, struct pn_str name, uint
     } else if (q == NULL) {
         q = add(qs, name, type, hash);
         q->until = until;
-        q->held = true;
-        if (qs->held == NULL)
-            qs->held = q;
-        slot_take(qs->asker, q);
+        if (!take_known(qs->asker, q))
+            hold(qs, q);
     }
     unlock(qs->asker);
     if (out != NULL)

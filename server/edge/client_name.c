@@ -6,7 +6,8 @@
  */
 #include "edge.h"
 
-#include "dns.h"
+#include "clock.h"
+#include "dns_shelf.h"
 #include "mem.h"
 
 #include <stdlib.h>
@@ -24,6 +25,7 @@ struct name_lookup {
 
 struct client_names {
     struct pn_channel *channel; /* NULL: the resolver is away */
+    struct pn_dns_view *shelf;  /* what it shares; NULL: nothing came yet */
     uint64_t last_id;
     struct name_lookup *buckets[BUCKETS];
 };
@@ -66,10 +68,18 @@ static void forget_all(struct client_names *n)
 
 /* ---- questions and answers ---- */
 
-/* Puts it into the table if it was asked, else frees it. */
+static void on_answer(struct client_names *n, struct name_lookup *l,
+                      const struct pn_dns_answer *answer);
+
+/* Goes on with what is known; puts it into the table if it was asked, else frees it. */
 static void ask(struct client_names *n, struct name_lookup *l, struct pn_str name, uint16_t type)
 {
     struct pn_buf body;
+    struct pn_dns_found found;
+    if (n->shelf != NULL && pn_dns_view_find(n->shelf, name, type, pn_clock_mono_ns(), &found)) {
+        on_answer(n, l, &found.answer);
+        return;
+    }
     const struct pn_dns_ask question = {.id = ++n->last_id, .type = type, .name = name};
     pn_buf_init(&body, 1024);
     pn_dns_ask_put(&body, &question);
@@ -123,12 +133,33 @@ static void on_address(struct client_names *n, struct name_lookup *l,
     }
 }
 
+static void on_answer(struct client_names *n, struct name_lookup *l,
+                      const struct pn_dns_answer *answer)
+{
+    if (l->count == 0)
+        on_names(n, l, answer);
+    else
+        on_address(n, l, answer);
+}
+
+static bool on_shelf(struct client_names *n, const struct pn_record *record)
+{
+    struct pn_dns_view *view = record->nfds == 1 ? pn_dns_view_open(record->fds[0]) : NULL;
+    if (view == NULL)
+        return false;
+    pn_dns_view_close(&n->shelf);
+    n->shelf = view;
+    return true;
+}
+
 static bool on_record(void *ctx, struct pn_record *record)
 {
     struct edge *edge = ctx;
     struct pn_dns_record records[PN_DNS_RECORDS_MAX];
     struct pn_dns_answer answer;
     uint64_t id;
+    if (record->type == PN_REC_DNS_SHELF)
+        return on_shelf(edge->names, record);
     if (record->type != PN_REC_DNS_ANSWER ||
         !pn_dns_answer_get(record->body, &id, &answer, records))
         return false;
@@ -137,10 +168,8 @@ static bool on_record(void *ctx, struct pn_record *record)
         return true; /* of before the resolver was started anew */
     if (l->s == NULL)
         lookup_free(l);
-    else if (l->count == 0)
-        on_names(edge->names, l, &answer);
     else
-        on_address(edge->names, l, &answer);
+        on_answer(edge->names, l, &answer);
     return true;
 }
 
@@ -196,6 +225,7 @@ void client_names_free(struct edge *edge)
         return;
     forget_all(edge->names);
     pn_channel_free(&edge->names->channel);
+    pn_dns_view_close(&edge->names->shelf);
     free(edge->names);
     edge->names = NULL;
 }

@@ -17,7 +17,7 @@ enum { SEALS = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE };
 #define MFD_NOEXEC_SEAL 8U /* Linux 6.3 */
 #endif
 
-static int memfd(const char *name)
+int pn_memfile_fd(const char *name)
 {
     int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL);
     if (fd < 0 && errno == EINVAL)
@@ -27,7 +27,7 @@ static int memfd(const char *name)
 
 int pn_memfile_init(struct pn_memfile *m, const char *name, size_t max)
 {
-    *m = (struct pn_memfile){.fd = memfd(name), .max = max};
+    *m = (struct pn_memfile){.fd = pn_memfile_fd(name), .max = max};
     return m->fd < 0 ? -1 : 0;
 }
 
@@ -121,7 +121,7 @@ int pn_memfile_seal(struct pn_memfile *m)
 
 int pn_memfile_of(const char *name, struct pn_str bytes)
 {
-    int fd = memfd(name);
+    int fd = pn_memfile_fd(name);
     if (fd < 0)
         return -1;
     size_t at = 0;

@@ -30,6 +30,8 @@ bool pn_memfile_write(struct pn_memfile *m, struct pn_str bytes);
 /* Trims, unmaps, seals against every change; m->fd stays open and owned. 0 or -1. */
 int pn_memfile_seal(struct pn_memfile *m);
 
+/* A new one, empty and not sealed: an fd, or -1 with errno. */
+int pn_memfile_fd(const char *name);
 /* A sealed file of these bytes: an fd, or -1 with errno. */
 int pn_memfile_of(const char *name, struct pn_str bytes);
 

@@ -41,6 +41,7 @@ enum pn_record_type {
     /* edge, filter, queue -> resolver, and back (dns.h) */
     PN_REC_DNS_ASK = 0x0300,
     PN_REC_DNS_ANSWER = 0x0380,
+    PN_REC_DNS_SHELF, /* the resolver's first to an edge or a worker: answers (dns_shelf.h); fd */
 
     /* edge -> filter worker and back (filters/request.h) */
     PN_REC_CHECK = 0x0400,

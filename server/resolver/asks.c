@@ -49,6 +49,8 @@ struct asks {
     struct asker *turn;  /* whose waiting question is next; NULL: no askers */
     struct list orphans; /* in flight, their askers gone */
     bool pumping;
+    asks_keep_fn *keep;
+    void *keep_ctx;
     struct asks_counters counters;
 };
 
@@ -172,11 +174,19 @@ static void arm(struct ask *a)
 
 static void pump(struct asks *asks);
 
-void asks_done(struct ask *a, const struct pn_dns_answer *answer)
+void asks_keep(struct asks *asks, asks_keep_fn *keep, void *ctx)
+{
+    asks->keep = keep;
+    asks->keep_ctx = ctx;
+}
+
+void asks_done(struct ask *a, const struct pn_dns_answer *answer, uint32_t ttl)
 {
     struct asks *asks = a->asks;
     struct asker *asker = a->asker;
     pn_assert(a->state == ASK_IN_FLIGHT && !a->done);
+    if (ttl != 0 && asks->keep != NULL && a->backend == asks->backend)
+        asks->keep(asks->keep_ctx, a->name, a->type, answer, ttl);
     asks->counters.in_flight--;
     if (--a->backend->in_flight == 0 && a->backend != asks->backend)
         pn_loop_defer(asks->loop, free_idle, asks);

@@ -33,6 +33,10 @@ struct asks_backend {
     void *ctx;
 };
 
+/* What backends answered, for others to find: ttl is in seconds. */
+typedef void asks_keep_fn(void *ctx, const char *name, uint16_t type,
+                          const struct pn_dns_answer *answer, uint32_t ttl);
+
 struct asks_settings {
     uint32_t in_flight;
     uint32_t timeout_ms; /* for questions without a deadline, and the most for those with */
@@ -65,7 +69,11 @@ void asker_free(struct asker **asker);
 /* Copies ask. The answer may come before this returns. */
 void asker_ask(struct asker *asker, const struct pn_dns_ask *ask);
 
-/* What a backend calls, once for each question it was given. */
-void asks_done(struct ask *ask, const struct pn_dns_answer *answer);
+/* keep gets each answer of the present backend that has a time to live. */
+void asks_keep(struct asks *asks, asks_keep_fn *keep, void *ctx);
+
+/* What a backend calls, once for each question it was given. ttl: for how many seconds the
+ * answer holds; 0: for now only. */
+void asks_done(struct ask *ask, const struct pn_dns_answer *answer, uint32_t ttl);
 
 #endif

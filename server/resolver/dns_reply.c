@@ -156,6 +156,8 @@ static bool walk(struct reply *r, struct packet *p, unsigned count, uint16_t typ
             return false;
         if (rr.class_ != CLASS_IN || !same_name(rr.owner, name))
             continue;
+        if (rr.type == type || rr.type == PN_DNS_CNAME)
+            r->ttl = rr.ttl < r->ttl ? rr.ttl : r->ttl;
         if (rr.type == type) {
             if (!keep(r, p, &rr))
                 return false;
@@ -168,16 +170,47 @@ static bool walk(struct reply *r, struct packet *p, unsigned count, uint16_t typ
     return true;
 }
 
+/* What the SOA behind the answers says; 0 without one. */
+static uint32_t negative_ttl(struct packet *p, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) {
+        struct record rr;
+        take_record(p, &rr);
+        if (p->bad)
+            break;
+        if (rr.class_ != CLASS_IN || rr.type != PN_DNS_SOA || rr.end - rr.data < 22)
+            continue;
+        struct packet minimum = {p->p, rr.end, rr.end - 4, false};
+        uint32_t least = take(&minimum, 4);
+        return rr.ttl < least ? rr.ttl : least;
+    }
+    return 0;
+}
+
+/* TTLs with the highest bit set are none (RFC 2181, section 8). */
+static uint32_t ttl_of(const struct reply *r, struct packet *p, unsigned authority)
+{
+    uint32_t ttl = r->ttl;
+    if (r->answer.rcode != PN_DNS_NOERROR && r->answer.rcode != PN_DNS_NXDOMAIN)
+        return 0;
+    if (r->answer.count == 0) {
+        uint32_t none = negative_ttl(p, authority);
+        ttl = none < ttl ? none : ttl;
+    }
+    return ttl > INT32_MAX ? 0 : ttl;
+}
+
 bool reply_parse(struct reply *r, struct pn_str packet, uint16_t type)
 {
     struct packet p = {(const unsigned char *)packet.p, packet.len, 2, false};
     unsigned char name[PN_DNS_NAME_MAX];
     r->used = 0;
+    r->ttl = UINT32_MAX;
     r->answer = (struct pn_dns_answer){.records = r->records};
     if (packet.len < HEADER)
         return false;
     r->answer.rcode = take(&p, 2) & 15;
-    unsigned questions = take(&p, 2), answers = take(&p, 2);
+    unsigned questions = take(&p, 2), answers = take(&p, 2), authority = take(&p, 2);
     p.at = HEADER;
     if (questions != 1 || take_name(&p, name) == 0)
         return false;
@@ -192,6 +225,7 @@ bool reply_parse(struct reply *r, struct pn_str packet, uint16_t type)
         if (p.bad || !walk(r, &p, answers, type, name, &hops))
             return false;
     } while (hops != before && r->answer.count == 0);
+    r->ttl = ttl_of(r, &p, authority);
     r->answer.count = pn_dns_sort(r->records, r->answer.count);
     return true;
 }

@@ -6,6 +6,10 @@
  * lead backwards, a name is at most 255 bytes, and at most REPLY_CNAMES_MAX are
  * followed. What is malformed is refused whole. Records beyond the limits of dns.h
  * are left out.
+ *
+ * An answer holds for as long as all that it was made of: the least time to live of its
+ * records and of the CNAMEs before them. That there is none holds for what the zone's SOA
+ * says (RFC 2308, section 5), and nothing else than NOERROR and NXDOMAIN holds at all.
  */
 #ifndef RESOLVER_REPLY_H
 #define RESOLVER_REPLY_H
@@ -20,6 +24,7 @@ struct reply {
     struct pn_dns_record records[PN_DNS_RECORDS_MAX];
     char data[PN_DNS_DATA_MAX];
     size_t used;
+    uint32_t ttl; /* seconds that the answer as a whole holds; 0: nothing says so */
 };
 
 /* answer.secure is left false: the packet does not say. False: malformed. */

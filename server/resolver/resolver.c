@@ -2,6 +2,8 @@
 
 #include "admin_link.h"
 #include "asks.h"
+#include "clock.h"
+#include "dns_shelf.h"
 #include "jail.h"
 #include "log.h"
 #include "mem.h"
@@ -52,7 +54,9 @@ enum {
 #define QUESTION_HELP "Questions now: with the servers, and waiting for their turn."
 
 static const struct pn_metric metric_rows[METRICS] = {
-    [M_QUESTIONS] = {"postern_dns_questions_total", NULL, "Questions of other roles.", PN_COUNTER},
+    [M_QUESTIONS] = {"postern_dns_questions_total", NULL,
+                     "Questions of other roles, beyond what they knew from shared answers.",
+                     PN_COUNTER},
     [M_NOERROR] = {ANSWERS, "rcode=\"NOERROR\"", ANSWERS_HELP, PN_COUNTER},
     [M_NXDOMAIN] = {ANSWERS, "rcode=\"NXDOMAIN\"", ANSWERS_HELP, PN_COUNTER},
     [M_SERVFAIL] = {ANSWERS, "rcode=\"SERVFAIL\"", ANSWERS_HELP, PN_COUNTER},
@@ -73,6 +77,7 @@ struct resolver {
     struct pn_metric metrics[METRICS];
     struct ub_event_base *base;
     struct asks *asks;
+    struct pn_dns_shelf *shelf; /* NULL: answers are not shared */
     struct settings settings;
     char granted[2][PATH_BYTES]; /* folders that the jail lets us read; empty: none */
     struct peer *peers;
@@ -238,6 +243,12 @@ static bool on_record(void *ctx, struct pn_record *record)
     return ok;
 }
 
+static void put_on_shelf(void *ctx, const char *name, uint16_t type,
+                         const struct pn_dns_answer *answer, uint32_t ttl)
+{
+    pn_dns_shelf_put(ctx, pn_str_of(name), type, answer, ttl, pn_clock_mono_ns());
+}
+
 static void peer_free(struct peer *peer)
 {
     struct peer **at = &peer->resolver->peers;
@@ -271,6 +282,10 @@ static void add_peer(struct resolver *r, struct pn_peer *from)
     peer->channel = pn_channel_new(r->loop, from->fd, &ops, peer, ANSWER_QUEUE);
     from->fd = -1;
     r->peers = peer;
+    if (r->shelf != NULL && from->role != PN_ROLE_QUEUE) {
+        int fd = pn_dns_shelf_fd(r->shelf);
+        (void)pn_channel_send(peer->channel, PN_REC_DNS_SHELF, PN_STR(""), &fd, 1);
+    }
 }
 
 /* ---- control ---- */
@@ -344,6 +359,8 @@ static void on_generation(void *ctx, struct pn_generation *gen)
     } else if (make_backend(r, &set, &backend, &err)) {
         r->settings = set;
         asks_reload(r->asks, &set.asks, backend);
+        if (r->shelf != NULL)
+            pn_dns_shelf_clear(r->shelf);
     } else {
         pn_error("the new settings can't be used, the old ones stay: %s", pn_buf_cstr(&err));
     }
@@ -402,6 +419,7 @@ static void resolver_fini(struct resolver *r)
         peer_free(r->peers);
     pn_admin_link_free(&r->admin);
     asks_free(&r->asks);
+    pn_dns_shelf_free(&r->shelf);
     ub_base_free(&r->base);
     pn_timer_free(&r->drain_timer);
     pn_control_free(&r->control);
@@ -422,6 +440,9 @@ static bool resolver_init(struct resolver *r, struct pn_role_env *env, struct pn
     if (!settings_of(env->gen, &r->settings, err) || !make_backend(r, &r->settings, &backend, err))
         return false;
     r->asks = asks_new(r->loop, &r->settings.asks, backend);
+    r->shelf = pn_dns_shelf_new();
+    if (r->shelf != NULL)
+        asks_keep(r->asks, put_on_shelf, r->shelf);
     r->drain_timer = pn_timer_new(r->loop, on_drain_end, r);
     memcpy(r->metrics, metric_rows, sizeof r->metrics);
     r->admin = pn_admin_link_new(r->loop, r->metrics, METRICS, fill_metrics, r);

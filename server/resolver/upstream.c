@@ -33,7 +33,7 @@ const struct upstream_counters *upstream_counters(void)
 
 static void fail(struct ask *ask)
 {
-    asks_done(ask, &(struct pn_dns_answer){.rcode = PN_DNS_SERVFAIL});
+    asks_done(ask, &(struct pn_dns_answer){.rcode = PN_DNS_SERVFAIL}, 0);
 }
 
 /* rcode is libunbound's own success or failure; only after success is there a packet,
@@ -58,7 +58,7 @@ static void on_answer(void *arg, int rcode, void *packet, int len, int secure, c
         fail(ask);
     } else {
         u->reply.answer.secure = secure == SECURE_YES;
-        asks_done(ask, &u->reply.answer);
+        asks_done(ask, &u->reply.answer, u->reply.ttl);
     }
 }
 
@@ -217,7 +217,7 @@ static void file_ask(void *ctx, const char *name, uint16_t type, struct ask *ask
 {
     struct pn_dns_answer answer;
     pn_dnsfile_find(ctx, pn_str_of(name), type, &answer);
-    asks_done(ask, &answer);
+    asks_done(ask, &answer, 0);
 }
 
 static void file_free(void *ctx)

@@ -144,6 +144,45 @@ static void test_reply(void)
     }
 }
 
+#define SOA(ttl, minimum)                                                                          \
+    "\xc0\x0e\x00\x06\x00\x01\x00\x00\x00" ttl "\x00\x16\x00\x00"                                  \
+    "\x00\x00\x00\x01\x00\x00\x00\x01\x00\x00\x00\x01\x00\x00\x00\x01\x00\x00\x00" minimum
+#define HEAD_NS(rcode, answers, authority)                                                         \
+    "\x12\x34\x81" rcode "\x00\x01\x00" answers "\x00" authority "\x00\x00\x01"                    \
+    "a\x01t\x00\x00\x01\x00\x01"
+#define ADDRESS(ttl) "\xc0\x0c\x00\x01\x00\x01" ttl "\x00\x04\x7f\x00\x00\x02"
+#define ALIAS(ttl)                                                                                 \
+    "\xc0\x0c\x00\x05\x00\x01\x00\x00\x00" ttl "\x00\x04\x01"                                      \
+    "b\xc0\x0e"
+
+/* For how long an answer holds. */
+static void test_reply_ttl(void)
+{
+    static struct reply r;
+    static const struct {
+        const char *label;
+        struct pn_str packet;
+        uint32_t want;
+    } rows[] = {
+        {"a record's", ROW(HEAD("\x80", "\x01") A1), 60},
+        {"the least of two", ROW(HEAD("\x80", "\x02") A1 ADDRESS("\x00\x00\x00\x07")), 7},
+        {"zero", ROW(HEAD("\x80", "\x01") ADDRESS("\x00\x00\x00\x00")), 0},
+        {"the highest bit", ROW(HEAD("\x80", "\x01") ADDRESS("\x80\x00\x00\x01")), 0},
+        {"no data without a SOA", ROW(HEAD("\x80", "\x00")), 0},
+        {"no data", ROW(HEAD_NS("\x80", "\x00", "\x01") SOA("\x50", "\x20")), 32},
+        {"no such name", ROW(HEAD_NS("\x83", "\x00", "\x01") SOA("\x10", "\x20")), 16},
+        {"an alias to nothing",
+         ROW(HEAD_NS("\x83", "\x01", "\x01") ALIAS("\x05") SOA("\x10", "\x20")), 5},
+        {"SERVFAIL", ROW(HEAD_NS("\x82", "\x00", "\x01") SOA("\x10", "\x20")), 0},
+        {"a SOA cut short", ROW(HEAD_NS("\x83", "\x00", "\x01") "\xc0\x0e\x00\x06\x00"), 0},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        unit_row(rows[i].label);
+        UNIT_TRUE(reply_parse(&r, rows[i].packet, PN_DNS_A));
+        UNIT_INT(r.ttl, rows[i].want);
+    }
+}
+
 /* Records and bytes beyond the limits of dns.h are left out. */
 static void test_reply_limits(void)
 {
@@ -185,6 +224,7 @@ struct fake_backend {
     char names[64][16];
     size_t count;
     bool freed, at_once;
+    uint32_t ttl;
 };
 
 struct fake_asker {
@@ -197,7 +237,7 @@ static void fake_ask(void *ctx, const char *name, uint16_t type, struct ask *ask
     struct fake_backend *b = ctx;
     (void)type;
     if (b->at_once) {
-        asks_done(ask, &(struct pn_dns_answer){0});
+        asks_done(ask, &(struct pn_dns_answer){0}, 0);
         return;
     }
     (void)snprintf(b->names[b->count], sizeof b->names[0], "%s", name);
@@ -215,7 +255,7 @@ static void fake_done(struct fake_backend *b, size_t i)
     b->count--;
     memmove(&b->held[i], &b->held[i + 1], (b->count - i) * sizeof b->held[0]);
     memmove(&b->names[i], &b->names[i + 1], (b->count - i) * sizeof b->names[0]);
-    asks_done(ask, &(struct pn_dns_answer){.rcode = PN_DNS_NOERROR});
+    asks_done(ask, &(struct pn_dns_answer){.rcode = PN_DNS_NOERROR}, b->ttl);
 }
 
 static void fake_said(void *ctx, uint64_t id, const struct pn_dns_answer *answer)
@@ -331,6 +371,44 @@ static void test_asks_reload(void)
     asker_free(&one.asker);
     asks_free(&asks); /* with questions out */
     UNIT_TRUE(a.freed && c.freed);
+    pn_loop_free(&loop);
+}
+
+static void count_kept(void *ctx, const char *name, uint16_t type,
+                       const struct pn_dns_answer *answer, uint32_t ttl)
+{
+    UNIT_STR(pn_str_of(name), PN_STR("n1"));
+    UNIT_INT(type, PN_DNS_A);
+    UNIT_INT(answer->rcode, PN_DNS_NOERROR);
+    UNIT_INT(ttl, 60);
+    ++*(int *)ctx;
+}
+
+/* Answers with a time to live are kept, but not those of a backend that was replaced. */
+static void test_asks_keep(void)
+{
+    struct pn_loop *loop = pn_loop_new();
+    struct fake_backend a = {0}, b = {0};
+    struct asks_settings set = {8, 60000};
+    struct asks *asks = asks_new(loop, &set, (struct asks_backend){fake_ask, fake_free, &a});
+    struct fake_asker one = {0};
+    int kept = 0;
+    one.asker = asker_new(asks, fake_said, &one);
+    asks_keep(asks, count_kept, &kept);
+    ask_n(&one, 1, 1, 0);
+    fake_done(&a, 0);
+    UNIT_INT(kept, 0);
+    a.ttl = 60;
+    ask_n(&one, 1, 1, 0);
+    fake_done(&a, 0);
+    UNIT_INT(kept, 1);
+    ask_n(&one, 1, 1, 0);
+    asks_reload(asks, &set, (struct asks_backend){fake_ask, fake_free, &b});
+    fake_done(&a, 0);
+    UNIT_INT(kept, 1);
+    SAID(one, "1:NOERROR 1:NOERROR 1:NOERROR");
+    asker_free(&one.asker);
+    asks_free(&asks);
     pn_loop_free(&loop);
 }
 
@@ -634,7 +712,9 @@ int main(int argc, char **argv)
 {
     static const struct unit_test tests[] = {
         {"reply", test_reply},
+        {"reply_ttl", test_reply_ttl},
         {"reply_limits", test_reply_limits},
+        {"asks_keep", test_asks_keep},
         {"asks_fair", test_asks_fair},
         {"asks_deadline", test_asks_deadline},
         {"asks_reload", test_asks_reload},

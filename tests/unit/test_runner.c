@@ -1,5 +1,6 @@
 /* What the runner makes of plans, sessions and time. */
 #include "clock.h"
+#include "dns_shelf.h"
 #include "log.h"
 #include "unit.h"
 #include "world.h"
@@ -231,6 +232,27 @@ static void test_dns(void)
     world_down(&w);
 }
 
+/* What one message asked, another worker's next one finds on the shelf; both record it. */
+static void test_shared_dns(void)
+{
+    struct world w;
+    world_init(&w, two, one_group);
+    w.shelf = pn_dns_shelf_new();
+    UNIT_TRUE(w.shelf != NULL);
+    world_workers(&w, 1);
+    for (int i = 0; i < 3; i++) {
+        struct pn_check *c;
+        int fd = begin_message(&w, &c, "dns-message-a.test ");
+        UNIT_INT(run_to(&w, c, POSTERN_MESSAGE), PN_CHECK_WHOLE);
+        UNIT_TRUE(has_fact(pn_check_facts(c), "trouble", "TROUBLE_ANSWER", "alpha"));
+        UNIT_INT(pn_check_facts(c)->dns_count, 1);
+        end_message(&c, fd);
+    }
+    UNIT_INT(w.asked, 1);
+    world_down(&w);
+    pn_dns_shelf_free(&w.shelf);
+}
+
 /* Sessions that go away while their checks are under way. */
 static void test_abandon(void)
 {
@@ -259,12 +281,17 @@ static void test_abandon(void)
 
 int main(int argc, char **argv)
 {
-    static const struct unit_test tests[] = {
-        {"moved", test_moved},           {"stages", test_stages},
-        {"given", test_given},           {"waves", test_waves},
-        {"head_start", test_head_start}, {"alone", test_alone},
-        {"budget", test_budget},         {"dns", test_dns},
-        {"abandon", test_abandon},       {NULL, NULL}};
+    static const struct unit_test tests[] = {{"moved", test_moved},
+                                             {"stages", test_stages},
+                                             {"given", test_given},
+                                             {"waves", test_waves},
+                                             {"head_start", test_head_start},
+                                             {"alone", test_alone},
+                                             {"budget", test_budget},
+                                             {"dns", test_dns},
+                                             {"shared_dns", test_shared_dns},
+                                             {"abandon", test_abandon},
+                                             {NULL, NULL}};
     pn_log_init("test", PN_LOG_ERROR);
     return unit_main("runner", tests, argc, argv);
 }

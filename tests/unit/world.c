@@ -1,6 +1,7 @@
 #include "world.h"
 
 #include "clock.h"
+#include "dns_shelf.h"
 #include "memfile.h"
 #include "unit.h"
 
@@ -82,6 +83,8 @@ static void ask_one(struct world_child *c, const struct pn_dns_ask *ask)
     pn_buf_init(&late->body, 60000);
     pn_dnsfile_find(c->world->zone, ask->name, ask->type, &answer);
     pn_dns_answer_put(&late->body, ask->id, &answer);
+    if (c->world->shelf != NULL)
+        pn_dns_shelf_put(c->world->shelf, ask->name, ask->type, &answer, 60, pn_clock_mono_ns());
     late->timer = pn_timer_new(c->world->loop, send_late, late);
     pn_timer_set(late->timer, c->world->delay_ms);
 }
@@ -127,6 +130,10 @@ static void spawn(struct world *w, unsigned group, bool solo, uint64_t token)
     (void)close(run[1]);
     (void)close(dns[1]);
     c->resolver = pn_channel_new(w->loop, dns[0], &ops, c, 1 << 20);
+    if (w->shelf != NULL) {
+        int fd = pn_dns_shelf_fd(w->shelf);
+        UNIT_TRUE(pn_channel_send(c->resolver, PN_REC_DNS_SHELF, PN_STR(""), &fd, 1));
+    }
     struct pn_peer peer = {.role = PN_ROLE_FILTER,
                            .number = w->count,
                            .group = group,

@@ -34,6 +34,7 @@ struct world {
     struct pn_plugin *loaded[WORLD_PLUGINS];
     struct host_plugin plugins[WORLD_PLUGINS];
     struct pn_dnsfile *zone;
+    struct pn_dns_shelf *shelf; /* answers go there too; NULL: not shared */
     struct world_child children[WORLD_CHILDREN];
     unsigned count;
     unsigned solos;    /* asked for */
