@@ -194,6 +194,24 @@ static struct pn_start start_of(const struct pn_scan_host *h, enum pn_role role,
                              .name = pn_str_of(name)};
 }
 
+/* The file that the configuration names; the resolver opens none itself. */
+static bool give_dns_file(const struct pn_scan_host *h, struct pn_buf *err)
+{
+    char path[PATH_MAX];
+    struct pn_str s =
+        h->plan->policy == NULL ? PN_STR("") : pn_policy_str(h->plan->policy, "resolver.dns-file");
+    if (s.len == 0)
+        return true;
+    (void)snprintf(path, sizeof path, "%.*s", PN_FMT(s));
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    bool ok = fd >= 0 && pn_launch_dns_file(h->resolver.fd, fd);
+    if (fd < 0)
+        (void)pn_buf_addf(err, "%s: %s", path, strerror(errno));
+    else
+        (void)close(fd);
+    return ok;
+}
+
 static bool start_resolver(struct pn_scan_host *h, const char *program, struct pn_buf *err)
 {
     static const struct pn_channel_ops ops = {.on_record = on_answer, .on_end = on_upstream_end};
@@ -207,7 +225,8 @@ static bool start_resolver(struct pn_scan_host *h, const char *program, struct p
     }
     struct pn_peer peer = {.role = PN_ROLE_EDGE, .fd = fds[1]};
     bool ok = pn_launch_start(h->resolver.fd, &start, h->policy_fd) &&
-              pn_launch_peer(h->resolver.fd, &peer) && pn_launch_go(h->resolver.fd);
+              pn_launch_peer(h->resolver.fd, &peer) && give_dns_file(h, err) &&
+              pn_launch_go(h->resolver.fd);
     (void)close(fds[1]);
     h->upstream = pn_channel_new(h->loop, fds[0], &ops, h, QUEUE_MAX);
     return ok && pn_launch_ready(h->resolver.fd, START_MS, err);

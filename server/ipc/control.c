@@ -38,7 +38,7 @@ static int take_fd(struct pn_record *record)
 static struct pn_generation *generation_new(void)
 {
     struct pn_generation *gen = pn_calloc(1, sizeof *gen);
-    gen->policy_fd = -1;
+    gen->policy_fd = gen->dns_file_fd = -1;
     gen->pool = pn_pool_new_secret(POOL_BYTES);
     return gen;
 }
@@ -50,6 +50,7 @@ void pn_generation_free(struct pn_generation **generation)
         return;
     *generation = NULL;
     close_fd(&gen->policy_fd);
+    close_fd(&gen->dns_file_fd);
     for (size_t i = 0; i < gen->listener_count; i++)
         close_fd(&gen->listeners[i].fd);
     free(gen->listeners);
@@ -83,6 +84,14 @@ static bool add_identity(struct pn_generation *gen, struct pn_record *record)
     gen->identities = pn_grow(gen->identities, &gen->identity_cap, gen->identity_count,
                               sizeof gen->identities[0]);
     gen->identities[gen->identity_count++] = id;
+    return true;
+}
+
+static bool take_dns_file(struct pn_generation *gen, struct pn_record *record)
+{
+    if (record->nfds != 1 || gen->dns_file_fd >= 0)
+        return false;
+    gen->dns_file_fd = take_fd(record);
     return true;
 }
 
@@ -151,6 +160,8 @@ static bool add_record(struct pn_role_env *env, struct pn_record *record)
         return add_listener(env->gen, record);
     case PN_REC_IDENTITY:
         return add_identity(env->gen, record);
+    case PN_REC_DNS_FILE:
+        return take_dns_file(env->gen, record);
     case PN_REC_FOLDER:
         return add_folder(env, record);
     case PN_REC_LIMITS:
@@ -236,7 +247,7 @@ void pn_role_env_failed(struct pn_role_env *env, const char *fmt, ...)
 struct pn_control {
     struct pn_loop *loop;
     struct pn_channel *channel;
-    struct pn_generation *next; /* gathers LISTENER and IDENTITY until POLICY */
+    struct pn_generation *next; /* gathers LISTENER, IDENTITY and DNS_FILE until POLICY */
     const struct pn_control_ops *ops;
     void *ctx;
     bool draining; /* told to end: the channel's end is no news then */
@@ -280,6 +291,17 @@ static bool take_drain(struct pn_control *c, struct pn_record *record)
     return true;
 }
 
+/* Part of the generation that a POLICY will complete. */
+static bool gather(struct pn_control *c, struct pn_record *record)
+{
+    if (c->next == NULL)
+        c->next = generation_new();
+    if (record->type == PN_REC_DNS_FILE)
+        return take_dns_file(c->next, record);
+    return record->type == PN_REC_LISTENER ? add_listener(c->next, record)
+                                           : add_identity(c->next, record);
+}
+
 static bool on_record(void *ctx, struct pn_record *record)
 {
     struct pn_control *c = ctx;
@@ -288,10 +310,8 @@ static bool on_record(void *ctx, struct pn_record *record)
         return take_peer(c, record);
     case PN_REC_LISTENER:
     case PN_REC_IDENTITY:
-        if (c->next == NULL)
-            c->next = generation_new();
-        return record->type == PN_REC_LISTENER ? add_listener(c->next, record)
-                                               : add_identity(c->next, record);
+    case PN_REC_DNS_FILE:
+        return gather(c, record);
     case PN_REC_POLICY:
         return take_policy(c, record);
     case PN_REC_DRAIN:

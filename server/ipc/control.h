@@ -2,12 +2,13 @@
  * The control channel: how the supervisor brings a role up, and speaks to it later.
  * Its descriptor in a fresh process is PN_CONTROL_FD.
  *
- *   supervisor -> role   START, then any number of PEER, LISTENER, IDENTITY, FOLDER, then GO
+ *   supervisor -> role   START, then any number of PEER, LISTENER, IDENTITY, FOLDER, DNS_FILE,
+ *                        then GO
  *   role -> supervisor   READY, or FAILED with a sentence
  *   later -> role        PEER      that role was restarted, or a worker came; the channel
  *                                  of the one before it ended or will end by itself
- *                        LISTENER and IDENTITY, then POLICY: a new generation, whole: it
- *                                  replaces policy, listeners and identities together
+ *                        LISTENER, IDENTITY and DNS_FILE, then POLICY: a new generation,
+ *                                  whole: it replaces all of them together
  *                        DRAIN     finish what is begun, take nothing new, exit 0
  *
  * A role that can't take a new generation in place exits with 0: it is started anew at
@@ -130,7 +131,8 @@ bool pn_u32_get(struct pn_str body, uint32_t *value);
  */
 struct pn_generation {
     uint32_t serial;
-    int policy_fd; /* -1: none */
+    int policy_fd;   /* -1: none */
+    int dns_file_fd; /* the resolver's: what resolver.dns-file names, read-only; -1: none */
     struct pn_listener *listeners;
     size_t listener_count, listener_cap;
     struct pn_tls_identity *identities; /* the default first */

@@ -108,6 +108,12 @@ bool pn_launch_folder(int fd, const struct pn_folder *folder)
     return send_body(fd, PN_REC_FOLDER, &b, folder->fd);
 }
 
+bool pn_launch_dns_file(int fd, int file)
+{
+    struct pn_buf b = body();
+    return send_body(fd, PN_REC_DNS_FILE, &b, file);
+}
+
 bool pn_launch_worker(int fd, const struct pn_worker *worker, int control_fd)
 {
     struct pn_buf b = body();

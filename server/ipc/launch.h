@@ -31,6 +31,7 @@ bool pn_launch(struct pn_launch *out, const char *program, enum pn_role role, st
 bool pn_launch_start(int fd, const struct pn_start *start, int policy_fd);
 bool pn_launch_peer(int fd, const struct pn_peer *peer);
 bool pn_launch_folder(int fd, const struct pn_folder *folder);
+bool pn_launch_dns_file(int fd, int file);
 bool pn_launch_worker(int fd, const struct pn_worker *worker, int control_fd);
 bool pn_launch_go(int fd);
 /* Waits for READY; false with its own sentence, or ours, in err. */

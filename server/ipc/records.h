@@ -30,6 +30,7 @@ enum pn_record_type {
     PN_REC_POLICY,         /* a new generation of the mapping; fd */
     PN_REC_DRAIN,          /* finish what is begun, take nothing new, then exit 0 */
     PN_REC_LIMITS,         /* to an edge, before GO: the table that all edges count in; fd */
+    PN_REC_DNS_FILE,       /* to the resolver, before GO or POLICY: the generation's file; fd */
     /* any role -> supervisor */
     PN_REC_READY = 0x0180,
     PN_REC_FAILED, /* a sentence: why it can't start */

@@ -24,7 +24,7 @@ enum { FORWARD_MAX = 16, ANSWER_QUEUE = 8 * 1024 * 1024, PATH_BYTES = 4096 };
 struct settings {
     struct upstream_server forward[FORWARD_MAX];
     size_t forward_count;
-    char dns_file[PATH_BYTES];     /* empty: none */
+    char dns_file[PATH_BYTES];     /* for messages: its descriptor is handed over; empty: none */
     char trust_anchor[PATH_BYTES]; /* empty: none */
     uint64_t cache;
     struct asks_settings asks;
@@ -79,7 +79,7 @@ struct resolver {
     struct asks *asks;
     struct pn_dns_shelf *shelf; /* NULL: answers are not shared */
     struct settings settings;
-    char granted[2][PATH_BYTES]; /* folders that the jail lets us read; empty: none */
+    char granted[PATH_BYTES]; /* folder that the jail lets us read; empty: none */
     struct peer *peers;
     struct pn_buf out, gathered;
     const struct peer *asking; /* whose record is being read */
@@ -150,13 +150,14 @@ static bool same_upstream(const struct settings *a, const struct settings *b)
 
 /* ---- backends ---- */
 
-static struct pn_dnsfile *read_file(const char *path, struct pn_buf *err)
+/* From its beginning, wherever who had it before stopped. path is for messages. */
+static struct pn_dnsfile *read_file(int fd, const char *path, struct pn_buf *err)
 {
     struct pn_buf text;
     pn_buf_init(&text, PN_DNSFILE_MAX + 1);
     struct pn_dnsfile *file = NULL;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    ssize_t got = fd < 0 ? -1 : 1;
+    ssize_t got = 1;
+    errno = EBADF; /* none was handed over */
     while (got > 0) {
         char *to = pn_buf_reserve(&text, 64 * 1024);
         if (to == NULL) {
@@ -164,24 +165,22 @@ static struct pn_dnsfile *read_file(const char *path, struct pn_buf *err)
             got = -1;
             break;
         }
-        got = read(fd, to, 64 * 1024);
+        got = pread(fd, to, 64 * 1024, (off_t)text.len);
         text.len += got > 0 ? (size_t)got : 0;
     }
     if (got == 0)
         file = pn_dnsfile_parse(pn_buf_str(&text), path, err);
     else
         (void)pn_buf_addf(err, "%s: %s", path, strerror(errno));
-    if (fd >= 0)
-        (void)close(fd);
     pn_buf_fini(&text);
     return file;
 }
 
-static bool make_backend(struct resolver *r, const struct settings *set, struct asks_backend *out,
-                         struct pn_buf *err)
+static bool make_backend(struct resolver *r, const struct settings *set, int dns_file_fd,
+                         struct asks_backend *out, struct pn_buf *err)
 {
     if (set->dns_file[0] != '\0') {
-        struct pn_dnsfile *file = read_file(set->dns_file, err);
+        struct pn_dnsfile *file = read_file(dns_file_fd, set->dns_file, err);
         if (file != NULL)
             *out = upstream_file(file);
         return file != NULL;
@@ -336,8 +335,7 @@ static bool is_granted(const struct resolver *r, const char *file)
 {
     char folder[PATH_BYTES];
     folder_of(file, folder);
-    return folder[0] == '\0' || strcmp(folder, r->granted[0]) == 0 ||
-           strcmp(folder, r->granted[1]) == 0;
+    return folder[0] == '\0' || strcmp(folder, r->granted) == 0;
 }
 
 static void on_generation(void *ctx, struct pn_generation *gen)
@@ -349,14 +347,14 @@ static void on_generation(void *ctx, struct pn_generation *gen)
     pn_buf_init(&err, 2000);
     if (!settings_of(gen, &set, &err)) {
         pn_error("the new settings can't be used, the old ones stay: %s", pn_buf_cstr(&err));
-    } else if (!is_granted(r, set.dns_file) || !is_granted(r, set.trust_anchor)) {
+    } else if (!is_granted(r, set.trust_anchor)) {
         /* Who asked us asks the next one. */
         pn_info("starting anew: the settings name a file that this jail can't read");
         pn_loop_stop(r->loop);
     } else if (same_upstream(&set, &r->settings)) {
         r->settings = set;
         asks_set(r->asks, &set.asks);
-    } else if (make_backend(r, &set, &backend, &err)) {
+    } else if (make_backend(r, &set, gen->dns_file_fd, &backend, &err)) {
         r->settings = set;
         asks_reload(r->asks, &set.asks, backend);
         if (r->shelf != NULL)
@@ -397,17 +395,14 @@ static void raise_descriptors(void)
         pn_warn("the limit of descriptors stays at its default: %s", strerror(errno));
 }
 
-/* With the folders of the files that a reload reads again. */
+/* With the folder of the trust anchor, which libunbound reads again at a reload. */
 static bool enter_jail(struct resolver *r, const struct pn_role_env *env)
 {
-    struct pn_jail_path paths[2];
-    struct pn_jail jail = {.kind = PN_JAIL_RESOLVER, .paths = paths};
-    folder_of(r->settings.dns_file, r->granted[0]);
-    folder_of(r->settings.trust_anchor, r->granted[1]);
-    for (size_t i = 0; i < 2; i++) {
-        if (r->granted[i][0] == '\0')
-            continue;
-        paths[jail.path_count++] = (struct pn_jail_path){r->granted[i], false};
+    struct pn_jail_path path = {r->granted, false};
+    struct pn_jail jail = {.kind = PN_JAIL_RESOLVER, .paths = &path};
+    folder_of(r->settings.trust_anchor, r->granted);
+    if (r->granted[0] != '\0') {
+        jail.path_count = 1;
         jail.grants = PN_GRANT_FILES;
     }
     return pn_jail_enter(env, &jail);
@@ -437,8 +432,10 @@ static bool resolver_init(struct resolver *r, struct pn_role_env *env, struct pn
     raise_descriptors();
     r->loop = pn_loop_new();
     r->base = ub_base_new(r->loop);
-    if (!settings_of(env->gen, &r->settings, err) || !make_backend(r, &r->settings, &backend, err))
+    if (!settings_of(env->gen, &r->settings, err) ||
+        !make_backend(r, &r->settings, env->gen->dns_file_fd, &backend, err))
         return false;
+    pn_generation_free(&env->gen); /* nothing more is read from it */
     r->asks = asks_new(r->loop, &r->settings.asks, backend);
     r->shelf = pn_dns_shelf_new();
     if (r->shelf != NULL)

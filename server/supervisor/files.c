@@ -1,5 +1,5 @@
-/* Users, folders, the control socket, certificates and keys: what only the supervisor
- * may open. */
+/* Users, folders, the control socket, certificates and keys, the resolver's file: what only
+ * the supervisor may open. */
 #include "log.h"
 #include "mem.h"
 #include "supervisor_int.h"
@@ -212,14 +212,30 @@ bool files_identities(struct coming *coming, struct pn_buf *err)
     return ok;
 }
 
+bool files_dns(struct coming *coming, struct pn_buf *err)
+{
+    const char *path = coming->plan.dns_file;
+    struct stat st;
+    if (path == NULL)
+        return true;
+    coming->dns_file_fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    bool opened = coming->dns_file_fd >= 0 && fstat(coming->dns_file_fd, &st) == 0;
+    if (opened && S_ISREG(st.st_mode))
+        return true;
+    (void)pn_buf_addf(err, "%s: %s", path, opened ? "not a file" : strerror(errno));
+    return false;
+}
+
 void coming_fini(struct coming *coming)
 {
     if (coming->policy_fd >= 0 && coming->serial != 0)
         (void)close(coming->policy_fd);
+    if (coming->dns_file_fd >= 0)
+        (void)close(coming->dns_file_fd);
     free(coming->identities);
     pn_pool_free(&coming->keys);
     plan_fini(&coming->plan);
-    *coming = (struct coming){.policy_fd = -1};
+    *coming = (struct coming){.policy_fd = -1, .dns_file_fd = -1};
 }
 
 void files_close(struct supervisor *sup)

@@ -119,6 +119,12 @@ static void give_folders(struct child *c, struct pn_buf *b)
     give_private(c, b);
 }
 
+static void give_dns_file(struct child *c, const struct coming *coming)
+{
+    if (c->kind == PEER_RESOLVER && coming->dns_file_fd >= 0)
+        (void)child_send(c, PN_REC_DNS_FILE, NULL, coming->dns_file_fd);
+}
+
 void give_environment(struct child *c)
 {
     const struct coming *coming = coming_of(c);
@@ -129,6 +135,7 @@ void give_environment(struct child *c)
     give_sockets(c, coming, &b);
     give_identities(c, coming, &b);
     give_folders(c, &b);
+    give_dns_file(c, coming);
     if (c->kind == PEER_EDGE && c->sup->limits_fd >= 0)
         (void)child_send(c, PN_REC_LIMITS, NULL, c->sup->limits_fd);
     (void)child_send(c, PN_REC_GO, NULL, -1);
@@ -142,6 +149,7 @@ void give_generation(struct child *c)
     pn_buf_init(&b, PN_RECORD_MAX);
     give_sockets(c, coming, &b);
     give_identities(c, coming, &b);
+    give_dns_file(c, coming);
     pn_u32_put(&b, coming->serial);
     (void)child_send(c, PN_REC_POLICY, &b, coming->policy_fd);
     pn_buf_fini(&b);

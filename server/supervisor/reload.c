@@ -57,9 +57,10 @@ void reload_compiled(struct supervisor *sup, int policy_fd)
         return;
     }
     pn_buf_init(&err, 1000);
-    *next = (struct coming){.serial = ++sup->last_serial, .policy_fd = policy_fd};
+    *next =
+        (struct coming){.serial = ++sup->last_serial, .policy_fd = policy_fd, .dns_file_fd = -1};
     bool ok = sup->options->plan_read(&next->plan, policy_fd, sup->options->root, &err) &&
-              files_identities(next, &err);
+              files_identities(next, &err) && files_dns(next, &err);
     if (ok && sup->options->check) {
         pn_info("the configuration is good");
         pn_buf_fini(&err);
@@ -132,7 +133,7 @@ void reload_take(struct supervisor *sup)
     bool first = sup->state == SUP_STARTING;
     coming_fini(&sup->now);
     sup->now = sup->next;
-    sup->next = (struct coming){.policy_fd = -1};
+    sup->next = (struct coming){.policy_fd = -1, .dns_file_fd = -1};
     sockets_take(sup, &sup->now.plan);
     if (first) {
         pn_info("serving");

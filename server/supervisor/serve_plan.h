@@ -27,6 +27,7 @@ struct plan {
     size_t tls_count;
     const char *folders[PN_FOLDER_COUNT]; /* NULL: none */
     const char *run;                      /* of the control socket */
+    const char *dns_file;                 /* NULL: none */
     uint64_t drain_ms;                    /* for sessions when we stop */
     bool jail_must;
     struct pn_pool *pool;

@@ -98,6 +98,8 @@ bool plan_read(struct plan *plan, int policy_fd, const char *root, struct pn_buf
     plan->drain_ms = (uint64_t)pn_policy_int(p, "timeouts.drain");
     plan->jail_must = pn_str_eq(pn_policy_str(p, "jail"), PN_STR("must"));
     read_folders(plan, p, root);
+    struct pn_str dns_file = pn_policy_str(p, "resolver.dns-file");
+    plan->dns_file = dns_file.len == 0 ? NULL : pn_pool_strdup(plan->pool, dns_file);
     bool ok = read_listens(plan, p) && read_tls(plan, p);
     if (!ok)
         (void)pn_buf_addz(err, "more listeners or certificates than fit");

@@ -51,6 +51,7 @@ enum sup_state { SUP_STARTING, SUP_SERVING, SUP_RELOADING, SUP_STOPPING };
 struct coming {
     uint32_t serial; /* 0: none */
     int policy_fd;
+    int dns_file_fd; /* -1: none */
     struct plan plan;
     struct pn_tls_identity *identities;
     size_t identity_count;
@@ -141,6 +142,8 @@ bool files_control_socket(struct supervisor *sup, const struct plan *plan, struc
 /* Opens a worker group's own folder, made if need be. -1: logged. */
 int files_private(const struct supervisor *sup, uint32_t group, char *path, size_t size);
 bool files_identities(struct coming *coming, struct pn_buf *err);
+/* Opens the resolver's file, whose jail knows no files. */
+bool files_dns(struct coming *coming, struct pn_buf *err);
 void files_close(struct supervisor *sup);
 void coming_fini(struct coming *coming);
 

@@ -224,8 +224,61 @@ def deaths(c):
     dns.stop()
 
 
+def moved_file(c):
+    """Reloads that name a file in another folder each time, while clients are there: the
+    resolver stays, and every question is answered by the one file or the other."""
+    server = postern.Server(CONF, dns=ZONE)
+    with server.start():
+        life = Life(server, c)
+        life.expect("the first file answers", "pass.test", "192.0.2.10", "pass", "pass")
+        pids = server.roles("resolver")
+        found, over = [], threading.Event()
+
+        def client(n):
+            k = 0
+            while not over.is_set():
+                _, event = life.send("pass.test", "192.0.2.10", helo=f"m{n}-{k}.test")
+                found.append([a["result"] for a in event.get("auth", {}).get("spf", [])][:1])
+                k += 1
+
+        clients = [threading.Thread(target=client, args=(n,)) for n in range(6)]
+        for t in clients:
+            t.start()
+        for n in range(6):
+            folder = os.path.join(server.root, f"zones{n}")
+            os.mkdir(folder)
+            with open(os.path.join(folder, "dns.zone"), "w", encoding="utf-8") as f:
+                f.write(OTHER if n % 2 == 0 else ZONE)
+            server.resolver = f'resolver {{ dns-file "{folder}/dns.zone" }}\n'
+            server.write_conf(CONF)
+            c.check(reload(server), "reload to a file in another folder")
+            # Only the new file gives the new answer.
+            want, count = ["fail"] if n % 2 == 0 else ["pass"], len(found)
+            end = time.monotonic() + 60
+            while want not in found[count:] and time.monotonic() < end:
+                time.sleep(0.02)
+            c.check(want in found[count:], "the new file answers", str(found[count:][:5]))
+        over.set()
+        for t in clients:
+            t.join()
+        lost = [f for f in found if f not in (["pass"], ["fail"])]
+        c.check(not lost, f"no question is lost of {len(found)} messages", str(lost[:5]))
+        c.check(server.roles("resolver") == pids, "the same resolver")
+        c.check(not server.events("role_died") and "starting anew" not in server.log(), "nobody died", server.log()[-500:])
+        server.resolver = f'resolver {{ dns-file "{server.root}/gone/dns.zone" }}\n'
+        server.write_conf(CONF)
+        before = server.log().count("reload refused")
+        server.process.send_signal(signal.SIGHUP)
+        end = time.monotonic() + 30
+        while server.log().count("reload refused") == before and time.monotonic() < end:
+            time.sleep(0.02)
+        c.check(server.log().count("reload refused") == before + 1, "a file that is not there refuses the reload", server.log()[-500:])
+        life.expect("and the file before serves on", "pass.test", "192.0.2.10", "pass", "pass")
+
+
 def main():
     c = postern.Counter("dns")
+    moved_file(c)
     answers(c)
     hanging(c)
     deaths(c)
