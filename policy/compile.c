@@ -274,15 +274,11 @@ static void check_thresholds(struct model *m, const struct model_policy *policy)
     }
 }
 
-static bool needs_certificate(int64_t kind)
-{
-    return kind == PN_LISTEN_SMTPS || kind == PN_LISTEN_SUBMISSIONS;
-}
-
-/* The stores' protocols have their words already, but nobody who speaks them. */
+/* The others have their words already, but nobody who speaks them: a port would be bound
+ * and whoever connects would wait for ever. */
 static bool is_served(int64_t kind)
 {
-    return kind < PN_LISTEN_IMAP || kind > PN_LISTEN_POP3S;
+    return kind < PN_LISTEN_SUBMISSION || kind > PN_LISTEN_POP3S; /* a bad word is told already */
 }
 
 static void check_listener(struct model *m, const struct pn_tree_value *listen)
@@ -291,10 +287,9 @@ static void check_listener(struct model *m, const struct pn_tree_value *listen)
     struct pn_str kind = listen->block->title;
     if (!is_served(listen->data.number))
         pn_error_at(m->p.problems, listen->block->title_at,
-                    "'%.*s' is not served by this version, expected smtp, smtps, submission, "
-                    "submissions, lmtp or admin",
+                    "'%.*s' is not served by this version, expected smtp, smtps or admin",
                     PN_FMT(kind));
-    else if (needs_certificate(listen->data.number) && pn_tree_value(m->core, "tls") == NULL)
+    else if (listen->data.number == PN_LISTEN_SMTPS && pn_tree_value(m->core, "tls") == NULL)
         pn_error_at(m->p.problems, listen->block->title_at,
                     "'%.*s' needs a certificate, expected 'tls { certificate FILE key FILE }'",
                     PN_FMT(kind));

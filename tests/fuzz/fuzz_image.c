@@ -10,7 +10,7 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static const char text[] =
-    "listen smtp 127.0.0.1:25 { proxy from 10.0.0.0/8 } listen lmtp [::1]:24\n"
+    "listen smtp 127.0.0.1:25 { proxy from 10.0.0.0/8 } listen smtp [::1]:24\n"
     "plugins { alpha { words a, b zone z { code 127.0.0.2 weight 4 } } beta gamma }\n"
     "include \"postern:default\"\n"
     "defaults { recipients any deny client ::1 \"550 5.7.1 x\" on ALPHA_HIT detail \"z*\" reject "

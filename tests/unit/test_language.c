@@ -123,11 +123,15 @@ static void test_statements(void)
          "t.conf:1:8: 'smpt' does not fit 'listen', expected one of smtp, smtps, submission, "
          "submissions, lmtp, imap, imaps, pop3, pop3s, admin\n"},
         {"listen imap 127.0.0.1:143",
-         "t.conf:1:8: 'imap' is not served by this version, expected smtp, smtps, submission, "
-         "submissions, lmtp or admin\n"},
+         "t.conf:1:8: 'imap' is not served by this version, expected smtp, smtps or admin\n"},
+        {"listen submission 127.0.0.1:587",
+         "t.conf:1:8: 'submission' is not served by this version, "
+         "expected smtp, smtps or admin\n"},
+        {"listen lmtp 127.0.0.1:24",
+         "t.conf:1:8: 'lmtp' is not served by this version, expected smtp, smtps or admin\n"},
         {"listen smtps 127.0.0.1:465", "t.conf:1:8: 'smtps' needs a certificate, expected 'tls { "
                                        "certificate FILE key FILE }'\n"},
-        {"listen smtp 127.0.0.1:25\nlisten lmtp 127.0.0.1:25",
+        {"listen smtp 127.0.0.1:25\nlisten smtp 127.0.0.1:25",
          "t.conf:2:13: '127.0.0.1:25' is listened on twice, first in line 1\n"},
         {"listen smtp 127.0.0.1:25 listen smtp [::1]:25 listen smtp 127.0.0.1:26", ""},
         {"plugins", "t.conf:1:1: 'plugins' without a block, expected '{'\n"},

@@ -31,7 +31,7 @@ static void test_empty(void)
 }
 
 static const char design[] = "listen  smtp 127.0.0.1:2525 { proxy from 127.0.0.0/8 }\n"
-                             "listen  submissions [::1]:2465\n"
+                             "listen  smtps [::1]:2465\n"
                              "tls     { certificate \"c.pem\"  key \"k.pem\" }   tls \"b.test\" { "
                              "certificate \"/b\" key \"/k\" }\n"
                              "resolver { forward 127.53.0.53:53, [::1]:53 }\n"
@@ -63,7 +63,7 @@ static void test_listen(void)
 {
     static const char text[] = "listen smtp 127.0.0.1:2525 { proxy from 127.0.0.0/8, ::1 }\n"
                                "listen smtp 127.0.0.1:2526\n"
-                               "listen submissions [::1]:2465 proxy from 10.0.0.0/8\n"
+                               "listen smtps [::1]:2465 proxy from 10.0.0.0/8\n"
                                "listen admin 127.0.0.1:2580\n"
                                "tls { certificate /dev/null key /dev/null }";
     static const struct {
@@ -74,7 +74,7 @@ static void test_listen(void)
     } rows[] = {
         {"with a block", "127.0.0.1", PN_LISTEN_SMTP, 2525, 2},
         {"bare, the same kind again", "127.0.0.1", PN_LISTEN_SMTP, 2526, 0},
-        {"IPv6, rows on the line", "::1", PN_LISTEN_SUBMISSIONS, 2465, 1},
+        {"IPv6, rows on the line", "::1", PN_LISTEN_SMTPS, 2465, 1},
         {"last kind", "127.0.0.1", PN_LISTEN_ADMIN, 2580, 0},
     };
     struct kit k;

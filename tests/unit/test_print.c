@@ -5,7 +5,7 @@
 #include "print.h"
 
 static const char everything[] =
-    "listen smtp 127.0.0.1:25 { proxy from 10.0.0.0/8, ::1 }\nlisten lmtp [::1]:24\n"
+    "listen smtp 127.0.0.1:25 { proxy from 10.0.0.0/8, ::1 }\nlisten smtp [::1]:24\n"
     "smtp { hostname h-x.test normalize 10.0.0.0/8 }\n"
     "replies { relay \"550 5.7.1 \\\"x\\\\\" }\n"
     "queue { retry 1s, 1h30m tls must }\n"
