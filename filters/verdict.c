@@ -139,14 +139,14 @@ static void symbols_json(struct pn_json *j, const struct pn_verdict *v)
         const struct pn_fact *f = &v->facts->symbols[i];
         bool counts;
         int32_t weight = pn_decide_weight(v->policy, worst->domain, f, &counts);
-        bool other = f->rcpt != PN_FACT_ALL_RCPTS && f->rcpt != v->strictest;
+        bool other = f->rcpt != PN_FACT_ALL_RCPTS && f->rcpt != worst->index;
         pn_json_object(j, NULL);
         pn_json_str(j, "name", f->name);
         pn_json_str(j, "plugin", f->plugin);
         pn_json_milli(j, "weight", counts ? weight : 0);
         pn_json_str(j, "detail", f->detail);
-        if (f->rcpt < v->rcpt_count)
-            pn_json_str(j, "recipient", v->rcpts[f->rcpt].address);
+        if (f->rcpt < v->envelope_count)
+            pn_json_str(j, "recipient", v->envelope[f->rcpt]);
         if (!counts || other)
             pn_json_bool(j, "counts", false);
         pn_json_object_end(j);

@@ -18,6 +18,7 @@
 struct pn_verdict_rcpt {
     struct pn_str address;
     const struct pn_domain *domain;
+    uint32_t index;              /* as facts count recipients: in the envelope below */
     struct pn_decision decision; /* pn_verdict_settle may change it */
 };
 
@@ -28,6 +29,9 @@ struct pn_verdict {
     const struct pn_facts *facts;
     struct pn_verdict_rcpt *rcpts; /* at least one */
     size_t rcpt_count;
+    /* All that plugins were told of: rcpts, and those that were refused at RCPT. */
+    const struct pn_str *envelope;
+    size_t envelope_count;
     /* by pn_verdict_settle: */
     enum pn_outcome outcome; /* of the strictest recipient */
     struct pn_str reply;     /* the session's */

@@ -107,6 +107,7 @@ static void decide_all(struct judged *j, struct pn_verdict *v)
                                      .client = j->ip,
                                      .auth_id = j->auth_id};
         v->rcpts[i].address = j->rcpts[i];
+        v->rcpts[i].index = (uint32_t)i;
         v->rcpts[i].domain = domain_of(s, j->rcpts[i]);
         pn_decide(s->policy, v->rcpts[i].domain, &in, j->pool, &v->rcpts[i].decision);
     }
@@ -121,7 +122,8 @@ static void on_checked(void *ctx, enum pn_check_end end)
     (void)snprintf(id, sizeof id, "scan-%" PRIu64, j->number + 1);
     struct pn_verdict v = {.id = pn_str_of(id), .file = j->file, .policy = s->policy};
     v.facts = pn_check_facts(j->check);
-    v.rcpt_count = j->rcpt_count;
+    v.rcpt_count = v.envelope_count = j->rcpt_count;
+    v.envelope = j->rcpts;
     v.rcpts = pn_pool_alloc(j->pool, j->rcpt_count * sizeof *v.rcpts);
     if (v.rcpts == NULL || end == PN_CHECK_OVERLOAD) {
         pn_error("%.*s: not judged: too much at once", PN_FMT(j->file));

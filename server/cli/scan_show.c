@@ -34,6 +34,7 @@ static void add_symbols(struct pn_buf *b, const struct pn_verdict *v)
         const struct pn_fact *f = &v->facts->symbols[i];
         bool counts;
         int32_t weight = pn_decide_weight(v->policy, worst->domain, f, &counts);
+        counts = counts && (f->rcpt == PN_FACT_ALL_RCPTS || f->rcpt == worst->index);
         (void)pn_buf_addz(b, "    ");
         struct pn_buf number;
         pn_buf_init(&number, 32);

@@ -25,7 +25,7 @@ static bool is_exempt(const struct session *s)
 }
 
 /* A flood must not become a flood of events. */
-void session_limited(struct session *s, enum pn_limit limit)
+static void say_limited(struct session *s, enum pn_limit limit)
 {
     struct edge *edge = s->edge;
     uint64_t now = pn_loop_now(edge->loop);
@@ -52,8 +52,19 @@ static bool enter(struct session *s)
                                           pn_loop_now(s->edge->loop), &s->ticket);
     s->limited = limit == PN_LIMIT_NONE;
     if (!s->limited)
-        session_limited(s, limit);
+        say_limited(s, limit);
     return s->limited;
+}
+
+bool session_limited(struct session *s, enum pn_rate rate)
+{
+    if (!s->limited)
+        return false;
+    enum pn_limit limit =
+        pn_limits_rate(s->edge->limits, &s->gen->limits, &s->ip, rate, pn_loop_now(s->edge->loop));
+    if (limit != PN_LIMIT_NONE)
+        say_limited(s, limit);
+    return limit != PN_LIMIT_NONE;
 }
 
 /* ---- the socket before it has a stream ---- */

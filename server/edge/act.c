@@ -157,7 +157,7 @@ static struct pn_envelope *envelope(struct transaction *t)
     for (size_t i = 0; i < t->verdict.rcpt_count; i++) {
         const struct pn_verdict_rcpt *v = &t->verdict.rcpts[i];
         if (v->decision.outcome != PN_DISCARD)
-            fill_recipient(t, v, &t->rcpts[t->verdict_rcpts[i]], &rcpts[env->recipient_count++]);
+            fill_recipient(t, v, &t->rcpts[v->index], &rcpts[env->recipient_count++]);
     }
     return env;
 }

@@ -200,8 +200,9 @@ void turn_uncount(struct session *s);
 
 /* Takes fd. */
 void session_accept(struct edge_listener *listener, int fd, const struct sockaddr *peer);
-/* An event, unless there were many just now. */
-void session_limited(struct session *s, enum pn_limit limit);
+/* Counts one more of these; true: it is one too many, and an event was written, unless
+ * there were many just now. */
+bool session_limited(struct session *s, enum pn_rate rate);
 
 /* ---- client_name.c ---- */
 
@@ -258,8 +259,7 @@ struct transaction {
     struct pn_str message_id;
     bool ran; /* the plan ran over content: there is a verdict, or will be */
     struct pn_verdict verdict;
-    size_t *verdict_rcpts; /* verdict's i-th recipient is rcpts[verdict_rcpts[i]] */
-    uint64_t token;        /* of what was handed over; 0: nothing is */
+    uint64_t token; /* of what was handed over; 0: nothing is */
     bool evented;
 };
 

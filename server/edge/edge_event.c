@@ -47,6 +47,31 @@ static void send_event(struct edge *edge, struct pn_json *j)
         edge->events_lost++;
 }
 
+/* Who has the message, or would have; apart from them, who was refused at RCPT and how. */
+static void envelope_json(struct pn_json *j, const struct transaction *t)
+{
+    pn_json_object(j, "envelope");
+    pn_json_str(j, "from", t->from);
+    pn_json_array(j, "to");
+    for (size_t i = 0; i < t->rcpt_count; i++)
+        if (!t->rcpts[i].refused)
+            pn_json_str(j, NULL, t->rcpts[i].address);
+    pn_json_array_end(j);
+    if (t->refused_count != 0)
+        pn_json_array(j, "refused");
+    for (size_t i = 0; i < t->rcpt_count; i++) {
+        if (!t->rcpts[i].refused)
+            continue;
+        pn_json_object(j, NULL);
+        pn_json_str(j, "address", t->rcpts[i].address);
+        pn_json_str(j, "reply", t->rcpts[i].refusal);
+        pn_json_object_end(j);
+    }
+    if (t->refused_count != 0)
+        pn_json_array_end(j);
+    pn_json_object_end(j);
+}
+
 void event_message(struct transaction *t)
 {
     struct session *s = t->s;
@@ -56,13 +81,7 @@ void event_message(struct transaction *t)
     t->evented = true;
     begin(&j, "message");
     client_json(&j, s);
-    pn_json_object(&j, "envelope");
-    pn_json_str(&j, "from", t->from);
-    pn_json_array(&j, "to");
-    for (size_t i = 0; i < t->rcpt_count; i++)
-        pn_json_str(&j, NULL, t->rcpts[i].address);
-    pn_json_array_end(&j);
-    pn_json_object_end(&j);
+    envelope_json(&j, t);
     pn_json_str(&j, "message_id", t->message_id);
     pn_json_i64(&j, "size", (int64_t)t->size);
     pn_json_str(&j, "policy", pn_policy_generation(s->gen->policy));

@@ -33,6 +33,24 @@ static void fill_smtp(struct edge_generation *g, struct pn_smtp_server_config *c
         .normalize = normalize};
 }
 
+static uint32_t count_of(const struct pn_policy *p, const char *row)
+{
+    return (uint32_t)pn_policy_int(p, row);
+}
+
+static void fill_limits(const struct pn_policy *p, struct pn_limit_rules *rules)
+{
+    *rules = (struct pn_limit_rules){
+        .address_sessions = count_of(p, "limits.sessions-per-address"),
+        .network_sessions = count_of(p, "limits.sessions-per-network"),
+        .address = {[PN_RATE_CONNECT] = count_of(p, "limits.connections-per-minute"),
+                    [PN_RATE_MAIL] = count_of(p, "limits.messages-per-minute"),
+                    [PN_RATE_RCPT] = count_of(p, "limits.recipients-per-minute")},
+        .network = {[PN_RATE_CONNECT] = count_of(p, "limits.connections-per-minute-network"),
+                    [PN_RATE_MAIL] = count_of(p, "limits.messages-per-minute-network"),
+                    [PN_RATE_RCPT] = count_of(p, "limits.recipients-per-minute-network")}};
+}
+
 static void fill_settings(struct edge_generation *g)
 {
     const struct pn_policy *p = g->policy;
@@ -54,14 +72,7 @@ static void fill_settings(struct edge_generation *g)
     g->sessions_max = (uint64_t)pn_policy_int(p, "limits.sessions");
     g->flight_messages_max = (uint64_t)pn_policy_int(p, "limits.messages-in-flight");
     g->flight_bytes_max = (uint64_t)pn_policy_int(p, "limits.bytes-in-flight");
-    g->limits = (struct pn_limit_rules){
-        .address_sessions = (uint32_t)pn_policy_int(p, "limits.sessions-per-address"),
-        .network_sessions = (uint32_t)pn_policy_int(p, "limits.sessions-per-network"),
-        .address = {[PN_RATE_CONNECT] = (uint32_t)pn_policy_int(p, "limits.connections-per-minute"),
-                    [PN_RATE_MAIL] = (uint32_t)pn_policy_int(p, "limits.messages-per-minute")},
-        .network = {
-            [PN_RATE_CONNECT] = (uint32_t)pn_policy_int(p, "limits.connections-per-minute-network"),
-            [PN_RATE_MAIL] = (uint32_t)pn_policy_int(p, "limits.messages-per-minute-network")}};
+    fill_limits(p, &g->limits);
     for (unsigned stage = POSTERN_CONNECT; stage <= POSTERN_RCPT; stage++)
         g->early_stages = g->early_stages || pn_plan_at(g->plan, stage) != 0;
 }

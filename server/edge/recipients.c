@@ -218,6 +218,11 @@ void txn_rcpt(struct session *s, const struct pn_smtp_rcpt *rcpt)
 {
     struct transaction *t = s->txn;
     struct txn_rcpt r = {.refused = false};
+    /* Before anything is said of the recipient: who only guesses names is slowed down. */
+    if (session_limited(s, PN_RATE_RCPT)) {
+        txn_answer(s, PN_STR("451 4.7.1 Too many recipients from you, try again later"));
+        return;
+    }
     canonical(t, &rcpt->to, &r);
     const char *refusal = check_recipient(t, &r, &rcpt->to);
     if (refusal != NULL) {

@@ -40,8 +40,8 @@ static void add_received(struct list *l)
                             .tls = s->tls_on,
                             .utf8 = t->smtputf8,
                             .unix_s = pn_clock_wall_ms() / 1000};
-    if (t->rcpt_count == 1)
-        r.rcpt = t->rcpts[0].address;
+    if (t->verdict.rcpt_count == 1)
+        r.rcpt = t->verdict.rcpts[0].address;
     if (tls != NULL) {
         r.tls_version = pn_str_of(tls->protocol);
         r.tls_cipher = pn_str_of(tls->cipher);

@@ -50,13 +50,8 @@ void txn_mail(struct session *s, const struct pn_smtp_mail *mail)
 {
     struct edge *edge = s->edge;
     struct pn_buf from;
-    enum pn_limit limit = PN_LIMIT_NONE;
     session_renew(s);
-    if (s->limited)
-        limit = pn_limits_rate(edge->limits, &s->gen->limits, &s->ip, PN_RATE_MAIL,
-                               pn_loop_now(edge->loop));
-    if (limit != PN_LIMIT_NONE) {
-        session_limited(s, limit);
+    if (session_limited(s, PN_RATE_MAIL)) {
         txn_answer(s, PN_STR("451 4.7.1 Too many messages from you, try again later"));
         return;
     }
@@ -145,30 +140,44 @@ static const char *read_header(struct transaction *t)
     return refusal;
 }
 
-static void verdict(struct transaction *t)
+/* Makes room for the verdict on n of the recipients. False: the pool's limit. */
+static bool verdict_begin(struct transaction *t, size_t n)
 {
-    struct session *s = t->s;
-    size_t n = t->rcpt_count - t->refused_count;
+    struct pn_str *envelope = pn_pool_alloc(t->pool, t->rcpt_count * sizeof *envelope);
     struct pn_verdict_rcpt *rcpts = pn_pool_alloc(t->pool, n * sizeof *rcpts);
-    t->verdict_rcpts = pn_pool_alloc(t->pool, n * sizeof *t->verdict_rcpts);
-    if (rcpts == NULL || t->verdict_rcpts == NULL || n == 0) {
-        txn_answer(s, PN_STR("452 4.3.1 Out of memory for this message, try again later"));
-        return;
-    }
-    size_t k = 0;
-    for (size_t i = 0; i < t->rcpt_count; i++) {
-        if (t->rcpts[i].refused)
-            continue;
-        rcpts[k].address = t->rcpts[i].address;
-        rcpts[k].domain = t->rcpts[i].domain;
-        txn_decide(t, i, false, &rcpts[k].decision);
-        t->verdict_rcpts[k++] = i;
-    }
+    if (n == 0 || envelope == NULL || rcpts == NULL)
+        return false;
+    for (size_t i = 0; i < t->rcpt_count; i++)
+        envelope[i] = t->rcpts[i].address;
     t->verdict = (struct pn_verdict){.id = pn_str_of(t->id_text),
-                                     .policy = s->gen->policy,
+                                     .policy = t->s->gen->policy,
                                      .facts = txn_facts(t),
                                      .rcpts = rcpts,
-                                     .rcpt_count = n};
+                                     .envelope = envelope,
+                                     .envelope_count = t->rcpt_count};
+    return true;
+}
+
+/* Decides for recipient i. Borrowed. */
+static struct pn_decision *verdict_add(struct transaction *t, size_t i, bool early)
+{
+    struct pn_verdict_rcpt *r = &t->verdict.rcpts[t->verdict.rcpt_count++];
+    r->address = t->rcpts[i].address;
+    r->domain = t->rcpts[i].domain;
+    r->index = (uint32_t)i;
+    txn_decide(t, i, early, &r->decision);
+    return &r->decision;
+}
+
+static void verdict(struct transaction *t)
+{
+    if (!verdict_begin(t, t->rcpt_count - t->refused_count)) {
+        txn_answer(t->s, PN_STR("452 4.3.1 Out of memory for this message, try again later"));
+        return;
+    }
+    for (size_t i = 0; i < t->rcpt_count; i++)
+        if (!t->rcpts[i].refused)
+            (void)verdict_add(t, i, false);
     pn_verdict_settle(&t->verdict, false, t->pool);
     t->ran = true;
     act(t);
@@ -229,23 +238,13 @@ static void refused_otherwise(const struct txn_rcpt *r, struct pn_decision *d)
 /* Every recipient was refused before content: that is a verdict too. */
 static void refused_event(struct transaction *t)
 {
-    struct pn_verdict_rcpt *rcpts = pn_pool_alloc(t->pool, t->rcpt_count * sizeof *rcpts);
-    t->verdict_rcpts = pn_pool_alloc(t->pool, t->rcpt_count * sizeof *t->verdict_rcpts);
-    if (rcpts == NULL || t->verdict_rcpts == NULL)
+    if (!verdict_begin(t, t->rcpt_count))
         return;
     for (size_t i = 0; i < t->rcpt_count; i++) {
-        rcpts[i].address = t->rcpts[i].address;
-        rcpts[i].domain = t->rcpts[i].domain;
-        txn_decide(t, i, true, &rcpts[i].decision);
-        if (!pn_outcome_refuses(rcpts[i].decision.outcome))
-            refused_otherwise(&t->rcpts[i], &rcpts[i].decision);
-        t->verdict_rcpts[i] = i;
+        struct pn_decision *d = verdict_add(t, i, true);
+        if (!pn_outcome_refuses(d->outcome))
+            refused_otherwise(&t->rcpts[i], d);
     }
-    t->verdict = (struct pn_verdict){.id = pn_str_of(t->id_text),
-                                     .policy = t->s->gen->policy,
-                                     .facts = txn_facts(t),
-                                     .rcpts = rcpts,
-                                     .rcpt_count = t->rcpt_count};
     pn_verdict_settle(&t->verdict, false, t->pool);
     event_message(t);
 }

@@ -28,7 +28,7 @@ struct pn_limits;
 
 enum { PN_LIMITS_EDGES_MAX = 64, PN_LIMITS_ENTRIES = 32 * 1024 };
 
-enum pn_rate { PN_RATE_CONNECT, PN_RATE_MAIL, PN_RATE_COUNT };
+enum pn_rate { PN_RATE_CONNECT, PN_RATE_MAIL, PN_RATE_RCPT, PN_RATE_COUNT };
 
 /* 0: no limit. */
 struct pn_limit_rules {

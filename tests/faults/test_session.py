@@ -42,8 +42,37 @@ def over_ipv6(count, server, port):
     count.check("::1" in ips, "its address in the event", ips)
 
 
+def recipient_rate(count):
+    """Over all sessions of an address, whichever edge has them, and of its network."""
+    conf = (
+        "edges 2\nlimits { recipients-per-minute 60  recipients-per-minute-network 90 }\n"
+        'domain "here.test" { recipients any  route local }\n'
+    )
+
+    def ask(server, client, rcpts):
+        session = postern.Session(server, client=client)
+        session.command("EHLO c.test")
+        session.raw(b"MAIL FROM:<a@b.test>\r\n" + b"".join(b"RCPT TO:<u%d@here.test>\r\n" % i for i in range(rcpts)))
+        codes = [session.reply()[:9] for _ in range(rcpts + 1)][1:]
+        session.close()
+        return codes
+
+    with postern.Server(conf) as server:
+        server.start()
+        one = [c for _ in range(4) for c in ask(server, "192.0.2.1", 100)]
+        other = ask(server, "192.0.2.2", 100)
+        far = ask(server, "198.51.100.1", 50)
+        taken = one.count("250 2.1.5")  # sixty, and one more each second that this takes
+        count.check(60 <= taken < 200, "recipients a minute from an address", taken)
+        count.check(set(one) == {"250 2.1.5", "451 4.7.1"}, "the others are told to wait", set(one))
+        count.check(0 < other.count("250 2.1.5") < 60 or taken > 90, "and from a network", other.count("250 2.1.5"))
+        count.check(far == ["250 2.1.5"] * 50, "no other network", far[-1])
+        count.check(server.wait_events("limited", 1), "an event says so")
+
+
 def main():
     count = postern.Counter("session")
+    recipient_rate(count)
     six = postern.free_port()
     conf = CONF + (f"listen smtp [::1]:{six}\n" if socket.has_ipv6 else "")
     with postern.Server(conf) as server:

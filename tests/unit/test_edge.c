@@ -143,14 +143,31 @@ static void test_mailbox(void)
 static void test_refusals(void)
 {
     struct client c;
+    struct handed h;
     up("}");
     dial(&c, PLAIN);
     greet(&c);
     ask(&c, "MAIL FROM:<bad@b.test>", "250 2.1.0");
     ask(&c, "RCPT TO:<u@deny.test>", "550 5.7.1");
     ask(&c, "RSET", "250 2.0.0");
-    EXPECT_EVENT("\"outcome\":\"reject\"", "\"reply\":\"550 5.7.1 Not from you\"",
-                 "\"to\":[\"u@deny.test\"]");
+    EXPECT_EVENT("\"outcome\":\"reject\"", "\"reply\":\"550 5.7.1 Not from you\"", "\"to\":[]",
+                 "\"refused\":[{\"address\":\"u@deny.test\",\"reply\":\"550 5.7.1 Not from "
+                 "you\"}]");
+    /* One is refused, another is not: the envelope that goes on has the other. */
+    ask(&c, "MAIL FROM:<bad@b.test>", "250 2.1.0");
+    ask(&c, "RCPT TO:<u@deny.test>", "550 5.7.1");
+    ask(&c, "RCPT TO:<u@here.test>", "250 2.1.5");
+    ask(&c, "DATA", "354");
+    say(&c, PN_STR("x\r\n.\r\n"));
+    take_over(&h, MAILBOX);
+    UNIT_STR(h.deliver.recipient, PN_STR("u@here.test"));
+    UNIT_TRUE(has(h.deliver.edits.edits[0].value, "for <u@here.test>"));
+    answer_delivery(&h, 250, "2.0.0 Done");
+    expect(&c, "250 2.0.0");
+    let_go(&h);
+    EXPECT_EVENT("\"outcome\":\"accept\"", "\"to\":[\"u@here.test\"]",
+                 "\"refused\":[{\"address\":\"u@deny.test\"",
+                 "\"recipients\":[{\"address\":\"u@here.test\"");
     begin_mail(&c, "a@b.test", "u@here.test");
     ask(&c, "a\rb\r\n.", "550 5.6.0");
     EXPECT_EVENT("\"event\":\"refused\"", "bare CR");

@@ -44,6 +44,37 @@ static void test_limits(void)
     down();
 }
 
+/* By address, then by network, whether they are known here or not. */
+static void test_recipients(void)
+{
+    struct client a, b, far;
+    up("}\nlimits { recipients-per-minute 2  recipients-per-minute-network 3 }\n");
+    from_client(&a, "192.0.2.1");
+    greet(&a);
+    ask(&a, "MAIL FROM:<a@b.test>", "250 2.1.0");
+    ask(&a, "RCPT TO:<u@here.test>", "250 2.1.5");
+    ask(&a, "RCPT TO:<u@elsewhere.test>", "550 5.7.1");
+    ask(&a, "RCPT TO:<v@here.test>", "451 4.7.1");
+    EXPECT_EVENT("\"event\":\"limited\"", "rate per address", "\"ip\":\"192.0.2.1\"");
+    ask(&a, "RSET", "250 2.0.0");
+    ask(&a, "MAIL FROM:<a@b.test>", "250 2.1.0");
+    ask(&a, "RCPT TO:<u@here.test>", "451 4.7.1");
+    from_client(&b, "192.0.2.2");
+    greet(&b);
+    ask(&b, "MAIL FROM:<a@b.test>", "250 2.1.0");
+    ask(&b, "RCPT TO:<u@here.test>", "250 2.1.5");
+    ask(&b, "RCPT TO:<v@here.test>", "451 4.7.1");
+    from_client(&far, "198.51.100.1");
+    greet(&far);
+    ask(&far, "MAIL FROM:<a@b.test>", "250 2.1.0");
+    ask(&far, "RCPT TO:<u@here.test>", "250 2.1.5");
+    hang_up(&a);
+    hang_up(&b);
+    hang_up(&far);
+    UNIT_INT(role_rig_drain(&fx.rig), 0);
+    down();
+}
+
 /* The queue says whether its disk has room. */
 static void tell_room(uint32_t room)
 {
@@ -143,6 +174,7 @@ int main(int argc, char **argv)
 {
     static const struct unit_test tests[] = {
         {"limits", test_limits},
+        {"recipients", test_recipients},
         {"caps", test_caps},
         {"unread", test_unread},
         {NULL, NULL},

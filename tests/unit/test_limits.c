@@ -100,6 +100,11 @@ static void test_rates(void)
     UNIT_INT(pn_limits_rate(l, &rules, &a, PN_RATE_CONNECT, now), PN_LIMIT_NONE);
     UNIT_INT(pn_limits_rate(l, &rules, &a, PN_RATE_CONNECT, now), PN_LIMIT_NETWORK_RATE);
     UNIT_INT(pn_limits_rate(l, &rules, &a, PN_RATE_CONNECT, 5), PN_LIMIT_NONE);
+    rules.address[PN_RATE_RCPT] = 2;
+    for (unsigned i = 0; i < 3; i++)
+        UNIT_INT(pn_limits_rate(l, &rules, &a, PN_RATE_RCPT, now),
+                 i < 2 ? PN_LIMIT_NONE : PN_LIMIT_ADDRESS_RATE);
+    UNIT_INT(pn_limits_rate(l, &rules, &b, PN_RATE_RCPT, now), PN_LIMIT_NONE);
     rules.network[PN_RATE_CONNECT] = 0;
     for (unsigned i = 0; i < 1000; i++)
         UNIT_INT(pn_limits_rate(l, &rules, &a, PN_RATE_CONNECT, now), PN_LIMIT_NONE);

@@ -27,6 +27,7 @@ struct fixture {
     struct pn_pool *pool;
     struct pn_facts facts;
     struct pn_verdict_rcpt rcpts[RCPTS];
+    struct pn_str envelope[RCPTS];
     struct pn_verdict verdict;
 };
 
@@ -37,12 +38,19 @@ static void fixture_init(struct fixture *f, const enum pn_outcome *outcomes, siz
     static const char *const addresses[] = {"a@x.test", "b@x.test", "c@x.test"};
     f->pool = pn_pool_new(1 << 20);
     pn_facts_init(&f->facts, f->pool);
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
+        f->envelope[i] = pn_str_of(addresses[i]);
         f->rcpts[i] = (struct pn_verdict_rcpt){
-            .address = pn_str_of(addresses[i]),
+            .address = f->envelope[i],
+            .index = (uint32_t)i,
             .decision = {.outcome = outcomes[i], .reply = pn_str_of(replies[outcomes[i]])}};
-    f->verdict = (struct pn_verdict){
-        .id = PN_STR("q1"), .facts = &f->facts, .rcpts = f->rcpts, .rcpt_count = count};
+    }
+    f->verdict = (struct pn_verdict){.id = PN_STR("q1"),
+                                     .facts = &f->facts,
+                                     .rcpts = f->rcpts,
+                                     .rcpt_count = count,
+                                     .envelope = f->envelope,
+                                     .envelope_count = count};
 }
 
 static void test_settle(void)
@@ -175,9 +183,48 @@ static void test_json(void)
     pn_pool_free(&f.pool);
 }
 
+/* Facts count recipients as the envelope does: those refused at RCPT stand in it, too. */
+static void test_symbols(void)
+{
+    static const struct {
+        const char *label;
+        uint32_t rcpt;
+        const char *want;
+    } rows[] = {
+        {"of all", PN_FACT_ALL_RCPTS, "\"detail\":\"\"}"},
+        {"of one that was refused", 0, "\"recipient\":\"a@x.test\",\"counts\":false}"},
+        {"of the strictest", 1, "\"recipient\":\"b@x.test\"}"},
+        {"of the other", 2, "\"recipient\":\"c@x.test\",\"counts\":false}"},
+        {"of nobody", 3, "\"detail\":\"\",\"counts\":false}"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct fixture f;
+        struct pn_buf out;
+        unit_row(rows[i].label);
+        fixture_init(&f, (enum pn_outcome[]){PN_REJECT, PN_JUNK, PN_ACCEPT}, 3);
+        f.verdict.rcpts++; /* the first was refused */
+        f.verdict.rcpt_count--;
+        UNIT_TRUE(pn_facts_add_symbol(
+            &f.facts, &(struct pn_fact){PN_STR("S"), PN_STR("x"), PN_STR(""), 1, rows[i].rcpt}));
+        pn_verdict_settle(&f.verdict, false, f.pool);
+        pn_buf_init(&out, 1 << 16);
+        struct pn_json j = pn_json_to(&out);
+        pn_json_object(&j, NULL);
+        pn_verdict_json(&j, &f.verdict);
+        pn_json_object_end(&j);
+        const char *symbols = strstr(pn_buf_cstr(&out), "\"detail\":\"\"");
+        UNIT_TRUE(symbols != NULL && strstr(symbols, rows[i].want) != NULL);
+        pn_buf_fini(&out);
+        pn_pool_free(&f.pool);
+    }
+}
+
 int main(int argc, char **argv)
 {
-    static const struct unit_test tests[] = {
-        {"settle", test_settle}, {"replied", test_replied}, {"json", test_json}, {NULL, NULL}};
+    static const struct unit_test tests[] = {{"settle", test_settle},
+                                             {"replied", test_replied},
+                                             {"json", test_json},
+                                             {"symbols", test_symbols},
+                                             {NULL, NULL}};
     return unit_main("verdict", tests, argc, argv);
 }
