@@ -72,6 +72,7 @@ void ask_unlink_of_run(struct ask *a)
 void ask_free(struct ask *a)
 {
     a->runner->stats.inflight--;
+    pn_pool_free(&a->told_pool);
     free(a);
 }
 
@@ -221,6 +222,20 @@ static void take_findings(struct remote *m, struct ask *a, const struct pn_findi
         replay_next(r);
 }
 
+static void take_told(struct ask *a, const struct pn_findings *f)
+{
+    if (a->check == NULL)
+        return;
+    if (a->told_pool == NULL) {
+        a->told_pool = pn_pool_new(PN_REQUEST_BYTES_MAX);
+        pn_facts_init(&a->told, a->told_pool);
+    }
+    for (uint32_t i = 0; i < f->count; i++) {
+        struct pn_rd r = pn_rd_of(f->items[i].facts);
+        (void)pn_facts_get(&r, &a->told); /* past the limit the reproducer is less than whole */
+    }
+}
+
 static bool on_done(struct remote *m, struct pn_record *record)
 {
     struct pn_handover h;
@@ -230,7 +245,9 @@ static bool on_done(struct remote *m, struct pn_record *record)
     struct pn_pool *pool = pn_pool_new(PN_REQUEST_BYTES_MAX * 4);
     bool ok = h.content_fd < 0 && pn_findings_get(h.body, pool, &f);
     struct ask *a = ok ? find(m, f.id) : NULL;
-    if (a != NULL)
+    if (a != NULL && (f.flags & PN_FINDINGS_TOLD) != 0)
+        take_told(a, &f);
+    else if (a != NULL)
         take_findings(m, a, &f);
     pn_pool_free(&pool);
     pn_handover_close(&h);

@@ -2,7 +2,6 @@
 
 #include "assert.h"
 #include "clock.h"
-#include "json.h"
 #include "loader.h"
 #include "log.h"
 #include "mem.h"
@@ -40,7 +39,8 @@ struct pn_check *pn_check_new(struct pn_runner *r, const struct pn_check_client 
     c->client.id = pn_pool_dup(c->session_pool, client->id);
     if (client->now_ms == 0)
         c->client.now_ms = pn_clock_wall_ms();
-    c->hostname = pn_pool_dup(c->session_pool, r->hostname);
+    c->hostname =
+        pn_pool_dup(c->session_pool, client->hostname.len != 0 ? client->hostname : r->hostname);
     c->content_fd = -1;
     pn_facts_init(&c->connect_facts, c->session_pool);
     begin_helo(c);
@@ -379,6 +379,7 @@ struct pn_str check_request(struct pn_check *c, const struct ask *a)
         .session = c->session,
         .transaction = c->in_transaction ? c->transaction : 0,
         .flags = (a->state == ASK_SOLO && !a->alone ? PN_REQUEST_ALONE : 0U) |
+                 (a->state == ASK_SOLO ? PN_REQUEST_TELL : 0U) |
                  (c->client.tls ? PN_REQUEST_TLS : 0U),
         .now_ms = {c->client.now_ms, c->mail.now_ms},
         .seed = {c->client.seed, c->mail.seed},
@@ -404,40 +405,6 @@ struct pn_str check_request(struct pn_check *c, const struct ask *a)
     pn_buf_fini(&facts);
     free(steps);
     return ok ? pn_buf_str(out) : PN_STR("");
-}
-
-/* As many recipients as fit with the rest; one at least, as scan wants it. */
-static void put_rcpts(const struct pn_check *c, struct pn_json *j)
-{
-    size_t most = PN_FAILURE_BODY_MAX / 2, used = 0;
-    pn_json_array(j, "rcpt");
-    for (size_t i = 0; i < c->rcpt_count && (used += c->rcpts[i].len * 6 + 3) < most; i++)
-        pn_json_str(j, NULL, c->rcpts[i]);
-    if (c->rcpt_count == 0)
-        pn_json_str(j, NULL, PN_STR("postmaster"));
-    pn_json_array_end(j);
-}
-
-void check_case(const struct pn_check *c, const struct pn_failure *f, struct pn_buf *out)
-{
-    struct pn_json j = pn_json_to(out);
-    char ip[PN_IP_TEXT_MAX];
-    bool mail = c->in_transaction;
-    pn_json_object(&j, NULL);
-    pn_json_str(&j, "plugin", f->plugin);
-    pn_json_str(&j, "stage", f->stage);
-    pn_json_str(&j, "reason", f->reason);
-    pn_json_str(&j, "id", f->id);
-    pn_json_str(&j, "ip", pn_str_of(pn_ip_text(&c->client.ip, ip)));
-    pn_json_i64(&j, "port", c->client.port);
-    pn_json_bool(&j, "tls", c->client.tls);
-    if (c->client.auth_id.len != 0)
-        pn_json_str(&j, "auth_id", c->client.auth_id);
-    pn_json_str(&j, "helo", pn_str_slice(c->helo, 0, 1000));
-    pn_json_str(&j, "from", pn_str_slice(mail ? c->mail.from : PN_STR(""), 0, 1000));
-    put_rcpts(c, &j);
-    pn_json_i64(&j, "time", (mail ? c->mail.now_ms : c->client.now_ms) / 1000);
-    pn_json_object_end(&j);
 }
 
 /* ---- findings */

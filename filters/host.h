@@ -62,10 +62,12 @@ struct host_plugin {
 
 struct host_call;
 
-/* What the host tells whoever runs the calls: a thread begins and ends to wait. */
+/* What the host tells whoever runs the calls: a thread begins and ends to wait, and what the
+ * DNS said. */
 struct host_waits {
     void (*begin)(void *ctx, struct host_call *call);
     void (*end)(void *ctx, struct host_call *call);
+    void (*answered)(void *ctx, struct host_call *call, const struct pn_dns_seen *seen);
     void *ctx;
 };
 

@@ -93,6 +93,8 @@ static const struct postern_dns_answer *hand_out(struct host_call *h, const stru
                                .secure = a->secure,
                                .count = a->count,
                                .answers = data};
+    if (h->waits != NULL && h->waits->answered != NULL)
+        h->waits->answered(h->waits->ctx, h, &seen);
     return pn_facts_add_dns(h->facts, &seen) ? out : NULL;
 }
 

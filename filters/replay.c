@@ -58,16 +58,18 @@ static void report(const struct ask *a, const struct pn_page_slot *s, struct pn_
     const struct pn_check *c = a->check;
     const struct pn_runner *r = a->runner;
     struct pn_buf body;
-    pn_buf_init(&body, PN_FAILURE_BODY_MAX);
+    pn_buf_init(&body, PN_FAILURE_CASE_MAX);
     struct pn_failure f = {.plugin = c->plan->plugins[s->plugin].name,
                            .stage = pn_str_of(pn_stage_name(s->stage)),
                            .reason = reason,
                            .id = c->in_transaction ? c->mail.id : c->client.id,
                            .content_fd = c->content_fd,
                            .content_size = c->content_size};
-    check_case(c, &f, &body);
+    check_case(a, &f, &body);
     f.body = pn_buf_str(&body);
-    if (r->ops->on_failure != NULL)
+    if (body.overflow)
+        pn_warn("no reproducer of %.*s: it would be too large", PN_FMT(f.id));
+    else if (r->ops->on_failure != NULL)
         r->ops->on_failure(r->ctx, &f);
     pn_buf_fini(&body);
 }

@@ -39,7 +39,8 @@ struct pn_step {
 enum pn_request_flag {
     PN_REQUEST_ALONE = 1, /* a replay: one call at a time, nothing else in this process */
     PN_REQUEST_TLS = 2,
-    PN_REQUEST_ALL = 3
+    PN_REQUEST_TELL = 4, /* DNS answers as calls get them: they would be lost with the worker */
+    PN_REQUEST_ALL = 7
 };
 
 struct pn_request {
@@ -85,7 +86,8 @@ struct pn_finding {
 enum pn_findings_flag {
     PN_FINDINGS_KEPT = 1, /* the worker holds objects of this session: come back, then cancel */
     PN_FINDINGS_BAD = 2,  /* the request could not be run at all: content unreadable */
-    PN_FINDINGS_ALL = 3
+    PN_FINDINGS_TOLD = 4, /* a call's DNS answer alone; the findings are yet to come */
+    PN_FINDINGS_ALL = 7
 };
 
 /* Sorted by step, then plugin. */

@@ -41,7 +41,7 @@
 struct pn_runner;
 struct pn_check;
 
-enum { PN_FAILURE_BODY_MAX = 60 * 1024 };
+enum { PN_FAILURE_CASE_MAX = 16 * 1024 * 1024 };
 
 /* A plugin failed on a message, alone in its worker: what is kept to reproduce it. */
 struct pn_failure {
@@ -50,7 +50,7 @@ struct pn_failure {
     struct pn_str reason; /* "killed by signal 11", "hung: waits for TXT x.test, 5.0 s" */
     struct pn_str id;     /* the message's, or empty before MAIL */
     struct pn_str body;   /* for PN_REC_REPRODUCER: all this and a case of `scan --batch`, one line
-                           * of JSON, without its content; below PN_FAILURE_BODY_MAX bytes */
+                           * of JSON, without its content; up to PN_FAILURE_CASE_MAX bytes */
     int content_fd;       /* borrowed for the call; -1: none yet */
     uint64_t content_size;
 };
@@ -93,10 +93,11 @@ struct pn_check_client {
     struct pn_ip ip;
     uint16_t port;
     bool tls;
-    struct pn_str auth_id; /* or empty */
-    struct pn_str id;      /* names the session in the log */
-    int64_t now_ms;        /* wall clock that plugins see before MAIL; 0: now */
-    uint64_t seed;         /* of what they get as randomness before MAIL */
+    struct pn_str auth_id;  /* or empty */
+    struct pn_str id;       /* names the session in the log */
+    struct pn_str hostname; /* our name for this session alone; empty: the runner's */
+    int64_t now_ms;         /* wall clock that plugins see before MAIL; 0: now */
+    uint64_t seed;          /* of what they get as randomness before MAIL */
 };
 
 struct pn_check *pn_check_new(struct pn_runner *runner, const struct pn_check_client *client);

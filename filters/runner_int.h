@@ -51,6 +51,8 @@ struct ask {
     uint8_t lost;     /* times that its worker died with no call to blame */
     int died_in;      /* plugin */
     struct ask *next_of_run;
+    struct pn_pool *told_pool; /* NULL: nothing told */
+    struct pn_facts told;      /* DNS answers of a replay, also of calls that did not end */
 };
 
 /* A worker as seen from here. */
@@ -174,13 +176,15 @@ bool check_stop_plugin(struct pn_check *c, unsigned plugin, uint32_t step);
 void check_bad_findings(struct pn_check *c, uint64_t plugins);
 /* Workers die of these, whichever it is. */
 void check_lost(struct pn_check *c, uint64_t plugins);
-/* Session, envelope and time as a case of `scan --batch`. */
-void check_case(const struct pn_check *c, const struct pn_failure *f, struct pn_buf *out);
 /* An ask of its run was answered, or given up. */
 void check_answered(struct pn_check *c);
 /* The budget's end, or too much waits. */
 void check_cut(struct pn_check *c, const char *why);
 uint64_t check_budget_end(const struct pn_check *c);
+
+/* ---- case.c */
+/* All that its plugins were given, as a case of `scan --batch`. */
+void check_case(const struct ask *a, const struct pn_failure *f, struct pn_buf *out);
 
 /* ---- ask.c */
 struct ask *ask_new(struct pn_check *c, unsigned group, uint64_t plugins);

@@ -161,7 +161,7 @@ struct pn_worker *pn_worker_new(struct pn_loop *loop, const struct pn_worker_opt
     pn_assert(w->page != NULL);
     for (unsigned i = 0; i < options->count; i++)
         w->by_index[options->plugins[i].index] = &options->plugins[i];
-    w->waits = (struct host_waits){task_wait_begin, task_wait_end, w};
+    w->waits = (struct host_waits){task_wait_begin, task_wait_end, task_answered, w};
     w->asker = pn_asker_new();
     w->sched = sched_new(options->threads != 0 ? options->threads : PN_WORKER_THREADS,
                          options->running != 0 ? options->running : running_of(options),

@@ -99,6 +99,7 @@ void task_free(struct task *t);
 /* Threads wait: host_waits. */
 void task_wait_begin(void *ctx, struct host_call *call);
 void task_wait_end(void *ctx, struct host_call *call);
+void task_answered(void *ctx, struct host_call *call, const struct pn_dns_seen *seen);
 
 /* ---- sessions (visit.c) */
 

@@ -6,6 +6,7 @@
 #include "jail.h"
 #include "log.h"
 #include "mem.h"
+#include "memfile.h"
 #include "reproducers.h"
 
 #include <errno.h>
@@ -54,12 +55,13 @@ static struct reproducers_limits limits_of(const struct admin *admin)
 
 static bool take_reproducer(struct admin *admin, struct pn_record *record)
 {
-    if (record->nfds > 1)
+    struct pn_str json;
+    if (record->nfds < 1 || record->nfds > 2 || pn_map_fd(record->fds[0], true, &json) != 0)
         return false;
-    int fd = record->nfds == 0 ? -1 : record->fds[0];
+    int fd = record->nfds == 1 ? -1 : record->fds[1];
     if (admin->state_fd >= 0)
-        (void)reproducers_keep(admin->state_fd, limits_of(admin), record->body, fd,
-                               pn_clock_wall_ms());
+        (void)reproducers_keep(admin->state_fd, limits_of(admin), json, fd, pn_clock_wall_ms());
+    pn_unmap(&json);
     return true;
 }
 

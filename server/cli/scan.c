@@ -186,12 +186,21 @@ static struct judged *judged_new(struct scan *s, const struct pn_scan_case *c)
 static bool judge(struct scan *s, const struct pn_scan_case *c)
 {
     struct judged *j = judged_new(s, c);
-    struct pn_check_client client = {
-        .ip = c->ip, .port = c->port, .tls = c->tls, .auth_id = c->auth_id, .id = PN_STR("scan")};
+    struct pn_str id = c->id.len != 0 ? c->id : PN_STR("scan");
+    int64_t now_ms = c->time_ms >= 0 ? c->time_ms : pn_clock_wall_ms();
+    struct pn_check_client client = {.ip = c->ip,
+                                     .port = c->port,
+                                     .tls = c->tls,
+                                     .auth_id = c->auth_id,
+                                     .hostname = c->hostname,
+                                     .id = c->session_id.len != 0 ? c->session_id : id,
+                                     .now_ms =
+                                         c->session_time_ms >= 0 ? c->session_time_ms : now_ms,
+                                     .seed = c->has_seed ? c->seed[0] : 0};
     j->check = pn_check_new(pn_scan_host_runner(s->host), &client);
     pn_check_helo(j->check, c->helo);
-    struct pn_check_mail mail = {.from = c->from, .id = PN_STR("scan"), .seed = j->number};
-    mail.now_ms = c->time_ms >= 0 ? c->time_ms : pn_clock_wall_ms();
+    struct pn_check_mail mail = {
+        .from = c->from, .id = id, .now_ms = now_ms, .seed = c->has_seed ? c->seed[1] : j->number};
     pn_check_mail(j->check, &mail);
     for (size_t i = 0; i < c->rcpt_count; i++)
         pn_check_rcpt(j->check, c->rcpts[i], pn_plan_wanted(s->plan, domain_of(s, c->rcpts[i])));
@@ -365,7 +374,8 @@ static int parse(struct options *o, int argc, char **argv)
         {"batch", required_argument, NULL, 'b'},   {"json", no_argument, NULL, 'j'},
         {"help", no_argument, NULL, 'h'},          {NULL, 0, NULL, 0}};
     int c;
-    o->source.base = (struct pn_scan_case){.time_ms = -1, .helo = PN_STR(""), .from = PN_STR("")};
+    o->source.base = (struct pn_scan_case){
+        .time_ms = -1, .session_time_ms = -1, .helo = PN_STR(""), .from = PN_STR("")};
     o->source.base.rcpts = o->rcpts;
     o->source.base.auth = o->source.base.dns = PN_STR("");
     optind = 1;

@@ -56,23 +56,52 @@ static bool get_rcpts(const struct line *l, struct pn_scan_case *c, struct pn_st
     return true;
 }
 
+/* Seconds, whole or not. Absent: *ms stays. */
+static bool get_time(const struct line *l, const char *key, int64_t *ms)
+{
+    const json_t *v = json_object_get(l->object, key);
+    char what[128];
+    if (v == NULL)
+        return true;
+    double seconds = json_is_number(v) ? json_number_value(v) : -1;
+    if (!(seconds >= 0 && seconds < 1e12)) {
+        (void)snprintf(what, sizeof what, "%s: seconds since 1970 were expected", key);
+        return bad(l, what);
+    }
+    *ms = (int64_t)(seconds * 1000 + 0.5);
+    return true;
+}
+
+static bool get_seed(const struct line *l, const char *key, struct pn_scan_case *c, uint64_t *out)
+{
+    struct pn_str s = {NULL, 0};
+    char what[128], *end = NULL;
+    if (!get_str(l, key, &s))
+        return false;
+    if (s.p == NULL)
+        return true;
+    *out = strtoull(s.p, &end, 16);
+    c->has_seed = true;
+    if (s.len > 0 && s.len <= 16 && end == s.p + s.len && strspn(s.p, "0123456789abcdef") == s.len)
+        return true;
+    (void)snprintf(what, sizeof what, "%s: up to 16 hexadecimal digits were expected", key);
+    return bad(l, what);
+}
+
 static bool get_numbers(const struct line *l, struct pn_scan_case *c)
 {
     const json_t *port = json_object_get(l->object, "port");
-    const json_t *at = json_object_get(l->object, "time");
     const json_t *tls = json_object_get(l->object, "tls");
     if (port != NULL && (!json_is_integer(port) || json_integer_value(port) < 0 ||
                          json_integer_value(port) > 65535))
         return bad(l, "port: a number up to 65535 was expected");
-    if (at != NULL && (!json_is_integer(at) || json_integer_value(at) < 0 ||
-                       json_integer_value(at) > INT64_MAX / 1000))
-        return bad(l, "time: seconds since 1970 were expected");
+    if (!get_time(l, "time", &c->time_ms) || !get_time(l, "session_time", &c->session_time_ms) ||
+        !get_seed(l, "session_seed", c, &c->seed[0]) || !get_seed(l, "seed", c, &c->seed[1]))
+        return false;
     if (tls != NULL && !json_is_boolean(tls))
         return bad(l, "tls: true or false was expected");
     if (port != NULL)
         c->port = (uint16_t)json_integer_value(port);
-    if (at != NULL)
-        c->time_ms = json_integer_value(at) * 1000;
     if (tls != NULL)
         c->tls = json_is_true(tls);
     return true;
@@ -93,7 +122,12 @@ static bool get_content(const struct line *l, struct pn_scan_case *c, struct pn_
         message = pn_buf_str(raw);
         c->file = file;
     }
-    pn_scan_canonical(message, content);
+    if (json_is_true(json_object_get(l->object, "exact"))) {
+        pn_buf_clear(content);
+        (void)pn_buf_adds(content, message);
+    } else {
+        pn_scan_canonical(message, content);
+    }
     c->content = content->len == 0 ? PN_STR("") : pn_buf_str(content);
     return true;
 }
@@ -102,7 +136,8 @@ static bool fill(const struct line *l, struct pn_scan_case *c, struct pn_str *rc
 {
     struct pn_str ip = {NULL, 0};
     if (!get_str(l, "ip", &ip) || !get_str(l, "helo", &c->helo) || !get_str(l, "from", &c->from) ||
-        !get_str(l, "dns", &c->dns) || !get_str(l, "zone", &c->zone) ||
+        !get_str(l, "dns", &c->dns) || !get_str(l, "zone", &c->zone) || !get_str(l, "id", &c->id) ||
+        !get_str(l, "session_id", &c->session_id) || !get_str(l, "hostname", &c->hostname) ||
         !get_str(l, "auth", &c->auth) || !get_str(l, "auth_id", &c->auth_id) ||
         !get_rcpts(l, c, rcpts) || !get_numbers(l, c))
         return false;

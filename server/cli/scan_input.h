@@ -26,10 +26,14 @@ struct pn_scan_case {
     size_t rcpt_count;
     struct pn_str auth_id;
     bool tls;
-    int64_t time_ms;    /* -1: now */
-    struct pn_str dns;  /* path of a DNS FILE; empty: the one of the options */
-    struct pn_str zone; /* the text of one, in a batch line; .p is NULL: none */
-    struct pn_str auth; /* as in --auth; empty: none */
+    int64_t time_ms;                        /* -1: now */
+    struct pn_str id, session_id, hostname; /* what plugins are told; empty: as ever */
+    int64_t session_time_ms;                /* before MAIL; -1: as time_ms */
+    uint64_t seed[2];                       /* before MAIL, from then on */
+    bool has_seed;                          /* else by the case's number */
+    struct pn_str dns;                      /* path of a DNS FILE; empty: the one of the options */
+    struct pn_str zone;                     /* the text of one, in a batch line; .p is NULL: none */
+    struct pn_str auth;                     /* as in --auth; empty: none */
     struct pn_str content;
 };
 

@@ -330,9 +330,12 @@ static void on_lost_worker(void *ctx, uint32_t number)
 static void on_plugin_failure(void *ctx, const struct pn_failure *f)
 {
     struct edge *edge = ctx;
-    if (!pn_admin_link_send(edge->admin, PN_REC_REPRODUCER, f->body, &f->content_fd,
-                            f->content_fd < 0 ? 0 : 1))
+    int fds[2] = {pn_memfile_of("case", f->body), f->content_fd};
+    if (fds[0] < 0 || !pn_admin_link_send(edge->admin, PN_REC_REPRODUCER, PN_STR(""), fds,
+                                          f->content_fd < 0 ? 1 : 2))
         pn_warn("no reproducer for plugin %.*s: admin takes none", PN_FMT(f->plugin));
+    if (fds[0] >= 0)
+        (void)close(fds[0]);
 }
 
 static void edge_fini(struct edge *edge)

@@ -8,7 +8,7 @@
 /* What one type of one name is answered with. */
 struct set {
     uint16_t type; /* 0: a state for all types */
-    bool state;
+    bool state, secure;
     uint16_t rcode; /* of a state */
     uint32_t count;
     const struct pn_dns_record *records;
@@ -133,13 +133,19 @@ static bool make_set(struct builder *b, const struct dnsfile_entry *e, size_t co
     struct pn_dns_record *records = b->f->records + b->records;
     struct set *set = &b->f->sets[b->sets++];
     size_t bytes = 0;
-    *set = (struct set){.type = e->type, .state = e->state, .rcode = e->rcode, .records = records};
+    *set = (struct set){.type = e->type, .records = records};
     for (size_t i = 0; i < count; i++) {
-        if (set->state) {
-            if (e[i].state && e[i].rcode != set->rcode)
-                return fail(b, &e[i], "a second state for this name and type, expected one");
+        if (e[i].state && e[i].rcode == DNSFILE_SECURE) {
+            set->secure = true;
             continue;
         }
+        if (e[i].state && set->state && e[i].rcode != set->rcode)
+            return fail(b, &e[i], "a second state for this name and type, expected one");
+        if (e[i].state)
+            set->rcode = e[i].rcode;
+        set->state = set->state || e[i].state;
+        if (set->state)
+            continue;
         if (set->count != 0 && pn_str_eq(records[set->count - 1].data, e[i].data))
             continue;
         if (set->count == (e->type == PN_DNS_CNAME ? 1 : PN_DNS_RECORDS_MAX))
@@ -150,6 +156,7 @@ static bool make_set(struct builder *b, const struct dnsfile_entry *e, size_t co
         records[set->count++] = (struct pn_dns_record){e[i].ttl, e[i].data};
     }
     b->records += set->count;
+    set->state = set->state || set->count == 0; /* SECURE alone */
     return true;
 }
 
@@ -269,11 +276,14 @@ void pn_dnsfile_find(const struct pn_dnsfile *f, struct pn_str name, uint16_t ty
         const struct set *set = set_for(f, node, type);
         if (set == NULL || set->state) {
             out->rcode = set == NULL ? PN_DNS_NOERROR : set->rcode;
+            out->secure = set != NULL && set->secure;
             return;
         }
         if (set->type == type) {
-            *out = (struct pn_dns_answer){
-                .rcode = PN_DNS_NOERROR, .count = set->count, .records = set->records};
+            *out = (struct pn_dns_answer){.rcode = PN_DNS_NOERROR,
+                                          .secure = set->secure,
+                                          .count = set->count,
+                                          .records = set->records};
             return;
         }
         struct pn_str target = set->records[0].data;

@@ -4,6 +4,7 @@
  *
  *   name [ttl] [IN] TYPE rdata                            a record (RFC 1035, section 5.1)
  *   name [TYPE] TIMEOUT | SERVFAIL | NXDOMAIN | NODATA    what a question gets instead
+ *   name TYPE SECURE                                      and DNSSEC proved that answer
  *
  * Master-file lines: blank owner (the last one's), ";" comments, "(" ")" over lines,
  * $ORIGIN and $TTL, \X and \DDD in names and strings, "@". Names are absolute, with or
@@ -35,5 +36,9 @@ void pn_dnsfile_free(struct pn_dnsfile **file);
 /* Always answers; a name that can't be asked is NXDOMAIN. */
 void pn_dnsfile_find(const struct pn_dnsfile *file, struct pn_str name, uint16_t type,
                      struct pn_dns_answer *out);
+/* Appends the lines that make a file answer this question so. TTLs are not kept; an rcode
+ * that has no word here is SERVFAIL. */
+void pn_dnsfile_put(struct pn_buf *out, struct pn_str name, uint16_t type,
+                    const struct pn_dns_answer *answer);
 
 #endif

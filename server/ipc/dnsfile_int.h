@@ -7,13 +7,15 @@
 #include "dnsfile.h"
 #include "pool.h"
 
+enum { DNSFILE_SECURE = UINT16_MAX }; /* says something of the answer, is none */
+
 /* One line: a record, or a state (rcode) for a type or, with type 0, for all. */
 struct dnsfile_entry {
     const unsigned char *owner; /* wire form, pooled */
     uint8_t owner_len;
     bool state;
     uint16_t type;
-    uint16_t rcode; /* of a state */
+    uint16_t rcode; /* of a state; or DNSFILE_SECURE */
     uint32_t ttl;
     struct pn_str data; /* pooled */
     uint32_t line, column;

@@ -346,7 +346,8 @@ static bool state_word(const struct token *t, uint16_t *rcode)
     } words[] = {{PN_STR_INIT("TIMEOUT"), PN_DNS_TIMEOUT},
                  {PN_STR_INIT("SERVFAIL"), PN_DNS_SERVFAIL},
                  {PN_STR_INIT("NXDOMAIN"), PN_DNS_NXDOMAIN},
-                 {PN_STR_INIT("NODATA"), PN_DNS_NOERROR}};
+                 {PN_STR_INIT("NODATA"), PN_DNS_NOERROR},
+                 {PN_STR_INIT("SECURE"), DNSFILE_SECURE}};
     for (size_t i = 0; !t->quoted && i < sizeof words / sizeof words[0]; i++)
         if (pn_str_eq(t->s, words[i].word)) {
             *rcode = words[i].rcode;
@@ -466,6 +467,8 @@ static bool take_entry(struct reader *r)
         at++;
         if (at + 1 != r->count || !state_word(&r->tokens[at], &e.rcode))
             return take_record(r, at, &e);
+    } else if (e.rcode == DNSFILE_SECURE) {
+        return fail_word(r, &r->tokens[at], "no type before", expected);
     }
     e.state = true;
     return want_words(r, at, 1, "nothing behind it") && add_entry(r, &e, PN_STR(""));

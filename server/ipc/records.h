@@ -73,7 +73,7 @@ enum pn_record_type {
     /* any role -> admin: one JSON line, whole; and counters (metrics.h) */
     PN_REC_EVENT = 0x0700,
     PN_REC_METRICS,
-    PN_REC_REPRODUCER, /* edge -> admin: a case of `scan --batch`, JSON; fd: content, or none */
+    PN_REC_REPRODUCER, /* edge -> admin; fds: a case of `scan --batch` (JSON), content or none */
     /* admin -> queue, supervisor: what an operator asks; and back */
     PN_REC_COMMAND = 0x0780,
     PN_REC_COMMAND_REPLY

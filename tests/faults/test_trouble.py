@@ -3,6 +3,8 @@
 at each stage, on its first call and under load, through the live server: that message follows
 the plugin's on_failure with PLUGIN_FAILED, and no other message is touched.
 """
+import glob
+import json
 import os
 import subprocess
 import sys
@@ -169,6 +171,51 @@ def dns_again(counter, plugin):
         print(f"dns again: after {asked - 12} messages", flush=True)
 
 
+def details(verdict, name):
+    return [s["detail"] for s in verdict["symbols"] if s["name"] == name]
+
+
+def reproducers(counter, plugin):
+    """A message that crashes the plugin for what the DNS said crashes it again in scan, which
+    is given nothing but the reproducer, and has the same facts before that, bit for bit."""
+    dns = 'evil.test. 60 IN TXT "crash"\nfirst.test 60 IN TXT "a;\\"b\\\\" "\\001\\255"\n'
+    with postern.Server(CONF.format(plugin=plugin, failure="quarantine"), dns=dns) as server:
+        server.start()
+        session = postern.Session(server, "192.0.2.9")
+        session.send(
+            "Subject: dns-headers-first.test dns-message-evil.test\r\n\r\n>From me\r\n",
+            "dns-mail-none.test@s.test", ("u@here.test",),
+        )
+        session.close()
+        live = server.wait_events("message", 1)[0]
+        counter.check(failed(live) == ["trouble"], "a crash by DNS: PLUGIN_FAILED", str(live["symbols"]))
+        end = time.monotonic() + 10
+        found = []
+        while not found and time.monotonic() < end:
+            found = glob.glob(os.path.join(server.root, "**", "reproducers", "*.json"), recursive=True)
+            time.sleep(0.02)
+        if not counter.check(len(found) == 1, "a reproducer is kept", str(found)):
+            return
+        with open(found[0], encoding="utf-8") as f:
+            text = f.read()
+        counter.check("evil.test" in text and "first.test" in text, "with what the crashed call was told", text)
+        done = subprocess.run(
+            [os.path.join(postern.build_folder(), "postern"), "scan", "-c", server.conf_path, "--json", "--batch", found[0]],
+            capture_output=True, text=True, timeout=60, check=False, cwd=os.path.dirname(found[0]),
+            env={**os.environ, "POSTERN_PLUGINS": os.path.join(postern.build_folder(), "plugins")},
+        )
+        if not counter.check(done.stdout.startswith("{"), "scan takes the reproducer", done.stderr):
+            return
+        again = json.loads(done.stdout)
+        for name in ("PLUGIN_FAILED", "TROUBLE_RANDOM", "TROUBLE_ANSWER", "TROUBLE_COUNT"):
+            counter.check(
+                details(live, name) == details(again, name), f"{name} again", f"{details(live, name)} {details(again, name)}"
+            )
+        counter.check(bool(details(live, "TROUBLE_RANDOM")), "there was randomness to compare")
+        with open(found[0][:-5] + ".eml", "rb") as f:
+            counter.check(b"\r\n>From me\r\n" in f.read(), "the content as it was")
+
+
 def state_of(pid):
     try:
         with open(f"/proc/{pid}/stat", encoding="ascii") as f:
@@ -230,6 +277,8 @@ def main():
             hostile(counter, plugin, kind, replies, workers)
     if not only or "dns" in only:
         dns_again(counter, plugin)
+    if not only or "reproducers" in only:
+        reproducers(counter, plugin)
     if only:
         return counter.close()
     each_kind(counter, plugin)

@@ -9,7 +9,7 @@
  *   hang   for ever         slow  wait 40 ms
  *   many   facts without end, edits, notes    bad  hand the host nonsense
  *   fail   return an error  leak  allocate and forget, 64 MB a call
- *   dns    ask for the TXT of the word behind "dns-STAGE-"
+ *   dns    ask for the TXT of the word behind "dns-STAGE-", and crash where that is "crash"
  *   deep   call itself for ever     jump  longjmp into a call that is over
  *   quit   exit(0)                  fork  and leave the child behind
  *   stop   SIGSTOP to itself        kill  SIGKILL to itself
@@ -138,8 +138,11 @@ static int ask(struct postern_call *c, const char *name)
         return rc;
     if (a->rcode != POSTERN_DNS_NOERROR)
         return c->host->fact(c, ANSWER, POSTERN_STR("none"));
-    for (size_t i = 0; i < a->count; i++)
+    for (size_t i = 0; i < a->count; i++) {
         (void)c->host->fact(c, ANSWER, a->records[i].data);
+        if (a->records[i].data.len == 5 && memcmp(a->records[i].data.p, "crash", 5) == 0)
+            abort();
+    }
     return POSTERN_OK;
 }
 

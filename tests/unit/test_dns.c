@@ -285,6 +285,76 @@ static void test_file(void)
     pn_buf_fini(&err);
 }
 
+/* What was answered is written, and read again it answers the same. */
+static void test_file_written(void)
+{
+    static const struct {
+        const char *name; /* as it is asked for */
+        uint16_t type, rcode;
+        bool secure;
+        struct pn_str data[2];
+    } rows[] = {
+        {"a.test",
+         PN_DNS_A,
+         PN_DNS_NOERROR,
+         true,
+         {PN_STR_INIT("\1\2\3\4"), PN_STR_INIT("\1\2\3\5")}},
+        {"a.test",
+         PN_DNS_AAAA,
+         PN_DNS_NOERROR,
+         false,
+         {PN_STR_INIT("\0\0\0\0\0\0\0\0\0\0\xff\xff\1\2\3\4")}},
+        {"t.test",
+         PN_DNS_TXT,
+         PN_DNS_NOERROR,
+         false,
+         {PN_STR_INIT(""), PN_STR_INIT("a\0 ;\"\\\n(\xff)")}},
+        {"m.test",
+         PN_DNS_MX,
+         PN_DNS_NOERROR,
+         false,
+         {PN_STR_INIT("\0\0"), PN_STR_INIT("\1\2m.test")}},
+        {"p.test",
+         PN_DNS_PTR,
+         PN_DNS_NOERROR,
+         false,
+         {PN_STR_INIT("timeout"), PN_STR_INIT("x\\.\\000y.test")}},
+        {"o.test", 65280, PN_DNS_NOERROR, false, {PN_STR_INIT("abc")}},
+        {"nodata.test", PN_DNS_A, PN_DNS_NOERROR, true, {{NULL, 0}}},
+        {"gone.test", PN_DNS_A, PN_DNS_NXDOMAIN, true, {{NULL, 0}}},
+        {"gone.test", PN_DNS_MX, PN_DNS_TIMEOUT, false, {{NULL, 0}}},
+        {"bad.test", PN_DNS_TXT, PN_DNS_SERVFAIL, false, {{NULL, 0}}},
+        {"*.wild.test", PN_DNS_TXT, PN_DNS_NXDOMAIN, false, {{NULL, 0}}},
+        {"a b;c(\"d@$", PN_DNS_A, PN_DNS_NXDOMAIN, false, {{NULL, 0}}},
+        {"\x80\\.\\200x.in", PN_DNS_A, PN_DNS_NXDOMAIN, false, {{NULL, 0}}},
+    };
+    enum { ROWS = sizeof rows / sizeof rows[0] };
+    struct pn_buf text, err;
+    pn_buf_init(&text, 8192);
+    pn_buf_init(&err, 1024);
+    for (size_t i = 0; i < ROWS; i++) {
+        struct pn_dns_record r[2] = {{0, rows[i].data[0]}, {0, rows[i].data[1]}};
+        uint32_t count = rows[i].data[0].p == NULL ? 0 : rows[i].data[1].p == NULL ? 1 : 2;
+        struct pn_dns_answer a = {rows[i].rcode, rows[i].secure, count, r};
+        pn_dnsfile_put(&text, pn_str_of(rows[i].name), rows[i].type, &a);
+    }
+    struct pn_dnsfile *f = pn_dnsfile_parse(pn_buf_str(&text), "w", &err);
+    UNIT_STR(pn_buf_str(&err), PN_STR(""));
+    for (size_t i = 0; f != NULL && i < ROWS; i++) {
+        struct pn_dns_answer a;
+        unit_row(rows[i].name);
+        pn_dnsfile_find(f, pn_str_of(rows[i].name), rows[i].type, &a);
+        UNIT_INT(a.rcode, rows[i].rcode);
+        UNIT_INT(a.secure, rows[i].secure);
+        for (uint32_t k = 0; k < 2; k++)
+            UNIT_STR(k < a.count ? a.records[k].data : PN_STR(""),
+                     rows[i].data[k].p == NULL ? PN_STR("") : rows[i].data[k]);
+    }
+    pn_dnsfile_free(&f);
+    pn_buf_fini(&text);
+    pn_buf_fini(&err);
+}
+
 static void test_file_errors(void)
 {
     static const struct {
@@ -294,6 +364,10 @@ static void test_file_errors(void)
         {"\n;\n  \n", NULL},
         {"x", "f:1:1: line ends at \"x\", expected a type"},
         {"x FOO y", "f:1:3: unknown type \"FOO\", expected a type"},
+        {"x SECURE", "f:1:3: no type before \"SECURE\""},
+        {"x A SECURE\nx A 1.2.3.4", NULL},
+        {"x A SECURE\nx A NXDOMAIN\nx A SECURE", NULL},
+        {"x A SECURE\nx A NXDOMAIN\nx A TIMEOUT", "f:3:1: a second state"},
         {"x CH A 1.2.3.4", "f:1:3: unknown type \"CH\""},
         {"x 60 60 A 1.2.3.4", "f:1:6: unknown type \"60\""},
         {"x 4294967295 A 1.2.3.4", "f:1:3: unknown type \"4294967295\""},
@@ -416,6 +490,7 @@ int main(int argc, char **argv)
         {"ask", test_ask},
         {"answer", test_answer},
         {"file", test_file},
+        {"written", test_file_written},
         {"file_errors", test_file_errors},
         {"file_limits", test_file_limits},
         {"cname_limit", test_cname_limit},
