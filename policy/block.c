@@ -97,5 +97,6 @@ struct postern_str pn_block_where(const struct postern_block *b, const char *row
     if (r == NULL || n >= r->values.count)
         return text(b, b->where);
     const struct img_value *values = img_at(img_block_base(b), r->values.off);
-    return text(b, values[n].where);
+    /* A default stands nowhere: the block without it does. */
+    return text(b, values[n].where.len == 0 ? b->where : values[n].where);
 }

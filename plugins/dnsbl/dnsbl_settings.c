@@ -83,15 +83,22 @@ void dnsbl_instance_free(void *arg)
     free(in);
 }
 
-static int refuse(struct postern_setup *s, const struct postern_block *zone, const char *what,
-                  struct postern_str word)
+/* row: whose n-th value it is. */
+static int refuse_at(struct postern_setup *s, const struct postern_block *zone, const char *row,
+                     size_t n, const char *what, struct postern_str word)
 {
     char text[300];
-    struct postern_str where = s->host->set_where(zone, "check", 0);
+    struct postern_str where = s->host->set_where(zone, row, n);
     (void)snprintf(text, sizeof text, "%.*s: %s \"%.*s\"", (int)where.len, where.p, what,
                    (int)(word.len > 100 ? 100 : word.len), word.p);
     s->host->setup_error(s, (struct postern_str){text, strlen(text)});
     return POSTERN_ERROR;
+}
+
+static int refuse(struct postern_setup *s, const struct postern_block *zone, const char *what,
+                  struct postern_str word)
+{
+    return refuse_at(s, zone, "check", 0, what, word);
 }
 
 /* As the operator says, or what the symbol weighs. */
@@ -131,12 +138,13 @@ static int read_codes(struct postern_setup *s, const struct postern_block *b, st
             return refuse(s, b, "a code is missing in zone", h->set_title(b));
         struct postern_str title = h->set_title(code);
         if (i < networks && !dnsbl_code_parse(title, c))
-            return refuse(s, b,
-                          "a code is an address or network within 127.0.0.0/8 and outside "
-                          "127.255.255.0/24, not",
-                          title);
+            return refuse_at(s, b, "code", i,
+                             "a code is an address or network within 127.0.0.0/8 and outside "
+                             "127.255.255.0/24, not",
+                             title);
         if (i >= networks && (c->mask = parse_bit(title)) == 0)
-            return refuse(s, b, "a bit is 1, 2, 4, 8, 16, 32, 64 or 128, not", title);
+            return refuse_at(s, b, "bit", i - networks,
+                             "a bit is 1, 2, 4, 8, 16, 32, 64 or 128, not", title);
         (void)read_weight(h, code, z->allow, &c->weight);
     }
     return POSTERN_OK;

@@ -2,18 +2,24 @@
 #include "cli.h"
 #include "compiled.h"
 #include "json.h"
+#include "memfile.h"
+#include "scan_host.h"
 
 #include <getopt.h>
 #include <stdio.h>
+#include <unistd.h>
 
 static const char usage[] =
-    "usage: postern check [-c FILE] [--root DIR] [--json]\n"
+    "usage: postern check [-c FILE] [--root DIR] [--quick] [--json]\n"
     "\n"
     "Reads configuration, policy, plugins and lists as the server would at start or reload,\n"
     "and says what it would refuse: file:line:column, the text, and what was expected.\n"
+    "Plugins are started as the server starts them, so that they can look at their settings\n"
+    "and files too.\n"
     "\n"
     "  -c, --config FILE  default " PN_CONFIG_FILE "\n"
     "      --root DIR     as given to the server\n"
+    "      --quick        starts no plugins: virus signatures take long to load\n"
     "      --json         one JSON object\n"
     "\n"
     "Exit status: 0 the server would take it, 1 it would not, 2 usage, 3 FILE can't be read.\n";
@@ -59,23 +65,48 @@ static void say_json(const struct pn_compiled *c, const char *file)
     pn_buf_fini(&out);
 }
 
+/* What a plugin says of its settings it says in the processes that will run it. */
+static void start_plugins(struct pn_compiled *c)
+{
+    struct pn_buf err;
+    pn_buf_init(&err, 64 * 1024);
+    int fd = pn_memfile_of("policy", pn_buf_str(&c->image));
+    struct pn_loop *loop = pn_loop_new();
+    struct pn_plan *plan = pn_plan_new(c->policy, 1);
+    struct pn_scan_host *host = fd < 0 ? NULL : pn_scan_host_new(loop, plan, fd, false, &err);
+    if (host == NULL) {
+        const char *why = pn_buf_cstr(&err);
+        pn_error_in(&c->problems, PN_STR(""), "%s",
+                    fd < 0        ? "no memory file for the policy"
+                    : why == NULL ? "no memory"
+                                  : why);
+        pn_policy_unref(&c->policy);
+    }
+    pn_scan_host_free(&host);
+    pn_plan_unref(&plan);
+    pn_loop_free(&loop);
+    if (fd >= 0)
+        (void)close(fd);
+    pn_buf_fini(&err);
+}
+
 int pn_cli_check(int argc, char **argv)
 {
     static const struct option options[] = {
-        {"config", required_argument, NULL, 'c'},
-        {"root", required_argument, NULL, 'r'},
-        {"json", no_argument, NULL, 'j'},
-        {"help", no_argument, NULL, 'h'},
-        {NULL, 0, NULL, 0},
+        {"config", required_argument, NULL, 'c'}, {"root", required_argument, NULL, 'r'},
+        {"quick", no_argument, NULL, 'q'},        {"json", no_argument, NULL, 'j'},
+        {"help", no_argument, NULL, 'h'},         {NULL, 0, NULL, 0},
     };
     const char *file = PN_CONFIG_FILE, *root = NULL;
-    bool json = false;
+    bool json = false, quick = false;
     int option;
     while ((option = getopt_long(argc, argv, "c:h", options, NULL)) != -1) {
         if (option == 'c') {
             file = optarg;
         } else if (option == 'r') {
             root = optarg;
+        } else if (option == 'q') {
+            quick = true;
         } else if (option == 'j') {
             json = true;
         } else {
@@ -89,6 +120,8 @@ int pn_cli_check(int argc, char **argv)
     }
     struct pn_compiled c;
     pn_compiled_init(&c, file, root);
+    if (c.policy != NULL && !quick && pn_policy_plugin_count(c.policy) != 0)
+        start_plugins(&c);
     int status = pn_compiled_tell(&c);
     if (json)
         say_json(&c, file);

@@ -170,14 +170,18 @@ void pn_scan_host_dns(struct pn_scan_host *host, const struct pn_dnsfile *file)
 
 /* ---- processes ---- */
 
-/* posternd lies beside this program, in the build tree and where it is installed. */
+/* posternd lies beside this program in the build tree, and in ../sbin where it is installed. */
 static const char *daemon_path(char *out, size_t size)
 {
     char self[PATH_MAX];
     ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
     if (n > 0) {
         self[n] = '\0';
-        (void)snprintf(out, size, "%s/posternd", dirname(self));
+        const char *folder = dirname(self);
+        (void)snprintf(out, size, "%s/posternd", folder);
+        if (access(out, X_OK) == 0)
+            return out;
+        (void)snprintf(out, size, "%s/../sbin/posternd", folder);
         if (access(out, X_OK) == 0)
             return out;
     }

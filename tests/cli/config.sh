@@ -58,6 +58,15 @@ expect 3 'nowhere: No such file' ./postern plugin list --folder "$tmp/nowhere"
 expect 1 'nosuch.so: No such file' ./postern plugin show --folder "$tmp" nosuch
 expect 0 '^$' sh -c "./postern plugin list --folder '$tmp'; echo"
 
+# What only the plugin can know of its settings.
+printf 'plugins {\n  dnsbl { zone "x.test" {\n    code 10.0.0.1 weight 3 } } }\n' >"$tmp/dnsbl.conf"
+expect 1 'dnsbl.conf:3:5: a code is an address' ./postern check -c "$tmp/dnsbl.conf"
+expect 1 '"good":false.*dnsbl.conf:3:5: a code' ./postern check --json -c "$tmp/dnsbl.conf"
+expect 0 '^plugins: dnsbl$' ./postern check --quick -c "$tmp/dnsbl.conf"
+printf 'body X /(/\n' >"$tmp/x.cf"
+echo "plugins { spf rules { load \"$tmp/x.cf\" } }" >"$tmp/rules.conf"
+expect 0 'PCRE2 refuses (first .*x.cf:1)' ./postern check -c "$tmp/rules.conf"
+
 # The log, and what it was rotated to, as far back as is asked for.
 mkdir "$tmp/log"
 for name in events.jsonl events.jsonl.1 events.jsonl.2; do

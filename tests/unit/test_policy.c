@@ -257,7 +257,7 @@ static void test_block_defaults(void)
     if (b != NULL) {
         UNIT_TRUE(pn_block_str(b, "word", 0, &s) == POSTERN_OK);
         UNIT_STR(as_str(s), PN_STR("plain"));
-        UNIT_STR(as_str(pn_block_where(b, "word", 0)), PN_STR(""));
+        UNIT_STR(as_str(pn_block_where(b, "word", 0)), PN_STR("t.conf:1:11"));
         UNIT_INT(pn_block_count(b, "words"), 2);
         UNIT_TRUE(pn_block_bool(b, "flag", &flag) == POSTERN_OK && flag == 1);
         UNIT_INT(pn_block_int(b, "size", 0, &n), POSTERN_NONE);

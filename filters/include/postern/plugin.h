@@ -339,7 +339,7 @@ struct postern_host {
                      const struct postern_block **out);
     size_t (*set_count)(const struct postern_block *b, const char *row);
     struct postern_str (*set_title)(const struct postern_block *b);
-    /* "file:line:column" of the row's value, for errors. */
+    /* "file:line:column" of the row's value, for errors; of a default, its block's. */
     struct postern_str (*set_where)(const struct postern_block *b, const char *row, size_t n);
     void (*setup_error)(struct postern_setup *s, struct postern_str sentence);
     void (*setup_warn)(struct postern_setup *s, struct postern_str sentence);
