@@ -192,6 +192,7 @@ static bool read_pem(struct pn_pool *pool, const char *path, struct pn_str *out,
 bool files_identities(struct coming *coming, struct pn_buf *err)
 {
     const struct plan *plan = &coming->plan;
+    coming->certificates = certificates_mark(plan);
     coming->keys = pn_pool_new_secret(KEYS_BYTES);
     coming->identities = pn_calloc(plan->tls_count, sizeof coming->identities[0]);
     for (size_t i = 0; i < plan->tls_count; i++) {

@@ -78,6 +78,7 @@ static void init(struct supervisor *sup, const struct pn_supervisor_options *opt
 static void fini(struct supervisor *sup)
 {
     compile_cancel(sup);
+    pn_timer_free(&sup->certificates_timer);
     for (struct child *c = sup->children; c != NULL; c = c->next) {
         child_kill(c);
         c->state = CHILD_OFF;
@@ -107,6 +108,7 @@ int pn_supervisor_main(const struct pn_supervisor_options *options)
         if (!options->check && pn_jail_support() != NULL)
             pn_warn("%s", pn_jail_support());
         compile_begin(&sup);
+        certificates_watch(&sup);
         pn_loop_run(sup.loop);
     }
     pn_buf_fini(&err);

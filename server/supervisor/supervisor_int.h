@@ -55,7 +55,8 @@ struct coming {
     struct plan plan;
     struct pn_tls_identity *identities;
     size_t identity_count;
-    struct pn_pool *keys; /* of their bytes; wiped when freed */
+    struct pn_pool *keys;  /* of their bytes; wiped when freed */
+    uint64_t certificates; /* the mark of their files when they were read */
 };
 
 struct supervisor {
@@ -78,7 +79,9 @@ struct supervisor {
     struct pn_pool *pool;
     bool drop;
     uint32_t uid[PN_ROLE_COUNT], gid[PN_ROLE_COUNT];
-    struct pn_buf events; /* lines that wait for admin */
+    struct pn_buf events;       /* lines that wait for admin */
+    uint64_t certificates_seen; /* the mark of their files when they were last looked at */
+    struct pn_timer *certificates_timer;
     struct compile_run *compile;
 };
 
@@ -147,6 +150,12 @@ bool files_dns(struct coming *coming, struct pn_buf *err);
 void files_close(struct supervisor *sup);
 void coming_fini(struct coming *coming);
 
+/* ---- certificates.c */
+/* Of the files that a plan names; another one when a file changed. */
+uint64_t certificates_mark(const struct plan *plan);
+/* From now on they are read again when they changed. */
+void certificates_watch(struct supervisor *sup);
+
 /* ---- command.c: what an operator asks, over admin */
 bool command_run(struct child *admin, struct pn_str body);
 
@@ -154,6 +163,8 @@ bool command_run(struct child *admin, struct pn_str body);
 void tell_started(struct supervisor *sup);
 void tell_reloaded(struct supervisor *sup);
 void tell_refused(struct supervisor *sup, const char *why);
+/* New ones are used; or why not. */
+void tell_certificates(struct supervisor *sup, const char *why_not);
 void tell_died(struct child *c, const char *how, uint64_t restart_ms);
 void tell_flush(struct supervisor *sup);
 void tell_state(struct supervisor *sup);

@@ -88,6 +88,15 @@ void tell_refused(struct supervisor *sup, const char *why)
     finish(sup, &b, &j);
 }
 
+void tell_certificates(struct supervisor *sup, const char *why_not)
+{
+    struct pn_buf b;
+    struct pn_json j = begin(&b, why_not == NULL ? "certificates" : "certificates_refused");
+    if (why_not != NULL)
+        pn_json_str(&j, "reason", pn_str_of(why_not));
+    finish(sup, &b, &j);
+}
+
 void tell_died(struct child *c, const char *how, uint64_t restart_ms)
 {
     struct pn_buf b;

@@ -238,10 +238,25 @@ def certificates(counter, server):
     certificate(server, "second.test")
     counter.check(reload(server, CONF + tls, "reloaded"), "a renewed certificate")
     counter.check(b"second.test" in served_name(port), "is served")
+    generation = control(server, "status")[0]["generation"]
+    session = postern.Session(server)
+    certificate(server, "third.test")
+    counter.check(until(lambda: b"third.test" in served_name(port)), "one that only lies there is served, too")
+    counter.check(session.command("NOOP").startswith("250"), "sessions go on")
+    session.close()
+    counter.check(len(server.events("certificates")) == 1, "which is an event")
+    counter.check(control(server, "status")[0]["generation"] == generation, "and no reload")
+    shutil.copy(f"{server.root}/key.pem", f"{server.root}/good.pem")
+    with open(f"{server.root}/key.pem", "w", encoding="ascii") as f:
+        f.write("no key\n")
+    counter.check(until(lambda: server.events("certificates_refused")), "a broken one is refused")
+    counter.check(b"third.test" in served_name(port), "and the good one served on")
+    os.rename(f"{server.root}/good.pem", f"{server.root}/key.pem")
+    counter.check(until(lambda: len(server.events("certificates")) == 2), "until it is mended")
     with open(f"{server.root}/key.pem", "w", encoding="ascii") as f:
         f.write("no key\n")
     counter.check(reload(server, CONF + tls, "reload_refused"), "a broken key is refused")
-    counter.check(b"second.test" in served_name(port), "the good one is served on")
+    counter.check(b"third.test" in served_name(port), "the good one is served on")
 
 
 def asks(counter, server):
