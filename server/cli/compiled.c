@@ -4,7 +4,14 @@
 
 #include <limits.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <unistd.h>
+
+static bool readable(const char *file)
+{
+    struct stat st;
+    return access(file, R_OK) == 0 && stat(file, &st) == 0 && S_ISREG(st.st_mode);
+}
 
 void pn_compiled_init(struct pn_compiled *c, const char *file, const char *root)
 {
@@ -19,7 +26,7 @@ void pn_compiled_init(struct pn_compiled *c, const char *file, const char *root)
         .find_plugin = pn_find_plugin,
         .ctx = &c->plugins,
     };
-    c->unreachable = access(file, R_OK) != 0;
+    c->unreachable = !readable(file);
     if (!pn_compile_run(&how, c->pool, &c->problems, &c->image))
         return;
     struct pn_buf err;

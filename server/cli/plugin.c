@@ -10,6 +10,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 static const char usage[] =
     "usage: postern plugin list [--folder DIR] [--json]\n"
@@ -157,6 +158,11 @@ static int show(const char *folder, const char *name, bool as_json, struct pn_bu
     pn_buf_init(&err, 4096);
     bool is_file = strchr(name, '/') != NULL;
     (void)snprintf(path, sizeof path, is_file ? "%s%s" : "%s/%s.so", is_file ? "" : folder, name);
+    if (access(path, R_OK) != 0) { /* not refused: not there */
+        fprintf(stderr, "postern plugin: %s: %s\n", path, strerror(errno));
+        pn_buf_fini(&err);
+        return PN_EXIT_UNREACHABLE;
+    }
     struct pn_plugin *plugin = pn_plugin_load(path, &err);
     if (plugin == NULL)
         fprintf(stderr, "postern plugin: %s\n", pn_buf_cstr(&err));
