@@ -438,6 +438,27 @@ struct postern_str rules_text_full(struct rules_text *t)
     return text_of(&t->full);
 }
 
+/* The URL as it is understood, where that is not as it is written: without a user, a port or
+ * escapes in the host, which stands in lower case, and an address dotted. A rule that names
+ * a host finds it so, however it is disguised. */
+static void add_plain_url(struct buf *b, struct postern_str url, struct postern_str host)
+{
+    const char *slashes = memmem(url.p, url.len, "://", 3);
+    size_t from, end;
+
+    if (slashes == NULL || host.len == 0 || memchr(host.p, ':', host.len) != NULL)
+        return;
+    from = end = (size_t)(slashes - url.p) + 3;
+    while (end < url.len && strchr("/?#\\", url.p[end]) == NULL)
+        end++;
+    if (end - from == host.len && memcmp(url.p + from, host.p, host.len) == 0)
+        return;
+    add(b, (struct postern_str){url.p, from});
+    add(b, host);
+    add(b, (struct postern_str){url.p + end, url.len - end});
+    add(b, POSTERN_STR("\n"));
+}
+
 struct postern_str rules_text_urls(struct rules_text *t)
 {
     struct postern_str url;
@@ -448,6 +469,7 @@ struct postern_str rules_text_urls(struct rules_text *t)
             break;
         add(&t->urls, url);
         add(&t->urls, POSTERN_STR("\n"));
+        add_plain_url(&t->urls, url, host);
     }
     t->urls_made = true;
     return text_of(&t->urls);

@@ -22,37 +22,38 @@ static void write_rules(const char *rules)
     UNIT_TRUE(f != NULL && fclose(f) == 0);
 }
 
-static const char MAIL[] = "Received: from a by b\n"
-                           "Received: from c by d\n"
-                           "From: \"Joe Pills\" <joe@a.test>\n"
-                           "To: ann@b.test\n"
-                           "Cc: bob@b.test\n"
-                           "Subject: =?utf-8?q?Caf=C3=A9?=\n"
-                           "\ttoday\n"
-                           "X-Odd:  one\n"
-                           "x-odd: two\n"
-                           "Message-Id: <1@a.test>\n"
-                           "MIME-Version: 1.0\n"
-                           "Content-Type: multipart/mixed; boundary=b\n"
-                           "\n"
-                           "--b\n"
-                           "Content-Type: text/plain\n"
-                           "Content-Transfer-Encoding: quoted-printable\n"
-                           "\n"
-                           "Buy   cheap\n"
-                           "pills=20now at http://shop.test/a\n"
-                           "\n"
-                           "Second para,\tpills.\n"
-                           "--b\n"
-                           "Content-Type: text/html\n"
-                           "\n"
-                           "<p>Hidden <b>in</b> html <a href=\"http://192.0.2.1/x\">here</a></p>\n"
-                           "--b\n"
-                           "Content-Type: text/plain\n"
-                           "Content-Disposition: attachment; filename=a.txt\n"
-                           "\n"
-                           "attached words\n"
-                           "--b--\n";
+static const char MAIL[] =
+    "Received: from a by b\n"
+    "Received: from c by d\n"
+    "From: \"Joe Pills\" <joe@a.test>\n"
+    "To: ann@b.test\n"
+    "Cc: bob@b.test\n"
+    "Subject: =?utf-8?q?Caf=C3=A9?=\n"
+    "\ttoday\n"
+    "X-Odd:  one\n"
+    "x-odd: two\n"
+    "Message-Id: <1@a.test>\n"
+    "MIME-Version: 1.0\n"
+    "Content-Type: multipart/mixed; boundary=b\n"
+    "\n"
+    "--b\n"
+    "Content-Type: text/plain\n"
+    "Content-Transfer-Encoding: quoted-printable\n"
+    "\n"
+    "Buy   cheap\n"
+    "pills=20now at http://shop.test/a\n"
+    "\n"
+    "Second para,\tpills.\n"
+    "--b\n"
+    "Content-Type: text/html\n"
+    "\n"
+    "<p>Hidden <b>in</b> html <a href=\"http://u@%31%39%32.0.2.1:80/x\">here</a></p>\n"
+    "--b\n"
+    "Content-Type: text/plain\n"
+    "Content-Disposition: attachment; filename=a.txt\n"
+    "\n"
+    "attached words\n"
+    "--b--\n";
 
 struct row {
     const char *label, *rules, *facts;
@@ -107,6 +108,10 @@ static void test_kinds(void)
         {"not attachments", "body A /attached words/\nrawbody B /attached words/", ""},
         {"full", "full A /\\nattached words\\n--b--/\nfull B /pills=20now/", "A=1 B=1"},
         {"URL", "uri A m{^http://shop\\.test/a$}\nuri B m{192\\.0\\.2\\.1}", "A=1 B=1"},
+        {"URL as written", "uri A m{^http://u@%31%39%32\\.0\\.2\\.1:80/x$}", "A=1"},
+        {"URL as understood", "uri A m{^http://192\\.0\\.2\\.1/x$}", "A=1"},
+        {"no second one of a plain URL",
+         "uri __P m{shop\\.test}\ntflags __P multiple\nmeta A __P == 1", "A=1"},
         {"not over several URLs", "uri A m{shop[^?]+192}", ""},
         {"multiple",
          "body __P /pills/\ntflags __P multiple\nmeta A __P == 2\nbody __Q /pills/\nmeta B __Q == "
