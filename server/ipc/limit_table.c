@@ -17,8 +17,9 @@ enum { WAYS = 8, RATES_ROOM = 7 };
 #define MAGIC  0x31736c696d6e7000U
 #define MINUTE UINT64_C(60000000000)
 
-/* Keys are never these two. */
-enum { KEY_FREE = 0, KEY_TAKING = 1 };
+/* Keys are none of these. KEY_TAKING and an edge's number: that edge takes the place over,
+ * and if it dies within, the next of its number frees it. */
+enum { KEY_FREE = 0, KEY_TAKING = 1, KEY_FIRST = KEY_TAKING + PN_LIMITS_EDGES_MAX };
 
 /* Of an address or a network; three cache lines. A key's place is one of WAYS neighbours. */
 struct entry {
@@ -92,6 +93,13 @@ static bool table_ok(const struct table *t, size_t size)
     return t->magic == MAGIC && entries_ok(t->entries) && size == size_of(t->entries);
 }
 
+static void clear_entry(struct entry *e, unsigned edge)
+{
+    uint64_t taking = KEY_TAKING + edge;
+    e->sessions[edge] = 0;
+    (void)atomic_compare_exchange_strong(&e->key, &taking, KEY_FREE);
+}
+
 /* What an edge of this number had open when it ended. Holes of the file are passed
  * over: to read them would make pages. */
 static void clear_column(struct table *t, int fd, off_t size, unsigned edge)
@@ -105,7 +113,7 @@ static void clear_column(struct table *t, int fd, off_t size, unsigned edge)
             to = size;
         size_t first = ((size_t)from - sizeof *t) / sizeof t->entry[0];
         for (size_t i = first; i < t->entries && size_of((uint32_t)i) < (size_t)to; i++)
-            t->entry[i].sessions[edge] = 0;
+            clear_entry(&t->entry[i], edge);
         from = lseek(fd, to, SEEK_DATA);
     }
 }
@@ -160,7 +168,7 @@ static uint64_t key_of(const struct table *t, const struct pn_ip *ip, bool netwo
         memcpy(bytes + 1, ip->b, 16);
     }
     uint64_t key = pn_str_hash((struct pn_str){bytes, sizeof bytes}, t->seed, false);
-    return key > KEY_TAKING ? key : KEY_TAKING + 1;
+    return key >= KEY_FIRST ? key : KEY_FIRST;
 }
 
 static uint32_t sessions(const struct entry *e)
@@ -188,9 +196,9 @@ static uint64_t memory(const struct entry *e, uint64_t now)
  * another edge may have entered one: it looks at the key again behind its count, we at
  * the counts again behind our mark, so one of us sees the other and steps back.
  */
-static bool take_over(struct entry *e, uint64_t old, uint64_t key)
+static bool take_over(struct entry *e, uint64_t old, uint64_t key, unsigned edge)
 {
-    if (!atomic_compare_exchange_strong(&e->key, &old, KEY_TAKING))
+    if (!atomic_compare_exchange_strong(&e->key, &old, KEY_TAKING + edge))
         return false;
     if (sessions(e) != 0) {
         atomic_store(&e->key, old);
@@ -204,8 +212,9 @@ static bool take_over(struct entry *e, uint64_t old, uint64_t key)
 
 /* The entry of a key, made if need be; NULL: no place. Two edges that make one at the
  * same moment may make two: the first is found from then on, the second dries up. */
-static struct entry *find(struct table *t, uint64_t key, uint64_t now)
+static struct entry *find(struct pn_limits *l, uint64_t key, uint64_t now)
 {
+    struct table *t = l->table;
     struct entry *ways = &t->entry[key % (t->entries / WAYS) * WAYS];
     for (;;) {
         struct entry *best = NULL;
@@ -215,7 +224,8 @@ static struct entry *find(struct table *t, uint64_t key, uint64_t now)
             if (there == key)
                 return &ways[i];
             uint64_t remembers = there == KEY_FREE ? 0 : memory(&ways[i], now);
-            if (there == KEY_TAKING || remembers >= best_memory || sessions(&ways[i]) != 0)
+            bool taken = there >= KEY_TAKING && there < KEY_FIRST;
+            if (taken || remembers >= best_memory || sessions(&ways[i]) != 0)
                 continue;
             best = &ways[i];
             best_key = there;
@@ -225,7 +235,7 @@ static struct entry *find(struct table *t, uint64_t key, uint64_t now)
             atomic_fetch_add(&t->missed, 1);
             return NULL;
         }
-        if (take_over(best, best_key, key))
+        if (take_over(best, best_key, key, l->edge))
             return best;
         /* Another edge was quicker: look again. */
     }
@@ -266,11 +276,11 @@ enum pn_limit pn_limits_rate(struct pn_limits *l, const struct pn_limit_rules *r
     uint32_t by_network = rules->network[rate], by_address = rules->address[rate];
     struct entry *network = NULL, *address = NULL;
     if (by_network != 0)
-        network = find(l->table, key_of(l->table, ip, true), now);
+        network = find(l, key_of(l->table, ip, true), now);
     if (!rate_allows(network, rate, by_network, now))
         return PN_LIMIT_NETWORK_RATE;
     if (by_address != 0)
-        address = find(l->table, key_of(l->table, ip, false), now);
+        address = find(l, key_of(l->table, ip, false), now);
     if (!rate_allows(address, rate, by_address, now))
         return PN_LIMIT_ADDRESS_RATE;
     rate_count(network, rate, by_network, now);
@@ -291,7 +301,7 @@ static void uncount(struct pn_limits *l, uint32_t *slot)
 static bool count(struct pn_limits *l, uint64_t key, uint32_t max, uint64_t now, uint32_t *slot)
 {
     for (;;) {
-        struct entry *e = max == 0 ? NULL : find(l->table, key, now);
+        struct entry *e = max == 0 ? NULL : find(l, key, now);
         if (e == NULL || e->sessions[l->edge] == UINT16_MAX)
             return e == NULL;
         *slot = (uint32_t)(e - l->table->entry) + 1;
@@ -316,7 +326,7 @@ enum pn_limit pn_limits_enter(struct pn_limits *l, const struct pn_limit_rules *
         return PN_LIMIT_NETWORK_SESSIONS;
     enum pn_limit limit = PN_LIMIT_NONE;
     if (rules->network[PN_RATE_CONNECT] != 0 &&
-        !rate_allows(find(t, key_of(t, ip, true), now), PN_RATE_CONNECT,
+        !rate_allows(find(l, key_of(t, ip, true), now), PN_RATE_CONNECT,
                      rules->network[PN_RATE_CONNECT], now))
         limit = PN_LIMIT_NETWORK_RATE;
     else if (!count(l, key_of(t, ip, false), rules->address_sessions, now, &ticket->slots[0]))

@@ -12,7 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { PATIENCE_MS = 10000 };
+enum { PATIENCE_MS = 30000 };
 
 void role_rig_init(struct role_rig *rig, enum pn_role role, enum pn_folder_purpose purpose,
                    pn_role_main *main)

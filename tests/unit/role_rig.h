@@ -37,7 +37,7 @@ void role_rig_start(struct role_rig *rig);
 void role_rig_kill(struct role_rig *rig);
 /* Asks it to drain; its exit status. */
 int role_rig_drain(struct role_rig *rig);
-/* The next record from a peer, or a test failure after ten seconds. */
+/* The next record from a peer, or a test failure after half a minute. */
 bool role_rig_recv(struct role_rig *rig, unsigned peer, struct pn_record *record,
                    struct pn_buf *buf);
 

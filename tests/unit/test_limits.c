@@ -234,6 +234,32 @@ static void churn(int fd, unsigned edge, unsigned rounds)
     _exit(0);
 }
 
+/* An edge that was killed while it took places over: the next of its number frees them.
+ * Each place of the table looks as that edge would have left it. */
+static void test_taken_over(void)
+{
+    enum { ENTRIES = 8, ENTRY = 192, EDGE = 3 };
+    struct pn_limit_rules rules = {.network_sessions = 1};
+    struct pn_ip ip = ip_of("192.0.2.1");
+    struct pn_limits_ticket t;
+    int fd = pn_limits_create(ENTRIES);
+    off_t size = lseek(fd, 0, SEEK_END);
+    for (off_t i = 1; i <= ENTRIES; i++) {
+        const uint64_t taking = 1 + EDGE;
+        UNIT_INT(pwrite(fd, &taking, sizeof taking, size - i * ENTRY), sizeof taking);
+    }
+    struct pn_limits *other = pn_limits_open(fd, 0);
+    UNIT_INT(pn_limits_enter(other, &rules, &ip, SECOND, &t), PN_LIMIT_NONE);
+    UNIT_INT(pn_limits_missed(other), 1); /* that edge may be alive */
+    struct pn_limits *next = pn_limits_open(fd, EDGE);
+    UNIT_INT(pn_limits_enter(other, &rules, &ip, SECOND, &t), PN_LIMIT_NONE);
+    UNIT_INT(pn_limits_missed(other), 1);
+    UNIT_INT(pn_limits_enter(next, &rules, &ip, SECOND, &t), PN_LIMIT_NETWORK_SESSIONS);
+    pn_limits_close(&next);
+    pn_limits_close(&other);
+    close(fd);
+}
+
 /* Four edges at once, one of them killed: once its number is opened again nothing is
  * left counted, so each address may have all of its sessions. */
 static void test_processes(void)
@@ -267,9 +293,15 @@ static void test_processes(void)
 int main(int argc, char **argv)
 {
     static const struct unit_test tests[] = {
-        {"sessions", test_sessions},   {"rates", test_rates}, {"connect_rate", test_connect_rate},
-        {"full", test_full},           {"caps", test_caps},   {"refused", test_refused},
-        {"processes", test_processes}, {NULL, NULL},
+        {"sessions", test_sessions},
+        {"rates", test_rates},
+        {"connect_rate", test_connect_rate},
+        {"full", test_full},
+        {"caps", test_caps},
+        {"refused", test_refused},
+        {"processes", test_processes},
+        {"taken_over", test_taken_over},
+        {NULL, NULL},
     };
     return unit_main("limits", tests, argc, argv);
 }

@@ -1,5 +1,5 @@
-/* The queue role over its channels: the test is edge (peer 0) and mailbox (peer 1). */
-#include "role_rig.h"
+/* The queue role over its channels: the test is edge (peer 0), mailbox (peer 1), admin. */
+#include "queue_rig.h"
 #include "unit.h"
 
 #include "assert.h"
@@ -14,14 +14,15 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-enum { EDGE, MAILBOX };
+enum { EDGE, MAILBOX, ADMIN };
 
 static void rig_up(struct role_rig *rig)
 {
     role_rig_init(rig, PN_ROLE_QUEUE, PN_FOLDER_SPOOL, pn_queue_main);
     rig->peer_roles[EDGE] = PN_ROLE_EDGE;
     rig->peer_roles[MAILBOX] = PN_ROLE_MAILBOX;
-    rig->peer_count = 2;
+    rig->peer_roles[ADMIN] = PN_ROLE_ADMIN;
+    rig->peer_count = 3;
     role_rig_start(rig);
 }
 
@@ -155,7 +156,10 @@ static void test_killed(void)
         int first = deliver(&rig, 250, contents[i]);
         (void)deliver(&rig, 1, contents[i]);
         (void)deliver(&rig, 1, contents[i]);
-        (void)usleep(50000); /* the note is lazy */
+        char name[40];
+        (void)snprintf(name, sizeof name, "\"address\":\"u%d\"", first);
+        queue_rig_wait_list(&rig, ADMIN, false, name, false);
+        queue_rig_flush(&rig, EDGE, 1000); /* its note is lazy */
         role_rig_kill(&rig);
         role_rig_start(&rig);
         int users = first + deliver(&rig, 250, contents[i]);
@@ -275,7 +279,7 @@ static unsigned content_files(struct role_rig *rig)
 
 static void expect_files(struct role_rig *rig, unsigned want_count)
 {
-    for (unsigned i = 0; i < 200 && content_files(rig) != want_count; i++)
+    for (unsigned i = 0; i < QUEUE_RIG_PATIENCE_MS / 10 && content_files(rig) != want_count; i++)
         (void)usleep(10000);
     UNIT_INT(content_files(rig), want_count);
 }

@@ -3,26 +3,22 @@
  * the test is edge (peer 0), mailbox (peer 1) and admin (peer 2). The journal's sync
  * (fdatasync) is ours: a gate in memory that the role shares says what it does.
  */
-#include "role_rig.h"
+#include "queue_rig.h"
 #include "unit.h"
 
 #include "assert.h"
 #include "clock.h"
-#include "command.h"
 #include "held.h"
 #include "memfile.h"
 #include "queue.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <stdatomic.h>
-#include <stdio.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 enum { EDGE, MAILBOX, ADMIN };
-enum { PATIENCE_MS = 20000 };
 
 static const struct pn_str content = PN_STR_INIT("A: b\r\n\r\nc\r\n");
 
@@ -56,7 +52,7 @@ static void gate_set(enum gate_mode mode)
 /* A batch is written and waits to be on disk. */
 static void wait_batch(void)
 {
-    for (int ms = 0; ms < PATIENCE_MS && gate->waiting == 0; ms++)
+    for (int ms = 0; ms < QUEUE_RIG_PATIENCE_MS && gate->waiting == 0; ms++)
         (void)usleep(1000);
     UNIT_INT(gate->waiting, 1);
 }
@@ -138,48 +134,15 @@ static uint64_t deliver(struct role_rig *rig, uint16_t code)
 
 static void ask(struct role_rig *rig, uint64_t token, const char *verb, const char *id, bool held)
 {
-    struct pn_command c = {.token = token, .count = 1, .words = {pn_str_of(verb)}};
-    struct pn_buf b;
-    if (id != NULL)
-        c.words[c.count++] = pn_str_of(id);
-    if (held)
-        c.words[c.count++] = PN_STR("--held");
-    pn_buf_init(&b, PN_RECORD_MAX);
-    pn_command_put(&b, &c);
-    UNIT_INT(pn_channel_send_fd(rig->peers[ADMIN], PN_REC_COMMAND, pn_buf_str(&b), NULL, 0), 0);
-    pn_buf_fini(&b);
-}
-
-/* All lines of that command's answer; a line of another one before its end is a failure. */
-static void answer(struct role_rig *rig, uint64_t token, struct pn_buf *lines)
-{
-    struct pn_record record;
-    struct pn_buf buf;
-    struct pn_command_reply reply = {0};
-    pn_buf_init(&buf, PN_RECORD_MAX);
-    pn_buf_clear(lines);
-    while (!reply.last && role_rig_recv(rig, ADMIN, &record, &buf)) {
-        if (record.type == PN_REC_COMMAND_REPLY && pn_command_reply_get(record.body, &reply)) {
-            UNIT_INT(reply.token, token);
-            (void)pn_buf_adds(lines, reply.line);
-        }
-        pn_record_close_fds(&record);
-        pn_buf_clear(&buf);
-    }
-    pn_buf_fini(&buf);
-}
-
-static bool says(const struct pn_buf *lines, const char *want)
-{
-    return memmem(lines->p, lines->len, want, strlen(want)) != NULL;
+    queue_rig_ask(rig, ADMIN, token, verb, id, held);
 }
 
 static void expect(struct role_rig *rig, uint64_t token, const char *want)
 {
     struct pn_buf lines;
     pn_buf_init(&lines, 100000);
-    answer(rig, token, &lines);
-    if (!says(&lines, want))
+    queue_rig_answer(rig, ADMIN, token, &lines);
+    if (!queue_rig_says(&lines, want))
         UNIT_STR(pn_buf_str(&lines), pn_str_of(want));
     pn_buf_fini(&lines);
 }
@@ -201,21 +164,9 @@ static const char *text_of(uint64_t id)
     return pn_queue_id_text(id, text);
 }
 
-/* Until a list says so. */
 static void wait_list(struct role_rig *rig, bool held, const char *want)
 {
-    struct pn_buf lines;
-    bool there = false;
-    pn_buf_init(&lines, 100000);
-    for (int n = 0; n < PATIENCE_MS / 10 && !there; n++) {
-        ask(rig, 3, "list", NULL, held);
-        answer(rig, 3, &lines);
-        there = says(&lines, want);
-        if (!there)
-            (void)usleep(10000);
-    }
-    UNIT_TRUE(there);
-    pn_buf_fini(&lines);
+    queue_rig_wait_list(rig, ADMIN, held, want, true);
 }
 
 /* A message in quarantine; its name there. */

@@ -19,6 +19,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -224,6 +225,8 @@ static int be_role(const char *name)
 
 /* ---- the test's side */
 
+enum { PATIENCE_S = 90 }; /* for what comes, however loaded the machine is */
+
 static char folder[] = "/tmp/postern-sup-XXXXXX";
 static char config[64], log_path[64];
 static pid_t server;
@@ -275,6 +278,7 @@ static void start(void)
     server = fork();
     if (server != 0)
         return;
+    (void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* its roles end with it */
     (void)close_range(3, ~0U, 0);
     int log = open(log_path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     (void)dup2(log, STDERR_FILENO);
@@ -301,7 +305,7 @@ static bool ask(int port, char *line, size_t size)
                               .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
                               .sin_port = htons((uint16_t)port)};
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    struct timeval limit = {5, 0};
+    struct timeval limit = {PATIENCE_S / 3, 0};
     (void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
     ssize_t n = -1;
     if (connect(fd, (struct sockaddr *)&sin, sizeof sin) == 0)
@@ -314,7 +318,7 @@ static bool ask(int port, char *line, size_t size)
 /* Asks until the answer holds `want` (NULL: until nobody is there). */
 static bool ask_until(int port, const char *want, char *line, size_t size)
 {
-    uint64_t end = pn_clock_mono_ns() + 10 * (uint64_t)PN_NS_PER_S;
+    uint64_t end = pn_clock_mono_ns() + PATIENCE_S * (uint64_t)PN_NS_PER_S;
     do {
         bool there = ask(port, line, size);
         if (want == NULL ? !there : there && strstr(line, want) != NULL)
@@ -325,34 +329,47 @@ static bool ask_until(int port, const char *want, char *line, size_t size)
     return false;
 }
 
+static const char *read_log(void)
+{
+    static char text[20000];
+    int fd = open(log_path, O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd < 0 ? 0 : read(fd, text, sizeof text - 1);
+    text[n > 0 ? n : 0] = '\0';
+    if (fd >= 0)
+        (void)close(fd);
+    return text;
+}
+
+static void show_log(void)
+{
+    printf("log:\n%s", read_log());
+}
+
 /* Waits until the server's log holds these words. */
 static bool logged(const char *words)
 {
-    static char text[20000];
-    uint64_t end = pn_clock_mono_ns() + 10 * (uint64_t)PN_NS_PER_S;
+    uint64_t end = pn_clock_mono_ns() + PATIENCE_S * (uint64_t)PN_NS_PER_S;
     do {
-        int fd = open(log_path, O_RDONLY | O_CLOEXEC);
-        ssize_t n = fd < 0 ? 0 : read(fd, text, sizeof text - 1);
-        text[n > 0 ? n : 0] = '\0';
-        if (fd >= 0)
-            (void)close(fd);
-        if (strstr(text, words) != NULL)
+        if (strstr(read_log(), words) != NULL)
             return true;
         (void)poll(NULL, 0, 5);
     } while (pn_clock_mono_ns() < end);
-    printf("log:\n%s", text);
+    show_log();
     return false;
 }
 
 static int wait_exit(void)
 {
     int status = -1;
-    uint64_t end = pn_clock_mono_ns() + 10 * (uint64_t)PN_NS_PER_S;
-    while (waitpid(server, &status, WNOHANG) == 0 && pn_clock_mono_ns() < end)
+    uint64_t end = pn_clock_mono_ns() + PATIENCE_S * (uint64_t)PN_NS_PER_S;
+    pid_t got;
+    while ((got = waitpid(server, &status, WNOHANG)) == 0 && pn_clock_mono_ns() < end)
         (void)poll(NULL, 0, 5);
-    if (WIFEXITED(status))
-        return WEXITSTATUS(status);
-    (void)logged("a line that no log has"); /* prints it */
+    if (got == server)
+        return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+    show_log();
+    (void)kill(server, SIGKILL);
+    (void)waitpid(server, &status, 0);
     return -1;
 }
 

@@ -179,8 +179,10 @@ static void add_plugin(struct world *w, const char *file, unsigned group, struct
     unsigned stages = 0;
     for (unsigned s = 0; s < POSTERN_STAGES; s++)
         stages |= (d->on[s] != NULL ? 1U : 0U) << s;
-    w->plan->plugins[i] = (struct pn_plan_plugin){
-        .name = pn_str_of(d->name), .stages = stages, .group = group, .deadline_ms = 150};
+    w->plan->plugins[i] = (struct pn_plan_plugin){.name = pn_str_of(d->name),
+                                                  .stages = stages,
+                                                  .group = group,
+                                                  .deadline_ms = WORLD_PATIENCE_MS};
     if (group >= w->plan->group_count)
         w->plan->group_count = group + 1;
     w->plugins[i] = (struct host_plugin){
@@ -195,7 +197,7 @@ void world_init(struct world *w, const char *const *files, const unsigned *group
     w->plan = calloc(1, sizeof *w->plan);
     w->plan->refs = 1;
     w->plan->generation = 1;
-    w->plan->budget_ms = 20000;
+    w->plan->budget_ms = WORLD_PATIENCE_MS;
     for (unsigned i = 0; files[i] != NULL; i++)
         add_plugin(w, files[i], groups[i], &err);
     w->zone = pn_dnsfile_parse(pn_str_of(zone_text), "zone", &err);
@@ -249,7 +251,7 @@ enum pn_check_end run_to(struct world *w, struct pn_check *c, unsigned stage)
     struct run r = {0};
     if (!pn_check_run(c, stage, run_done, &r))
         return PN_CHECK_WHOLE;
-    uint64_t until = pn_clock_mono_ns() + UINT64_C(30) * PN_NS_PER_S;
+    uint64_t until = pn_clock_mono_ns() + 2 * UINT64_C(1) * WORLD_PATIENCE_MS * PN_NS_PER_MS;
     while (!r.over && pn_clock_mono_ns() < until)
         pn_loop_turn(w->loop, 100);
     UNIT_TRUE(r.over);

@@ -15,7 +15,9 @@
 
 #include <sys/types.h>
 
-enum { WORLD_CHILDREN = 400, WORLD_PLUGINS = 8 };
+/* A call takes as long as it takes: only a test of what hangs sets a deadline that short
+ * (WORLD_HANG_MS) for the plugin that does, before world_workers. */
+enum { WORLD_CHILDREN = 400, WORLD_PLUGINS = 8, WORLD_PATIENCE_MS = 60000, WORLD_HANG_MS = 700 };
 
 struct world;
 

@@ -1,0 +1,25 @@
+/*
+ * What tests of the queue role share: the operator's commands over an admin peer of a
+ * role_rig, and a way to know what is on disk.
+ */
+#ifndef QUEUE_RIG_H
+#define QUEUE_RIG_H
+
+#include "role_rig.h"
+
+enum { QUEUE_RIG_PATIENCE_MS = 30000 };
+
+/* Sends "VERB [ID] [--held]" to the role; id may be NULL. */
+void queue_rig_ask(struct role_rig *rig, unsigned admin, uint64_t token, const char *verb,
+                   const char *id, bool held);
+/* All lines of that command's answer; a line of another one before its end is a failure. */
+void queue_rig_answer(struct role_rig *rig, unsigned admin, uint64_t token, struct pn_buf *lines);
+/* Asks for a list until it holds these words, or (there false) until it does not. */
+void queue_rig_wait_list(struct role_rig *rig, unsigned admin, bool held, const char *words,
+                         bool there);
+bool queue_rig_says(const struct pn_buf *lines, const char *words);
+/* What the role had given to the journal is on disk: a message behind it was taken. That
+ * one is held, and bothers nobody. */
+void queue_rig_flush(struct role_rig *rig, unsigned edge, uint64_t id);
+
+#endif
