@@ -184,6 +184,8 @@ struct queue {
     struct pn_threads *threads;
     struct spool *spool;
     struct pn_timer *timer; /* the heap's first */
+    struct pn_timer *clock_timer;
+    int64_t clock_ms; /* what the wall clock said when it was last looked at */
     struct pn_timer *drain_timer;
     struct pn_timer *age_timer;
     struct pn_timer *move_timer;

@@ -12,6 +12,8 @@
 
 enum {
     SOON_MS = 1000,         /* when no try could be made: a peer is away or full */
+    CLOCK_MS = 5000,        /* between looks at the wall clock */
+    WAIT_MIN_MS = 60000,    /* other waits than those of the settings are no longer */
     KEEP_LOADED_MS = 60000, /* a message due later lets go of envelope and content */
     REPLY_MAX = 500
 };
@@ -74,16 +76,29 @@ static void arm(struct queue *q)
     pn_timer_set(q->timer, wait < 0 ? 0 : (uint64_t)wait);
 }
 
+static int64_t longest_wait(const struct queue *q)
+{
+    uint64_t ms = WAIT_MIN_MS;
+    for (size_t i = 0; i < q->settings.retry_count; i++)
+        if (q->settings.retry_ms[i] > ms)
+            ms = q->settings.retry_ms[i];
+    return (int64_t)ms;
+}
+
 void run_later(struct message *m)
 {
     struct queue *q = m->queue;
     pn_assert(m->under_way == 0 && !m->loading && m->heap_at == 0);
-    int64_t due = INT64_MAX;
-    for (uint32_t i = 0; i < m->rcpt_count; i++)
-        if (m->rcpts[i].state == RCPT_WAITING && m->rcpts[i].due_ms < due)
-            due = m->rcpts[i].due_ms;
+    int64_t due = INT64_MAX, now = pn_clock_wall_ms(), latest = now + longest_wait(q);
+    for (uint32_t i = 0; i < m->rcpt_count; i++) {
+        struct rcpt *r = &m->rcpts[i];
+        if (r->due_ms > latest) /* it was said while the clock was ahead */
+            r->due_ms = now;
+        if (r->state == RCPT_WAITING && r->due_ms < due)
+            due = r->due_ms;
+    }
     m->due_ms = due;
-    if (due > pn_clock_wall_ms() + KEEP_LOADED_MS || q->fds_held > q->fds_max)
+    if (due > now + KEEP_LOADED_MS || q->fds_held > q->fds_max)
         message_unload(m);
     q->heap = pn_grow(q->heap, &q->heap_cap, q->heap_count, sizeof(struct message *));
     heap_put(q, q->heap_count++, m);
@@ -104,9 +119,31 @@ static void on_due(void *ctx)
     arm(q);
 }
 
+/* A clock that was set back would leave what waits waiting until it has caught up. */
+static void look_at_clock(void *ctx)
+{
+    struct queue *q = ctx;
+    int64_t now = pn_clock_wall_ms();
+    if (now < q->clock_ms) {
+        struct message **all = q->heap;
+        size_t count = q->heap_count;
+        q->heap = NULL;
+        q->heap_count = q->heap_cap = 0;
+        for (size_t i = 0; i < count; i++) {
+            all[i]->heap_at = 0;
+            run_later(all[i]);
+        }
+        free(all);
+    }
+    q->clock_ms = now;
+    pn_timer_set(q->clock_timer, CLOCK_MS);
+}
+
 void run_init(struct queue *q)
 {
     q->timer = pn_timer_new(q->loop, on_due, q);
+    q->clock_timer = pn_timer_new(q->loop, look_at_clock, q);
+    look_at_clock(q);
 }
 
 /* ---- a message's turn ---- */

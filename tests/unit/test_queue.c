@@ -3,6 +3,7 @@
 #include "unit.h"
 
 #include "assert.h"
+#include "clock.h"
 #include "kit_policy.h"
 #include "memfile.h"
 #include "queue.h"
@@ -334,6 +335,30 @@ static void test_files(void)
     role_rig_fini(&rig);
 }
 
+/* A try that was put off while the clock was a day ahead is not put off by a day. */
+static void test_clock(void)
+{
+    enum { HOUR_MS = 3600 * 1000 };
+    struct role_rig rig;
+    uint64_t id;
+    pn_clock_wall_fix(1700000000000 + 24 * (int64_t)HOUR_MS);
+    rig_up(&rig);
+    take(&rig, 1, 1, PN_STR("A: b\r\n\r\n"));
+    UNIT_INT(taken(&rig, &id), 250);
+    UNIT_INT(deliver(&rig, 451, PN_STR("A: b\r\n\r\n")), 0);
+    (void)usleep(50000); /* the note is lazy */
+    role_rig_kill(&rig);
+    role_rig_start(&rig);
+    quiet(&rig, MAILBOX); /* its time has not come */
+    role_rig_kill(&rig);
+    pn_clock_wall_fix(1700000000000);
+    role_rig_start(&rig);
+    UNIT_INT(deliver(&rig, 250, PN_STR("A: b\r\n\r\n")), 0);
+    UNIT_INT(role_rig_drain(&rig), 0);
+    role_rig_fini(&rig);
+    pn_clock_wall_fix(-1);
+}
+
 /* Below the reserve an edge is told when it comes, and no message is taken. */
 static void test_room(void)
 {
@@ -368,13 +393,9 @@ static void test_room(void)
 
 int main(int argc, char **argv)
 {
-    static const struct unit_test tests[] = {{"local", test_local},
-                                             {"killed", test_killed},
-                                             {"mailbox_away", test_mailbox_away},
-                                             {"many", test_many},
-                                             {"refused", test_refused},
-                                             {"files", test_files},
-                                             {"room", test_room},
-                                             {NULL, NULL}};
+    static const struct unit_test tests[] = {
+        {"local", test_local}, {"killed", test_killed},   {"mailbox_away", test_mailbox_away},
+        {"many", test_many},   {"refused", test_refused}, {"files", test_files},
+        {"clock", test_clock}, {"room", test_room},       {NULL, NULL}};
     return unit_main("queue", tests, argc, argv);
 }
