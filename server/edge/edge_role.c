@@ -145,6 +145,8 @@ static void on_accept(void *arg, unsigned events)
         if (fd < 0) {
             if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS)
                 no_descriptors(l->edge);
+            else if (i != 0)
+                pn_watch_pass(l->watch);
             return;
         }
         session_accept(l, fd, (struct sockaddr *)&ss);
@@ -188,6 +190,7 @@ static void open_listeners(struct edge *edge, struct pn_generation *gen)
         l->row = from->row;
         from->fd = -1;
         l->watch = pn_watch_new(edge->loop, l->fd, PN_WATCH_READ, on_accept, l);
+        pn_watch_share(l->watch); /* with the other edges */
         edge->listener_count++;
     }
 }

@@ -5,9 +5,11 @@
 #include "loop_int.h"
 #include "mem.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -38,6 +40,7 @@ struct pn_loop {
     struct tasks deferred, running;
     struct signal_watch *signals;
     int wake_fd;
+    int epoll_fd; /* libevent's; -1: not looked for yet, or not found */
     struct event wake;
     pthread_mutex_t lock; /* of posted */
     struct tasks posted;
@@ -47,6 +50,7 @@ struct pn_watch {
     struct event ev;
     struct pn_loop *loop;
     unsigned events;
+    bool shared;
     void (*fn)(void *arg, unsigned events);
     void *arg;
 };
@@ -111,6 +115,7 @@ static void on_wake(evutil_socket_t fd, short what, void *arg)
 
 static void wake_open(struct pn_loop *loop)
 {
+    loop->epoll_fd = -1;
     loop->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     pn_assert(loop->wake_fd >= 0);
     pn_assert(event_assign(&loop->wake, loop->base, loop->wake_fd, EV_READ | EV_PERSIST, on_wake,
@@ -264,6 +269,45 @@ static void on_watch(evutil_socket_t fd, short what, void *arg)
     w->fn(w->arg, events);
 }
 
+/* ---- descriptors that other processes watch, too
+ *
+ * epoll can wake one of many that sleep on a descriptor (EPOLLEXCLUSIVE), and libevent has
+ * no word for that. So what libevent added is taken out of its epoll instance and added
+ * again with that flag; libevent deletes it as any other. Its instance is the one that
+ * knows our wake_fd already.
+ *
+ * The kernel wakes whoever was added first. Who took something adds itself again, at the
+ * end of the line; what came meanwhile is reported then. Who dies while it is woken leaves
+ * what there is to the next that is woken or added. */
+
+enum { EPOLL_FD_MAX = 1024 };
+
+static int find_epoll(const struct pn_loop *loop)
+{
+    struct epoll_event ev = {.events = 0};
+    for (int fd = 0; fd < EPOLL_FD_MAX; fd++) {
+        if (epoll_ctl(fd, EPOLL_CTL_ADD, loop->wake_fd, &ev) == 0)
+            (void)epoll_ctl(fd, EPOLL_CTL_DEL, loop->wake_fd, &ev); /* another loop's */
+        else if (errno == EEXIST)
+            return fd;
+    }
+    return -1;
+}
+
+static void add_shared(struct pn_watch *w)
+{
+    struct pn_loop *loop = w->loop;
+    int fd = event_get_fd(&w->ev);
+    struct epoll_event ev = {.events = EPOLLIN | EPOLLEXCLUSIVE, .data = {.fd = fd}};
+    if (w->events != PN_WATCH_READ)
+        return;
+    if (loop->epoll_fd < 0)
+        loop->epoll_fd = find_epoll(loop);
+    if (loop->epoll_fd < 0 || epoll_ctl(loop->epoll_fd, EPOLL_CTL_DEL, fd, NULL) != 0)
+        return; /* as before: all are woken */
+    pn_assert(epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, fd, &ev) == 0);
+}
+
 struct pn_watch *pn_watch_new(struct pn_loop *loop, int fd, unsigned events,
                               void (*fn)(void *arg, unsigned events), void *arg)
 {
@@ -288,6 +332,20 @@ void pn_watch_set(struct pn_watch *w, unsigned events)
                          ((events & PN_WATCH_WRITE) != 0 ? EV_WRITE : 0) | EV_PERSIST);
     pn_assert(event_assign(&w->ev, w->loop->base, fd, what, on_watch, w) == 0);
     pn_assert(event_add(&w->ev, NULL) == 0);
+    if (w->shared)
+        add_shared(w);
+}
+
+void pn_watch_share(struct pn_watch *w)
+{
+    w->shared = true;
+    add_shared(w);
+}
+
+void pn_watch_pass(struct pn_watch *w)
+{
+    if (w->shared)
+        add_shared(w);
 }
 
 void pn_watch_free(struct pn_watch **watch)

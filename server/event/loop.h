@@ -53,6 +53,11 @@ struct pn_watch *pn_watch_new(struct pn_loop *loop, int fd, unsigned events,
                               void (*fn)(void *arg, unsigned events), void *arg);
 void pn_watch_set(struct pn_watch *watch, unsigned events);
 void pn_watch_free(struct pn_watch **watch);
+/* From now on: other processes watch this descriptor too, and of those that sleep one is
+ * woken, not all. Only for PN_WATCH_READ. */
+void pn_watch_share(struct pn_watch *watch);
+/* What the descriptor had was taken; next time it is another's turn. */
+void pn_watch_pass(struct pn_watch *watch);
 
 struct pn_timer *pn_timer_new(struct pn_loop *loop, void (*fn)(void *arg), void *arg);
 /* Fires once, ms from now, never early; sets anew if it was set. Moving a deadline

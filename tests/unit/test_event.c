@@ -4,8 +4,11 @@
 #include "loop.h"
 #include "threads.h"
 
+#include <netinet/in.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -281,6 +284,122 @@ static void test_threads_free_inside(void)
     pn_loop_free(&loop);
 }
 
+/* ---- one descriptor, several processes ---- */
+
+enum { SHARERS = 3, ROUNDS = 10 };
+
+struct sharer {
+    struct pn_watch *watch;
+    int listener, wakes; /* a pipe: a byte a call */
+    char name;
+};
+
+static void on_shared(void *arg, unsigned events)
+{
+    struct sharer *s = arg;
+    int fd;
+    (void)events;
+    UNIT_INT(write(s->wakes, "w", 1), 1);
+    while ((fd = accept4(s->listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0)
+        UNIT_INT(write(fd, &s->name, 1), 1);
+    pn_watch_pass(s->watch);
+}
+
+static pid_t sharer_start(int listener, int wakes, char name)
+{
+    pid_t pid = fork();
+    if (pid != 0)
+        return pid;
+    struct sharer s = {.listener = listener, .wakes = wakes, .name = name};
+    loop = pn_loop_new();
+    s.watch = pn_watch_new(loop, listener, PN_WATCH_READ, on_shared, &s);
+    pn_watch_share(s.watch);
+    UNIT_INT(write(wakes, "r", 1), 1); /* ready */
+    pn_loop_run(loop);
+    _exit(0);
+}
+
+static void until_asleep(pid_t pid)
+{
+    char path[64], text[256], state = 0;
+    for (unsigned i = 0; i < 10000 && state != 'S'; i++) {
+        (void)snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+        FILE *f = fopen(path, "r");
+        const char *end =
+            f != NULL && fgets(text, sizeof text, f) != NULL ? strrchr(text, ')') : NULL;
+        state = end == NULL ? 0 : end[2];
+        if (f != NULL)
+            (void)fclose(f);
+        if (state != 'S')
+            (void)poll(NULL, 0, 1);
+    }
+    UNIT_INT(state, 'S');
+}
+
+static int dial(const struct sockaddr_in *to)
+{
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    UNIT_INT(connect(fd, (const struct sockaddr *)to, sizeof *to), 0);
+    return fd;
+}
+
+/* Who took it: its name. */
+static char served(int fd)
+{
+    struct pollfd p = {.fd = fd, .events = POLLIN};
+    char name = 0;
+    UNIT_INT(poll(&p, 1, 10000), 1);
+    UNIT_INT(read(fd, &name, 1), 1);
+    (void)close(fd);
+    return name;
+}
+
+/* One sleeper wakes for each connection, and each has its turn. One that dies when it was
+ * woken leaves the connection to the others. */
+static void test_share(void)
+{
+    struct sockaddr_in sin = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof sin;
+    pid_t pids[SHARERS];
+    int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), wakes[2];
+    int fds[2 * SHARERS];
+    unsigned took[SHARERS] = {0};
+    char woken[SHARERS * ROUNDS * SHARERS + 1];
+    UNIT_INT(bind(listener, (struct sockaddr *)&sin, len), 0);
+    UNIT_INT(listen(listener, 64), 0);
+    UNIT_INT(getsockname(listener, (struct sockaddr *)&sin, &len), 0);
+    UNIT_INT(pipe(wakes), 0);
+    for (unsigned i = 0; i < SHARERS; i++)
+        pids[i] = sharer_start(listener, wakes[1], (char)('0' + i));
+    for (unsigned i = 0; i < SHARERS; i++)
+        UNIT_INT(read(wakes[0], woken, 1), 1);
+    for (unsigned i = 0; i < SHARERS * ROUNDS; i++) {
+        for (unsigned k = 0; k < SHARERS; k++)
+            until_asleep(pids[k]);
+        took[served(dial(&sin)) - '0']++;
+    }
+    for (unsigned i = 0; i < SHARERS; i++)
+        UNIT_INT(took[i], ROUNDS);
+    UNIT_INT(read(wakes[0], woken, sizeof woken), SHARERS * ROUNDS);
+    UNIT_INT(kill(pids[0], SIGSTOP), 0);
+    UNIT_INT(waitpid(pids[0], NULL, WUNTRACED), pids[0]);
+    for (unsigned i = 0; i < SHARERS; i++)
+        fds[i] = dial(&sin);
+    UNIT_INT(kill(pids[0], SIGKILL), 0);
+    UNIT_INT(waitpid(pids[0], NULL, 0), pids[0]);
+    for (unsigned i = SHARERS; i < 2 * SHARERS; i++)
+        fds[i] = dial(&sin);
+    for (unsigned i = 0; i < 2 * SHARERS; i++)
+        UNIT_TRUE(served(fds[i]) > '0');
+    for (unsigned i = 1; i < SHARERS; i++) {
+        UNIT_INT(kill(pids[i], SIGKILL), 0);
+        UNIT_INT(waitpid(pids[i], NULL, 0), pids[i]);
+    }
+    (void)close(wakes[0]);
+    (void)close(wakes[1]);
+    (void)close(listener);
+}
+
 int main(int argc, char **argv)
 {
     static const struct unit_test tests[] = {
@@ -291,6 +410,7 @@ int main(int argc, char **argv)
         {"post", test_post},
         {"signal", test_signal},
         {"fork", test_fork},
+        {"share", test_share},
         {"threads", test_threads},
         {"threads free inside", test_threads_free_inside},
         {NULL, NULL},
