@@ -1,5 +1,6 @@
 #include "dkim_keycache.h"
 
+#include "dkim_rsa.h"
 #include "dkim_text.h"
 
 #include <openssl/err.h>
@@ -58,8 +59,11 @@ void dkim_keycache_free(struct dkim_keycache *cache)
 static EVP_PKEY *decode_rsa(const unsigned char *der, long n)
 {
     const unsigned char *at = der;
-    EVP_PKEY *pkey = d2i_PUBKEY(NULL, &at, n);
+    EVP_PKEY *pkey = dkim_rsa_key(der, (size_t)n);
 
+    if (pkey != NULL)
+        return pkey;
+    pkey = d2i_PUBKEY(NULL, &at, n);
     /* RFC 6376 names the bare RSAPublicKey, everyone publishes SubjectPublicKeyInfo. */
     if (pkey == NULL) {
         at = der;

@@ -3,11 +3,14 @@
 #include "buf.h"
 #include "dkim_canon.h"
 #include "dkim_engine.h"
+#include "dkim_rsa.h"
 #include "dkim_signer.h"
 #include "dkim_tags.h"
 #include "dkim_text.h"
 
+#include <openssl/err.h>
 #include <openssl/rsa.h>
+#include <openssl/x509.h>
 #include <stdlib.h>
 
 enum { NOW = 1720000000 };
@@ -762,6 +765,62 @@ static void test_too_many(void)
     keys_free();
 }
 
+/* What our decoder takes OpenSSL's takes too, for the same key. */
+static bool agrees(const unsigned char *der, size_t len)
+{
+    EVP_PKEY *ours = dkim_rsa_key(der, len);
+    if (ours == NULL)
+        return false;
+    const unsigned char *at = der;
+    EVP_PKEY *theirs = d2i_PUBKEY(NULL, &at, (long)len);
+    UNIT_TRUE(theirs != NULL && at == der + len);
+    UNIT_INT(EVP_PKEY_get_base_id(ours), EVP_PKEY_RSA);
+    UNIT_TRUE(theirs != NULL && EVP_PKEY_eq(ours, theirs) == 1);
+    EVP_PKEY_free(ours);
+    EVP_PKEY_free(theirs);
+    ERR_clear_error();
+    return true;
+}
+
+static void test_rsa_key(void)
+{
+    static const unsigned bits[] = {512, 1000, 1024, 2048};
+    static const unsigned char other[] = {0x00, 0x01, 0x80, 0xff};
+    for (size_t i = 0; i < sizeof(bits) / sizeof(bits[0]); i++) {
+        EVP_PKEY *key = EVP_RSA_gen(bits[i]);
+        unsigned char *der = NULL;
+        int len = i2d_PUBKEY(key, &der);
+        char row[40];
+        (void)snprintf(row, sizeof(row), "%u bits", bits[i]);
+        unit_row(row);
+        UNIT_TRUE(len > 0 && agrees(der, (size_t)len));
+        for (int cut = 0; cut < len; cut++)
+            UNIT_TRUE(dkim_rsa_key(der, (size_t)cut) == NULL);
+        /* Another byte anywhere: refused, or the key that it now is. */
+        for (int at = 0; i == 0 && at < len; at++)
+            for (size_t k = 0; k < sizeof(other); k++) {
+                unsigned char was = der[at];
+                der[at] = other[k];
+                (void)agrees(der, (size_t)len);
+                der[at] = was;
+            }
+        unsigned char *longer = malloc((size_t)len + 1);
+        memcpy(longer, der, (size_t)len);
+        longer[len] = 0;
+        UNIT_TRUE(dkim_rsa_key(longer, (size_t)len + 1) == NULL);
+        free(longer);
+        OPENSSL_free(der);
+        EVP_PKEY_free(key);
+    }
+    EVP_PKEY *edwards = EVP_PKEY_Q_keygen(NULL, NULL, "ED25519");
+    unsigned char *der = NULL;
+    int len = i2d_PUBKEY(edwards, &der);
+    unit_row("another algorithm");
+    UNIT_TRUE(len > 0 && dkim_rsa_key(der, (size_t)len) == NULL);
+    OPENSSL_free(der);
+    EVP_PKEY_free(edwards);
+}
+
 int main(int argc, char **argv)
 {
     static const struct unit_test tests[] = {{"base64", test_base64},
@@ -777,6 +836,7 @@ int main(int argc, char **argv)
                                              {"signatures at the limit", test_signature_limits},
                                              {"key records", test_key_choice},
                                              {"no key record", test_key_missing},
+                                             {"RSA keys", test_rsa_key},
                                              {"engines", test_engines},
                                              {"several lengths", test_lengths_together},
                                              {"too many", test_too_many},
