@@ -55,6 +55,12 @@ check "a configuration is not replaced" grep -qx "# mine" "$conf"
 flags=$(PKG_CONFIG_PATH="$usr/lib/pkgconfig" pkg-config --define-variable=prefix="$usr" --cflags postern)
 # shellcheck disable=SC2086
 check "a plugin out of tree" cc -std=c17 $flags -I"$usr/include" -fPIC -shared -o "$dest/shout.so" "$top/tests/plugins/shout.c"
+check "which loads" "$usr/bin/postern" plugin show "$dest/shout.so"
+echo "plugins { shout { file \"$dest/shout.so\" } }" >"$dest/shout.conf"
+printf 'Subject: LOUD\n\nhello\n' >"$dest/loud.eml"
+: >"$dest/empty.zone"
+check "and finds its facts" sh -c "'$usr/bin/postern' scan -c '$dest/shout.conf' --dns '$dest/empty.zone' --ip 192.0.2.1 \
+    --rcpt u@x.test '$dest/loud.eml' | grep 'SUBJECT_SHOUTS (whole subject)'"
 if command -v systemd-analyze >/dev/null; then
     mkdir -p "$dest/units"
     sed "s#=/usr/#=$dest/usr/#" "$usr/lib/systemd/system/postern.service" >"$dest/units/postern.service"
