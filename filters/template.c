@@ -167,7 +167,8 @@ static void tell(struct template *t, uint16_t type, const struct pn_worker *w)
     struct pn_buf b;
     pn_buf_init(&b, 64);
     pn_worker_put(&b, w);
-    if (!pn_control_send(t->control, type, pn_buf_str(&b), NULL, 0))
+    /* Who told it to drain may be gone: it asked for no more news. */
+    if (!pn_control_send(t->control, type, pn_buf_str(&b), NULL, 0) && !t->draining)
         pn_warn("the supervisor takes no news of workers");
     pn_buf_fini(&b);
 }

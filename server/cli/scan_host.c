@@ -438,6 +438,9 @@ void pn_scan_host_free(struct pn_scan_host **hp)
     pn_runner_free(&h->runner);
     while (h->askers != NULL)
         on_asker_end(h->askers, PN_CHANNEL_CLOSED);
+    /* Before its workers, of whose end it would have news else. */
+    for (unsigned g = 0; g < h->group_count; g++)
+        drain(h->groups[g].template.fd);
     while (h->controls != NULL) {
         struct control *c = h->controls;
         h->controls = c->next;
@@ -446,7 +449,6 @@ void pn_scan_host_free(struct pn_scan_host **hp)
         free(c);
     }
     for (unsigned g = 0; g < h->group_count; g++) {
-        drain(h->groups[g].template.fd);
         pn_launch_stop(&h->groups[g].template);
         (void)rmdir(h->groups[g].private_path);
     }
