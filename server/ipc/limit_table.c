@@ -211,8 +211,10 @@ static bool take_over(struct entry *e, uint64_t old, uint64_t key, unsigned edge
 }
 
 /* The entry of a key, made if need be; NULL: no place. Two edges that make one at the
- * same moment may make two: the first is found from then on, the second dries up. */
-static struct entry *find(struct pn_limits *l, uint64_t key, uint64_t now)
+ * same moment may make two: the first is found from then on, the second dries up. keep
+ * (may be NULL) was found for the same event, which is not counted in it yet: it may
+ * look as if it remembered nothing. */
+static struct entry *find(struct pn_limits *l, uint64_t key, uint64_t now, const struct entry *keep)
 {
     struct table *t = l->table;
     struct entry *ways = &t->entry[key % (t->entries / WAYS) * WAYS];
@@ -225,7 +227,7 @@ static struct entry *find(struct pn_limits *l, uint64_t key, uint64_t now)
                 return &ways[i];
             uint64_t remembers = there == KEY_FREE ? 0 : memory(&ways[i], now);
             bool taken = there >= KEY_TAKING && there < KEY_FIRST;
-            if (taken || remembers >= best_memory || sessions(&ways[i]) != 0)
+            if (taken || remembers >= best_memory || &ways[i] == keep || sessions(&ways[i]) != 0)
                 continue;
             best = &ways[i];
             best_key = there;
@@ -276,11 +278,11 @@ enum pn_limit pn_limits_rate(struct pn_limits *l, const struct pn_limit_rules *r
     uint32_t by_network = rules->network[rate], by_address = rules->address[rate];
     struct entry *network = NULL, *address = NULL;
     if (by_network != 0)
-        network = find(l, key_of(l->table, ip, true), now);
+        network = find(l, key_of(l->table, ip, true), now, NULL);
     if (!rate_allows(network, rate, by_network, now))
         return PN_LIMIT_NETWORK_RATE;
     if (by_address != 0)
-        address = find(l, key_of(l->table, ip, false), now);
+        address = find(l, key_of(l->table, ip, false), now, network);
     if (!rate_allows(address, rate, by_address, now))
         return PN_LIMIT_ADDRESS_RATE;
     rate_count(network, rate, by_network, now);
@@ -301,7 +303,7 @@ static void uncount(struct pn_limits *l, uint32_t *slot)
 static bool count(struct pn_limits *l, uint64_t key, uint32_t max, uint64_t now, uint32_t *slot)
 {
     for (;;) {
-        struct entry *e = max == 0 ? NULL : find(l, key, now);
+        struct entry *e = max == 0 ? NULL : find(l, key, now, NULL);
         if (e == NULL || e->sessions[l->edge] == UINT16_MAX)
             return e == NULL;
         *slot = (uint32_t)(e - l->table->entry) + 1;
@@ -326,7 +328,7 @@ enum pn_limit pn_limits_enter(struct pn_limits *l, const struct pn_limit_rules *
         return PN_LIMIT_NETWORK_SESSIONS;
     enum pn_limit limit = PN_LIMIT_NONE;
     if (rules->network[PN_RATE_CONNECT] != 0 &&
-        !rate_allows(find(l, key_of(t, ip, true), now), PN_RATE_CONNECT,
+        !rate_allows(find(l, key_of(t, ip, true), now, NULL), PN_RATE_CONNECT,
                      rules->network[PN_RATE_CONNECT], now))
         limit = PN_LIMIT_NETWORK_RATE;
     else if (!count(l, key_of(t, ip, false), rules->address_sessions, now, &ticket->slots[0]))
