@@ -3,7 +3,7 @@
  *
  *   loadgen [option...] ADDRESS:PORT
  *
- *   -c N       sessions at a time (20)
+ *   -c N       sessions at a time (20); with -r the most that are open at a time
  *   -m N       messages a session (1)
  *   -n N       messages in all (1000)
  *   -f FILE    tab-separated manifest with a line of names: file, client, helo, from, to;
@@ -240,12 +240,14 @@ static void session_start(void)
         say(s, "PROXY TCP4 %s 192.0.2.1 40000 25\r\n", message_of(s)->client);
 }
 
-/* Open loop: starts what is due by now, whatever is still under way. */
+/* Open loop: starts what is due by now, whatever is still under way, as far as
+ * descriptors go: a session that can't be opened here says nothing of the server. */
 static void on_pace(void *arg)
 {
     (void)arg;
     double elapsed = (double)(pn_clock_mono_ns() - load.began) / 1e9;
-    while (load.next < load.total && (double)load.next < elapsed * load.rate)
+    while (load.next < load.total && load.active < load.sessions &&
+           (double)load.next < elapsed * load.rate)
         session_start();
     if (load.next < load.total)
         pn_timer_set(load.pace, 1);
@@ -411,6 +413,19 @@ static uint64_t number(const char *text, uint64_t max)
     return v;
 }
 
+/* A session is a descriptor: as many as this process may have, but for a few. */
+static void limit_sessions(void)
+{
+    enum { OTHERS = 50 };
+    struct rlimit r;
+    if (getrlimit(RLIMIT_NOFILE, &r) != 0)
+        return;
+    r.rlim_cur = r.rlim_max;
+    (void)setrlimit(RLIMIT_NOFILE, &r);
+    if (r.rlim_cur != RLIM_INFINITY && load.sessions + OTHERS > r.rlim_cur)
+        load.sessions = r.rlim_cur > 2 * OTHERS ? (unsigned)r.rlim_cur - OTHERS : OTHERS;
+}
+
 int main(int argc, char **argv)
 {
     const char *manifest = NULL, *folder = NULL;
@@ -466,6 +481,7 @@ int main(int argc, char **argv)
         !pn_ip_is_loopback(&ip))
         usage();
     load.to_len = pn_endpoint_to_sockaddr(&ip, port, &load.to);
+    limit_sessions();
     if (manifest != NULL)
         read_manifest(manifest, folder);
     else

@@ -55,7 +55,8 @@ def load(server, run, *args):
     )
     replies = {}
     for line in done.stderr.splitlines():
-        code = (line.partition(" ")[2] or "none")[:3]
+        reply = line.partition(" ")[2] or "none"
+        code = reply[:3] if reply[:3].isdigit() else reply
         replies[code] = replies.get(code, 0) + 1
     with open(accepted, encoding="ascii") as f:
         numbers = [int(line) for line in f]
@@ -101,7 +102,7 @@ def overload(counter, server, rate, seconds):
 
     watcher = threading.Thread(target=watch)
     watcher.start()
-    numbers, replies, accepted = load(server, "over", "-c", "100000", "-r", f"{rate:.0f}", "-n", f"{rate * seconds:.0f}")
+    numbers, replies, accepted = load(server, "over", "-c", "10000", "-r", f"{rate:.0f}", "-n", f"{rate * seconds:.0f}")
     over.set()
     watcher.join()
     early, late = samples[: max(len(samples) // 4, 1)], samples[len(samples) // 2 :]
