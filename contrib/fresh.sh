@@ -4,12 +4,13 @@
 #
 # The mirror, its keys and proxies are those of this machine's apt (or MIRROR=URL). The
 # third-party suites are seen there if they lie beside this tree (or SHARED=FOLDER), read-only.
-# KEEP=yes leaves the root behind and says where. All mounts live in a namespace of their own.
+# KEEP=yes leaves the root behind and says where. Mounts and network are its own: ports that
+# this machine uses are free there, and nothing but apt-get reaches out.
 set -eu
 top=$(cd "$(dirname "$0")/.." && pwd)
 [ $# -gt 0 ] || set -- ./.ci/run
 [ "$(id -u)" = 0 ] || { echo "fresh.sh: run as root" >&2; exit 1; }
-for tool in debootstrap git unshare; do
+for tool in debootstrap git ip nsenter pivot_root unshare; do
     command -v $tool >/dev/null || { echo "fresh.sh: needs $tool" >&2; exit 1; }
 done
 shared=${SHARED:-$(cd "$top/.." && pwd)/shared}
@@ -40,12 +41,34 @@ cp -L /etc/resolv.conf "$root/etc/resolv.conf"
 git clone -q --no-local "$top" "$root/work/postern"
 mkdir -p "$root/work/shared"
 
+# apt-get alone goes by this machine's network: everything else must do with loopback.
+cat >"$root/usr/local/sbin/apt-get" <<'SH'
+#!/bin/sh
+exec nsenter --net=/run/outside /usr/bin/apt-get "$@"
+SH
+chmod 755 "$root/usr/local/sbin/apt-get"
+: >"$root/run/outside"
+
 export root shared
 unshare -m --propagation private sh -c '
-    mount -t proc proc "$root/proc" && mount --rbind /dev "$root/dev" && mount -t tmpfs tmp "$root/tmp" || exit 1
+    set -e
+    mount --bind "$root" "$root"
+    mount -t proc proc "$root/proc"
+    mount --rbind /dev "$root/dev"
+    mount -t tmpfs tmp "$root/tmp"
     chmod 1777 "$root/tmp"
-    if [ -d "$shared" ]; then mount --bind "$shared" "$root/work/shared" && mount -o remount,ro,bind "$root/work/shared"; fi
-    exec chroot "$root" env -i HOME=/root LANG=C.UTF-8 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
-        ${http_proxy:+http_proxy="$http_proxy"} ${https_proxy:+https_proxy="$https_proxy"} \
-        sh -c "cd /work/postern && exec \"\$@\"" sh "$@"
-' sh "$@"
+    mount --bind /proc/self/ns/net "$root/run/outside"
+    if [ -d "$shared" ]; then
+        mount --bind "$shared" "$root/work/shared"
+        mount -o remount,ro,bind "$root/work/shared"
+    fi
+    exec unshare -n sh -c "ip link set lo up && exec \"\$@\"" sh "$@"
+' sh sh -c '
+    set -e
+    cd "$root"
+    mkdir -p old
+    pivot_root . old
+    exec chroot . sh -c "umount -l /old && rmdir /old && exec \"\$@\"" sh "$@"
+' sh env -i HOME=/root LANG=C.UTF-8 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
+    ${http_proxy:+http_proxy="$http_proxy"} ${https_proxy:+https_proxy="$https_proxy"} \
+    sh -c 'cd /work/postern && exec "$@"' sh "$@"
