@@ -4,6 +4,7 @@ what a test asks of it (events, mailboxes, roles by name). Loopback only; ends w
 import glob
 import json
 import os
+import shlex
 import shutil
 import signal
 import socket
@@ -25,6 +26,16 @@ def free_port(host="127.0.0.1"):
         return s.getsockname()[1]
 
 
+def wrap():
+    """What programs are run under: valgrind and its arguments, say (tests/valgrind.sh)."""
+    return shlex.split(os.environ.get("POSTERN_WRAP", ""))
+
+
+def patience():
+    """How many times longer than usual a test waits for what has to come."""
+    return int(os.environ.get("POSTERN_PATIENCE", "1"))
+
+
 class Server:
     """conf is the configuration without `listen smtp`; {root} {smtp} {admin} in it are filled in."""
 
@@ -37,7 +48,7 @@ class Server:
         self.conf_path = os.path.join(self.root, "postern.conf")
         self.args = list(args)
         self.smtp_options = smtp_options
-        self.wrap, self.no_drop = [], True  # test_jail sets them
+        self.wrap, self.no_drop = wrap(), True  # test_jail sets them
         self.process = None
         with open(os.path.join(self.root, "dns.zone"), "w", encoding="utf-8") as f:
             f.write(dns)
@@ -66,7 +77,7 @@ class Server:
             env={**os.environ, "POSTERN_PLUGINS": os.path.join(build_folder(), "plugins")},
         )
         log.close()
-        end = time.monotonic() + seconds
+        end = time.monotonic() + seconds * patience()
         while time.monotonic() < end:
             if self.process.poll() is not None:
                 raise RuntimeError(f"posternd ended with {self.process.returncode}:\n{self.log()}")
@@ -87,7 +98,7 @@ class Server:
             return self.process and self.process.returncode
         self.process.send_signal(signal.SIGTERM)
         try:
-            return self.process.wait(seconds)
+            return self.process.wait(seconds * patience())
         except subprocess.TimeoutExpired:
             self.kill_all()
             raise
@@ -146,7 +157,7 @@ class Server:
         return found
 
     def wait_events(self, kind, count, seconds=10):
-        end = time.monotonic() + seconds
+        end = time.monotonic() + seconds * patience()
         while True:
             found = self.events(kind)
             if len(found) >= count or time.monotonic() > end:
@@ -181,7 +192,7 @@ class Session:
 
     def __init__(self, server, client=None, seconds=30, greet=True):
         self.sock = socket.create_connection(("127.0.0.1", server.smtp), 5)
-        self.sock.settimeout(seconds)
+        self.sock.settimeout(seconds * patience())
         self.file = self.sock.makefile("rb")
         if client is None:
             client = "192.0.2.1"

@@ -143,7 +143,7 @@ class Player:
         where = ""
         if what == "at":
             where, what, rest = rest.split(" ", 2)
-        end = time.monotonic() + 5
+        end = time.monotonic() + 5 * postern.patience()
         while True:
             mail = {p: c for p, c in self.server.mail().items() if p.startswith(where)}
             if what.isdigit():

@@ -20,8 +20,8 @@ domain "here.test" { recipients any  route local  on SPF_FAIL reject "550 5.7.23
 
 def scan(*args, stdin=""):
     done = subprocess.run(
-        [os.path.join(postern.build_folder(), "postern"), "scan", *args],
-        input=stdin, capture_output=True, text=True, timeout=60, check=False,
+        [*postern.wrap(), os.path.join(postern.build_folder(), "postern"), "scan", *args],
+        input=stdin, capture_output=True, text=True, timeout=60 * postern.patience(), check=False,
         env={**os.environ, "POSTERN_PLUGINS": os.path.join(postern.build_folder(), "plugins")},
     )
     return done.returncode, done.stdout, done.stderr

@@ -189,7 +189,7 @@ static void test_budget(void)
     int fd = begin_message(&w, &c, "hello"); /* the workers are there, and warm */
     UNIT_INT(run_to(&w, c, POSTERN_MESSAGE), PN_CHECK_WHOLE);
     end_message(&c, fd);
-    w.plan->budget_ms = 500;
+    w.plan->budget_ms = 500 * unit_patience();
     fd = begin_message(&w, &c, "hang-message");
     UNIT_INT(run_to(&w, c, POSTERN_MESSAGE), PN_CHECK_PART); /* the call itself has a minute */
     UNIT_INT(status_of(pn_check_facts(c), "calm"), PN_PLUGIN_OK);

@@ -370,7 +370,10 @@ static void tell(void *ctx, struct spool_op *ops)
 {
     (void)ctx;
     for (; ops != NULL; ops = ops->next) {
-        struct ack ack = {ops->type, ops->id};
+        struct ack ack;
+        memset(&ack, 0, sizeof ack); /* what lies between its members is written too */
+        ack.type = ops->type;
+        ack.id = ops->id;
         pn_assert(ops->error == 0);
         pn_assert(write(ack_fd, &ack, sizeof ack) == (ssize_t)sizeof ack);
     }

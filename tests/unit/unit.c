@@ -35,6 +35,13 @@ void unit_true(bool cond, const char *text, const char *file, int line)
     (void)CU_assertImplementation(cond, (unsigned)line, text, file, "", CU_FALSE);
 }
 
+unsigned unit_patience(void)
+{
+    const char *text = getenv("POSTERN_PATIENCE");
+    uint64_t n = 1;
+    return text != NULL && pn_str_u64(pn_str_of(text), 1000, &n) && n != 0 ? (unsigned)n : 1;
+}
+
 static bool wanted(const char *name, int argc, char **argv)
 {
     for (int i = 1; i < argc; i++)

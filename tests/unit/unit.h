@@ -25,6 +25,10 @@ void unit_str(struct pn_str got, struct pn_str want, const char *file, int line)
 void unit_int(long long got, long long want, const char *file, int line);
 void unit_true(bool cond, const char *text, const char *file, int line);
 
+/* How many times longer than usual things may take: 1, or under valgrind what
+ * POSTERN_PATIENCE says. For what must end in some time, never for a verdict. */
+unsigned unit_patience(void);
+
 /* tests ends with a NULL name. With arguments only the tests so named are run. */
 int unit_main(const char *suite, const struct unit_test *tests, int argc, char **argv);
 
