@@ -171,7 +171,7 @@ static void count_event(struct pn_abuse *abuse, const json_t *event)
         totals->first = pn_pool_dup(abuse->pool, ts);
     if (totals->last.len != ts.len)
         totals->last = pn_pool_dup(abuse->pool, ts);
-    else
+    else if (ts.len != 0)
         memcpy((char *)(uintptr_t)totals->last.p, ts.p, ts.len);
     totals->outcomes[outcome]++;
     count_client(abuse, text_of(json_object_get(event, "client"), "ip"), outcome);

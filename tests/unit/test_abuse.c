@@ -49,6 +49,21 @@ static void test_counts(void)
     pn_abuse_free(&abuse);
 }
 
+/* Not ours, but JSON: a message event that has nothing else. */
+static void test_bare(void)
+{
+    struct pn_abuse *abuse = pn_abuse_new(PN_STR(""));
+    feed(abuse, "{\"event\":\"message\",\"outcome\":\"junk\"}");
+    feed(abuse, "{\"event\":\"message\",\"outcome\":\"junk\"}");
+    feed(abuse, "[]");
+    struct pn_abuse_totals totals = pn_abuse_totals(abuse);
+    UNIT_INT(totals.messages, 2);
+    UNIT_INT(totals.damaged, 1);
+    UNIT_STR(totals.first, PN_STR(""));
+    UNIT_STR(totals.last, PN_STR(""));
+    pn_abuse_free(&abuse);
+}
+
 static void test_many(void)
 {
     struct pn_abuse *abuse = pn_abuse_new(PN_STR(""));
@@ -119,6 +134,7 @@ static void test_since(void)
 int main(int argc, char **argv)
 {
     static const struct unit_test tests[] = {{"counts", test_counts},
+                                             {"bare", test_bare},
                                              {"many", test_many},
                                              {"shown", test_shown},
                                              {"since", test_since},
