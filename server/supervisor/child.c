@@ -384,9 +384,23 @@ void child_start(struct child *c)
     give_environment(c);
 }
 
+/* A worker's process id is its template's word, which runs plugins; and it may be another's by
+ * now. So it must be the template's child, or one that it left to us. */
+static bool is_worker(struct child *c)
+{
+    const struct child *template = template_of(c);
+    pid_t parent = process_parent(c->pid);
+    if (parent > 0 && template != NULL && template->pid == parent)
+        return true;
+    for (const struct child *other = c->sup->children; other != NULL; other = other->next)
+        if (other->kind != PEER_WORKER && other->pid == c->pid)
+            return false;
+    return parent == getpid();
+}
+
 void child_kill(struct child *c)
 {
-    if (c->pid > 0)
+    if (c->pid > 0 && (c->kind != PEER_WORKER || is_worker(c)))
         (void)kill(c->pid, SIGKILL);
     if (c->kind == PEER_WORKER && c->state != CHILD_OFF)
         gone(c, c->why[0] != '\0' ? c->why : "its channel ended", c->state == CHILD_DRAINING);

@@ -150,6 +150,10 @@ bool files_dns(struct coming *coming, struct pn_buf *err);
 void files_close(struct supervisor *sup);
 void coming_fini(struct coming *coming);
 
+/* ---- process.c */
+/* -1: there is no such process. */
+pid_t process_parent(pid_t pid);
+
 /* ---- certificates.c */
 /* Of the files that a plan names; another one when a file changed. */
 uint64_t certificates_mark(const struct plan *plan);

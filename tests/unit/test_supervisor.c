@@ -11,6 +11,7 @@
 #include "memfile.h"
 #include "peers.h"
 #include "supervisor.h"
+#include "supervisor_int.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -467,6 +468,32 @@ static void test_start_fails(void)
     UNIT_INT(wait_exit(), 0);
 }
 
+/* Whose child a process is, whatever it calls itself. */
+static void test_process(void)
+{
+    int gate[2], named[2];
+    char byte;
+    UNIT_INT(pipe(gate), 0);
+    UNIT_INT(pipe(named), 0);
+    pid_t pid = fork();
+    if (pid == 0) {
+        (void)prctl(PR_SET_NAME, ") R 1 (");
+        (void)close(gate[1]);
+        (void)!write(named[1], "x", 1);
+        (void)!read(gate[0], &byte, 1); /* until the test is done */
+        _exit(0);
+    }
+    UNIT_INT(read(named[0], &byte, 1), 1);
+    UNIT_INT(process_parent(pid), getpid());
+    UNIT_INT(process_parent(getpid()), getppid());
+    for (int i = 0; i < 2; i++) {
+        (void)close(gate[i]);
+        (void)close(named[i]);
+    }
+    UNIT_INT(waitpid(pid, NULL, 0), pid);
+    UNIT_INT(process_parent(pid), -1);
+}
+
 static void test_peers(void)
 {
     UNIT_TRUE(peers_may_talk(PEER_EDGE, PEER_QUEUE) && peers_may_talk(PEER_QUEUE, PEER_EDGE));
@@ -482,9 +509,8 @@ static void test_peers(void)
 int main(int argc, char **argv)
 {
     static const struct unit_test tests[] = {
-        {"peers", test_peers},
-        {"life", test_life},
-        {"start fails", test_start_fails},
+        {"peers", test_peers}, {"process", test_process},
+        {"life", test_life},   {"start fails", test_start_fails},
         {NULL, NULL},
     };
     if (argc == 3 && strcmp(argv[1], "--role") == 0)
