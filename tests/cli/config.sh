@@ -67,6 +67,10 @@ printf 'body X /(/\n' >"$tmp/x.cf"
 echo "plugins { spf rules { load \"$tmp/x.cf\" } }" >"$tmp/rules.conf"
 expect 0 'PCRE2 refuses (first .*x.cf:1)' ./postern check -c "$tmp/rules.conf"
 
+# More results than a message may have would fail the plugin on whatever brings them.
+echo 'plugins { dkim { max-signatures 51 } }' >"$tmp/dkim.conf"
+expect 1 'number from 1 to 50' ./postern check -c "$tmp/dkim.conf"
+
 # The log, and what it was rotated to, as far back as is asked for.
 mkdir "$tmp/log"
 for name in events.jsonl events.jsonl.1 events.jsonl.2; do
