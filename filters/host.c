@@ -55,15 +55,21 @@ static void random_bytes(struct postern_call *c, void *out, size_t n)
     }
 }
 
+static int client_in(struct postern_call *c, const struct postern_block *b, const char *row)
+{
+    return pn_block_has_ip(b, row, host_of(c)->client.ip);
+}
+
 static void *alloc(struct postern_call *c, size_t n)
 {
     return pn_pool_alloc(host_of(c)->life, n);
 }
 
-static void log_line(struct postern_call *c, enum postern_log level, struct postern_str line)
+static void log_line(struct postern_call *c, uint32_t level, struct postern_str line)
 {
     struct host_call *h = host_of(c);
-    enum pn_log_level to = level <= POSTERN_LOG_ERROR ? (enum pn_log_level)level : PN_LOG_ERROR;
+    enum pn_log_level to =
+        level <= (uint32_t)POSTERN_LOG_ERROR ? (enum pn_log_level)level : PN_LOG_ERROR;
     struct pn_str text = pn_str_slice(host_view(line), 0, 1000);
     pn_log(to, "%s: %.*s: %.*s", h->plugin->desc->name, PN_FMT(h->request->log_id), PN_FMT(text));
 }
@@ -186,4 +192,5 @@ const struct postern_host host_table = {
     .alloc = alloc,
     .tmp_folder = host_tmp_folder,
     .log = log_line,
+    .client_in = client_in,
 };

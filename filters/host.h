@@ -95,6 +95,7 @@ struct host_call {
     uint64_t random;                /* state */
     struct host_started *started;   /* by dns_start, in pool */
     bool asked;                     /* a question may wait to be sent */
+    bool prefetch;                  /* starts lookups, waits for none */
     struct pn_str waiting;          /* what it waited for last, in pool: "TXT x.test" */
 };
 
@@ -148,9 +149,9 @@ int host_note_get(struct postern_call *c, const char *plugin, struct postern_str
 int host_add_header(struct postern_call *c, struct postern_str name, struct postern_str value);
 int host_remove_header(struct postern_call *c, struct postern_str name, size_t n);
 
-int host_dns_lookup(struct postern_call *c, struct postern_str name, enum postern_dns_type type,
+int host_dns_lookup(struct postern_call *c, struct postern_str name, uint32_t type,
                     const struct postern_dns_answer **out);
-int host_dns_start(struct postern_call *c, struct postern_str name, enum postern_dns_type type);
+int host_dns_start(struct postern_call *c, struct postern_str name, uint32_t type);
 int host_dns_wait_all(struct postern_call *c);
 
 struct postern_str host_content(struct postern_call *c);
@@ -165,8 +166,7 @@ int host_header_address(struct postern_call *c, const char *name, size_t n, size
                         struct postern_str *display);
 size_t host_part_count(struct postern_call *c);
 int host_part(struct postern_call *c, size_t i, struct postern_part *out);
-int host_part_text(struct postern_call *c, size_t i, enum postern_text how,
-                   struct postern_str *out);
+int host_part_text(struct postern_call *c, size_t i, uint32_t how, struct postern_str *out);
 int host_url(struct postern_call *c, size_t n, struct postern_str *url, struct postern_str *host);
 int host_content_fd(struct postern_call *c);
 

@@ -27,7 +27,7 @@ static enum postern_status status_of(enum pn_ask ask)
 static int start(struct host_call *h, struct postern_str name, unsigned type,
                  struct pn_question **out)
 {
-    if ((h->plugin->desc->needs & POSTERN_NEED_DNS) == 0)
+    if ((h->plugin->desc->needs & POSTERN_NEED_DNS) == 0 || type > UINT16_MAX)
         return POSTERN_INVALID;
     h->asked = true;
     return status_of(
@@ -84,7 +84,7 @@ static const struct postern_dns_answer *hand_out(struct host_call *h, const stru
         struct pn_str kept = h->life == h->pool ? data[i] : pn_pool_dup(h->life, data[i]);
         if (kept.p == NULL)
             return NULL;
-        records[i] = (struct postern_dns_record){a->records[i].ttl, host_str(kept)};
+        records[i] = (struct postern_dns_record){.ttl = a->records[i].ttl, .data = host_str(kept)};
     }
     *out = (struct postern_dns_answer){a->rcode, a->secure, a->count, records};
     struct pn_dns_seen seen = {.name = pn_question_name(q),
@@ -98,7 +98,7 @@ static const struct postern_dns_answer *hand_out(struct host_call *h, const stru
     return pn_facts_add_dns(h->facts, &seen) ? out : NULL;
 }
 
-int host_dns_lookup(struct postern_call *c, struct postern_str name, enum postern_dns_type type,
+int host_dns_lookup(struct postern_call *c, struct postern_str name, uint32_t type,
                     const struct postern_dns_answer **out)
 {
     struct host_call *h = host_of(c);
@@ -106,13 +106,15 @@ int host_dns_lookup(struct postern_call *c, struct postern_str name, enum poster
     int rc = start(h, name, (unsigned)type, &q);
     if (rc != POSTERN_OK)
         return rc;
+    if (h->prefetch && !pn_question_done(q))
+        return POSTERN_INVALID;
     if (!wait_for(h, q))
         return POSTERN_DEADLINE;
     *out = hand_out(h, q);
     return *out == NULL ? POSTERN_LIMIT : POSTERN_OK;
 }
 
-int host_dns_start(struct postern_call *c, struct postern_str name, enum postern_dns_type type)
+int host_dns_start(struct postern_call *c, struct postern_str name, uint32_t type)
 {
     struct host_call *h = host_of(c);
     struct pn_question *q;
@@ -130,6 +132,8 @@ int host_dns_start(struct postern_call *c, struct postern_str name, enum postern
 int host_dns_wait_all(struct postern_call *c)
 {
     struct host_call *h = host_of(c);
+    if (h->prefetch)
+        return POSTERN_INVALID;
     for (; h->started != NULL; h->started = h->started->next)
         if (!wait_for(h, h->started->question))
             return POSTERN_DEADLINE;

@@ -107,7 +107,8 @@ int host_auth(struct postern_call *c, const struct postern_auth *result)
                            .result = host_view(result->result),
                            .count = (uint32_t)result->count,
                            .properties = pairs};
-    if (!keyword_ok(auth.method) || !keyword_ok(auth.result))
+    if (!keyword_ok(auth.method) || !keyword_ok(auth.result) || result->reserved[0] != NULL ||
+        result->reserved[1] != NULL)
         return POSTERN_INVALID;
     if (result->count > PN_FACTS_PROPERTIES_MAX)
         return POSTERN_LIMIT;

@@ -270,7 +270,7 @@ int host_part(struct postern_call *c, size_t i, struct postern_part *out)
 
 /* Makes one form of a part's text, in a buffer whose limit is what is left for the
  * message; what does not fit is cut off. */
-static void make_text(struct host_message *hm, const struct pn_part *p, enum postern_text how,
+static void make_text(struct host_message *hm, const struct pn_part *p, uint32_t how,
                       struct pn_buf *out)
 {
     if (how == POSTERN_TEXT_DECODED) {
@@ -287,7 +287,7 @@ static void make_text(struct host_message *hm, const struct pn_part *p, enum pos
 }
 
 /* Kept, since several plugins ask for the same; in the message's own pool. */
-static int text_of(struct host_message *hm, size_t i, enum postern_text how, struct pn_str *out)
+static int text_of(struct host_message *hm, size_t i, uint32_t how, struct pn_str *out)
 {
     size_t count = pn_message_parts(hm->message);
     if (hm->pool == NULL)
@@ -307,7 +307,7 @@ static int text_of(struct host_message *hm, size_t i, enum postern_text how, str
     return text->p == NULL ? POSTERN_LIMIT : POSTERN_OK;
 }
 
-int host_part_text(struct postern_call *c, size_t i, enum postern_text how, struct postern_str *out)
+int host_part_text(struct postern_call *c, size_t i, uint32_t how, struct postern_str *out)
 {
     struct host_call *h = host_of(c);
     struct pn_str text;

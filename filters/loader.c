@@ -11,8 +11,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* What a plugin of minor 0 has: a smaller object is none of ours. */
-enum { SIZE_MINOR_0 = sizeof(struct postern_plugin) };
+/* How much of the descriptor a plugin of each minor has at least: up to what came next. */
+static const size_t size_of_minor[] = {
+    [0] = offsetof(struct postern_plugin, prefetch),
+    [1] = sizeof(struct postern_plugin),
+};
+_Static_assert(sizeof size_of_minor / sizeof size_of_minor[0] == POSTERN_ABI_MINOR + 1,
+               "each minor has a row, for ever");
 
 struct pn_plugin {
     void *handle;
@@ -79,12 +84,21 @@ static bool abi_ok(const struct postern_plugin *d, size_t room, const char *path
                           POSTERN_ABI_MAJOR, POSTERN_ABI_MAJOR, POSTERN_ABI_MINOR);
         return false;
     }
-    if (d->size < SIZE_MINOR_0 || d->size > sizeof *d) {
+    if (d->size < size_of_minor[d->minor]) {
         (void)pn_buf_addf(err,
                           "%s: says plugin ABI %u.%u, but its descriptor has %u bytes, not %zu",
-                          path, d->major, d->minor, d->size, sizeof *d);
+                          path, d->major, d->minor, d->size, size_of_minor[d->minor]);
         return false;
     }
+    /* Made with a later header, for this host too: if it does not use what is new there. */
+    for (size_t i = sizeof *d; i < d->size; i++)
+        if (((const char *)d)[i] != 0) {
+            (void)pn_buf_addf(err,
+                              "%s: says plugin ABI %u.%u, but uses what came later than %d.%d, "
+                              "this Postern's",
+                              path, d->major, d->minor, POSTERN_ABI_MAJOR, POSTERN_ABI_MINOR);
+            return false;
+        }
     return true;
 }
 
@@ -95,7 +109,8 @@ static bool take_descriptor(struct pn_plugin *plugin, const char *path, struct p
         return refuse(err, path, "exports no `postern_plugin`: not a plugin");
     if (!abi_ok(d, symbol_size(d), path, err))
         return false;
-    memcpy(&plugin->desc, d, d->size);
+    /* Of an older minor the rest stays zero. */
+    memcpy(&plugin->desc, d, d->size < sizeof *d ? d->size : sizeof *d);
     plugin->desc.size = sizeof plugin->desc;
     struct pn_buf why;
     pn_buf_init(&why, 1024);

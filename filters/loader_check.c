@@ -94,6 +94,8 @@ static bool row_ok(const struct postern_row *r, struct pn_buf *err)
         return bad(err, "row \"%s\" has a type or flag that this Postern doesn't know", r->name);
     if (r->min > r->max)
         return bad(err, "row \"%s\": its min is above its max", r->name);
+    if (r->reserved[0] != NULL || r->reserved[1] != NULL)
+        return bad(err, "row \"%s\" uses what this Postern doesn't know", r->name);
     if (!text_ok(r->help))
         return bad(err, "row \"%s\": help is one line of at most %d bytes", r->name,
                    PN_PLUGIN_TEXT_MAX);
@@ -130,6 +132,8 @@ static bool symbols_ok(const struct postern_symbol *s, struct pn_buf *err)
         if (s[i].weight > PN_PLUGIN_WEIGHT_MAX || s[i].weight < -PN_PLUGIN_WEIGHT_MAX)
             return bad(err, "symbol %s: a weight is at most %d thousandths", s[i].name,
                        PN_PLUGIN_WEIGHT_MAX);
+        if (s[i].reserved != NULL)
+            return bad(err, "symbol %s uses what this Postern doesn't know", s[i].name);
         if (!text_ok(s[i].help))
             return bad(err, "symbol %s: help is one line of at most %d bytes", s[i].name,
                        PN_PLUGIN_TEXT_MAX);
@@ -158,6 +162,9 @@ static bool calls_ok(const struct postern_plugin *d, struct pn_buf *err)
     bool any = false;
     for (size_t i = 0; i < POSTERN_STAGES; i++)
         any |= d->on[i] != NULL;
+    for (size_t i = POSTERN_STAGES; i < POSTERN_STAGES_ROOM; i++)
+        if (d->on[i] != NULL || d->prefetch[i] != NULL)
+            return bad(err, "has a callback for stage %zu, which this Postern doesn't know", i);
     if (!any)
         return bad(err, "has no callback");
     if ((d->session_new == NULL) != (d->session_free == NULL) ||
@@ -181,6 +188,8 @@ bool pn_plugin_check(const struct postern_plugin *d, struct pn_buf *err)
     if ((d->needs & ~needs) != 0)
         return bad(err, "asks for a need that this Postern doesn't know (bits 0x%x)",
                    d->needs & ~needs);
+    if (d->reserved != 0)
+        return bad(err, "uses what this Postern doesn't know");
     if ((unsigned)d->on_failure > POSTERN_FAIL_QUARANTINE)
         return bad(err, "its on_failure is none of defer, skip, quarantine");
     if (d->deadline_ms > PN_PLUGIN_DEADLINE_MAX_MS)

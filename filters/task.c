@@ -346,6 +346,7 @@ static void prefetch(struct task *t, unsigned thread)
         pn_facts_init(&facts, pool);
         uint64_t begun = enter_call(&r, t, c, thread, &facts);
         r.host.waits = NULL;
+        r.host.prefetch = true;
         desc->prefetch[stage](&r.host.call);
         pn_page_leave(r.host.slot);
         c->us = (uint32_t)((pn_clock_mono_ns() - begun) / 1000);

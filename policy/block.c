@@ -1,18 +1,26 @@
 #include "block.h"
 
 #include "image.h"
+#include "net.h"
 
 static const struct img_row *row_of(const struct postern_block *b, const char *row)
 {
     return img_row_find(b, pn_str_of(row));
 }
 
-/* The n-th value; status says why there is none. */
+#define TYPE(type) (1U << POSTERN_T_##type)
+enum {
+    NUMBERS = TYPE(INT) | TYPE(SIZE) | TYPE(DURATION) | TYPE(WEIGHT),
+    ADDRESSES = TYPE(ADDRESS) | TYPE(NETWORK),
+    TEXTS = TYPE(BLOCK) - 1 /* every value has its words */
+};
+
+/* The n-th value of a row of one of these types; status says why there is none. */
 static const struct img_value *value(const struct postern_block *b, const char *name, size_t n,
-                                     bool block, int *status)
+                                     unsigned types, int *status)
 {
     const struct img_row *row = row_of(b, name);
-    if (row == NULL || (row->type == POSTERN_T_BLOCK) != block) {
+    if (row == NULL || row->type > POSTERN_T_BLOCK || (types >> row->type & 1) == 0) {
         *status = POSTERN_INVALID;
         return NULL;
     }
@@ -34,7 +42,7 @@ static struct postern_str text(const struct postern_block *b, struct img_str s)
 int pn_block_str(const struct postern_block *b, const char *row, size_t n, struct postern_str *out)
 {
     int status;
-    const struct img_value *v = value(b, row, n, false, &status);
+    const struct img_value *v = value(b, row, n, TEXTS, &status);
     if (v != NULL)
         *out = text(b, v->text);
     return status;
@@ -43,7 +51,7 @@ int pn_block_str(const struct postern_block *b, const char *row, size_t n, struc
 int pn_block_int(const struct postern_block *b, const char *row, size_t n, int64_t *out)
 {
     int status;
-    const struct img_value *v = value(b, row, n, false, &status);
+    const struct img_value *v = value(b, row, n, NUMBERS, &status);
     if (v != NULL)
         *out = v->number;
     return status;
@@ -52,7 +60,7 @@ int pn_block_int(const struct postern_block *b, const char *row, size_t n, int64
 int pn_block_bool(const struct postern_block *b, const char *row, int *out)
 {
     int status;
-    const struct img_value *v = value(b, row, 0, false, &status);
+    const struct img_value *v = value(b, row, 0, TYPE(BOOL), &status);
     if (v != NULL)
         *out = v->number != 0;
     return status;
@@ -62,7 +70,7 @@ int pn_block_net(const struct postern_block *b, const char *row, size_t n, unsig
                  unsigned *bits)
 {
     int status;
-    const struct img_value *v = value(b, row, n, false, &status);
+    const struct img_value *v = value(b, row, n, ADDRESSES, &status);
     if (v != NULL) {
         memcpy(ip, v->ip, sizeof v->ip);
         *bits = v->bits;
@@ -70,11 +78,27 @@ int pn_block_net(const struct postern_block *b, const char *row, size_t n, unsig
     return status;
 }
 
+int pn_block_has_ip(const struct postern_block *b, const char *row, const unsigned char ip[16])
+{
+    int status;
+    struct pn_ip client;
+    memcpy(client.b, ip, sizeof client.b);
+    const struct img_value *v = value(b, row, 0, ADDRESSES, &status);
+    const size_t count = v == NULL ? 0 : pn_block_count(b, row);
+    for (size_t i = 0; i < count; i++) {
+        struct pn_net net = {.bits = (uint8_t)v[i].bits};
+        memcpy(net.ip.b, v[i].ip, sizeof net.ip.b);
+        if (pn_net_has(&net, &client))
+            return POSTERN_OK;
+    }
+    return v == NULL ? status : POSTERN_NONE;
+}
+
 int pn_block_block(const struct postern_block *b, const char *row, size_t n,
                    const struct postern_block **out)
 {
     int status;
-    const struct img_value *v = value(b, row, n, true, &status);
+    const struct img_value *v = value(b, row, n, TYPE(BLOCK), &status);
     if (v != NULL)
         *out = img_at(img_block_base(b), v->block);
     return status;

@@ -18,6 +18,8 @@ int pn_block_int(const struct postern_block *b, const char *row, size_t n, int64
 int pn_block_bool(const struct postern_block *b, const char *row, int *out);
 int pn_block_net(const struct postern_block *b, const char *row, size_t n, unsigned char ip[16],
                  unsigned *bits);
+/* POSTERN_OK: ip is in one of the row's networks; POSTERN_NONE: in none. */
+int pn_block_has_ip(const struct postern_block *b, const char *row, const unsigned char ip[16]);
 int pn_block_block(const struct postern_block *b, const char *row, size_t n,
                    const struct postern_block **out);
 size_t pn_block_count(const struct postern_block *b, const char *row);

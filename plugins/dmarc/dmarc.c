@@ -49,15 +49,9 @@ static const struct postern_row rows[] = {
 
 enum { AUTHORS_MAX = 4, ADDRESSES_MAX = 50, IDENTIFIERS_MAX = 32 };
 
-struct network {
-    unsigned char ip[16];
-    unsigned bits;
-};
-
 struct instance {
     const psl_ctx_t *psl; /* NULL: tree walk */
-    struct network *skip;
-    size_t skip_count;
+    const struct postern_block *settings;
 };
 
 /* ---- settings ---- */
@@ -100,57 +94,41 @@ static void prepare_free(void *prepared)
 
 static void instance_free(void *arg)
 {
-    struct instance *in = arg;
-    free(in->skip);
-    free(in);
+    free(arg);
 }
 
 static int instance_new(struct postern_setup *s, void **instance)
 {
-    size_t count = s->host->set_count(s->settings, "skip");
     struct instance *in = calloc(1, sizeof *in);
-    if (in != NULL)
-        in->skip = calloc(count + 1, sizeof *in->skip);
-    if (in == NULL || in->skip == NULL) {
-        free(in);
+    if (in == NULL) {
         s->host->setup_error(s, POSTERN_STR("out of memory"));
         return POSTERN_ERROR;
     }
     if (wants_list(s))
         in->psl = s->prepared != NULL ? s->prepared : psl_builtin();
-    for (; in->skip_count < count; in->skip_count++)
-        (void)s->host->set_net(s->settings, "skip", in->skip_count, in->skip[in->skip_count].ip,
-                               &in->skip[in->skip_count].bits);
+    in->settings = s->settings;
     *instance = in;
     return POSTERN_OK;
 }
 
-static bool in_network(const unsigned char ip[16], const struct network *net)
-{
-    unsigned whole = net->bits / 8, rest = net->bits % 8;
-    return memcmp(ip, net->ip, whole) == 0 &&
-           (rest == 0 || ((ip[whole] ^ net->ip[whole]) & (0xff00U >> rest) & 0xff) == 0);
-}
-
 /* Users of ours send as themselves; what a relay of ours took was checked there. */
-static bool is_skipped(const struct instance *in, const struct postern_client *client)
+static bool is_skipped(struct postern_call *c)
 {
-    for (size_t i = 0; i < in->skip_count; i++)
-        if (in_network(client->ip, &in->skip[i]))
-            return true;
-    return client->auth_id.len != 0;
+    const struct instance *in = c->instance;
+    return c->host->client(c)->auth_id.len != 0 ||
+           c->host->client_in(c, in->settings, "skip") == POSTERN_OK;
 }
 
 /* ---- the engine's callbacks ---- */
 
-static int lookup(void *ctx, struct postern_str name, enum postern_dns_type type,
+static int lookup(void *ctx, struct postern_str name, uint32_t type,
                   const struct postern_dns_answer **answer)
 {
     struct postern_call *c = ctx;
     return c->host->dns_lookup(c, name, type, answer);
 }
 
-static void start(void *ctx, struct postern_str name, enum postern_dns_type type)
+static void start(void *ctx, struct postern_str name, uint32_t type)
 {
     struct postern_call *c = ctx;
     (void)c->host->dns_start(c, name, type);
@@ -341,7 +319,7 @@ static struct dmarc_query query_of(struct postern_call *c, const struct dmarc_na
 static void prefetch_message(struct postern_call *c)
 {
     struct authors authors;
-    if (is_skipped(c->instance, c->host->client(c)))
+    if (is_skipped(c))
         return;
     find_authors(c, &authors);
     for (size_t i = 0; i < authors.count; i++) {
@@ -356,7 +334,7 @@ static int on_message(struct postern_call *c)
     struct identifiers ids;
     struct dmarc_outcome worst = {.result = DMARC_PERMERROR}, outcome;
     size_t at = 0;
-    if (is_skipped(c->instance, c->host->client(c)))
+    if (is_skipped(c))
         return POSTERN_OK;
     find_authors(c, &authors);
     if (authors.problem != NULL)

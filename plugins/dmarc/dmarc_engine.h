@@ -29,9 +29,9 @@ struct dmarc_query {
     const struct dmarc_identifier *identifiers;
     size_t identifier_count;
     /* As postern_host's. */
-    int (*lookup)(void *ctx, struct postern_str name, enum postern_dns_type type,
+    int (*lookup)(void *ctx, struct postern_str name, uint32_t type,
                   const struct postern_dns_answer **answer);
-    void (*start)(void *ctx, struct postern_str name, enum postern_dns_type type);
+    void (*start)(void *ctx, struct postern_str name, uint32_t type);
     /* The registrable part of a name, NUL-terminated, or NULL for a public suffix. NULL
      * here: the tree walk. */
     const char *(*registrable)(void *ctx, const char *name);

@@ -372,7 +372,7 @@ static void end_line(struct buf *b)
 }
 
 /* fn(b, text) for each text part. */
-static void each_text(struct rules_text *t, enum postern_text how, struct buf *b,
+static void each_text(struct rules_text *t, uint32_t how, struct buf *b,
                       void (*fn)(struct buf *b, struct postern_str text))
 {
     const struct postern_host *host = t->call->host;

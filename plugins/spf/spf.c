@@ -45,23 +45,15 @@ static const struct postern_row rows[] = {
      .help = "Relays of one's own: mail from there is not checked."},
     {.name = NULL}};
 
-struct network {
-    unsigned char ip[16];
-    unsigned bits;
-};
-
 struct instance {
+    const struct postern_block *settings;
     bool check_helo;
     unsigned voids_max;
-    struct network *skip;
-    size_t skip_count;
 };
 
 static void instance_free(void *arg)
 {
-    struct instance *in = arg;
-    free(in->skip);
-    free(in);
+    free(arg);
 }
 
 static int instance_new(struct postern_setup *setup, void **instance)
@@ -71,53 +63,37 @@ static int instance_new(struct postern_setup *setup, void **instance)
     struct instance *in = calloc(1, sizeof *in);
     int64_t voids = SPF_VOIDS_MAX;
     int helo = 1;
-    if (in == NULL)
-        goto fail;
+    if (in == NULL) {
+        h->setup_error(setup, POSTERN_STR("out of memory"));
+        return POSTERN_ERROR;
+    }
     (void)h->set_bool(b, "check-helo", &helo);
     (void)h->set_int(b, "void-lookups", 0, &voids);
     in->check_helo = helo != 0;
     in->voids_max = (unsigned)voids;
-    in->skip_count = h->set_count(b, "skip");
-    in->skip = calloc(in->skip_count + 1, sizeof *in->skip);
-    if (in->skip == NULL)
-        goto fail;
-    for (size_t i = 0; i < in->skip_count; i++)
-        (void)h->set_net(b, "skip", i, in->skip[i].ip, &in->skip[i].bits);
+    in->settings = b;
     *instance = in;
     return POSTERN_OK;
-fail:
-    h->setup_error(setup, POSTERN_STR("out of memory"));
-    if (in != NULL)
-        instance_free(in);
-    return POSTERN_ERROR;
-}
-
-static bool in_network(const unsigned char ip[16], const struct network *net)
-{
-    unsigned whole = net->bits / 8, rest = net->bits % 8;
-    return memcmp(ip, net->ip, whole) == 0 &&
-           (rest == 0 || ((ip[whole] ^ net->ip[whole]) & (0xff00U >> rest) & 0xff) == 0);
 }
 
 /* Users of ours send from anywhere; so do relays that the operator names. */
-static bool is_skipped(const struct instance *in, const struct postern_client *client)
+static bool is_skipped(struct postern_call *c)
 {
-    for (size_t i = 0; i < in->skip_count; i++)
-        if (in_network(client->ip, &in->skip[i]))
-            return true;
-    return client->auth_id.len != 0;
+    const struct instance *in = c->instance;
+    return c->host->client(c)->auth_id.len != 0 ||
+           c->host->client_in(c, in->settings, "skip") == POSTERN_OK;
 }
 
 /* ---- the engine's callbacks ---- */
 
-static int lookup(void *ctx, struct postern_str name, enum postern_dns_type type,
+static int lookup(void *ctx, struct postern_str name, uint32_t type,
                   const struct postern_dns_answer **answer)
 {
     struct postern_call *c = ctx;
     return c->host->dns_lookup(c, name, type, answer);
 }
 
-static void start(void *ctx, struct postern_str name, enum postern_dns_type type)
+static void start(void *ctx, struct postern_str name, uint32_t type)
 {
     struct postern_call *c = ctx;
     (void)c->host->dns_start(c, name, type);
@@ -182,7 +158,7 @@ static bool find_identities(struct postern_call *c, struct identities *out)
     const struct postern_client *client = c->host->client(c);
     struct postern_str from = c->host->envelope(c)->from;
     size_t at = from.len;
-    if (is_skipped(in, client))
+    if (is_skipped(c))
         return false;
     /* At the last "@". A reverse-path without one is a domain; RFC 7208, section 4.3 has
      * no word for it, and it can't pass by that. */

@@ -58,7 +58,7 @@ static bool escape_name(struct postern_str name, char room[ESCAPED_MAX], struct 
 
 /* POSTERN_OK with an answer, POSTERN_NONE: no such name or no such record (void), else an
  * error. A name that can't be has no records. */
-static int lookup(struct check *c, struct postern_str name, enum postern_dns_type type,
+static int lookup(struct check *c, struct postern_str name, uint32_t type,
                   const struct postern_dns_answer **answer)
 {
     char room[ESCAPED_MAX];
@@ -79,7 +79,7 @@ static int lookup(struct check *c, struct postern_str name, enum postern_dns_typ
     return (*answer)->count == 0 ? POSTERN_NONE : POSTERN_OK;
 }
 
-static void start(struct check *c, struct postern_str name, enum postern_dns_type type)
+static void start(struct check *c, struct postern_str name, uint32_t type)
 {
     char room[ESCAPED_MAX];
     struct postern_str text;
@@ -88,7 +88,7 @@ static void start(struct check *c, struct postern_str name, enum postern_dns_typ
 }
 
 /* A lookup of a term: too many without an answer are an error (section 4.6.4). */
-static enum match term_lookup(struct check *c, struct postern_str name, enum postern_dns_type type,
+static enum match term_lookup(struct check *c, struct postern_str name, uint32_t type,
                               const struct postern_dns_answer **answer)
 {
     int status = lookup(c, name, type, answer);
@@ -101,7 +101,7 @@ static enum match term_lookup(struct check *c, struct postern_str name, enum pos
     return MATCH_NO;
 }
 
-static enum postern_dns_type address_type(const struct check *c)
+static uint32_t address_type(const struct check *c)
 {
     return c->q->is_ipv4 ? POSTERN_DNS_A : POSTERN_DNS_AAAA;
 }

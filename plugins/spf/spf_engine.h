@@ -48,10 +48,10 @@ struct spf_query {
     unsigned voids_max;
     /* As postern_host's: POSTERN_INVALID is a name that can't be, POSTERN_DEADLINE ends the
      * check, any other failure is a temporary error. */
-    int (*lookup)(void *ctx, struct postern_str name, enum postern_dns_type type,
+    int (*lookup)(void *ctx, struct postern_str name, uint32_t type,
                   const struct postern_dns_answer **answer);
     /* Tells what will probably be looked up; may be NULL. */
-    void (*start)(void *ctx, struct postern_str name, enum postern_dns_type type);
+    void (*start)(void *ctx, struct postern_str name, uint32_t type);
     void *ctx;
 };
 

@@ -129,7 +129,7 @@ static void run_vector(const json_t *v)
 
 /* ---- alignment ---- */
 
-static int no_record(void *ctx, struct postern_str name, enum postern_dns_type type,
+static int no_record(void *ctx, struct postern_str name, uint32_t type,
                      const struct postern_dns_answer **answer)
 {
     static const struct postern_dns_answer none = {.rcode = POSTERN_DNS_NXDOMAIN};

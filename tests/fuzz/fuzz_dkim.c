@@ -46,7 +46,7 @@ static void check_message(struct postern_str record, struct postern_str text)
 {
     static void *state;
     static struct dkim_sig sigs[SIGS];
-    struct postern_dns_record r = {0, record};
+    struct postern_dns_record r = {.data = record};
     struct postern_dns_answer a = {.count = 1, .records = &r};
     const char *gap = memmem(text.p, text.len, "\r\n\r\n", 4);
     struct postern_str body = {text.p + text.len, 0};

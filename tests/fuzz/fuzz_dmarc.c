@@ -15,7 +15,7 @@ struct world {
     unsigned asked;
 };
 
-static int lookup(void *ctx, struct postern_str name, enum postern_dns_type type,
+static int lookup(void *ctx, struct postern_str name, uint32_t type,
                   const struct postern_dns_answer **answer)
 {
     struct world *w = ctx;
@@ -24,7 +24,7 @@ static int lookup(void *ctx, struct postern_str name, enum postern_dns_type type
     if (w->rest.p == NULL)
         w->rest = w->records;
     struct pn_str txt = w->rest.p == NULL ? PN_STR("") : pn_str_split(&w->rest, '\n');
-    w->record = (struct postern_dns_record){1, {txt.p, txt.len}};
+    w->record = (struct postern_dns_record){.ttl = 1, .data = {txt.p, txt.len}};
     w->answer = (struct postern_dns_answer){.count = txt.len != 0, .records = &w->record};
     if (pn_str_eq(txt, PN_STR("nx")))
         w->answer = (struct postern_dns_answer){.rcode = POSTERN_DNS_NXDOMAIN};

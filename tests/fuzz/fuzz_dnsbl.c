@@ -25,7 +25,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     (void)dnsbl_code_parse((struct postern_str){name.p, name.len}, &code);
     size_t count = rest.len / 4 < 8 ? rest.len / 4 : 8;
     for (size_t i = 0; i < count; i++)
-        records[i] = (struct postern_dns_record){1, {rest.p + 4 * i, 4}};
+        records[i] = (struct postern_dns_record){.ttl = 1, .data = {rest.p + 4 * i, 4}};
     const struct postern_dns_answer answer = {.count = count, .records = records};
     dnsbl_judge(&zone, &answer, &result);
     bool any = false;

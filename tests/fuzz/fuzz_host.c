@@ -52,7 +52,7 @@ static size_t look_at_parts(struct postern_call *c)
         sum += touch(part.type) + touch(part.charset) + touch(part.filename) + touch(part.body) +
                touch(part.header) + touch(part.disposition);
         for (int how = POSTERN_TEXT_DECODED; how <= POSTERN_TEXT_VISIBLE; how++)
-            if (h->part_text(c, i, (enum postern_text)how, &s) == POSTERN_OK)
+            if (h->part_text(c, i, how, &s) == POSTERN_OK)
                 sum += touch(s);
     }
     pn_assert(h->part(c, count, &part) == POSTERN_NONE);

@@ -16,7 +16,7 @@ struct world {
     unsigned asked;
 };
 
-static int lookup(void *ctx, struct postern_str name, enum postern_dns_type type,
+static int lookup(void *ctx, struct postern_str name, uint32_t type,
                   const struct postern_dns_answer **answer)
 {
     struct world *w = ctx;

@@ -8,9 +8,6 @@
 #ifndef SHOUT_MINOR
 #define SHOUT_MINOR POSTERN_ABI_MINOR
 #endif
-#ifndef SHOUT_SIZE
-#define SHOUT_SIZE sizeof(struct postern_plugin)
-#endif
 #ifndef SHOUT_NAME
 #define SHOUT_NAME "shout"
 #endif
@@ -30,15 +27,49 @@ static int on_headers(struct postern_call *c)
     return c->host->fact(c, SYM_SHOUTING, POSTERN_STR("whole subject"));
 }
 
+/* 1.0's descriptor, written out once more: the header may not move a byte of it. */
+struct plugin_1_0 {
+    uint32_t size;
+    uint16_t major, minor;
+    const char *name, *version, *summary;
+    const struct postern_row *rows;
+    const struct postern_symbol *symbols;
+    const char *const *after;
+    uint32_t needs, on_failure, deadline_ms, reserved;
+    void (*prepare)(void), (*prepare_free)(void);
+    void (*instance_new)(void), (*instance_free)(void);
+    void (*session_new)(void), (*session_free)(void);
+    void (*transaction_new)(void), (*transaction_free)(void);
+    int (*on[16])(struct postern_call *call);
+};
+
+#if defined SHOUT_OLD
+#define SHOUT_TYPE struct plugin_1_0
+#elif defined SHOUT_LATER
+/* A later header's, with a member that this one doesn't know. */
+struct later {
+    struct postern_plugin now;
+    const void *more;
+};
+#define SHOUT_TYPE struct later
+#else
+#define SHOUT_TYPE struct postern_plugin
+#endif
+
+#ifndef SHOUT_SIZE
+#define SHOUT_SIZE sizeof(SHOUT_TYPE)
+#endif
+#define SHOUT                                                                                      \
+    .size = SHOUT_SIZE, .major = SHOUT_MAJOR, .minor = SHOUT_MINOR, .name = SHOUT_NAME,            \
+    .version = "1.0", .summary = "loud subjects", .symbols = symbols,                              \
+    .on = {[POSTERN_HEADERS] = on_headers}
+
 #ifndef SHOUT_HIDDEN
 POSTERN_EXPORT
 #endif
-extern const struct postern_plugin postern_plugin;
-const struct postern_plugin postern_plugin = {.size = SHOUT_SIZE,
-                                              .major = SHOUT_MAJOR,
-                                              .minor = SHOUT_MINOR,
-                                              .name = SHOUT_NAME,
-                                              .version = "1.0",
-                                              .summary = "loud subjects",
-                                              .symbols = symbols,
-                                              .on = {[POSTERN_HEADERS] = on_headers}};
+extern const SHOUT_TYPE postern_plugin;
+#ifdef SHOUT_LATER
+const SHOUT_TYPE postern_plugin = {{SHOUT}, SHOUT_LATER};
+#else
+const SHOUT_TYPE postern_plugin = {SHOUT};
+#endif

@@ -10,6 +10,7 @@
  *   many   facts without end, edits, notes    bad  hand the host nonsense
  *   fail   return an error  leak  allocate and forget, 64 MB a call
  *   dns    ask for the TXT of the word behind "dns-STAGE-", and crash where that is "crash"
+ *   early  at prefetch: ask what would wait, and crash unless that is refused
  *   deep   call itself for ever     jump  longjmp into a call that is over
  *   quit   exit(0)                  fork  and leave the child behind
  *   stop   SIGSTOP to itself        kill  SIGKILL to itself
@@ -109,9 +110,14 @@ static int bad(struct postern_call *c)
 {
     const struct postern_dns_answer *a;
     struct postern_str s = {"", 0};
-    struct postern_auth auth = {POSTERN_STR("sp f"), POSTERN_STR("pass"), 0, NULL};
+    struct postern_auth auth = {.method = POSTERN_STR("sp f"), .result = POSTERN_STR("pass")};
     const struct postern_host *h = c->host;
     int taken = 0;
+    struct postern_auth later = {
+        .method = POSTERN_STR("spf"), .result = POSTERN_STR("pass"), .reserved = {&auth, NULL}};
+    taken += h->auth(c, &later) != POSTERN_INVALID;
+    taken += h->dns_lookup(c, POSTERN_STR("a.test"), 65536 + 1, &a) != POSTERN_INVALID;
+    taken += !POSTERN_HAS(h, client_in) || h->size != sizeof *h;
     taken += h->fact(c, 99, s) != POSTERN_INVALID;
     taken += h->fact_named(c, POSTERN_STR("lower"), s, 0) != POSTERN_INVALID;
     taken += h->fact_named(c, POSTERN_STR("PLUGIN_FAILED"), s, 0) != POSTERN_INVALID;
@@ -121,10 +127,10 @@ static int bad(struct postern_call *c)
     taken += h->add_header(c, POSTERN_STR("X-A:"), s) != POSTERN_INVALID;
     taken += h->add_header(c, POSTERN_STR("X-A"), POSTERN_STR("a\r\nb: c")) != POSTERN_INVALID;
     taken += h->dns_lookup(c, POSTERN_STR("a..b"), POSTERN_DNS_A, &a) != POSTERN_INVALID;
-    taken += h->dns_lookup(c, POSTERN_STR("a"), (enum postern_dns_type)7, &a) != POSTERN_INVALID;
+    taken += h->dns_lookup(c, POSTERN_STR("a"), 7, &a) != POSTERN_INVALID;
     taken += h->note_set(c, POSTERN_STR(""), s) != POSTERN_INVALID;
     taken += h->header_at(c, 1000000, &s, &s) != POSTERN_NONE;
-    taken += h->part_text(c, 0, (enum postern_text)9, &s) != POSTERN_INVALID;
+    taken += h->part_text(c, 0, 9, &s) != POSTERN_INVALID;
     (void)h->fact(c, NONE, POSTERN_STR("line\r\nend \x01 and \xff"));
     return taken == 0 ? POSTERN_OK : POSTERN_ERROR;
 }
@@ -270,6 +276,8 @@ static int act(struct postern_call *c, const char *word)
         return bad(c);
     if (strncmp(word, "fail", 4) == 0)
         return POSTERN_ERROR;
+    if (strncmp(word, "early", 5) == 0)
+        return POSTERN_OK;
     static const char *const others[] = {"deep", "jump", "quit", "fork", "stop", "kill",
                                          "spin", "hog",  "shut", "junk", "lose"};
     for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
@@ -295,9 +303,10 @@ static int call(struct postern_call *c)
     return c->host->fact(c, NONE, (struct postern_str){stages[c->stage], strlen(stages[c->stage])});
 #endif
     static const char *const words[] = {
-        "crash", "wild",  "hang",  "leak",  "slow",  "many",  "bad",   "fail",  "deep",  "jump",
-        "quit",  "fork",  "stop",  "kill",  "spin",  "hog",   "shut",  "junk",  "lose",  "junk0",
-        "junk1", "junk2", "junk3", "junk4", "junk5", "junk6", "junk7", "junk8", "junk9", NULL};
+        "crash", "wild",  "hang",  "leak",  "slow",  "many",  "bad",   "fail",
+        "deep",  "jump",  "quit",  "fork",  "stop",  "kill",  "spin",  "hog",
+        "shut",  "junk",  "lose",  "junk0", "junk1", "junk2", "junk3", "junk4",
+        "junk5", "junk6", "junk7", "junk8", "junk9", "early", NULL};
     text_of(c, text, sizeof text);
     for (int i = 0; words[i] != NULL; i++) {
         (void)snprintf(want, sizeof want, "%s-%s", words[i], stages[c->stage]);
@@ -315,6 +324,18 @@ static int call(struct postern_call *c)
     if (c->session != NULL)
         (void)state_counts(c);
     return c->host->fact(c, NONE, (struct postern_str){stages[c->stage], strlen(stages[c->stage])});
+}
+
+static void early(struct postern_call *c)
+{
+    const struct postern_dns_answer *a;
+    char text[512];
+    text_of(c, text, sizeof text);
+    if (strstr(text, "early-message") != NULL &&
+        (c->host->dns_lookup(c, POSTERN_STR("early.test"), POSTERN_DNS_TXT, &a) !=
+             POSTERN_INVALID ||
+         c->host->dns_wait_all(c) != POSTERN_INVALID))
+        abort();
 }
 
 POSTERN_EXPORT extern const struct postern_plugin postern_plugin;
@@ -337,4 +358,5 @@ const struct postern_plugin postern_plugin = {.size = sizeof(struct postern_plug
                                               .symbols = symbols,
                                               .needs = POSTERN_NEED_DNS,
                                               .deadline_ms = 500,
-                                              .on = {call, call, call, call, call, call, NULL}};
+                                              .on = {call, call, call, call, call, call, NULL},
+                                              .prefetch = {[POSTERN_MESSAGE] = early}};

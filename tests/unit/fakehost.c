@@ -235,7 +235,7 @@ static int remove_header(struct postern_call *c, struct postern_str name, size_t
 /* ---- DNS ---- */
 
 /* Notes the question; false past the limit. */
-static bool ask(struct fakehost *h, struct pn_str name, enum postern_dns_type type)
+static bool ask(struct fakehost *h, struct pn_str name, uint32_t type)
 {
     struct pn_buf question;
     pn_buf_init(&question, 4096);
@@ -256,7 +256,7 @@ static bool ask(struct fakehost *h, struct pn_str name, enum postern_dns_type ty
     return ok;
 }
 
-static int dns_start(struct postern_call *c, struct postern_str name, enum postern_dns_type type)
+static int dns_start(struct postern_call *c, struct postern_str name, uint32_t type)
 {
     struct fakehost *h = fake_of(c);
     pn_assert((h->plugin->needs & POSTERN_NEED_DNS) != 0);
@@ -268,7 +268,7 @@ static int dns_start(struct postern_call *c, struct postern_str name, enum poste
     return ask(h, s, type) ? POSTERN_OK : POSTERN_LIMIT;
 }
 
-static int dns_lookup(struct postern_call *c, struct postern_str name, enum postern_dns_type type,
+static int dns_lookup(struct postern_call *c, struct postern_str name, uint32_t type,
                       const struct postern_dns_answer **out)
 {
     struct fakehost *h = fake_of(c);
@@ -284,8 +284,8 @@ static int dns_lookup(struct postern_call *c, struct postern_str name, enum post
     struct postern_dns_record *records =
         pn_pool_alloc(h->transaction, (found.count + 1) * sizeof *records);
     for (uint32_t i = 0; i < found.count; i++)
-        records[i] =
-            (struct postern_dns_record){found.records[i].ttl, fake_postern(found.records[i].data)};
+        records[i] = (struct postern_dns_record){.ttl = found.records[i].ttl,
+                                                 .data = fake_postern(found.records[i].data)};
     *answer = (struct postern_dns_answer){found.rcode, found.secure, found.count, records};
     *out = answer;
     return POSTERN_OK;
@@ -335,7 +335,7 @@ static struct postern_str tmp_folder(struct postern_setup *s)
                                 private_folder == NULL ? 0 : strlen(private_folder)};
 }
 
-static void write_log(struct postern_call *c, enum postern_log level, struct postern_str line)
+static void write_log(struct postern_call *c, uint32_t level, struct postern_str line)
 {
     static const char *const levels[] = {"debug", "info", "warn", "error"};
     (void)pn_buf_addf(&fake_of(c)->log, "%s: %.*s\n", levels[level], PN_FMT(line));

@@ -196,8 +196,7 @@ static int header_address(struct postern_call *c, const char *name, size_t n, si
     return whole && (a.flags & PN_ADDRESS_MALFORMED) == 0 ? POSTERN_OK : POSTERN_INVALID;
 }
 
-static int part_text(struct postern_call *c, size_t i, enum postern_text how,
-                     struct postern_str *out)
+static int part_text(struct postern_call *c, size_t i, uint32_t how, struct postern_str *out)
 {
     const struct pn_message *m = message_of(c);
     if (i >= pn_message_parts(m))

@@ -136,6 +136,19 @@ static int set_net(const struct postern_block *b, const char *name, size_t n, un
     return POSTERN_OK;
 }
 
+static int client_in(struct postern_call *c, const struct postern_block *b, const char *name)
+{
+    struct pn_ip ip;
+    memcpy(ip.b, c->host->client(c)->ip, sizeof ip.b);
+    for (size_t n = 0; word_of(b, name, n) != NULL; n++) {
+        struct pn_net net;
+        pn_assert(pn_net_parse(pn_str_of(word_of(b, name, n)), &net));
+        if (pn_net_has(&net, &ip))
+            return POSTERN_OK;
+    }
+    return POSTERN_NONE;
+}
+
 static size_t set_count(const struct postern_block *b, const char *name)
 {
     const struct postern_row *row = row_of(b, name);
@@ -202,6 +215,7 @@ void fake_settings_table(struct postern_host *t)
     t->set_int = set_int;
     t->set_bool = set_bool;
     t->set_net = set_net;
+    t->client_in = client_in;
     t->set_block = set_block;
     t->set_count = set_count;
     t->set_title = set_title;

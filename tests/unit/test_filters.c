@@ -102,6 +102,9 @@ static void test_trouble(void)
         {"error", {.subject = "fail-message"}, PN_PLUGIN_FAILED, false},
         {"facts without end", {.subject = "many-message"}, PN_PLUGIN_OK, false},
         {"nonsense", {.subject = "bad-message"}, PN_PLUGIN_OK, false},
+        {"waiting in prefetch", {.subject = "early-message"}, PN_PLUGIN_OK, false},
+        {"stack overflow", {.subject = "deep-message"}, PN_PLUGIN_FAILED, true},
+        {"exit", {.subject = "quit-message"}, PN_PLUGIN_FAILED, true},
         {"a leak", {.subject = "leak-message"}, PN_PLUGIN_OK, false},
     };
     struct world w;

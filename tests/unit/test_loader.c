@@ -37,8 +37,12 @@ static void test_load(void)
         const char *want; /* in the sentence; NULL: loads */
     } rows[] = {
         {PLUGINS "/shout.so", NULL},
-        {PLUGINS "/shout_major.so", "built for plugin ABI 2.0, this Postern has 1.0"},
-        {PLUGINS "/shout_minor.so", "built for plugin ABI 1.1, this Postern has 1.0"},
+        {PLUGINS "/shout_old.so", NULL},   /* 1.0, and its size */
+        {PLUGINS "/shout_later.so", NULL}, /* longer, but uses nothing of it */
+        {PLUGINS "/shout_uses.so", "says plugin ABI 1.0, but uses what came later than 1.1"},
+        {PLUGINS "/shout_short.so", "says plugin ABI 1.1, but its descriptor has 264 bytes"},
+        {PLUGINS "/shout_major.so", "built for plugin ABI 2.1, this Postern has 1.1"},
+        {PLUGINS "/shout_minor.so", "built for plugin ABI 1.2, this Postern has 1.1"},
         {PLUGINS "/shout_size.so", "its descriptor has"},
         {PLUGINS "/shout_huge.so", "not a plugin's descriptor"},
         {PLUGINS "/shout_tiny.so", "not a plugin's descriptor"},
@@ -59,6 +63,9 @@ static void test_load(void)
         else
             UNIT_INT(err.len, 0);
         if (p != NULL) {
+            UNIT_TRUE(pn_plugin_desc(p)->on[POSTERN_HEADERS] != NULL);
+            for (size_t k = 0; k < POSTERN_STAGES_ROOM; k++)
+                UNIT_TRUE(pn_plugin_desc(p)->prefetch[k] == NULL);
             UNIT_STR(pn_str_of(pn_plugin_desc(p)->name), PN_STR("shout"));
             UNIT_INT(pn_plugin_symbols(p), 1);
         }
@@ -159,10 +166,10 @@ static void test_check(void)
         {"name of 32", {.name = "aaaaaaaaaabbbbbbbbbbccccccccccdd"}, NULL},
         {"version with a line end", {.version = "1\n"}, "one line"},
         {"need", {.needs = 1U << 20}, "0x100000"},
-        {"on_failure", {.on_failure = (enum postern_on_failure)3}, "on_failure"},
+        {"on_failure", {.on_failure = 3}, "on_failure"},
         {"deadline", {.deadline_ms = PN_PLUGIN_DEADLINE_MAX_MS + 1}, "deadline"},
         {"row name", {ROW("A", POSTERN_T_INT)}, "row's name"},
-        {"row type", {ROW("a", (enum postern_type)99)}, "doesn't know"},
+        {"row type", {ROW("a", 99)}, "doesn't know"},
         {"row flag", {ROW("a", POSTERN_T_INT, 64)}, "doesn't know"},
         {"min, max", {ROW("a", POSTERN_T_INT, 0, NULL, 2, 1)}, "min is above"},
         {"choices", {ROW("a", POSTERN_T_CHOICE, 0, NULL, 0, 0, "a||b")}, "choices"},
@@ -184,6 +191,15 @@ static void test_check(void)
         {"after what is no name", {AFTER("No")}, "can't be a plugin"},
         {"after", {AFTER("spf", "dkim")}, NULL},
         {"session without free", {.session_new = object_new}, "_free"},
+        {"row of a later minor",
+         {ROW("a", POSTERN_T_INT, 0, NULL, 0, 0, NULL, NULL, 0, NULL, {"x", NULL})},
+         "doesn't know"},
+        {"symbol of a later minor", {SYM({"A", 0, NULL, "x"})}, "doesn't know"},
+        {"stage of a later minor", {.on = {[POSTERN_STAGES] = callback}}, "doesn't know"},
+        {"the last there is room for",
+         {.on = {[POSTERN_STAGES_ROOM - 1] = callback}},
+         "stage 15, which this Postern doesn't know"},
+        {"reserved", {.reserved = 1}, "doesn't know"},
         {"free alone", {.prepare_free = nothing}, "without its _new"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
@@ -196,6 +212,9 @@ static void test_check(void)
         d.version = o->version != NULL ? o->version : d.version;
         d.rows = o->rows != NULL ? o->rows : d.rows;
         d.needs = o->needs;
+        d.reserved = o->reserved;
+        for (size_t k = POSTERN_STAGES; k < POSTERN_STAGES_ROOM; k++)
+            d.on[k] = o->on[k];
         d.on_failure = o->on_failure;
         d.deadline_ms = o->deadline_ms;
         d.symbols = o->symbols;
@@ -216,9 +235,109 @@ static void test_check(void)
     pn_buf_fini(&err);
 }
 
+/* Frozen: a row that has to change is a new major. Structs that may grow at their end
+ * have no size here. */
+#if defined __LP64__
+#define AT(type, member, at)                                                                       \
+    {                                                                                              \
+#type "." #member, offsetof(struct type, member), at                                       \
+    }
+#define SIZE(type, size)                                                                           \
+    {                                                                                              \
+#type, sizeof(struct type), size                                                           \
+    }
+
+static void test_layout(void)
+{
+    static const struct {
+        const char *what;
+        size_t is, want;
+    } rows[] = {
+        AT(postern_row, type, 8),
+        AT(postern_row, def, 16),
+        AT(postern_row, choices, 40),
+        AT(postern_row, title_type, 56),
+        AT(postern_row, reserved, 72),
+        SIZE(postern_row, 88),
+        AT(postern_symbol, weight, 8),
+        AT(postern_symbol, reserved, 24),
+        SIZE(postern_symbol, 32),
+        AT(postern_setup, internal, 24),
+        AT(postern_plugin, name, 8),
+        AT(postern_plugin, after, 48),
+        AT(postern_plugin, needs, 56),
+        AT(postern_plugin, prepare, 72),
+        AT(postern_plugin, instance_new, 88),
+        AT(postern_plugin, transaction_free, 128),
+        AT(postern_plugin, on, 136),
+        AT(postern_plugin, prefetch, 264),
+        AT(postern_call, stage, 8),
+        AT(postern_call, instance, 16),
+        AT(postern_call, internal, 40),
+        AT(postern_client, port, 16),
+        AT(postern_client, helo, 40),
+        AT(postern_client, tls, 72),
+        AT(postern_client, hostname, 96),
+        AT(postern_envelope, rcpt, 24),
+        SIZE(postern_pair, 32),
+        AT(postern_auth, properties, 40),
+        SIZE(postern_auth, 64),
+        AT(postern_fact, weight, 48),
+        SIZE(postern_fact, 72),
+        AT(postern_dns_record, data, 8),
+        SIZE(postern_dns_record, 24),
+        AT(postern_dns_answer, records, 16),
+        AT(postern_part, type, 8),
+        AT(postern_part, body, 120),
+        AT(postern_part, is_message, 140),
+        SIZE(postern_part, 176),
+        AT(postern_host, set_str, 8),
+        AT(postern_host, setup_warn, 80),
+        AT(postern_host, client, 88),
+        AT(postern_host, fact, 112),
+        AT(postern_host, auth, 144),
+        AT(postern_host, seen, 152),
+        AT(postern_host, note_set, 168),
+        AT(postern_host, add_header, 184),
+        AT(postern_host, dns_lookup, 200),
+        AT(postern_host, now_ms, 224),
+        AT(postern_host, random, 240),
+        AT(postern_host, content, 248),
+        AT(postern_host, header_address, 296),
+        AT(postern_host, part, 312),
+        AT(postern_host, url, 328),
+        AT(postern_host, content_fd, 336),
+        AT(postern_host, alloc, 344),
+        AT(postern_host, log, 360),
+        AT(postern_host, client_in, 368),
+    };
+    static const struct {
+        int is, want;
+    } words[] = {
+        {POSTERN_AFTER, 6},      {POSTERN_T_BLOCK, 11},      {POSTERN_NEED_OPENSSL, 64},
+        {POSTERN_ROW_TITLED, 8}, {POSTERN_FAIL_SKIP, 1},     {POSTERN_INVALID, -4},
+        {POSTERN_DNS_AAAA, 28},  {POSTERN_DNS_TIMEOUT, 256}, {POSTERN_TEXT_VISIBLE, 2},
+        {POSTERN_LOG_ERROR, 3},  {POSTERN_STAGES_ROOM, 16},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        unit_row(rows[i].what);
+        UNIT_INT(rows[i].is, rows[i].want);
+    }
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
+        UNIT_INT(words[i].is, words[i].want);
+}
+#else
+static void test_layout(void)
+{
+}
+#endif
+
 int main(int argc, char **argv)
 {
-    static const struct unit_test tests[] = {
-        {"load", test_load}, {"file", test_file}, {"check", test_check}, {NULL, NULL}};
+    static const struct unit_test tests[] = {{"load", test_load},
+                                             {"file", test_file},
+                                             {"check", test_check},
+                                             {"layout", test_layout},
+                                             {NULL, NULL}};
     return unit_main("loader", tests, argc, argv);
 }

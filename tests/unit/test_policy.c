@@ -238,6 +238,26 @@ static void test_block_values(void)
         UNIT_TRUE(ip[11] == 0xff && ip[12] == 192 && ip[15] == 1);
         UNIT_TRUE(pn_block_net(b, "nets", 0, ip, &bits) == POSTERN_OK && bits == 104);
         UNIT_TRUE(pn_block_net(b, "nets", 1, ip, &bits) == POSTERN_OK && bits == 32);
+        static const struct {
+            const char *row, *ip;
+            int want;
+        } clients[] = {
+            {"nets", "10.255.255.255", POSTERN_OK}, {"nets", "11.0.0.0", POSTERN_NONE},
+            {"nets", "2001:db8::1", POSTERN_OK},    {"nets", "2001:db9::1", POSTERN_NONE},
+            {"peer", "192.0.2.1", POSTERN_OK},      {"peer", "192.0.2.2", POSTERN_NONE},
+            {"word", "192.0.2.1", POSTERN_INVALID}, {"zone", "192.0.2.1", POSTERN_INVALID},
+            {"none", "192.0.2.1", POSTERN_INVALID},
+        };
+        for (size_t i = 0; i < sizeof clients / sizeof clients[0]; i++) {
+            struct pn_ip client;
+            UNIT_TRUE(pn_ip_parse(pn_str_of(clients[i].ip), &client));
+            unit_row(clients[i].ip);
+            UNIT_INT(pn_block_has_ip(b, clients[i].row, client.b), clients[i].want);
+        }
+        UNIT_INT(pn_block_int(b, "word", 0, &n), POSTERN_INVALID);
+        UNIT_INT(pn_block_int(b, "flag", 0, &n), POSTERN_INVALID);
+        UNIT_INT(pn_block_bool(b, "count", &flag), POSTERN_INVALID);
+        UNIT_INT(pn_block_net(b, "word", 0, ip, &bits), POSTERN_INVALID);
         UNIT_TRUE(pn_block_str(b, "mode", 0, &s) == POSTERN_OK);
         UNIT_STR(as_str(s), PN_STR("fast"));
         UNIT_INT(pn_block_str(b, "nothing", 0, &s), POSTERN_INVALID);

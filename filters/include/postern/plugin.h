@@ -9,8 +9,8 @@
  *
  * A plugin is a shared object that exports one symbol, the const object
  * `postern_plugin`. The host looks at the file (owner, mode, no group or world
- * write) before dlopen, opens it with RTLD_LOCAL, compares major and minor, and
- * refuses a foreign ABI naming both versions.
+ * write) before dlopen, opens it with RTLD_LOCAL, compares major and minor (VERSIONS,
+ * below), and refuses a foreign ABI naming both versions.
  *
  * It runs in a worker process, sandboxed: no file, no socket, no process but what
  * its manifest (`needs`) asks for and the operator grants. A crash, a hang past the
@@ -22,7 +22,8 @@
  *                callbacks of many messages run at once on several threads
  *   session      one a client connection, where session_new is given
  *   transaction  one a message (from MAIL on), where transaction_new is given
- * Callbacks of one session never run at the same time. A worker may be replaced
+ * Callbacks of one session never run at the same time, but they run on any thread of
+ * the pool, each with about 500 KB of stack. A worker may be replaced
  * between two stages: the host then calls the earlier stages again in the fresh
  * one and drops the facts that they repeat. So keep nothing else: no statics that
  * change, no threads, no files.
@@ -62,6 +63,55 @@
  * Views that the host hands out live until the transaction ends (in connect and helo
  * stages: until the session ends), unless a line below says otherwise. What a plugin
  * hands to the host is copied. Strings are counted, never NUL-terminated by contract.
+ * A `struct postern_call` and a `struct postern_setup` are there for the call that they
+ * were given to, and for its thread: keep neither, hand neither to another thread. A
+ * settings block lives as long as the instance.
+ *
+ * WHAT MAY BE CALLED WHEN
+ *
+ *   prepare, instance_new              set_*, setup_*, tmp_folder
+ *   prefetch                           set_*, client*, envelope, id, the message, now_ms,
+ *                                      left_ms, log, and dns_start; lookups that would wait
+ *                                      are POSTERN_INVALID, what it states is dropped
+ *   session_new, transaction_new, on   all that takes a call, and set_*
+ *   the _free functions                nothing: they are given no call
+ *
+ * envelope is there from POSTERN_MAIL on, the message from POSTERN_HEADERS on; before
+ * that envelope is NULL and the message empty. facts of POSTERN_AFTER change nothing. A
+ * function that takes what it may not have gives POSTERN_INVALID; none of them is
+ * reentered by a signal handler, and no C++ exception may leave a callback.
+ *
+ * VERSIONS
+ *
+ * A host takes a plugin when their majors are the same and the plugin's minor is not
+ * above its own. Within a major nothing is removed, renamed, moved or given another
+ * meaning; a minor only adds, and these are the places where it may:
+ *
+ *   - functions at the end of struct postern_host (state for greylists and limits, say).
+ *     `size` says how much of the table is there;
+ *   - members at the end of struct postern_plugin. `size` says how much of it the plugin
+ *     has; what is missing is zero;
+ *   - members at the end of what the host hands out by pointer (call, setup, client,
+ *     envelope, dns_answer), for plugins that look at the host's minor first;
+ *   - stages: `on` and `prefetch` have room for POSTERN_STAGES_ROOM of them;
+ *   - words of an enumeration, bits of flags and needs, statuses: take one that you don't
+ *     know by its sign, negative is a failure;
+ *   - members named `reserved`, in what stands in arrays or is filled in by the host into
+ *     a plugin's memory, and so can't grow. A plugin leaves them zero.
+ *
+ * What a plugin uses that this host doesn't know (a stage, a flag, a reserved member that
+ * is not zero, a longer descriptor with anything in it) is refused, never ignored.
+ *
+ * `minor` in the descriptor is the lowest that the plugin can do with: usually
+ * POSTERN_ABI_MINOR, the header's. A plugin that wants to run on older hosts too says a
+ * lower one, and asks with POSTERN_HAS before it calls what came later.
+ *
+ *   1.0   the first
+ *   1.1   prefetch; client_in
+ *
+ * Widths are fixed: enumerations appear in structs and arguments as uint32_t or int, so
+ * that no compiler's option changes them; int has 32 bits, pointers and size_t have the
+ * machine's word. Layouts are those of the C ABI of the platform.
  */
 #ifndef POSTERN_PLUGIN_H
 #define POSTERN_PLUGIN_H
@@ -73,9 +123,12 @@
 extern "C" {
 #endif
 
-/* A host takes plugins of its own major and of any minor up to its own. */
 #define POSTERN_ABI_MAJOR 1
-#define POSTERN_ABI_MINOR 0
+#define POSTERN_ABI_MINOR 1
+
+/* Whether this host's table has a function: POSTERN_HAS(c->host, client_in). */
+#define POSTERN_HAS(host, function)                                                                \
+    ((host)->size >= offsetof(struct postern_host, function) + sizeof((host)->function))
 
 #define POSTERN_EXPORT __attribute__((visibility("default")))
 
@@ -86,7 +139,7 @@ struct postern_str {
 
 #define POSTERN_STR(literal) ((struct postern_str){(literal), sizeof(literal) - 1})
 
-/* What host functions and callbacks return. */
+/* What host functions and callbacks return, as int. */
 enum postern_status {
     POSTERN_OK = 0,
     POSTERN_NONE = 1,      /* there is no such header, part, note, record */
@@ -104,8 +157,9 @@ enum postern_stage {
     POSTERN_HEADERS, /* header fields known; the body is there too */
     POSTERN_MESSAGE, /* all of it */
     POSTERN_AFTER,   /* the verdict is known; nothing found here changes it */
-    POSTERN_STAGES
+    POSTERN_STAGES   /* that this header knows */
 };
+enum { POSTERN_STAGES_ROOM = 16 };
 
 /* ---- what a plugin declares ---- */
 
@@ -140,14 +194,15 @@ enum {
  */
 struct postern_row {
     const char *name; /* NULL ends the list */
-    enum postern_type type;
-    unsigned flags;
+    uint32_t type;    /* enum postern_type */
+    uint32_t flags;
     const char *def;  /* NULL: none */
     int64_t min, max; /* both 0: any */
     const char *choices;
     const struct postern_row *rows; /* of a block */
-    enum postern_type title_type;
-    const char *help; /* one sentence */
+    uint32_t title_type;            /* enum postern_type */
+    const char *help;               /* one sentence */
+    const void *reserved[2];
 };
 
 /* Symbols are named by their index in this table; order is free, names are for ever. */
@@ -155,6 +210,7 @@ struct postern_symbol {
     const char *name; /* A-Z, 0-9, _ ; NULL ends the list */
     int32_t weight;   /* default, thousandths; policy may change it */
     const char *help;
+    const void *reserved;
 };
 
 /* What the sandbox must leave open for it; the operator sees and grants it. */
@@ -191,9 +247,10 @@ struct postern_plugin {
     const struct postern_row *rows; /* settings; NULL: none */
     const struct postern_symbol *symbols;
     const char *const *after; /* plugins whose facts it reads, NULL-ended; NULL: none */
-    unsigned needs;
-    enum postern_on_failure on_failure;
+    uint32_t needs;
+    uint32_t on_failure;  /* enum postern_on_failure */
     uint32_t deadline_ms; /* for one callback; 0: the host's default (5 s) */
+    uint32_t reserved;
 
     /* In the template, before it forks and is sandboxed, single-threaded, files readable:
      * load what is large (a signature database, rules). May be NULL. *prepared is shared
@@ -211,20 +268,23 @@ struct postern_plugin {
     void (*transaction_free)(void *instance, void *transaction);
 
     /* A stage whose entry is NULL costs nothing. POSTERN_OK, or a negative status. */
-    int (*on[POSTERN_STAGES])(struct postern_call *call);
+    int (*on[POSTERN_STAGES_ROOM])(struct postern_call *call);
+
+    /* ---- 1.1 */
+
     /* Called before any plugin's callbacks of the stages that the host runs together: starts
      * (dns_start) what the callback of the same stage will surely look up, so that the
      * questions of all plugins are out before the first one waits. It reads client,
      * envelope and message and starts lookups; it must not wait, and whatever else it does
      * is dropped. Sessions and transactions are not there yet. Entries may be NULL. */
-    void (*prefetch[POSTERN_STAGES])(struct postern_call *call);
+    void (*prefetch[POSTERN_STAGES_ROOM])(struct postern_call *call);
 };
 
 /* ---- what a plugin is given in each callback ---- */
 
 struct postern_call {
     const struct postern_host *host;
-    enum postern_stage stage;
+    uint32_t stage; /* enum postern_stage */
     void *instance;
     void *session;     /* NULL unless session_new is given */
     void *transaction; /* NULL unless transaction_new is given */
@@ -267,11 +327,14 @@ struct postern_auth {
     struct postern_str method, result;
     size_t count;
     const struct postern_pair *properties;
+    const void *reserved[2];
 };
 
 struct postern_fact {
     struct postern_str plugin, name, detail;
     int32_t weight; /* default weight, thousandths */
+    uint32_t reserved;
+    const void *reserved2[2];
 };
 
 enum postern_dns_type {
@@ -293,6 +356,7 @@ enum postern_dns_rcode {
  * (big endian) and the name. Names in presentation form without the last dot. */
 struct postern_dns_record {
     uint32_t ttl;
+    uint32_t reserved;
     struct postern_str data;
 };
 
@@ -313,6 +377,7 @@ struct postern_part {
     struct postern_str header;                                   /* raw, with its empty line */
     struct postern_str body;                                     /* raw, still encoded */
     int is_multipart, is_message;
+    const void *reserved[4];
 };
 
 enum postern_text {
@@ -382,10 +447,11 @@ struct postern_host {
 
     /* -- DNS; recorded. lookup blocks. start returns at once; wait_all blocks until all that
      *    was started has come or the deadline passed; a lookup of a started name then
-     *    costs nothing. Names as text, with or without the last dot. */
-    int (*dns_lookup)(struct postern_call *c, struct postern_str name, enum postern_dns_type type,
+     *    costs nothing. Names as text, with or without the last dot. type is enum
+     *    postern_dns_type. */
+    int (*dns_lookup)(struct postern_call *c, struct postern_str name, uint32_t type,
                       const struct postern_dns_answer **out);
-    int (*dns_start)(struct postern_call *c, struct postern_str name, enum postern_dns_type type);
+    int (*dns_start)(struct postern_call *c, struct postern_str name, uint32_t type);
     int (*dns_wait_all)(struct postern_call *c);
 
     /* -- time and randomness; recorded */
@@ -413,8 +479,7 @@ struct postern_host {
                           struct postern_str *display);
     size_t (*part_count)(struct postern_call *c);
     int (*part)(struct postern_call *c, size_t i, struct postern_part *out);
-    int (*part_text)(struct postern_call *c, size_t i, enum postern_text how,
-                     struct postern_str *out);
+    int (*part_text)(struct postern_call *c, size_t i, uint32_t how, struct postern_str *out);
     /* URLs found in text and HTML parts, in order, duplicates dropped. */
     int (*url)(struct postern_call *c, size_t n, struct postern_str *url, struct postern_str *host);
     /* A read-only descriptor of the content; the host's, do not close. */
@@ -425,7 +490,13 @@ struct postern_host {
     void *(*alloc)(struct postern_call *c, size_t n);
     /* The private folder of POSTERN_NEED_TMP; empty without it. */
     struct postern_str (*tmp_folder)(struct postern_setup *s);
-    void (*log)(struct postern_call *c, enum postern_log level, struct postern_str line);
+    void (*log)(struct postern_call *c, uint32_t level, struct postern_str line);
+
+    /* ---- 1.1 */
+
+    /* Is the client in one of the networks (or addresses) of this row? POSTERN_OK: yes,
+     * POSTERN_NONE: no, POSTERN_INVALID: no such row, or of another type. */
+    int (*client_in)(struct postern_call *c, const struct postern_block *b, const char *row);
 };
 
 #ifdef __cplusplus
