@@ -223,7 +223,8 @@ struct queue {
     struct lookup *lookups;      /* asked and not answered */
     size_t ops;                  /* given to the spool and not answered */
     struct pn_timer *room_timer;
-    bool no_room; /* on the disk; edges know */
+    uint64_t room_unseen; /* bytes taken since the disk was looked at */
+    bool no_room;         /* on the disk; edges know */
     bool draining;
     bool closed; /* nothing is given to the spool any more */
 };

@@ -17,7 +17,8 @@
 
 enum {
     HELD_BYTES_MAX = 256 * 1024 * 1024, /* of content kept open for the first try */
-    ROOM_CHECK_MS = 1000
+    ROOM_CHECK_MS = 1000,
+    ROOM_CHECK_BYTES = 4 * 1024 * 1024 /* or as soon as so much more was taken */
 };
 
 /* What a message needs only until it is answered. */
@@ -181,6 +182,7 @@ static void check_room(void *ctx)
         for (struct edge_peer *peer = q->edges; peer != NULL; peer = peer->next)
             tell_room(peer);
     }
+    q->room_unseen = 0;
     pn_timer_set(q->room_timer, ROOM_CHECK_MS);
 }
 
@@ -241,6 +243,9 @@ static enum start start(struct queue *q, struct pn_str envelope, uint64_t id, in
     if (t->peer != NULL)
         t->peer->takes++;
     event_taken();
+    q->room_unseen += m->env.size;
+    if (q->room_unseen >= ROOM_CHECK_BYTES)
+        check_room(q);
     if (t->file != 0)
         t->job.run = keep_run;
     else if (m->env.size > SPOOL_INLINE_MAX)

@@ -24,7 +24,7 @@ static const struct pn_str content = PN_STR_INIT("A: b\r\n\r\nc\r\n");
 
 /* ---- the gate ---- */
 
-enum gate_mode { OPEN, SHUT, BROKEN };
+enum gate_mode { OPEN, SHUT, BROKEN, READ_ONLY, FULL };
 
 static struct gate {
     atomic_int mode;
@@ -37,8 +37,8 @@ int fdatasync(int fd)
     while (gate->mode == SHUT)
         (void)usleep(1000);
     gate->waiting--;
-    if (gate->mode == BROKEN) {
-        errno = EIO;
+    if (gate->mode != OPEN) {
+        errno = gate->mode == BROKEN ? EIO : gate->mode == READ_ONLY ? EROFS : ENOSPC;
         return -1;
     }
     return (int)syscall(SYS_fdatasync, fd);
@@ -77,7 +77,7 @@ static void rig_down(struct role_rig *rig)
     role_rig_fini(rig);
 }
 
-static void take(struct role_rig *rig, uint64_t id, uint8_t hand)
+static uint16_t offer(struct role_rig *rig, uint64_t id, uint8_t hand)
 {
     struct pn_edit_group group = {0, NULL};
     struct pn_recipient to = {.address = PN_STR("u0"), .user = PN_STR("u0"), .hand = hand};
@@ -101,8 +101,13 @@ static void take(struct role_rig *rig, uint64_t id, uint8_t hand)
     pn_buf_init(&body, PN_RECORD_MAX);
     if (role_rig_recv(rig, EDGE, &record, &body))
         UNIT_TRUE(pn_taken_get(record.body, &t));
-    UNIT_INT(t.reply.code, 250);
     pn_buf_fini(&body);
+    return t.reply.code;
+}
+
+static void take(struct role_rig *rig, uint64_t id, uint8_t hand)
+{
+    UNIT_INT(offer(rig, id, hand), 250);
 }
 
 /* The next delivery's queue id; answered with code. */
@@ -274,6 +279,37 @@ static void test_release_twice(void)
     rig_down(&rig);
 }
 
+/* A disk that can't be written any more: what comes in is told so, what was taken is kept,
+ * and all goes on once it can. */
+static void test_no_disk(void)
+{
+    static const struct {
+        const char *label;
+        enum gate_mode mode;
+        uint16_t want;
+    } rows[] = {{"broken", BROKEN, 451}, {"read-only", READ_ONLY, 451}, {"full", FULL, 452}};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct role_rig rig;
+        unit_row(rows[i].label);
+        rig_up(&rig);
+        keep_waiting(&rig, 7);
+        gate_set(rows[i].mode);
+        for (uint64_t id = 8; id < 12; id++)
+            UNIT_INT(offer(&rig, id, PN_HAND_DELIVER), rows[i].want);
+        gate_set(OPEN);
+        take(&rig, 12, PN_HAND_DELIVER);
+        UNIT_INT(deliver(&rig, 250), 12);
+        role_rig_kill(&rig);
+        role_rig_start(&rig);
+        ask(&rig, 1, "release", text_of(7), false);
+        expect(&rig, 1, "\"did\":\"released\"");
+        uint64_t got = deliver(&rig, 250); /* 12 again, if its end was not on disk */
+        UNIT_INT(got == 12 ? deliver(&rig, 250) : got, 7);
+        wait_list(&rig, false, "\"count\":0");
+        rig_down(&rig);
+    }
+}
+
 static void test_unknown(void)
 {
     struct role_rig rig;
@@ -292,6 +328,7 @@ int main(int argc, char **argv)
                                              {"release_fails", test_release_fails},
                                              {"release_twice", test_release_twice},
                                              {"drop", test_drop},
+                                             {"no_disk", test_no_disk},
                                              {"unknown", test_unknown},
                                              {NULL, NULL}};
     gate = mmap(NULL, sizeof *gate, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
