@@ -249,7 +249,8 @@ struct transaction {
     bool body_8bit, smtputf8;
     struct txn_rcpt *rcpts;
     size_t rcpt_count, rcpt_cap, refused_count;
-    uint32_t *seen; /* hash table of addresses taken: index into rcpts, and 1 */
+    size_t turned_away; /* refused and not in rcpts: unknown, relayed, not verified */
+    uint32_t *seen;     /* hash table of addresses taken: index into rcpts, and 1 */
     size_t seen_count, seen_cap;
     uint32_t group;            /* of policy: the first recipient's taken */
     bool groups_differ, split; /* of those taken: another has another; one wants one */

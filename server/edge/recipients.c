@@ -5,6 +5,9 @@
 
 #include <stdlib.h>
 
+/* Refused without a trace in the envelope, beyond the limit of recipients. */
+enum { TURNED_AWAY_MORE = 100 };
+
 /* The recipient in the one form that everything later uses. */
 static void canonical(struct transaction *t, const struct pn_smtp_mailbox *to, struct txn_rcpt *out)
 {
@@ -180,6 +183,7 @@ static bool must_verify(const struct txn_rcpt *r)
 static void forget_last(struct transaction *t, struct pn_str reply)
 {
     t->rcpt_count--;
+    t->turned_away++;
     txn_answer(t->s, reply);
 }
 
@@ -223,19 +227,21 @@ void txn_rcpt(struct session *s, const struct pn_smtp_rcpt *rcpt)
         txn_answer(s, PN_STR("451 4.7.1 Too many recipients from you, try again later"));
         return;
     }
+    /* The engine limits those taken, and 5yz replies; a 4yz costs memory and look-ups too. */
+    if (t->refused_count >= s->gen->smtp[0].rcpt_max ||
+        t->turned_away >= s->gen->smtp[0].rcpt_max + TURNED_AWAY_MORE) {
+        txn_answer(s, PN_STR("452 4.5.3 Too many recipients refused"));
+        return;
+    }
     canonical(t, &rcpt->to, &r);
     const char *refusal = check_recipient(t, &r, &rcpt->to);
     if (refusal != NULL) {
+        t->turned_away++;
         txn_answer(s, pn_str_of(refusal));
         return;
     }
     if (is_taken(t, r.address)) {
         pn_smtp_server_accept(s->smtp);
-        return;
-    }
-    /* The engine limits those taken, and 5yz replies; a 4yz costs memory and look-ups too. */
-    if (t->refused_count >= s->gen->smtp[0].rcpt_max) {
-        txn_answer(s, PN_STR("452 4.5.3 Too many recipients refused"));
         return;
     }
     t->rcpts = pn_grow(t->rcpts, &t->rcpt_cap, t->rcpt_count, sizeof *t->rcpts);

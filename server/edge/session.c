@@ -61,6 +61,7 @@ static void stage_connect(void *ctx)
 static void stage_helo(void *ctx, const struct pn_smtp_helo *helo)
 {
     struct session *s = ctx;
+    txn_done(s); /* what is open was begun by the name before */
     free(s->helo);
     s->helo = pn_strndup(helo->name.p, helo->name.len);
     if (s->check != NULL)
@@ -218,7 +219,7 @@ static size_t on_read(void *ctx, struct pn_str bytes)
     bool gone = false; /* QUIT, a 421: the session frees itself */
     if (!s->started) {
         s->early_talker = true;
-        return 0;
+        return bytes.len; /* refused for it: none of it is kept */
     }
     turn_uncount(s);
     s->gone = &gone;

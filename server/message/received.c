@@ -21,14 +21,15 @@ const char *pn_received_protocol(const struct pn_received *r)
     return r->esmtp || i != 0 ? smtp[i] : "SMTP";
 }
 
-/* ASCII of a domain or literal; beyond it, whole UTF-8 characters. */
-static void add_name(struct pn_buf *out, struct pn_str s)
+/* ASCII of a domain or literal; beyond it whole UTF-8 characters, where the message may
+ * have them in its header (RFC 6531, section 3.7.3). */
+static void add_name(struct pn_buf *out, struct pn_str s, bool utf8)
 {
     for (size_t i = 0; i < s.len && i < WORD_MAX;) {
         char c = s.p[i];
         size_t n = pn_utf8_next(pn_str_slice(s, i, s.len));
         if (n > 1) {
-            (void)pn_buf_add(out, s.p + i, n);
+            (void)(utf8 ? pn_buf_add(out, s.p + i, n) : pn_buf_addc(out, '?'));
         } else {
             bool fits = pn_is_alpha(c) || pn_is_digit(c) || (c != '\0' && strchr("-._:[]", c));
             (void)pn_buf_addc(out, fits ? c : '?');
@@ -51,15 +52,15 @@ static void add_path(struct pn_buf *out, struct pn_str path)
 static void add_from(struct pn_buf *out, const struct pn_received *r)
 {
     (void)pn_buf_addz(out, "from ");
-    add_name(out, r->helo.len == 0 ? PN_STR("unknown") : r->helo);
+    add_name(out, r->helo.len == 0 ? PN_STR("unknown") : r->helo, r->utf8);
     (void)pn_buf_addz(out, " (");
     if (r->ptr.len != 0) {
-        add_name(out, r->ptr);
+        add_name(out, r->ptr, r->utf8);
         (void)pn_buf_addc(out, ' ');
     }
     bool six = pn_str_find(r->ip, ':', 0) != SIZE_MAX;
     (void)pn_buf_addz(out, six ? "[IPv6:" : "[");
-    add_name(out, r->ip);
+    add_name(out, r->ip, r->utf8);
     (void)pn_buf_addz(out, "])");
 }
 
@@ -79,19 +80,19 @@ bool pn_received_value(const struct pn_received *r, struct pn_buf *out)
     out->overflow = false;
     add_from(out, r);
     (void)pn_buf_addz(out, "\r\n\tby ");
-    add_name(out, r->by);
+    add_name(out, r->by, r->utf8);
     (void)pn_buf_addf(out, " with %s id ", pn_received_protocol(r));
-    add_name(out, r->id);
+    add_name(out, r->id, r->utf8);
     if (r->rcpt.len != 0) {
         (void)pn_buf_addz(out, "\r\n\tfor ");
         add_path(out, r->rcpt);
     }
     if (r->tls && r->tls_cipher.len != 0) {
         (void)pn_buf_addz(out, "\r\n\ttls ");
-        add_name(out, r->tls_cipher);
+        add_name(out, r->tls_cipher, r->utf8);
         if (r->tls_version.len != 0) {
             (void)pn_buf_addz(out, " (");
-            add_name(out, r->tls_version);
+            add_name(out, r->tls_version, r->utf8);
             (void)pn_buf_addc(out, ')');
         }
     }

@@ -278,7 +278,7 @@ enum pn_smtp_helo_kind pn_smtp_helo(struct pn_str text)
         return PN_SMTP_HELO_NONE;
     if (text.p[0] == '[' && pn_smtp_literal(text, &ip))
         return PN_SMTP_HELO_LITERAL;
-    if (pn_smtp_domain_ok(text, &utf8))
+    if (pn_smtp_domain_ok(text, &utf8) && !utf8)
         return PN_SMTP_HELO_DOMAIN;
     for (size_t i = 0; i < text.len; i++)
         if ((unsigned char)text.p[i] <= ' ' || text.p[i] == 127)

@@ -66,7 +66,7 @@ enum pn_smtp_helo_kind {
     PN_SMTP_HELO_NONE,    /* empty, too long, or not one printable word: 501 */
     PN_SMTP_HELO_DOMAIN,  /* a domain */
     PN_SMTP_HELO_LITERAL, /* an address literal */
-    PN_SMTP_HELO_ODD      /* a word that is neither: policy's to judge */
+    PN_SMTP_HELO_ODD      /* a word that is neither, or beyond ASCII: policy's to judge */
 };
 enum pn_smtp_helo_kind pn_smtp_helo(struct pn_str text);
 

@@ -32,6 +32,7 @@ REPLY(bad_bdat, 501, 5, 5, 4, "Bad chunk size; closing");
 REPLY(no_tls, 502, 5, 5, 1, "STARTTLS is not available");
 REPLY(tls_already, 503, 5, 5, 1, "TLS is on already");
 REPLY(tls_not_last, 501, 5, 5, 4, "Nothing may follow STARTTLS before the handshake");
+REPLY(no_vrfy_arg, 501, 5, 5, 4, "A name or an address must follow");
 REPLY(no_expn, 502, 5, 5, 1, "EXPN is not available");
 REPLY(go_data, 354, 0, 0, 0, "End with <CR><LF>.<CR><LF>");
 REPLY(go_tls, 220, 2, 0, 0, "Go on with TLS");
@@ -382,7 +383,7 @@ static void proceed_quit(struct pn_smtp_server *s, const struct pn_smtp_reply *a
 static const struct pn_smtp_reply *check_vrfy(struct pn_smtp_server *s, struct smtp_args *args)
 {
     (void)s;
-    return args->line.len == 0 ? &bad_syntax : NULL;
+    return args->line.len == 0 ? &no_vrfy_arg : NULL;
 }
 
 static void proceed_vrfy(struct pn_smtp_server *s, const struct pn_smtp_reply *answer)

@@ -149,8 +149,9 @@ static void test_refusals(void)
     greet(&c);
     ask(&c, "MAIL FROM:<bad@b.test>", "250 2.1.0");
     ask(&c, "RCPT TO:<u@deny.test>", "550 5.7.1");
-    ask(&c, "RSET", "250 2.0.0");
-    EXPECT_EVENT("\"outcome\":\"reject\"", "\"reply\":\"550 5.7.1 Not from you\"", "\"to\":[]",
+    ask(&c, "EHLO another.test", "250"); /* ends it, and is no part of it */
+    EXPECT_EVENT("\"helo\":\"c.test\"", "\"outcome\":\"reject\"",
+                 "\"reply\":\"550 5.7.1 Not from you\"", "\"to\":[]",
                  "\"refused\":[{\"address\":\"u@deny.test\",\"reply\":\"550 5.7.1 Not from "
                  "you\"}]");
     /* One is refused, another is not: the envelope that goes on has the other. */

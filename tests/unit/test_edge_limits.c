@@ -75,6 +75,25 @@ static void test_recipients(void)
     down();
 }
 
+/* Recipients that are not taken cost memory as well. */
+static void test_turned_away(void)
+{
+    struct client c;
+    up("}\nlimits { recipients 5  errors 1000 }\n");
+    dial(&c, PLAIN);
+    greet(&c);
+    ask(&c, "MAIL FROM:<a@b.test>", "250 2.1.0");
+    for (unsigned i = 0; i < 105; i++)
+        ask(&c, "RCPT TO:<u@elsewhere.test>", "550 5.7.1");
+    ask(&c, "RCPT TO:<u@elsewhere.test>", "452 4.5.3");
+    ask(&c, "RSET", "250 2.0.0");
+    ask(&c, "MAIL FROM:<a@b.test>", "250 2.1.0");
+    ask(&c, "RCPT TO:<u@here.test>", "250 2.1.5");
+    hang_up(&c);
+    UNIT_INT(role_rig_drain(&fx.rig), 0);
+    down();
+}
+
 /* The queue says whether its disk has room. */
 static void tell_room(uint32_t room)
 {
@@ -173,11 +192,8 @@ static void test_unread(void)
 int main(int argc, char **argv)
 {
     static const struct unit_test tests[] = {
-        {"limits", test_limits},
-        {"recipients", test_recipients},
-        {"caps", test_caps},
-        {"unread", test_unread},
-        {NULL, NULL},
+        {"limits", test_limits}, {"recipients", test_recipients}, {"turned_away", test_turned_away},
+        {"caps", test_caps},     {"unread", test_unread},         {NULL, NULL},
     };
     return unit_main("edge_limits", tests, argc, argv);
 }

@@ -144,7 +144,7 @@ static void test_helo(void)
         {"", PN_SMTP_HELO_NONE},
         {"localhost", PN_SMTP_HELO_DOMAIN},
         {"mx.example.test", PN_SMTP_HELO_DOMAIN},
-        {"m\xc3\xbc.test", PN_SMTP_HELO_DOMAIN},
+        {"m\xc3\xbc.test", PN_SMTP_HELO_ODD},
         {"[127.0.0.1]", PN_SMTP_HELO_LITERAL},
         {"[IPv6:2001:db8::1]", PN_SMTP_HELO_LITERAL},
         {"[127.0.0.1", PN_SMTP_HELO_ODD},
