@@ -109,6 +109,28 @@ void tell_died(struct child *c, const char *how, uint64_t restart_ms)
     finish(c->sup, &b, &j);
 }
 
+/* There is such a role, and none of it is up: whoever needs it is told to come again. */
+static bool lacks(const struct supervisor *sup, enum peer_kind kind)
+{
+    bool wanted = false;
+    for (const struct child *c = sup->children; c != NULL; c = c->next) {
+        if (c->kind != kind || c->retired || c->solo)
+            continue;
+        if (c->state == CHILD_READY)
+            return false;
+        wanted = true;
+    }
+    return wanted;
+}
+
+static bool serves(const struct supervisor *sup)
+{
+    bool all = sup->state == SUP_SERVING || sup->state == SUP_RELOADING;
+    for (int kind = 0; kind < PEER_KIND_COUNT; kind++)
+        all = all && !lacks(sup, (enum peer_kind)kind);
+    return all;
+}
+
 /* As gauges, so that admin needs no second way: who is up, and whether all serve. */
 void tell_state(struct supervisor *sup)
 {
@@ -119,8 +141,10 @@ void tell_state(struct supervisor *sup)
     size_t n = 0;
     if (admin == NULL)
         return;
-    rows[n++] = (struct pn_metric){"postern_serving", NULL, "All roles were brought up", PN_GAUGE,
-                                   sup->state == SUP_SERVING || sup->state == SUP_RELOADING};
+    rows[n++] = (struct pn_metric){"postern_serving", NULL,
+                                   "All roles were brought up, and none is "
+                                   "away",
+                                   PN_GAUGE, serves(sup)};
     rows[n++] = (struct pn_metric){"postern_generation", NULL, "Serial number of the policy",
                                    PN_GAUGE, sup->now.serial};
     for (const struct child *c = sup->children; c != NULL && n < PN_METRICS_MAX; c = c->next) {

@@ -299,6 +299,21 @@ def second_start(counter, server):
     counter.check(control(server, "status")[0]["ok"], "the first one is still there to be asked")
 
 
+def not_ready(counter, server):
+    """A role that dies again and again waits longer and longer: meanwhile nothing is ready."""
+
+    def seen():
+        for pid in server.roles("queue"):
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+        return page(server, "/ready")[0] == 503
+
+    counter.check(until(seen, 60), "not ready while there is no queue")
+    counter.check(until(lambda: page(server, "/ready")[0] == 200, 60), "ready with it")
+
+
 def stops(counter, server):
     session = postern.Session(server)
     session.command("EHLO client.test")
@@ -338,6 +353,7 @@ def main():
         more_and_fewer(counter, server)
         old_plugins(counter, server)
         certificates(counter, server)
+        not_ready(counter, server)
         stops(counter, server)
         if counter.failed:
             print(server.log())
