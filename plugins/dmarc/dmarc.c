@@ -6,27 +6,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum {
-    SYM_NONE,
-    SYM_PASS,
-    SYM_FAIL,
-    SYM_QUARANTINE,
-    SYM_REJECT,
-    SYM_TEMPERROR,
-    SYM_PERMERROR,
-    SYM_BAD_FROM
-};
+enum { SYM_NONE, SYM_PASS, SYM_FAIL, SYM_QUARANTINE, SYM_REJECT, SYM_TEMPERROR, SYM_BAD_FROM };
 
 /* Mailing lists and forwarders fail DMARC in good faith, so that a failure weighs much
  * and yet rejects nothing alone (RFC 9989, section 7.4). */
 static const struct postern_symbol symbols[] = {
-    [SYM_NONE] = {"DMARC_NONE", 0, "The author's domain publishes no policy"},
+    [SYM_NONE] = {"DMARC_NONE", 0, "The author's domain publishes no policy that applies"},
     [SYM_PASS] = {"DMARC_PASS", -500, "SPF or DKIM vouch for the author's domain"},
     [SYM_FAIL] = {"DMARC_FAIL", 1000, "Neither does; the domain asks for nothing (p=none, t=y)"},
     [SYM_QUARANTINE] = {"DMARC_QUARANTINE", 4000, "Neither does; the domain asks for suspicion"},
     [SYM_REJECT] = {"DMARC_REJECT", 6000, "Neither does; the domain asks for rejection"},
     [SYM_TEMPERROR] = {"DMARC_TEMPERROR", 0, "DNS failed; later it may be known"},
-    [SYM_PERMERROR] = {"DMARC_PERMERROR", 200, "The domain's record can't be used"},
     [SYM_BAD_FROM] = {"DMARC_BAD_FROM", 2000,
                       "The From field names no author, or several, or can't be read"},
     {NULL, 0, NULL}};
@@ -247,8 +237,6 @@ static unsigned symbol_of(const struct dmarc_outcome *o)
         return SYM_PASS;
     case DMARC_TEMPERROR:
         return SYM_TEMPERROR;
-    case DMARC_PERMERROR:
-        return SYM_PERMERROR;
     case DMARC_NONE:
         return SYM_NONE;
     default:
@@ -295,11 +283,8 @@ static int say(struct postern_call *c, const struct dmarc_name *author,
  * all pass. */
 static unsigned severity(const struct dmarc_outcome *o)
 {
-    static const unsigned of[] = {[DMARC_PASS] = 0,
-                                  [DMARC_NONE] = 1,
-                                  [DMARC_PERMERROR] = 2,
-                                  [DMARC_TEMPERROR] = 3,
-                                  [DMARC_FAIL] = 4};
+    static const unsigned of[] = {
+        [DMARC_PASS] = 0, [DMARC_NONE] = 1, [DMARC_TEMPERROR] = 2, [DMARC_FAIL] = 3};
     return of[o->result] + (o->result == DMARC_FAIL ? (unsigned)o->disposition : 0);
 }
 
@@ -332,7 +317,7 @@ static int on_message(struct postern_call *c)
 {
     struct authors authors;
     struct identifiers ids;
-    struct dmarc_outcome worst = {.result = DMARC_PERMERROR}, outcome;
+    struct dmarc_outcome worst = {.result = DMARC_NONE}, outcome;
     size_t at = 0;
     if (is_skipped(c))
         return POSTERN_OK;

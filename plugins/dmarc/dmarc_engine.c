@@ -17,7 +17,7 @@ struct walk {
 
 const char *dmarc_result_name(enum dmarc_result result)
 {
-    static const char *const names[] = {"none", "pass", "fail", "temperror", "permerror"};
+    static const char *const names[] = {"none", "pass", "fail", "temperror"};
     return names[result];
 }
 
@@ -308,8 +308,7 @@ int dmarc_check(const struct dmarc_query *q, struct dmarc_outcome *out)
     if (f == NULL)
         return POSTERN_OK;
     out->record_domain = f->domain;
-    if (!f->record.usable) {
-        out->result = DMARC_PERMERROR;
+    if (!f->record.usable) { /* section 4.10.1: no DMARC processing, nor by a parent's record */
         out->problem = "the record has no policy that can be used";
         return POSTERN_OK;
     }

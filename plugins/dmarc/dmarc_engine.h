@@ -15,7 +15,7 @@
 
 enum { DMARC_WALK_MAX = 8 };
 
-enum dmarc_result { DMARC_NONE, DMARC_PASS, DMARC_FAIL, DMARC_TEMPERROR, DMARC_PERMERROR };
+enum dmarc_result { DMARC_NONE, DMARC_PASS, DMARC_FAIL, DMARC_TEMPERROR };
 
 /* A domain that SPF or DKIM authenticated, or could not now. */
 struct dmarc_identifier {
@@ -45,7 +45,7 @@ struct dmarc_outcome {
                                     * step less with t=y */
     struct dmarc_name org_domain;
     struct dmarc_name record_domain; /* empty: no record */
-    const char *problem;             /* of an error: a few words; else NULL */
+    const char *problem;             /* of an error or a record left aside; else NULL */
 };
 
 /* Starts what dmarc_check will look up first. */
