@@ -190,7 +190,7 @@ static bool deliver(struct transaction *t, const struct pn_envelope *env)
     const struct pn_recipient *r = &env->recipients[0];
     struct edge *edge = t->s->edge;
     if (env->recipient_count != 1 || r->via != PN_VIA_LOCAL ||
-        (r->hand != PN_HAND_DELIVER && r->hand != PN_HAND_JUNK) || edge->mailbox_count == 0)
+        (r->hand != PN_HAND_DELIVER && r->hand != PN_HAND_JUNK))
         return false;
     struct pn_deliver d = {.id = env->id,
                            .arrived_ms = env->arrived_ms,
@@ -200,7 +200,9 @@ static bool deliver(struct transaction *t, const struct pn_envelope *env)
                            .user = r->user,
                            .folder = r->folder,
                            .edits = env->groups[r->group]};
-    unsigned mailbox = pn_mailbox_of(r->user, (unsigned)edge->mailbox_count);
+    /* By today's number of workers, as the queue reckons, not by the session's policy. */
+    uint32_t workers = (uint32_t)pn_policy_int(edge->gen->policy, "mailboxes");
+    unsigned mailbox = pn_mailbox_of(r->user, workers);
     t->token = outbox_deliver(edge, mailbox, &d, content_fd(t), on_delivered, t);
     return t->token != 0;
 }

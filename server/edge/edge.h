@@ -107,7 +107,6 @@ struct edge {
     bool disk_full;        /* the queue said so: no MAIL */
     uint64_t queue_serial; /* of the queue's processes, as they come */
     struct edge_mailbox mailboxes[EDGE_MAILBOXES_MAX];
-    size_t mailbox_count;
     struct pn_admin_link *admin;
     struct client_names *names; /* NULL: there was no resolver yet */
     struct pn_limits *limits;   /* NULL: no table, nothing is limited */

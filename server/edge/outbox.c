@@ -54,7 +54,7 @@ uint64_t outbox_deliver(struct edge *edge, unsigned mailbox, struct pn_deliver *
                         int content_fd, outbox_fn *fn, void *ctx)
 {
     struct pn_buf body;
-    if (mailbox >= edge->mailbox_count || edge->mailboxes[mailbox].channel == NULL)
+    if (mailbox >= EDGE_MAILBOXES_MAX || edge->mailboxes[mailbox].channel == NULL)
         return 0;
     pn_buf_init(&body, PN_ENVELOPE_MAX);
     deliver->token = ++edge->next_token;
@@ -245,8 +245,6 @@ bool outbox_peer(struct edge *edge, struct pn_peer *peer)
         edge->mailboxes[number].edge = edge;
         slot = &edge->mailboxes[number].channel;
         ops = &mailbox_ops;
-        if (number >= edge->mailbox_count)
-            edge->mailbox_count = number + 1;
     } else {
         return false;
     }
@@ -265,6 +263,6 @@ void outbox_free(struct edge *edge)
     edge->outbox_count = 0;
     free(edge->outbox);
     pn_channel_free(&edge->queue);
-    for (unsigned i = 0; i < edge->mailbox_count; i++)
+    for (unsigned i = 0; i < EDGE_MAILBOXES_MAX; i++)
         pn_channel_free(&edge->mailboxes[i].channel);
 }

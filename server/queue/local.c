@@ -1,4 +1,11 @@
-/* To mailbox workers, and their answers. */
+/*
+ * To mailbox workers, and their answers.
+ *
+ * A user belongs to one worker by hash over as many as the configuration names, whether
+ * they are there or not: one that is away is waited for. So a mailbox has one writer. Only a
+ * reload that changes their number lets two overlap for a moment, which deliveries bear:
+ * names in a Maildir differ by process.
+ */
 #include "queue_int.h"
 
 #include "log.h"
@@ -145,20 +152,18 @@ void local_peer(struct queue *q, struct pn_peer *from)
     drop(peer);
     peer->channel = pn_channel_new(q->loop, from->fd, &ops, peer, QUEUE_PEER_BYTES);
     from->fd = -1;
-    if (from->number >= q->mailbox_count)
-        q->mailbox_count = from->number + 1;
 }
 
 void local_end_all(struct queue *q)
 {
-    for (uint32_t i = 0; i < q->mailbox_count; i++)
+    for (uint32_t i = 0; i < QUEUE_MAILBOXES_MAX; i++)
         drop(&q->mailboxes[i]);
 }
 
 void local_try(struct message *m, uint32_t index)
 {
     struct queue *q = m->queue;
-    uint32_t worker = pn_mailbox_of(m->env.recipients[index].user, q->mailbox_count);
+    uint32_t worker = pn_mailbox_of(m->env.recipients[index].user, q->settings.mailboxes);
     struct mailbox_peer *peer = &q->mailboxes[worker];
     struct local_try *t = pn_calloc(1, sizeof *t);
     *t = (struct local_try){.m = m, .index = index, .token = ++q->next_token};

@@ -53,6 +53,7 @@ struct queue_settings {
     uint64_t disk_reserve; /* bytes that stay free */
     uint64_t messages_max; /* in the queue */
     unsigned connections_max, hop_connections_max;
+    uint32_t mailboxes; /* workers: which one a user belongs to */
     uint64_t conn_messages_max;
     uint64_t idle_ms, connect_ms, hold_age_ms, verify_ms;
     struct pn_smtp_client_waits waits; /* for a next hop's replies */
@@ -211,7 +212,6 @@ struct queue {
 
     struct edge_peer *edges;
     struct mailbox_peer mailboxes[QUEUE_MAILBOXES_MAX];
-    uint32_t mailbox_count;        /* highest number seen + 1 */
     struct verify_answer *answers; /* a table */
     uint64_t answers_seed;
     struct hop **hops;           /* a table */

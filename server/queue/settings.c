@@ -16,6 +16,7 @@ void settings_default(struct queue_settings *s)
                                  .disk_reserve = 256ULL * 1024 * 1024,
                                  .messages_max = 1000000,
                                  .connections_max = 200,
+                                 .mailboxes = 1,
                                  .hop_connections_max = 20,
                                  .conn_messages_max = 100,
                                  .idle_ms = 5000,
@@ -39,6 +40,7 @@ void settings_read(struct queue_settings *s, const struct pn_policy *p)
     s->expire_ms = (uint64_t)pn_policy_int(p, "queue.expire");
     s->segment_bytes = (uint64_t)pn_policy_int(p, "spool.segment");
     s->disk_reserve = (uint64_t)pn_policy_int(p, "limits.disk-reserve");
+    s->mailboxes = (uint32_t)pn_policy_int(p, "mailboxes");
     s->connections_max = (unsigned)pn_policy_int(p, "queue.connections");
     s->hop_connections_max = (unsigned)pn_policy_int(p, "queue.connections-per-hop");
     s->conn_messages_max = (uint64_t)pn_policy_int(p, "queue.messages-per-connection");

@@ -99,7 +99,8 @@ void role_rig_start(struct role_rig *rig)
     const struct pn_folder folder = {(uint8_t)rig->purpose, PN_STR("/test"), rig->folder};
     UNIT_TRUE(pn_launch_start(rig->control, &start, rig->policy_fd));
     for (unsigned i = 0; i < rig->peer_count; i++) {
-        const struct pn_peer peer = {.role = (uint8_t)rig->peer_roles[i], .fd = ends[i]};
+        const struct pn_peer peer = {
+            .role = (uint8_t)rig->peer_roles[i], .number = rig->peer_numbers[i], .fd = ends[i]};
         UNIT_TRUE(pn_launch_peer(rig->control, &peer));
         (void)close(ends[i]);
     }
@@ -111,6 +112,21 @@ void role_rig_start(struct role_rig *rig)
     UNIT_TRUE(pn_launch_ready(rig->control, PATIENCE_MS, &err));
     UNIT_STR(pn_buf_str(&err), PN_STR(""));
     pn_buf_fini(&err);
+}
+
+void role_rig_peer(struct role_rig *rig, unsigned peer, enum pn_role role, uint32_t number)
+{
+    int pair[2];
+    struct pn_buf b;
+    (void)close(rig->peers[peer]);
+    pn_assert(pn_channel_pair(pair) == 0);
+    const struct pn_peer p = {.role = (uint8_t)role, .number = number, .fd = pair[1]};
+    pn_buf_init(&b, 1000);
+    pn_peer_put(&b, &p);
+    UNIT_INT(pn_channel_send_fd(rig->control, PN_REC_PEER, pn_buf_str(&b), &pair[1], 1), 0);
+    pn_buf_fini(&b);
+    (void)close(pair[1]);
+    rig->peers[peer] = pair[0];
 }
 
 int role_rig_drain(struct role_rig *rig)

@@ -23,6 +23,7 @@ struct role_rig {
     int control;
     int peers[ROLE_RIG_PEERS]; /* our ends, in the order of peer_roles */
     enum pn_role peer_roles[ROLE_RIG_PEERS];
+    uint32_t peer_numbers[ROLE_RIG_PEERS];
     unsigned peer_count;
     /* Sends what else the role gets before GO; may be NULL. */
     void (*before_go)(struct role_rig *rig);
@@ -35,6 +36,8 @@ void role_rig_fini(struct role_rig *rig);
 /* Starts it with these peers and waits until it is ready. */
 void role_rig_start(struct role_rig *rig);
 void role_rig_kill(struct role_rig *rig);
+/* A new process of that role and number came: it takes the place of peer. */
+void role_rig_peer(struct role_rig *rig, unsigned peer, enum pn_role role, uint32_t number);
 /* Asks it to drain; its exit status. */
 int role_rig_drain(struct role_rig *rig);
 /* The next record from a peer, or a test failure after half a minute. */

@@ -182,19 +182,53 @@ static void test_mailbox_away(void)
     take(&rig, 1, 1, PN_STR("A: b\r\n\r\n"));
     UNIT_INT(taken(&rig, &id), 250);
     (void)deliver(&rig, 1, PN_STR("A: b\r\n\r\n"));
-    (void)close(rig.peers[MAILBOX]);
-    int pair[2];
-    struct pn_buf b;
-    pn_assert(pn_channel_pair(pair) == 0);
-    const struct pn_peer peer = {.role = PN_ROLE_MAILBOX, .fd = pair[1]};
-    pn_buf_init(&b, 1000);
-    pn_peer_put(&b, &peer);
-    UNIT_INT(pn_channel_send_fd(rig.control, PN_REC_PEER, pn_buf_str(&b), &pair[1], 1), 0);
-    pn_buf_fini(&b);
-    (void)close(pair[1]);
-    rig.peers[MAILBOX] = pair[0];
+    role_rig_peer(&rig, MAILBOX, PN_ROLE_MAILBOX, 0);
     UNIT_INT(deliver(&rig, 250, PN_STR("A: b\r\n\r\n")), 0);
     role_rig_fini(&rig);
+}
+
+/* Of two mailbox workers one is not there yet: nobody else gets its users' mail. */
+static void test_mailbox_late(void)
+{
+    enum { USERS = 20 };
+    struct role_rig rig;
+    struct kit kit;
+    uint64_t id;
+    unsigned second = 0;
+    kit_open(&kit, "mailboxes 2\n", "");
+    UNIT_STR(kit_problems(&kit), PN_STR(""));
+    role_rig_init(&rig, PN_ROLE_QUEUE, PN_FOLDER_SPOOL, pn_queue_main);
+    rig.policy_fd = pn_memfile_of("policy", pn_buf_str(&kit.image));
+    rig.peer_roles[EDGE] = PN_ROLE_EDGE;
+    rig.peer_roles[MAILBOX] = PN_ROLE_MAILBOX;
+    rig.peer_roles[ADMIN] = PN_ROLE_ADMIN;
+    rig.peer_count = 3;
+    role_rig_start(&rig);
+    take(&rig, 1, USERS, PN_STR("A: b\r\n\r\n"));
+    UNIT_INT(taken(&rig, &id), 250);
+    bool at_first[USERS] = {0};
+    for (unsigned i = 0; i < USERS; i++) {
+        char name[8];
+        (void)snprintf(name, sizeof name, "u%u", i);
+        at_first[i] = pn_mailbox_of(pn_str_of(name), 2) == 0;
+        second += !at_first[i];
+    }
+    UNIT_TRUE(second > 0 && second < USERS);
+    for (unsigned i = 0; i < USERS - second; i++) {
+        int user = deliver(&rig, 250, PN_STR("A: b\r\n\r\n"));
+        UNIT_TRUE(user >= 0 && user < USERS && at_first[user]);
+    }
+    queue_rig_flush(&rig, EDGE, 1000);
+    quiet(&rig, MAILBOX);
+    role_rig_peer(&rig, MAILBOX, PN_ROLE_MAILBOX, 1);
+    for (unsigned i = 0; i < second; i++) {
+        int user = deliver(&rig, 250, PN_STR("A: b\r\n\r\n"));
+        UNIT_TRUE(user >= 0 && user < USERS && !at_first[user]);
+    }
+    UNIT_INT(role_rig_drain(&rig), 0);
+    (void)close(rig.policy_fd);
+    role_rig_fini(&rig);
+    kit_close(&kit);
 }
 
 /* More than may be asked of a worker at a time, from two messages. */
@@ -393,9 +427,15 @@ static void test_room(void)
 
 int main(int argc, char **argv)
 {
-    static const struct unit_test tests[] = {
-        {"local", test_local}, {"killed", test_killed},   {"mailbox_away", test_mailbox_away},
-        {"many", test_many},   {"refused", test_refused}, {"files", test_files},
-        {"clock", test_clock}, {"room", test_room},       {NULL, NULL}};
+    static const struct unit_test tests[] = {{"local", test_local},
+                                             {"killed", test_killed},
+                                             {"mailbox_away", test_mailbox_away},
+                                             {"mailbox_late", test_mailbox_late},
+                                             {"many", test_many},
+                                             {"refused", test_refused},
+                                             {"files", test_files},
+                                             {"clock", test_clock},
+                                             {"room", test_room},
+                                             {NULL, NULL}};
     return unit_main("queue", tests, argc, argv);
 }
