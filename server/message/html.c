@@ -98,6 +98,7 @@ struct html {
     struct pn_buf value; /* an attribute's, references undone */
     struct pn_links *links;
     size_t from; /* where our output begins */
+    size_t room; /* output up to here is allocated, and within its limit */
     bool blank, line, ok;
     unsigned flags;
     /* The open elements within one that its style hides; [0] is that one. */
@@ -109,9 +110,18 @@ static void put(struct html *h, const char *p, size_t n)
 {
     if (h->hidden_count != 0 || n == 0 || !h->ok)
         return;
-    if (h->out->len > h->from && (h->line || h->blank))
-        h->ok = pn_buf_addc(h->out, h->line ? '\n' : ' ');
+    bool gap = h->out->len > h->from && (h->line || h->blank);
+    char blank = h->line ? '\n' : ' ';
     h->line = h->blank = false;
+    if (n < h->room && h->out->len < h->room - n) { /* for nearly every word */
+        char *to = h->out->p + h->out->len;
+        *to = blank;
+        memcpy(to + gap, p, n);
+        h->out->len += gap + n;
+        return;
+    }
+    if (gap)
+        h->ok = pn_buf_addc(h->out, blank);
     size_t room = h->out->max - h->out->len;
     if (n > room) {
         while (room > 0 && ((unsigned char)p[room] & 0xc0) == 0x80)
@@ -141,17 +151,15 @@ static void put_code(struct html *h, uint32_t code)
 
 /* Does c end a run of bytes that are text as they stand? Beyond ASCII: only those that
  * begin the no-break space or an invisible character. */
-static bool is_special(unsigned char c)
-{
-    return c <= ' ' ? lex_blank((char)c) || c == '\f'
-                    : c == '&' || c == 0xc2 || c == 0xcd || c == 0xe2 || c == 0xef;
-}
+static const bool special[256] = {
+    [' '] = true, ['\t'] = true, ['\r'] = true, ['\n'] = true, ['\f'] = true,
+    ['&'] = true, [0xc2] = true, [0xcd] = true, [0xe2] = true, [0xef] = true};
 
 static void put_text(struct html *h, struct pn_str s)
 {
     for (size_t at = 0; at < s.len && h->ok;) {
         size_t end = at;
-        while (end < s.len && !is_special((unsigned char)s.p[end]))
+        while (end < s.len && !special[(unsigned char)s.p[end]])
             end++;
         put(h, s.p + at, end - at);
         at = end;
@@ -501,7 +509,11 @@ static void pass_one(struct html *h)
 unsigned pn_html_text(struct pn_str html, struct pn_buf *out, struct pn_links *links)
 {
     struct html h = {.s = html, .out = out, .links = links, .from = out->len, .ok = true};
+    size_t left = out->max - out->len;
     pn_buf_init(&h.value, html.len + 4);
+    /* The text is hardly ever longer than its HTML. */
+    if (pn_buf_reserve(out, html.len < left ? html.len : left) != NULL)
+        h.room = out->cap < out->max ? out->cap : out->max;
     while (h.at < html.len && h.ok) {
         size_t tag = pn_str_find(html, '<', h.at);
         put_text(&h, pn_str_slice(html, h.at, tag));

@@ -289,13 +289,39 @@ static size_t add_bare(struct pn_links *links, struct pn_str text, size_t from, 
     return stop > end ? stop : end;
 }
 
+static size_t find_from(struct pn_str s, char c, size_t from)
+{
+    size_t at = pn_str_find(s, c, from);
+    return at == SIZE_MAX ? s.len : at;
+}
+
+/* The next byte that makes a run worth looking at: a dot in it, or a colon behind it. */
+struct marks {
+    size_t dot, colon; /* the text's length: none */
+};
+
+static size_t next_mark(struct marks *m, struct pn_str text, size_t at)
+{
+    if (m->dot < at)
+        m->dot = find_from(text, '.', at);
+    if (m->colon < at)
+        m->colon = find_from(text, ':', at);
+    return m->dot < m->colon ? m->dot : m->colon;
+}
+
 void pn_links_find(struct pn_links *links, struct pn_str text)
 {
+    struct marks marks = {find_from(text, '.', 0), find_from(text, ':', 0)};
     for (size_t at = 0; at < text.len && !links->full;) {
-        size_t end = at;
-        bool dot = false;
+        size_t end = next_mark(&marks, text, at), first = end;
+        if (end == text.len)
+            return;
+        while (first > at && is_run_byte(text.p[first - 1]))
+            first--;
+        bool dot = end == marks.dot;
+        at = first;
         while (end < text.len && is_run_byte(text.p[end]))
-            dot |= text.p[end++] == '.';
+            end++;
         struct pn_str run = pn_str_slice(text, at, end), rest = pn_str_slice(text, end, text.len);
         bool colon = rest.len > 0 && rest.p[0] == ':';
         size_t scheme = colon && pn_str_starts(rest, PN_STR("://")) ? scheme_before(run) : 0;
