@@ -61,6 +61,29 @@ printf 'Subject: LOUD\n\nhello\n' >"$dest/loud.eml"
 : >"$dest/empty.zone"
 check "and finds its facts" sh -c "'$usr/bin/postern' scan -c '$dest/shout.conf' --dns '$dest/empty.zone' --ip 192.0.2.1 \
     --rcpt u@x.test '$dest/loud.eml' | grep 'SUBJECT_SHOUTS (whole subject)'"
+if command -v c++ >/dev/null; then
+    cat >"$dest/cpp.cc" <<'CODE'
+#include <postern/plugin.h>
+static int on_headers(struct postern_call *)
+{
+    return POSTERN_OK;
+}
+static struct postern_plugin describe()
+{
+    struct postern_plugin p {};
+    p.size = sizeof p;
+    p.major = POSTERN_ABI_MAJOR;
+    p.name = "cpp";
+    p.version = p.summary = "1";
+    p.on[POSTERN_HEADERS] = on_headers;
+    return p;
+}
+const struct postern_plugin postern_plugin = describe();
+CODE
+    # shellcheck disable=SC2086
+    check "a plugin in C++" c++ $flags -I"$usr/include" -fvisibility=hidden -fPIC -shared -o "$dest/cpp.so" "$dest/cpp.cc"
+    check "which loads too" "$usr/bin/postern" plugin show "$dest/cpp.so"
+fi
 if command -v systemd-analyze >/dev/null; then
     mkdir -p "$dest/units"
     sed "s#=/usr/#=$dest/usr/#" "$usr/lib/systemd/system/postern.service" >"$dest/units/postern.service"

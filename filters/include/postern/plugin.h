@@ -500,6 +500,8 @@ struct postern_host {
 };
 
 #ifdef __cplusplus
+/* The one symbol of a plugin: without this, a const object is its file's own in C++. */
+extern POSTERN_EXPORT const struct postern_plugin postern_plugin;
 }
 #endif
 
