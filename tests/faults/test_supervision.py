@@ -188,6 +188,73 @@ def old_plugins(counter, server):
     counter.check(until(lambda: not server.roles("filter")), "no templates", str(server.roles("filter")))
 
 
+def generation(n):
+    """Configurations that differ in what an edge does, each with a domain of its own."""
+    return HOST + f"""edges 1
+limits {{ recipients {n}  message-size {n}m }}
+smtp {{ greet-delay {n}ms }}
+timeouts {{ session {n}h }}
+domain "gen{n}.test" {{ recipients any  route local }}
+"""
+
+
+def generations(counter, server):
+    """Two reloads while sessions are in the middle: each transaction ends by the policy that
+    it began with, and what follows in its session has the newest."""
+    counter.check(reload(server, generation(1), "reloaded"), "the first generation")
+    sessions = []
+    for n in (1, 2, 3):
+        session = postern.Session(server)
+        counter.check(f"SIZE {n * 1024 * 1024}" in session.command("EHLO c.test"), f"generation {n} says its size")
+        counter.check(session.command("MAIL FROM:<a@b.test>").startswith("250"), f"a transaction in generation {n}")
+        sessions.append(session)
+        if n < 3:
+            counter.check(reload(server, generation(n + 1), "reloaded"), f"generation {n + 1} comes")
+    pid = server.roles("edge")
+    for n, session in enumerate(sessions, 1):
+        for other in sorted((1, 2, 3), key=lambda other, own=n: other == own):
+            want = "250" if other == n else "550"
+            answer = session.command(f"RCPT TO:<u@gen{other}.test>")
+            counter.check(answer.startswith(want), f"generation {n}: a recipient of generation {other}", answer)
+        answers = [session.command(f"RCPT TO:<v{i}@gen{n}.test>")[:3] for i in range(3)]
+        want = ["250"] * (n - 1) + ["452"] * (4 - n)
+        counter.check(answers == want, f"generation {n}: its limit of recipients", str(answers))
+    before = len(server.events("message"))
+    for n, session in enumerate(sessions, 1):
+        session.command("DATA")
+        session.raw(b"Subject: x\r\n\r\nof generation %d\r\n.\r\n" % n)
+        counter.check(session.reply().startswith("250"), f"generation {n}: its message is taken")
+    events = until(lambda: len(server.events("message")) >= before + 3 and server.events("message")[before:])
+    policies = {e["policy"] for e in events or []}
+    counter.check(len(policies) == 3, "each event names its policy", str(policies))
+    for n, session in enumerate(sessions, 1):
+        session.command("MAIL FROM:<a@b.test>")
+        answer = session.command("RCPT TO:<u@gen3.test>")
+        counter.check(answer.startswith("250"), f"session {n}: its next message has the newest policy", answer)
+        session.close()
+    counter.check(server.roles("edge") == pid, "the same edge all the while")
+
+
+def fewer_with_sessions(counter, server):
+    """An edge that is one too many ends behind the transactions that it has."""
+    counter.check(reload(server, CONF.replace("edges 1", "edges 3"), "reloaded"), "three edges for sessions")
+    counter.check(until(lambda: len(server.roles("edge")) == 3), "are there", str(server.roles("edge")))
+    sessions = [postern.Session(server) for _ in range(12)]
+    for session in sessions:
+        session.command("EHLO c.test")
+        session.command("MAIL FROM:<a@b.test>")
+        session.command("RCPT TO:<u@here.test>")
+    counter.check(reload(server, CONF, "reloaded"), "one edge, while twelve messages are under way")
+    for session in sessions:
+        session.command("DATA")
+        session.raw(b"Subject: x\r\n\r\nhello\r\n.\r\n")
+    answers = [session.reply()[:3] for session in sessions]
+    counter.check(answers == ["250"] * 12, "all are taken", str(answers))
+    for session in sessions:
+        session.close()
+    counter.check(until(lambda: len(server.roles("edge")) == 1), "then one is left", str(server.roles("edge")))
+
+
 def more_and_fewer(counter, server):
     counter.check(reload(server, CONF.replace("edges 1", "edges 3"), "reloaded"), "three edges")
     counter.check(until(lambda: len(server.roles("edge")) == 3), "are there", str(server.roles("edge")))
@@ -351,6 +418,8 @@ def main():
         deaths(counter, server)
         reloads(counter, server)
         more_and_fewer(counter, server)
+        generations(counter, server)
+        fewer_with_sessions(counter, server)
         old_plugins(counter, server)
         certificates(counter, server)
         not_ready(counter, server)
