@@ -613,7 +613,7 @@ const struct postern_row pn_core_rows[] = {
      .type = POSTERN_T_CHOICE,
      .choices = "may|must",
      .def = "may",
-     .help = "A kernel without Landlock or seccomp: a warning, or no start."},
+     .help = "On a kernel without Landlock or seccomp: go on with a warning, or refuse to start."},
     {.name = NULL},
 };
 

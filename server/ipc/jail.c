@@ -32,15 +32,20 @@ static const unsigned rows[PN_JAIL_COUNT] = {
     [PN_JAIL_COMPILE] = JAIL_OPEN | JAIL_EXEC_MAP,
 };
 
+struct pn_jail_kernel pn_jail_kernel(void)
+{
+    return (struct pn_jail_kernel){jail_landlock_there(), jail_seccomp_there()};
+}
+
 const char *pn_jail_support(void)
 {
-    bool landlock = jail_landlock_there(), seccomp = jail_seccomp_there();
-    if (landlock && seccomp)
+    struct pn_jail_kernel has = pn_jail_kernel();
+    if (has.landlock && has.seccomp)
         return NULL;
-    if (landlock)
+    if (has.landlock)
         return "this kernel has no seccomp filters: roles may make any system call";
-    return seccomp ? "this kernel has no Landlock: roles may open what their user may"
-                   : "this kernel has neither Landlock nor seccomp: roles run unjailed";
+    return has.seccomp ? "this kernel has no Landlock: roles may open what their user may"
+                       : "this kernel has neither Landlock nor seccomp: roles run unjailed";
 }
 
 static bool drop_ids(const struct pn_start *start)

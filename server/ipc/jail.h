@@ -63,5 +63,9 @@ bool pn_jail_drop(const struct pn_role_env *env);
 
 /* What this kernel lacks, as a sentence; NULL when nothing. */
 const char *pn_jail_support(void);
+struct pn_jail_kernel {
+    bool landlock, seccomp; /* it has them */
+};
+struct pn_jail_kernel pn_jail_kernel(void);
 
 #endif

@@ -1,4 +1,5 @@
 /* From a compiled mapping to a generation that serves, or back to the old state. */
+#include "jail.h"
 #include "log.h"
 #include "supervisor_int.h"
 
@@ -48,6 +49,15 @@ void reload_refuse(struct supervisor *sup, const char *why)
     settle(sup);
 }
 
+/* Said here and once, not by each role in its turn. */
+static bool kernel_ok(const struct coming *next, struct pn_buf *err)
+{
+    const char *lacks = next->plan.jail_must ? pn_jail_support() : NULL;
+    if (lacks != NULL)
+        (void)pn_buf_addf(err, "jail: %s, and the configuration says `jail must`", lacks);
+    return lacks == NULL;
+}
+
 void reload_compiled(struct supervisor *sup, int policy_fd)
 {
     struct coming *next = &sup->next;
@@ -60,7 +70,7 @@ void reload_compiled(struct supervisor *sup, int policy_fd)
     *next =
         (struct coming){.serial = ++sup->last_serial, .policy_fd = policy_fd, .dns_file_fd = -1};
     bool ok = sup->options->plan_read(&next->plan, policy_fd, sup->options->root, &err) &&
-              files_identities(next, &err) && files_dns(next, &err);
+              kernel_ok(next, &err) && files_identities(next, &err) && files_dns(next, &err);
     if (ok && sup->options->check) {
         pn_info("the configuration is good");
         pn_buf_fini(&err);
@@ -138,6 +148,7 @@ void reload_take(struct supervisor *sup)
     if (first) {
         pn_info("serving");
         tell_started(sup);
+        tell_jail(sup);
     } else {
         for (struct child *c = sup->children; c != NULL; c = c->next)
             if (child_alive(c) && c->kind != PEER_TEMPLATE && c->kind != PEER_WORKER)

@@ -106,7 +106,7 @@ int pn_supervisor_main(const struct pn_supervisor_options *options)
         sup.exit_status = 1;
     } else {
         if (!options->check && pn_jail_support() != NULL)
-            pn_warn("%s", pn_jail_support());
+            pn_warn("jail: %s (`jail must` refuses to start so)", pn_jail_support());
         compile_begin(&sup);
         certificates_watch(&sup);
         pn_loop_run(sup.loop);

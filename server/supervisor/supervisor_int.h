@@ -165,6 +165,8 @@ bool command_run(struct child *admin, struct pn_str body);
 
 /* ---- tell.c: events and states for admin */
 void tell_started(struct supervisor *sup);
+/* What the kernel lacks of the jail; nothing where it has all. */
+void tell_jail(struct supervisor *sup);
 void tell_reloaded(struct supervisor *sup);
 void tell_refused(struct supervisor *sup, const char *why);
 /* New ones are used; or why not. */

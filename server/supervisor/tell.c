@@ -1,5 +1,6 @@
 /* What the supervisor has to say to admin: events, and whether the server is ready. */
 #include "clock.h"
+#include "jail.h"
 #include "json.h"
 #include "metrics.h"
 #include "supervisor_int.h"
@@ -75,6 +76,19 @@ void tell_started(struct supervisor *sup)
     generation_event(sup, "started");
 }
 
+void tell_jail(struct supervisor *sup)
+{
+    const struct pn_jail_kernel has = pn_jail_kernel();
+    if (has.landlock && has.seccomp)
+        return;
+    struct pn_buf b;
+    struct pn_json j = begin(&b, "jail_incomplete");
+    pn_json_bool(&j, "landlock", has.landlock);
+    pn_json_bool(&j, "seccomp", has.seccomp);
+    pn_json_str(&j, "reason", pn_str_of(pn_jail_support()));
+    finish(sup, &b, &j);
+}
+
 void tell_reloaded(struct supervisor *sup)
 {
     generation_event(sup, "reloaded");
@@ -147,6 +161,13 @@ void tell_state(struct supervisor *sup)
                                    PN_GAUGE, serves(sup)};
     rows[n++] = (struct pn_metric){"postern_generation", NULL, "Serial number of the policy",
                                    PN_GAUGE, sup->now.serial};
+    const struct pn_jail_kernel has = pn_jail_kernel();
+    rows[n++] = (struct pn_metric){"postern_jail", "part=\"landlock\"",
+                                   "Roles are jailed with what the kernel has of this", PN_GAUGE,
+                                   has.landlock};
+    rows[n++] = (struct pn_metric){"postern_jail", "part=\"seccomp\"",
+                                   "Roles are jailed with what the kernel has of this", PN_GAUGE,
+                                   has.seccomp};
     for (const struct child *c = sup->children; c != NULL && n < PN_METRICS_MAX; c = c->next) {
         if (c->retired || c->solo)
             continue;
