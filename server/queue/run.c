@@ -318,6 +318,6 @@ void run_settled(struct message *m, uint32_t index, uint16_t code, struct pn_str
     }
     if (--m->under_way == 0)
         rest(m);
-    else if (r->state != RCPT_WAITING)
+    else if (r->state != RCPT_WAITING && m->open > 0) /* else its end comes with the last pin */
         message_note(m);
 }
