@@ -15,15 +15,17 @@
 #include "mem.h"
 #include "memfile.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 enum { AGAIN_MS = 60 * 1000, REASON_MAX = 600 };
 
 /* A report's own words with the header that it quotes, and what a recipient adds: its address
- * and reply twice, where it was sent, and how the sender wrote it. No report may be too
+ * and reply twice, where it was sent, and how the sender wrote it; three bytes for each that
+ * is not ASCII. No report may be too
  * large to be made: it would be tried for ever. */
-enum { REPORT_BYTES = 128 * 1024, REPORT_RECIPIENT_BYTES = 5 * PN_ENVELOPE_TEXT_MAX };
+enum { REPORT_BYTES = 256 * 1024, REPORT_RECIPIENT_BYTES = 15 * PN_ENVELOPE_TEXT_MAX };
 
 /* Where these recipients go on: durable, or tried again in a minute. */
 static void conclude(struct message *m, const uint32_t *indices, uint32_t count, int error,
@@ -223,36 +225,32 @@ static bool write_report(struct message *m, const struct report *r, uint64_t id,
     return ok;
 }
 
-/* Keeps the report as a message of ours. Takes r's ownership. */
-static void send_report(struct message *m, struct report *r)
+/* Keeps the report as a message of ours, to its sender. Takes r's ownership. */
+static void send_report(struct message *m, struct report *r, struct pn_recipient *to)
 {
     struct queue *q = m->queue;
     struct pn_buf text;
-    struct pn_pool *pool = pn_pool_new(64 * 1024);
     struct pn_edit_group none = {0};
-    struct pn_recipient to;
     struct pn_envelope env = {.id = pn_queue_id_make(&q->ids),
                               .arrived_ms = pn_clock_wall_ms(),
-                              .flags =
-                                  PN_ENV_DSN | PN_ENV_8BITMIME | (m->env.flags & PN_ENV_SMTPUTF8),
+                              .flags = PN_ENV_DSN | (m->env.flags & PN_ENV_SMTPUTF8),
                               .generation = m->env.generation,
                               .group_count = 1,
                               .groups = &none,
                               .recipient_count = 1,
-                              .recipients = &to};
+                              .recipients = to};
     pn_buf_init(&text, REPORT_BYTES + (size_t)r->count * REPORT_RECIPIENT_BYTES);
     int fd = -1;
     m->under_way++;
-    if (route_address(q, m->env.reverse_path, pool, &to) && write_report(m, r, env.id, &text)) {
+    if (write_report(m, r, env.id, &text)) {
         env.size = text.len;
         fd = pn_memfile_of("report", pn_buf_str(&text));
     }
     if (fd >= 0)
         take_own(q, &env, fd, report_kept, r);
     else
-        report_kept(r, -1);
+        report_kept(r, EIO); /* the content can't be read now */
     pn_buf_fini(&text);
-    pn_pool_free(&pool);
 }
 
 static bool is_failing(const struct message *m, uint32_t i)
@@ -280,17 +278,23 @@ bool bounce(struct message *m)
     indices = pick(m, is_failing, &count);
     if (indices == NULL)
         return false;
-    if (may) {
+    struct pn_pool *pool = pn_pool_new(64 * 1024);
+    struct pn_recipient to;
+    bool routed = may && route_address(m->queue, m->env.reverse_path, pool, &to);
+    if (routed) {
         struct report *r = pn_calloc(1, sizeof *r);
         *r = (struct report){m, count, indices};
-        send_report(m, r);
-        return true;
+        send_report(m, r, &to);
     }
+    pn_pool_free(&pool);
+    if (routed)
+        return true;
     struct pn_buf reason;
     pn_buf_init(&reason, REASON_MAX);
     (void)pn_buf_addf(&reason, "%s: ",
-                      null ? "refused, and the sender is null"
-                           : "refused, and a report would be backscatter");
+                      null  ? "refused, and the sender is null"
+                      : may ? "refused, and no report can go to its sender"
+                            : "refused, and a report would be backscatter");
     struct pn_str reply = pn_str_of(m->rcpts[indices[0]].reply);
     (void)pn_buf_adds(&reason, pn_str_slice(reply, 0, 500));
     hold(m, HELD_HELD, indices, count, pn_buf_str(&reason));

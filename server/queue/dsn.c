@@ -52,7 +52,9 @@ static struct pn_str status_of(const struct dsn_recipient *r)
         return PN_STR("4.4.7");
     while (end < s.len && (pn_is_digit(s.p[end]) || s.p[end] == '.'))
         dots += s.p[end++] == '.';
-    if (dots == 2 && (s.p[0] == '4' || s.p[0] == '5') && end <= 9)
+    bool whole = dots == 2 && end <= 9 && (s.p[0] == '4' || s.p[0] == '5') && s.p[1] == '.' &&
+                 s.p[2] != '.' && s.p[end - 1] != '.';
+    if (whole)
         return pn_str_slice(s, 0, end);
     return PN_STR("5.0.0");
 }
@@ -68,21 +70,53 @@ static void put_head(struct pn_buf *out, const struct dsn *d)
                       "\r\nMessage-ID: <%.*s@%.*s>\r\nAuto-Submitted: auto-replied\r\n"
                       "MIME-Version: 1.0\r\n"
                       "Content-Type: multipart/report; report-type=delivery-status;\r\n"
-                      "\tboundary=\"=_%.*s\"\r\nContent-Transfer-Encoding: 8bit\r\n\r\n",
+                      "\tboundary=\"=_%.*s\"\r\nContent-Transfer-Encoding: 7bit\r\n\r\n",
                       PN_FMT(d->id), PN_FMT(d->hostname), PN_FMT(d->id));
 }
 
-static void put_part(struct pn_buf *out, const struct dsn *d, const char *type, bool ascii)
+/* RFC 2045, section 6.7, of lines that end with CR LF. */
+static void put_quoted_printable(struct pn_buf *out, struct pn_str s)
 {
+    enum { LINE = 76 };
+    size_t column = 0;
+    for (size_t i = 0; i < s.len; i++) {
+        unsigned char c = (unsigned char)s.p[i];
+        bool ends = i + 1 < s.len && s.p[i + 1] == '\r';
+        if (c == '\r' || c == '\n') {
+            (void)pn_buf_addc(out, (char)c);
+            column = 0;
+            continue;
+        }
+        bool plain = (c > ' ' && c < 127 && c != '=') || ((c == ' ' || c == '\t') && !ends);
+        if (column + (plain ? 1 : 3) > LINE - 1) {
+            (void)pn_buf_addz(out, "=\r\n");
+            column = 0;
+        }
+        column += plain ? 1 : 3;
+        if (plain)
+            (void)pn_buf_addc(out, (char)c);
+        else
+            (void)pn_buf_addf(out, "=%02X", c);
+    }
+}
+
+/* A report goes anywhere, also where 8BITMIME is not known: it is 7 bits. */
+static void put_part(struct pn_buf *out, const struct dsn *d, const char *type, struct pn_str body)
+{
+    bool ascii = pn_str_is_ascii(body);
     (void)pn_buf_addf(out,
                       "--=_%.*s\r\nContent-Type: %s\r\n"
                       "Content-Transfer-Encoding: %s\r\n\r\n",
-                      PN_FMT(d->id), type, ascii ? "7bit" : "8bit");
+                      PN_FMT(d->id), type, ascii ? "7bit" : "quoted-printable");
+    if (ascii)
+        (void)pn_buf_adds(out, body);
+    else
+        put_quoted_printable(out, body);
+    (void)pn_buf_addz(out, "\r\n");
 }
 
-static void put_words(struct pn_buf *out, const struct dsn *d)
+static void words(struct pn_buf *out, const struct dsn *d)
 {
-    put_part(out, d, "text/plain; charset=utf-8", false);
     (void)pn_buf_addf(out,
                       "This is the mail system at %.*s.\r\n\r\n"
                       "Your message could not be delivered to the recipients below, and no\r\n"
@@ -99,7 +133,6 @@ static void put_words(struct pn_buf *out, const struct dsn *d)
         put_text(out, r->reply);
         (void)pn_buf_addz(out, "\r\n");
     }
-    (void)pn_buf_addz(out, "\r\n");
 }
 
 /* Addresses beyond ASCII have a report of their own kind (RFC 6533, section 4). */
@@ -111,10 +144,8 @@ static bool is_wide(const struct dsn *d)
     return false;
 }
 
-static void put_status(struct pn_buf *out, const struct dsn *d)
+static void status(struct pn_buf *out, const struct dsn *d, bool wide)
 {
-    bool wide = is_wide(d);
-    put_part(out, d, wide ? "message/global-delivery-status" : "message/delivery-status", !wide);
     put_field(out, "Reporting-MTA", "dns; ", d->hostname, wide);
     if (d->envid.len > 0)
         put_field(out, "Original-Envelope-Id", "", d->envid, wide);
@@ -134,7 +165,6 @@ static void put_status(struct pn_buf *out, const struct dsn *d)
             put_server(out, r->server);
         put_field(out, "Diagnostic-Code", "smtp; ", r->reply, wide);
     }
-    (void)pn_buf_addz(out, "\r\n");
 }
 
 /* The message's header up to the limit, whole lines. */
@@ -153,14 +183,24 @@ static struct pn_str header_of(struct pn_str content)
 
 bool dsn_write(struct pn_buf *out, const struct dsn *d)
 {
+    bool wide = is_wide(d);
+    struct pn_buf body;
+    pn_buf_init(&body, out->max);
     put_head(out, d);
-    put_words(out, d);
-    put_status(out, d);
+    words(&body, d);
+    put_part(out, d, "text/plain; charset=utf-8", pn_buf_str(&body));
+    pn_buf_clear(&body);
+    status(&body, d, wide);
+    put_part(out, d, wide ? "message/global-delivery-status" : "message/delivery-status",
+             pn_buf_str(&body));
+    pn_buf_clear(&body);
     struct pn_str header = header_of(d->content);
-    bool ascii = pn_str_is_ascii(header), global = !ascii && pn_utf8_valid(header);
-    put_part(out, d, global ? "message/global-headers" : "text/rfc822-headers", ascii);
-    (void)pn_buf_adds(out, header);
+    bool global = !pn_str_is_ascii(header) && pn_utf8_valid(header);
+    (void)pn_buf_adds(&body, header);
     if (!pn_str_ends(header, PN_STR("\n")))
-        (void)pn_buf_addz(out, "\r\n");
-    return pn_buf_addf(out, "\r\n--=_%.*s--\r\n", PN_FMT(d->id));
+        (void)pn_buf_addz(&body, "\r\n");
+    put_part(out, d, global ? "message/global-headers" : "text/rfc822-headers", pn_buf_str(&body));
+    bool ok = !body.overflow;
+    pn_buf_fini(&body);
+    return pn_buf_addf(out, "--=_%.*s--\r\n", PN_FMT(d->id)) && ok;
 }

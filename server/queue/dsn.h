@@ -2,6 +2,7 @@
  * Delivery status notifications: a failure report as RFC 3464 (multipart/report of
  * RFC 6522) has it, with the header of the message behind it. Writes text, sends nothing.
  *
+ * Its body is ASCII: what is not is quoted-printable, so that it goes wherever mail goes.
  * What strangers said (replies, addresses) is put where it belongs and nowhere else: a
  * line break or other control byte in it becomes a space.
  */

@@ -40,6 +40,9 @@ static void test_status(void)
         {"another class", "550 2.0.0 ok", false, "Status: 5.0.0\r\n"},
         {"too long a number", "550 5.1.1111111111 x", false, "Status: 5.0.0\r\n"},
         {"nothing", "", false, "Status: 5.0.0\r\n"},
+        {"no subject", "550 5..1 x", false, "Status: 5.0.0\r\n"},
+        {"no detail", "550 5.1. x", false, "Status: 5.0.0\r\n"},
+        {"no class", "550 55.1.1 x", false, "Status: 5.0.0\r\n"},
         {"time is over", "451 4.2.1 Not now", true, "Status: 4.4.7\r\n"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
@@ -101,10 +104,12 @@ static void test_types(void)
          "550 5.1.1 \xc3\xbc",
          "[2001:db8::1]:25",
          "A: \xc3\xbc\r\n",
-         {"Content-Type: message/global-delivery-status\r\nContent-Transfer-Encoding: 8bit\r\n",
-          "\r\nFinal-Recipient: utf-8; \xc3\xbc@x.test\r\n",
+         {"Content-Type: message/global-delivery-status\r\n"
+          "Content-Transfer-Encoding: quoted-printable\r\n",
+          "\r\nFinal-Recipient: utf-8; =C3=BC@x.test\r\n",
           "\r\nRemote-MTA: dns; [IPv6:2001:db8::1]\r\n",
-          "Content-Type: message/global-headers\r\nContent-Transfer-Encoding: 8bit\r\n"}},
+          "Content-Type: message/global-headers\r\nContent-Transfer-Encoding: "
+          "quoted-printable\r\n\r\nA: =C3=BC\r\n"}},
         {"only words",
          "u@x.test",
          "550 5.1.1 \xc3\xbc",
@@ -112,7 +117,8 @@ static void test_types(void)
          "A: \xfc\r\n",
          {"Content-Type: message/delivery-status\r\nContent-Transfer-Encoding: 7bit\r\n",
           "\r\nDiagnostic-Code: smtp; 550 5.1.1 ??\r\n", "\r\nRemote-MTA: dns; mx.next.test\r\n",
-          "Content-Type: text/rfc822-headers\r\nContent-Transfer-Encoding: 8bit\r\n"}},
+          "Content-Type: text/rfc822-headers\r\nContent-Transfer-Encoding: "
+          "quoted-printable\r\n\r\nA: =FC\r\n"}},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct dsn_recipient to = {.address = pn_str_of(rows[i].address),
@@ -128,8 +134,27 @@ static void test_types(void)
         UNIT_TRUE(dsn_write(&b, &d));
         for (size_t k = 0; k < 4; k++)
             UNIT_TRUE(has(pn_buf_str(&b), rows[i].want[k]));
+        UNIT_TRUE(pn_str_is_ascii(pn_buf_str(&b)));
         pn_buf_fini(&b);
     }
+}
+
+/* Quoted-printable: lines of 76 at most, blanks at their ends and '=' written out. */
+static void test_quoted(void)
+{
+    char header[400] = "A: \xc3\xbc = ";
+    struct dsn d = plain;
+    struct pn_buf b;
+    memset(header + 8, 'x', 301);
+    memcpy(header + 309, " \r\nB: c\r\n", 10);
+    pn_buf_init(&b, 100000);
+    d.content = pn_str_of(header);
+    UNIT_TRUE(dsn_write(&b, &d));
+    struct pn_str s = pn_buf_str(&b);
+    UNIT_TRUE(has(s, "\r\nA: =C3=BC =3D xxx") && has(s, "=20\r\nB: c\r\n"));
+    for (size_t from = 0, at; (at = pn_str_find(s, '\n', from)) != SIZE_MAX; from = at + 1)
+        UNIT_TRUE(at - 1 - from <= 76);
+    pn_buf_fini(&b);
 }
 
 /* The header is quoted alone, whole lines of it, to a limit. */
@@ -164,10 +189,8 @@ static void test_header(void)
 
 int main(int argc, char **argv)
 {
-    static const struct unit_test tests[] = {{"status", test_status},
-                                             {"hostile", test_hostile},
-                                             {"types", test_types},
-                                             {"header", test_header},
-                                             {NULL, NULL}};
+    static const struct unit_test tests[] = {{"status", test_status}, {"hostile", test_hostile},
+                                             {"types", test_types},   {"quoted", test_quoted},
+                                             {"header", test_header}, {NULL, NULL}};
     return unit_main("dsn", tests, argc, argv);
 }

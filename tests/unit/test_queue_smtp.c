@@ -307,8 +307,8 @@ static void test_report(void)
 /* No report to a sender who may be forged: held instead, with the reason. */
 static void test_no_backscatter(void)
 {
-    static const char *const senders[] = {"s@from.test", ""};
-    for (int i = 0; i < 2; i++) {
+    static const char *const senders[] = {"s@from.test", "", "nowhere"};
+    for (int i = 0; i < 3; i++) {
         struct role_rig rig;
         struct hop_server s;
         struct held h = {0};
