@@ -2,7 +2,6 @@
 
 #include "assert.h"
 #include "clock.h"
-#include "json.h"
 #include "log.h"
 #include "mem.h"
 
@@ -111,19 +110,12 @@ static void go_on(struct ask *a)
     struct pn_check *c = a->check;
     a->id = ++a->runner->next_id;
     if (a->plugins != 0) {
-        replay_suspect(a);
+        ask_suspect(a);
         return;
     }
     ask_unlink_of_run(a);
     ask_free(a);
     check_answered(c);
-}
-
-void replay_suspect(struct ask *a)
-{
-    a->state = ASK_SUSPECT;
-    list_add(&a->runner->suspects, a);
-    runner_tick_on(a->runner);
 }
 
 /* ---- deaths */
@@ -171,7 +163,7 @@ static void sort_out(struct remote *m, struct ask *a, bool by_watchdog)
         died_alone(m, a, s);
     } else if (s != NULL || ++a->lost >= LOST_MAX) {
         a->id = ++a->runner->next_id;
-        replay_suspect(a);
+        ask_suspect(a);
     } else {
         ask_dispatch(a);
     }
@@ -205,7 +197,7 @@ static void look_at(struct remote *m, uint64_t now)
         if (s != NULL && a->check != NULL && a->state == ASK_SENT) {
             remote_take_ask(m, a);
             a->id = ++m->runner->next_id;
-            replay_suspect(a);
+            ask_suspect(a);
             continue;
         }
         s = slot_of(m, a, NULL);

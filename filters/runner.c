@@ -39,55 +39,6 @@ void pn_runner_add_worker(struct pn_runner *r, struct pn_peer *peer)
         r->solo[m->group].wanted--;
 }
 
-void remote_unlink(struct remote *m)
-{
-    struct remote **at = &m->runner->remotes;
-    while (*at != m)
-        at = &(*at)->next;
-    *at = m->next;
-    for (struct pn_check *c = m->runner->checks; c != NULL; c = c->next)
-        if (m->group < GROUPS_MAX && c->home[m->group] == m)
-            c->home[m->group] = NULL;
-}
-
-void remote_free(struct remote *m)
-{
-    while (m->asks != NULL) {
-        struct ask *a = m->asks;
-        m->asks = a->next;
-        pn_assert(a->check == NULL);
-        ask_free(a);
-    }
-    pn_page_unmap(&m->page);
-    pn_channel_free(&m->channel);
-    free(m);
-}
-
-void remote_close(struct remote *m)
-{
-    remote_unlink(m);
-    remote_free(m);
-}
-
-static bool takes_work(const struct remote *m, const struct pn_check *c, unsigned group)
-{
-    return m->page != NULL && !m->solo && m->group == group &&
-           m->generation == c->plan->generation && m->count < REMOTE_INFLIGHT_MAX &&
-           atomic_load_explicit(&m->page->draining, memory_order_relaxed) == 0;
-}
-
-struct remote *remote_choose(struct pn_check *c, unsigned group)
-{
-    struct remote *best = c->home[group];
-    if (best != NULL && takes_work(best, c, group))
-        return best;
-    best = NULL;
-    for (struct remote *m = c->runner->remotes; m != NULL; m = m->next)
-        if (takes_work(m, c, group) && (best == NULL || m->count < best->count))
-            best = m;
-    return best;
-}
-
 bool pn_runner_ready(const struct pn_runner *r)
 {
     for (unsigned g = 0; g < r->plan->group_count; g++) {
@@ -138,29 +89,7 @@ static void on_tick(void *arg)
     runner_tick_on(r);
 }
 
-/* Only while something is under way. */
-void runner_tick_on(struct pn_runner *r)
-{
-    if (r->ticking || r->stats.inflight == 0)
-        return;
-    r->ticking = true;
-    pn_timer_set(r->tick, TICK_MS);
-}
-
 /* ---- generations */
-
-/* Common workers whose generation no session uses any more, and none will. */
-static void drop_old(struct pn_runner *r)
-{
-    for (struct remote *m = r->remotes, *next; m != NULL; m = next) {
-        next = m->next;
-        bool used = m->generation >= r->plan->generation || m->count != 0;
-        for (const struct pn_check *c = r->checks; c != NULL && !used; c = c->next)
-            used = c->plan->generation == m->generation;
-        if (!used)
-            remote_close(m);
-    }
-}
 
 void pn_runner_plan(struct pn_runner *r, struct pn_plan *plan, struct pn_str hostname)
 {
@@ -169,12 +98,7 @@ void pn_runner_plan(struct pn_runner *r, struct pn_plan *plan, struct pn_str hos
     r->plan = plan;
     free((void *)(uintptr_t)r->hostname.p);
     r->hostname = (struct pn_str){pn_strndup(hostname.p, hostname.len), hostname.len};
-    drop_old(r);
-}
-
-void runner_check_gone(struct pn_runner *r)
-{
-    drop_old(r);
+    remotes_drop_old(r);
 }
 
 void pn_runner_stats(const struct pn_runner *r, struct pn_runner_stats *out)

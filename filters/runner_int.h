@@ -1,7 +1,15 @@
 /*
- * The runner's inside, shared by runner.c (workers, generations), check.c (a session and
- * its ledger), ask.c (requests out, findings in) and replay.c (who killed a worker).
- * Nobody else includes this. All of it belongs to the loop's thread.
+ * The runner's inside. Nobody else includes this. All of it belongs to the loop's thread.
+ * A file calls only those that stand before it here (tests/check-circles.sh):
+ *
+ *   remote.c       workers as seen from here, and the lists of asks
+ *   ledger.c       what a run found, and the ledger of the session
+ *   request_of.c   the request for an ask;  case.c  the case that repeats it
+ *   ask.c          requests out
+ *   check_run.c    which plugins run when;  check.c  a session and its transactions
+ *   replay.c       who killed a worker
+ *   answer.c       what workers say
+ *   runner.c       workers that come, time, generations
  *
  * An ask is one request of one run to one group. Its states:
  *
@@ -157,18 +165,27 @@ struct pn_check {
     struct remote *home[GROUPS_MAX]; /* where this session's objects are */
 };
 
-/* ---- runner.c */
-void runner_tick_on(struct pn_runner *r);
+/* ---- remote.c */
+void list_add(struct list *l, struct ask *a);
+bool list_remove(struct list *l, struct ask *a);
+void ask_free(struct ask *a);
+void remote_take_ask(struct remote *m, struct ask *a);
 void remote_unlink(struct remote *m); /* from the runner and from all homes */
 void remote_free(struct remote *m);
 void remote_close(struct remote *m); /* both; nobody waits for its asks */
-void runner_check_gone(struct pn_runner *r);
 /* A worker for this group: the check's home, else the least busy; NULL: none now. */
 struct remote *remote_choose(struct pn_check *c, unsigned group);
+/* Common workers whose generation no session uses any more, and none will. */
+void remotes_drop_old(struct pn_runner *r);
+/* Only while something is under way. */
+void runner_tick_on(struct pn_runner *r);
 
-/* ---- check.c */
+/* ---- request_of.c */
 /* The bytes of the request for an ask, in runner->scratch. */
 struct pn_str check_request(struct pn_check *c, const struct ask *a);
+uint64_t check_budget_end(const struct pn_check *c);
+
+/* ---- ledger.c */
 void check_found(struct pn_check *c, const struct pn_finding *f);
 /* Calls it no more from this step on; true: it still has steps before in this run. */
 bool check_stop_plugin(struct pn_check *c, unsigned plugin, uint32_t step);
@@ -176,11 +193,11 @@ bool check_stop_plugin(struct pn_check *c, unsigned plugin, uint32_t step);
 void check_bad_findings(struct pn_check *c, uint64_t plugins);
 /* Workers die of these, whichever it is. */
 void check_lost(struct pn_check *c, uint64_t plugins);
-/* An ask of its run was answered, or given up. */
-void check_answered(struct pn_check *c);
-/* The budget's end, or too much waits. */
-void check_cut(struct pn_check *c, const char *why);
-uint64_t check_budget_end(const struct pn_check *c);
+void check_no_worker(struct pn_check *c, uint64_t plugins);
+/* Plugins of the run that nothing was heard of. */
+void check_missing(struct pn_check *c, const char *why);
+/* The run is over: what it found is in the ledger. */
+void check_merge(struct pn_check *c);
 
 /* ---- case.c */
 /* All that its plugins were given, as a case of `scan --batch`. */
@@ -188,21 +205,25 @@ void check_case(const struct ask *a, const struct pn_failure *f, struct pn_buf *
 
 /* ---- ask.c */
 struct ask *ask_new(struct pn_check *c, unsigned group, uint64_t plugins);
-void ask_free(struct ask *a);
 /* Sends it, or queues it. */
 void ask_dispatch(struct ask *a);
-/* Its check doesn't want it any more. */
-void ask_abandon(struct ask *a);
-/* The session's (transaction's) objects in workers are wanted no more. */
-void check_leave_homes(struct pn_check *c, bool whole);
 bool ask_send(struct ask *a, struct remote *m);
-void ask_unlink_of_run(struct ask *a);
-void remote_take_ask(struct remote *m, struct ask *a);
-bool remote_on_record(void *ctx, struct pn_record *record);
+/* Is to be replayed, alone in a fresh worker. */
+void ask_suspect(struct ask *a);
 /* There may be room, or a new worker: tries those that wait. */
 void ask_retry(struct pn_runner *r);
-void list_add(struct list *l, struct ask *a);
-bool list_remove(struct list *l, struct ask *a);
+/* Its check doesn't want it any more. */
+void ask_abandon(struct ask *a);
+void ask_unlink_of_run(struct ask *a);
+void remote_cancel(struct remote *m, enum pn_cancel_what what, uint64_t session, uint64_t id);
+/* The session's (transaction's) objects in workers are wanted no more. */
+void check_leave_homes(struct pn_check *c, bool whole);
+
+/* ---- check_run.c */
+/* An ask of its run was answered, or given up. */
+void check_answered(struct pn_check *c);
+/* The budget's end, or too much waits. */
+void check_cut(struct pn_check *c, const char *why);
 
 /* ---- replay.c */
 /* The worker is gone: sorts its asks into suspects and innocents. The remote is freed. */
@@ -211,6 +232,8 @@ void remote_died(struct remote *m);
 void replay_look(struct pn_runner *r, uint64_t now);
 /* A solo worker is free or came: the next suspect, or it is let go. */
 void replay_next(struct pn_runner *r);
-void replay_suspect(struct ask *a);
+
+/* ---- answer.c */
+bool remote_on_record(void *ctx, struct pn_record *record);
 
 #endif

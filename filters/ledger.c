@@ -1,0 +1,153 @@
+/* What a run found, and how it comes into the ledger: in the order of stages and of the plan. */
+#include "runner_int.h"
+
+#include "clock.h"
+#include "loader.h"
+#include "mem.h"
+
+#include <stdlib.h>
+
+const struct pn_facts *pn_check_facts(const struct pn_check *c)
+{
+    return c->in_transaction ? &c->facts : &c->session_facts;
+}
+
+void check_found(struct pn_check *c, const struct pn_finding *f)
+{
+    if (f->step >= c->run_end || f->plugin >= c->plan->count)
+        return;
+    struct pn_str facts = pn_pool_dup(c->run_pool, f->facts);
+    struct pn_str reason = pn_pool_dup(c->run_pool, f->reason);
+    c->found = pn_grow(c->found, &c->found_cap, c->found_count, sizeof *c->found);
+    c->found[c->found_count++] =
+        (struct found){.step = f->step < c->done_count ? (uint32_t)c->done_count : f->step,
+                       .plugin = f->plugin,
+                       .status = f->status,
+                       .us = f->us,
+                       .reason = reason,
+                       .facts = facts};
+}
+
+bool check_stop_plugin(struct pn_check *c, unsigned plugin, uint32_t step)
+{
+    uint64_t bit = UINT64_C(1) << plugin;
+    bool before = false;
+    for (size_t i = c->done_count; i < c->run_end; i++) {
+        if (i >= step)
+            c->steps[i].ran &= ~bit;
+        before |= (c->steps[i].ran & bit) != 0;
+    }
+    return before;
+}
+
+static void fail_plugins(struct pn_check *c, uint64_t plugins, const char *why)
+{
+    for (unsigned i = 0; i < c->plan->count; i++)
+        if ((plugins >> i & 1) != 0)
+            check_found(c, &(struct pn_finding){.step = (uint32_t)c->done_count,
+                                                .plugin = (uint8_t)i,
+                                                .status = PN_PLUGIN_FAILED,
+                                                .reason = pn_str_of(why)});
+}
+
+void check_bad_findings(struct pn_check *c, uint64_t plugins)
+{
+    fail_plugins(c, plugins, "the worker could not read the message");
+}
+
+void check_lost(struct pn_check *c, uint64_t plugins)
+{
+    fail_plugins(c, plugins, "its worker ended every time");
+}
+
+void check_no_worker(struct pn_check *c, uint64_t plugins)
+{
+    fail_plugins(c, plugins, "no worker took it in time");
+}
+
+/* ---- the ledger */
+
+static int by_order(const void *a, const void *b)
+{
+    const struct found *x = a, *y = b;
+    if (x->step != y->step)
+        return x->step < y->step ? -1 : 1;
+    return x->plugin - y->plugin;
+}
+
+/* Appends to one ledger. False: the worker's bytes are no facts, or not this plugin's. */
+static bool add_facts(struct pn_facts *to, const struct found *f, struct pn_str plugin)
+{
+    struct pn_rd r = pn_rd_of(f->facts);
+    size_t symbols = to->symbol_count, auth = to->auth_count;
+    if (f->facts.len != 0 && (!pn_facts_get(&r, to) || !pn_rd_done(&r)))
+        return false;
+    for (; symbols < to->symbol_count; symbols++)
+        if (!pn_str_eq(to->symbols[symbols].plugin, plugin))
+            return false;
+    for (; auth < to->auth_count; auth++)
+        if (!pn_str_eq(to->auth[auth].plugin, plugin))
+            return false;
+    return true;
+}
+
+static void enter_found(struct pn_check *c, const struct found *f, struct pn_facts *to)
+{
+    struct pn_plugin_run run = {.plugin = c->plan->plugins[f->plugin].name,
+                                .status = (enum pn_plugin_status)f->status,
+                                .us = f->us,
+                                .reason = f->reason};
+    if (!add_facts(to, f, run.plugin)) {
+        run.status = PN_PLUGIN_FAILED;
+        run.reason = PN_STR("its worker sent what are no facts of its own");
+    }
+    bool failed = run.status == PN_PLUGIN_FAILED || run.status == PN_PLUGIN_TIMEOUT;
+    if (failed)
+        (void)pn_facts_add_symbol(to, &(struct pn_fact){.name = PN_STR(PN_SYMBOL_FAILED),
+                                                        .plugin = run.plugin,
+                                                        .detail = run.plugin,
+                                                        .rcpt = PN_FACT_ALL_RCPTS});
+    (void)pn_facts_add_run(to, &run);
+    uint8_t stage = c->steps[f->step].stage;
+    if (failed && stage < POSTERN_MAIL)
+        c->session_failed |= UINT64_C(1) << f->plugin;
+    else if (failed)
+        c->failed |= UINT64_C(1) << f->plugin;
+}
+
+/* Plugins of the run that nothing was heard of. */
+void check_missing(struct pn_check *c, const char *why)
+{
+    uint64_t heard = 0, all = 0;
+    for (size_t i = c->done_count; i < c->run_end; i++)
+        all |= c->steps[i].ran;
+    for (size_t i = 0; i < c->found_count; i++)
+        heard |= UINT64_C(1) << c->found[i].plugin;
+    for (unsigned i = 0; i < c->plan->count; i++)
+        if (((all & ~heard) >> i & 1) != 0)
+            check_found(c, &(struct pn_finding){.step = (uint32_t)c->done_count,
+                                                .plugin = (uint8_t)i,
+                                                .status = PN_PLUGIN_SKIPPED,
+                                                .reason = pn_str_of(why)});
+}
+
+void check_merge(struct pn_check *c)
+{
+    if (c->found_count != 0)
+        qsort(c->found, c->found_count, sizeof *c->found, by_order);
+    for (size_t i = 0; i < c->found_count; i++) {
+        const struct found *f = &c->found[i];
+        uint8_t stage = c->steps[f->step].stage;
+        if (stage == POSTERN_CONNECT)
+            enter_found(c, f, &c->connect_facts);
+        if (stage < POSTERN_MAIL)
+            enter_found(c, f, &c->session_facts);
+        if (c->in_transaction)
+            enter_found(c, f, &c->facts);
+    }
+    c->found_count = 0;
+    pn_pool_free(&c->run_pool);
+    c->used_ns += pn_clock_mono_ns() - c->run_start;
+    c->done_count = c->run_end;
+    c->running = false;
+}
