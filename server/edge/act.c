@@ -11,7 +11,7 @@ static void finish(struct transaction *t, struct pn_str reply)
     pn_verdict_replied(&t->verdict, reply);
     event_message(t);
     edge_count(s->edge, t->verdict.outcome);
-    txn_answer(s, reply);
+    turn_answer(s, reply);
 }
 
 /* "451 4.3.0 Words" of a reply that another role gave, pooled. */

@@ -61,9 +61,9 @@ static void on_file(void *ctx, uint64_t file, int rw, int ro)
     c->ro = ro;
     c->failed = c->failed || file == 0 || !move(t);
     if (!data_due)
-        session_go_on(s);
+        turn_settle(s, false);
     else if (c->failed)
-        txn_answer(s, PN_STR("452 4.3.1 No room for a message of this size, try again later"));
+        turn_answer(s, PN_STR("452 4.3.1 No room for a message of this size, try again later"));
     else
         pn_smtp_server_accept(s->smtp);
 }
@@ -82,7 +82,7 @@ void content_begin(struct transaction *t)
     struct edge_content *c = &t->content;
     bool large = t->declared > s->gen->memory_max;
     if (!c->open && pn_memfile_init(&c->memory, "content", (size_t)s->gen->size_max) != 0) {
-        txn_answer(s, PN_STR("451 4.3.2 No room for the message, try again later"));
+        turn_answer(s, PN_STR("451 4.3.2 No room for the message, try again later"));
         return;
     }
     c->open = true;
@@ -92,7 +92,7 @@ void content_begin(struct transaction *t)
     }
     c->data_due = ask_for_file(t);
     if (!c->data_due)
-        txn_answer(s, PN_STR("452 4.3.1 No room for a message of this size, try again later"));
+        turn_answer(s, PN_STR("452 4.3.1 No room for a message of this size, try again later"));
 }
 
 char *content_reserve(struct transaction *t, size_t n)
@@ -117,11 +117,6 @@ void content_commit(struct transaction *t, size_t n)
         (void)pn_cap_take(s->edge->limits, PN_CAP_BYTES, n, UINT64_MAX);
     if (c->len > s->gen->memory_max && c->file == 0 && c->token == 0 && !c->failed)
         c->failed = !ask_for_file(t);
-}
-
-bool content_waits(const struct transaction *t)
-{
-    return t->content.token != 0;
 }
 
 bool content_close(struct transaction *t)

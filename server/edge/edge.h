@@ -4,19 +4,23 @@
  * refuses in the session, or hands the message to a mailbox or to the queue and answers
  * 250 once that says it is durable.
  *
- *   edge_role.c     the role: start, peers, listeners, reload, drain
- *   accept.c        from a socket to a session: limits, PROXY
- *   session.c       one client connection: stream, TLS, SMTP engine
- *   turn.c          how long a client may take, what may lie in memory for it
- *   client_name.c   the name of its address, asked of the resolver
- *   recipients.c    RCPT
- *   transaction.c   one message: checks, decisions
- *   content.c       its content: in memory, or in a file of the queue's
- *   act.c           what is done about it, and the reply
- *   trace.c         the header lines that we add and remove
- *   edge_event.c    the line that says what happened and why
+ *   generation.c    what transactions work by, from the policy
  *   outbox.c        what was handed over and not yet answered
+ *   client_name.c   the name of a client's address, asked of the resolver
+ *   edge_metrics.c  counters
+ *   edge_event.c    the line that says what happened and why
+ *   limits.c        by address and network
+ *   turn.c          how long a client may take, what may lie in memory for it
+ *   trace.c         the header lines that we add and remove
+ *   content.c       a message's content: in memory, or in a file of the queue's
+ *   act.c           what is done about a message, and the reply
+ *   transaction.c   one message: checks, decisions
+ *   recipients.c    RCPT
+ *   session.c       one client connection: stream, TLS, SMTP engine
+ *   accept.c        from a socket to a session: limits, PROXY
+ *   edge_role.c     the role: start, peers, listeners, reload, drain
  *
+ * Each calls only those that stand above it, and is called back by what it handed over.
  * Everything runs on the role's loop; nothing blocks.
  */
 #ifndef EDGE_H
@@ -60,9 +64,6 @@ struct edge_generation {
     struct pn_limit_rules limits;
     struct pn_smtp_server_config smtp[2]; /* [1]: bare LF is normalized */
 };
-
-struct edge_generation *edge_generation_new(const struct pn_generation *gen, struct pn_buf *err);
-void edge_generation_unref(struct edge_generation **gen);
 
 /* One that listens; its row is in the generation it came with. */
 struct edge_listener {
@@ -127,8 +128,6 @@ struct edge {
     struct pn_timer *accept_timer; /* no descriptors are left: accept again then */
 };
 
-/* ---- session.c ---- */
-
 struct session {
     struct edge *edge;
     struct edge_generation *gen;
@@ -160,60 +159,6 @@ struct session {
     bool counted, limited; /* in the table; by address and network too */
     bool *gone;            /* set when it is freed in a callback of its stream */
 };
-
-struct session *session_new(struct edge *edge, enum pn_listen_kind kind);
-void session_free(struct session *s);
-/* The client may come in: takes fd; TLS first, or the greeting. */
-void session_open(struct session *s, int fd, bool tls_first);
-/* The edge stops: 421 at the next moment that is between commands. */
-void session_drain(struct session *s);
-/* A transaction begins: by the newest generation. */
-void session_renew(struct session *s);
-/* What reading waited for is there. */
-void session_go_on(struct session *s);
-/* "0-1234": names the session in the log. */
-const char *session_name(const struct session *s, char text[32]);
-/* The check, made if there is none. */
-struct pn_check *session_check(struct session *s);
-
-/* The edge stops and this is between messages, or its time is over: 421. True: it is
- * gone. */
-bool session_part(struct session *s);
-
-/* ---- turn.c ---- */
-
-/* To the client; false: it has enough to read. */
-bool turn_write(struct session *s, struct pn_str bytes);
-/* Something came, or was answered: what now? ahead: bytes of input that wait. The session
- * may be gone afterwards. */
-void turn_next(struct session *s, size_t ahead, bool answered);
-/* The same where it can't be over. */
-void turn_settle(struct session *s, bool answered);
-/* TLS begins. */
-void turn_handshake(struct session *s);
-/* The session's time is over, and no content is under way. */
-bool turn_late(const struct session *s);
-void turn_uncount(struct session *s);
-
-/* ---- accept.c ---- */
-
-/* Takes fd. */
-void session_accept(struct edge_listener *listener, int fd, const struct sockaddr *peer);
-/* Counts one more of these; true: it is one too many, and an event was written, unless
- * there were many just now. */
-bool session_limited(struct session *s, enum pn_rate rate);
-
-/* ---- client_name.c ---- */
-
-/* Once a session; s->ptr is set when the answer comes. */
-void client_name_ask(struct session *s);
-/* The session goes. */
-void client_name_forget(struct session *s);
-/* A resolver came: takes peer->fd. */
-void client_names_peer(struct edge *edge, struct pn_peer *peer);
-void client_names_free(struct edge *edge);
-
-/* ---- transaction.c, recipients.c ---- */
 
 enum { TXN_POOL_MAX = 4 * 1024 * 1024 };
 
@@ -263,53 +208,10 @@ struct transaction {
     bool evented;
 };
 
-/* The engine's stages; each ends in an answer of the engine, now or later. */
-void txn_mail(struct session *s, const struct pn_smtp_mail *mail);
-void txn_rcpt(struct session *s, const struct pn_smtp_rcpt *rcpt);
-void txn_content(struct session *s);
-/* The transaction is over, or the session is: an event if there is something to say. */
-void txn_done(struct session *s);
-void txn_answer(struct session *s, struct pn_str reply);
-void txn_decide(struct transaction *t, size_t rcpt, bool early, struct pn_decision *out);
-/* Facts known so far, borrowed. */
-const struct pn_facts *txn_facts(struct transaction *t);
+/* ---- generation.c ---- */
 
-/* ---- content.c ---- */
-
-/* The data stage; answers the engine, now or later. */
-void content_begin(struct transaction *t);
-char *content_reserve(struct transaction *t, size_t n);
-void content_commit(struct transaction *t, size_t n);
-/* Nothing is to be read until session_go_on. */
-bool content_waits(const struct transaction *t);
-/* All of it came: from now on it does not change. False: it could not be kept. */
-bool content_close(struct transaction *t);
-/* For readers; borrowed. */
-int content_fd(const struct transaction *t);
-/* The file that the queue knows it by; 0: none. The next queue knows nothing of it: then it
- * is handed over as any other content. */
-uint64_t content_file(const struct transaction *t);
-void content_end(struct transaction *t);
-
-/* ---- act.c: from a settled verdict to the reply ---- */
-
-void act(struct transaction *t);
-
-/* ---- trace.c ---- */
-
-/* The edits of a recipient group; junk: marked as such. Strings are pooled. False: the
- * pool's limit. */
-bool trace_edits(struct transaction *t, bool junk, struct pn_edit_group *out);
-
-/* ---- edge_event.c ---- */
-
-/* Of a verdict that is settled and answered. */
-void event_message(struct transaction *t);
-/* What became of all messages, for the metrics. */
-void edge_count(struct edge *edge, enum pn_outcome outcome);
-
-/* A session that was refused before any message: which limit, which rule. */
-void event_session(struct session *s, const char *what, struct pn_str detail);
+struct edge_generation *edge_generation_new(const struct pn_generation *gen, struct pn_buf *err);
+void edge_generation_unref(struct edge_generation **gen);
 
 /* ---- outbox.c ---- */
 
@@ -327,5 +229,113 @@ void outbox_forget(struct edge *edge, uint64_t token);
 /* A peer's channel came, for the first time or anew. */
 bool outbox_peer(struct edge *edge, struct pn_peer *peer);
 void outbox_free(struct edge *edge);
+
+/* ---- client_name.c ---- */
+
+/* Once a session; s->ptr is set when the answer comes. */
+void client_name_ask(struct session *s);
+/* The session goes. */
+void client_name_forget(struct session *s);
+/* A resolver came: takes peer->fd. */
+void client_names_peer(struct edge *edge, struct pn_peer *peer);
+void client_names_free(struct edge *edge);
+
+/* ---- edge_metrics.c ---- */
+
+/* Owned by the caller. */
+struct pn_metric *edge_metrics_new(size_t *count);
+/* ctx: the edge. */
+void edge_metrics_fill(void *ctx);
+/* What became of a message. */
+void edge_count(struct edge *edge, enum pn_outcome outcome);
+
+/* ---- edge_event.c ---- */
+
+/* "0-1234": names the session in the log. */
+const char *session_name(const struct session *s, char text[32]);
+/* Of a verdict that is settled and answered. */
+void event_message(struct transaction *t);
+/* A session that was refused before any message: which limit, which rule. */
+void event_session(struct session *s, const char *what, struct pn_str detail);
+
+/* ---- limits.c ---- */
+
+/* False: one more session from there is too much. */
+bool session_enter(struct session *s);
+/* Counts one more of these; true: it is one too many, and an event was written, unless
+ * there were many just now. */
+bool session_limited(struct session *s, enum pn_rate rate);
+
+/* ---- turn.c ---- */
+
+/* To the client; false: it has enough to read. */
+bool turn_write(struct session *s, struct pn_str bytes);
+/* What the engine waits for: "550 5.7.1 Words". */
+void turn_answer(struct session *s, struct pn_str reply);
+/* Something came, or was answered: what now? ahead: bytes of input that wait. The session
+ * may be gone afterwards. */
+void turn_next(struct session *s, size_t ahead, bool answered);
+/* The same where it can't be over. */
+void turn_settle(struct session *s, bool answered);
+/* TLS begins. */
+void turn_handshake(struct session *s);
+/* The edge stops and this is between messages, or the session's time is over: 421. True:
+ * it is gone. */
+bool turn_part(struct session *s);
+/* The client took too long: 421, and it is gone. */
+void turn_timeout(struct session *s);
+/* It goes, or its input is shown to the engine. */
+void turn_uncount(struct session *s);
+
+/* ---- trace.c ---- */
+
+/* The edits of a recipient group; junk: marked as such. Strings are pooled. False: the
+ * pool's limit. */
+bool trace_edits(struct transaction *t, bool junk, struct pn_edit_group *out);
+
+/* ---- content.c ---- */
+
+/* The data stage; answers the engine, now or later. */
+void content_begin(struct transaction *t);
+char *content_reserve(struct transaction *t, size_t n);
+void content_commit(struct transaction *t, size_t n);
+/* All of it came: from now on it does not change. False: it could not be kept. */
+bool content_close(struct transaction *t);
+/* For readers; borrowed. */
+int content_fd(const struct transaction *t);
+/* The file that the queue knows it by; 0: none. The next queue knows nothing of it: then it
+ * is handed over as any other content. */
+uint64_t content_file(const struct transaction *t);
+void content_end(struct transaction *t);
+
+/* ---- act.c: from a settled verdict to the reply ---- */
+
+void act(struct transaction *t);
+
+/* ---- transaction.c, recipients.c ---- */
+
+/* The engine's stages; each ends in an answer of the engine, now or later. */
+void txn_mail(struct session *s, const struct pn_smtp_mail *mail);
+void txn_rcpt(struct session *s, const struct pn_smtp_rcpt *rcpt);
+void txn_content(struct session *s);
+/* The transaction is over, or the session is: an event if there is something to say. */
+void txn_done(struct session *s);
+void txn_decide(struct transaction *t, size_t rcpt, bool early, struct pn_decision *out);
+/* Facts known so far, borrowed. */
+const struct pn_facts *txn_facts(struct transaction *t);
+
+/* ---- session.c ---- */
+
+struct session *session_new(struct edge *edge, enum pn_listen_kind kind);
+void session_free(struct session *s);
+/* The client may come in: takes fd; TLS first, or the greeting. */
+void session_open(struct session *s, int fd, bool tls_first);
+/* The edge stops: 421 at the next moment that is between commands. */
+void session_drain(struct session *s);
+
+/* ---- accept.c ---- */
+
+/* Takes fd. */
+void session_accept(struct edge_listener *listener, int fd, const struct sockaddr *peer);
 
 #endif

@@ -4,7 +4,16 @@
 #include "clock.h"
 #include "json.h"
 
+#include <inttypes.h>
+#include <stdio.h>
+
 enum { EVENT_MAX = 4 * 1024 * 1024, EVENT_SCHEMA = 1 };
+
+const char *session_name(const struct session *s, char text[32])
+{
+    (void)snprintf(text, 32, "%u-%" PRIu64, s->edge->number, s->number);
+    return text;
+}
 
 static void begin(struct pn_json *j, const char *kind)
 {

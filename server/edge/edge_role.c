@@ -14,103 +14,6 @@
 
 enum { ACCEPTS_A_TURN = 64, ACCEPT_PAUSE_MS = 200 };
 
-/* ---- generations ---- */
-
-static void fill_smtp(struct edge_generation *g, struct pn_smtp_server_config *c, bool normalize)
-{
-    const struct pn_policy *p = g->policy;
-    *c = (struct pn_smtp_server_config){
-        .name = g->hostname,
-        .banner = PN_STR("Postern"),
-        .size_max = g->size_max,
-        .rcpt_max = (uint32_t)pn_policy_int(p, "limits.recipients"),
-        .mail_max = (uint32_t)pn_policy_int(p, "limits.transactions"),
-        .error_max = (uint32_t)pn_policy_int(p, "limits.errors"),
-        .unknown_max = (uint32_t)pn_policy_int(p, "limits.errors"),
-        .line_max = (uint32_t)pn_policy_int(p, "limits.command-line"),
-        .idle_max = 10 * (uint32_t)pn_policy_int(p, "limits.errors"),
-        .starttls = g->tls != NULL,
-        .normalize = normalize};
-}
-
-static uint32_t count_of(const struct pn_policy *p, const char *row)
-{
-    return (uint32_t)pn_policy_int(p, row);
-}
-
-static void fill_limits(const struct pn_policy *p, struct pn_limit_rules *rules)
-{
-    *rules = (struct pn_limit_rules){
-        .address_sessions = count_of(p, "limits.sessions-per-address"),
-        .network_sessions = count_of(p, "limits.sessions-per-network"),
-        .address = {[PN_RATE_CONNECT] = count_of(p, "limits.connections-per-minute"),
-                    [PN_RATE_MAIL] = count_of(p, "limits.messages-per-minute"),
-                    [PN_RATE_RCPT] = count_of(p, "limits.recipients-per-minute")},
-        .network = {[PN_RATE_CONNECT] = count_of(p, "limits.connections-per-minute-network"),
-                    [PN_RATE_MAIL] = count_of(p, "limits.messages-per-minute-network"),
-                    [PN_RATE_RCPT] = count_of(p, "limits.recipients-per-minute-network")}};
-}
-
-static void fill_settings(struct edge_generation *g)
-{
-    const struct pn_policy *p = g->policy;
-    g->hostname = pn_policy_str(p, "smtp.hostname");
-    g->authserv_id = pn_policy_str(p, "smtp.authserv-id");
-    if (g->authserv_id.len == 0)
-        g->authserv_id = g->hostname;
-    g->size_max = (uint64_t)pn_policy_int(p, "limits.message-size");
-    g->memory_max = (uint64_t)pn_policy_int(p, "limits.memory-size");
-    g->client_names = pn_policy_bool(p, "smtp.client-name");
-    g->hops_max = (uint32_t)pn_policy_int(p, "limits.hops");
-    g->greet_delay_ms = (uint64_t)pn_policy_int(p, "smtp.greet-delay");
-    g->command_ms = (uint64_t)pn_policy_int(p, "timeouts.command");
-    g->data_ms = (uint64_t)pn_policy_int(p, "timeouts.data");
-    g->handshake_ms = (uint64_t)pn_policy_int(p, "timeouts.handshake");
-    g->proxy_ms = (uint64_t)pn_policy_int(p, "timeouts.proxy");
-    g->session_ms = (uint64_t)pn_policy_int(p, "timeouts.session");
-    g->data_rate = (uint64_t)pn_policy_int(p, "limits.data-rate");
-    g->sessions_max = (uint64_t)pn_policy_int(p, "limits.sessions");
-    g->flight_messages_max = (uint64_t)pn_policy_int(p, "limits.messages-in-flight");
-    g->flight_bytes_max = (uint64_t)pn_policy_int(p, "limits.bytes-in-flight");
-    fill_limits(p, &g->limits);
-    for (unsigned stage = POSTERN_CONNECT; stage <= POSTERN_RCPT; stage++)
-        g->early_stages = g->early_stages || pn_plan_at(g->plan, stage) != 0;
-}
-
-struct edge_generation *edge_generation_new(const struct pn_generation *gen, struct pn_buf *err)
-{
-    struct edge_generation *g = pn_calloc(1, sizeof *g);
-    int fd = dup(gen->policy_fd);
-    g->refs = 1;
-    g->serial = gen->serial;
-    g->policy = fd < 0 ? NULL : pn_policy_open(fd, err);
-    if (gen->identity_count != 0)
-        g->tls = pn_tls_server_new(gen->identities, gen->identity_count, err);
-    if (g->policy == NULL || (gen->identity_count != 0 && g->tls == NULL)) {
-        edge_generation_unref(&g);
-        return NULL;
-    }
-    g->plan = pn_plan_new(g->policy, gen->serial);
-    fill_settings(g);
-    fill_smtp(g, &g->smtp[0], false);
-    fill_smtp(g, &g->smtp[1], true);
-    return g;
-}
-
-void edge_generation_unref(struct edge_generation **gp)
-{
-    struct edge_generation *g = *gp;
-    *gp = NULL;
-    if (g == NULL || --g->refs != 0)
-        return;
-    if (g->plan != NULL)
-        pn_plan_unref(&g->plan);
-    pn_tls_unref(&g->tls);
-    if (g->policy != NULL)
-        pn_policy_unref(&g->policy);
-    free(g);
-}
-
 /* ---- listeners ---- */
 
 static void listen_for(struct edge *edge, unsigned events)
@@ -193,64 +96,6 @@ static void open_listeners(struct edge *edge, struct pn_generation *gen)
         pn_watch_share(l->watch); /* with the other edges */
         edge->listener_count++;
     }
-}
-
-/* ---- counters ---- */
-
-enum {
-    M_SESSIONS,
-    M_SESSIONS_TOTAL,
-    M_EVENTS_LOST,
-    M_REQUESTS,
-    M_REPLAYS,
-    M_WORKERS_LOST,
-    M_OUTCOMES,
-    METRICS = M_OUTCOMES + PN_REJECT + 1
-};
-
-#define OUTCOME(name)                                                                              \
-    {                                                                                              \
-        "postern_messages_total", "outcome=\"" name "\"", "Messages by what became of them.",      \
-            PN_COUNTER, 0                                                                          \
-    }
-
-static const struct pn_metric metric_rows[METRICS] = {
-    [M_SESSIONS] = {"postern_sessions", NULL, "SMTP sessions now.", PN_GAUGE, 0},
-    [M_SESSIONS_TOTAL] = {"postern_sessions_total", NULL, "SMTP sessions.", PN_COUNTER, 0},
-    [M_EVENTS_LOST] = {"postern_events_lost_total", NULL, "Event lines that found no writer.",
-                       PN_COUNTER, 0},
-    [M_REQUESTS] = {"postern_filter_requests_total", NULL, "Requests to filter workers.",
-                    PN_COUNTER, 0},
-    [M_REPLAYS] = {"postern_filter_replays_total", NULL,
-                   "Requests sent again because a worker died or hung.", PN_COUNTER, 0},
-    [M_WORKERS_LOST] =
-        {"postern_filter_workers_lost_total", NULL,
-         "Filter workers that died or stood still with requests of this edge or none.", PN_COUNTER,
-         0},
-    [M_OUTCOMES + PN_ACCEPT] = OUTCOME("accept"),
-    [M_OUTCOMES + PN_JUNK] = OUTCOME("junk"),
-    [M_OUTCOMES + PN_QUARANTINE] = OUTCOME("quarantine"),
-    [M_OUTCOMES + PN_DISCARD] = OUTCOME("discard"),
-    [M_OUTCOMES + PN_DEFER] = OUTCOME("defer"),
-    [M_OUTCOMES + PN_REJECT] = OUTCOME("reject"),
-};
-
-void edge_count(struct edge *edge, enum pn_outcome outcome)
-{
-    edge->metrics[M_OUTCOMES + outcome].value++;
-}
-
-static void fill_metrics(void *ctx)
-{
-    struct edge *edge = ctx;
-    struct pn_runner_stats stats;
-    pn_runner_stats(edge->runner, &stats);
-    edge->metrics[M_SESSIONS].value = (int64_t)edge->session_count;
-    edge->metrics[M_SESSIONS_TOTAL].value = (int64_t)edge->sessions_total;
-    edge->metrics[M_EVENTS_LOST].value = (int64_t)edge->events_lost;
-    edge->metrics[M_REQUESTS].value = (int64_t)stats.requests;
-    edge->metrics[M_REPLAYS].value = (int64_t)stats.replays;
-    edge->metrics[M_WORKERS_LOST].value = (int64_t)stats.worker_deaths;
 }
 
 /* ---- the supervisor speaks ---- */
@@ -358,6 +203,7 @@ static void edge_fini(struct edge *edge)
     edge_generation_unref(&edge->gen);
     pn_loop_free(&edge->loop);
     free(edge->scratch);
+    free(edge->metrics);
 }
 
 int pn_edge_main(struct pn_role_env *env)
@@ -386,10 +232,9 @@ int pn_edge_main(struct pn_role_env *env)
 
     /* loop and peers */
     edge.loop = pn_loop_new();
-    struct pn_metric metrics[METRICS];
-    memcpy(metrics, metric_rows, sizeof metrics);
-    edge.metrics = metrics;
-    edge.admin = pn_admin_link_new(edge.loop, metrics, METRICS, fill_metrics, &edge);
+    size_t metric_count;
+    edge.metrics = edge_metrics_new(&metric_count);
+    edge.admin = pn_admin_link_new(edge.loop, edge.metrics, metric_count, edge_metrics_fill, &edge);
     edge.runner = pn_runner_new(edge.loop, edge.gen->plan, edge.gen->hostname, &runner_ops, &edge);
     while ((peer = pn_role_env_peer(env, PN_ROLE_FILTER)) != NULL)
         pn_runner_add_worker(edge.runner, peer);

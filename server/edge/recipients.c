@@ -119,7 +119,7 @@ static void refuse_last(struct transaction *t, struct pn_str reply)
     r->refused = true;
     r->refusal = reply;
     t->refused_count++;
-    txn_answer(t->s, reply);
+    turn_answer(t->s, reply);
 }
 
 /* The stages before content ran: does a line of the policy act on what they found? */
@@ -184,7 +184,7 @@ static void forget_last(struct transaction *t, struct pn_str reply)
 {
     t->rcpt_count--;
     t->turned_away++;
-    txn_answer(t->s, reply);
+    turn_answer(t->s, reply);
 }
 
 static void on_verified(void *ctx, const struct pn_reply *reply)
@@ -224,20 +224,20 @@ void txn_rcpt(struct session *s, const struct pn_smtp_rcpt *rcpt)
     struct txn_rcpt r = {.refused = false};
     /* Before anything is said of the recipient: who only guesses names is slowed down. */
     if (session_limited(s, PN_RATE_RCPT)) {
-        txn_answer(s, PN_STR("451 4.7.1 Too many recipients from you, try again later"));
+        turn_answer(s, PN_STR("451 4.7.1 Too many recipients from you, try again later"));
         return;
     }
     /* The engine limits those taken, and 5yz replies; a 4yz costs memory and look-ups too. */
     if (t->refused_count >= s->gen->smtp[0].rcpt_max ||
         t->turned_away >= s->gen->smtp[0].rcpt_max + TURNED_AWAY_MORE) {
-        txn_answer(s, PN_STR("452 4.5.3 Too many recipients refused"));
+        turn_answer(s, PN_STR("452 4.5.3 Too many recipients refused"));
         return;
     }
     canonical(t, &rcpt->to, &r);
     const char *refusal = check_recipient(t, &r, &rcpt->to);
     if (refusal != NULL) {
         t->turned_away++;
-        txn_answer(s, pn_str_of(refusal));
+        turn_answer(s, pn_str_of(refusal));
         return;
     }
     if (is_taken(t, r.address)) {

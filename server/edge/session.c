@@ -17,28 +17,6 @@ static bool on_write(void *ctx, struct pn_str bytes)
     return turn_write(ctx, bytes);
 }
 
-void session_go_on(struct session *s)
-{
-    turn_settle(s, false);
-}
-
-static const struct pn_smtp_reply stopping = PN_SMTP_REPLY_INIT(
-                                      421, 4, 3, 2, "Shutting down, try again in a moment"),
-                                  too_long = PN_SMTP_REPLY_INIT(
-                                      421, 4, 4, 2, "This session took too long, begin another"),
-                                  timeout = PN_SMTP_REPLY_INIT(421, 4, 4, 2,
-                                                               "Timeout, closing the connection");
-
-bool session_part(struct session *s)
-{
-    const struct pn_smtp_server_info *info = pn_smtp_server_info(s->smtp);
-    bool stop = s->edge->draining && !info->mail;
-    if ((!stop && !turn_late(s)) || info->waiting || s->tls_due)
-        return false;
-    pn_smtp_server_drop(s->smtp, stop ? &stopping : &too_long);
-    return true;
-}
-
 static void on_resume(void *ctx)
 {
     struct session *s = ctx;
@@ -69,8 +47,30 @@ static void stage_helo(void *ctx, const struct pn_smtp_helo *helo)
     pn_smtp_server_accept(s->smtp);
 }
 
+static bool normalizes(const struct session *s)
+{
+    struct pn_net net;
+    for (size_t i = 0; pn_policy_net_at(s->gen->policy, "smtp.normalize", i, &net); i++)
+        if (pn_net_has(&net, &s->ip))
+            return true;
+    return false;
+}
+
+/* A transaction begins: by the newest generation. */
+static void renew(struct session *s)
+{
+    if (s->gen == s->edge->gen)
+        return;
+    pn_check_free(&s->check); /* its plan is the old one's */
+    edge_generation_unref(&s->gen);
+    s->gen = s->edge->gen;
+    s->gen->refs++;
+    pn_smtp_server_configure(s->smtp, &s->gen->smtp[normalizes(s)]);
+}
+
 static void stage_mail(void *ctx, const struct pn_smtp_mail *mail)
 {
+    renew(ctx);
     txn_mail(ctx, mail);
 }
 
@@ -181,26 +181,6 @@ static void on_greeting_due(void *arg)
     }
 }
 
-static bool normalizes(const struct session *s)
-{
-    struct pn_net net;
-    for (size_t i = 0; pn_policy_net_at(s->gen->policy, "smtp.normalize", i, &net); i++)
-        if (pn_net_has(&net, &s->ip))
-            return true;
-    return false;
-}
-
-void session_renew(struct session *s)
-{
-    if (s->gen == s->edge->gen)
-        return;
-    pn_check_free(&s->check); /* its plan is the old one's */
-    edge_generation_unref(&s->gen);
-    s->gen = s->edge->gen;
-    s->gen->refs++;
-    pn_smtp_server_configure(s->smtp, &s->gen->smtp[normalizes(s)]);
-}
-
 /* Makes the engine, and greets now or in a while. */
 static void begin(struct session *s)
 {
@@ -269,7 +249,7 @@ static void on_timeout(void *ctx)
     if (s->tls_due)
         event_session(s, "tls-failed", PN_STR("the handshake took too long"));
     if (s->started && !s->tls_due)
-        pn_smtp_server_drop(s->smtp, turn_late(s) ? &too_long : &timeout);
+        turn_timeout(s);
     else
         session_free(s);
 }
@@ -345,24 +325,5 @@ void session_drain(struct session *s)
     if (s->smtp == NULL || !s->started)
         session_free(s);
     else
-        (void)session_part(s);
-}
-
-const char *session_name(const struct session *s, char text[32])
-{
-    (void)snprintf(text, 32, "%u-%" PRIu64, s->edge->number, s->number);
-    return text;
-}
-
-struct pn_check *session_check(struct session *s)
-{
-    char name[32];
-    if (s->check == NULL) {
-        struct pn_check_client client = {.ip = s->ip, .port = s->port, .tls = s->tls_on};
-        client.id = pn_str_of(session_name(s, name));
-        s->check = pn_check_new(s->edge->runner, &client);
-        if (s->helo != NULL)
-            pn_check_helo(s->check, pn_str_of(s->helo));
-    }
-    return s->check;
+        (void)turn_part(s);
 }

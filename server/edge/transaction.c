@@ -13,18 +13,6 @@
 
 enum { HEADER_FIRST = 16 * 1024 };
 
-void txn_answer(struct session *s, struct pn_str text)
-{
-    static const struct pn_smtp_reply broken =
-        PN_SMTP_REPLY_INIT(451, 4, 3, 0, "Local error in processing");
-    struct pn_smtp_reply reply;
-    if (!pn_smtp_reply_read(text, &reply)) {
-        pn_error("a reply that is none: %.*s", PN_FMT(text));
-        reply = broken;
-    }
-    pn_smtp_server_answer(s->smtp, &reply);
-}
-
 const struct pn_facts *txn_facts(struct transaction *t)
 {
     static const struct pn_facts none;
@@ -46,21 +34,34 @@ static bool has_plugins(const struct session *s)
     return s->gen->plan->count != 0;
 }
 
+/* The check, made if there is none. */
+static struct pn_check *check_of(struct session *s)
+{
+    char name[32];
+    if (s->check == NULL) {
+        struct pn_check_client client = {.ip = s->ip, .port = s->port, .tls = s->tls_on};
+        client.id = pn_str_of(session_name(s, name));
+        s->check = pn_check_new(s->edge->runner, &client);
+        if (s->helo != NULL)
+            pn_check_helo(s->check, pn_str_of(s->helo));
+    }
+    return s->check;
+}
+
 void txn_mail(struct session *s, const struct pn_smtp_mail *mail)
 {
     struct edge *edge = s->edge;
     struct pn_buf from;
-    session_renew(s);
     if (session_limited(s, PN_RATE_MAIL)) {
-        txn_answer(s, PN_STR("451 4.7.1 Too many messages from you, try again later"));
+        turn_answer(s, PN_STR("451 4.7.1 Too many messages from you, try again later"));
         return;
     }
     if (edge->disk_full) {
-        txn_answer(s, PN_STR("452 4.3.1 No room for mail now, try again later"));
+        turn_answer(s, PN_STR("452 4.3.1 No room for mail now, try again later"));
         return;
     }
     if (s->counted && !pn_cap_take(edge->limits, PN_CAP_MESSAGES, 1, s->gen->flight_messages_max)) {
-        txn_answer(s, PN_STR("451 4.3.2 Too much mail at once, try again later"));
+        turn_answer(s, PN_STR("451 4.3.2 Too much mail at once, try again later"));
         return;
     }
     client_name_ask(s);
@@ -84,7 +85,7 @@ void txn_mail(struct session *s, const struct pn_smtp_mail *mail)
         struct pn_check_mail check = {.from = t->from, .id = pn_str_of(t->id_text)};
         check.now_ms = pn_clock_wall_ms();
         check.seed = seed();
-        pn_check_mail(session_check(s), &check);
+        pn_check_mail(check_of(s), &check);
     }
     pn_smtp_server_accept(s->smtp);
 }
@@ -172,7 +173,7 @@ static struct pn_decision *verdict_add(struct transaction *t, size_t i, bool ear
 static void verdict(struct transaction *t)
 {
     if (!verdict_begin(t, t->rcpt_count - t->refused_count)) {
-        txn_answer(t->s, PN_STR("452 4.3.1 Out of memory for this message, try again later"));
+        turn_answer(t->s, PN_STR("452 4.3.1 Out of memory for this message, try again later"));
         return;
     }
     for (size_t i = 0; i < t->rcpt_count; i++)
@@ -191,7 +192,7 @@ static void refuse_content(struct transaction *t, struct pn_str reply)
     (void)(pn_buf_addz(&b, "content: ") && pn_buf_adds(&b, reply));
     event_session(t->s, "refused", pn_buf_str(&b));
     pn_buf_fini(&b);
-    txn_answer(t->s, reply);
+    turn_answer(t->s, reply);
 }
 
 static void on_content_checked(void *ctx, enum pn_check_end end)

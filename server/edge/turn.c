@@ -18,6 +18,7 @@
 #include "edge.h"
 
 #include "clock.h"
+#include "log.h"
 
 enum { HELD_FREE = 4096, UNREAD_MAX = 8192 };
 
@@ -100,6 +101,37 @@ static void run_time(struct session *s, const struct pn_smtp_server_info *info, 
     pn_stream_deadline(s->stream, due(s, info));
 }
 
+/* ---- ends ---- */
+
+static const struct pn_smtp_reply stopping = PN_SMTP_REPLY_INIT(
+                                      421, 4, 3, 2, "Shutting down, try again in a moment"),
+                                  too_long = PN_SMTP_REPLY_INIT(
+                                      421, 4, 4, 2, "This session took too long, begin another"),
+                                  timeout = PN_SMTP_REPLY_INIT(421, 4, 4, 2,
+                                                               "Timeout, closing the connection");
+
+/* No content is under way, and the session's time is over. */
+static bool late(const struct session *s)
+{
+    return pn_loop_now(s->edge->loop) >= session_end(s) &&
+           !pn_smtp_server_info(s->smtp)->content_begun;
+}
+
+bool turn_part(struct session *s)
+{
+    const struct pn_smtp_server_info *info = pn_smtp_server_info(s->smtp);
+    bool stop = s->edge->draining && !info->mail;
+    if ((!stop && !late(s)) || info->waiting || s->tls_due)
+        return false;
+    pn_smtp_server_drop(s->smtp, stop ? &stopping : &too_long);
+    return true;
+}
+
+void turn_timeout(struct session *s)
+{
+    pn_smtp_server_drop(s->smtp, late(s) ? &too_long : &timeout);
+}
+
 /* ---- turns ---- */
 
 void turn_settle(struct session *s, bool answered)
@@ -107,7 +139,7 @@ void turn_settle(struct session *s, bool answered)
     const struct pn_smtp_server_info *info = pn_smtp_server_info(s->smtp);
     if (s->tls_due)
         return; /* the handshake has its own time, and is not ours to pause */
-    if (info->waiting || (s->txn != NULL && content_waits(s->txn))) {
+    if (info->waiting || (s->txn != NULL && s->txn->content.token != 0)) {
         if (s->paused_ns == 0)
             s->paused_ns = pn_loop_now(s->edge->loop);
         pn_stream_pause(s->stream);
@@ -122,7 +154,7 @@ void turn_settle(struct session *s, bool answered)
 
 void turn_next(struct session *s, size_t ahead, bool answered)
 {
-    if (!session_part(s) && !counts_out(s, ahead))
+    if (!turn_part(s) && !counts_out(s, ahead))
         turn_settle(s, answered);
 }
 
@@ -132,8 +164,14 @@ void turn_handshake(struct session *s)
     pn_stream_deadline(s->stream, pn_loop_now(s->edge->loop) + s->gen->handshake_ms * PN_NS_PER_MS);
 }
 
-bool turn_late(const struct session *s)
+void turn_answer(struct session *s, struct pn_str text)
 {
-    return pn_loop_now(s->edge->loop) >= session_end(s) &&
-           !pn_smtp_server_info(s->smtp)->content_begun;
+    static const struct pn_smtp_reply broken =
+        PN_SMTP_REPLY_INIT(451, 4, 3, 0, "Local error in processing");
+    struct pn_smtp_reply reply;
+    if (!pn_smtp_reply_read(text, &reply)) {
+        pn_error("a reply that is none: %.*s", PN_FMT(text));
+        reply = broken;
+    }
+    pn_smtp_server_answer(s->smtp, &reply);
 }
