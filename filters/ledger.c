@@ -12,20 +12,42 @@ const struct pn_facts *pn_check_facts(const struct pn_check *c)
     return c->in_transaction ? &c->facts : &c->session_facts;
 }
 
+/* A worker speaks for its plugins only: what one that was taken over says in the name of
+ * another's (a passed SPF, say) gets nowhere, neither into the ledger nor to the plugins
+ * that run later. */
+static bool are_own(struct pn_check *c, struct pn_str facts, struct pn_str plugin)
+{
+    struct pn_rd r = pn_rd_of(facts);
+    struct pn_facts f;
+    pn_facts_init(&f, c->run_pool);
+    bool own = pn_facts_get(&r, &f) && pn_rd_done(&r) && f.run_count == 0;
+    for (size_t i = 0; i < f.symbol_count; i++)
+        own = own && pn_str_eq(f.symbols[i].plugin, plugin);
+    for (size_t i = 0; i < f.auth_count; i++)
+        own = own && pn_str_eq(f.auth[i].plugin, plugin);
+    for (size_t i = 0; i < f.note_count; i++)
+        own = own && pn_str_eq(f.notes[i].plugin, plugin);
+    for (size_t i = 0; i < f.edit_count; i++)
+        own = own && pn_str_eq(f.edits[i].plugin, plugin);
+    return own;
+}
+
 void check_found(struct pn_check *c, const struct pn_finding *f)
 {
     if (f->step >= c->run_end || f->plugin >= c->plan->count)
         return;
-    struct pn_str facts = pn_pool_dup(c->run_pool, f->facts);
-    struct pn_str reason = pn_pool_dup(c->run_pool, f->reason);
+    bool own = f->facts.len == 0 || are_own(c, f->facts, c->plan->plugins[f->plugin].name);
+    struct found found = {.step = f->step < c->done_count ? (uint32_t)c->done_count : f->step,
+                          .plugin = f->plugin,
+                          .status = own ? f->status : (uint8_t)PN_PLUGIN_FAILED,
+                          .us = f->us,
+                          .reason = PN_STR("its worker sent what are no facts of its own")};
+    if (own) {
+        found.reason = pn_pool_dup(c->run_pool, f->reason);
+        found.facts = pn_pool_dup(c->run_pool, f->facts);
+    }
     c->found = pn_grow(c->found, &c->found_cap, c->found_count, sizeof *c->found);
-    c->found[c->found_count++] =
-        (struct found){.step = f->step < c->done_count ? (uint32_t)c->done_count : f->step,
-                       .plugin = f->plugin,
-                       .status = f->status,
-                       .us = f->us,
-                       .reason = reason,
-                       .facts = facts};
+    c->found[c->found_count++] = found;
 }
 
 bool check_stop_plugin(struct pn_check *c, unsigned plugin, uint32_t step)
@@ -75,31 +97,16 @@ static int by_order(const void *a, const void *b)
     return x->plugin - y->plugin;
 }
 
-/* Appends to one ledger. False: the worker's bytes are no facts, or not this plugin's. */
-static bool add_facts(struct pn_facts *to, const struct found *f, struct pn_str plugin)
-{
-    struct pn_rd r = pn_rd_of(f->facts);
-    size_t symbols = to->symbol_count, auth = to->auth_count;
-    if (f->facts.len != 0 && (!pn_facts_get(&r, to) || !pn_rd_done(&r)))
-        return false;
-    for (; symbols < to->symbol_count; symbols++)
-        if (!pn_str_eq(to->symbols[symbols].plugin, plugin))
-            return false;
-    for (; auth < to->auth_count; auth++)
-        if (!pn_str_eq(to->auth[auth].plugin, plugin))
-            return false;
-    return true;
-}
-
 static void enter_found(struct pn_check *c, const struct found *f, struct pn_facts *to)
 {
     struct pn_plugin_run run = {.plugin = c->plan->plugins[f->plugin].name,
                                 .status = (enum pn_plugin_status)f->status,
                                 .us = f->us,
                                 .reason = f->reason};
-    if (!add_facts(to, f, run.plugin)) {
+    struct pn_rd r = pn_rd_of(f->facts);
+    if (f->facts.len != 0 && !pn_facts_get(&r, to)) {
         run.status = PN_PLUGIN_FAILED;
-        run.reason = PN_STR("its worker sent what are no facts of its own");
+        run.reason = PN_STR("it found more than a ledger holds");
     }
     bool failed = run.status == PN_PLUGIN_FAILED || run.status == PN_PLUGIN_TIMEOUT;
     if (failed)
