@@ -102,11 +102,12 @@ int maildir_open_dir(int root, const char *path)
     return fd < 0 && errno == ENOSYS ? walk(root, path) : (int)fd;
 }
 
-/* Makes one directory in parent and syncs parent; 0 also if it is there. */
+/* Makes one directory in parent and syncs parent; 0 also if it is there: who made it may
+ * not have come to its sync yet, or never will. */
 static int make_one(int parent, const char *name)
 {
-    if (mkdirat(parent, name, 0700) != 0)
-        return errno == EEXIST ? 0 : errno;
+    if (mkdirat(parent, name, 0700) != 0 && errno != EEXIST)
+        return errno;
     return fsync(parent) != 0 ? errno : 0;
 }
 
