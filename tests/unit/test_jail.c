@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/ptrace.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -108,6 +109,13 @@ static bool map_exec(void)
                 0) != MAP_FAILED;
 }
 
+/* It would hold mail. */
+static bool no_core(void)
+{
+    struct rlimit r;
+    return getrlimit(RLIMIT_CORE, &r) == 0 && r.rlim_cur == 0 && r.rlim_max == 0;
+}
+
 /* What all need. */
 static bool live(void)
 {
@@ -139,6 +147,7 @@ static const struct {
     unsigned may; /* the rows that may */
 } acts[] = {
     {"live", live, ALL},
+    {"no core files", no_core, ALL},
     {"open a file below its folder", open_below, ALL & ~(RESOLVER | EDGE | WORKER)},
     {"make a file below its folder", make_below, QUEUE | MAILBOX | ADMIN},
     {"open a file elsewhere", open_elsewhere, 0},
