@@ -49,8 +49,9 @@
 struct spool;
 struct segment;
 
-/* Content larger than this goes to a file of its own (content.h). */
-enum { SPOOL_INLINE_MAX = 256 * 1024 };
+/* Content larger than this goes to a file of its own (content.h): what an edge holds in memory
+ * by default (limits.memory-size) goes into the journal, with one sync instead of three. */
+enum { SPOOL_INLINE_MAX = 1024 * 1024 };
 
 /* Where a message lies; owned by who owns the message, until spool_release. */
 struct spool_ref {

@@ -145,7 +145,7 @@ static void test_local(void)
 /* Killed with deliveries under way: those that were noted are not done again. */
 static void test_killed(void)
 {
-    static char large[400 * 1024];
+    static char large[1100 * 1024];
     struct role_rig rig;
     uint64_t id;
     memset(large, 'x', sizeof large);
