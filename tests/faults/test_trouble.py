@@ -71,7 +71,8 @@ def each_kind(counter, plugin):
 
 # What a plugin may do to its whole process: kind, replies it may get, workers it may cost.
 # Two where a worker says that it crashed or hangs (a common one, and the one of the replay),
-# six where nobody does, nine where not even the call is known.
+# six where nobody does. Where not even the call is always known, the bounds of replay.c add
+# up: one common worker, seven deaths between calls and four in one, and the last.
 HOSTILE = (
     ("crash", ("451",), 2),
     ("wild", ("451",), 2),
@@ -83,11 +84,11 @@ HOSTILE = (
     ("stop", ("451",), 6),
     ("spin", ("451",), 2),
     ("hang", ("451",), 2),
-    ("shut", ("451",), 9),
-    ("junk", ("451",), 9),
-    *((f"junk{i}", ("250", "451"), 9) for i in range(10)),
-    ("lose", ("451",), 9),
-    ("hog", ("250", "451"), 9),
+    ("shut", ("451",), 13),
+    ("junk", ("451",), 13),
+    *((f"junk{i}", ("250", "451"), 13) for i in range(10)),
+    ("lose", ("451",), 13),
+    ("hog", ("250", "451"), 13),
 )
 HOSTILE_CONF = CONF + "\nworkers {{ memory 1g }}\n"
 
@@ -132,7 +133,8 @@ def hostile(counter, plugin, kind, replies, workers):
                 len(found) == 1 and found[0]["client"]["ip"] == "192.0.2.77", f"{kind}: one PLUGIN_FAILED", str(found)
             )
         cost = sum(e["role"] == "filter" for e in server.wait_events("role_died", workers, 3))
-        counter.check((cost > 0 or "250" in replies) and cost <= workers, f"{kind}: workers lost", f"{cost}, not {workers}")
+        # A sanitizer build's jail refuses to fork where the other ends the process.
+        counter.check((cost > 0 or kind == "fork" or "250" in replies) and cost <= workers, f"{kind}: workers lost", f"{cost}, not {workers}")
         stopped = [pid for pid in server.roles("filter") if state_of(pid) == "T"]
         counter.check(not stopped, f"{kind}: nobody is left stopped", str(stopped))
         print(f"{kind}: {reply[:40]!r}, {cost} workers lost, {sum(sent)} others passed", flush=True)
