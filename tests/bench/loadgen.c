@@ -68,7 +68,7 @@ static struct {
     FILE *accepted_to;
     struct message *messages;
     size_t message_count;
-    uint32_t *latency_us; /* one a message that got its final reply */
+    uint32_t *latency_us; /* one a message that got its final reply behind MAIL */
     size_t latencies, accepted, deferred, rejected, failed;
     uint64_t began;
     struct pn_timer *pace;
@@ -139,7 +139,8 @@ static void go_on(struct session *s, bool have_number)
 
 static void message_over(struct session *s, struct pn_str reply)
 {
-    load.latency_us[load.latencies++] = (uint32_t)((pn_clock_mono_ns() - s->began) / 1000);
+    if (s->began != 0) /* else it was turned away before its MAIL */
+        load.latency_us[load.latencies++] = (uint32_t)((pn_clock_mono_ns() - s->began) / 1000);
     if (reply.p[0] == '2') {
         load.accepted++;
         if (load.accepted_to != NULL)

@@ -227,6 +227,8 @@ def deaths(c):
 def moved_file(c):
     """Reloads that name a file in another folder each time, while clients are there: the
     resolver stays, and every question is answered by the one file or the other."""
+    # A message may ask the one file first and then the other: the names are in both.
+    strict = ZONE.replace("v=spf1 include:inc.pass.test -all", "v=spf1 -all")
     server = postern.Server(CONF, dns=ZONE)
     with server.start():
         life = Life(server, c)
@@ -248,7 +250,7 @@ def moved_file(c):
             folder = os.path.join(server.root, f"zones{n}")
             os.mkdir(folder)
             with open(os.path.join(folder, "dns.zone"), "w", encoding="utf-8") as f:
-                f.write(OTHER if n % 2 == 0 else ZONE)
+                f.write(strict if n % 2 == 0 else ZONE)
             server.resolver = f'resolver {{ dns-file "{folder}/dns.zone" }}\n'
             server.write_conf(CONF)
             c.check(reload(server), "reload to a file in another folder")

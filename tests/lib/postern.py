@@ -150,10 +150,11 @@ class Server:
         if os.path.exists(path):
             with open(path, encoding="utf-8") as f:
                 for line in f:
-                    if line.endswith("\n"):
-                        event = json.loads(line)
-                        if kind is None or event["event"] == kind:
-                            found.append(event)
+                    if not line.endswith("\n"):
+                        break  # it is being written; what is read next would be its rest
+                    event = json.loads(line)
+                    if kind is None or event["event"] == kind:
+                        found.append(event)
         return found
 
     def wait_events(self, kind, count, seconds=10):
