@@ -14,6 +14,8 @@ const struct postern_plugin *pn_find_plugin(void *ctx, struct pn_str name, const
         (void)pn_buf_addz(err, "too many plugins");
         return NULL;
     }
+    if (found->trial && !pn_plugin_try(path, err))
+        return NULL;
     struct pn_plugin *plugin = pn_plugin_load(path, err);
     if (plugin == NULL)
         return NULL;

@@ -19,6 +19,7 @@ void pn_compiled_init(struct pn_compiled *c, const char *file, const char *root)
     *c = (struct pn_compiled){.pool = pn_pool_new(PN_COMPILE_POOL_MAX)};
     pn_problems_init(&c->problems, c->pool);
     pn_buf_init(&c->image, PN_IMAGE_MAX);
+    c->plugins.trial = true;
     const struct pn_compile how = {
         .file = pn_str_of(file),
         .root = pn_str_of(root == NULL ? "" : root),

@@ -83,6 +83,11 @@ static uint32_t deadline(const struct postern_plugin *d)
     return d->deadline_ms == 0 ? PN_PLUGIN_DEADLINE_MS : d->deadline_ms;
 }
 
+static struct pn_plugin *load(const char *path, struct pn_buf *err)
+{
+    return pn_plugin_try(path, err) ? pn_plugin_load(path, err) : NULL;
+}
+
 /* ---- show ---- */
 
 static void show_text(const struct postern_plugin *d, struct pn_buf *out)
@@ -163,7 +168,7 @@ static int show(const char *folder, const char *name, bool as_json, struct pn_bu
         pn_buf_fini(&err);
         return PN_EXIT_UNREACHABLE;
     }
-    struct pn_plugin *plugin = pn_plugin_load(path, &err);
+    struct pn_plugin *plugin = load(path, &err);
     if (plugin == NULL)
         fprintf(stderr, "postern plugin: %s\n", pn_buf_cstr(&err));
     else if (as_json)
@@ -211,7 +216,7 @@ static bool list_one(const char *folder, const char *file, struct pn_json *json,
     struct pn_buf err;
     pn_buf_init(&err, 4096);
     (void)snprintf(path, sizeof path, "%s/%s", folder, file);
-    struct pn_plugin *plugin = pn_plugin_load(path, &err);
+    struct pn_plugin *plugin = load(path, &err);
     bool good = plugin != NULL;
     if (json != NULL)
         pn_json_object(json, NULL);

@@ -79,7 +79,7 @@ int pn_scan_compile(const char *config, const char *plugins, bool *usage, struct
 {
     char folder[PATH_MAX];
     struct pn_str names[NAMES_MAX];
-    struct pn_found plugins_found = {.count = 0};
+    struct pn_found plugins_found = {.trial = true};
     struct pn_pool *pool = pn_pool_new(PN_COMPILE_POOL_MAX);
     struct pn_problems problems;
     struct pn_buf text, image;

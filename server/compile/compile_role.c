@@ -48,10 +48,27 @@ static bool send_image(int fd, struct pn_str image)
     return ok;
 }
 
+struct finder {
+    struct pn_found found;
+    int fd;
+};
+
+/* The supervisor is told which plugin is loaded: should that end this process, nobody else
+ * could name it. */
+static const struct postern_plugin *find_plugin(void *ctx, struct pn_str name, const char *path,
+                                                struct pn_buf *err)
+{
+    struct finder *f = ctx;
+    (void)pn_channel_send_fd(f->fd, PN_REC_COMPILE_LOADS, pn_str_of(path), NULL, 0);
+    const struct postern_plugin *desc = pn_find_plugin(&f->found, name, path, err);
+    (void)pn_channel_send_fd(f->fd, PN_REC_COMPILE_LOADS, PN_STR(""), NULL, 0);
+    return desc;
+}
+
 static int compile(const struct pn_role_env *env)
 {
     char folder[PATH_MAX];
-    struct pn_found plugins = {.count = 0};
+    struct finder plugins = {.fd = env->control_fd};
     struct pn_pool *pool = pn_pool_new(PN_COMPILE_POOL_MAX);
     struct pn_problems problems;
     struct pn_buf image;
@@ -59,7 +76,7 @@ static int compile(const struct pn_role_env *env)
         .file = env->start.file,
         .root = env->start.root,
         .plugin_folder = pn_str_of(pn_plugin_folder(folder, sizeof folder)),
-        .find_plugin = pn_find_plugin,
+        .find_plugin = find_plugin,
         .ctx = &plugins,
     };
     pn_problems_init(&problems, pool);
@@ -69,7 +86,7 @@ static int compile(const struct pn_role_env *env)
                 (!good || send_image(env->control_fd, pn_buf_str(&image)));
     if (!sent)
         pn_error("the result can't be sent: %s", strerror(errno));
-    pn_found_fini(&plugins);
+    pn_found_fini(&plugins.found);
     pn_buf_fini(&image);
     pn_pool_free(&pool);
     return good && sent ? EXIT_SUCCESS : EXIT_FAILURE;

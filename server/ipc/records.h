@@ -38,6 +38,7 @@ enum pn_record_type {
     /* compile -> supervisor */
     PN_REC_COMPILED = 0x0200, /* fd: the mapping */
     PN_REC_COMPILE_ERROR,     /* one error, file:line:column: text */
+    PN_REC_COMPILE_LOADS,     /* the path of a plugin that it loads now; empty: it is done */
 
     /* edge, filter, queue -> resolver, and back (dns.h) */
     PN_REC_DNS_ASK = 0x0300,

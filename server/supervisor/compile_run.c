@@ -17,6 +17,7 @@ struct compile_run {
     pid_t pid;
     int policy_fd;
     unsigned errors;
+    char *loads; /* the plugin that it loads, or NULL */
 };
 
 static void run_free(struct compile_run *run)
@@ -24,6 +25,7 @@ static void run_free(struct compile_run *run)
     run->sup->compile = NULL;
     pn_channel_free(&run->control);
     pn_timer_free(&run->limit);
+    free(run->loads);
     free(run);
 }
 
@@ -39,9 +41,18 @@ static void on_end(void *ctx, enum pn_channel_end how)
         fd = -1;
     }
     if (fd < 0 && run->errors == 0)
-        pn_error("the compile role ended without a result");
+        pn_error("the compile role ended without a result%s%s",
+                 run->loads == NULL ? "" : ": it died while it loaded ",
+                 run->loads == NULL ? "" : run->loads);
     run_free(run);
     reload_compiled(sup, fd);
+}
+
+static bool note_loads(struct compile_run *run, struct pn_str path)
+{
+    free(run->loads);
+    run->loads = path.len == 0 ? NULL : pn_strndup(path.p, path.len);
+    return true;
 }
 
 static bool on_record(void *ctx, struct pn_record *r)
@@ -55,6 +66,8 @@ static bool on_record(void *ctx, struct pn_record *r)
         run->errors++;
         pn_error("%.*s", PN_FMT(r->body));
         return true;
+    case PN_REC_COMPILE_LOADS:
+        return note_loads(run, r->body);
     case PN_REC_COMPILED:
         if (r->nfds != 1 || run->policy_fd >= 0)
             return false;
@@ -69,7 +82,8 @@ static bool on_record(void *ctx, struct pn_record *r)
 static void on_limit(void *arg)
 {
     struct compile_run *run = arg;
-    pn_error("the compile role did not end in %d s", LIMIT_MS / 1000);
+    pn_error("the compile role did not end in %d s%s%s", LIMIT_MS / 1000,
+             run->loads == NULL ? "" : ", loading ", run->loads == NULL ? "" : run->loads);
     (void)kill(run->pid, SIGKILL); /* its channel ends, and on_end goes on */
 }
 

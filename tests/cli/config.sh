@@ -67,6 +67,28 @@ printf 'body X /(/\n' >"$tmp/x.cf"
 echo "plugins { spf rules { load \"$tmp/x.cf\" } }" >"$tmp/rules.conf"
 expect 0 'PCRE2 refuses (first .*x.cf:1)' ./postern check -c "$tmp/rules.conf"
 
+# A plugin that crashes or ends its process while it is loaded is named, and takes nobody along.
+here=$(pwd)
+broken() { # VARIANT PATTERN COMMAND...
+    printf 'plugins { broken { file "%s/tests/plugins/broken_%s.so" } }\n' "$here" "$1" >"$tmp/broken.conf"
+    pattern=$2
+    shift 2
+    expect 1 "$pattern" ./postern "$@"
+}
+broken load 'broken.conf:1:11: .*/broken_load.so: died of signal 6 (SIGABRT) while it was loaded' \
+    check -c "$tmp/broken.conf"
+broken load '"good":false.*broken_load.so: died of signal 6' check --json -c "$tmp/broken.conf"
+broken load 'broken_load.so: died of signal 6' config show -c "$tmp/broken.conf"
+broken segv 'broken_segv.so: died of signal 11 (SIGSEGV)' check -c "$tmp/broken.conf"
+broken exit 'broken_exit.so: ended its process (exit status 0)' check -c "$tmp/broken.conf"
+broken abi 'broken_abi.so: built for plugin ABI' check -c "$tmp/broken.conf"
+expect 1 'broken_segv.so: died of signal 11' ./postern plugin show "$here/tests/plugins/broken_segv.so"
+broken segv ' signal 11 ' config show -c "$tmp/broken.conf"
+expect 3 'broken_segv.so: died of signal 11' ./postern scan -c "$tmp/broken.conf" --ip 192.0.2.1 \
+    --rcpt a@b.test "$tmp/good.conf"
+mkdir "$tmp/plugins"
+cp plugins/spf.so tests/plugins/broken_segv.so "$tmp/plugins"
+expect 1 '^spf ' ./postern plugin list --folder "$tmp/plugins"
 # More results than a message may have would fail the plugin on whatever brings them.
 echo 'plugins { dkim { max-signatures 51 } }' >"$tmp/dkim.conf"
 expect 1 'number from 1 to 50' ./postern check -c "$tmp/dkim.conf"

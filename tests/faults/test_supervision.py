@@ -134,7 +134,7 @@ def broken_plugins(counter, server, session):
         "a file that all may write": (f"{server.root}/writable.so", "writ"),
         "a foreign ABI": (f"{folder}/broken_abi.so", "ABI"),
         "no symbol": (f"{folder}/broken_symbol.so", "postern_plugin"),
-        "a crash while it is loaded": (f"{folder}/broken_load.so", "compile role ended"),
+        "a crash while it is loaded": (f"{folder}/broken_load.so", "died while it loaded"),
         "a crash in prepare": (f"{folder}/broken_prepare.so", "template"),
         "a refusal of prepare": (f"{folder}/broken_refuses.so", "broken"),
         "a crash in instance_new": (f"{folder}/broken_instance.so", "worker"),

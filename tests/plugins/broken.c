@@ -2,17 +2,35 @@
  * A plugin that must never get in: the way it is broken is chosen when it is compiled.
  *
  *   BROKEN_ABI       of a foreign ABI          BROKEN_LOAD      aborts while it is loaded
+ *   BROKEN_SEGV      crashes while it is loaded
+ *   BROKEN_EXIT      ends the process while it is loaded
  *   BROKEN_SYMBOL    without the symbol        BROKEN_PREPARE   aborts in prepare
  *   BROKEN_REFUSES   prepare says no           BROKEN_INSTANCE  aborts in instance_new
  */
 #include <postern/plugin.h>
 
+#include <signal.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #ifdef BROKEN_LOAD
 __attribute__((constructor)) static void on_load(void)
 {
     abort();
+}
+#endif
+
+#ifdef BROKEN_SEGV
+__attribute__((constructor)) static void on_load(void)
+{
+    (void)raise(SIGSEGV);
+}
+#endif
+
+#ifdef BROKEN_EXIT
+__attribute__((constructor)) static void on_load(void)
+{
+    _exit(0);
 }
 #endif
 
