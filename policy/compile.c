@@ -29,6 +29,7 @@ static void model_fini(struct model *m)
     pn_intern_fini(&m->list_paths);
     free(m->domains);
     free(m->known_symbols);
+    free(m->symbol_owners);
 }
 
 /* ---- the top level ---- */
@@ -184,13 +185,37 @@ static void know(struct model *m, const char *symbol)
     m->known_symbols[m->known_count] = NULL;
 }
 
+/* A symbol is one plugin's: what policy says of SPF_FAIL is meant for the check that spf made. */
+static void declare(struct model *m, struct pn_intern *declared, const struct model_plugin *plugin)
+{
+    const struct postern_symbol *s = plugin->desc->symbols;
+    for (; s != NULL && s->name != NULL; s++) {
+        bool is_new;
+        uint32_t number = pn_intern_add(declared, pn_str_of(s->name), &is_new);
+        if (is_new) {
+            m->symbol_owners =
+                pn_grow(m->symbol_owners, &m->owners_cap, number, sizeof *m->symbol_owners);
+            m->symbol_owners[number] = plugin;
+            know(m, s->name);
+            continue;
+        }
+        const struct model_plugin *owner = m->symbol_owners[number];
+        pn_error_at(m->p.problems, plugin->at,
+                    "plugin '%.*s' declares the symbol %s, and so does plugin '%.*s' in line %u of "
+                    "%.*s, expected one of them only",
+                    PN_FMT(plugin->name), s->name, PN_FMT(owner->name), (unsigned)owner->at.line,
+                    PN_FMT(owner->at.source->name));
+    }
+}
+
 static void know_symbols(struct model *m)
 {
+    struct pn_intern declared;
+    pn_intern_init(&declared);
     know(m, "PLUGIN_FAILED");
     for (size_t i = 0; i < m->plugin_count; i++)
-        for (const struct postern_symbol *s = m->plugins[i].desc->symbols;
-             s != NULL && s->name != NULL; s++)
-            know(m, s->name);
+        declare(m, &declared, &m->plugins[i]);
+    pn_intern_fini(&declared);
 }
 
 /* ---- what only the whole shows ---- */

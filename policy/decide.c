@@ -2,7 +2,10 @@
 
 #include "pool.h"
 
-enum { CARRIERS_MAX = 8 }; /* facts named as reasons for a score */
+enum {
+    CARRIERS_MAX = 8,  /* facts named as reasons for a score */
+    TAKEN_BACK_MAX = 4 /* lines named for what they took back */
+};
 
 const char *pn_outcome_name(enum pn_outcome outcome)
 {
@@ -69,6 +72,32 @@ static const struct img_rule *rule_for(const struct view *v, uint32_t symbol,
     if (r == NULL && symbol != IMG_NONE && v->defaults != NULL)
         r = rule_in(v, v->defaults, symbol, fact, flag);
     return r;
+}
+
+/*
+ * A domain's own line on a fact, weight or action, takes the place of the action that the
+ * defaults have for it: who reads "on X weight 6" aloud does not expect that it is refused
+ * unweighed. *instead: the action that is not in force for that reason, and *by what line.
+ */
+static const struct img_rule *action_for(const struct view *v, uint32_t symbol,
+                                         const struct pn_fact *fact, const struct img_rule **by,
+                                         const struct img_rule **instead)
+{
+    const uint32_t any = IMG_HAS_WEIGHT | IMG_HAS_ACTION;
+    const struct img_rule *r = NULL, *inherited = NULL;
+    *by = *instead = NULL;
+    if (symbol == IMG_NONE)
+        return NULL;
+    r = rule_in(v, v->own, symbol, fact, IMG_HAS_ACTION);
+    if (v->defaults != NULL)
+        inherited = rule_in(v, v->defaults, symbol, fact, IMG_HAS_ACTION);
+    if (inherited != NULL && (inherited->flags & IMG_TAKES_BACK) != 0)
+        inherited = NULL;
+    if (r != NULL && (r->flags & IMG_TAKES_BACK) == 0)
+        return r;
+    *by = r != NULL ? r : rule_in(v, v->own, symbol, fact, any);
+    *instead = *by == NULL ? NULL : inherited;
+    return *by == NULL ? inherited : NULL;
 }
 
 static uint32_t symbol_of(const struct view *v, const struct pn_fact *fact)
@@ -273,6 +302,10 @@ struct carrier {
 
 struct found {
     int64_t score;
+    struct taken_back {
+        const struct img_rule *by, *instead;
+    } taken_back[TAKEN_BACK_MAX];
+    size_t taken_back_count;
     struct carrier carriers[CARRIERS_MAX]; /* heaviest first */
     size_t carrier_count;
     const struct img_rule *action; /* the strictest */
@@ -314,6 +347,23 @@ static void note_failure(const struct view *v, struct found *f, const struct pn_
     }
 }
 
+/* "on X weight 6, not 'on X reject' of strict.conf:24:5" */
+static void because_taken_back(const struct view *v, const struct found *f)
+{
+    for (size_t i = 0; i < f->taken_back_count; i++) {
+        const struct taken_back *t = &f->taken_back[i];
+        struct pn_buf text;
+        pn_buf_init(&text, 2000);
+        (void)pn_buf_adds(&text, img_text(v->base, t->by->text));
+        (void)pn_buf_addz(&text, ", not '");
+        (void)pn_buf_adds(&text, img_text(v->base, t->instead->text));
+        (void)pn_buf_addz(&text, "' of ");
+        (void)pn_buf_adds(&text, img_text(v->base, t->instead->where));
+        because(v, img_text(v->base, t->by->where), pn_buf_str(&text));
+        pn_buf_fini(&text);
+    }
+}
+
 static bool may_act(const struct view *v, enum pn_outcome outcome)
 {
     return !v->in->early || outcome == PN_DEFER || outcome == PN_REJECT;
@@ -323,10 +373,13 @@ static void look_at(const struct view *v, struct found *f, const struct pn_fact 
 {
     uint32_t symbol = symbol_of(v, fact);
     const struct img_rule *weight = rule_for(v, symbol, fact, IMG_HAS_WEIGHT);
-    const struct img_rule *action = rule_for(v, symbol, fact, IMG_HAS_ACTION);
+    const struct img_rule *by, *instead, *action = action_for(v, symbol, fact, &by, &instead);
     int32_t w = weight != NULL ? weight->weight : fact->weight;
     f->score += w;
     carry(f, (struct carrier){fact, weight, w});
+    if (instead != NULL && may_act(v, (enum pn_outcome)instead->outcome) &&
+        f->taken_back_count < TAKEN_BACK_MAX)
+        f->taken_back[f->taken_back_count++] = (struct taken_back){by, instead};
     if (action != NULL && may_act(v, (enum pn_outcome)action->outcome) &&
         (f->action == NULL || action->outcome > f->action->outcome)) {
         f->action = action;
@@ -403,6 +456,7 @@ static bool decide_score(const struct view *v, const struct found *f)
         because_line(v, t->where, t->text);
         for (size_t k = 0; k < f->carrier_count; k++)
             because_carrier(v, &f->carriers[k]);
+        because_taken_back(v, f);
         settle(v, outcomes[i], t->reply, reply_for(outcomes[i]));
         return true;
     }
@@ -431,5 +485,6 @@ void pn_decide(const struct pn_policy *p, const struct pn_domain *domain,
     because(&v, PN_STR(""),
             in->early ? PN_STR("nothing known yet speaks against it")
                       : PN_STR("no line of the policy speaks against it"));
+    because_taken_back(&v, &found);
     settle(&v, PN_ACCEPT, (struct img_str){0, 0}, IMG_REPLY_ACCEPT);
 }

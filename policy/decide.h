@@ -6,7 +6,8 @@
  * holds); plugins that failed with on_failure defer or quarantine; `on SYMBOL`
  * actions, the strictest first; thresholds (reject, quarantine, junk) on the sum of
  * the weights of the facts that count for this recipient; accept. A domain's own lines
- * come before the defaults' at each step. Sums are of thousandths, in plan order, and
+ * come before the defaults' at each step, and a domain's line on a fact, weight or action,
+ * takes the place of the defaults' action for it. Sums are of thousandths, in plan order, and
  * never overflow.
  *
  * A condition (`if dmarc pass`) holds for the domain that passed and for no other: see

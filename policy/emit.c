@@ -177,10 +177,20 @@ static bool same_condition(const struct model_rule *a, const struct model_rule *
            pn_str_eq(a->detail, b->detail);
 }
 
+/* A weight in a later file: who reads "on X weight 6" there does not expect that an action of
+ * the file before is still in force, where no weight is looked at. */
+static bool takes_back(const struct model_rule *later, const struct model_rule *action)
+{
+    return later->has_weight && !action->has_weight && later->has_detail == action->has_detail &&
+           pn_str_eq(later->detail, action->detail) && later->at.source != action->at.source;
+}
+
 /* Whether a later line of the run says it again; in one file that is a slip. */
 static bool said_again(struct emit *e, const struct ruled *rules, size_t i, size_t end)
 {
     for (size_t k = i + 1; k < end; k++) {
+        if (takes_back(rules[k].rule, rules[i].rule))
+            return true;
         if (!same_condition(rules[i].rule, rules[k].rule))
             continue;
         if (rules[i].rule->at.source == rules[k].rule->at.source)
@@ -194,9 +204,9 @@ static bool said_again(struct emit *e, const struct ruled *rules, size_t i, size
 
 static struct img_rule rule_of(struct emit *e, const struct model_rule *r)
 {
-    unsigned detail = r->has_detail ? IMG_HAS_DETAIL : 0;
+    unsigned flags = (r->has_detail ? IMG_HAS_DETAIL : 0U) | (r->takes_back ? IMG_TAKES_BACK : 0U);
     return (struct img_rule){.symbol = r->symbol,
-                             .flags = detail | (r->has_weight ? IMG_HAS_WEIGHT : IMG_HAS_ACTION),
+                             .flags = flags | (r->has_weight ? IMG_HAS_WEIGHT : IMG_HAS_ACTION),
                              .weight = r->has_weight ? r->weight : 0,
                              .outcome = r->has_weight ? 0 : (uint32_t)r->outcome,
                              .detail = put_str(e, r->detail),

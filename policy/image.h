@@ -61,7 +61,8 @@ struct postern_block {
     uint32_t unused;
 };
 
-enum img_flag { IMG_HAS_WEIGHT = 1, IMG_HAS_ACTION = 2, IMG_HAS_DETAIL = 4 };
+/* TAKES_BACK: `none`, an action that is none. */
+enum img_flag { IMG_HAS_WEIGHT = 1, IMG_HAS_ACTION = 2, IMG_HAS_DETAIL = 4, IMG_TAKES_BACK = 8 };
 
 /* `on SYMBOL ...`; sorted by symbol, within a symbol those with a detail first. */
 struct img_rule {

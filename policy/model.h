@@ -34,9 +34,9 @@ struct model_rule {
     struct model_rule *next;
     struct pn_place at;
     uint32_t symbol; /* its number in model.symbols */
-    bool has_detail, has_weight;
+    bool has_detail, has_weight, takes_back;
     struct pn_str detail, reply, text;
-    int32_t weight; /* of one that has a weight, else it has an action */
+    int32_t weight; /* of one that has a weight, else it has an action, or `none` */
     enum pn_outcome outcome;
 };
 
@@ -108,6 +108,8 @@ struct model {
     size_t list_cap;
     const char **known_symbols; /* owned; declared ones, ended by NULL */
     size_t known_count, known_cap;
+    const struct model_plugin **symbol_owners; /* owned; by the order of declaration */
+    size_t owners_cap;
 };
 
 /* plugins.c: the body of a plugins block; then, once all are read, the plan. */

@@ -186,7 +186,38 @@ static void print_threshold(struct printer *w, const struct img_policy *p, int i
     end_line(w, t->where);
 }
 
-static void print_rules(struct printer *w, const struct img_policy *p)
+/* Whether a domain's line takes the place of an action of the defaults. */
+static bool replaces(const char *base, const struct img_rule *own, const struct img_rule *inherited)
+{
+    return own->symbol == inherited->symbol &&
+           (inherited->flags & (IMG_HAS_ACTION | IMG_TAKES_BACK)) == IMG_HAS_ACTION &&
+           ((own->flags & IMG_HAS_DETAIL) == 0 ||
+            ((inherited->flags & IMG_HAS_DETAIL) != 0 &&
+             pn_str_eq(img_text(base, own->detail), img_text(base, inherited->detail))));
+}
+
+/* The place of a rule, and what it takes the place of. */
+static void end_rule(struct printer *w, const struct img_rule *r, const struct img_policy *defaults)
+{
+    struct pn_buf text;
+    const struct img_rule *d = defaults == NULL ? NULL : img_at(w->base, defaults->rules.off);
+    pn_buf_init(&text, SIZE_MAX);
+    (void)pn_buf_adds(&text, img_text(w->base, r->where));
+    for (uint32_t i = 0; d != NULL && i < defaults->rules.count; i++) {
+        if (!replaces(w->base, r, &d[i]))
+            continue;
+        (void)pn_buf_addz(&text, ", not '");
+        (void)pn_buf_adds(&text, img_text(w->base, d[i].text));
+        (void)pn_buf_addz(&text, "' of ");
+        (void)pn_buf_adds(&text, img_text(w->base, d[i].where));
+    }
+    comment(w, pn_buf_str(&text));
+    pn_buf_fini(&text);
+}
+
+/* defaults: NULL for the defaults themselves. */
+static void print_rules(struct printer *w, const struct img_policy *p,
+                        const struct img_policy *defaults)
 {
     const struct img_rule *r = img_at(w->base, p->rules.off);
     const struct img_str *symbols = img_at(w->base, img_header(w->base)->symbols.off);
@@ -201,11 +232,13 @@ static void print_rules(struct printer *w, const struct img_policy *p)
         if ((r[i].flags & IMG_HAS_WEIGHT) != 0) {
             (void)pn_buf_addz(w->out, " weight ");
             (void)pn_buf_add_milli(w->out, r[i].weight);
+        } else if ((r[i].flags & IMG_TAKES_BACK) != 0) {
+            (void)pn_buf_addz(w->out, " none");
         } else {
             (void)pn_buf_addf(w->out, " %s", pn_outcome_name((enum pn_outcome)r[i].outcome));
             print_reply(w, r[i].reply);
         }
-        end_line(w, r[i].where);
+        end_rule(w, &r[i], defaults);
     }
 }
 
@@ -239,12 +272,15 @@ static void print_switches(struct printer *w, uint64_t mask, const char *verb)
     }
 }
 
-static void print_policy(struct printer *w, const struct img_policy *p, uint64_t masked_else)
+/* defaults: NULL for the defaults themselves. */
+static void print_policy(struct printer *w, const struct img_policy *p,
+                         const struct img_policy *defaults)
 {
+    const uint64_t masked_else = defaults == NULL ? 0 : defaults->masked;
     print_threshold(w, p, IMG_JUNK, "junk");
     print_threshold(w, p, IMG_QUARANTINE, "quarantine");
     print_threshold(w, p, IMG_REJECT, "reject");
-    print_rules(w, p);
+    print_rules(w, p, defaults);
     print_entries(w, p->deny, "deny");
     print_entries(w, p->allow, "allow");
     print_switches(w, p->masked & ~masked_else, "off");
@@ -286,7 +322,7 @@ static void print_domains(struct printer *w)
         open_block(w);
         print_address(w, &d[i]);
         if (i == 0 || d[i].policy != 0)
-            print_policy(w, &policies[d[i].policy], i == 0 ? 0 : policies[0].masked);
+            print_policy(w, &policies[d[i].policy], i == 0 ? NULL : &policies[0]);
         close_block(w);
     }
 }
@@ -378,7 +414,26 @@ static void json_line(const struct writer *w, struct img_str where, struct img_s
     pn_json_object_end(w->json);
 }
 
-static void json_policy(const struct writer *w, const struct img_policy *p)
+static void json_rule(const struct writer *w, const struct img_rule *r,
+                      const struct img_policy *defaults)
+{
+    const struct img_rule *d = defaults == NULL ? NULL : img_at(w->base, defaults->rules.off);
+    pn_json_object(w->json, NULL);
+    pn_json_str(w->json, "line", img_text(w->base, r->text));
+    if (r->reply.len != 0)
+        pn_json_str(w->json, "reply", img_text(w->base, r->reply));
+    pn_json_str(w->json, "where", img_text(w->base, r->where));
+    pn_json_array(w->json, "not");
+    for (uint32_t i = 0; d != NULL && i < defaults->rules.count; i++)
+        if (replaces(w->base, r, &d[i]))
+            json_line(w, d[i].where, d[i].text, d[i].reply);
+    pn_json_array_end(w->json);
+    pn_json_object_end(w->json);
+}
+
+/* defaults: NULL for the defaults themselves. */
+static void json_policy(const struct writer *w, const struct img_policy *p,
+                        const struct img_policy *defaults)
 {
     const struct img_rule *r = img_at(w->base, p->rules.off);
     const struct img_list lists[] = {p->deny, p->allow};
@@ -387,7 +442,7 @@ static void json_policy(const struct writer *w, const struct img_policy *p)
         if (p->thresholds[i].set != 0)
             json_line(w, p->thresholds[i].where, p->thresholds[i].text, p->thresholds[i].reply);
     for (uint32_t i = 0; i < p->rules.count; i++)
-        json_line(w, r[i].where, r[i].text, r[i].reply);
+        json_rule(w, &r[i], defaults);
     for (int k = 0; k < 2; k++) {
         const struct img_entry *e = img_at(w->base, lists[k].off);
         for (uint32_t i = 0; i < lists[k].count; i++)
@@ -409,7 +464,7 @@ static void json_domain(const struct writer *w, const struct pn_domain *d)
     pn_json_str(w->json, "host", img_text(w->base, d->host));
     pn_json_str(w->json, "mixed", d->mixed_split ? PN_STR("split") : PN_STR("quarantine"));
     pn_json_i64(w->json, "group", d->group);
-    json_policy(w, &policies[d->policy]);
+    json_policy(w, &policies[d->policy], d->policy == 0 ? NULL : &policies[0]);
     pn_json_object_end(w->json);
 }
 

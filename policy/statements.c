@@ -273,17 +273,20 @@ static void add_rule(struct model *m, struct model_policy *policy, struct model_
 static bool parse_effect(struct model *m, struct pn_lex *lex, const struct pn_token *name,
                          struct model_rule *rule)
 {
-    static const char *const words[] = {"accept", "junk",   "quarantine", "discard",
-                                        "defer",  "reject", "weight",     NULL};
+    static const char *const words[] = {"accept", "junk",   "quarantine", "discard", "defer",
+                                        "reject", "weight", "none",       NULL};
     static const enum pn_outcome outcomes[] = {PN_ACCEPT,  PN_JUNK,  PN_QUARANTINE,
                                                PN_DISCARD, PN_DEFER, PN_REJECT};
     int kind = one_of(m, lex, name, words,
-                      "weight N, or one of accept, junk, quarantine, discard, defer, reject");
+                      "weight N, or one of accept, junk, quarantine, discard, defer, reject, none");
     if (kind < 0)
         return false;
     rule->has_weight = kind == 6;
     if (rule->has_weight)
         return weight(m, lex, name, &rule->weight);
+    rule->takes_back = kind == 7;
+    if (rule->takes_back)
+        return true;
     rule->outcome = outcomes[kind];
     rule->reply = reply(m, lex, rule->outcome);
     return true;
@@ -312,8 +315,9 @@ static void parse_on(struct model *m, struct pn_lex *lex, struct model_policy *p
     if (!parse_effect(m, lex, &name, &rule))
         return;
     struct pn_str number = milli(m, rule.weight);
-    struct pn_str what = rule.has_weight ? text_of(m, "weight %.*s", PN_FMT(number))
-                                         : pn_str_of(pn_outcome_name(rule.outcome));
+    struct pn_str what = rule.has_weight   ? text_of(m, "weight %.*s", PN_FMT(number))
+                         : rule.takes_back ? PN_STR("none")
+                                           : pn_str_of(pn_outcome_name(rule.outcome));
     rule.text = rule.has_detail ? text_of(m, "on %.*s detail \"%.*s\" %.*s", PN_FMT(symbol.text),
                                           PN_FMT(rule.detail), PN_FMT(what))
                                 : text_of(m, "on %.*s %.*s", PN_FMT(symbol.text), PN_FMT(what));
@@ -413,9 +417,10 @@ const struct model_statement model_statements[] = {
      "Hold for a person's look from this score on."},
     {"reject", parse_threshold, "reject at SCORE [\"550 5.7.1 TEXT\"]",
      "Refuse from this score on."},
-    {"on", parse_on, "on SYMBOL [detail PATTERN] weight N | OUTCOME [\"REPLY\"]",
+    {"on", parse_on, "on SYMBOL [detail PATTERN] weight N | OUTCOME [\"REPLY\"] | none",
      "What a fact weighs, or what becomes of a message that has it: accept, junk, quarantine, "
-     "discard, defer, reject."},
+     "discard, defer, reject. A domain's line takes the place of the defaults' action; `none` does "
+     "no more than that."},
     {"allow", parse_entry,
      "allow from PATTERN [if spf|dkim|dmarc pass] | client NETWORK | auth PATTERN",
      "Accept whatever else is known; only a deny line is stronger."},

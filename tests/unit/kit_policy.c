@@ -75,6 +75,9 @@ static const struct postern_symbol alpha_symbols[] = {
 static const struct postern_symbol beta_symbols[] = {{"BETA_LISTED", 4000, "listed"},
                                                      {NULL, 0, NULL}};
 
+static const struct postern_symbol thief_symbols[] = {
+    {"THIEF", 0, "its own"}, {"BETA_LISTED", 0, "beta's"}, {NULL, 0, NULL}};
+
 static const char *const after_alpha[] = {"alpha", "absent", NULL};
 static const char *const after_loopa[] = {"loopa", NULL};
 static const char *const after_loopb[] = {"loopb", NULL};
@@ -92,6 +95,7 @@ static const struct postern_plugin plugins[] = {
      .on_failure = POSTERN_FAIL_QUARANTINE, .on = {[POSTERN_MESSAGE] = nothing}},
     {HEAD, .name = "loopa", .after = after_loopb},
     {HEAD, .name = "loopb", .after = after_loopa},
+    {HEAD, .name = "thief", .symbols = thief_symbols},
     {HEAD, .name = "netty", .needs = POSTERN_NEED_NETWORK},
 };
 

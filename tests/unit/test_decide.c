@@ -14,9 +14,11 @@ struct given {
     int32_t weight;
 };
 static const struct given known[] = {
-    {"ALPHA_HIT", "alpha", 2000},    {"ALPHA_MISS", "alpha", -500}, {"BETA_LISTED", "beta", 4000},
-    {"GAMMA_VIRUS", "gamma", 20000}, {"BIG", "alpha", INT32_MAX},   {"SMALL", "alpha", INT32_MIN},
-    {"PLUGIN_FAILED", "postern", 0}, {"OTHER", "alpha", 0},         {NULL, NULL, 0},
+    {"ALPHA_HIT", "alpha", 2000},    {"ALPHA_MISS", "alpha", -500},
+    {"BETA_LISTED", "beta", 4000},   {"GAMMA_VIRUS", "gamma", 20000},
+    {"BIG", "alpha", INT32_MAX},     {"SMALL", "alpha", INT32_MIN},
+    {"PLUGIN_FAILED", "postern", 0}, {"OTHER", "alpha", 0},
+    {"DMARC_REJECT", "alpha", 6000}, {NULL, NULL, 0},
 };
 
 static void add_fact(struct pn_facts *facts, struct pn_str word)
@@ -227,9 +229,6 @@ static void test_actions(void)
          PN_REJECT, 2000},
         {"the domain's instead", "defaults { on ALPHA_HIT reject }\n" HERE "on ALPHA_HIT junk }",
          "ALPHA_HIT", NULL, PN_JUNK, 2000},
-        {"a domain's weight leaves the defaults' action",
-         "defaults { on ALPHA_HIT reject }\n" HERE "on ALPHA_HIT weight 1 }", "ALPHA_HIT", NULL,
-         PN_REJECT, 1000},
         {"by detail", HERE "on ALPHA_HIT detail \"zen*\" reject }", "ALPHA_HIT:other", NULL,
          PN_ACCEPT, 2000},
         {"detail matches", HERE "on ALPHA_HIT detail \"zen*\" reject }", "ALPHA_HIT:ZEN.test", NULL,
@@ -237,6 +236,92 @@ static void test_actions(void)
         {"for another recipient", HERE "on ALPHA_HIT reject }", "ALPHA_HIT@0", NULL, PN_ACCEPT, 0},
     };
     CHECK(rows);
+}
+
+/* What the domain says of a fact takes the place of the action that it inherits. */
+static void test_taken_back(void)
+{
+#define REJECTS "defaults { junk at 6 on ALPHA_HIT reject on ALPHA_HIT weight 5 }\n"
+    static const struct row rows[] = {
+        {"a domain's weight", REJECTS HERE "on ALPHA_HIT weight 1 }", "ALPHA_HIT", NULL, PN_ACCEPT,
+         1000},
+        {"weighs as any other", REJECTS HERE "on ALPHA_HIT weight 7 }", "ALPHA_HIT", NULL, PN_JUNK,
+         7000, NULL, "t.conf:2:12 junk when score >= 6"},
+        {"none leaves the weight", REJECTS HERE "on ALPHA_HIT none }", "ALPHA_HIT", NULL, PN_ACCEPT,
+         5000},
+        {"none and a weight", REJECTS HERE "on ALPHA_HIT none on ALPHA_HIT weight 2 }", "ALPHA_HIT",
+         NULL, PN_ACCEPT, 2000},
+        {"a weight and an action of its own",
+         REJECTS HERE "on ALPHA_HIT weight 2 on ALPHA_HIT defer }", "ALPHA_HIT", NULL, PN_DEFER,
+         2000},
+        {"an action leaves the weight", REJECTS HERE "on ALPHA_HIT junk }", "ALPHA_HIT", NULL,
+         PN_JUNK, 5000},
+        {"not before content either", REJECTS HERE "on ALPHA_HIT none }", "ALPHA_HIT", NULL,
+         PN_ACCEPT, 5000, NULL, NULL, NULL, NULL, NULL, true},
+        {"of another symbol", REJECTS HERE "on ALPHA_MISS none }", "ALPHA_HIT", NULL, PN_REJECT,
+         5000},
+        {"another domain's",
+         REJECTS "domain other.test { recipients any on ALPHA_HIT none }\n" HERE "}", "ALPHA_HIT",
+         NULL, PN_REJECT, 5000},
+        {"with a detail, of those facts", REJECTS HERE "on ALPHA_HIT detail \"z*\" none }",
+         "ALPHA_HIT:zen", NULL, PN_ACCEPT, 5000},
+        {"the others keep it", REJECTS HERE "on ALPHA_HIT detail \"z*\" weight 1 }",
+         "ALPHA_HIT:zen ALPHA_HIT:pbl", NULL, PN_REJECT, 6000},
+        {"without one, of all",
+         "defaults { on ALPHA_HIT detail \"z*\" reject }\n" HERE "on ALPHA_HIT weight 1 }",
+         "ALPHA_HIT:zen", NULL, PN_ACCEPT, 1000},
+        {"one of its own details", HERE "on ALPHA_HIT reject on ALPHA_HIT detail \"z*\" none }",
+         "ALPHA_HIT:zen", NULL, PN_ACCEPT, 2000},
+        {"and its own rest", HERE "on ALPHA_HIT reject on ALPHA_HIT detail \"z*\" none }",
+         "ALPHA_HIT:pbl", NULL, PN_REJECT, 2000},
+        {"none in the defaults is nothing to take back",
+         "defaults { on ALPHA_HIT none }\n" HERE "on ALPHA_HIT weight 1 }", "ALPHA_HIT", NULL,
+         PN_ACCEPT, 1000},
+        {"a later file's weight",
+         "include \"postern:strict\"\ndefaults { on DMARC_REJECT weight 4.5 }\n" HERE "}",
+         "DMARC_REJECT", NULL, PN_ACCEPT, 4500},
+        {"a later file's none",
+         "include \"postern:strict\"\ndefaults { on DMARC_REJECT none }\n" HERE "}", "DMARC_REJECT",
+         NULL, PN_JUNK, 6000},
+        {"an earlier file's weight takes nothing back",
+         "defaults { on DMARC_REJECT weight 4 }\ninclude \"postern:strict\"\n" HERE "}",
+         "DMARC_REJECT", NULL, PN_REJECT, 6000},
+        {"strict, but here", "include \"postern:strict\"\n" HERE "on DMARC_REJECT weight 4 }",
+         "DMARC_REJECT", NULL, PN_ACCEPT, 4000},
+    };
+    CHECK(rows);
+}
+
+/* It is said, beside what was decided. */
+static void test_taken_back_said(void)
+{
+    static const struct row row = {"said", NULL, NULL, NULL, PN_ACCEPT, 0};
+    static const char *const wants[] = {
+        "no line of the policy speaks against it",
+        "on ALPHA_HIT none, not 'on ALPHA_HIT reject' of t.conf:1:41", "ALPHA_HIT 2",
+        "on ALPHA_HIT weight 2, not 'on ALPHA_HIT "
+        "reject' of t.conf:1:41"};
+    static const char *const own[] = {"on ALPHA_HIT none", "on ALPHA_HIT weight 2 junk at 1"};
+    for (size_t i = 0; i < 2; i++) {
+        struct kit k;
+        struct pn_facts facts;
+        struct pn_decision got;
+        char text[400];
+        (void)snprintf(
+            text, sizeof text,
+            "plugins { alpha beta gamma } defaults { on ALPHA_HIT reject }\n" HERE "%s }", own[i]);
+        kit_open(&k, text, "");
+        UNIT_TRUE(k.policy != NULL);
+        if (k.policy == NULL)
+            continue;
+        pn_facts_init(&facts, k.pool);
+        add_facts(&facts, "ALPHA_HIT");
+        ask(&k, &row, "here.test", &facts, k.pool, &got);
+        UNIT_INT(got.because_count, 2 + i);
+        for (size_t n = 0; n < 2 && got.because_count == 2 + i; n++)
+            UNIT_STR(got.because[n + i].text, pn_str_of(wants[2 * i + n]));
+        kit_close(&k);
+    }
 }
 
 static void test_entries(void)
@@ -628,7 +713,7 @@ static uint32_t random_of(uint32_t *state, uint32_t below)
 
 struct plain {
     int weight[2][3]; /* [defaults, here][symbol], thousands; 99: not set */
-    int action[2][3]; /* 99: not set */
+    int action[2][3]; /* 6: none; 99: not set */
     int at[2][3];     /* reject, quarantine, junk; 99: not set */
     bool off[3];      /* alpha, beta, gamma here */
 };
@@ -642,8 +727,9 @@ static void plain_block(const struct plain *p, int b, struct pn_buf *out)
         if (p->weight[b][s] != 99)
             (void)pn_buf_addf(out, "on %s weight %d\n", plain_symbols[s], p->weight[b][s]);
         if (p->action[b][s] != 99)
-            (void)pn_buf_addf(out, "on %s %s\n", plain_symbols[s],
-                              pn_outcome_name((enum pn_outcome)p->action[b][s]));
+            (void)pn_buf_addf(
+                out, "on %s %s\n", plain_symbols[s],
+                p->action[b][s] == 6 ? "none" : pn_outcome_name((enum pn_outcome)p->action[b][s]));
         if (p->at[b][s] != 99)
             (void)pn_buf_addf(out, "%s at %d\n", at[s], p->at[b][s]);
     }
@@ -652,6 +738,15 @@ static void plain_block(const struct plain *p, int b, struct pn_buf *out)
 static int pick(const int values[2][3], int s)
 {
     return values[1][s] != 99 ? values[1][s] : values[0][s];
+}
+
+/* -1: nothing. */
+static int plain_action(const struct plain *p, int s)
+{
+    int a = p->action[1][s];
+    if (a == 99)
+        a = p->weight[1][s] != 99 ? 6 : p->action[0][s];
+    return a > 5 ? -1 : a;
 }
 
 static enum pn_outcome plain_decide(const struct plain *p, unsigned facts, int *score)
@@ -663,9 +758,9 @@ static enum pn_outcome plain_decide(const struct plain *p, unsigned facts, int *
     for (int s = 0; s < 3; s++) {
         if ((facts >> s & 1) == 0 || p->off[s])
             continue;
-        int w = pick(p->weight, s), a = pick(p->action, s);
+        int w = pick(p->weight, s), a = plain_action(p, s);
         *score += w == 99 ? own[s] : w;
-        if (a != 99 && a > action)
+        if (a > action)
             action = a;
     }
     if (action >= 0)
@@ -681,7 +776,7 @@ static void plain_make(struct plain *p, uint32_t *state)
     for (int b = 0; b < 2; b++) {
         for (int s = 0; s < 3; s++) {
             p->weight[b][s] = random_of(state, 2) ? 99 : (int)random_of(state, 11) - 5;
-            p->action[b][s] = random_of(state, 4) ? 99 : (int)random_of(state, 6);
+            p->action[b][s] = random_of(state, 4) ? 99 : (int)random_of(state, 7);
             p->at[b][s] = random_of(state, 2) ? 99 : (int)random_of(state, 12);
         }
     }
@@ -777,6 +872,8 @@ int main(int argc, char **argv)
         {"thresholds", test_thresholds},
         {"weights", test_weights},
         {"actions", test_actions},
+        {"an action is taken back", test_taken_back},
+        {"and that is said", test_taken_back_said},
         {"deny and allow", test_entries},
         {"conditions", test_conditions},
         {"failures", test_failures},

@@ -202,6 +202,10 @@ static void test_plugins(void)
                                     "it, expected no circle\n"
                                     "t.conf:1:17: plugin 'loopb' runs after one that runs after "
                                     "it, expected no circle\n"},
+        {"plugins { beta\n thief\n}",
+         "t.conf:2:2: plugin 'thief' declares the symbol BETA_LISTED, and so does plugin 'beta' in "
+         "line 1 of t.conf, expected one of them only\n"},
+        {"plugins { thief }", ""},
         {"plugins { loopa }", ""},
         {"plugins { netty }", "t.conf:1:11: plugin 'netty' asks for network, expected 'grant "
                               "network'\n"},
@@ -222,7 +226,12 @@ static void test_policies(void)
         {"defaults { on lower weight 1 }",
          "t.conf:1:15: 'lower' is no symbol, expected A-Z, 0-9 and _\n"},
         {"defaults { on X }", "t.conf:1:17: '}' does not go on 'on', expected weight N, or one of "
-                              "accept, junk, quarantine, discard, defer, reject\n"},
+                              "accept, junk, quarantine, discard, defer, reject, none\n"},
+        {"defaults { on X none on Y detail \"a\" none }", ""},
+        {"defaults { on X reject\n on X none }",
+         "t.conf:2:2: 'on X none' is set twice, the first time in line 1\n"},
+        {"defaults { on X none \"250 2.0.0 a\" }",
+         "t.conf:1:22: '250 2.0.0 a' stands alone, expected a statement\n"},
         {"defaults { on X weight heavy }",
          "t.conf:1:24: 'heavy' does not fit 'on', expected a weight such as 4, -1.5\n"},
         {"defaults { on X reject \"450 4.0.0 a\" }",

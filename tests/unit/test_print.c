@@ -15,7 +15,8 @@ static const char everything[] =
     "defaults { route smtp 127.0.0.1:1 plugins off alpha, beta deny client ::1 \"550 5.7.1 x\" "
     "mixed split on ALPHA_HIT detail \"z*\" reject \"550 5.7.1 y\" }\n"
     "domain x.test { recipients verify allow from \"*@y\" if spf pass junk at 3 plugins on beta }\n"
-    "domain .y.test { recipients any route local on ALPHA_HIT weight -3.125 allow auth \"u*\" "
+    "domain .y.test { recipients any route local on ALPHA_HIT weight -3.125 on DMARC_REJECT none "
+    "allow auth \"u*\" "
     "mixed quarantine plugins off gamma }\n"
     "domain plain.test { recipients any }";
 
@@ -124,6 +125,35 @@ static void check_rows(const struct postern_row *rows)
     }
 }
 
+/* What a domain's line takes the place of is said beside it. */
+static void test_instead(void)
+{
+    struct kit k;
+    struct pn_buf text, json;
+    pn_buf_init(&text, SIZE_MAX);
+    pn_buf_init(&json, SIZE_MAX);
+    kit_open(&k,
+             "plugins { alpha }\ndefaults { on ALPHA_HIT reject on ALPHA_HIT weight 3 }\n"
+             "domain x.test { recipients any\non ALPHA_HIT none\non ALPHA_MISS none }",
+             "");
+    UNIT_TRUE(k.policy != NULL);
+    if (k.policy != NULL) {
+        pn_policy_print(k.policy, false, &text);
+        pn_policy_print_json(k.policy, false, &json);
+        UNIT_TRUE(strstr(pn_buf_cstr(&text),
+                         "    on ALPHA_HIT none                           # t.conf:4:1, not "
+                         "'on ALPHA_HIT reject' of t.conf:2:12\n") != NULL);
+        UNIT_TRUE(strstr(pn_buf_cstr(&text), "# t.conf:5:1\n") != NULL);
+        UNIT_TRUE(
+            strstr(pn_buf_cstr(&json),
+                   "{\"line\":\"on ALPHA_HIT none\",\"where\":\"t.conf:4:1\",\"not\":[{\"line\":"
+                   "\"on ALPHA_HIT reject\",\"where\":\"t.conf:2:12\"}]}") != NULL);
+    }
+    pn_buf_fini(&text);
+    pn_buf_fini(&json);
+    kit_close(&k);
+}
+
 static void test_rows(void)
 {
     struct pn_buf out;
@@ -144,6 +174,7 @@ int main(int argc, char **argv)
         {"compiles to the same again", test_again},
         {"only what was said", test_only_what_was_said},
         {"json", test_json},
+        {"what a line takes the place of", test_instead},
         {"rows", test_rows},
         {NULL, NULL},
     };
