@@ -238,6 +238,8 @@ static void read_records(struct pn_asker *a, struct asker_line *line, const stru
         asker_lock(a);
         if (got < 0 && error == EAGAIN)
             return;
+        if (got < 0 && error == EMFILE) /* the shelf: what it has is asked for instead */
+            continue;
         bool ok = got > 0 && (record.type == PN_REC_DNS_SHELF ? take_shelf(a, &record)
                                                               : take_record(a, &record, wake));
         if (got > 0)

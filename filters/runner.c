@@ -14,13 +14,21 @@ static void on_end(void *ctx, enum pn_channel_end how)
     remote_died(ctx);
 }
 
+/* Its page, or findings that were too large for a record: which is not known any more. */
+static bool on_cut(void *ctx, struct pn_record *record)
+{
+    (void)ctx;
+    (void)record;
+    return false;
+}
+
 static void on_room(void *ctx)
 {
     ask_retry(((struct remote *)ctx)->runner);
 }
 
 static const struct pn_channel_ops remote_ops = {
-    .on_record = remote_on_record, .on_end = on_end, .on_room = on_room};
+    .on_record = remote_on_record, .on_end = on_end, .on_room = on_room, .on_cut = on_cut};
 
 void pn_runner_add_worker(struct pn_runner *r, struct pn_peer *peer)
 {

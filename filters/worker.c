@@ -81,6 +81,15 @@ static bool on_record(void *ctx, struct pn_record *record)
     }
 }
 
+/* A message that can't be looked at must not pass as if it had been: its runner gives it to
+ * another worker, and the supervisor puts a fresh one in our place. */
+static bool on_cut(void *ctx, struct pn_record *record)
+{
+    (void)ctx;
+    (void)record;
+    return false;
+}
+
 static void end_link(struct link *l)
 {
     struct link **at = &l->worker->links;
@@ -116,7 +125,8 @@ bool pn_worker_idle(const struct pn_worker *w)
 
 void pn_worker_link(struct pn_worker *w, int fd)
 {
-    static const struct pn_channel_ops ops = {.on_record = on_record, .on_end = on_end};
+    static const struct pn_channel_ops ops = {
+        .on_record = on_record, .on_end = on_end, .on_cut = on_cut};
     char bytes[16];
     struct pn_buf body = {.p = bytes, .cap = sizeof bytes, .max = sizeof bytes};
     struct link *l = pn_calloc(1, sizeof *l);

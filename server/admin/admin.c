@@ -93,6 +93,22 @@ static bool on_record(void *ctx, struct pn_record *record)
     return take_record(ctx, record);
 }
 
+/* The content that an operator asked to see had no descriptor here: the line that it
+ * came with would promise it. */
+static bool on_cut(void *ctx, struct pn_record *record)
+{
+    struct source *s = ctx;
+    struct pn_command_reply reply;
+    if (record->type != PN_REC_COMMAND_REPLY)
+        return true;
+    if (!pn_command_reply_get(record->body, &reply))
+        return false;
+    reply.line =
+        PN_STR("{\"ok\":false,\"error\":\"admin has no descriptor left for its content\"}");
+    client_reply(s->admin, s->role, &reply, -1);
+    return true;
+}
+
 static void source_free(struct source *s)
 {
     for (struct source **at = &s->admin->sources; *at != NULL; at = &(*at)->next) {
@@ -119,7 +135,8 @@ static void on_end(void *ctx, enum pn_channel_end how)
 
 static void add_source(struct admin *admin, struct pn_peer *peer)
 {
-    static const struct pn_channel_ops ops = {.on_record = on_record, .on_end = on_end};
+    static const struct pn_channel_ops ops = {
+        .on_record = on_record, .on_end = on_end, .on_cut = on_cut};
     struct source *s = pn_calloc(1, sizeof *s);
     *s = (struct source){.next = admin->sources, .admin = admin, .role = peer->role};
     pn_buf_init(&s->metrics, METRICS_MAX);

@@ -178,6 +178,7 @@ static void on_end(void *ctx, enum pn_channel_end how)
     struct edge *edge = ctx;
     (void)how;
     pn_channel_free(&edge->names->channel);
+    pn_control_missing(edge->control, PN_ROLE_RESOLVER, 0);
     forget_all(edge->names);
 }
 
@@ -208,7 +209,7 @@ void client_name_forget(struct session *s)
 
 void client_names_peer(struct edge *edge, struct pn_peer *peer)
 {
-    static const struct pn_channel_ops ops = {on_record, on_end, NULL};
+    static const struct pn_channel_ops ops = {.on_record = on_record, .on_end = on_end};
     if (edge->names == NULL)
         edge->names = pn_calloc(1, sizeof *edge->names);
     if (edge->names->channel != NULL) { /* the one before died; its end was not read yet */

@@ -256,6 +256,7 @@ int pn_edge_main(struct pn_role_env *env)
         return 1;
     }
     edge.control = pn_control_new(edge.loop, env, &control_ops, &edge);
+    pn_admin_link_control(edge.admin, edge.control);
     open_listeners(&edge, env->gen);
     pn_generation_free(&env->gen);
     pn_control_ready(edge.control);

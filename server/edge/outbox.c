@@ -162,6 +162,19 @@ static bool on_content_file(struct edge *edge, struct pn_record *record)
     return false;
 }
 
+/* A file came that we had no descriptor for. */
+static bool on_queue_cut(void *ctx, struct pn_record *record)
+{
+    struct edge *edge = ctx;
+    struct pn_content_file file;
+    if (record->type != PN_REC_CONTENT_FILE || !pn_content_file_get(record->body, &file))
+        return false;
+    if (file.file != 0)
+        outbox_drop_file(edge, file.file);
+    (void)settle_token(edge, file.token, EDGE_PEER_QUEUE, NULL);
+    return true;
+}
+
 static bool on_room(struct edge *edge, const struct pn_record *record)
 {
     uint32_t room;
@@ -216,6 +229,7 @@ static void on_queue_end(void *ctx, enum pn_channel_end how)
     struct edge *edge = ctx;
     (void)how;
     pn_channel_free(&edge->queue);
+    pn_control_missing(edge->control, PN_ROLE_QUEUE, 0);
     edge->disk_full = false;
     lost(edge, EDGE_PEER_QUEUE);
 }
@@ -223,15 +237,20 @@ static void on_queue_end(void *ctx, enum pn_channel_end how)
 static void on_mailbox_end(void *ctx, enum pn_channel_end how)
 {
     struct edge_mailbox *mailbox = ctx;
+    struct edge *edge = mailbox->edge;
+    unsigned number = (unsigned)(mailbox - edge->mailboxes);
     (void)how;
     pn_channel_free(&mailbox->channel);
-    lost(mailbox->edge, (unsigned)(mailbox - mailbox->edge->mailboxes));
+    pn_control_missing(edge->control, PN_ROLE_MAILBOX, number);
+    lost(edge, number);
 }
 
 bool outbox_peer(struct edge *edge, struct pn_peer *peer)
 {
-    static const struct pn_channel_ops queue_ops = {on_queue, on_queue_end, NULL};
-    static const struct pn_channel_ops mailbox_ops = {on_delivered, on_mailbox_end, NULL};
+    static const struct pn_channel_ops queue_ops = {
+        .on_record = on_queue, .on_end = on_queue_end, .on_cut = on_queue_cut};
+    static const struct pn_channel_ops mailbox_ops = {.on_record = on_delivered,
+                                                      .on_end = on_mailbox_end};
     struct pn_channel **slot;
     const struct pn_channel_ops *ops;
     void *ctx = edge;

@@ -17,6 +17,7 @@ enum {
 struct pn_admin_link {
     struct pn_loop *loop;
     struct pn_channel *channel; /* NULL: no admin */
+    struct pn_control *control; /* borrowed; NULL: not there yet */
     struct pn_timer *timer;
     const struct pn_metric *metrics;
     size_t count;
@@ -60,6 +61,7 @@ static void on_end(void *ctx, enum pn_channel_end how)
     struct pn_admin_link *link = ctx;
     (void)how; /* a new one comes by a PEER record */
     pn_channel_free(&link->channel);
+    pn_control_missing(link->control, PN_ROLE_ADMIN, 0);
 }
 
 struct pn_admin_link *pn_admin_link_new(struct pn_loop *loop, const struct pn_metric *metrics,
@@ -85,6 +87,11 @@ void pn_admin_link_free(struct pn_admin_link **link)
     pn_timer_free(&l->timer);
     pn_buf_fini(&l->waiting);
     free(l);
+}
+
+void pn_admin_link_control(struct pn_admin_link *link, struct pn_control *control)
+{
+    link->control = control;
 }
 
 static bool send_line(struct pn_admin_link *link, struct pn_str line)

@@ -15,6 +15,8 @@ struct pn_admin_link;
 struct pn_admin_link *pn_admin_link_new(struct pn_loop *loop, const struct pn_metric *metrics,
                                         size_t count, void (*fill)(void *ctx), void *ctx);
 void pn_admin_link_free(struct pn_admin_link **link);
+/* Who is asked for admin's channel when it ended though admin lives; borrowed. */
+void pn_admin_link_control(struct pn_admin_link *link, struct pn_control *control);
 /* Takes the first PN_ROLE_ADMIN peer of env, if it is there. */
 void pn_admin_link_env(struct pn_admin_link *link, struct pn_role_env *env);
 /* From on_peer: takes peer->fd if it is admin's; true then. */

@@ -1,6 +1,7 @@
 #include "channel.h"
 
 #include "assert.h"
+#include "log.h"
 #include "mem.h"
 
 #include <errno.h>
@@ -95,7 +96,17 @@ static void take_fds(struct msghdr *msg, struct pn_record *record)
     }
 }
 
-/* 1: a record, its body in at[]; 0: the other end closed; -1: errno (EAGAIN, EPROTO). */
+/* The kernel found no room for a descriptor: not in our buffer, if that is full, else in
+ * our table. */
+static bool cut_short(const struct msghdr *msg, const struct pn_record *record)
+{
+    return (msg->msg_flags & MSG_CTRUNC) != 0 && record->nfds < PN_RECORD_FDS;
+}
+
+enum { CUT = 2 };
+
+/* 1: a record, its body in at[]; CUT: the same, but for descriptors; 0: the other end
+ * closed; -1: errno (EAGAIN, EPROTO). */
 static int get(int fd, char *at, struct pn_record *record)
 {
     union control control;
@@ -120,14 +131,16 @@ static int get(int fd, char *at, struct pn_record *record)
     uint16_t version = pn_rd_u16(&r);
     record->type = pn_rd_u16(&r);
     uint32_t len = pn_rd_u32(&r);
-    if ((msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0 || !pn_rd_ok(&r) ||
-        version != PN_RECORD_VERSION || len != (size_t)n - HEAD) {
+    bool cut = cut_short(&msg, record);
+    int broken = cut ? MSG_TRUNC : MSG_TRUNC | MSG_CTRUNC;
+    if ((msg.msg_flags & broken) != 0 || !pn_rd_ok(&r) || version != PN_RECORD_VERSION ||
+        len != (size_t)n - HEAD) {
         pn_record_close_fds(record);
         errno = EPROTO;
         return -1;
     }
     record->body = (struct pn_str){at + HEAD, len};
-    return 1;
+    return cut ? CUT : 1;
 }
 
 void pn_record_close_fds(struct pn_record *record)
@@ -267,6 +280,14 @@ static void end(struct pn_channel *c, enum pn_channel_end how)
     c->ops->on_end(c->ctx, how);
 }
 
+static bool take(struct pn_channel *c, struct pn_record *record, bool cut)
+{
+    if (!cut)
+        return c->ops->on_record(c->ctx, record);
+    pn_warn("a record 0x%04x is lost: no descriptor is left for what came with it", record->type);
+    return c->ops->on_cut == NULL || c->ops->on_cut(c->ctx, record);
+}
+
 static void read_records(struct pn_channel *c, const bool *gone)
 {
     char *scratch = pn_loop_scratch(c->loop);
@@ -278,7 +299,7 @@ static void read_records(struct pn_channel *c, const bool *gone)
                 end(c, got < 0 && errno == EPROTO ? PN_CHANNEL_PROTOCOL : PN_CHANNEL_CLOSED);
             return;
         }
-        bool ok = c->ops->on_record(c->ctx, &record);
+        bool ok = take(c, &record, got == CUT);
         pn_record_close_fds(&record);
         if (*gone)
             return;
@@ -368,6 +389,11 @@ int pn_channel_recv_fd(int fd, struct pn_record *record, struct pn_buf *buf, int
     pn_assert(at != NULL);
     for (;;) {
         int got = get(fd, at, record);
+        if (got == CUT) {
+            pn_record_close_fds(record);
+            errno = EMFILE;
+            return -1;
+        }
         if (got >= 0 || errno != EAGAIN || timeout_ms == 0)
             return got;
         int ready = wait_for(fd, POLLIN, timeout_ms);

@@ -9,7 +9,8 @@
  *
  * A record that is malformed, of an unknown version, or of a type that the
  * receiver does not take is our own bug or a taken-over role: the channel is
- * closed (PN_CHANNEL_PROTOCOL), never guessed at.
+ * closed (PN_CHANNEL_PROTOCOL), never guessed at. A record whose descriptors this process
+ * had no room for is neither: it is lost, and the channel lives (on_cut).
  */
 #ifndef PN_CHANNEL_H
 #define PN_CHANNEL_H
@@ -39,6 +40,9 @@ struct pn_channel_ops {
     /* Once; the channel is dead and is freed by its owner. Queued records are lost. */
     void (*on_end)(void *ctx, enum pn_channel_end how);
     void (*on_room)(void *ctx); /* after a refusal there is room again; may be NULL */
+    /* No descriptor was left for all that came with the record: nfds are those that did.
+     * For who can say at once that it is lost; result as on_record's. NULL: it is logged. */
+    bool (*on_cut)(void *ctx, struct pn_record *record);
 };
 
 /* A connected pair, close-on-exec. 0, or -1 with errno. */
@@ -58,7 +62,8 @@ size_t pn_channel_queued(const struct pn_channel *channel);
 /*
  * The blocking side, for short-lived roles and for worker threads. Same format.
  * recv puts the record's body into buf. 1: a record, 0: the other end closed,
- * -1: errno says (EPROTO: no record; EAGAIN: timeout_ms passed; -1 waits for ever).
+ * -1: errno says (EPROTO: no record; EMFILE: a record is lost, for its descriptors had no
+ * room here; EAGAIN: timeout_ms passed; -1 waits for ever).
  */
 /* One attempt that never waits: 0, or -1 with errno (EAGAIN: no room now). */
 int pn_channel_try_fd(int fd, uint16_t type, struct pn_str body, const int *fds, unsigned nfds);

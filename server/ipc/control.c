@@ -14,7 +14,10 @@
 enum {
     POOL_BYTES = 64 * 1024 * 1024,
     ITEMS_MAX = 4096, /* of each kind */
-    QUEUE_BYTES = 4 * 1024 * 1024
+    QUEUE_BYTES = 4 * 1024 * 1024,
+    MISSING_MAX = 128, /* peers without a channel; mailboxes are the most */
+    AGAIN_MS = 200,    /* a peer that died is back by then, as a rule */
+    AGAIN_MAX_MS = 30 * 1000
 };
 
 static void close_fd(int *fd)
@@ -251,15 +254,104 @@ struct pn_control {
     const struct pn_control_ops *ops;
     void *ctx;
     bool draining; /* told to end: the channel's end is no news then */
+    bool torn;     /* of the generation in `next` a descriptor is lost */
+    bool behind;   /* a generation was lost: it is asked for again */
+    struct pn_timer *again;
+    uint64_t again_ms;
+    size_t missing_count;
+    struct {
+        uint8_t role;
+        uint32_t number;
+    } missing[MISSING_MAX];
 };
+
+/* ---- what is asked for again */
+
+static void ask_again(void *arg)
+{
+    struct pn_control *c = arg;
+    struct pn_buf b;
+    pn_buf_init(&b, 100);
+    /* A full channel: the next ones say it. */
+    for (size_t i = 0; i < c->missing_count; i++) {
+        pn_buf_clear(&b);
+        pn_peer_put(&b,
+                    &(struct pn_peer){.role = c->missing[i].role, .number = c->missing[i].number});
+        (void)pn_channel_send(c->channel, PN_REC_PEER_MISSING, pn_buf_str(&b), NULL, 0);
+    }
+    if (c->behind)
+        (void)pn_channel_send(c->channel, PN_REC_WANT_GENERATION, PN_STR(""), NULL, 0);
+    pn_buf_fini(&b);
+    c->again_ms = c->again_ms < AGAIN_MAX_MS / 2 ? c->again_ms * 2 : AGAIN_MAX_MS;
+    if (c->missing_count != 0 || c->behind)
+        pn_timer_set(c->again, c->again_ms);
+}
+
+/* One more thing is: it is asked for soon, however long the others have waited. */
+static void ask_soon(struct pn_control *c)
+{
+    c->again_ms = AGAIN_MS;
+    pn_timer_set(c->again, c->again_ms);
+}
+
+static void ask_no_more(struct pn_control *c)
+{
+    if (c->missing_count == 0 && !c->behind)
+        pn_timer_clear(c->again);
+}
+
+static size_t find_missing(const struct pn_control *c, uint8_t role, uint32_t number)
+{
+    size_t i = 0;
+    while (i < c->missing_count && (c->missing[i].role != role || c->missing[i].number != number))
+        i++;
+    return i;
+}
+
+void pn_control_missing(struct pn_control *c, enum pn_role role, uint32_t number)
+{
+    if (c == NULL || c->draining)
+        return;
+    size_t i = find_missing(c, (uint8_t)role, number);
+    if (i != c->missing_count || i == MISSING_MAX)
+        return;
+    c->missing[i].role = (uint8_t)role;
+    c->missing[i].number = number;
+    c->missing_count++;
+    ask_soon(c);
+}
+
+static void is_there(struct pn_control *c, const struct pn_peer *peer)
+{
+    size_t i = find_missing(c, peer->role, peer->number);
+    if (i == c->missing_count)
+        return;
+    c->missing[i] = c->missing[--c->missing_count];
+    ask_no_more(c);
+}
+
+/* Part of a generation is lost: the rest of it is worth nothing. */
+static void lose_generation(struct pn_control *c)
+{
+    pn_generation_free(&c->next);
+    c->torn = false;
+    c->behind = true;
+    ask_soon(c);
+}
 
 static bool take_policy(struct pn_control *c, struct pn_record *record)
 {
     uint32_t serial;
     if (!pn_u32_get(record->body, &serial) || record->nfds != 1)
         return false;
+    if (c->torn) {
+        lose_generation(c);
+        return true;
+    }
     struct pn_generation *gen = c->next == NULL ? generation_new() : c->next;
     c->next = NULL;
+    c->behind = false;
+    ask_no_more(c);
     gen->serial = serial;
     gen->policy_fd = take_fd(record);
     if (c->ops->on_generation != NULL)
@@ -275,6 +367,7 @@ static bool take_peer(struct pn_control *c, struct pn_record *record)
     if (!pn_peer_get(record->body, &peer) || record->nfds != 1)
         return false;
     peer.fd = take_fd(record);
+    is_there(c, &peer);
     if (c->ops->on_peer != NULL)
         c->ops->on_peer(c->ctx, &peer);
     close_fd(&peer.fd);
@@ -321,6 +414,31 @@ static bool on_record(void *ctx, struct pn_record *record)
     }
 }
 
+/* What it brought is lost. Where that is a channel or a worker's, its other end is told by
+ * its end. */
+static bool on_cut(void *ctx, struct pn_record *record)
+{
+    struct pn_control *c = ctx;
+    struct pn_peer peer;
+    switch (record->type) {
+    case PN_REC_PEER:
+        if (!pn_peer_get(record->body, &peer))
+            return false;
+        if (peer.role != PN_ROLE_FILTER && peer.role != PN_ROLE_EDGE)
+            pn_control_missing(c, (enum pn_role)peer.role, peer.number);
+        return true;
+    case PN_REC_LISTENER:
+    case PN_REC_DNS_FILE:
+        c->torn = true;
+        return true;
+    case PN_REC_POLICY:
+        lose_generation(c);
+        return true;
+    default:
+        return true;
+    }
+}
+
 static void on_end(void *ctx, enum pn_channel_end how)
 {
     struct pn_control *c = ctx;
@@ -336,10 +454,12 @@ static void on_end(void *ctx, enum pn_channel_end how)
 struct pn_control *pn_control_new(struct pn_loop *loop, struct pn_role_env *env,
                                   const struct pn_control_ops *ops, void *ctx)
 {
-    static const struct pn_channel_ops channel_ops = {.on_record = on_record, .on_end = on_end};
+    static const struct pn_channel_ops channel_ops = {
+        .on_record = on_record, .on_end = on_end, .on_cut = on_cut};
     struct pn_control *c = pn_calloc(1, sizeof *c);
     *c = (struct pn_control){.loop = loop, .ops = ops, .ctx = ctx};
     c->channel = pn_channel_new(loop, env->control_fd, &channel_ops, c, QUEUE_BYTES);
+    c->again = pn_timer_new(loop, ask_again, c);
     env->control_fd = -1;
     return c;
 }
@@ -351,6 +471,7 @@ void pn_control_free(struct pn_control **control)
         return;
     *control = NULL;
     pn_channel_free(&c->channel);
+    pn_timer_free(&c->again);
     pn_generation_free(&c->next);
     free(c);
 }

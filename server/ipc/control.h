@@ -11,6 +11,11 @@
  *                                  whole: it replaces all of them together
  *                        DRAIN     finish what is begun, take nothing new, exit 0
  *
+ * A channel between two roles may end though both live: one sent what is no record, or had
+ * no descriptor left for the channel when it came. The role that asks over it says so
+ * (pn_control_missing); while it stays so, PEER_MISSING goes to the supervisor, which pairs
+ * them anew, at a bounded rate. The same for a generation: WANT_GENERATION.
+ *
  * A role that can't take a new generation in place exits with 0: it is started anew at
  * once, and that counts as no death.
  *
@@ -191,6 +196,10 @@ struct pn_control *pn_control_new(struct pn_loop *loop, struct pn_role_env *env,
                                   const struct pn_control_ops *ops, void *ctx);
 void pn_control_free(struct pn_control **control);
 void pn_control_ready(struct pn_control *control);
+/* The channel to that peer ended. If it died, a PEER comes by itself; if none does for a
+ * while, the supervisor is asked for one, until it comes. control may be NULL: then nobody
+ * can be asked. */
+void pn_control_missing(struct pn_control *control, enum pn_role role, uint32_t number);
 /* False: no room, or it is dead. */
 bool pn_control_send(struct pn_control *control, uint16_t type, struct pn_str body, const int *fds,
                      unsigned nfds);

@@ -33,7 +33,9 @@ enum pn_record_type {
     PN_REC_DNS_FILE,       /* to the resolver, before GO or POLICY: the generation's file; fd */
     /* any role -> supervisor */
     PN_REC_READY = 0x0180,
-    PN_REC_FAILED, /* a sentence: why it can't start */
+    PN_REC_FAILED,          /* a sentence: why it can't start */
+    PN_REC_PEER_MISSING,    /* struct pn_peer, its role and number: no channel to it lives */
+    PN_REC_WANT_GENERATION, /* part of the last one could not be taken: all of it again */
 
     /* compile -> supervisor */
     PN_REC_COMPILED = 0x0200, /* fd: the mapping */

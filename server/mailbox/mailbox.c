@@ -212,6 +212,23 @@ static bool on_record(void *ctx, struct pn_record *record)
     return ok;
 }
 
+/* We could not take its content; who asks has it yet. */
+static bool on_cut(void *ctx, struct pn_record *record)
+{
+    struct peer *peer = ctx;
+    struct pn_handover h;
+    if (record->type != PN_REC_DELIVER || !pn_handover_open(record, &h))
+        return record->type == PN_REC_DELIVER;
+    struct pn_rd r = pn_rd_of(h.body);
+    uint64_t token = pn_rd_u64(&r);
+    if (pn_rd_ok(&r))
+        answer(peer, token, 451, PN_STR("4.3.2 No descriptor left for the message"));
+    if (h.content_fd >= 0)
+        (void)close(h.content_fd);
+    pn_handover_close(&h);
+    return true;
+}
+
 static void on_end(void *ctx, enum pn_channel_end how)
 {
     struct peer *peer = ctx;
@@ -223,7 +240,8 @@ static void on_end(void *ctx, enum pn_channel_end how)
 
 static void add_peer(struct mailbox *mb, struct pn_peer *from)
 {
-    static const struct pn_channel_ops ops = {on_record, on_end, NULL};
+    static const struct pn_channel_ops ops = {
+        .on_record = on_record, .on_end = on_end, .on_cut = on_cut};
     if (from->role != PN_ROLE_EDGE && from->role != PN_ROLE_QUEUE)
         return;
     struct peer *peer = pn_calloc(1, sizeof *peer);

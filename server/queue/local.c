@@ -131,7 +131,10 @@ static void on_end(void *ctx, enum pn_channel_end how)
 {
     if (how == PN_CHANNEL_PROTOCOL)
         pn_error("a mailbox worker sent what is no answer; its channel is closed");
-    drop(ctx);
+    struct mailbox_peer *peer = ctx;
+    uint32_t number = (uint32_t)(peer - peer->queue->mailboxes);
+    drop(peer);
+    pn_control_missing(peer->queue->control, PN_ROLE_MAILBOX, number);
 }
 
 void local_init(struct queue *q)
@@ -145,7 +148,7 @@ void local_init(struct queue *q)
 
 void local_peer(struct queue *q, struct pn_peer *from)
 {
-    static const struct pn_channel_ops ops = {on_record, on_end, NULL};
+    static const struct pn_channel_ops ops = {.on_record = on_record, .on_end = on_end};
     if (from->number >= QUEUE_MAILBOXES_MAX)
         return;
     struct mailbox_peer *peer = &q->mailboxes[from->number];

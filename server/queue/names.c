@@ -214,6 +214,7 @@ static void on_end(void *ctx, enum pn_channel_end how)
     if (how == PN_CHANNEL_PROTOCOL)
         pn_error("the resolver sent what is no answer; its channel is closed");
     names_end(q);
+    pn_control_missing(q->control, PN_ROLE_RESOLVER, 0);
 }
 
 void names_end(struct queue *q)
@@ -232,7 +233,7 @@ void names_end(struct queue *q)
 
 void names_peer(struct queue *q, struct pn_peer *from)
 {
-    static const struct pn_channel_ops ops = {on_record, on_end, NULL};
+    static const struct pn_channel_ops ops = {.on_record = on_record, .on_end = on_end};
     names_end(q);
     q->resolver = pn_channel_new(q->loop, from->fd, &ops, q, QUEUE_PEER_BYTES);
     from->fd = -1;

@@ -297,6 +297,7 @@ int pn_queue_main(struct pn_role_env *env)
     }
     pn_buf_fini(&err);
     q.control = pn_control_new(q.loop, env, &ops, &q);
+    pn_admin_link_control(q.admin, q.control);
     for (size_t i = 0; i < env->peer_count; i++)
         add_peer(&q, &env->peers[i]);
     pn_control_ready(q.control);

@@ -303,6 +303,25 @@ void take_own(struct queue *q, const struct pn_envelope *env, int content_fd,
     done(ctx, EINVAL);
 }
 
+/* We could not take its content: said at once where its id came with it, else its edge
+ * waits no longer than it does for us. */
+static bool on_cut(void *ctx, struct pn_record *record)
+{
+    struct edge_peer *peer = ctx;
+    struct pn_handover h;
+    if (record->type != PN_REC_TAKE || !pn_handover_open(record, &h))
+        return record->type == PN_REC_TAKE;
+    struct pn_rd rd = pn_rd_of(h.body);
+    (void)pn_rd_u8(&rd);
+    uint64_t id = pn_rd_u64(&rd);
+    if (pn_rd_ok(&rd))
+        answer(peer, id, 451, PN_STR("4.3.2 No descriptor left for the message"));
+    if (h.content_fd >= 0)
+        (void)close(h.content_fd);
+    pn_handover_close(&h);
+    return true;
+}
+
 static bool on_record(void *ctx, struct pn_record *record)
 {
     switch (record->type) {
@@ -331,7 +350,8 @@ static void on_end(void *ctx, enum pn_channel_end how)
 
 void take_peer(struct queue *q, struct pn_peer *from)
 {
-    static const struct pn_channel_ops ops = {on_record, on_end, NULL};
+    static const struct pn_channel_ops ops = {
+        .on_record = on_record, .on_end = on_end, .on_cut = on_cut};
     struct edge_peer *peer = pn_calloc(1, sizeof *peer);
     *peer = (struct edge_peer){.next = q->edges, .queue = q};
     peer->channel = pn_channel_new(q->loop, from->fd, &ops, peer, QUEUE_PEER_BYTES);

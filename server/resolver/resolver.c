@@ -272,7 +272,7 @@ static void on_end(void *ctx, enum pn_channel_end how)
 
 static void add_peer(struct resolver *r, struct pn_peer *from)
 {
-    static const struct pn_channel_ops ops = {on_record, on_end, NULL};
+    static const struct pn_channel_ops ops = {.on_record = on_record, .on_end = on_end};
     if (from->role != PN_ROLE_EDGE && from->role != PN_ROLE_FILTER && from->role != PN_ROLE_QUEUE)
         return;
     struct peer *peer = pn_calloc(1, sizeof *peer);
@@ -459,6 +459,7 @@ int pn_resolver_main(struct pn_role_env *env)
         pn_role_env_failed(env, "the jail could not be entered");
     if (ok) {
         r.control = pn_control_new(r.loop, env, &ops, &r);
+        pn_admin_link_control(r.admin, r.control);
         pn_admin_link_env(r.admin, env);
         for (size_t i = 0; i < env->peer_count; i++)
             add_peer(&r, &env->peers[i]);

@@ -232,6 +232,7 @@ static bool on_record(void *ctx, struct pn_record *r)
     struct child *c = ctx;
     struct pn_worker worker;
     struct pn_want_solo want;
+    struct pn_peer peer;
     uint32_t number;
     switch (r->type) {
     case PN_REC_READY:
@@ -254,6 +255,14 @@ static bool on_record(void *ctx, struct pn_record *r)
         if (c->kind != PEER_EDGE || !pn_u32_get(r->body, &number))
             return false;
         worker_lost(c->sup, number);
+        return true;
+    case PN_REC_PEER_MISSING:
+        if (!pn_peer_get(r->body, &peer))
+            return false;
+        repair_peer(c, (enum pn_role)peer.role, peer.number);
+        return true;
+    case PN_REC_WANT_GENERATION:
+        repair_generation(c);
         return true;
     case PN_REC_COMMAND:
         return c->kind == PEER_ADMIN && command_run(c, r->body);

@@ -68,19 +68,31 @@ static void introduce(struct child *to, const struct child *whom, int fd)
     pn_buf_fini(&b);
 }
 
+void peers_pair(struct child *c, struct child *other)
+{
+    int fds[2];
+    if (pn_channel_pair(fds) != 0) {
+        pn_error("no channel between %s and %s: %s", c->name, other->name, strerror(errno));
+        return;
+    }
+    introduce(c, other, fds[0]);
+    introduce(other, c, fds[1]);
+    (void)close(fds[0]);
+    (void)close(fds[1]);
+}
+
 void peers_connect(struct child *c)
 {
-    for (struct child *other = c->sup->children; other != NULL; other = other->next) {
-        int fds[2];
-        if (other == c || !child_alive(other) || !pairs_with(c, other))
-            continue;
-        if (pn_channel_pair(fds) != 0) {
-            pn_error("no channel between %s and %s: %s", c->name, other->name, strerror(errno));
-            continue;
-        }
-        introduce(c, other, fds[0]);
-        introduce(other, c, fds[1]);
-        (void)close(fds[0]);
-        (void)close(fds[1]);
-    }
+    for (struct child *other = c->sup->children; other != NULL; other = other->next)
+        if (other != c && child_alive(other) && pairs_with(c, other))
+            peers_pair(c, other);
+}
+
+struct child *peers_find(struct child *c, enum pn_role role, uint32_t number)
+{
+    for (struct child *other = c->sup->children; other != NULL; other = other->next)
+        if (other != c && child_role(other) == role && other->number == number &&
+            other->state == CHILD_READY && other->control != NULL && pairs_with(c, other))
+            return other;
+    return NULL;
 }

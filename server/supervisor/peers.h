@@ -8,6 +8,7 @@
 #include "records.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 
 /* The roles, with the filter's two kinds of process apart. */
 enum peer_kind {
@@ -28,5 +29,9 @@ struct child;
 /* Gives c a channel to everyone alive that it may talk to, and them one to c. Called
  * before c's GO. */
 void peers_connect(struct child *c);
+/* The one that c may talk to; NULL: it is not ready, or there is none. */
+struct child *peers_find(struct child *c, enum pn_role role, uint32_t number);
+/* A channel between them; it takes the place of one that they had. */
+void peers_pair(struct child *c, struct child *other);
 
 #endif

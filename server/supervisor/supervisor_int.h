@@ -30,6 +30,7 @@ struct child {
     struct pn_timer *timer; /* restart, start limit or drain limit, by state */
     unsigned fails;         /* deaths in a row */
     uint64_t started;       /* ns */
+    uint64_t repair_due;    /* ns: repair.c's rate */
     bool retired;           /* removed once it is off */
     char why[256];          /* the sentence of FAILED */
     /* A worker asked for by one edge for itself alone. */
@@ -119,6 +120,10 @@ void stop_now(struct supervisor *sup);
 /* ---- solo.c */
 void solo_want(struct child *edge, const struct pn_want_solo *want);
 
+/* ---- repair.c: what c misses, it says */
+void repair_peer(struct child *c, enum pn_role role, uint32_t number);
+void repair_generation(struct child *c);
+
 /* ---- compile_run.c */
 void compile_begin(struct supervisor *sup);
 void compile_cancel(struct supervisor *sup);
@@ -172,6 +177,8 @@ void tell_refused(struct supervisor *sup, const char *why);
 /* New ones are used; or why not. */
 void tell_certificates(struct supervisor *sup, const char *why_not);
 void tell_died(struct child *c, const char *how, uint64_t restart_ms);
+/* It lost its channel to that one, or a generation, and has got it anew. */
+void tell_repaired(struct child *c, const char *what);
 void tell_flush(struct supervisor *sup);
 void tell_state(struct supervisor *sup);
 

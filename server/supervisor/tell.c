@@ -123,6 +123,16 @@ void tell_died(struct child *c, const char *how, uint64_t restart_ms)
     finish(c->sup, &b, &j);
 }
 
+void tell_repaired(struct child *c, const char *what)
+{
+    struct pn_buf b;
+    struct pn_json j = begin(&b, "role_repaired");
+    pn_json_str(&j, "role", pn_str_of(pn_role_name(child_role(c))));
+    pn_json_str(&j, "name", pn_str_of(c->name));
+    pn_json_str(&j, "lost", pn_str_of(what));
+    finish(c->sup, &b, &j);
+}
+
 /* There is such a role, and none of it is up: whoever needs it is told to come again. */
 static bool lacks(const struct supervisor *sup, enum peer_kind kind)
 {

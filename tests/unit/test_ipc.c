@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -24,7 +25,7 @@ static struct pn_loop *loop;
 /* One end: what came, and how it ended. */
 struct end {
     struct pn_channel *channel;
-    int records, rooms, ends;
+    int records, rooms, ends, cuts;
     enum pn_channel_end how;
     uint16_t type;
     struct pn_buf body;
@@ -60,12 +61,23 @@ static void on_end(void *ctx, enum pn_channel_end how)
     e->how = how;
 }
 
+static bool on_cut(void *ctx, struct pn_record *record)
+{
+    struct end *e = ctx;
+    e->cuts++;
+    e->type = record->type;
+    e->nfds = record->nfds;
+    pn_buf_clear(&e->body);
+    (void)pn_buf_adds(&e->body, record->body);
+    return !e->refuse;
+}
+
 static void on_room(void *ctx)
 {
     ((struct end *)ctx)->rooms++;
 }
 
-static const struct pn_channel_ops ops = {on_record, on_end, on_room};
+static const struct pn_channel_ops ops = {on_record, on_end, on_room, on_cut};
 
 static void end_init(struct end *e, int fd, size_t queue_max)
 {
@@ -176,6 +188,92 @@ static void test_fds(void)
     end_fini(&b);
     (void)close(pipe_fds[0]);
     (void)close(pipe_fds[1]);
+    pn_loop_free(&loop);
+}
+
+/* Descriptors that this process has room for, from now on. */
+static struct rlimit leave_room(int n)
+{
+    struct rlimit was, now;
+    UNIT_INT(getrlimit(RLIMIT_NOFILE, &was), 0);
+    int next = open("/dev/null", O_RDONLY); /* the lowest that is free */
+    (void)close(next);
+    now = was;
+    now.rlim_cur = (rlim_t)(next + n);
+    UNIT_INT(setrlimit(RLIMIT_NOFILE, &now), 0);
+    return was;
+}
+
+/* No descriptor left: that record is lost, and nothing else. */
+static void test_cut(void)
+{
+    static const struct {
+        const char *label;
+        int room;
+        unsigned sent, want;
+    } rows[] = {{"none of one", 0, 1, 0}, {"one of two", 1, 2, 1}, {"seven of eight", 7, 8, 7}};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct end a, b;
+        int fds[2], many[PN_RECORD_FDS];
+        unit_row(rows[i].label);
+        loop = pn_loop_new();
+        UNIT_INT(pn_channel_pair(fds), 0);
+        end_init(&a, fds[0], 1 << 20);
+        end_init(&b, fds[1], 1 << 20);
+        for (int n = 0; n < PN_RECORD_FDS; n++)
+            many[n] = fds[0];
+        int before = open_fds();
+        UNIT_TRUE(pn_channel_send(a.channel, 7, PN_STR("who"), many, rows[i].sent));
+        UNIT_TRUE(pn_channel_send(a.channel, 8, PN_STR("next"), NULL, 0));
+        struct rlimit was = leave_room(rows[i].room);
+        pn_log_init("unit", PN_LOG_ERROR + 1);
+        turn_until(&b.cuts, 1);
+        UNIT_INT(b.nfds, b.records == 0 ? rows[i].want : 0);
+        turn_until(&b.records, 1);
+        UNIT_STR(pn_buf_str(&b.body), PN_STR("next"));
+        UNIT_INT(setrlimit(RLIMIT_NOFILE, &was), 0);
+        UNIT_INT(b.ends, 0);
+        UNIT_INT(open_fds(), before); /* what came of it was closed */
+        UNIT_TRUE(pn_channel_send(a.channel, 7, PN_STR("again"), many, rows[i].sent));
+        turn_until(&b.records, 2);
+        UNIT_INT(b.nfds, rows[i].sent);
+        end_fini(&a);
+        end_fini(&b);
+        pn_loop_free(&loop);
+    }
+}
+
+/* More than a record may bring is no record, however much room there is. */
+static void test_too_many_fds(void)
+{
+    struct end b;
+    int fds[2], many[PN_RECORD_FDS + 1];
+    union {
+        char space[CMSG_SPACE(sizeof many)];
+        struct cmsghdr align;
+    } control;
+    struct iovec iov = {(void *)(uintptr_t) "\1\0\7\0\0\0\0\0", 8};
+    struct msghdr msg = {.msg_iov = &iov,
+                         .msg_iovlen = 1,
+                         .msg_control = control.space,
+                         .msg_controllen = sizeof control.space};
+    loop = pn_loop_new();
+    UNIT_INT(pn_channel_pair(fds), 0);
+    end_init(&b, fds[1], 1000);
+    for (int n = 0; n <= PN_RECORD_FDS; n++)
+        many[n] = fds[0];
+    memset(&control, 0, sizeof control);
+    struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
+    *c = (struct cmsghdr){
+        .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(sizeof many)};
+    memcpy(CMSG_DATA(c), many, sizeof many);
+    int before = open_fds();
+    UNIT_INT(sendmsg(fds[0], &msg, 0), 8);
+    turn_until(&b.ends, 1);
+    UNIT_INT(b.how, PN_CHANNEL_PROTOCOL);
+    UNIT_INT(open_fds(), before);
+    end_fini(&b);
+    (void)close(fds[0]);
     pn_loop_free(&loop);
 }
 
@@ -662,6 +760,87 @@ static void test_control(void)
     pn_loop_free(&loop);
 }
 
+/* The next record that the role sent; b has its bytes. */
+static struct pn_record said(int fd, struct pn_buf *b)
+{
+    struct pn_record record = {0};
+    for (int i = 0; i < 100 && pn_channel_recv_fd(fd, &record, b, 0) != 1; i++)
+        pn_loop_turn(loop, 50);
+    return record;
+}
+
+static bool says_missing(const struct pn_record *record, uint8_t role, uint32_t number)
+{
+    struct pn_peer p;
+    return record->type == PN_REC_PEER_MISSING && pn_peer_get(record->body, &p) && p.role == role &&
+           p.number == number;
+}
+
+/* What a role lost is asked for until it comes. */
+static void test_control_missing(void)
+{
+    static const struct pn_control_ops cops = {on_generation, on_peer, on_drain, on_other};
+    struct role role = {.generations = 0};
+    struct pn_role_env env;
+    struct pn_buf b, body;
+    int fds[2], other = open("/dev/null", O_RDONLY);
+    pn_buf_init(&b, PN_RECORD_MAX);
+    pn_buf_init(&body, PN_RECORD_MAX);
+    UNIT_INT(pn_channel_pair(fds), 0);
+    send_start(fds[0], &b, other);
+    send_body(fds[0], PN_REC_GO, &b, -1);
+    UNIT_TRUE(pn_role_env_read(&env, fds[1]));
+    loop = pn_loop_new();
+    struct pn_control *control = pn_control_new(loop, &env, &cops, &role);
+    unit_row("a channel that ended is asked for, again and again");
+    pn_control_missing(NULL, PN_ROLE_QUEUE, 0);
+    pn_control_missing(control, PN_ROLE_MAILBOX, 3);
+    pn_control_missing(control, PN_ROLE_MAILBOX, 3);
+    for (int i = 0; i < 2; i++) {
+        struct pn_record record = said(fds[0], &body);
+        UNIT_TRUE(says_missing(&record, PN_ROLE_MAILBOX, 3));
+    }
+    unit_row("until it comes; one that came without its descriptor did not");
+    pn_log_init("unit", PN_LOG_ERROR + 1);
+    struct rlimit was = leave_room(0);
+    pn_peer_put(&b, &(struct pn_peer){.role = PN_ROLE_QUEUE});
+    send_body(fds[0], PN_REC_PEER, &b, other);
+    pn_loop_turn(loop, 1000);
+    UNIT_INT(setrlimit(RLIMIT_NOFILE, &was), 0);
+    UNIT_INT(role.peers, 0);
+    pn_peer_put(&b, &(struct pn_peer){.role = PN_ROLE_MAILBOX, .number = 3});
+    send_body(fds[0], PN_REC_PEER, &b, other);
+    struct pn_record record = said(fds[0], &body);
+    UNIT_TRUE(says_missing(&record, PN_ROLE_QUEUE, 0));
+    pn_peer_put(&b, &(struct pn_peer){.role = PN_ROLE_QUEUE});
+    send_body(fds[0], PN_REC_PEER, &b, other);
+    turn_until(&role.peers, 1);
+    unit_row("a generation of which part is lost is asked for whole");
+    was = leave_room(0);
+    send_listener(fds[0], &b, 1, other);
+    pn_loop_turn(loop, 1000);
+    UNIT_INT(setrlimit(RLIMIT_NOFILE, &was), 0);
+    send_listener(fds[0], &b, 2, other);
+    pn_u32_put(&b, 5);
+    send_body(fds[0], PN_REC_POLICY, &b, other);
+    record = said(fds[0], &body);
+    UNIT_INT(record.type, PN_REC_WANT_GENERATION);
+    UNIT_INT(role.generations, 0);
+    send_listener(fds[0], &b, 1, other);
+    send_listener(fds[0], &b, 2, other);
+    pn_u32_put(&b, 5);
+    send_body(fds[0], PN_REC_POLICY, &b, other);
+    turn_until(&role.generations, 1);
+    UNIT_INT(role.listeners, 2);
+    pn_control_free(&control);
+    pn_role_env_fini(&env);
+    (void)close(fds[0]);
+    (void)close(other);
+    pn_buf_fini(&b);
+    pn_buf_fini(&body);
+    pn_loop_free(&loop);
+}
+
 static void test_bodies(void)
 {
     struct pn_buf b;
@@ -698,6 +877,8 @@ int main(int argc, char **argv)
         {"records", test_records},
         {"last words", test_last_words},
         {"descriptors", test_fds},
+        {"no descriptor left", test_cut},
+        {"too many descriptors", test_too_many_fds},
         {"queue", test_queue},
         {"bad records", test_bad_records},
         {"oversized", test_oversized},
@@ -711,6 +892,7 @@ int main(int argc, char **argv)
         {"environment", test_env},
         {"bad environment", test_env_bad},
         {"control", test_control},
+        {"what is missing", test_control_missing},
         {"bodies", test_bodies},
         {NULL, NULL},
     };

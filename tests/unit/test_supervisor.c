@@ -40,6 +40,7 @@ struct role {
         struct role *r;
     } peers[64];
     size_t peer_count;
+    int took; /* generations */
 };
 
 static void role_run(int control_fd);
@@ -86,10 +87,12 @@ static void on_accept(void *arg, unsigned events)
         int fd = accept4(r->gen->listeners[i].fd, NULL, NULL, SOCK_CLOEXEC);
         if (fd < 0)
             continue;
-        dprintf(fd, "%u %d gen=%u admin=%d resolver=%d queue=%d mailbox=%d filter=%d\n",
+        dprintf(fd,
+                "%u %d gen=%u admin=%d resolver=%d queue=%d mailbox=%d filter=%d "
+                "took=%d\n",
                 r->env.start.number, (int)getpid(), r->gen->serial, count_peers(r, PN_ROLE_ADMIN),
                 count_peers(r, PN_ROLE_RESOLVER), count_peers(r, PN_ROLE_QUEUE),
-                count_peers(r, PN_ROLE_MAILBOX), count_peers(r, PN_ROLE_FILTER));
+                count_peers(r, PN_ROLE_MAILBOX), count_peers(r, PN_ROLE_FILTER), r->took);
         (void)close(fd);
     }
 }
@@ -101,6 +104,7 @@ static void take_generation(void *ctx, struct pn_generation *gen)
         pn_watch_free(&r->watches[i]);
     pn_generation_free(&r->gen);
     r->gen = gen;
+    r->took++;
     for (size_t i = 0; i < gen->listener_count && i < 8 && r->env.start.role == PN_ROLE_EDGE; i++)
         r->watches[i] = pn_watch_new(r->loop, gen->listeners[i].fd, PN_WATCH_READ, on_accept, r);
 }
@@ -108,6 +112,26 @@ static void take_generation(void *ctx, struct pn_generation *gen)
 static void on_peer(void *ctx, struct pn_peer *peer)
 {
     add_peer(ctx, peer);
+}
+
+/* It loses its channel to the queue, which lives. */
+static void on_lose_channel(void *arg, int signo)
+{
+    struct role *r = arg;
+    (void)signo;
+    for (size_t i = 0; i < r->peer_count; i++)
+        if (r->peers[i].role == PN_ROLE_QUEUE)
+            pn_channel_free(&r->peers[i].channel);
+    pn_control_missing(r->control, PN_ROLE_QUEUE, 0);
+    pn_control_missing(r->control, PN_ROLE_QUEUE, 7);   /* there is none */
+    pn_control_missing(r->control, PN_ROLE_COMPILE, 0); /* nor may it talk to that */
+}
+
+static void on_lose_generation(void *arg, int signo)
+{
+    struct role *r = arg;
+    (void)signo;
+    (void)pn_control_send(r->control, PN_REC_WANT_GENERATION, PN_STR(""), NULL, 0);
 }
 
 static void on_drain(void *ctx, uint32_t limit_ms)
@@ -176,6 +200,10 @@ static void role_run(int control_fd)
     bool template = r->env.start.role == PN_ROLE_FILTER && r->env.name[0] == 't';
     if (template)
         pn_loop_signal(r->loop, SIGCHLD, on_worker_end, r);
+    if (r->env.start.role == PN_ROLE_EDGE) {
+        pn_loop_signal(r->loop, SIGUSR1, on_lose_channel, r);
+        pn_loop_signal(r->loop, SIGUSR2, on_lose_generation, r);
+    }
     for (struct pn_peer *p = r->env.peers; p < r->env.peers + r->env.peer_count; p++)
         add_peer(r, p);
     struct pn_generation *gen = r->env.gen;
@@ -398,6 +426,12 @@ static void test_life(void)
     UNIT_INT(kill(edge, SIGKILL), 0);
     UNIT_TRUE(ask_until(port, "gen=1 " FULL, line, sizeof line));
     UNIT_TRUE(pid_in(line) != edge && pid_in(line) > 0);
+    unit_row("an edge loses a channel, and part of a generation");
+    UNIT_INT(kill(pid_in(line), SIGUSR1), 0);
+    UNIT_TRUE(logged("lost its channel to queue; they have a new one"));
+    UNIT_TRUE(ask_until(port, "gen=1 " FULL " took=1", line, sizeof line));
+    UNIT_INT(kill(pid_in(line), SIGUSR2), 0);
+    UNIT_TRUE(ask_until(port, "gen=1 " FULL " took=2", line, sizeof line));
     unit_row("reload: another port, more workers");
     edge = pid_in(line);
     (void)snprintf(text, sizeof text, "edges=1 groups=1 workers=3 port=%d port=%d", port, second);

@@ -1,0 +1,88 @@
+#!/usr/bin/env python3
+"""What is lost between roles that live: a record whose descriptor found no room, for that
+moment only; mail is deferred, and all is well again once there is room.
+"""
+import os
+import resource
+import sys
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+import postern  # noqa: E402
+
+CONF = """
+smtp { hostname "mx.here.test" }
+edges 1
+domain "here.test" { recipients any  route local }
+domain "dest.test" { recipients any  route smtp 127.0.0.1:9 }
+"""
+LARGE = "Subject: large\r\n\r\n" + "0123456789abcdef" * 4 * 40000  # beyond limits.memory-size
+
+
+def message(text="hello"):
+    return f"From: <a@sender.test>\r\nSubject: {text}\r\n\r\n{text}\r\n"
+
+
+def send(server, rcpt, content=None):
+    session = postern.Session(server)
+    try:
+        return session.send(content or message(), rcpts=(rcpt,))
+    finally:
+        session.close()
+
+
+def until(what, seconds=30):
+    """What `what` gives once it is true, or at the end of all patience."""
+    end = time.monotonic() + seconds * postern.patience()
+    while True:
+        found = what()
+        if found or time.monotonic() > end:
+            return found
+        time.sleep(0.05)
+
+
+def without_descriptors(pid):
+    """No descriptor more for that process; what it had before."""
+    return resource.prlimit(pid, resource.RLIMIT_NOFILE, (3, resource.prlimit(pid, resource.RLIMIT_NOFILE)[1]))
+
+
+def descriptors(counter, server):
+    for role, rcpt, content in (("queue", "u@dest.test", None), ("mailbox", "u@here.test", None), ("queue", "u@dest.test", LARGE)):
+        pid = server.roles(role)[0]
+        what = f"{role}, {'large' if content else 'small'}"
+        answer = send(server, rcpt, content)
+        counter.check(answer[:3] == "250", f"{what}: taken before", answer)
+        was = without_descriptors(pid)
+        answer = send(server, rcpt, content)
+        counter.check(answer[:3] in ("250", "451", "452"), f"{what}: an answer without descriptors", answer)
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, was)
+        answer = send(server, rcpt, content)
+        counter.check(answer[:3] == "250", f"{what}: taken again", answer)
+        counter.check(server.roles(role) == [pid], f"{what}: the same process serves")
+
+
+def peers(counter, server):
+    """A role that comes anew while its peer has no room for the channel to it."""
+    edge, queue = server.roles("edge")[0], server.roles("queue")[0]
+    was = without_descriptors(edge)
+    os.kill(queue, 9)
+    until(lambda: server.roles("queue") not in ([], [queue]))
+    until(lambda: "is lost: no descriptor" in server.log())
+    resource.prlimit(edge, resource.RLIMIT_NOFILE, was)
+    answer = until(lambda: (lambda a: a[:3] == "250" and a)(send(server, "u@dest.test")))
+    counter.check(bool(answer), "the queue has a channel again", server.log()[-2000:])
+    counter.check(server.roles("edge") == [edge], "the same edge serves")
+    events = server.wait_events("role_repaired", 1)
+    counter.check([e["name"] for e in events] == ["edge-0"], "an event says so", str(events))
+
+
+def main():
+    counter = postern.Counter("lost")
+    with postern.Server(CONF).start() as server:
+        descriptors(counter, server)
+        peers(counter, server)
+    return counter.close()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
