@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <libgen.h>
 #include <limits.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -302,7 +303,9 @@ static bool start_worker(struct pn_scan_host *h, unsigned group, const struct pn
     int fds[2];
     uint32_t number = h->next_worker++;
     struct pn_worker worker = {.number = number};
-    struct pn_peer edge = {.role = PN_ROLE_EDGE, .generation = h->plan->generation};
+    struct pn_peer edge = {.role = PN_ROLE_EDGE,
+                           .generation = h->plan->generation,
+                           .flags = want == NULL ? 0 : PN_PEER_SOLO}; /* it ends when let go */
     struct pn_peer resolver = {.role = PN_ROLE_RESOLVER};
     if (pn_channel_pair(fds) != 0) {
         (void)pn_buf_addf(err, "no channel: %s", strerror(errno));
@@ -341,10 +344,27 @@ static bool start_worker(struct pn_scan_host *h, unsigned group, const struct pn
     return true;
 }
 
+/* Solo workers end when the runner lets them go; nobody tells us. */
+static void forget_ended(struct pn_scan_host *h)
+{
+    for (struct control **at = &h->controls; *at != NULL;) {
+        struct control *c = *at;
+        struct pollfd p = {.fd = c->fd};
+        if (!c->solo || poll(&p, 1, 0) <= 0 || (p.revents & POLLHUP) == 0) {
+            at = &c->next;
+            continue;
+        }
+        *at = c->next;
+        (void)close(c->fd);
+        free(c);
+    }
+}
+
 static void on_want_solo(void *ctx, const struct pn_want_solo *want)
 {
     struct pn_scan_host *h = ctx;
     struct pn_buf err;
+    forget_ended(h);
     pn_buf_init(&err, 1024);
     if (want->group >= h->group_count || !start_worker(h, want->group, want, &err))
         pn_error("no worker to replay in: %s", pn_buf_cstr(&err));

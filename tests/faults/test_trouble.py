@@ -218,6 +218,25 @@ def reproducers(counter, plugin):
             counter.check(b"\r\n>From me\r\n" in f.read(), "the content as it was")
 
 
+def in_scan(counter, plugin):
+    """scan has few workers: each that a message kills is followed by another."""
+    with postern.Server(CONF.format(plugin=plugin, failure="quarantine")) as server:
+        cases = [
+            {"ip": "192.0.2.1", "helo": "h", "from": "a@s.test", "rcpt": "u@here.test", "zone": "",
+             "message": f"Subject: {'calm' if i % 10 == 9 else 'crash-message'}\n\nx\n"}
+            for i in range(40)
+        ]  # fmt: skip
+        done = subprocess.run(
+            ["prlimit", "--nofile=64", os.path.join(postern.build_folder(), "postern"), "scan", "-c", server.conf_path,
+             "--json", "--batch", "-"],
+            input="\n".join(json.dumps(c) for c in cases), capture_output=True, text=True, timeout=120, check=False,
+            env={**os.environ, "POSTERN_PLUGINS": os.path.join(postern.build_folder(), "plugins")},
+        )  # fmt: skip
+        results = [json.loads(line) for line in done.stdout.splitlines()]
+        want = [["trouble"] if i % 10 != 9 else [] for i in range(40)]
+        counter.check([failed(r) for r in results] == want, "in scan: each crash, and no other", done.stderr[-400:])
+
+
 def state_of(pid):
     try:
         with open(f"/proc/{pid}/stat", encoding="ascii") as f:
@@ -277,6 +296,8 @@ def main():
     for kind, replies, workers in HOSTILE:
         if not only or kind in only:
             hostile(counter, plugin, kind, replies, workers)
+    if not only or "scan" in only:
+        in_scan(counter, plugin)
     if not only or "dns" in only:
         dns_again(counter, plugin)
     if not only or "reproducers" in only:
