@@ -109,6 +109,22 @@ def reload(server, seconds=15):
     return bool(server.wait_events("reload", 1, 1))
 
 
+def scanned(c, server):
+    """A scan asks a resolver of its own, by the same configuration."""
+    with tempfile.NamedTemporaryFile("w", suffix=".eml") as letter:
+        letter.write(LETTER.format(domain="pass.test", subject="scan"))
+        letter.flush()
+        build = postern.build_folder()
+        run = subprocess.run(
+            [f"{build}/postern", "scan", "--config", server.conf_path, "--json", "--ip", "192.0.2.10",
+             "--helo", "mail.pass.test", "--from", "a@pass.test", "--rcpt", "u@here.test", letter.name],
+            capture_output=True, text=True, timeout=60, env={**os.environ, "POSTERN_PLUGINS": f"{build}/plugins"},
+        )
+    auth = json.loads(run.stdout)["auth"] if run.stdout.startswith("{") else {}
+    spf = [a["result"] for a in auth.get("spf", []) if a["identity"] == "mailfrom"]
+    c.check(spf == ["pass"] and auth.get("dmarc", {}).get("result") == "pass", "a scan over the resolver", f"{auth} {run.stderr}")
+
+
 def answers(c):
     dns, other = Dns(ZONE), Dns(OTHER)
     server = postern.Server(CONF, resolver=f"resolver {{ forward 127.0.0.1:{dns.port}  timeout 2s }}\n")
@@ -121,6 +137,7 @@ def answers(c):
         life.expect("strings over 255 bytes", "long.test", "198.18.7.1", "pass")
         life.expect("broken", "broken.test", "192.0.2.10", "temperror", "none")
         life.expect("not there", "nowhere.test", "192.0.2.10", "none", "none")
+        scanned(c, server)
         names = {(d["name"], d["type"]) for d in life.expect("again", "pass.test", "192.0.2.10", "pass").get("dns", [])}
         c.check(("pass.test", "TXT") in names, "what was asked is recorded", str(names))
 
