@@ -110,8 +110,7 @@ static void hold(struct pn_questions *qs, struct pn_question *q)
 enum pn_ask pn_questions_start(struct pn_questions *qs, struct pn_str name, uint16_t type,
                                uint64_t until, struct pn_question **out)
 {
-    if (pn_str_ends(name, PN_STR(".")))
-        name.len--;
+    name = pn_dns_name_undotted(name);
     if (pn_dns_type_name(type) == NULL || !pn_dns_name_ok(name))
         return PN_ASK_INVALID;
     uint64_t hash = pn_str_hash(name, qs->asker->seed, true);

@@ -98,6 +98,16 @@ size_t pn_dns_name_to_wire(struct pn_str name, unsigned char wire[PN_DNS_NAME_MA
     return len;
 }
 
+struct pn_str pn_dns_name_undotted(struct pn_str name)
+{
+    size_t escapes = 0;
+    if (!pn_str_ends(name, PN_STR(".")))
+        return name;
+    while (escapes + 1 < name.len && name.p[name.len - 2 - escapes] == '\\')
+        escapes++;
+    return escapes % 2 != 0 ? name : pn_str_slice(name, 0, name.len - 1);
+}
+
 bool pn_dns_name_ok(struct pn_str name)
 {
     unsigned char wire[PN_DNS_NAME_MAX];

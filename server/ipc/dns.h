@@ -72,6 +72,8 @@ const char *pn_dns_rcode_name(uint16_t rcode);           /* "NXDOMAIN", "TIMEOUT
 /* A name that can be asked: labels of 1 to 63 bytes, 255 bytes on the wire (253 as
  * plain text), no empty label. One last dot is allowed. */
 bool pn_dns_name_ok(struct pn_str name);
+/* Without a last dot, unless an escape makes that part of a label. */
+struct pn_str pn_dns_name_undotted(struct pn_str name);
 /* The wire form's length, or 0 where pn_dns_name_ok says no. "." is a name here. */
 size_t pn_dns_name_to_wire(struct pn_str name, unsigned char wire[PN_DNS_NAME_MAX]);
 /* Back to text, without the last dot; the root is "". wire must be a whole name. */

@@ -13,9 +13,7 @@ static void again(struct pn_str name, uint16_t type, const struct pn_dns_answer 
         return;
     pn_buf_init(&text, 1024 * 1024);
     pn_buf_init(&err, 1024);
-    pn_dnsfile_put(&text,
-                   pn_str_ends(name, PN_STR(".")) ? pn_str_slice(name, 0, name.len - 1) : name,
-                   type, a);
+    pn_dnsfile_put(&text, pn_dns_name_undotted(name), type, a);
     struct pn_dnsfile *f = pn_dnsfile_parse(pn_buf_str(&text), "again", &err);
     pn_assert(f != NULL && !text.overflow);
     pn_dnsfile_find(f, name, type, &b);

@@ -55,6 +55,19 @@ static void test_name(void)
     }
 }
 
+static void test_undotted(void)
+{
+    static const struct {
+        const char *text, *want;
+    } rows[] = {{"", ""},       {".", ""},          {"a", "a"},          {"a.", "a"},
+                {"a..", "a."},  {"a\\.", "a\\."},   {"a\\\\.", "a\\\\"}, {"a\\\\\\.", "a\\\\\\."},
+                {"\\.", "\\."}, {"a.b.c.", "a.b.c"}};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        unit_row(rows[i].text);
+        UNIT_STR(pn_dns_name_undotted(pn_str_of(rows[i].text)), pn_str_of(rows[i].want));
+    }
+}
+
 static void test_reverse(void)
 {
     static const struct {
@@ -485,6 +498,7 @@ int main(int argc, char **argv)
 {
     static const struct unit_test tests[] = {
         {"name", test_name},
+        {"undotted", test_undotted},
         {"reverse", test_reverse},
         {"words", test_words},
         {"ask", test_ask},
