@@ -8,6 +8,7 @@ A script reads as documentation. Its lines:
   # words                 a comment
   conf TEXT               configuration (a line or a part of one, in order)
   dns  TEXT               a line of the DNS file
+  file NAME TEXT          a line of a file in the server's root ("{root}/NAME" in conf)
   client ADDRESS          a new session of that client (PROXY)
   < LINE                  sent, with CRLF; \\r \\n \\t \\0 \\\\ and \\xNN stand for bytes
   <| BYTES                sent as it stands, nothing added
@@ -164,7 +165,7 @@ class Player:
 
     def line(self, text):
         word, _, rest = text.partition(" ")
-        if word in ("", "conf", "dns") or text.startswith("#"):
+        if word in ("", "conf", "dns", "file") or text.startswith("#"):
             return
         if word == "client":
             self.start_client(rest.strip())
@@ -185,10 +186,17 @@ class Player:
         else:
             raise Mismatch(f"unknown line: {text}")
 
+    def write_files(self):
+        for line in self.words("file").splitlines():
+            name, _, text = line.partition(" ")
+            with open(os.path.join(self.server.root, name), "a", encoding="utf-8") as f:
+                f.write(text + "\n")
+
     def play(self):
         number = 0
         self.server = postern.Server(self.words("conf"), self.words("dns"))
         try:
+            self.write_files()
             self.server.start()
             for number, text in self.lines:
                 self.line(text)
