@@ -643,6 +643,58 @@ static void test_weights_move(void)
         UNIT_TRUE(weights_move(s) > 1);
 }
 
+/* What each fact weighs in the shipped policies. Who changes one changes it here too, and
+ * by that says it was meant. */
+static void test_shipped_weights(void)
+{
+    static const struct {
+        const char *name;
+        int32_t careful, strict;
+    } rows[] = {
+        {"VIRUS_UNSCANNABLE", 3000, 3000},
+        {"VIRUS_ENCRYPTED", 2000, 2000},
+        {"DMARC_REJECT", 6000, 6000},
+        {"DMARC_QUARANTINE", 4000, 4000},
+        {"DMARC_FAIL", 1000, 1000},
+        {"DMARC_PASS", -500, -500},
+        {"DMARC_NONE", 0, 0},
+        {"SPF_FAIL", 2500, 4000},
+        {"SPF_SOFTFAIL", 1000, 2000},
+        {"SPF_PERMERROR", 500, 500},
+        {"SPF_NEUTRAL", 0, 0},
+        {"SPF_NONE", 0, 0},
+        {"SPF_TEMPERROR", 0, 0},
+        {"DKIM_INVALID", 200, 200},
+        {"DKIM_NONE", 0, 0},
+        {"DKIM_TEMPERROR", 0, 0},
+        {"PLUGIN_FAILED", 0, 0},
+    };
+    size_t lines = 0;
+    for (const struct pn_shipped *s = pn_shipped; s->name != NULL; s++) {
+        struct pn_str text = {(const char *)s->text, s->len}, name;
+        bool strict = strcmp(s->name, "strict") == 0;
+        struct kit k;
+        char conf[100];
+        (void)snprintf(conf, sizeof conf, "include \"postern:%s\"", s->name);
+        kit_open(&k, conf, "");
+        UNIT_TRUE(k.policy != NULL);
+        for (size_t i = 0; k.policy != NULL && i < sizeof rows / sizeof rows[0]; i++) {
+            unit_row(rows[i].name);
+            UNIT_INT(score_of(&k, rows[i].name), strict ? rows[i].strict : rows[i].careful);
+        }
+        while (next_weight(&text, &name)) {
+            bool listed = false;
+            for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+                listed = listed || pn_str_eq(name, pn_str_of(rows[i].name));
+            unit_row("every line that gives a weight is in the table");
+            UNIT_TRUE(listed);
+            lines++;
+        }
+        kit_close(&k);
+    }
+    UNIT_TRUE(lines >= sizeof rows / sizeof rows[0]);
+}
+
 static void test_thresholds_move(void)
 {
     static const struct {
@@ -884,6 +936,7 @@ int main(int argc, char **argv)
         {"many reasons", test_many_reasons},
         {"small pool", test_small_pool},
         {"weights move", test_weights_move},
+        {"shipped weights", test_shipped_weights},
         {"thresholds move", test_thresholds_move},
         {"dmarc alone", test_dmarc_alone},
         {"against a plain one", test_plain},
