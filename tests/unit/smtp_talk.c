@@ -15,7 +15,7 @@ void dial_port(struct client *c, uint16_t port)
 {
     struct sockaddr_in sin = {
         .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK), .sin_port = htons(port)};
-    struct timeval patience = {.tv_sec = 4};
+    struct timeval patience = {.tv_sec = 60};
     *c = (struct client){.fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
     pn_buf_init(&c->in, 1 << 20);
     (void)setsockopt(c->fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
