@@ -1,5 +1,6 @@
 #include "model.h"
 
+#include "alabel.h"
 #include "buf.h"
 #include "mem.h"
 
@@ -145,20 +146,28 @@ static struct pn_str lower(struct pn_pool *pool, struct pn_str s)
     return copy == NULL ? PN_STR("") : (struct pn_str){copy, s.len};
 }
 
+/* By its A-labels, in lower case. */
+static struct pn_str domain_name(struct model *m, const struct pn_token *name)
+{
+    struct pn_alabel room;
+    struct pn_str s = pn_alabel_domain(name->text, &room);
+    if (s.p == NULL || !domain_name_ok(s))
+        pn_error_at(m->p.problems, name->at,
+                    "%s is no domain, expected a name such as \"example.org\" or \".example.org\"",
+                    pn_token_name(m->p.pool, name));
+    return lower(m->p.pool, s.p == NULL ? name->text : s);
+}
+
 static void parse_domain(struct model *m, struct pn_lex *lex, struct pn_place at)
 {
     struct pn_token name;
     bool is_new;
     if (!pn_parse_value(&m->p, lex, &name, "domain", "a domain's name"))
         return;
-    if (!domain_name_ok(name.text))
-        pn_error_at(m->p.problems, name.at,
-                    "%s is no domain, expected a name such as \"example.org\" or \".example.org\"",
-                    pn_token_name(m->p.pool, &name));
     struct model_policy *policy = pn_pool_alloc(m->p.pool, sizeof *policy);
     if (policy == NULL)
         return;
-    struct model_domain domain = {lower(m->p.pool, name.text), at, policy};
+    struct model_domain domain = {domain_name(m, &name), at, policy};
     uint32_t number = pn_intern_add(&m->domain_names, domain.name, &is_new);
     if (!is_new)
         pn_error_at(m->p.problems, name.at,

@@ -1,5 +1,6 @@
 #include "image.h"
 
+#include "alabel.h"
 #include "pool.h"
 
 enum {
@@ -21,6 +22,7 @@ struct view {
     const struct img_header *h;
     const struct img_policy *own, *defaults; /* defaults: NULL where own is it */
     const struct pn_decide_input *in;
+    struct pn_str sender; /* by its A-label */
     struct pn_pool *pool;
     struct pn_decision *out;
 };
@@ -210,8 +212,8 @@ static struct pn_str domain_part(struct pn_str address)
 static bool sender_matches(const struct view *v, const struct img_entry *e)
 {
     if (e->domain.len == 0)
-        return v->in->sender.len == 0;
-    return pn_str_glob(img_text(v->base, e->pattern), v->in->sender);
+        return v->sender.len == 0;
+    return pn_str_glob(img_text(v->base, e->pattern), v->sender);
 }
 
 static bool who_matches(const struct view *v, const struct img_entry *e)
@@ -244,7 +246,8 @@ static struct pn_str method_of(uint32_t condition)
  */
 static bool vouched(const struct view *v, const struct img_entry *e, const struct pn_auth *auth)
 {
-    struct pn_str domain = pn_auth_get(auth, PN_STR("domain"));
+    struct pn_alabel room;
+    struct pn_str domain = pn_alabel_domain(pn_auth_get(auth, PN_STR("domain")), &room);
     if (!pn_str_ieq(auth->result, PN_STR("pass")) || domain.len == 0)
         return false;
     if (e->condition == IMG_IF_SPF &&
@@ -252,7 +255,7 @@ static bool vouched(const struct view *v, const struct img_entry *e, const struc
         return false;
     if (e->condition != IMG_IF_SPF && pn_str_eq(img_text(v->base, e->local), PN_STR("*")))
         return pn_str_glob(img_text(v->base, e->domain), domain);
-    return sender_matches(v, e) && pn_str_ieq(domain_part(v->in->sender), domain);
+    return sender_matches(v, e) && pn_str_ieq(domain_part(v->sender), domain);
 }
 
 static bool entry_matches(const struct view *v, const struct img_entry *e)
@@ -472,9 +475,13 @@ void pn_decide(const struct pn_policy *p, const struct pn_domain *domain,
                const struct pn_decide_input *in, struct pn_pool *pool, struct pn_decision *out)
 {
     struct view v = view_of(p, domain);
+    struct pn_alabel room;
     struct found found = {.failure = PN_ACCEPT};
     *out = (struct pn_decision){.outcome = PN_ACCEPT};
     v.in = in;
+    v.sender = pn_alabel_address(in->sender, &room);
+    if (v.sender.p == NULL)
+        v.sender = in->sender;
     v.pool = pool;
     v.out = out;
     look(&v, &found);

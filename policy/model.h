@@ -45,7 +45,7 @@ struct model_entry {
     struct pn_place at;
     enum img_entry_kind kind;
     enum img_condition condition;
-    struct pn_str pattern, reply, text;
+    struct pn_str pattern, reply, text; /* pattern: domains by their A-labels */
     struct pn_net net;
 };
 

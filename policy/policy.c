@@ -1,5 +1,7 @@
 #include "image.h"
 
+#include "alabel.h"
+
 #include "assert.h"
 #include "mem.h"
 #include "rows.h"
@@ -391,7 +393,11 @@ static uint32_t domain_find(const struct pn_policy *p, struct pn_str name)
 
 const struct pn_domain *pn_policy_domain(const struct pn_policy *p, struct pn_str domain)
 {
+    struct pn_alabel room;
     if (domain.len == 0 || domain.len > 255 || domain.p[0] == '.')
+        return NULL;
+    domain = pn_alabel_domain(domain, &room);
+    if (domain.p == NULL)
         return NULL;
     uint32_t i = domain_find(p, domain);
     for (size_t dot = pn_str_find(domain, '.', 0); i == IMG_NONE && dot != SIZE_MAX;

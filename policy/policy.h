@@ -92,8 +92,8 @@ size_t pn_policy_group_count(const struct pn_policy *p);
 
 /* ---- domains ---- */
 
-/* The block for a recipient's domain (its own, else a parent written ".x.test", else
- * NULL: not ours, relaying is refused). */
+/* The block for a recipient's domain, in U-labels or A-labels (its own, else a parent written
+ * ".x.test", else NULL: not ours, relaying is refused). */
 const struct pn_domain *pn_policy_domain(const struct pn_policy *p, struct pn_str domain);
 /* How many blocks there are, the defaults not counted. */
 size_t pn_policy_domain_count(const struct pn_policy *p);

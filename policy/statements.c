@@ -1,6 +1,7 @@
 /* The statements of a domain, and of the defaults: what policy is made of. */
 #include "model.h"
 
+#include "alabel.h"
 #include "buf.h"
 
 enum { TEXT_MAX = 600 };
@@ -326,8 +327,17 @@ static void parse_on(struct model *m, struct pn_lex *lex, struct model_policy *p
 
 /* ---- allow and deny ---- */
 
+/* Senders are looked at by their A-labels. */
+static bool by_alabel(struct model *m, struct pn_str address, struct pn_str *out)
+{
+    struct pn_alabel room;
+    struct pn_str s = pn_alabel_address(address, &room);
+    *out = s.p == room.p ? pn_pool_dup(m->p.pool, s) : s;
+    return out->p != NULL;
+}
+
 static bool parse_pattern(struct model *m, struct pn_lex *lex, const struct pn_token *name,
-                          struct model_entry *entry)
+                          struct model_entry *entry, struct pn_str *written)
 {
     static const char address[] = "an address pattern such as \"*@partner.example\", or \"<>\"";
     struct pn_token t;
@@ -336,10 +346,11 @@ static bool parse_pattern(struct model *m, struct pn_lex *lex, const struct pn_t
                                                    : "a user's name or a pattern";
     if (!value(m, lex, name, &t, what))
         return false;
-    entry->pattern = t.text;
+    entry->pattern = *written = t.text;
     bool ok = t.text.len != 0;
     if (entry->kind == IMG_FROM)
-        ok = pn_str_eq(t.text, PN_STR("<>")) || pn_str_find(t.text, '@', 0) != SIZE_MAX;
+        ok = pn_str_eq(t.text, PN_STR("<>")) ||
+             (pn_str_find(t.text, '@', 0) != SIZE_MAX && by_alabel(m, t.text, &entry->pattern));
     else if (entry->kind == IMG_CLIENT)
         ok = pn_net_parse(t.text, &entry->net);
     if (!ok)
@@ -386,17 +397,18 @@ static void parse_entry(struct model *m, struct pn_lex *lex, struct model_policy
     bool deny = pn_str_eq(name.text, PN_STR("deny"));
     int kind = one_of(m, lex, &name, kinds, "from PATTERN, client NETWORK or auth PATTERN");
     struct model_entry entry = {.at = name.at, .reply = PN_STR("")};
+    struct pn_str written;
     if (kind < 0)
         return;
     entry.kind = (enum img_entry_kind)kind;
-    if (!parse_pattern(m, lex, &name, &entry))
+    if (!parse_pattern(m, lex, &name, &entry, &written))
         return;
     if (!deny && entry.kind == IMG_FROM && take_word(lex, "if") &&
         !parse_condition(m, lex, &name, &entry))
         return;
     if (deny)
         entry.reply = reply(m, lex, PN_REJECT);
-    entry.text = text_of(m, "%.*s %s %.*s%s", PN_FMT(name.text), kinds[kind], PN_FMT(entry.pattern),
+    entry.text = text_of(m, "%.*s %s %.*s%s", PN_FMT(name.text), kinds[kind], PN_FMT(written),
                          methods[entry.condition]);
     add_entry(m, policy, deny, &entry);
 }

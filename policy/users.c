@@ -1,6 +1,7 @@
 /* Lists of recipients: one a line, a local part, or an address for one domain only. */
 #include "model.h"
 
+#include "alabel.h"
 #include "buf.h"
 #include "mem.h"
 
@@ -31,14 +32,16 @@ static bool parse_user(struct model *m, struct pn_place at, struct pn_str line,
     while (sign > 0 && line.p[sign - 1] != '@')
         sign--;
     struct pn_str local = sign == 0 ? line : pn_str_slice(line, 0, sign - 1);
-    if (!printable(line) || local.len == 0 || local.len > LOCAL_PART_MAX) {
+    struct pn_alabel room;
+    struct pn_str domain = pn_alabel_domain(pn_str_slice(line, sign, line.len), &room);
+    if (!printable(line) || local.len == 0 || local.len > LOCAL_PART_MAX || domain.p == NULL) {
         struct pn_str shown = pn_str_slice(line, 0, 80);
         pn_error_at(m->p.problems, at,
                     "'%.*s' is no user, expected one a line: user or user@domain", PN_FMT(shown));
         return false;
     }
     out->local = lower(m->p.pool, local);
-    out->domain = sign == 0 ? PN_STR("") : lower(m->p.pool, pn_str_slice(line, sign, line.len));
+    out->domain = sign == 0 ? PN_STR("") : lower(m->p.pool, domain);
     return true;
 }
 

@@ -1,6 +1,7 @@
 /* RCPT: whom we take mail for, and what policy says before content. */
 #include "edge.h"
 
+#include "alabel.h"
 #include "mem.h"
 
 #include <stdlib.h>
@@ -16,7 +17,10 @@ static void canonical(struct transaction *t, const struct pn_smtp_mailbox *to, s
     pn_smtp_mailbox_canonical(&b, to);
     if (to->domain.len == 0) /* <postmaster>: RFC 5321, section 4.5.1 */
         (void)(pn_buf_addc(&b, '@') && pn_buf_adds(&b, t->s->gen->hostname));
-    out->address = pn_pool_dup(t->pool, pn_buf_str(&b));
+    /* By its A-label, as DNS, the policy and mailboxes have it; what is no name is nobody's. */
+    struct pn_alabel room;
+    struct pn_str ascii = pn_alabel_address(pn_buf_str(&b), &room);
+    out->address = pn_pool_dup(t->pool, ascii.p == NULL ? pn_buf_str(&b) : ascii);
     size_t at = out->address.len;
     while (at > 0 && out->address.p[at - 1] != '@')
         at--;

@@ -350,6 +350,23 @@ static void test_entries(void)
          PN_REJECT, 0},
         {"allow before a failed plugin", HERE "allow from \"*@sender.test\" }",
          "PLUGIN_FAILED:alpha", NULL, PN_ACCEPT, 0},
+        {"a sender's domain in U-letters",
+         HERE "deny from \"*@b\xc3\xbc"
+              "cher.test\" }",
+         "", NULL, PN_REJECT, 0, NULL,
+         "t.conf:2:35 deny from *@b\xc3\xbc"
+         "cher.test",
+         "a@xn--bcher-kva.test"},
+        {"and the other way round", HERE "deny from \"*@*.XN--bcher-kva.test\" }", "", NULL,
+         PN_REJECT, 0, NULL, NULL,
+         "a@x.b\xc3\xbc"
+         "cher.test"},
+        {"both so",
+         HERE "deny from \"*@B\xc3\x9c"
+              "CHER.test\" }",
+         "", NULL, PN_REJECT, 0, NULL, NULL,
+         "a@b\xc3\xbc"
+         "cher.test"},
         {"letters do not matter", HERE "deny from \"*@SENDER.test\" }", "", NULL, PN_REJECT, 0},
     };
     CHECK(rows);
@@ -384,6 +401,17 @@ static void test_conditions(void)
          "x@partner.test"},
         {"a signature of a subdomain is not the domain's", dkim, "ALPHA_HIT",
          "dkim=pass:partner.test.evil.test", PN_REJECT, 2000, NULL, NULL, "x@partner.test"},
+        {"a sender in U-letters, vouched by its A-label",
+         HERE "allow from \"x@b\xc3\xbc"
+              "cher.test\" if spf pass reject at 1 }",
+         "ALPHA_HIT", "spf=pass:xn--bcher-kva.test", PN_ACCEPT, 2000, NULL, NULL,
+         "x@b\xc3\xbc"
+         "cher.test"},
+        {"and by its U-label",
+         HERE "allow from \"*@xn--bcher-kva.test\" if dmarc pass reject at 1 }", "ALPHA_HIT",
+         "dmarc=pass:b\xc3\xbc"
+         "cher.test",
+         PN_ACCEPT, 2000, NULL, NULL, "x@y.test"},
         {"a named sender, vouched", user, "ALPHA_HIT", "dkim=pass:partner.test", PN_ACCEPT, 2000,
          NULL, NULL, "boss@partner.test"},
         {"another sender of that domain", user, "ALPHA_HIT", "dkim=pass:partner.test", PN_REJECT,

@@ -248,6 +248,18 @@ static void test_policies(void)
         {"defaults { junk at 6 reject at 6 }",
          "t.conf:1:12: warning: 'junk when score >= 6' never acts, because of 'reject when score "
          ">= 6'\n"},
+        {"domain b\xc3\xbc"
+         "cher.test { recipients any }\ndomain XN--bcher-kva.test { recipients any }",
+         "t.conf:2:8: domain 'xn--bcher-kva.test' is there twice, first in line 1 of t.conf\n"},
+        {"domain b\xc3\xbc"
+         "..test { recipients any }",
+         "t.conf:1:8: 'b\xc3\xbc"
+         "..test' is no domain, expected a name such as \"example.org\" or "
+         "\".example.org\"\n"},
+        {"defaults { deny from \"*@b\xc3\xbc*.test\" }",
+         "t.conf:1:22: '*@b\xc3\xbc*.test' does not fit 'deny', expected an address pattern such "
+         "as "
+         "\"*@partner.example\", or \"<>\"\n"},
         {"defaults { frobnicate }",
          "t.conf:1:12: unknown statement 'frobnicate', expected one of recipients, route, mixed, "
          "plugins, junk, quarantine, reject, on, allow, deny, include\n"},
@@ -517,14 +529,31 @@ static void test_users(void)
         {"any.test", "whoever", true},
         {"a.test", "aliceandmore", false},
         {"a.test", "zo\xc3\xab", true},
+        {"xn--bcher-kva.test", "erin", true},
+        {"b\xc3\xbc"
+         "cher.test",
+         "erin", true},
+        {"b\xc3\xbc"
+         "cher.test",
+         "frank", true},
+        {"xn--fa-hia.test", "frank", false},
+        {"fa\xc3\x9f.test", "grace", true},
+        {"nob\xc3\xb6"
+         "dy.test",
+         "alice", false},
     };
     prepare();
-    put("users", "# people\n\nalice\n  bob@a.test \r\nCarol@B.test\nzo\xc3\xab\nalice\n");
+    put("users", "# people\n\nalice\n  bob@a.test \r\nCarol@B.test\nzo\xc3\xab\nalice\n"
+                 "erin@b\xc3\xbc"
+                 "cher.test\nfrank@xn--bcher-kva.test\ngrace@xn--fa-hia.test\n");
     struct kit k;
     kit_open(
         &k,
         "users users domain a.test { recipients list users } domain b.test { recipients local } "
-        "domain c.test { recipients list users } domain any.test { recipients any }",
+        "domain c.test { recipients list users } domain any.test { recipients any } "
+        "domain b\xc3\xbc"
+        "cher.test { recipients list users } "
+        "domain xn--fa-hia.test { recipients list users }",
         folder);
     UNIT_STR(kit_problems(&k), PN_STR(""));
     for (size_t i = 0; k.policy != NULL && i < sizeof rows / sizeof rows[0]; i++) {
@@ -534,10 +563,10 @@ static void test_users(void)
                  rows[i].want);
     }
     kit_close(&k);
-    put("users", "ok\ntwo words\n@x.test\n");
+    put("users", "ok\ntwo words\n@x.test\nx@b\xc3\xbc..test\n");
     unit_row("what is no user");
     kit_open(&k, "domain a.test { recipients list users }", folder);
-    UNIT_INT(k.problems.errors, 2);
+    UNIT_INT(k.problems.errors, 3);
     kit_close(&k);
     clean();
 }
