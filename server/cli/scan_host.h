@@ -1,6 +1,6 @@
 /*
- * The processes behind `postern scan` and `postern check`: the same templates and workers as the server's,
- * started here, jailed alike, with this process in the place of supervisor, edge and
+ * The processes behind `postern scan` and `postern check`: the same templates and workers as the
+ * server's, started here, jailed alike, with this process in the place of supervisor, edge and
  * resolver. DNS questions are answered from a DNS file; without one a resolver role is
  * started, with the configuration's resolver.
  */

@@ -133,11 +133,8 @@ static void test_since(void)
 
 int main(int argc, char **argv)
 {
-    static const struct unit_test tests[] = {{"counts", test_counts},
-                                             {"bare", test_bare},
-                                             {"many", test_many},
-                                             {"shown", test_shown},
-                                             {"since", test_since},
-                                             {NULL, NULL}};
+    static const struct unit_test tests[] = {{"counts", test_counts}, {"bare", test_bare},
+                                             {"many", test_many},     {"shown", test_shown},
+                                             {"since", test_since},   {NULL, NULL}};
     return unit_main("abuse", tests, argc, argv);
 }
