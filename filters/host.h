@@ -10,6 +10,7 @@
 #ifndef PN_HOST_H
 #define PN_HOST_H
 
+#include "address.h"
 #include "asker.h"
 #include "facts.h"
 #include "link.h"
@@ -28,8 +29,9 @@ enum {
     HOST_TEXT_MAX = 64 * 1024 * 1024, /* decoded text of one message */
     HOST_LINKS_MAX = 2000,
     HOST_NOTE_MAX = 4096,
-    HOST_SYMBOLS_MAX = 500, /* of one call */
-    HOST_VALUE_MAX = 2000   /* a header line's value, a property's */
+    HOST_SYMBOLS_MAX = 500,     /* of one call */
+    HOST_ADDRESS_NAME_MAX = 80, /* longer names of fields are looked up each time */
+    HOST_VALUE_MAX = 2000       /* a header line's value, a property's */
 };
 
 struct host_message {
@@ -71,6 +73,16 @@ struct host_waits {
     void *ctx;
 };
 
+/* Where a call stands that asks for the addresses of a field one by one: each is parsed once. */
+struct host_addresses {
+    char name[HOST_ADDRESS_NAME_MAX]; /* "": none yet */
+    size_t n;
+    struct pn_str value; /* of that field */
+    struct pn_address_walk walk;
+    size_t next; /* number of the mailbox that the walk comes to next */
+    struct pn_address last;
+};
+
 struct host_call {
     struct postern_call call;
     const struct host_plugin *plugin;
@@ -94,9 +106,10 @@ struct host_call {
     uint64_t deadline;              /* monotonic ns */
     uint64_t random;                /* state */
     struct host_started *started;   /* by dns_start, in pool */
-    bool asked;                     /* a question may wait to be sent */
-    bool prefetch;                  /* starts lookups, waits for none */
-    struct pn_str waiting;          /* what it waited for last, in pool: "TXT x.test" */
+    struct host_addresses addresses;
+    bool asked;            /* a question may wait to be sent */
+    bool prefetch;         /* starts lookups, waits for none */
+    struct pn_str waiting; /* what it waited for last, in pool: "TXT x.test" */
 };
 
 extern const struct postern_host host_table;

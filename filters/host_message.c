@@ -155,15 +155,39 @@ int host_header_text(struct postern_call *c, const char *name, size_t n, struct 
     return keep(h, &buf, value);
 }
 
-/* The k-th mailbox of a list. */
-static bool mailbox_at(struct pn_str value, size_t k, struct pn_address *out)
+/* The field's addresses, walked on from where the call before stood if it was the same. */
+static int addresses_of(struct host_call *h, const char *name, size_t n, struct host_addresses *a)
 {
-    struct pn_address_walk walk;
-    pn_address_start(&walk, value);
-    while (pn_address_next(&walk, out))
-        if (out->kind == PN_ADDRESS_MAILBOX && k-- == 0)
-            return true;
-    return false;
+    size_t len = strnlen(name, sizeof a->name);
+    if (a->name[0] != '\0' && a->n == n && len < sizeof a->name && strcmp(a->name, name) == 0)
+        return POSTERN_OK;
+    int rc = field_value(h, name, n, &a->value);
+    if (rc != POSTERN_OK)
+        return rc;
+    a->n = n;
+    a->next = 0;
+    pn_address_start(&a->walk, a->value);
+    memcpy(a->name, name, len < sizeof a->name ? len + 1 : 0);
+    if (len == sizeof a->name)
+        a->name[0] = '\0';
+    return POSTERN_OK;
+}
+
+/* The k-th mailbox of the list. */
+static bool mailbox_at(struct host_addresses *a, size_t k)
+{
+    if (a->next > k + 1) {
+        pn_address_start(&a->walk, a->value);
+        a->next = 0;
+    }
+    while (a->next <= k) {
+        if (!pn_address_next(&a->walk, &a->last)) {
+            a->name[0] = '\0'; /* its walk is over */
+            return false;
+        }
+        a->next += a->last.kind == PN_ADDRESS_MAILBOX;
+    }
+    return true;
 }
 
 int host_header_address(struct postern_call *c, const char *name, size_t n, size_t k,
@@ -171,26 +195,25 @@ int host_header_address(struct postern_call *c, const char *name, size_t n, size
                         struct postern_str *display)
 {
     struct host_call *h = host_of(c);
-    struct pn_str raw;
-    struct pn_address a;
+    const struct pn_address *a = &h->addresses.last;
     struct pn_buf buf;
-    int rc = field_value(h, name, n, &raw);
+    int rc = addresses_of(h, name, n, &h->addresses);
     if (rc != POSTERN_OK)
         return rc;
-    if (!mailbox_at(raw, k, &a))
+    if (!mailbox_at(&h->addresses, k))
         return POSTERN_NONE;
-    *local = host_str(a.local);
+    *local = host_str(a->local);
     pn_buf_init(&buf, FIELD_MAX);
-    (void)pn_address_display(&a, &buf);
+    (void)pn_address_display(a, &buf);
     rc = keep(h, &buf, display);
     if (rc != POSTERN_OK)
         return rc;
     pn_buf_init(&buf, FIELD_MAX);
-    bool whole = pn_address_domain(&a, &buf);
+    bool whole = pn_address_domain(a, &buf);
     rc = keep(h, &buf, domain);
     if (rc != POSTERN_OK)
         return rc;
-    return whole && (a.flags & PN_ADDRESS_MALFORMED) == 0 ? POSTERN_OK : POSTERN_INVALID;
+    return whole && (a->flags & PN_ADDRESS_MALFORMED) == 0 ? POSTERN_OK : POSTERN_INVALID;
 }
 
 /* ---- parts */

@@ -45,24 +45,18 @@ static size_t numeric_entity(struct pn_str s, size_t at, uint32_t *code)
  * browsers do, so that "&nbspx" is a blank, but "&alphax" is text. */
 static size_t named_entity(struct pn_str s, size_t at, uint32_t *code)
 {
-    enum { LONGEST = 16 };
-    size_t end = at + 1;
-    while (end < s.len && end - at <= LONGEST && (pn_is_alpha(s.p[end]) || pn_is_digit(s.p[end])))
-        end++;
-    const struct html_name *name = html_name_find(pn_str_slice(s, at + 1, end));
-    if (name != NULL && end < s.len && s.p[end] == ';') {
-        *code = name->code;
-        return end + 1 - at;
+    const struct html_name *whole, *prefix;
+    html_names_at(pn_str_slice(s, at + 1, s.len), &whole, &prefix);
+    if (whole != NULL) {
+        size_t end = at + 1 + strlen(whole->name);
+        *code = whole->code;
+        if (end < s.len && s.p[end] == ';')
+            return end + 1 - at;
     }
-    for (; end > at + 2; end--) {
-        name = html_name_find(pn_str_slice(s, at + 1, end));
-        if (name == NULL || name->code > 0xff ||
-            (name->code < 0xa0 && strchr("\"&<>", (int)name->code) == NULL))
-            continue;
-        *code = name->code;
-        return end - at;
-    }
-    return 0;
+    if (prefix == NULL)
+        return 0;
+    *code = prefix->code;
+    return 1 + strlen(prefix->name);
 }
 
 /* The reference at "&": its length, 0 if it is none. */
@@ -76,15 +70,15 @@ static size_t entity_at(struct pn_str s, size_t at, uint32_t *code)
 bool pn_html_entities(struct pn_str s, struct pn_buf *out)
 {
     bool ok = true;
-    for (size_t at = 0; at < s.len && ok;) {
-        size_t amp = pn_str_find(s, '&', at);
-        ok = pn_buf_adds(out, pn_str_slice(s, at, amp));
-        if (amp == SIZE_MAX)
-            break;
+    for (size_t at = 0, amp = 0; at < s.len && ok;) {
         uint32_t code = 0;
-        size_t n = entity_at(s, amp, &code);
-        ok = ok && (n == 0 ? pn_buf_addc(out, '&') : utf8_add(out, code));
-        at = amp + (n == 0 ? 1 : n);
+        size_t n = 0;
+        /* A "&" that begins no reference is text, as what is around it. */
+        while ((amp = pn_str_find(s, '&', amp)) != SIZE_MAX && (n = entity_at(s, amp, &code)) == 0)
+            amp++;
+        ok = pn_buf_adds(out, pn_str_slice(s, at, amp)) && (n == 0 || utf8_add(out, code));
+        at = amp == SIZE_MAX ? s.len : amp + n;
+        amp = at;
     }
     return ok;
 }
@@ -158,20 +152,21 @@ static const bool special[256] = {
 static void put_text(struct html *h, struct pn_str s)
 {
     for (size_t at = 0; at < s.len && h->ok;) {
-        size_t end = at;
-        while (end < s.len && !special[(unsigned char)s.p[end]])
+        uint32_t code = ' ';
+        size_t end = at, n = 1;
+        /* A "&" that begins no reference is text, as what is around it. */
+        while (end < s.len && (!special[(unsigned char)s.p[end]] ||
+                               (s.p[end] == '&' && (n = entity_at(s, end, &code)) == 0)))
             end++;
         put(h, s.p + at, end - at);
         at = end;
         if (at == s.len)
             break;
-        uint32_t code = ' ';
-        size_t n = 1;
-        if (s.p[at] == '&' && (n = entity_at(s, at, &code)) == 0) {
-            n = 1;
-            code = '&';
-        } else if ((unsigned char)s.p[at] >= 0x80) {
+        if ((unsigned char)s.p[at] >= 0x80)
             code = utf8_read(pn_str_slice(s, at, s.len), &n);
+        else if (s.p[at] != '&') { /* n and code may be of a "&" before */
+            code = ' ';
+            n = 1;
         }
         put_code(h, code);
         at += n;

@@ -1,9 +1,9 @@
 #include "html_names.h"
 
-#include <stdlib.h>
+#include <pthread.h>
 
 /* HTML 4's character references (section 24 of its specification), and those of HTML 5
- * that spell out ASCII and are used to hide words and links. Sorted for bsearch. */
+ * that spell out ASCII and are used to hide words and links. Sorted. */
 static const struct html_name rows[] = {
     {"AElig", 0x00c6},    {"Aacute", 0x00c1},
     {"Acirc", 0x00c2},    {"Agrave", 0x00c0},
@@ -147,13 +147,66 @@ static const struct html_name rows[] = {
     {"zwnj", 0x200c},
 };
 
-static int compare(const void *key, const void *row)
+enum { ROWS = sizeof rows / sizeof rows[0] };
+
+/* Where the names of each first byte begin; those of c end where those of c + 1 begin. */
+static uint16_t first[129];
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+static void index_rows(void)
 {
-    const struct pn_str *name = key;
-    return pn_str_cmp(*name, pn_str_of(((const struct html_name *)row)->name));
+    uint16_t at = 0;
+    for (int c = 0; c < 128; c++) {
+        while (at < ROWS && rows[at].name[0] < c)
+            at++;
+        first[c] = at;
+    }
+    first[128] = ROWS;
 }
 
-const struct html_name *html_name_find(struct pn_str name)
+static bool is_name_char(struct pn_str s, size_t i)
 {
-    return bsearch(&name, rows, sizeof rows / sizeof rows[0], sizeof rows[0], compare);
+    return i < s.len && (pn_is_alpha(s.p[i]) || pn_is_digit(s.p[i]));
+}
+
+/* Of rows whose first i bytes are the same: the first whose next byte is not below c. */
+static uint16_t lower_bound(uint16_t from, uint16_t to, size_t i, unsigned char c)
+{
+    while (from < to) {
+        uint16_t mid = (uint16_t)(from + (to - from) / 2);
+        if ((unsigned char)rows[mid].name[i] < c)
+            from = (uint16_t)(mid + 1);
+        else
+            to = mid;
+    }
+    return from;
+}
+
+static bool goes_without(const struct html_name *name)
+{
+    return name->code <= 0xff && (name->code >= 0xa0 || strchr("\"&<>", (int)name->code) != NULL);
+}
+
+void html_names_at(struct pn_str s, const struct html_name **whole, const struct html_name **prefix)
+{
+    *whole = *prefix = NULL;
+    if (!is_name_char(s, 0) || !is_name_char(s, 1)) /* the shortest has two letters */
+        return;
+    (void)pthread_once(&once, index_rows);
+    unsigned char c = (unsigned char)s.p[0];
+    uint16_t from = first[c], to = first[c + 1];
+    for (size_t i = 1; from < to; i++) {
+        /* The name that is at its end here sorts before those that go on. */
+        const struct html_name *ends = rows[from].name[i] == '\0' ? &rows[from++] : NULL;
+        bool more = is_name_char(s, i);
+        if (ends != NULL && goes_without(ends))
+            *prefix = ends;
+        if (!more) {
+            *whole = ends;
+            return;
+        }
+        c = (unsigned char)s.p[i];
+        from = lower_bound(from, to, i, c);
+        to = lower_bound(from, to, i, (unsigned char)(c + 1));
+    }
 }

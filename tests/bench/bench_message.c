@@ -130,6 +130,14 @@ static void made_up(void)
            100000);
     one("html, qp 100 KB", &b);
 
+    /* What a "&" costs that begins no reference, or nearly one. */
+    static const char *const amps[] = {"&&&&&&&&", "&a&b&z", "&thetasy", "&notinva", "&zzzzzzz"};
+    for (size_t i = 0; i < sizeof amps / sizeof amps[0]; i++) {
+        begin(&b, "Content-Type: text/html; charset=utf-8");
+        repeat(&b, amps[i], 1 * MB);
+        one(amps[i], &b);
+    }
+
     begin(&b, "Content-Type: text/plain; charset=koi8-r\r\nContent-Transfer-Encoding: base64");
     repeat(&b, base64_line, 100000);
     one("koi8-r, base64 100 KB", &b);

@@ -23,6 +23,11 @@ static void test_entities(void)
         {"&ampx &ltb &copy2 &notit; &alpha", "&x <b \xc2\xa9"
                                              "2 \xc2\xac"
                                              "it; &alpha"},
+        {"&thetasy;&theta;&thet;&sup;&sup1;&sup1&sup;", "&thetasy;\xce\xb8&thet;\xe2\x8a\x83"
+                                                        "\xc2\xb9\xc2\xb9\xe2\x8a\x83"},
+        {"&&&&&&&amp;&&", "&&&&&&&&&"},
+        {"&Mu;&M;&g&gt&gtx&lt", "\xce\x9c&M;&g>>x<"},
+        {"&zwnj;&zwnjx;&zz;&Z", "\xe2\x80\x8c&zwnjx;&zz;&Z"},
         {"&", "&"},
         {"&#", "&#"},
         {"&AMP;&Auml;", "&AMP;\xc3\x84"},
