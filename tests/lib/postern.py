@@ -4,6 +4,7 @@ what a test asks of it (events, mailboxes, roles by name). Loopback only; ends w
 import glob
 import json
 import os
+import random
 import shlex
 import shutil
 import signal
@@ -19,11 +20,23 @@ def build_folder():
     return os.environ.get("POSTERN_BUILD", os.path.join(TOP, "build", "check"))
 
 
+ports_given = set()
+
+
 def free_port(host="127.0.0.1"):
-    with socket.socket() as s:
-        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        s.bind((host, 0))
-        return s.getsockname()[1]
+    """A port that nobody has, below those that the kernel gives to outgoing connections,
+    and by chance, so that tests that run at the same time do not choose the same."""
+    while True:
+        port = random.randrange(10000, 32000)
+        with socket.socket() as s:
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                s.bind((host, port))
+            except OSError:
+                continue
+        if port not in ports_given:
+            ports_given.add(port)
+            return port
 
 
 def wrap():
