@@ -70,8 +70,48 @@ def recipient_rate(count):
         count.check(server.wait_events("limited", 1), "an event says so")
 
 
+def connect_from(server, address):
+    sock = socket.create_connection(("127.0.0.1", server.smtp), 5, (address, 0))
+    sock.settimeout(20)
+    return sock
+
+
+def heard(sock):
+    """What comes next; nothing where the server closed, whether it had read all or not."""
+    try:
+        return sock.recv(1000)
+    except ConnectionResetError:
+        return b""
+
+
+def who_may_proxy(count):
+    """A PROXY header counts from the named networks, where it must come, and from no other."""
+    with postern.Server('domain "here.test" { recipients any  route local }', smtp_options="{ proxy from 127.0.0.2/32 }") as server:
+        server.start()
+        header = b"PROXY TCP4 192.0.2.7 192.0.2.254 40000 25\r\n"
+        plain = connect_from(server, "127.0.0.1")
+        got = heard(plain)
+        count.check(got.startswith(b"220"), "who is not named is greeted at once", got)
+        plain.sendall(header)
+        got = heard(plain)
+        count.check(got.startswith(b"500"), "and PROXY is no command", got)
+        plain.close()
+        named = connect_from(server, "127.0.0.2")
+        named.sendall(header)
+        got = heard(named)
+        count.check(got.startswith(b"220"), "who is named is greeted behind the header", got)
+        named.close()
+        silent = connect_from(server, "127.0.0.2")
+        silent.sendall(b"EHLO client.test\r\n")
+        got = heard(silent)
+        count.check(got == b"", "and turned away without one", got)
+        silent.close()
+        count.check(server.wait_events("proxy-refused", 1), "an event says so")
+
+
 def main():
     count = postern.Counter("session")
+    who_may_proxy(count)
     recipient_rate(count)
     six = postern.free_port()
     conf = CONF + (f"listen smtp [::1]:{six}\n" if socket.has_ipv6 else "")

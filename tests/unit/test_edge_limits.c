@@ -131,6 +131,64 @@ static void test_caps(void)
     down();
 }
 
+/* Waits until so many bytes are counted; what it takes is no matter. */
+static void wait_bytes(uint64_t least, uint64_t most)
+{
+    struct pn_limits *limits = pn_limits_open(fx.limits, PN_LIMITS_EDGES_MAX - 1);
+    uint64_t sum = 0;
+    for (unsigned i = 0; i < 6000; i++) {
+        sum = pn_cap_sum(limits, PN_CAP_BYTES);
+        if (sum >= least && sum <= most)
+            break;
+        (void)poll(NULL, 0, 5);
+    }
+    UNIT_TRUE(sum >= least && sum <= most);
+    pn_limits_close(&limits);
+}
+
+static void say_lines(struct client *c, unsigned count)
+{
+    struct pn_buf b;
+    pn_buf_init(&b, 1 << 20);
+    for (unsigned i = 0; i < count; i++)
+        (void)pn_buf_addz(&b, "sixteen bytes. \r\n");
+    say(c, pn_buf_str(&b));
+    pn_buf_fini(&b);
+}
+
+/* Contents under way, of all together; a session that goes gives its share back. */
+static void test_bytes(void)
+{
+    enum { LINES = 40000, LINE = 17 };
+    struct client a, b;
+    struct handed h;
+    up("}\nlimits { bytes-in-flight 1m }\n");
+    dial(&a, PLAIN);
+    greet(&a);
+    begin_mail(&a, "a@b.test", "u@here.test");
+    say_lines(&a, LINES);
+    wait_bytes(LINES * LINE, UINT64_MAX);
+    dial(&b, PLAIN);
+    greet(&b);
+    begin_mail(&b, "a@b.test", "u@here.test");
+    say_lines(&b, LINES);
+    ask(&b, ".", "452 4.3.1");
+    wait_bytes(LINES * LINE, 1024 * 1024);
+    hang_up(&a);
+    wait_bytes(0, 0);
+    begin_mail(&b, "a@b.test", "u@here.test");
+    say_lines(&b, LINES);
+    say(&b, PN_STR(".\r\n"));
+    take_over(&h, MAILBOX);
+    UNIT_INT(h.content.len, LINES * LINE);
+    answer_delivery(&h, 250, "2.0.0 Ok");
+    let_go(&h);
+    expect(&b, "250 2.0.0");
+    hang_up(&b);
+    UNIT_INT(role_rig_drain(&fx.rig), 0);
+    down();
+}
+
 /* ---- a client that does not read ---- */
 
 enum { HELPS = 60000 };
@@ -192,8 +250,13 @@ static void test_unread(void)
 int main(int argc, char **argv)
 {
     static const struct unit_test tests[] = {
-        {"limits", test_limits}, {"recipients", test_recipients}, {"turned_away", test_turned_away},
-        {"caps", test_caps},     {"unread", test_unread},         {NULL, NULL},
+        {"limits", test_limits},
+        {"recipients", test_recipients},
+        {"turned_away", test_turned_away},
+        {"caps", test_caps},
+        {"bytes", test_bytes},
+        {"unread", test_unread},
+        {NULL, NULL},
     };
     return unit_main("edge_limits", tests, argc, argv);
 }

@@ -480,6 +480,7 @@ static void test_mx(void)
         const char *host;    /* asked for next, or NULL */
         uint16_t host_rcode; /* of both */
         const char *want;    /* what the held file says; NULL: tried again later */
+        struct pn_str a, aaaa;
     } rows[] = {
         {"null MX", PN_DNS_NOERROR, PN_STR_INIT("\0\0"), NULL, 0,
          "556 5.1.10 The domain takes no mail"},
@@ -500,6 +501,18 @@ static void test_mx(void)
         {"not known now", PN_DNS_SERVFAIL, {NULL, 0}, NULL, 0, NULL},
         {"its server not known now", PN_DNS_NOERROR, PN_STR_INIT("\0\12mx.dest.test"),
          "mx.dest.test", PN_DNS_TIMEOUT, NULL},
+        {"its server is said to be this machine", PN_DNS_NOERROR, PN_STR_INIT("\0\12mx.dest.test"),
+         "mx.dest.test", PN_DNS_NOERROR, "550 5.1.2 The domain has no mail server",
+         PN_STR_INIT("\177\0\0\1"), PN_STR_INIT("\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\1")},
+        {"any address of this machine", PN_DNS_NOERROR, PN_STR_INIT("\0\12mx.dest.test"),
+         "mx.dest.test", PN_DNS_NOERROR, "550 5.1.2 The domain has no mail server",
+         PN_STR_INIT("\0\0\0\0"), PN_STR_INIT("\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0")},
+        {"this machine in IPv4's clothes", PN_DNS_NOERROR, PN_STR_INIT("\0\12mx.dest.test"),
+         "mx.dest.test", PN_DNS_NOERROR, "550 5.1.2 The domain has no mail server",
+         PN_STR_INIT("\177\1\2\3"), PN_STR_INIT("\0\0\0\0\0\0\0\0\0\0\377\377\177\0\0\1")},
+        {"everybody", PN_DNS_NOERROR, PN_STR_INIT("\0\12mx.dest.test"), "mx.dest.test",
+         PN_DNS_NOERROR, "550 5.1.2 The domain has no mail server", PN_STR_INIT("\340\0\0\1"),
+         PN_STR_INIT("\377\2\0\0\0\0\0\0\0\0\0\0\0\0\0\1")},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct role_rig rig;
@@ -515,7 +528,7 @@ static void test_mx(void)
         resolve(&rig, "dest.test", PN_DNS_MX, rows[i].mx_rcode, rows[i].mx);
         for (int n = 0; n < 2 && rows[i].host != NULL; n++)
             resolve(&rig, rows[i].host, n == 0 ? PN_DNS_AAAA : PN_DNS_A, rows[i].host_rcode,
-                    (struct pn_str){NULL, 0});
+                    n == 0 ? rows[i].aaaa : rows[i].a);
         if (rows[i].want == NULL) {
             UNIT_INT(role_rig_drain(&rig), 0);
             UNIT_INT(held_files(&rig, &h, &bytes, pool), 0);
