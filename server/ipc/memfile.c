@@ -141,12 +141,36 @@ int pn_memfile_of(const char *name, struct pn_str bytes)
     return -1;
 }
 
-/* False for a memory file that could still change. A regular file has no seals to
- * look at (on tmpfs it says F_SEAL_SEAL, but has a name, which a memory file lacks). */
-static bool sealed(int fd, const struct stat *st)
+/* A regular file has no seals to look at; on tmpfs it says F_SEAL_SEAL, as does a memory
+ * file that never takes seals: neither is mapped. */
+static bool is_regular(int seals)
 {
-    int seals = fcntl(fd, F_GET_SEALS);
-    return seals < 0 || (seals & SEALS) == SEALS || (seals == F_SEAL_SEAL && st->st_nlink != 0);
+    return seals < 0 || seals == F_SEAL_SEAL;
+}
+
+static int copy(int fd, size_t size, struct pn_str *out)
+{
+    if (size > PN_COPY_MAX) {
+        errno = EFBIG;
+        return -1;
+    }
+    char *to = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (to == MAP_FAILED)
+        return -1;
+    for (size_t at = 0; at < size;) {
+        ssize_t n = pread(fd, to + at, size - at, (off_t)at);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0) {
+            int saved = n == 0 ? EMSGSIZE : errno;
+            (void)munmap(to, size);
+            errno = saved;
+            return -1;
+        }
+        at += (size_t)n;
+    }
+    *out = (struct pn_str){to, size};
+    return 0;
 }
 
 int pn_map_fd(int fd, bool must_be_sealed, struct pn_str *out)
@@ -159,12 +183,17 @@ int pn_map_fd(int fd, bool must_be_sealed, struct pn_str *out)
         errno = EINVAL;
         return -1;
     }
-    if (must_be_sealed && !sealed(fd, &st)) {
+    if (st.st_size == 0 && !must_be_sealed)
+        return 0;
+    int seals = must_be_sealed ? fcntl(fd, F_GET_SEALS) : SEALS;
+    if (!is_regular(seals) && (seals & SEALS) != SEALS) {
         errno = EPERM;
         return -1;
     }
     if (st.st_size == 0)
         return 0;
+    if (is_regular(seals))
+        return copy(fd, (size_t)st.st_size, out);
     void *map = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED, fd, 0);
     if (map == MAP_FAILED)
         return -1;

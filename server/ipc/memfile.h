@@ -35,9 +35,12 @@ int pn_memfile_fd(const char *name);
 /* A sealed file of these bytes: an fd, or -1 with errno. */
 int pn_memfile_of(const char *name, struct pn_str bytes);
 
-/* Reads: maps the whole of a regular or memory file read-only. 0 or -1 with errno.
- * With must_be_sealed a memory file that could still change is refused (EPERM).
+/* Reads: the whole of a regular or memory file, read-only. 0 or -1 with errno.
+ * With must_be_sealed, for what another role gave: a memory file that could still change is
+ * refused (EPERM), and a regular file is copied (at most PN_COPY_MAX bytes, else EFBIG),
+ * since whoever may write it could cut it short under a mapping. All else is mapped.
  * An empty file gives an empty view. */
+enum { PN_COPY_MAX = 0x7fffffff }; /* limits.message-size goes no further */
 int pn_map_fd(int fd, bool must_be_sealed, struct pn_str *out);
 void pn_unmap(struct pn_str *view);
 

@@ -79,45 +79,47 @@ static int make_durable(int folder, int fd)
     return fsync(fd) != 0 || fsync(folder) != 0 ? errno : 0;
 }
 
-int content_copy(int folder, uint64_t number, int from, uint64_t size, uint32_t *crc)
-{
-    int rw, ro, error = content_create(folder, number, &rw, &ro);
-    if (error != 0)
-        return error;
-    (void)close(ro);
-    error = pass(from, rw, size, crc);
-    if (error == 0)
-        error = make_durable(folder, rw);
-    (void)close(rw);
-    if (error != 0)
-        (void)content_remove(folder, number);
-    return error;
-}
-
 static bool has_size(int fd, uint64_t size)
 {
     struct stat st;
     return fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && (uint64_t)st.st_size == size;
 }
 
-int content_keep(int folder, int fd, uint64_t size, uint32_t *crc)
+int content_copy(int folder, uint64_t number, int from, uint64_t size, uint32_t *crc, int *ro)
 {
-    if (!has_size(fd, size))
+    *ro = -1;
+    if (!has_size(from, size))
         return EMSGSIZE;
-    int error = pass(fd, -1, size, crc);
-    return error == 0 ? make_durable(folder, fd) : error;
+    int rw, error = content_create(folder, number, &rw, ro);
+    if (error != 0)
+        return error;
+    error = pass(from, rw, size, crc);
+    if (error == 0)
+        error = make_durable(folder, rw);
+    (void)close(rw);
+    if (error == 0)
+        return 0;
+    (void)close(*ro);
+    *ro = -1;
+    (void)content_remove(folder, number);
+    return error;
 }
 
-int content_open(int folder, uint64_t number, uint64_t size)
+int content_open(int folder, uint64_t number, uint64_t size, uint32_t crc)
 {
     char name[SEGMENT_NAME_MAX];
+    uint32_t sum = 0;
     int fd = openat(folder, name_of(number, name), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-    if (fd >= 0 && !has_size(fd, size)) {
-        (void)close(fd);
-        errno = EBADMSG;
+    if (fd < 0)
         return -1;
-    }
-    return fd;
+    int error = has_size(fd, size) ? pass(fd, -1, size, &sum) : EBADMSG;
+    if (error == 0 && sum != crc)
+        error = EBADMSG;
+    if (error == 0)
+        return fd;
+    (void)close(fd);
+    errno = error;
+    return -1;
 }
 
 int content_remove(int folder, uint64_t number)

@@ -114,7 +114,8 @@ bool message_content(struct message *m, struct pn_str *out)
     size_t size = (size_t)m->env.size;
     int error = 0;
     if (m->content.p == NULL && size > READ_MAX) {
-        error = pn_map_fd(m->content_fd, true, &m->content) != 0 ? errno : 0;
+        bool ours = m->ref.content_file != 0; /* which nobody writes */
+        error = pn_map_fd(m->content_fd, !ours, &m->content) != 0 ? errno : 0;
         m->content_mapped = error == 0;
         if (error == 0 && m->content.len != size)
             error = EMSGSIZE;

@@ -126,7 +126,8 @@ void spool_release(struct spool *spool, struct spool_ref *ref);
 /* The folder of content files (content.h), borrowed. */
 int spool_content_folder(const struct spool *spool);
 /* The content as a descriptor to map: a sealed memory file whose CRC was checked, or
- * the content file read-only. -1 with errno (EBADMSG: damaged). Any thread; blocks. */
+ * the content file read-only, its CRC checked too. -1 with errno (EBADMSG: damaged). Any thread;
+ * blocks. */
 int spool_content(struct spool *spool, const struct spool_ref *ref);
 /* The meta of a message's record; false with errno. Any thread; blocks. */
 bool spool_meta(struct spool *spool, const struct spool_ref *ref, struct pn_buf *out);

@@ -328,7 +328,8 @@ bool spool_meta(struct spool *spool, const struct spool_ref *ref, struct pn_buf 
 int spool_content(struct spool *spool, const struct spool_ref *ref)
 {
     if (ref->content_file != 0)
-        return content_open(spool->content_fd, ref->content_file, ref->content_size);
+        return content_open(spool->content_fd, ref->content_file, ref->content_size,
+                            ref->content_crc);
     struct record_place place = segment_place(ref->segment, ref->offset);
     size_t n = (size_t)ref->content_size;
     char *bytes = pn_alloc(n);

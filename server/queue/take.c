@@ -28,7 +28,9 @@ struct taking {
     struct edge_peer *peer; /* NULL: a message of our own */
     void (*done)(void *ctx, int error);
     void *ctx;
-    uint64_t file;
+    uint64_t file;  /* of ours: where its content is; 0: in its record */
+    uint64_t given; /* the edge's that it comes from; 0: none */
+    int own;        /* of the file; -1: there is none yet */
     uint32_t crc;
     int error;
 };
@@ -131,28 +133,25 @@ static void write_message(struct taking *t)
 static void copy_run(struct pn_job *job)
 {
     struct taking *t = (struct taking *)job;
-    t->error = content_copy(spool_content_folder(t->m->queue->spool), t->file, t->m->content_fd,
-                            t->m->env.size, &t->crc);
-}
-
-static void keep_run(struct pn_job *job)
-{
-    struct taking *t = (struct taking *)job;
-    t->error = content_keep(spool_content_folder(t->m->queue->spool), t->m->content_fd,
-                            t->m->env.size, &t->crc);
+    int folder = spool_content_folder(t->m->queue->spool);
+    t->error = content_copy(folder, t->file, t->m->content_fd, t->m->env.size, &t->crc, &t->own);
+    if (t->given != 0) /* what fails is swept at the next start */
+        (void)content_remove(folder, t->given);
 }
 
 static void content_done(struct pn_job *job)
 {
     struct taking *t = (struct taking *)job;
     t->m->loading = false;
-    if (t->error == 0) {
-        write_message(t);
+    if (t->error != 0) {
+        t->file = 0; /* nothing stayed */
+        refuse(t, t->error);
         return;
     }
-    if (job->run == copy_run)
-        t->file = 0; /* nothing stayed */
-    refuse(t, t->error);
+    /* From here on it is read where nobody can change it. */
+    (void)close(t->m->content_fd);
+    t->m->content_fd = t->own;
+    write_message(t);
 }
 
 static void tell_room(struct edge_peer *peer)
@@ -214,8 +213,8 @@ static int claim(const struct message *m, struct taking *t, int content_fd)
         return content_fd;
     if (content_fd >= 0 || t->peer == NULL)
         return -1;
-    t->file = m->env.content_file;
-    return take_file_claim(t->peer, t->file);
+    t->given = m->env.content_file;
+    return take_file_claim(t->peer, t->given);
 }
 
 enum start { STARTED, START_MALFORMED, START_NO_FILE };
@@ -228,6 +227,7 @@ static enum start start(struct queue *q, struct pn_str envelope, uint64_t id, in
     struct taking *t = pn_alloc(sizeof *t);
     *t = *from;
     t->job = (struct pn_job){.run = copy_run, .done = content_done};
+    t->own = -1;
     t->m = m;
     bool ok = message_set_envelope(m, envelope) && m->env.id == id;
     /* Content is looked at where it is read: short of its size it is not kept, and what
@@ -246,9 +246,7 @@ static enum start start(struct queue *q, struct pn_str envelope, uint64_t id, in
     q->room_unseen += m->env.size;
     if (q->room_unseen >= ROOM_CHECK_BYTES)
         check_room(q);
-    if (t->file != 0)
-        t->job.run = keep_run;
-    else if (m->env.size > SPOOL_INLINE_MAX)
+    if (t->given != 0 || m->env.size > SPOOL_INLINE_MAX)
         t->file = q->next_file++;
     if (t->file == 0) {
         write_message(t);

@@ -478,8 +478,13 @@ static void test_map_regular(void)
     UNIT_TRUE(fd >= 0);
     UNIT_INT(write(fd, "abc", 3), 3);
     UNIT_INT(pn_map_fd(fd, true, &view), 0);
+    UNIT_INT(ftruncate(fd, 0), 0); /* under a mapping that would be our end */
     UNIT_STR(view, PN_STR("abc"));
     pn_unmap(&view);
+    UNIT_INT(pn_map_fd(fd, true, &view), 0);
+    UNIT_STR(view, PN_STR(""));
+    UNIT_INT(ftruncate(fd, (off_t)PN_COPY_MAX + 1), 0);
+    UNIT_TRUE(pn_map_fd(fd, true, &view) == -1 && errno == EFBIG);
     (void)unlink(path);
     (void)close(fd);
     fd = open("/", O_RDONLY | O_DIRECTORY);

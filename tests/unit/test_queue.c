@@ -276,8 +276,8 @@ static void test_refused(void)
 
 /* ---- files for large content ---- */
 
-/* A file that the edge may fill with `content`; its number. */
-static uint64_t want(struct role_rig *rig, struct pn_str content)
+/* A file that the edge may fill with `content`; its number. *rw: the edge's descriptor. */
+static uint64_t want_kept(struct role_rig *rig, struct pn_str content, int *rw)
 {
     struct pn_buf b;
     struct pn_record record;
@@ -293,10 +293,20 @@ static uint64_t want(struct role_rig *rig, struct pn_str content)
         UNIT_INT(file.token, 7);
         UNIT_INT(write(record.fds[0], content.p, content.len), (long long)content.len);
         UNIT_INT(write(record.fds[1], "x", 1), -1); /* nobody else writes */
+        *rw = record.fds[0];
+        record.fds[0] = -1;
         pn_record_close_fds(&record);
     }
     pn_buf_fini(&b);
     return file.file;
+}
+
+static uint64_t want(struct role_rig *rig, struct pn_str content)
+{
+    int rw = -1;
+    uint64_t file = want_kept(rig, content, &rw);
+    (void)close(rw);
+    return file;
 }
 
 static unsigned content_files(struct role_rig *rig)
@@ -328,6 +338,19 @@ static void test_files(void)
     memset(large, 'y', sizeof large);
     const struct pn_str contents[] = {{large, sizeof large}, PN_STR("A: b\r\n\r\nsmall\r\n")};
     rig_up(&rig);
+    for (uint64_t i = 0; i < 2; i++) { /* an edge that changes what was taken changes nothing */
+        int rw = -1;
+        uint64_t file = want_kept(&rig, contents[i], &rw);
+        take_file(&rig, 10 + i, 1, contents[i], file);
+        UNIT_INT(taken(&rig, &id), 250);
+        UNIT_TRUE(pwrite(rw, "evil", 4, 0) == 4 && ftruncate(rw, 4) == 0);
+        (void)close(rw);
+        UNIT_INT(deliver(&rig, 1, contents[i]), 0); /* no answer */
+        role_rig_kill(&rig);
+        role_rig_start(&rig);
+        UNIT_INT(deliver(&rig, 250, contents[i]), 0);
+        expect_files(&rig, 0);
+    }
     for (uint64_t i = 0; i < 2; i++) { /* what was declared large may turn out small */
         uint64_t file = want(&rig, contents[i]);
         UNIT_TRUE(file != 0);

@@ -222,17 +222,18 @@ static void test_content_file(void)
     UNIT_TRUE(rig_open(&rig));
     int folder = spool_content_folder(rig.spool);
     int fd = pn_memfile_of("test", (struct pn_str){bytes, sizeof bytes});
-    UNIT_INT(content_copy(folder, 3, fd, sizeof bytes, &crc), 0);
-    UNIT_INT(content_copy(folder, 3, fd, sizeof bytes, &crc), EEXIST);
-    UNIT_INT(content_copy(folder, 4, fd, sizeof bytes + 1, &again), EMSGSIZE);
-    UNIT_INT(content_open(folder, 4, sizeof bytes + 1), -1);
-    int rw = -1, ro = -1;
+    int rw = -1, ro = -1, none = -1;
+    UNIT_INT(content_copy(folder, 3, fd, sizeof bytes, &crc, &ro), 0);
+    UNIT_TRUE(write(ro, bytes, 1) < 0);
+    (void)close(ro);
+    UNIT_INT(content_copy(folder, 3, fd, sizeof bytes, &crc, &none), EEXIST);
+    UNIT_INT(content_copy(folder, 4, fd, sizeof bytes + 1, &again, &none), EMSGSIZE);
+    UNIT_INT(content_copy(folder, 4, fd, sizeof bytes - 1, &again, &none), EMSGSIZE);
+    UNIT_INT(none, -1);
+    UNIT_INT(content_open(folder, 4, sizeof bytes + 1, crc), -1);
     UNIT_INT(content_create(folder, 5, &rw, &ro), 0);
     UNIT_INT(write(rw, bytes, sizeof bytes), sizeof bytes);
     UNIT_TRUE(write(ro, bytes, 1) < 0);
-    UNIT_INT(content_keep(folder, rw, sizeof bytes - 1, &again), EMSGSIZE);
-    UNIT_INT(content_keep(folder, rw, sizeof bytes, &again), 0);
-    UNIT_INT(again, crc);
     struct spool_op op = rig_message(1, "big", PN_STR(""));
     op.content_file = 3;
     op.content_size = sizeof bytes;
@@ -243,6 +244,18 @@ static void test_content_file(void)
     UNIT_TRUE(rig_open(&rig));
     want_found(&rig, (const char *const[]){"message 1 big", NULL});
     want_content(&rig, &rig.found[0].ref, (struct pn_str){bytes, sizeof bytes});
+    /* A byte that is another: never given out. */
+    char path[200];
+    (void)snprintf(path, sizeof path, "/proc/self/fd/%d/content-%016x",
+                   spool_content_folder(rig.spool), 3);
+    int bad = open(path, O_WRONLY);
+    UNIT_INT(pwrite(bad, "x", 1, 4711), 1);
+    UNIT_TRUE(spool_content(rig.spool, &rig.found[0].ref) < 0 && errno == EBADMSG);
+    UNIT_INT(pwrite(bad, "c", 1, 4711), 1);
+    want_content(&rig, &rig.found[0].ref, (struct pn_str){bytes, sizeof bytes});
+    UNIT_INT(ftruncate(bad, 4711), 0);
+    UNIT_TRUE(spool_content(rig.spool, &rig.found[0].ref) < 0 && errno == EBADMSG);
+    (void)close(bad);
     (void)close(fd);
     (void)close(rw);
     (void)close(ro);
@@ -273,7 +286,7 @@ static void test_sweep(void)
     UNIT_INT(content_sweep(folder, is_three, NULL, &next, &removed), 0);
     UNIT_INT(next, 6);
     UNIT_INT(removed, 3);
-    int left = content_open(folder, 3, 0);
+    int left = content_open(folder, 3, 0, 0);
     UNIT_TRUE(left >= 0);
     (void)close(left);
     rig_fini(&rig);
