@@ -1,8 +1,5 @@
 /*
- * What command.c and command_held.c share: the answer that is being given.
- *
- * A listing is answered at once. What changes something is answered when the change is on
- * disk: an acting stands for the command until the last of its messages is.
+ * An answer to an operator's command, line by line.
  */
 #ifndef PN_QUEUE_ANSWER_H
 #define PN_QUEUE_ANSWER_H
@@ -32,26 +29,5 @@ void answer_outcome(struct answer *a, struct pn_str id, const char *did, const c
 void answer_time(struct answer *a, const char *key, int64_t ms);
 void answer_message(struct answer *a, struct pn_str id, const struct pn_envelope *env);
 void answer_recipient(struct answer *a, const struct pn_recipient *to, const struct rcpt *r);
-
-/* A release or drop whose outcomes are not all known. */
-struct acting {
-    struct queue *q;
-    uint64_t token;
-    bool releasing, failed;
-    size_t open; /* outcomes to come, and one for who asks */
-};
-
-struct acting *acting_new(struct queue *q, uint64_t token, bool releasing);
-/* One more outcome will come. */
-void acting_wait(struct acting *acting);
-/* One came, awaited before: its line; error NULL: it is done. */
-void acting_outcome(struct acting *acting, struct pn_str id, const char *error);
-/* All messages are named. Behind it the acting frees itself when the last outcome came. */
-void acting_end(struct acting *acting);
-
-/* command_held.c */
-void held_answer_list(struct answer *a);
-void held_answer_show(struct answer *a, struct pn_str id);
-void held_answer_act(struct acting *acting, struct pn_str id);
 
 #endif

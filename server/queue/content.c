@@ -105,11 +105,16 @@ int content_copy(int folder, uint64_t number, int from, uint64_t size, uint32_t 
     return error;
 }
 
-int content_open(int folder, uint64_t number, uint64_t size, uint32_t crc)
+int content_open_as_is(int folder, uint64_t number)
 {
     char name[SEGMENT_NAME_MAX];
+    return openat(folder, name_of(number, name), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+}
+
+int content_open(int folder, uint64_t number, uint64_t size, uint32_t crc)
+{
     uint32_t sum = 0;
-    int fd = openat(folder, name_of(number, name), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    int fd = content_open_as_is(folder, number);
     if (fd < 0)
         return -1;
     int error = has_size(fd, size) ? pass(fd, -1, size, &sum) : EBADMSG;

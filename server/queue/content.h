@@ -22,6 +22,8 @@ int content_create(int folder, uint64_t number, int *rw, int *ro);
 int content_copy(int folder, uint64_t number, int from, uint64_t size, uint32_t *crc, int *ro);
 /* Read-only; -1 with errno (EBADMSG: not of that size or sum). Reads all of it. */
 int content_open(int folder, uint64_t number, uint64_t size, uint32_t crc);
+/* Whatever is there of it. */
+int content_open_as_is(int folder, uint64_t number);
 /* The folder is not synced: what comes back after a crash is an orphan. */
 int content_remove(int folder, uint64_t number);
 /* Removes every file for which wanted() is false; sets *next above all numbers there. */

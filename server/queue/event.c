@@ -13,6 +13,7 @@ enum metric {
     M_DEFERRED,
     M_FAILED,
     M_HELD,
+    M_DAMAGED,
     M_CONNECTIONS,
     M_SEGMENTS,
     M_BATCHES,
@@ -31,6 +32,8 @@ static struct pn_metric metrics[METRICS] = {
                   "Recipients by outcome of a try.", PN_COUNTER, 0},
     [M_HELD] = {"postern_queue_recipients_total", "outcome=\"held\"",
                 "Recipients by outcome of a try.", PN_COUNTER, 0},
+    [M_DAMAGED] = {"postern_queue_damaged", NULL, "Messages in the queue that can't be read back.",
+                   PN_GAUGE, 0},
     [M_CONNECTIONS] = {"postern_queue_connections", NULL, "Connections to next hops.", PN_GAUGE, 0},
     [M_SEGMENTS] = {"postern_spool_segments", NULL, "Segments of the journal.", PN_GAUGE, 0},
     [M_BATCHES] = {"postern_spool_batches_total", NULL, "Batches written, one sync each.",
@@ -46,6 +49,7 @@ static void fill(void *ctx)
     if (q->spool != NULL) /* admin is told from the start, the spool opens later */
         stats = spool_stats(q->spool);
     metrics[M_MESSAGES].value = (int64_t)q->message_count;
+    metrics[M_DAMAGED].value = (int64_t)q->damaged;
     metrics[M_CONNECTIONS].value = q->conn_count;
     metrics[M_SEGMENTS].value = (int64_t)stats.segments;
     metrics[M_BATCHES].value = (int64_t)stats.batches;
@@ -80,6 +84,27 @@ static const char *outcome_of(uint8_t state)
         metrics[M_DEFERRED].value++;
         return "deferred";
     }
+}
+
+void event_damaged(struct message *m)
+{
+    char id[PN_QUEUE_ID_TEXT_MAX];
+    struct pn_buf b, ts;
+    pn_buf_init(&b, EVENT_MAX);
+    pn_buf_init(&ts, 64);
+    pn_clock_rfc3339(&ts, pn_clock_wall_ms());
+    struct pn_json j = pn_json_to(&b);
+    pn_json_object(&j, NULL);
+    pn_json_str(&j, "ts", pn_buf_str(&ts));
+    pn_json_str(&j, "event", PN_STR("message_damaged"));
+    pn_json_i64(&j, "schema", EVENT_SCHEMA);
+    pn_json_str(&j, "id", pn_str_of(pn_queue_id_text(m->id, id)));
+    pn_json_str(&j, "reason", pn_str_of(m->damaged));
+    pn_json_object_end(&j);
+    if (b.overflow || !pn_admin_link_event(m->queue->admin, pn_buf_str(&b)))
+        metrics[M_EVENTS_LOST].value++;
+    pn_buf_fini(&ts);
+    pn_buf_fini(&b);
 }
 
 void event_delivered(struct message *m, uint32_t index)

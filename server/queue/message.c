@@ -88,6 +88,7 @@ void message_free(struct message *m)
     q->message_count--;
     message_unload(m);
     spool_release(q->spool, &m->ref);
+    message_mended(m);
     rcpts_free(m);
     pn_buf_fini(&m->note);
     free(m);
@@ -235,11 +236,37 @@ static bool decode(struct message *m)
     return !first || states_get(&rd, m); /* states at hand are newer than the record's */
 }
 
+struct pn_str message_envelope_in(struct pn_str meta)
+{
+    struct pn_rd rd = pn_rd_of(meta);
+    return pn_rd_u8(&rd) == META_VERSION ? pn_rd_str(&rd) : PN_STR("");
+}
+
 struct pn_str message_envelope(const struct message *m)
 {
-    struct pn_rd rd = pn_rd_of(pn_buf_str(&m->meta));
-    (void)pn_rd_u8(&rd);
-    return pn_rd_str(&rd);
+    return message_envelope_in(pn_buf_str(&m->meta));
+}
+
+void message_damage(struct message *m, const char *why)
+{
+    char id[PN_QUEUE_ID_TEXT_MAX];
+    if (m->damaged != NULL)
+        return;
+    m->damaged = pn_strdup(why);
+    m->queue->damaged++;
+    pn_error("message %s is damaged: %s; it waits for an operator", pn_queue_id_text(m->id, id),
+             why);
+    event_damaged(m);
+}
+
+void message_mended(struct message *m)
+{
+    if (m->damaged == NULL)
+        return;
+    free(m->damaged);
+    m->damaged = NULL;
+    m->load_fails = 0;
+    m->queue->damaged--;
 }
 
 bool message_set_envelope(struct message *m, struct pn_str envelope)

@@ -38,13 +38,14 @@ static void read_back(struct pn_job *job)
         mv->error = errno;
 }
 
-/* Nothing came of it, or all: the message rests as before. */
+/* Nothing came of it, or all: the message rests as before, unless it is damaged. */
 static void end(struct message *m)
 {
     m->queue->moving--;
     m->moving = false;
     message_unload(m);
-    run_later(m);
+    if (m->damaged == NULL)
+        run_later(m);
     message_note(m);
 }
 
@@ -61,8 +62,10 @@ static void write_again(struct pn_job *job)
         mv->content_fd = -1;
     }
     if (!ok || m->queue->closed || !message_write_again(m)) {
-        pn_error("message %s can't be moved to the journal's end: %s", pn_queue_id_text(m->id, id),
-                 strerror(mv->error != 0 ? mv->error : EBADMSG));
+        int error = mv->error != 0 ? mv->error : EBADMSG;
+        if (!ok && !run_unreadable(m, error))
+            pn_warn("message %s can't be moved to the journal's end: %s",
+                    pn_queue_id_text(m->id, id), strerror(error));
         end(m);
     }
     if (mv->content_fd >= 0)

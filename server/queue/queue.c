@@ -58,14 +58,12 @@ static void found_message(void *ctx, uint64_t id, struct pn_str meta, const stru
 {
     struct queue *q = ctx;
     struct message *m = message_find(q, id);
-    char text[PN_QUEUE_ID_TEXT_MAX];
     if (m != NULL)
         message_free(m); /* moved: the later record counts; its states are whole */
     m = message_new(q, id);
     m->ref = *ref;
     if (!message_set_meta(m, meta))
-        pn_error("message %s in the spool can't be decoded; it stays there",
-                 pn_queue_id_text(id, text));
+        message_damage(m, "its record can't be decoded");
     message_unload(m);
 }
 
@@ -132,8 +130,8 @@ static void start_recovered(struct queue *q)
         for (struct message *m = q->table[i]; m != NULL; m = m->next_same)
             all[count++] = m;
     for (size_t i = 0; i < count; i++) {
-        if (all[i]->rcpt_count == 0)
-            continue; /* not decoded: a newer binary may */
+        if (all[i]->damaged != NULL)
+            continue; /* a newer binary may decode it */
         if (all[i]->open == 0)
             message_note(all[i]); /* only its end was not written */
         else

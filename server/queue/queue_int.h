@@ -10,7 +10,7 @@
  *   hop.h         to next hops
  *   bounce.c      reports to senders; what is held instead
  *   held.h        quarantine and held mail, outside the journal
- *   command.c     what an operator asks
+ *   asked.h       what an operator asks: command.c, command_journal.c, command_held.c
  *   move.c        what keeps the oldest segment is written again at the end
  *   event.c       event lines and counters
  *
@@ -124,12 +124,20 @@ struct message {
     uint32_t under_way; /* tries begun and not settled */
     bool loading;       /* a job reads envelope and content */
     bool moving;        /* by move.c, not for a try */
+    uint8_t load_fails; /* in a row */
+    char *damaged;      /* why it can't be read back; owned; NULL: it can, for all we know */
     size_t heap_at;     /* place in the queue's heap + 1; 0: not there */
     int64_t due_ms;
     struct taking *taking; /* while it is taken */
 };
 
-/* The encoded envelope within a loaded message's meta. */
+/* The encoded envelope within a message's meta; "": it is of another version. */
+struct pn_str message_envelope_in(struct pn_str meta);
+/* It is not what was written: it is tried no more, an operator is told, once, and may look
+ * at it, release it to have it tried again, or drop it. */
+void message_damage(struct message *m, const char *why);
+void message_mended(struct message *m);
+/* That of a loaded one. */
 struct pn_str message_envelope(const struct message *m);
 struct message *message_new(struct queue *q, uint64_t id);
 /* Out of table and heap, released from the spool, freed. */
@@ -186,7 +194,8 @@ struct queue {
     struct spool *spool;
     struct pn_timer *timer; /* the heap's first */
     struct pn_timer *clock_timer;
-    int64_t clock_ms; /* what the wall clock said when it was last looked at */
+    uint64_t began_ns; /* this process, monotonic */
+    int64_t clock_ms;  /* what the wall clock said when it was last looked at */
     struct pn_timer *drain_timer;
     struct pn_timer *age_timer;
     struct pn_timer *move_timer;
@@ -194,13 +203,13 @@ struct queue {
     struct queue_settings settings;
     struct pn_policy *policy; /* NULL: none was given */
     struct pn_admin_link *admin;
-    int held;                    /* its folder */
-    struct returning *returning; /* files of it whose messages are on their way back */
-    int folder;                  /* the spool's */
+    int held;               /* its folder */
+    struct asked *asked[2]; /* commands: those that change something, those that look */
+    int folder;             /* the spool's */
 
     struct message **table;
     size_t table_size; /* a power of two */
-    size_t message_count;
+    size_t message_count, damaged;
     struct message **heap; /* by due_ms; those with nothing under way */
     size_t heap_count, heap_cap;
     size_t active;       /* messages with tries under way or loading */
@@ -267,6 +276,9 @@ void run_remove(struct message *m); /* from the heap */
 /* What became of one try. code 0: none was made, no fault of the recipient's. */
 void run_settled(struct message *m, uint32_t index, uint16_t code, struct pn_str text);
 
+/* It could not be read back, errno says why. True: it is damaged, and rests. */
+bool run_unreadable(struct message *m, int error);
+
 /* Lets go of a pin (under_way was raised without a try). */
 void run_unpin(struct message *m);
 
@@ -294,6 +306,8 @@ void event_taken(void);
 void event_delivery(struct message *m, uint32_t index);
 /* The same for a success, which has a line only if the configuration asks for it. */
 void event_delivered(struct message *m, uint32_t index);
+
+void event_damaged(struct message *m);
 
 /* command.c: a COMMAND of admin's. */
 bool queue_command(void *queue, struct pn_record *record);

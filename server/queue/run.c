@@ -15,6 +15,8 @@ enum {
     CLOCK_MS = 5000,        /* between looks at the wall clock */
     WAIT_MIN_MS = 60000,    /* other waits than those of the settings are no longer */
     KEEP_LOADED_MS = 60000, /* a message due later lets go of envelope and content */
+    LOAD_TRIES = 5,         /* from a disk with errors */
+    UNTRIED_MS = 600000,    /* so long a message that is too old waits for a peer of ours */
     REPLY_MAX = 500
 };
 
@@ -141,6 +143,7 @@ static void look_at_clock(void *ctx)
 
 void run_init(struct queue *q)
 {
+    q->began_ns = pn_clock_mono_ns();
     q->timer = pn_timer_new(q->loop, on_due, q);
     q->clock_timer = pn_timer_new(q->loop, look_at_clock, q);
     look_at_clock(q);
@@ -217,29 +220,57 @@ static void load_run(struct pn_job *job)
         load->error = errno;
 }
 
+/* No fault of the message's. */
+static bool is_shortage(int error)
+{
+    return error == EMFILE || error == ENFILE || error == ENOMEM || error == EAGAIN;
+}
+
+bool run_unreadable(struct message *m, int error)
+{
+    bool wrong = error == EBADMSG || error == ENOENT || error == EMSGSIZE;
+    m->load_fails += m->load_fails < UINT8_MAX && !is_shortage(error);
+    if (!wrong && m->load_fails < LOAD_TRIES)
+        return false;
+    message_damage(m, error == EBADMSG ? "its bytes are not those that were written"
+                                       : strerror(error));
+    return true;
+}
+
+static void load_failed(struct message *m, int error)
+{
+    struct queue *q = m->queue;
+    char id[PN_QUEUE_ID_TEXT_MAX];
+    if (run_unreadable(m, error)) {
+        q->active--;
+        message_note(m);
+        arm(q);
+        return;
+    }
+    pn_warn("message %s can't be read back now: %s; it is tried again later",
+            pn_queue_id_text(m->id, id), strerror(error));
+    int64_t later = pn_clock_wall_ms() + (int64_t)settings_retry_ms(&q->settings, m->load_fails);
+    for (uint32_t i = 0; i < m->rcpt_count; i++)
+        if (m->rcpts[i].state == RCPT_WAITING)
+            m->rcpts[i].due_ms = later;
+    rest(m);
+}
+
 static void load_done(struct pn_job *job)
 {
     struct load *load = (struct load *)job;
     struct message *m = load->m;
-    char id[PN_QUEUE_ID_TEXT_MAX];
     m->loading = false;
     message_unload(m);
     bool ok = load->error == 0 && message_set_meta(m, pn_buf_str(&load->meta));
     if (ok) {
+        m->load_fails = 0;
         message_hold(m, load->content_fd);
         dispatch(m);
     } else {
-        pn_error("message %s can't be read back: %s; it is tried again later",
-                 pn_queue_id_text(m->id, id),
-                 load->error == 0 ? "malformed" : strerror(load->error));
         if (load->content_fd >= 0)
             (void)close(load->content_fd);
-        int64_t later =
-            pn_clock_wall_ms() + (int64_t)settings_retry_ms(&m->queue->settings, QUEUE_RETRIES_MAX);
-        for (uint32_t i = 0; i < m->rcpt_count; i++)
-            if (m->rcpts[i].state == RCPT_WAITING)
-                m->rcpts[i].due_ms = later;
-        rest(m);
+        load_failed(m, load->error == 0 ? EBADMSG : load->error);
     }
     pn_buf_fini(&load->meta);
     free(load);
@@ -282,14 +313,26 @@ static void set_reply(struct rcpt *r, uint16_t code, struct pn_str text)
     pn_buf_fini(&b);
 }
 
+/* Mail that no try was made for expires too, or it would wait for ever for a worker that
+ * never comes. But a server that was away for days may yet have a worker on its way. */
+static bool is_expired(const struct message *m, bool tried)
+{
+    const struct queue *q = m->queue;
+    uint64_t up_ms = (pn_clock_mono_ns() - q->began_ns) / PN_NS_PER_MS;
+    uint64_t expire_ms = q->settings.expire_ms;
+    uint64_t patience = expire_ms < UNTRIED_MS ? expire_ms : UNTRIED_MS;
+    return pn_clock_wall_ms() - m->env.arrived_ms > (int64_t)expire_ms &&
+           (tried || up_ms > patience);
+}
+
 static void defer(struct message *m, struct rcpt *r, bool counts)
 {
     uint64_t wait = SOON_MS;
     if (counts) {
         r->tries += r->tries < UINT16_MAX;
         wait = settings_retry_ms(&m->queue->settings, r->tries);
-        r->expired = pn_clock_wall_ms() - m->env.arrived_ms > (int64_t)m->queue->settings.expire_ms;
     }
+    r->expired = is_expired(m, counts);
     if (r->expired) {
         r->state = RCPT_FAILING;
         return;

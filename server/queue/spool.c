@@ -95,6 +95,14 @@ const struct segment *spool_move_from(struct spool *spool)
     return oldest;
 }
 
+void spool_keep(struct spool *spool, const struct spool_ref *ref)
+{
+    (void)pthread_mutex_lock(&spool->lock);
+    ref->segment->live++;
+    spool->stats.live_bytes += spool_ref_bytes(ref);
+    (void)pthread_mutex_unlock(&spool->lock);
+}
+
 void spool_release(struct spool *spool, struct spool_ref *ref)
 {
     if (ref->segment == NULL)

@@ -120,6 +120,8 @@ void spool_submit(struct spool *spool, struct spool_op *op);
 /* Somebody waits for a lazy op that was submitted: it goes at once, and is answered even if
  * it fails. From the thread that submitted it, before it is done. */
 void spool_hurry(struct spool *spool, struct spool_op *op);
+/* One more holds that record, and releases it: it stays readable meanwhile. */
+void spool_keep(struct spool *spool, const struct spool_ref *ref);
 /* The message is ended or moved, durably: its record counts no more. */
 void spool_release(struct spool *spool, struct spool_ref *ref);
 
@@ -129,6 +131,8 @@ int spool_content_folder(const struct spool *spool);
  * the content file read-only, its CRC checked too. -1 with errno (EBADMSG: damaged). Any thread;
  * blocks. */
 int spool_content(struct spool *spool, const struct spool_ref *ref);
+/* The same, unchecked, as far as there is anything: for an operator's eyes. */
+int spool_content_as_is(struct spool *spool, const struct spool_ref *ref);
 /* The meta of a message's record; false with errno. Any thread; blocks. */
 bool spool_meta(struct spool *spool, const struct spool_ref *ref, struct pn_buf *out);
 

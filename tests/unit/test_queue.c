@@ -187,6 +187,30 @@ static void test_mailbox_away(void)
     role_rig_fini(&rig);
 }
 
+/* Its mailbox worker never comes: that is no reason to keep it for ever. */
+static void test_mailbox_never(void)
+{
+    struct role_rig rig;
+    struct kit kit;
+    uint64_t id;
+    kit_open(&kit, "queue { expire 1s }\n", "");
+    UNIT_STR(kit_problems(&kit), PN_STR(""));
+    role_rig_init(&rig, PN_ROLE_QUEUE, PN_FOLDER_SPOOL, pn_queue_main);
+    rig.policy_fd = pn_memfile_of("policy", pn_buf_str(&kit.image));
+    rig.peer_roles[EDGE] = PN_ROLE_EDGE;
+    rig.peer_roles[1] = rig.peer_roles[ADMIN] = PN_ROLE_ADMIN; /* no mailbox */
+    rig.peer_count = 3;
+    role_rig_start(&rig);
+    take(&rig, 1, 1, PN_STR("A: b\r\n\r\n"));
+    UNIT_INT(taken(&rig, &id), 250);
+    queue_rig_wait_list(&rig, ADMIN, true, "\"count\":1", true);
+    queue_rig_wait_list(&rig, ADMIN, true, "the mailbox worker is away", true);
+    queue_rig_wait_list(&rig, ADMIN, false, "\"count\":0", true);
+    UNIT_INT(role_rig_drain(&rig), 0);
+    role_rig_fini(&rig);
+    kit_close(&kit);
+}
+
 /* Of two mailbox workers one is not there yet: nobody else gets its users' mail. */
 static void test_mailbox_late(void)
 {
@@ -454,6 +478,7 @@ int main(int argc, char **argv)
                                              {"killed", test_killed},
                                              {"mailbox_away", test_mailbox_away},
                                              {"mailbox_late", test_mailbox_late},
+                                             {"mailbox_never", test_mailbox_never},
                                              {"many", test_many},
                                              {"refused", test_refused},
                                              {"files", test_files},

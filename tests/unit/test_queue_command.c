@@ -11,9 +11,13 @@
 #include "held.h"
 #include "memfile.h"
 #include "queue.h"
+#include "spool.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -27,6 +31,8 @@ static const struct pn_str content = PN_STR_INIT("A: b\r\n\r\nc\r\n");
 enum gate_mode { OPEN, SHUT, BROKEN, READ_ONLY, FULL };
 
 static struct gate {
+    atomic_int files; /* SHUT: syncs of other files wait, so many do */
+    atomic_int files_waiting;
     atomic_int mode;
     atomic_int waiting; /* syncs that stand before a shut gate */
 } * gate;
@@ -42,6 +48,16 @@ int fdatasync(int fd)
         return -1;
     }
     return (int)syscall(SYS_fdatasync, fd);
+}
+
+int fsync(int fd)
+{
+    bool waits = gate->files == SHUT;
+    gate->files_waiting += waits;
+    while (gate->files == SHUT)
+        (void)usleep(1000);
+    gate->files_waiting -= waits;
+    return (int)syscall(SYS_fsync, fd);
 }
 
 static void gate_set(enum gate_mode mode)
@@ -310,6 +326,207 @@ static void test_no_disk(void)
     }
 }
 
+/* ---- what can't be read back ---- */
+
+/* Writes `to` over the first `from` in the journal. */
+static void spoil(struct role_rig *rig, const char *from, const char *to)
+{
+    static char bytes[1 << 20];
+    char path[100];
+    (void)snprintf(path, sizeof path, "%s/journal-%016x", rig->path, 1);
+    int fd = open(path, O_RDWR | O_CLOEXEC);
+    ssize_t n = pread(fd, bytes, sizeof bytes, 0);
+    const char *at = n <= 0 ? NULL : memmem(bytes, (size_t)n, from, strlen(from));
+    UNIT_TRUE(at != NULL);
+    if (at != NULL)
+        UNIT_INT(pwrite(fd, to, strlen(to), at - bytes), (long long)strlen(to));
+    (void)close(fd);
+}
+
+static void test_damaged(void)
+{
+    struct role_rig rig;
+    rig_up(&rig);
+    keep_waiting(&rig, 7);
+    queue_rig_flush(&rig, EDGE, 1000);
+    role_rig_kill(&rig);
+    spoil(&rig, "A: b\r\n\r\nc", "A: X\r\n\r\nc");
+    role_rig_start(&rig);
+    ask(&rig, 1, "release", text_of(7), false); /* it is tried, and not delivered */
+    expect(&rig, 1, "\"did\":\"released\"");
+    wait_list(&rig, false, "\"damaged\":\"its bytes are not those that were written\"");
+    wait_list(&rig, false, "\"address\":\"u0\"");
+    ask(&rig, 1, "show", text_of(7), false);
+    expect(&rig, 1, "\"size\":11,\"damaged\":");
+    unit_row("mended, it is delivered");
+    spoil(&rig, "A: X\r\n\r\nc", "A: b\r\n\r\nc");
+    ask(&rig, 1, "release", text_of(7), false);
+    expect(&rig, 1, "\"did\":\"released\"");
+    UNIT_INT(deliver(&rig, 451), 7);
+    unit_row("damaged again, it is dropped");
+    queue_rig_flush(&rig, EDGE, 1001);
+    role_rig_kill(&rig);
+    spoil(&rig, "A: b\r\n\r\nc", "A: X\r\n\r\nc");
+    role_rig_start(&rig);
+    ask(&rig, 1, "release", text_of(7), false);
+    expect(&rig, 1, "\"did\":\"released\"");
+    wait_list(&rig, false, "\"damaged\":");
+    ask(&rig, 1, "drop", text_of(7), false);
+    expect(&rig, 1, "\"did\":\"dropped\"");
+    wait_list(&rig, false, "\"count\":0");
+    role_rig_kill(&rig);
+    role_rig_start(&rig);
+    wait_list(&rig, false, "\"count\":0");
+    rig_down(&rig);
+}
+
+static atomic_int written;
+
+static void on_written(void *ctx, struct spool_op *ops)
+{
+    (void)ctx;
+    UNIT_INT(ops->error, 0);
+    written = 1;
+}
+
+static void found_message(void *ctx, uint64_t id, struct pn_str meta, const struct spool_ref *ref)
+{
+    (void)ctx;
+    (void)id;
+    (void)meta;
+    (void)ref;
+}
+
+static void found_note(void *ctx, uint64_t id, struct pn_str meta)
+{
+    (void)ctx;
+    (void)id;
+    (void)meta;
+}
+
+static void found_end(void *ctx, uint64_t id)
+{
+    (void)ctx;
+    (void)id;
+}
+
+/* A record that a newer binary wrote, say: it stays, and is seen, until it is dropped. */
+static void test_undecodable(void)
+{
+    static const struct spool_settings settings = {.finished = on_written};
+    static const struct spool_found found = {found_message, found_note, found_end, NULL, NULL};
+    struct role_rig rig;
+    struct pn_buf err;
+    struct spool_op op = {
+        .type = SPOOL_MESSAGE, .id = 7, .meta = PN_STR("\377?"), .content = content};
+    rig_up(&rig);
+    UNIT_INT(role_rig_drain(&rig), 0);
+    pn_buf_init(&err, 1000);
+    struct spool *spool = spool_open(rig.folder, &settings, &found, &err);
+    UNIT_TRUE(spool != NULL);
+    if (spool != NULL) {
+        spool_submit(spool, &op);
+        spool_close(&spool);
+        UNIT_INT(written, 1);
+    }
+    pn_buf_fini(&err);
+    role_rig_start(&rig);
+    wait_list(&rig, false, "\"damaged\":\"its record can't be decoded\"");
+    ask(&rig, 1, "release", text_of(7), false);
+    expect(&rig, 1, "its record can't be decoded");
+    ask(&rig, 1, "show", text_of(7), false);
+    expect(&rig, 1, "\"ok\":true,\"size\":11");
+    ask(&rig, 1, "drop", text_of(7), false);
+    expect(&rig, 1, "\"did\":\"dropped\"");
+    wait_list(&rig, false, "\"count\":0");
+    role_rig_kill(&rig);
+    role_rig_start(&rig);
+    wait_list(&rig, false, "\"count\":0");
+    rig_down(&rig);
+}
+
+/* ---- much at once ---- */
+
+enum { MANY = 40 };
+
+/* As many files of one message, a recipient each. */
+static void hold_many(const struct role_rig *rig, uint64_t id)
+{
+    struct pn_edit_group group = {0, NULL};
+    struct pn_recipient to[MANY];
+    struct pn_envelope env = {.id = id,
+                              .arrived_ms = pn_clock_wall_ms(),
+                              .size = content.len,
+                              .group_count = 1,
+                              .groups = &group,
+                              .recipient_count = MANY,
+                              .recipients = to};
+    for (uint32_t i = 0; i < MANY; i++)
+        to[i] = (struct pn_recipient){.address = PN_STR("u"), .user = PN_STR("u")};
+    struct pn_buf body;
+    pn_buf_init(&body, PN_ENVELOPE_MAX);
+    UNIT_TRUE(pn_envelope_put(&body, &env));
+    int folder = held_folder(rig->folder), fd = pn_memfile_of("test", content);
+    for (uint32_t i = 0; i < MANY; i++) {
+        const struct held h = {.id = id, .envelope = pn_buf_str(&body), .indices = &i, .count = 1};
+        UNIT_INT(held_put(folder, &h, fd), 0);
+    }
+    (void)close(fd);
+    (void)close(folder);
+    pn_buf_fini(&body);
+}
+
+/* Answers are in the order of what was asked, however many. */
+static void expect_many(struct role_rig *rig, uint64_t id, const char *did)
+{
+    struct pn_buf lines;
+    char name[HELD_NAME_MAX], want[100];
+    pn_buf_init(&lines, 100000);
+    queue_rig_answer(rig, ADMIN, 1, &lines);
+    struct pn_buf all;
+    pn_buf_init(&all, 100000);
+    char names[MANY][HELD_NAME_MAX];
+    for (uint32_t i = 0; i < MANY; i++)
+        memcpy(names[i], held_name(id, i, name), HELD_NAME_MAX);
+    qsort(names, MANY, HELD_NAME_MAX, (int (*)(const void *, const void *))strcmp);
+    for (uint32_t i = 0; i < MANY; i++) {
+        int n = snprintf(want, sizeof want, "{\"id\":\"%s\",\"did\":\"%s\"}", names[i], did);
+        (void)pn_buf_add(&all, want, (size_t)n);
+    }
+    (void)pn_buf_addz(&all, "{\"ok\":true}");
+    UNIT_STR(pn_buf_str(&lines), pn_buf_str(&all));
+    pn_buf_fini(&all);
+    pn_buf_fini(&lines);
+}
+
+/* What operators ask keeps no mail out, though the disk hangs on it. */
+static void test_many(void)
+{
+    struct role_rig rig;
+    rig_up(&rig);
+    take(&rig, 4, PN_HAND_DELIVER); /* so that there is a segment */
+    UNIT_INT(deliver(&rig, 250), 4);
+    hold_many(&rig, 5);
+    gate->files = SHUT;
+    ask(&rig, 1, "drop", text_of(5), true);
+    for (int ms = 0; ms < QUEUE_RIG_PATIENCE_MS && gate->files_waiting == 0; ms++)
+        (void)usleep(1000);
+    UNIT_TRUE(gate->files_waiting > 0);
+    take(&rig, 7, PN_HAND_DELIVER);
+    UNIT_INT(deliver(&rig, 250), 7);
+    wait_list(&rig, false, "\"count\":0");
+    gate->files = OPEN;
+    expect_many(&rig, 5, "dropped");
+    hold_many(&rig, 6);
+    wait_list(&rig, true, "\"count\":40");
+    ask(&rig, 1, "release", text_of(6), true);
+    expect_many(&rig, 6, "released");
+    for (unsigned i = 0; i < MANY; i++)
+        UNIT_TRUE(deliver(&rig, 250) != 0);
+    wait_list(&rig, true, "\"count\":0");
+    rig_down(&rig);
+}
+
 static void test_unknown(void)
 {
     struct role_rig rig;
@@ -329,6 +546,9 @@ int main(int argc, char **argv)
                                              {"release_twice", test_release_twice},
                                              {"drop", test_drop},
                                              {"no_disk", test_no_disk},
+                                             {"damaged", test_damaged},
+                                             {"undecodable", test_undecodable},
+                                             {"many", test_many},
                                              {"unknown", test_unknown},
                                              {NULL, NULL}};
     gate = mmap(NULL, sizeof *gate, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
