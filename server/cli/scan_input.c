@@ -1,5 +1,6 @@
 #include "scan_input.h"
 
+#include "mbox.h"
 #include "mem.h"
 
 #include <errno.h>
@@ -99,38 +100,10 @@ bool pn_scan_read_file(const char *path, struct pn_buf *out, struct pn_buf *err)
     return n == 0;
 }
 
-/* "From who at some time": an mbox separator, with a time of day in it, so that prose
- * which begins with the word is not taken for one. */
-static bool is_separator(struct pn_str line)
-{
-    if (!pn_str_starts(line, PN_STR("From ")))
-        return false;
-    for (size_t i = 5; i + 4 < line.len; i++)
-        if (pn_is_digit(line.p[i]) && pn_is_digit(line.p[i + 1]) && line.p[i + 2] == ':' &&
-            pn_is_digit(line.p[i + 3]) && pn_is_digit(line.p[i + 4]))
-            return true;
-    return false;
-}
-
 static size_t line_end(struct pn_str text, size_t from)
 {
     size_t nl = pn_str_find(text, '\n', from);
     return nl == SIZE_MAX ? text.len : nl + 1;
-}
-
-/* Where the message that begins at `from` ends: the next separator behind an empty line. */
-static size_t mbox_end(struct pn_str text, size_t from)
-{
-    bool empty_before = false;
-    for (size_t at = from; at < text.len;) {
-        size_t end = line_end(text, at);
-        struct pn_str line = pn_str_slice(text, at, end);
-        if (empty_before && is_separator(line))
-            return at;
-        empty_before = pn_str_trim(line).len == 0;
-        at = end;
-    }
-    return text.len;
 }
 
 /* CRLF ends; in an mbox one '>' goes from ">From ", ">>From " and so on. */
@@ -158,44 +131,58 @@ static void canonical(struct pn_str raw, bool mbox, struct pn_buf *out)
 void pn_scan_canonical(struct pn_str raw, struct pn_buf *out)
 {
     size_t first = line_end(raw, 0);
-    bool mbox = is_separator(pn_str_slice(raw, 0, first));
+    bool mbox = pn_mbox_separator(pn_str_slice(raw, 0, first));
     canonical(mbox ? pn_str_slice(raw, first, raw.len) : raw, mbox, out);
 }
 
 typedef bool case_fn(void *ctx, const struct pn_scan_case *c);
 
+static bool cant_read(const char *path, int error, struct pn_buf *err)
+{
+    (void)pn_buf_addf(err, "%s: %s", path, strerror(error));
+    return false;
+}
+
 /* The messages of one file; *go_on is false when fn had enough. */
 static bool each_of_file(const struct pn_scan_case *base, const char *path, case_fn *fn, void *ctx,
                          bool *go_on, struct pn_buf *err)
 {
-    struct pn_buf raw, content, label;
-    if (!pn_scan_read_file(path, &raw, err)) {
-        pn_buf_fini(&raw);
-        return false;
+    struct pn_buf content, label;
+    struct pn_mbox m;
+    struct pn_str raw;
+    bool more, whole = true;
+    if (!pn_mbox_open(&m, path, PN_SCAN_MESSAGE_MAX)) {
+        pn_mbox_close(&m);
+        return cant_read(path, errno, err);
     }
     pn_buf_init(&content, SIZE_MAX);
     pn_buf_init(&label, 8192);
-    struct pn_str text = pn_buf_str(&raw);
-    bool mbox = is_separator(pn_str_slice(text, 0, line_end(text, 0)));
-    size_t number = 0, at = 0;
-    do {
-        size_t start = mbox ? line_end(text, at) : at;
-        size_t end = mbox ? mbox_end(text, start) : text.len;
-        struct pn_scan_case c = *base;
-        canonical(pn_str_slice(text, start, end), mbox, &content);
+    for (size_t number = 1; *go_on; number++) {
+        enum pn_mbox_next next = pn_mbox_next(&m, &raw, &more);
+        if (next == PN_MBOX_ERROR)
+            whole = cant_read(path, m.error, err);
+        if (next == PN_MBOX_ERROR || next == PN_MBOX_END)
+            break;
         pn_buf_clear(&label);
         (void)pn_buf_addz(&label, path);
-        if (++number > 1 || (mbox && end < text.len))
+        if (number > 1 || more)
             (void)pn_buf_addf(&label, ":%zu", number);
+        if (next == PN_MBOX_TOO_LARGE) {
+            (void)pn_buf_addf(err, "%s%.*s: too large, expected %d MB at most", whole ? "" : "\n",
+                              PN_FMT(pn_buf_str(&label)), PN_SCAN_MESSAGE_MAX >> 20);
+            whole = false;
+            continue;
+        }
+        struct pn_scan_case c = *base;
+        canonical(raw, m.mbox, &content);
         c.file = pn_buf_str(&label);
         c.content = content.len == 0 ? PN_STR("") : pn_buf_str(&content);
         *go_on = fn(ctx, &c);
-        at = end;
-    } while (*go_on && at < text.len);
-    pn_buf_fini(&raw);
+    }
+    pn_mbox_close(&m);
     pn_buf_fini(&content);
     pn_buf_fini(&label);
-    return true;
+    return whole;
 }
 
 /* What is read once only, a pipe, must not be read to be counted. */
@@ -208,20 +195,17 @@ static bool is_countable(const char *path)
 
 static size_t count_file(const char *path)
 {
-    struct pn_buf raw, err;
+    struct pn_mbox m;
+    struct pn_str raw;
     size_t n = 0;
-    pn_buf_init(&err, 1024);
-    if (pn_scan_read_file(path, &raw, &err)) {
-        struct pn_str text = pn_buf_str(&raw);
-        bool mbox = is_separator(pn_str_slice(text, 0, line_end(text, 0)));
-        size_t at = 0;
-        do {
-            n++;
-            at = mbox ? mbox_end(text, line_end(text, at)) : text.len;
-        } while (at < text.len);
+    bool more;
+    if (pn_mbox_open(&m, path, PN_SCAN_MESSAGE_MAX)) {
+        enum pn_mbox_next next;
+        while ((next = pn_mbox_next(&m, &raw, &more)) == PN_MBOX_MESSAGE ||
+               next == PN_MBOX_TOO_LARGE)
+            n += next == PN_MBOX_MESSAGE;
     }
-    pn_buf_fini(&raw);
-    pn_buf_fini(&err);
+    pn_mbox_close(&m);
     return n;
 }
 

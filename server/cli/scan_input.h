@@ -5,6 +5,7 @@
  * Values are taken as they are (an address may be "@example.net", hold spaces or be
  * empty). Content: LF becomes CRLF, CRLF stays, an mbox "From " line in front goes. A
  * file that begins with such a line is an mbox and may hold many messages.
+ * Files are read as streams: an mbox may be of any size, a message of it has a limit.
  * In folders only regular files count, and those whose names begin with no dot.
  *
  * Everything of a case is borrowed for the callback.

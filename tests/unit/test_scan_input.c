@@ -1,6 +1,7 @@
 #include "unit.h"
 
 #include "buf.h"
+#include "mbox.h"
 #include "scan_input.h"
 
 #include <stdio.h>
@@ -95,6 +96,118 @@ static void test_files(void)
     UNIT_TRUE(!pn_scan_each(&source, on_case, &seen, &err));
     UNIT_STR(pn_buf_str(&err), PN_STR("/nowhere/at/all: No such file or directory"));
     pn_buf_fini(&err);
+}
+
+/* What comes of an mbox whose messages may have max bytes: "A|B|" with the messages' texts,
+ * "!" for one that is too large. From a pipe, written in two pieces. */
+static void walk(struct pn_str text, size_t split, size_t max, struct pn_buf *out)
+{
+    char name[40];
+    int ends[2];
+    struct pn_mbox m;
+    struct pn_str raw;
+    enum pn_mbox_next next;
+    bool more = true, last = true;
+    UNIT_INT(pipe(ends), 0);
+    UNIT_TRUE(write(ends[1], text.p, split) == (ssize_t)split);
+    (void)snprintf(name, sizeof name, "/dev/fd/%d", ends[0]);
+    UNIT_TRUE(pn_mbox_open(&m, name, max));
+    for (bool rest = true; rest || last; rest = false) {
+        if (rest) {
+            UNIT_TRUE(write(ends[1], text.p + split, text.len - split) ==
+                      (ssize_t)(text.len - split));
+            (void)close(ends[1]);
+        }
+        next = pn_mbox_next(&m, &raw, &more);
+        last = next == PN_MBOX_MESSAGE || next == PN_MBOX_TOO_LARGE;
+        if (last)
+            (void)pn_buf_addf(out, "%.*s|", PN_FMT(next == PN_MBOX_MESSAGE ? raw : PN_STR("!")));
+    }
+    UNIT_INT(next, PN_MBOX_END);
+    UNIT_INT(pn_mbox_next(&m, &raw, &more), PN_MBOX_END);
+    pn_mbox_close(&m);
+    (void)close(ends[0]);
+}
+
+static void test_mbox(void)
+{
+#define SEP "From a@b Sun Nov 22 10:00:00 2026\n"
+    static const struct {
+        const char *label, *text, *want;
+    } rows[] = {
+        {"empty", "", "|"},
+        {"no mbox", "A\n\n" SEP "x", "A\n\n" SEP "x|"},
+        {"a separator alone", SEP, "|"},
+        {"without its end", "From a@b 10:00", "|"},
+        {"prose", "From a@b some time\n", "From a@b some time\n|"},
+        {"one", SEP "A: 1\n\nx\n", "A: 1\n\nx\n|"},
+        {"two", SEP "A\n\n" SEP "B\n", "A\n\n|B\n|"},
+        {"an empty one between", SEP "A\n\n" SEP "\n" SEP "B", "A\n\n|\n|B|"},
+        {"no empty line before", SEP "A\n" SEP "B\n", "A\n" SEP "B\n|"},
+        {"CRLF", SEP "A\r\n\r\n" SEP "B\r\n", "A\r\n\r\n|B\r\n|"},
+        {"at the limit", SEP "12345678901234567890123456789012345678\n\n" SEP "B",
+         "12345678901234567890123456789012345678\n\n|B|"},
+        {"one too many", SEP "123456789012345678901234567890123456789\n\n" SEP "B", "!|B|"},
+        {"lines beyond it",
+         SEP "A\n\nB\n\nC\n\nD\n\nE\n\nF\n\nG\n\nH\n\nI\n\nJ\n\nK\n\nL\n\nM\n\nN\n\n" SEP "B",
+         "!|B|"},
+        {"the last", SEP "A\n\n" SEP "1234567890123456789012345678901234567890\n", "A\n\n|!|"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct pn_str text = pn_str_of(rows[i].text);
+        unit_row(rows[i].label);
+        for (size_t split = 0; split <= text.len; split++) {
+            struct pn_buf out;
+            pn_buf_init(&out, 1000);
+            walk(text, split, 40, &out);
+            UNIT_STR(pn_buf_str(&out), pn_str_of(rows[i].want));
+            pn_buf_fini(&out);
+        }
+    }
+}
+
+/* A file of 40 times what a message may have; a line in it has 20 times that. */
+static void test_large_mbox(void)
+{
+    enum { MAX = 100 * 1000, COUNT = 20 };
+    static char letters[100];
+    struct pn_mbox m;
+    struct pn_str raw;
+    bool more;
+    size_t good = 0, large = 0;
+    FILE *f = fopen(path_of("large"), "we");
+    UNIT_TRUE(f != NULL);
+    if (f == NULL)
+        return;
+    memset(letters, 'x', sizeof letters);
+    for (size_t i = 0; i < COUNT; i++) {
+        (void)fputs(SEP, f);
+        for (size_t k = 0; k < (i == COUNT / 2 ? 20 * MAX : MAX) / sizeof letters; k++)
+            (void)fwrite(letters, 1, sizeof letters - 1, f);
+        (void)fprintf(f, "\n%zu\n\n", i);
+    }
+    UNIT_INT(fclose(f), 0);
+    UNIT_TRUE(pn_mbox_open(&m, path_of("large"), MAX));
+    for (size_t i = 0; i < COUNT; i++) {
+        enum pn_mbox_next next = pn_mbox_next(&m, &raw, &more);
+        good += next == PN_MBOX_MESSAGE;
+        large += next == PN_MBOX_TOO_LARGE;
+        UNIT_TRUE(more == (i + 1 < COUNT));
+        char want[20];
+        (void)snprintf(want, sizeof want, "x\n%zu\n\n", i);
+        UNIT_TRUE(next != PN_MBOX_MESSAGE || pn_str_ends(raw, pn_str_of(want)));
+        UNIT_TRUE(m.held.cap < 10 * MAX);
+    }
+    UNIT_INT(pn_mbox_next(&m, &raw, &more), PN_MBOX_END);
+    UNIT_INT(good, COUNT - 1);
+    UNIT_INT(large, 1);
+    pn_mbox_close(&m);
+    /* What is no mbox and never ends is not read to its end. */
+    UNIT_TRUE(pn_mbox_open(&m, "/dev/zero", MAX));
+    UNIT_INT(pn_mbox_next(&m, &raw, &more), PN_MBOX_TOO_LARGE);
+    UNIT_INT(pn_mbox_next(&m, &raw, &more), PN_MBOX_END);
+    pn_mbox_close(&m);
+    (void)unlink(path_of("large"));
 }
 
 /* A pipe is read once, so it is not counted; one that lies in a folder is nobody's mail. A
@@ -192,11 +305,11 @@ static void test_auth(void)
 
 int main(int argc, char **argv)
 {
-    static const struct unit_test tests[] = {{"files", test_files},
-                                             {"pipes", test_pipes},
-                                             {"batch", test_batch},
-                                             {"auth", test_auth},
-                                             {NULL, NULL}};
+    static const struct unit_test tests[] = {
+        {"files", test_files}, {"pipes", test_pipes},
+        {"mboxes", test_mbox}, {"large mboxes", test_large_mbox},
+        {"batch", test_batch}, {"auth", test_auth},
+        {NULL, NULL}};
     if (mkdtemp(folder) == NULL)
         return EXIT_FAILURE;
     int status = unit_main("scan_input", tests, argc, argv);
