@@ -61,9 +61,17 @@ class Disk:
         return int(self.inside("df", "--output=avail", "-k", self.spool).stdout.split()[-1])
 
     def fill(self, leave=0):
-        """Takes all but so many kilobytes."""
-        size = self.free() - leave
-        return self.inside("fallocate", "-l", f"{size}k", os.path.join(self.spool, "ballast")).returncode == 0
+        """Takes all but so many kilobytes, whatever the queue takes meanwhile."""
+        ballast, size = os.path.join(self.spool, "ballast"), 0
+
+        def one():
+            nonlocal size
+            more = self.free() - leave
+            if more > 0 and self.inside("fallocate", "-l", f"{size + more}k", ballast).returncode == 0:
+                size += more
+            return self.free() <= leave
+
+        return wait(one, 30)
 
     def empty(self):
         return self.inside("rm", "-f", os.path.join(self.spool, "ballast")).returncode == 0
@@ -125,8 +133,8 @@ def full(c, words):
         hop = Hop(disk.hop_port)
         delivered(c, disk, kept, hop)
         answer = wait(lambda: (lambda a: a.startswith("250") and a)(send(disk, "again")), 60)
-        c.check(answer, "mail is taken again, by itself", server.log()[-500:])
-        kept.append("again")
+        if c.check(answer, "mail is taken again, by itself", server.log()[-500:]):
+            kept.append("again")
         delivered(c, disk, kept, hop)
         hop.stop()
 
@@ -157,8 +165,8 @@ def brim(c, words):
         c.check(answer[:3] in ("451", "452"), "still no room", answer)
         c.check(disk.empty(), "the disk has room again")
         found = wait(lambda: (lambda a: a.startswith("250") and a)(send(disk, "after")), 60)
-        c.check(found, "mail is taken again, by itself", server.log()[-500:])
-        kept.append("after")
+        if c.check(found, "mail is taken again, by itself", server.log()[-500:]):
+            kept.append("after")
         hop = Hop(disk.hop_port)
         delivered(c, disk, kept, hop)
         hop.stop()
@@ -185,8 +193,8 @@ def read_only(c, words):
             c.check(answer[:3] in ("451", "452"), "clients are told to come later", answer)
         c.check(disk.inside("mount", "-o", "remount,rw", disk.spool).returncode == 0, "it can be written again")
         found = wait(lambda: (lambda a: a.startswith("250") and a)(send(disk, "after")), 90)
-        c.check(found, "mail is taken again, by itself", server.log()[-500:])
-        kept.append("after")
+        if c.check(found, "mail is taken again, by itself", server.log()[-500:]):
+            kept.append("after")
         hop = Hop(disk.hop_port)
         delivered(c, disk, kept, hop)
         hop.stop()
