@@ -28,8 +28,8 @@ enum asked_verb { ASKED_LIST, ASKED_SHOW, ASKED_RELEASE, ASKED_DROP };
 enum { ASKED_PARTS = 16, ASKED_WAITING_MAX = 64, ASKED_WORD_MAX = 64 };
 
 struct asked_target {
-    bool unknown; /* name is the word that nothing has */
-    uint64_t id;  /* the journal's */
+    const char *why; /* it can't be dealt with; static; NULL: it can */
+    uint64_t id;     /* the journal's */
     char name[ASKED_WORD_MAX];
 };
 
@@ -79,7 +79,7 @@ extern const struct asked_kind asked_journal, asked_held;
 
 /* In find. */
 struct asked_target *asked_add(struct asked *asked);
-void asked_unknown(struct asked *asked, const char *word);
+void asked_refuse(struct asked *asked, const char *word, const char *why);
 /* Decodes an envelope into part; false: malformed. Any thread. */
 bool asked_envelope(struct asked_part *part, struct pn_str envelope);
 /* Once for each part. error: static, why it was not done; NULL and failed 0: it was. */

@@ -30,10 +30,10 @@ struct asked_target *asked_add(struct asked *asked)
     return t;
 }
 
-void asked_unknown(struct asked *asked, const char *word)
+void asked_refuse(struct asked *asked, const char *word, const char *why)
 {
     struct asked_target *t = asked_add(asked);
-    t->unknown = true;
+    t->why = why;
     memcpy(t->name, word, strlen(word) + 1);
 }
 
@@ -51,9 +51,8 @@ static void part_init(struct asked *asked, struct asked_part *part)
     *part =
         (struct asked_part){.asked = asked, .target = &asked->targets[asked->dealt++], .fd = -1};
     pn_buf_init(&part->bytes, PN_ENVELOPE_MAX * 2);
-    if (part->target->unknown)
-        part->error = "no such message";
-    else if (asked->kind->begin != NULL)
+    part->error = part->target->why;
+    if (part->error == NULL && asked->kind->begin != NULL)
         asked->kind->begin(part);
 }
 

@@ -12,6 +12,7 @@
 
 struct names {
     char (*v)[HELD_NAME_MAX];
+    bool *named; /* in the command, each */
     size_t count, cap;
 };
 
@@ -40,12 +41,18 @@ static struct names list_folder(const struct queue *q)
         (void)close(again);
     if (names.count > 0)
         qsort(names.v, names.count, sizeof *names.v, by_name);
+    names.named = pn_calloc(names.count + 1, sizeof *names.named);
     return names;
 }
 
-static void add(struct asked *asked, const char *name)
+/* Once: who names it twice would get it twice. */
+static void add(struct asked *asked, const struct names *names, size_t i)
 {
-    memcpy(asked_add(asked)->name, name, strlen(name) + 1);
+    if (names->named[i])
+        asked_refuse(asked, names->v[i], "it is named twice");
+    else
+        memcpy(asked_add(asked)->name, names->v[i], HELD_NAME_MAX);
+    names->named[i] = true;
 }
 
 /* All files of that id, or the one file. */
@@ -57,10 +64,10 @@ static void add_matches(struct asked *asked, const struct names *names, const ch
         struct pn_str name = pn_str_of(names->v[i]);
         if (pn_str_istarts(name, prefix) && (name.len == prefix.len || name.p[prefix.len] == '.') &&
             (asked->verb != ASKED_SHOW || asked->target_count == before))
-            add(asked, names->v[i]);
+            add(asked, names, i);
     }
     if (asked->target_count == before)
-        asked_unknown(asked, word);
+        asked_refuse(asked, word, "no such message");
 }
 
 /* On the pool. The folder is read once, whatever is named. */
@@ -71,7 +78,8 @@ static void find(struct asked *asked)
     for (size_t i = 0; i < asked->word_count; i++)
         add_matches(asked, &names, asked->words[i]);
     for (size_t i = 0; asked->verb == ASKED_LIST && i < names.count && i < ANSWER_LIST_MAX; i++)
-        add(asked, names.v[i]);
+        add(asked, &names, i);
+    free(names.named);
     free(names.v);
 }
 

@@ -74,12 +74,12 @@ static void find(struct asked *asked)
         uint64_t id;
         if (!pn_queue_id_parse(pn_str_of(asked->words[i]), &id) ||
             find_message(asked->q, id) == NULL)
-            asked_unknown(asked, asked->words[i]);
+            asked_refuse(asked, asked->words[i], "no such message");
         else
             asked_add(asked)->id = id;
     }
     for (size_t i = 0; i < asked->target_count; i++)
-        if (!asked->targets[i].unknown)
+        if (asked->targets[i].why == NULL)
             (void)pn_queue_id_text(asked->targets[i].id, asked->targets[i].name);
 }
 
