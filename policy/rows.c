@@ -321,6 +321,14 @@ static const struct postern_row timeouts_rows[] = {
      .min = 1000,
      .max = DAY,
      .help = "A whole session; then 421, but content under way may come to its end."},
+    {.name = "handover",
+     .type = POSTERN_T_DURATION,
+     .def = "1m",
+     .min = 100,
+     .max = HOUR,
+     .help =
+         "The answer of our own mailbox or queue; then the queue takes what the mailbox did not, "
+         "and 451 is what the queue did not. What was done all the same may be there twice."},
     {.name = "drain",
      .type = POSTERN_T_DURATION,
      .def = "30s",

@@ -28,8 +28,10 @@ static struct pn_str reply_text(struct transaction *t, const struct pn_reply *re
 static void on_taken(void *ctx, const struct pn_reply *reply)
 {
     struct transaction *t = ctx;
-    t->content.given = reply->code / 100 == 2; /* else a file of the queue's goes back */
-    if (t->content.given)
+    /* A file of the queue's goes back if it was not taken. Without an answer it may have been:
+     * the answer decides (outbox.c), or the channel's end. */
+    t->content.given = reply->code / 100 == 2 || reply->code == 0;
+    if (reply->code / 100 == 2)
         finish(t, t->verdict.reply);
     else if (reply->code == 0)
         finish(t, PN_STR("451 4.3.0 The queue did not answer, try again later"));

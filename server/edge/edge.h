@@ -58,7 +58,7 @@ struct edge_generation {
     uint32_t hops_max;
     bool early_stages; /* a plugin looks before content */
     bool client_names; /* are asked for */
-    uint64_t greet_delay_ms, command_ms, data_ms, handshake_ms, proxy_ms, session_ms;
+    uint64_t greet_delay_ms, command_ms, data_ms, handshake_ms, proxy_ms, session_ms, handover_ms;
     uint64_t data_rate; /* bytes a second, at least; 0: none */
     uint64_t flight_messages_max, flight_bytes_max, sessions_max;
     struct pn_limit_rules limits;
@@ -74,7 +74,7 @@ struct edge_listener {
     struct pn_listen listen;
 };
 
-/* Called once: the answer of queue or mailbox; code 0: none came. */
+/* Called once: the answer of queue or mailbox; code 0: none came, or not in time. */
 typedef void outbox_fn(void *ctx, const struct pn_reply *reply);
 
 /* The answer to a want of a file: its descriptors are the callee's; file 0: none. */
@@ -86,6 +86,9 @@ struct outbox_entry {
     outbox_file_fn *file_fn;
     void *ctx;
     unsigned peer; /* which channel it went to */
+    bool late;     /* who waited was told that no answer came */
+    uint64_t due_ns;
+    uint64_t file; /* of the queue's, that went with it; 0: none */
 };
 
 enum { EDGE_MAILBOXES_MAX = 64, EDGE_PEER_QUEUE = EDGE_MAILBOXES_MAX };
@@ -93,6 +96,7 @@ enum { EDGE_MAILBOXES_MAX = 64, EDGE_PEER_QUEUE = EDGE_MAILBOXES_MAX };
 struct edge_mailbox {
     struct edge *edge;
     struct pn_channel *channel; /* NULL: it is away */
+    uint64_t stalled_ns;        /* until then the queue gets its mail: it did not answer */
 };
 
 struct edge {
@@ -114,6 +118,8 @@ struct edge {
 
     struct outbox_entry *outbox;
     size_t outbox_count, outbox_cap;
+    struct pn_timer *outbox_timer;
+    uint64_t unanswered, answered_late; /* handed over */
     uint64_t next_token;
 
     struct pn_queue_id_maker ids;

@@ -11,6 +11,8 @@ enum {
     M_REQUESTS,
     M_REPLAYS,
     M_WORKERS_LOST,
+    M_UNANSWERED,
+    M_LATE,
     M_OUTCOMES,
     METRICS = M_OUTCOMES + PN_REJECT + 1
 };
@@ -34,6 +36,10 @@ static const struct pn_metric metric_rows[METRICS] = {
         {"postern_filter_workers_lost_total", NULL,
          "Filter workers that died or stood still with requests of this edge or none.", PN_COUNTER,
          0},
+    [M_UNANSWERED] = {"postern_handover_timeouts_total", NULL,
+                      "What mailbox or queue did not answer in time.", PN_COUNTER, 0},
+    [M_LATE] = {"postern_handover_late_total", NULL,
+                "What they did all the same, later: mail that may be there twice.", PN_COUNTER, 0},
     [M_OUTCOMES + PN_ACCEPT] = OUTCOME("accept"),
     [M_OUTCOMES + PN_JUNK] = OUTCOME("junk"),
     [M_OUTCOMES + PN_QUARANTINE] = OUTCOME("quarantine"),
@@ -55,6 +61,8 @@ void edge_metrics_fill(void *ctx)
     edge->metrics[M_SESSIONS].value = (int64_t)edge->session_count;
     edge->metrics[M_SESSIONS_TOTAL].value = (int64_t)edge->sessions_total;
     edge->metrics[M_EVENTS_LOST].value = (int64_t)edge->events_lost;
+    edge->metrics[M_UNANSWERED].value = (int64_t)edge->unanswered;
+    edge->metrics[M_LATE].value = (int64_t)edge->answered_late;
     edge->metrics[M_REQUESTS].value = (int64_t)stats.requests;
     edge->metrics[M_REPLAYS].value = (int64_t)stats.replays;
     edge->metrics[M_WORKERS_LOST].value = (int64_t)stats.worker_deaths;

@@ -57,6 +57,7 @@ static void fill_settings(struct edge_generation *g)
     g->data_ms = (uint64_t)pn_policy_int(p, "timeouts.data");
     g->handshake_ms = (uint64_t)pn_policy_int(p, "timeouts.handshake");
     g->proxy_ms = (uint64_t)pn_policy_int(p, "timeouts.proxy");
+    g->handover_ms = (uint64_t)pn_policy_int(p, "timeouts.handover");
     g->session_ms = (uint64_t)pn_policy_int(p, "timeouts.session");
     g->data_rate = (uint64_t)pn_policy_int(p, "limits.data-rate");
     g->sessions_max = (uint64_t)pn_policy_int(p, "limits.sessions");

@@ -1,6 +1,11 @@
-/* What was handed to queue and mailboxes and is not answered yet. */
+/*
+ * What was handed to queue and mailboxes and is not answered yet. Who waits for an answer
+ * waits for timeouts.handover at most: a role that stands still must not hold our clients.
+ * The entry stays, for the answer may come: then what was handed over may be there twice.
+ */
 #include "edge.h"
 
+#include "clock.h"
 #include "log.h"
 #include "mem.h"
 
@@ -8,13 +13,71 @@
 
 enum { QUEUE_MAX = 8 * 1024 * 1024 };
 
+static void on_overdue(void *arg);
+
 static uint64_t remember(struct edge *edge, uint64_t token, unsigned peer, outbox_fn *fn, void *ctx)
 {
     edge->outbox =
         pn_grow(edge->outbox, &edge->outbox_cap, edge->outbox_count, sizeof *edge->outbox);
+    uint64_t wait_ms = edge->gen->handover_ms;
     edge->outbox[edge->outbox_count++] =
-        (struct outbox_entry){.token = token, .fn = fn, .ctx = ctx, .peer = peer};
+        (struct outbox_entry){.token = token,
+                              .fn = fn,
+                              .ctx = ctx,
+                              .peer = peer,
+                              .due_ns = pn_clock_mono_ns() + wait_ms * PN_NS_PER_MS};
+    if (edge->outbox_timer == NULL)
+        edge->outbox_timer = pn_timer_new(edge->loop, on_overdue, edge);
+    if (edge->outbox_count == 1)
+        pn_timer_set(edge->outbox_timer, wait_ms);
     return token;
+}
+
+/* Who waited is told; what it then does may add entries behind. */
+static void overdue(struct edge *edge, size_t i)
+{
+    static const struct pn_reply none = {0, PN_STR_INIT("no answer in time")};
+    struct outbox_entry e = edge->outbox[i];
+    edge->outbox[i].fn = NULL;
+    edge->outbox[i].file_fn = NULL;
+    edge->outbox[i].late = true;
+    edge->unanswered++;
+    if (e.peer < EDGE_MAILBOXES_MAX)
+        edge->mailboxes[e.peer].stalled_ns =
+            pn_clock_mono_ns() + edge->gen->handover_ms * PN_NS_PER_MS;
+    if (e.fn != NULL)
+        e.fn(e.ctx, &none);
+    if (e.file_fn != NULL)
+        e.file_fn(e.ctx, 0, -1, -1);
+}
+
+static void on_overdue(void *arg)
+{
+    struct edge *edge = arg;
+    uint64_t now = pn_clock_mono_ns(), next = UINT64_MAX;
+    for (size_t i = 0; i < edge->outbox_count; i++) {
+        const struct outbox_entry *e = &edge->outbox[i];
+        if (e->fn == NULL && e->file_fn == NULL)
+            continue;
+        if (e->due_ns <= now)
+            overdue(edge, i);
+        else if (e->due_ns < next)
+            next = e->due_ns;
+    }
+    if (next != UINT64_MAX)
+        pn_timer_set(edge->outbox_timer, (next - now) / PN_NS_PER_MS + 1);
+    else if (edge->outbox_count != 0) /* only late ones: for those that come meanwhile */
+        pn_timer_set(edge->outbox_timer, edge->gen->handover_ms);
+}
+
+/* The answer that nobody waited for any more: mail that was taken all the same, or a file
+ * that the queue did not want. */
+static void came_late(struct edge *edge, const struct outbox_entry *e, const struct pn_reply *reply)
+{
+    bool taken = reply != NULL && reply->code / 100 == 2;
+    edge->answered_late += taken;
+    if (!taken && e->file != 0)
+        outbox_drop_file(edge, e->file);
 }
 
 /* Answers the entry at index i and drops it. fn may hand over anew. */
@@ -22,6 +85,8 @@ static void settle(struct edge *edge, size_t i, const struct pn_reply *reply)
 {
     struct outbox_entry e = edge->outbox[i];
     edge->outbox[i] = edge->outbox[--edge->outbox_count];
+    if (e.late)
+        came_late(edge, &e, reply);
     if (e.fn != NULL)
         e.fn(e.ctx, reply);
     if (e.file_fn != NULL)
@@ -54,7 +119,8 @@ uint64_t outbox_deliver(struct edge *edge, unsigned mailbox, struct pn_deliver *
                         int content_fd, outbox_fn *fn, void *ctx)
 {
     struct pn_buf body;
-    if (mailbox >= EDGE_MAILBOXES_MAX || edge->mailboxes[mailbox].channel == NULL)
+    if (mailbox >= EDGE_MAILBOXES_MAX || edge->mailboxes[mailbox].channel == NULL ||
+        edge->mailboxes[mailbox].stalled_ns > pn_loop_now(edge->loop))
         return 0;
     pn_buf_init(&body, PN_ENVELOPE_MAX);
     deliver->token = ++edge->next_token;
@@ -76,7 +142,11 @@ uint64_t outbox_take(struct edge *edge, const struct pn_envelope *env, int conte
                 pn_handover_send(edge->queue, PN_REC_TAKE, pn_buf_str(&body), content_fd);
     pn_buf_fini(&body);
     /* Queue ids are large, tokens count from one: they share the table without meeting. */
-    return sent ? remember(edge, env->id, EDGE_PEER_QUEUE, fn, ctx) : 0;
+    if (!sent)
+        return 0;
+    (void)remember(edge, env->id, EDGE_PEER_QUEUE, fn, ctx);
+    edge->outbox[edge->outbox_count - 1].file = env->content_file;
+    return env->id;
 }
 
 uint64_t outbox_verify(struct edge *edge, struct pn_verify *verify, outbox_fn *fn, void *ctx)
@@ -206,6 +276,7 @@ static bool on_delivered(void *ctx, struct pn_record *record)
     struct pn_delivered delivered;
     if (record->type != PN_REC_DELIVERED || !pn_delivered_get(record->body, &delivered))
         return false;
+    mailbox->stalled_ns = 0;
     return settle_token(mailbox->edge, delivered.token,
                         (unsigned)(mailbox - mailbox->edge->mailboxes), &delivered.reply);
 }
@@ -271,6 +342,8 @@ bool outbox_peer(struct edge *edge, struct pn_peer *peer)
         pn_channel_free(slot);
         lost(edge, number);
     }
+    if (number < EDGE_MAILBOXES_MAX)
+        edge->mailboxes[number].stalled_ns = 0;
     edge->queue_serial += number == EDGE_PEER_QUEUE;
     *slot = pn_channel_new(edge->loop, peer->fd, ops, ctx, QUEUE_MAX);
     peer->fd = -1;
@@ -280,6 +353,7 @@ bool outbox_peer(struct edge *edge, struct pn_peer *peer)
 void outbox_free(struct edge *edge)
 {
     edge->outbox_count = 0;
+    pn_timer_free(&edge->outbox_timer);
     free(edge->outbox);
     pn_channel_free(&edge->queue);
     for (unsigned i = 0; i < EDGE_MAILBOXES_MAX; i++)

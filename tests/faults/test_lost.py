@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
 """What is lost between roles that live: a record whose descriptor found no room, for that
-moment only; mail is deferred, and all is well again once there is room.
+moment only; mail is deferred, and all is well again once there is room. And roles that
+stand still.
 """
 import os
 import resource
+import signal
 import sys
 import time
 
@@ -76,11 +78,30 @@ def peers(counter, server):
     counter.check([e["name"] for e in events] == ["edge-0"], "an event says so", str(events))
 
 
+def frozen(counter, server):
+    """A role that stands still holds nobody: its mail goes elsewhere, or is deferred."""
+    for role, rcpt, want in (("mailbox", "frozen@here.test", "250"), ("queue", "u@dest.test", "451")):
+        pid = server.roles(role)[0]
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            answer = send(server, rcpt)
+        finally:
+            os.kill(pid, signal.SIGCONT)
+        counter.check(answer[:3] == want, f"{role} stopped: an answer all the same", answer)
+        answer = until(lambda r=rcpt: (lambda a: a[:3] == "250" and a)(send(server, r)))
+        counter.check(bool(answer), f"{role} goes on: taken")
+        counter.check(server.roles(role) == [pid], f"{role}: the same process serves")
+    mail = until(lambda: [p for p in server.mail() if "frozen" in p][1:])
+    counter.check(bool(mail), "what the stopped mailbox was given is there", str(list(server.mail())))
+
+
 def main():
     counter = postern.Counter("lost")
     with postern.Server(CONF).start() as server:
         descriptors(counter, server)
         peers(counter, server)
+    with postern.Server(CONF + "timeouts { handover 1s }").start() as server:
+        frozen(counter, server)
     return counter.close()
 
 

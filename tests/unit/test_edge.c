@@ -282,6 +282,66 @@ static void take_large(int file, uint64_t number, struct pn_str want, uint16_t c
     (void)close(file);
 }
 
+/* Until the edge works by a policy that has no such user any more. */
+static void ask_until_new(struct client *c)
+{
+    bool there = false;
+    for (unsigned i = 0; i < 500 && !there; i++) {
+        ask(c, "MAIL FROM:<>", "250 2.1.0");
+        say(c, PN_STR("RCPT TO:<u@old.test>\r\n"));
+        there = !pn_str_eq(hear(c), PN_STR("250 2.1.5"));
+        ask(c, "RSET", "250 2.0.0");
+    }
+    UNIT_TRUE(there);
+}
+
+/* Roles that stand still: what the mailbox does not answer the queue gets, what the queue
+ * does not answer the client hears; their answers may come when nobody waits any more. */
+static void test_frozen(void)
+{
+    struct client c;
+    struct handed to_mailbox, to_queue;
+    struct pn_buf b;
+    up("}\ntimeouts { handover 100ms }\n"
+       "domain \"old.test\" { recipients any  route local }\n");
+    dial(&c, PLAIN);
+    greet(&c);
+    begin_mail(&c, "a@b.test", "u@here.test");
+    say(&c, PN_STR("A: b\r\n\r\nc\r\n.\r\n"));
+    take_over(&to_mailbox, MAILBOX);
+    take_over(&to_queue, QUEUE);
+    expect(&c, "451 4.3.0");
+    (void)close(fx.rig.policy_fd);
+    kit_close(&fx.kit);
+    compile("}"); /* from here on there is time enough */
+    pn_buf_init(&b, PN_RECORD_MAX);
+    send_generation(&b);
+    pn_u32_put(&b, 2);
+    send_body(PN_REC_POLICY, &b, fx.rig.policy_fd);
+    pn_buf_fini(&b);
+    answer_delivery(&to_mailbox, 250, "2.0.0 Done"); /* both, later */
+    answer_take(&to_queue, 250, "2.0.0 Queued");
+    let_go(&to_mailbox);
+    let_go(&to_queue);
+    unit_row("all goes on");
+    ask_until_new(&c);
+    for (int i = 0; i < 2; i++) {
+        struct handed h;
+        begin_mail(&c, "a@b.test", i == 0 ? "u@next.test" : "u@here.test");
+        say(&c, PN_STR("A: b\r\n\r\nc\r\n.\r\n"));
+        take_over(&h, i == 0 ? QUEUE : MAILBOX);
+        if (i == 0)
+            answer_take(&h, 250, "2.0.0 Queued");
+        else
+            answer_delivery(&h, 250, "2.0.0 Done");
+        let_go(&h);
+        expect(&c, "250 2.0.0");
+    }
+    hang_up(&c);
+    UNIT_INT(role_rig_drain(&fx.rig), 0);
+    down();
+}
+
 static void test_large(void)
 {
     static char big[500 * 1024];
@@ -446,10 +506,9 @@ static void test_drain(void)
 int main(int argc, char **argv)
 {
     static const struct unit_test tests[] = {
-        {"queue", test_queue},       {"mailbox", test_mailbox},
-        {"refusals", test_refusals}, {"size", test_size},
-        {"large", test_large},       {"reload", test_reload},
-        {"drain", test_drain},       {NULL, NULL},
+        {"queue", test_queue},   {"mailbox", test_mailbox}, {"refusals", test_refusals},
+        {"size", test_size},     {"large", test_large},     {"reload", test_reload},
+        {"frozen", test_frozen}, {"drain", test_drain},     {NULL, NULL},
     };
     return unit_main("edge", tests, argc, argv);
 }
