@@ -59,7 +59,8 @@ static const struct postern_row smtp_rows[] = {
      .type = POSTERN_T_DURATION,
      .def = "0",
      .max = MINUTE,
-     .help = "Wait before the greeting; who talks earlier is refused. 0: nobody is caught."},
+     .help = "Wait before the greeting; who talks earlier is refused. 0: nobody waits, and refused "
+             "is who has talked when the greeting goes out (not behind PROXY or with TLS)."},
     {.name = "normalize",
      .type = POSTERN_T_NETWORK,
      .flags = POSTERN_ROW_LIST,

@@ -140,6 +140,7 @@ void session_accept(struct edge_listener *listener, int fd, const struct sockadd
         come_in(s);
         return;
     }
+    s->proxied = true;
     s->proxy_watch = pn_watch_new(edge->loop, fd, PN_WATCH_READ, on_proxy, s);
     s->timer = pn_timer_new(edge->loop, on_proxy_late, s);
     pn_timer_set(s->timer, s->gen->proxy_ms);

@@ -150,6 +150,7 @@ struct session {
     struct pn_ip ip; /* the client's, by PROXY if one was read */
     uint16_t port;
     bool tls_due, started, early_talker, tls_on;
+    bool proxied;        /* a balancer speaks for it */
     uint32_t held;       /* bytes sent ahead, and replies unread, counted in those in flight */
     uint32_t turn_line;  /* turn.c: the engine's count of lines at the turn's begin */
     uint64_t turn_ns;    /* when it became the client's turn */

@@ -8,6 +8,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 enum { WRITE_MAX = 128 * 1024, KEEP_MAX = 64 * 1024 };
@@ -161,7 +162,7 @@ static void greet(struct session *s)
     s->started = true;
     if (s->tls_on)
         pn_smtp_server_tls(s->smtp);
-    if (s->early_talker && s->gen->greet_delay_ms != 0) {
+    if (s->early_talker) {
         event_session(s, "early-talker", PN_STR("input before the greeting"));
         pn_smtp_server_drop(s->smtp, &early);
         return;
@@ -279,11 +280,22 @@ struct session *session_new(struct edge *edge, enum pn_listen_kind kind)
     return s;
 }
 
+/* Bytes are there already: who speaks SMTP waits for our greeting. */
+static bool has_spoken(int fd)
+{
+    char byte;
+    return recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+}
+
 void session_open(struct session *s, int fd, bool tls_first)
 {
+    /* Behind a balancer it may be that one's doing (a health check does not wait), and with
+     * TLS it is the handshake. */
+    bool early = !tls_first && !s->proxied && has_spoken(fd);
     s->stream = pn_stream_new(s->edge->loop, fd, &stream_ops, s,
                               (struct pn_stream_limits){KEEP_MAX, WRITE_MAX});
     pn_stream_timeout(s->stream, s->gen->command_ms);
+    s->early_talker = early;
     if (tls_first)
         start_tls(s);
     else

@@ -4,6 +4,7 @@
 #include "dns.h"
 
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -206,6 +207,31 @@ static void test_early_talker(void)
     down();
 }
 
+/* Without a delay nobody waits, and who has spoken when we come to greet is refused. */
+static void test_early_talker_at_once(void)
+{
+    struct client early, c, behind;
+    up("}");
+    UNIT_INT(kill(fx.rig.pid, SIGSTOP), 0); /* so that its bytes are there first */
+    dial(&early, PLAIN);
+    say(&early, PN_STR("EHLO c.test\r\n"));
+    dial(&c, PLAIN);
+    from_client(&behind, "192.0.2.9"); /* a balancer's health check does not wait */
+    say(&behind, PN_STR("EHLO c.test\r\n"));
+    UNIT_INT(kill(fx.rig.pid, SIGCONT), 0);
+    expect(&early, "554");
+    expect(&early, "");
+    EXPECT_EVENT("\"event\":\"early-talker\"");
+    greet(&c);
+    expect(&behind, "220");
+    expect(&behind, "250");
+    hang_up(&early);
+    hang_up(&c);
+    hang_up(&behind);
+    UNIT_INT(role_rig_drain(&fx.rig), 0);
+    down();
+}
+
 /* ---- clients that take their time ---- */
 
 #define X100                                                                                       \
@@ -325,9 +351,12 @@ static void test_slow(void)
     ask(&tls, "EHLO c.test", "250");
     for (unsigned i = 0; i < SLOW; i++) {
         dial(&c[i], slow_rows[i].listener);
-        say(&c[i], slow_rows[i].setup);
         unit_row(slow_rows[i].label);
-        for (unsigned k = 0; k < slow_rows[i].replies; k++)
+        bool greets = slow_rows[i].replies != 0;
+        if (greets) /* who speaks before is refused */
+            expect(&c[i], "220");
+        say(&c[i], slow_rows[i].setup);
+        for (unsigned k = greets; k < slow_rows[i].replies; k++)
             UNIT_TRUE(!pn_str_starts(hear(&c[i]), PN_STR("4")));
     }
     for (size_t n = 0; n < DROPS_MAX && left != 0; n++) {
@@ -404,6 +433,7 @@ int main(int argc, char **argv)
         {"starttls", test_starttls},
         {"client_name", test_client_name},
         {"early_talker", test_early_talker},
+        {"early_talker_at_once", test_early_talker_at_once},
         {"slow", test_slow},
 
         {"session_time", test_session_time},
