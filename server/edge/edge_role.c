@@ -246,7 +246,7 @@ int pn_edge_main(struct pn_role_env *env)
         (void)outbox_peer(&edge, peer);
     pn_admin_link_env(edge.admin, env);
     if (env->limits_fd >= 0)
-        edge.limits = pn_limits_open(env->limits_fd, env->start.number % PN_LIMITS_EDGES_MAX);
+        edge.limits = pn_limits_open(env->limits_fd, env->start.number);
     if (edge.limits == NULL)
         pn_warn("no table of limits: sessions and rates are not limited");
 

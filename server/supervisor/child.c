@@ -18,7 +18,9 @@ enum {
     WORKER_PATIENCE_MS = 200, /* between its channel's end and its own */
     BACKOFF_FIRST_MS = 100,
     BACKOFF_MAX_MS = 30 * 1000,
-    LIVED_MS = 10 * 1000 /* whoever lived so long starts again at once */
+    WORKER_AT_ONCE = 10, /* deaths: of messages, as likely as not, and the others need it back */
+    WORKER_BACKOFF_MAX_MS = 1000,
+    FORGIVEN_MS = 30 * 1000 /* a death is, for each so long that it lives again */
 };
 
 enum pn_role child_role(const struct child *c)
@@ -60,19 +62,18 @@ static bool can_fork(const struct child *template)
 
 /* ---- death and restart */
 
-static uint64_t backoff(struct child *c)
+uint64_t child_backoff(struct child *c, uint64_t lived_ms)
 {
-    uint64_t lived = (pn_clock_mono_ns() - c->started) / PN_NS_PER_MS;
-    c->fails = lived >= LIVED_MS ? 0 : c->fails + 1;
-    if (c->fails <= 1)
+    uint64_t forgiven = lived_ms / FORGIVEN_MS;
+    c->fails = c->fails > forgiven ? c->fails - (unsigned)forgiven + 1 : 1;
+    bool worker = c->kind == PEER_WORKER;
+    unsigned at_once = worker ? WORKER_AT_ONCE : 1;
+    uint64_t ms = BACKOFF_FIRST_MS, most = worker ? WORKER_BACKOFF_MAX_MS : BACKOFF_MAX_MS;
+    if (c->fails <= at_once)
         return 0;
-    uint64_t ms = BACKOFF_FIRST_MS;
-    if (c->kind ==
-        PEER_WORKER) /* a message killed it, as others may; that is no fault of its own */
-        return ms;
-    for (unsigned i = 2; i < c->fails && ms < BACKOFF_MAX_MS; i++)
+    for (unsigned i = at_once + 1; i < c->fails && ms < most; i++)
         ms *= 2;
-    return ms > BACKOFF_MAX_MS ? BACKOFF_MAX_MS : ms;
+    return ms < most ? ms : most;
 }
 
 static bool has_workers(const struct child *template)
@@ -92,6 +93,7 @@ static void sweep(void *arg)
         if (c->kind == PEER_TEMPLATE && c->retired && c->state == CHILD_READY && !has_workers(c))
             child_drain(c, TEMPLATE_DRAIN_MS);
     child_sweep(sup);
+    reload_adjust(sup); /* somebody may wait for the number of one who is gone */
 }
 
 void child_sweep_soon(struct supervisor *sup)
@@ -106,23 +108,19 @@ static bool still_needed(struct child *c, enum child_state was, bool clean)
            can_fork(template_of(c));
 }
 
-/* A worker that served died of a message, as likely as not: the others need it back,
- * and forking one takes a millisecond. */
-static void restart(struct child *c, enum child_state was, const char *how, bool clean)
+static void restart(struct child *c, const char *how, bool clean)
 {
-    bool at_once = clean || (c->kind == PEER_WORKER && was == CHILD_READY);
-    uint64_t wait = at_once ? 0 : backoff(c);
-    c->fails = at_once ? 0 : c->fails;
+    uint64_t wait = child_backoff(c, (pn_clock_mono_ns() - c->started) / PN_NS_PER_MS);
     if (clean) {
         pn_info("%s starts anew", c->name);
     } else {
         pn_error("%s died: %s; it starts again%s", c->name, how, wait == 0 ? "" : " soon");
         tell_died(c, how, wait);
     }
-    if (c->retired)
-        child_start(c); /* once, or the sweep takes it */
-    else
+    if (!c->retired)
         pn_timer_set(c->timer, wait);
+    else if (wait == 0)
+        child_start(c); /* now, or the sweep takes it */
     tell_state(c->sup);
 }
 
@@ -147,7 +145,7 @@ static void gone(struct child *c, const char *how, bool clean)
     if (was == CHILD_STARTING && bringup_failed(sup, c))
         return;
     if (!c->solo) {
-        restart(c, was, how, clean);
+        restart(c, how, clean);
         return;
     }
     /* Its edge knows by now what it wanted to know. */

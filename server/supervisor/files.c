@@ -4,6 +4,7 @@
 #include "mem.h"
 #include "supervisor_int.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -45,6 +46,7 @@ bool files_users(struct supervisor *sup, struct pn_buf *err)
 
 /* ---- folders */
 
+/* 1: made, 0: it was there, -1 with errno. */
 static int make_path(const char *path)
 {
     char part[PATH_MAX];
@@ -60,26 +62,66 @@ static int make_path(const char *path)
             return -1;
         *slash = '/';
     }
-    return mkdir(part, 0750) != 0 && errno != EEXIST ? -1 : 0;
+    if (mkdir(part, 0750) == 0)
+        return 1;
+    return errno == EEXIST ? 0 : -1;
 }
 
-/* Makes what is missing; with role users the folder is its role's alone. */
-static int open_folder(const struct supervisor *sup, const char *path, enum pn_role owner)
+static bool is_empty(int fd)
 {
-    if (make_path(path) != 0)
-        return -1;
-    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0 || !sup->drop)
-        return fd;
+    int again = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *dir = again < 0 ? NULL : fdopendir(again);
+    bool empty = dir != NULL;
+    for (struct dirent *e; empty && (e = readdir(dir)) != NULL;)
+        empty = strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0;
+    if (dir != NULL)
+        (void)closedir(dir);
+    else if (again >= 0)
+        (void)close(again);
+    return empty;
+}
+
+/* A folder of root's becomes the role's if we made it, or nothing is in it. Another one holds
+ * what we know nothing of: a slip in the configuration must not give it away. */
+static bool own_folder(int fd, bool made, const char *path, const struct folder_owner *owner,
+                       struct pn_buf *err)
+{
     struct stat st;
-    uid_t uid = sup->uid[owner];
-    if (fstat(fd, &st) == 0 &&
-        (st.st_uid == uid || (st.st_uid == 0 && fchown(fd, uid, sup->gid[owner]) == 0)))
+    if (fstat(fd, &st) == 0 && st.st_uid == owner->uid)
+        return true;
+    if (st.st_uid != 0)
+        (void)pn_buf_addf(err, "folder %s: it is another user's, not postern-%s's", path,
+                          owner->role);
+    else if (!made && !is_empty(fd))
+        (void)pn_buf_addf(err,
+                          "folder %s: it is root's and not empty, so it is not given to "
+                          "postern-%s; name another one, or, if it is meant: chown -R "
+                          "postern-%s: %s",
+                          path, owner->role, owner->role, path);
+    else if (fchown(fd, owner->uid, owner->gid) == 0)
+        return true;
+    else
+        (void)pn_buf_addf(err, "folder %s: %s", path, strerror(errno));
+    return false;
+}
+
+int files_open_folder(const char *path, const struct folder_owner *owner, struct pn_buf *err)
+{
+    int made = make_path(path);
+    int fd = made < 0 ? -1 : open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        (void)pn_buf_addf(err, "folder %s: %s", path, strerror(errno));
+    if (fd < 0 || owner == NULL || own_folder(fd, made == 1, path, owner, err))
         return fd;
-    int saved = st.st_uid == 0 ? errno : EPERM;
     (void)close(fd);
-    errno = saved;
     return -1;
+}
+
+static int open_folder(const struct supervisor *sup, const char *path, enum pn_role role,
+                       struct pn_buf *err)
+{
+    const struct folder_owner owner = {pn_role_name(role), sup->uid[role], sup->gid[role]};
+    return files_open_folder(path, sup->drop ? &owner : NULL, err);
 }
 
 bool files_folders(struct supervisor *sup, const struct plan *plan, struct pn_buf *err)
@@ -94,11 +136,10 @@ bool files_folders(struct supervisor *sup, const struct plan *plan, struct pn_bu
         if (plan->folders[i] == NULL)
             continue;
         char *path = pn_pool_strdup(sup->pool, pn_str_of(plan->folders[i]));
-        *f = (struct pn_folder){(uint8_t)i, pn_str_of(path), open_folder(sup, path, owners[i])};
-        if (f->fd < 0) {
-            (void)pn_buf_addf(err, "folder %s: %s", path, strerror(errno));
+        *f =
+            (struct pn_folder){(uint8_t)i, pn_str_of(path), open_folder(sup, path, owners[i], err)};
+        if (f->fd < 0)
             return false;
-        }
     }
     return true;
 }
@@ -107,9 +148,12 @@ int files_private(const struct supervisor *sup, uint32_t group, char *path, size
 {
     const char *run = sup->now.serial != 0 ? sup->now.plan.run : sup->next.plan.run;
     int n = snprintf(path, size, "%s/group-%u", run, group);
-    int fd = n < 0 || (size_t)n >= size ? -1 : open_folder(sup, path, PN_ROLE_FILTER);
+    struct pn_buf err;
+    pn_buf_init(&err, 2 * PATH_MAX);
+    int fd = n < 0 || (size_t)n >= size ? -1 : open_folder(sup, path, PN_ROLE_FILTER, &err);
     if (fd < 0)
-        pn_error("folder %s: %s", path, strerror(errno));
+        pn_error("%s", pn_buf_cstr(&err));
+    pn_buf_fini(&err);
     return fd;
 }
 
@@ -149,7 +193,7 @@ bool files_control_socket(struct supervisor *sup, const struct plan *plan, struc
         return false;
     }
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    bool ok = fd >= 0 && make_path(plan->run) == 0 && is_free(&addr) &&
+    bool ok = fd >= 0 && make_path(plan->run) >= 0 && is_free(&addr) &&
               (unlink(addr.sun_path) == 0 || errno == ENOENT) &&
               bind(fd, (struct sockaddr *)&addr, sizeof addr) == 0 &&
               chmod(addr.sun_path, 0660) == 0 && listen(fd, 64) == 0;

@@ -1,5 +1,6 @@
 /* From a compiled mapping to a generation that serves, or back to the old state. */
 #include "jail.h"
+#include "limit_table.h"
 #include "log.h"
 #include "supervisor_int.h"
 
@@ -87,40 +88,62 @@ void reload_compiled(struct supervisor *sup, int policy_fd)
     pn_buf_fini(&err);
 }
 
-/* The lowest number that nobody has, not even one who still finishes. */
-static uint32_t free_number(const struct supervisor *sup, enum peer_kind kind)
+/* Somebody has it, if only to finish. */
+static bool is_used(const struct supervisor *sup, enum peer_kind kind, uint32_t number)
 {
-    uint32_t number = 0;
-    for (const struct child *c = sup->children; c != NULL;) {
-        if (c->kind == kind && c->number == number) {
-            number++;
-            c = sup->children;
-        } else {
-            c = c->next;
-        }
-    }
-    return number;
+    const struct child *c = sup->children;
+    while (c != NULL && (c->kind != kind || c->number != number))
+        c = c->next;
+    return c != NULL;
 }
 
-/* More or fewer of a role than before; the last ones go first. */
-static void adjust(struct supervisor *sup, enum peer_kind kind, uint32_t want)
+static void start_one(struct supervisor *sup, enum peer_kind kind, uint32_t number)
 {
-    for (;;) {
+    child_start(child_add(sup, kind, number, 0, 0));
+}
+
+/* The last ones go first. An edge's number is its column in the table of limits: where all
+ * are used by edges that drain, the next one starts when one of those is gone. */
+static void adjust_edges(struct supervisor *sup)
+{
+    uint32_t have = 0, number = 0;
+    for (const struct child *c = sup->children; c != NULL; c = c->next)
+        have += c->kind == PEER_EDGE && !c->retired;
+    for (; have > sup->now.plan.edges; have--) {
         struct child *last = NULL;
-        uint32_t have = 0;
-        for (struct child *c = sup->children; c != NULL; c = c->next) {
-            if (c->kind != kind || c->retired)
-                continue;
-            have++;
-            last = c;
-        }
-        if (have == want)
-            return;
-        if (have > want)
-            child_retire(last, sup->now.plan.drain_ms);
-        else
-            child_start(child_add(sup, kind, free_number(sup, kind), 0, 0));
+        for (struct child *c = sup->children; c != NULL; c = c->next)
+            last = c->kind == PEER_EDGE && !c->retired ? c : last;
+        child_retire(last, sup->now.plan.drain_ms);
     }
+    for (; have < sup->now.plan.edges; have++) {
+        while (number < PN_LIMITS_EDGES_MAX && is_used(sup, PEER_EDGE, number))
+            number++;
+        if (number == PN_LIMITS_EDGES_MAX) {
+            pn_info("%u more edges start as others are done", sup->now.plan.edges - have);
+            return;
+        }
+        start_one(sup, PEER_EDGE, number);
+    }
+}
+
+/* Which users a mailbox worker has follows from its number, so they are 0 to n - 1; one that
+ * finishes keeps its number until it is gone. */
+static void adjust_mailboxes(struct supervisor *sup)
+{
+    for (struct child *c = sup->children; c != NULL; c = c->next)
+        if (c->kind == PEER_MAILBOX && !c->retired && c->number >= sup->now.plan.mailboxes)
+            child_retire(c, sup->now.plan.drain_ms);
+    for (uint32_t number = 0; number < sup->now.plan.mailboxes; number++)
+        if (!is_used(sup, PEER_MAILBOX, number))
+            start_one(sup, PEER_MAILBOX, number);
+}
+
+void reload_adjust(struct supervisor *sup)
+{
+    if (sup->now.serial == 0 || sup->state == SUP_STARTING || sup->state == SUP_STOPPING)
+        return;
+    adjust_edges(sup);
+    adjust_mailboxes(sup);
 }
 
 /* Sessions that began with the old plugins end with them: workers go when the last
@@ -153,8 +176,7 @@ void reload_take(struct supervisor *sup)
         for (struct child *c = sup->children; c != NULL; c = c->next)
             if (child_alive(c) && c->kind != PEER_TEMPLATE && c->kind != PEER_WORKER)
                 give_generation(c);
-        adjust(sup, PEER_EDGE, sup->now.plan.edges);
-        adjust(sup, PEER_MAILBOX, sup->now.plan.mailboxes);
+        reload_adjust(sup);
         retire_old_plugins(sup);
         pn_info("generation %u serves", sup->now.serial);
         tell_reloaded(sup);

@@ -28,7 +28,7 @@ struct child {
     pid_t pid; /* 0: none; of a worker once its template told it */
     struct pn_channel *control;
     struct pn_timer *timer; /* restart, start limit or drain limit, by state */
-    unsigned fails;         /* deaths in a row */
+    unsigned fails;         /* deaths that are not forgiven yet */
     uint64_t started;       /* ns */
     uint64_t repair_due;    /* ns: repair.c's rate */
     bool retired;           /* removed once it is off */
@@ -96,6 +96,8 @@ void child_drain(struct child *c, uint64_t limit_ms);
 void child_kill(struct child *c);
 /* Off for good: drained or killed, and then freed. */
 void child_retire(struct child *c, uint64_t limit_ms);
+/* It ended after so long, once more: how many ms until it starts again. */
+uint64_t child_backoff(struct child *c, uint64_t lived_ms);
 void child_reap(struct supervisor *sup);
 void child_sweep(struct supervisor *sup); /* frees those retired and off */
 void child_sweep_soon(struct supervisor *sup);
@@ -132,6 +134,8 @@ void reload_begin(struct supervisor *sup);
 void reload_refuse(struct supervisor *sup, const char *why);
 /* All of it stands: it reaches the running roles. */
 void reload_take(struct supervisor *sup);
+/* As many edges and mailboxes as the configuration wants, as far as there are numbers. */
+void reload_adjust(struct supervisor *sup);
 /* Compile's outcome. policy_fd is owned; -1: errors were logged. */
 void reload_compiled(struct supervisor *sup, int policy_fd);
 
@@ -145,6 +149,13 @@ int sockets_find(const struct supervisor *sup, const struct plan_listen *want);
 
 /* ---- files.c */
 bool files_users(struct supervisor *sup, struct pn_buf *err);
+struct folder_owner {
+    const char *role;
+    uint32_t uid, gid;
+};
+/* Makes what is missing; the folder is then that role's alone (NULL: whoever's). -1: a
+ * sentence in err. */
+int files_open_folder(const char *path, const struct folder_owner *owner, struct pn_buf *err);
 bool files_folders(struct supervisor *sup, const struct plan *plan, struct pn_buf *err);
 bool files_control_socket(struct supervisor *sup, const struct plan *plan, struct pn_buf *err);
 /* Opens a worker group's own folder, made if need be. -1: logged. */

@@ -22,6 +22,7 @@
 #include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -40,7 +41,9 @@ struct role {
         struct role *r;
     } peers[64];
     size_t peer_count;
-    int took; /* generations */
+    int took;          /* generations */
+    bool slow;         /* needs all the time that it is given to end */
+    char numbers[100]; /* of mailboxes, as they came */
 };
 
 static void role_run(int control_fd);
@@ -63,7 +66,9 @@ static void add_peer(struct role *r, struct pn_peer *p)
     static const struct pn_channel_ops ops = {.on_record = peer_record, .on_end = peer_end};
     if (r->peer_count == 64)
         return;
-    size_t i = r->peer_count++;
+    size_t i = r->peer_count++, used = strlen(r->numbers);
+    if (p->role == PN_ROLE_MAILBOX && used + 12 < sizeof r->numbers)
+        (void)snprintf(r->numbers + used, 12, "%u,", p->number);
     r->peers[i].role = p->role;
     r->peers[i].generation = p->generation;
     r->peers[i].channel = pn_channel_new(r->loop, p->fd, &ops, &r->peers[i].channel, 1000);
@@ -89,10 +94,11 @@ static void on_accept(void *arg, unsigned events)
             continue;
         dprintf(fd,
                 "%u %d gen=%u admin=%d resolver=%d queue=%d mailbox=%d filter=%d "
-                "took=%d\n",
+                "took=%d numbers=%s\n",
                 r->env.start.number, (int)getpid(), r->gen->serial, count_peers(r, PN_ROLE_ADMIN),
                 count_peers(r, PN_ROLE_RESOLVER), count_peers(r, PN_ROLE_QUEUE),
-                count_peers(r, PN_ROLE_MAILBOX), count_peers(r, PN_ROLE_FILTER), r->took);
+                count_peers(r, PN_ROLE_MAILBOX), count_peers(r, PN_ROLE_FILTER), r->took,
+                r->numbers);
         (void)close(fd);
     }
 }
@@ -134,10 +140,15 @@ static void on_lose_generation(void *arg, int signo)
     (void)pn_control_send(r->control, PN_REC_WANT_GENERATION, PN_STR(""), NULL, 0);
 }
 
+static void on_drained(void *arg)
+{
+    pn_loop_stop(((struct role *)arg)->loop);
+}
+
 static void on_drain(void *ctx, uint32_t limit_ms)
 {
-    (void)limit_ms;
-    pn_loop_stop(((struct role *)ctx)->loop);
+    struct role *r = ctx;
+    pn_timer_set(pn_timer_new(r->loop, on_drained, r), r->slow ? limit_ms : 0);
 }
 
 static void tell_worker(struct role *r, uint16_t type, const struct pn_worker *w)
@@ -189,6 +200,11 @@ static void on_worker_end(void *arg, int signo)
     }
 }
 
+static bool has_word(struct pn_str text, const char *word)
+{
+    return memmem(text.p, text.len, word, strlen(word)) != NULL;
+}
+
 static void role_run(int control_fd)
 {
     static const struct pn_control_ops ops = {take_generation, on_peer, on_drain, on_spawn};
@@ -211,6 +227,7 @@ static void role_run(int control_fd)
     take_generation(r, gen);
     struct pn_str text;
     if (gen->policy_fd >= 0 && pn_map_fd(gen->policy_fd, true, &text) == 0) {
+        r->slow = has_word(text, "slow=1");
         bool fail = pn_str_find(text, '!', 0) != SIZE_MAX && template;
         pn_unmap(&text);
         if (fail) {
@@ -278,6 +295,8 @@ static bool plan_of_test(struct plan *plan, int policy_fd, const char *root, str
         (void)pn_str_u64(word, 65535, &v);
         if (pn_str_eq(name, PN_STR("edges")))
             plan->edges = (uint32_t)v;
+        if (pn_str_eq(name, PN_STR("mailboxes")))
+            plan->mailboxes = (uint32_t)v;
         if (pn_str_eq(name, PN_STR("workers")))
             plan->workers = (uint32_t)v;
         if (pn_str_eq(name, PN_STR("groups")))
@@ -528,6 +547,104 @@ static void test_process(void)
     UNIT_INT(process_parent(pid), -1);
 }
 
+/* Deaths are counted over time: a role that was ready each time is no better. */
+static void test_backoff(void)
+{
+    static const struct {
+        const char *label;
+        enum peer_kind kind;
+        uint64_t lived_ms;
+        unsigned deaths;
+        uint64_t want;
+    } rows[] = {
+        {"the first", PEER_QUEUE, 0, 1, 0},
+        {"the second at once", PEER_QUEUE, 0, 2, 100},
+        {"the third", PEER_QUEUE, 0, 3, 200},
+        {"on and on", PEER_QUEUE, 0, 50, 30000},
+        {"on and on, some while between", PEER_QUEUE, 12000, 50, 30000},
+        {"once a minute", PEER_QUEUE, 60000, 50, 0},
+        {"a worker, of ten messages", PEER_WORKER, 5, 10, 0},
+        {"of one more", PEER_WORKER, 5, 11, 100},
+        {"on and on", PEER_WORKER, 5, 1000, 1000},
+        {"a worker, twice a minute", PEER_WORKER, 30000, 1000, 0},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct child c = {.kind = rows[i].kind};
+        uint64_t wait = UINT64_MAX;
+        unit_row(rows[i].label);
+        for (unsigned n = 0; n < rows[i].deaths; n++)
+            wait = child_backoff(&c, rows[i].lived_ms);
+        UNIT_INT(wait, rows[i].want);
+    }
+}
+
+/* What the configuration names is given away only if nobody can miss it. */
+static void test_folders(void)
+{
+    static const struct folder_owner role = {"mailbox", 12345, 12345};
+    const struct folder_owner self = {"mailbox", getuid(), getgid()};
+    static const struct {
+        const char *label, *file, *want; /* made before, with that file; NULL: not made */
+    } rows[] = {{"new", NULL, NULL},
+                {"empty", "", NULL},
+                {"in use", "mail", "is root's and not empty"},
+                {"in use, its names hidden", ".x", "is root's and not empty"}};
+    struct pn_buf err;
+    char path[200], file[300];
+    struct stat st;
+    pn_buf_init(&err, 1000);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        unit_row(rows[i].label);
+        (void)snprintf(path, sizeof path, "%s/owned/%zu", folder, i);
+        if (rows[i].file != NULL) {
+            (void)snprintf(file, sizeof file, "%s/%s", path, rows[i].file);
+            int fd = files_open_folder(path, NULL, &err);
+            UNIT_TRUE(fd >= 0);
+            (void)close(fd);
+            if (rows[i].file[0] != '\0')
+                (void)close(open(file, O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+        }
+        if (getuid() == 0) {
+            int fd = files_open_folder(path, &role, &err);
+            UNIT_TRUE((fd >= 0) == (rows[i].want == NULL));
+            UNIT_INT(stat(path, &st), 0);
+            UNIT_INT(st.st_uid, fd >= 0 ? role.uid : 0);
+            if (fd >= 0)
+                (void)close(fd);
+            else
+                UNIT_TRUE(strstr(pn_buf_cstr(&err), rows[i].want) != NULL);
+            UNIT_INT(chown(path, 0, 0), 0);
+        }
+        pn_buf_clear(&err);
+        int fd = files_open_folder(path, &self, &err); /* it is its own already */
+        UNIT_TRUE(fd >= 0);
+        (void)close(fd);
+    }
+    pn_buf_fini(&err);
+}
+
+/* A worker of users comes back under the number that says whose they are, once the one that
+ * finishes has let go of it. */
+static void test_numbers(void)
+{
+    char text[200], line[200];
+    int port = free_port();
+    (void)snprintf(text, sizeof text, "edges=1 mailboxes=2 slow=1 port=%d", port);
+    write_config(text);
+    start();
+    UNIT_TRUE(ask_until(port, "gen=1 admin=1 resolver=1 queue=1 mailbox=2", line, sizeof line));
+    for (int gen = 2; gen < 4; gen++) {
+        (void)snprintf(text, sizeof text, "edges=1 mailboxes=%d slow=1 port=%d", gen - 1, port);
+        write_config(text);
+        UNIT_INT(kill(server, SIGHUP), 0);
+        (void)snprintf(text, sizeof text, "generation %d serves", gen);
+        UNIT_TRUE(logged(text));
+    }
+    UNIT_TRUE(ask_until(port, "took=3 numbers=0,1,1,", line, sizeof line));
+    UNIT_INT(kill(server, SIGTERM), 0);
+    UNIT_INT(wait_exit(), 0);
+}
+
 static void test_peers(void)
 {
     UNIT_TRUE(peers_may_talk(PEER_EDGE, PEER_QUEUE) && peers_may_talk(PEER_QUEUE, PEER_EDGE));
@@ -543,8 +660,13 @@ static void test_peers(void)
 int main(int argc, char **argv)
 {
     static const struct unit_test tests[] = {
-        {"peers", test_peers}, {"process", test_process},
-        {"life", test_life},   {"start fails", test_start_fails},
+        {"peers", test_peers},
+        {"process", test_process},
+        {"backoff", test_backoff},
+        {"folders", test_folders},
+        {"numbers", test_numbers},
+        {"life", test_life},
+        {"start fails", test_start_fails},
         {NULL, NULL},
     };
     if (argc == 3 && strcmp(argv[1], "--role") == 0)
