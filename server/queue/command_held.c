@@ -29,8 +29,9 @@ static struct names list_folder(const struct queue *q)
     DIR *dir = again < 0 ? NULL : fdopendir(again);
     for (struct dirent *e; dir != NULL && (e = readdir(dir)) != NULL;) {
         uint64_t id;
+        uint32_t index;
         size_t len = strlen(e->d_name);
-        if (len >= HELD_NAME_MAX || !held_name_parse(e->d_name, &id))
+        if (len >= HELD_NAME_MAX || !held_name_parse(e->d_name, &id, &index))
             continue;
         names.v = pn_grow(names.v, &names.cap, names.count, sizeof *names.v);
         memcpy(names.v[names.count++], e->d_name, len + 1);
@@ -163,20 +164,82 @@ static void release(struct asked_part *part)
     free(to);
 }
 
-static void act(struct asked_part *part)
+/* The journal's message that the file comes from; NULL: it is done with that. */
+static struct message *origin(const struct asked_part *part, uint32_t *index)
+{
+    uint64_t id;
+    return held_name_parse(part->target->name, &id, index) ? message_find(part->asked->q, id)
+                                                           : NULL;
+}
+
+/* Its file is there, but on its way still: not on disk yet, or written again since the role
+ * died before the journal knew of it. */
+static bool is_coming(const struct message *m, uint32_t index)
+{
+    return m->rcpts == NULL || (index < m->rcpt_count && m->rcpts[index].state != RCPT_HELD);
+}
+
+static void proceed(struct asked_part *part)
+{
+    if (part->asked->verb == ASKED_RELEASE)
+        release(part);
+    else
+        asked_part_end(part, NULL);
+}
+
+static void noted(struct message_wait *wait, struct message *m, int error)
+{
+    struct asked_part *part = (struct asked_part *)wait;
+    (void)m;
+    part->failed = error;
+    if (error != 0)
+        asked_part_end(part, NULL);
+    else
+        proceed(part);
+}
+
+/* What is taken out must not come back: were the role to die while its journal does not
+ * know yet that the message is held, it would be put there again. */
+static void take_out(struct asked_part *part)
+{
+    uint32_t index;
+    struct message *m = origin(part, &index);
+    if (m == NULL) {
+        proceed(part);
+    } else if (is_coming(m, index)) {
+        asked_part_end(part, "it is only just being put there; try again");
+    } else {
+        part->wait.done = noted;
+        message_note_for(m, &part->wait);
+    }
+}
+
+static void list_one(struct asked_part *part)
 {
     struct asked *asked = part->asked;
-    if (asked->verb == ASKED_LIST && !asked->stopped) {
+    uint32_t index;
+    struct message *m = origin(part, &index);
+    if (m != NULL && is_coming(m, index)) {
+        asked->total--;
+    } else {
         put_held(&asked->a, part);
         asked->stopped = !answer_send(&asked->a, false, -1);
         asked->shown += !asked->stopped;
     }
+}
+
+static void act(struct asked_part *part)
+{
+    struct asked *asked = part->asked;
+    if (asked->verb == ASKED_RELEASE || asked->verb == ASKED_DROP) {
+        take_out(part);
+        return;
+    }
+    if (asked->verb == ASKED_LIST && !asked->stopped)
+        list_one(part);
     if (asked->verb == ASKED_SHOW)
         show(part);
-    if (asked->verb == ASKED_RELEASE)
-        release(part);
-    else
-        asked_part_end(part, NULL);
+    asked_part_end(part, NULL);
 }
 
 /* On the pool: their files go, with one sync of the folder. */

@@ -33,13 +33,15 @@ const char *held_name(uint64_t id, uint32_t index, char name[HELD_NAME_MAX])
     return name;
 }
 
-bool held_name_parse(const char *name, uint64_t *id)
+bool held_name_parse(const char *name, uint64_t *id, uint32_t *index)
 {
-    uint64_t index;
+    uint64_t n = 0;
     struct pn_str rest = pn_str_of(name);
     struct pn_str first = pn_str_split(&rest, '.');
-    return pn_queue_id_parse(first, id) && rest.p != NULL &&
-           pn_str_u64(rest, PN_ENVELOPE_RECIPIENTS_MAX, &index);
+    bool ok = pn_queue_id_parse(first, id) && rest.p != NULL &&
+              pn_str_u64(rest, PN_ENVELOPE_RECIPIENTS_MAX, &n);
+    *index = (uint32_t)n;
+    return ok;
 }
 
 const char *held_kind_name(uint8_t kind)
@@ -230,8 +232,9 @@ size_t held_expire(int folder, int64_t before_s)
     for (struct dirent *e; (e = readdir(dir)) != NULL;) {
         struct stat st;
         uint64_t id;
+        uint32_t index;
         bool unfinished = strncmp(e->d_name, "new-", 4) == 0;
-        if ((!unfinished && !held_name_parse(e->d_name, &id)) ||
+        if ((!unfinished && !held_name_parse(e->d_name, &id, &index)) ||
             fstatat(folder, e->d_name, &st, AT_SYMLINK_NOFOLLOW) != 0)
             continue;
         int64_t limit = unfinished ? pn_clock_wall_ms() / 1000 - UNFINISHED_S : before_s;

@@ -41,7 +41,7 @@ int held_remove(int folder, const char *name);
 size_t held_expire(int folder, int64_t before_s);
 const char *held_name(uint64_t id, uint32_t index, char name[HELD_NAME_MAX]);
 /* Whether name is one that held_name gives. */
-bool held_name_parse(const char *name, uint64_t *id);
+bool held_name_parse(const char *name, uint64_t *id, uint32_t *index);
 const char *held_kind_name(uint8_t kind);
 
 #endif

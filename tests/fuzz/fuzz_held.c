@@ -93,7 +93,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         size_t n = in.len < sizeof name - 1 ? in.len : sizeof name - 1;
         memcpy(name, in.p, n);
         name[n] = '\0';
-        (void)held_name_parse(name, &id);
+        (void)held_name_parse(name, &id, &(uint32_t){0});
         pn_assert(pn_buf_adds(&file, in));
     }
     put_file(pn_buf_str(&file));

@@ -19,6 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -33,6 +34,8 @@ enum gate_mode { OPEN, SHUT, BROKEN, READ_ONLY, FULL };
 static struct gate {
     atomic_int files; /* SHUT: syncs of other files wait, so many do */
     atomic_int files_waiting;
+    atomic_int folders; /* the same of folders */
+    atomic_int folders_waiting;
     atomic_int mode;
     atomic_int waiting; /* syncs that stand before a shut gate */
 } * gate;
@@ -50,8 +53,19 @@ int fdatasync(int fd)
     return (int)syscall(SYS_fdatasync, fd);
 }
 
+static bool is_folder(int fd)
+{
+    struct stat st;
+    return fstat(fd, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
 int fsync(int fd)
 {
+    bool folder = gate->folders == SHUT && is_folder(fd);
+    gate->folders_waiting += folder;
+    while (folder && gate->folders == SHUT)
+        (void)usleep(1000);
+    gate->folders_waiting -= folder;
     bool waits = gate->files == SHUT;
     gate->files_waiting += waits;
     while (gate->files == SHUT)
@@ -228,6 +242,66 @@ static void test_held_release(void)
     wait_list(&rig, true, "\"count\":0");
     UNIT_TRUE(deliver(&rig, 250) != 0);
     rig_down(&rig);
+}
+
+/* Its file is there, but not for sure: nobody sees it yet, or takes it out. */
+static void test_held_coming(void)
+{
+    static const char *const verbs[] = {"release", "drop"};
+    struct role_rig rig;
+    char name[HELD_NAME_MAX];
+    rig_up(&rig);
+    take(&rig, 4, PN_HAND_DELIVER); /* so that there is a segment */
+    UNIT_INT(deliver(&rig, 250), 4);
+    gate->folders = SHUT;
+    take(&rig, 7, PN_HAND_QUARANTINE);
+    for (int ms = 0; ms < QUEUE_RIG_PATIENCE_MS && gate->folders_waiting == 0; ms++)
+        (void)usleep(1000);
+    UNIT_INT(gate->folders_waiting, 1);
+    ask(&rig, 1, "list", NULL, true);
+    expect(&rig, 1, "\"count\":0");
+    for (size_t i = 0; i < 2; i++) {
+        ask(&rig, 1, verbs[i], held_name(7, 0, name), true);
+        expect(&rig, 1, "only just being put there");
+    }
+    gate->folders = OPEN;
+    wait_list(&rig, true, "\"count\":1");
+    ask(&rig, 1, "drop", name, true);
+    expect(&rig, 1, "\"did\":\"dropped\"");
+    role_rig_kill(&rig);
+    role_rig_start(&rig);
+    wait_list(&rig, false, "\"count\":0");
+    wait_list(&rig, true, "\"count\":0");
+    rig_down(&rig);
+}
+
+/* What is taken out does not come back: the journal knows first that it was held. */
+static void test_held_out(void)
+{
+    static const char *const verbs[] = {"release", "drop"};
+    for (size_t i = 0; i < 2; i++) {
+        struct role_rig rig;
+        char name[HELD_NAME_MAX];
+        rig_up(&rig);
+        take(&rig, 4, PN_HAND_DELIVER);
+        UNIT_INT(deliver(&rig, 250), 4);
+        gate->folders = SHUT;
+        take(&rig, 7, PN_HAND_QUARANTINE);
+        gate_set(SHUT); /* so that its end does not reach the disk */
+        gate->folders = OPEN;
+        wait_list(&rig, true, "\"count\":1");
+        ask_shut(&rig, verbs[i], held_name(7, 0, name), true);
+        role_rig_kill(&rig);
+        gate->waiting = 0; /* who waited is no more */
+        gate_set(OPEN);
+        role_rig_start(&rig);
+        wait_list(&rig, true, "\"count\":1"); /* it was not said that it is out */
+        ask(&rig, 1, verbs[i], name, true);
+        expect(&rig, 1, i == 0 ? "\"did\":\"released\"" : "\"did\":\"dropped\"");
+        if (i == 0)
+            UNIT_TRUE(deliver(&rig, 250) != 0);
+        rig_down(&rig);
+    }
 }
 
 static void test_release(void)
@@ -541,6 +615,8 @@ static void test_unknown(void)
 int main(int argc, char **argv)
 {
     static const struct unit_test tests[] = {{"held_release", test_held_release},
+                                             {"held_coming", test_held_coming},
+                                             {"held_out", test_held_out},
                                              {"release", test_release},
                                              {"release_fails", test_release_fails},
                                              {"release_twice", test_release_twice},

@@ -210,7 +210,7 @@ static unsigned held_files(const struct role_rig *rig, struct held *held, struct
     pn_assert(dir != NULL);
     for (struct dirent *e; (e = readdir(dir)) != NULL;) {
         uint64_t id;
-        if (!held_name_parse(e->d_name, &id))
+        if (!held_name_parse(e->d_name, &id, &(uint32_t){0}))
             continue;
         n++;
         UNIT_INT(held_get(folder, e->d_name, bytes, pool, held), 0);
