@@ -204,6 +204,38 @@ static struct rlimit leave_room(int n)
     return was;
 }
 
+/* Whether the kernel keeps descriptors back then: valgrind knows that limit for itself and
+ * does not tell the kernel. */
+static bool room_counts(void)
+{
+    char bytes[64];
+    union {
+        char space[CMSG_SPACE(sizeof(int))];
+        struct cmsghdr align;
+    } control;
+    struct iovec iov = {bytes, sizeof bytes};
+    struct msghdr msg = {.msg_iov = &iov,
+                         .msg_iovlen = 1,
+                         .msg_control = &control,
+                         .msg_controllen = sizeof control};
+    int fds[2], got = -1;
+    UNIT_INT(pn_channel_pair(fds), 0);
+    UNIT_INT(pn_channel_send_fd(fds[0], 1, PN_STR(""), &fds[0], 1), 0);
+    struct rlimit was = leave_room(0);
+    UNIT_TRUE(recvmsg(fds[1], &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC) > 0);
+    UNIT_INT(setrlimit(RLIMIT_NOFILE, &was), 0);
+    bool counts = (msg.msg_flags & MSG_CTRUNC) != 0;
+    if (!counts)
+        memcpy(&got, CMSG_DATA(CMSG_FIRSTHDR(&msg)), sizeof got);
+    if (got >= 0)
+        (void)close(got);
+    (void)close(fds[0]);
+    (void)close(fds[1]);
+    if (!counts)
+        printf("skipped: what no descriptor is left for, since it comes all the same\n");
+    return counts;
+}
+
 /* No descriptor left: that record is lost, and nothing else. */
 static void test_cut(void)
 {
@@ -212,6 +244,8 @@ static void test_cut(void)
         int room;
         unsigned sent, want;
     } rows[] = {{"none of one", 0, 1, 0}, {"one of two", 1, 2, 1}, {"seven of eight", 7, 8, 7}};
+    if (!room_counts())
+        return;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct end a, b;
         int fds[2], many[PN_RECORD_FDS];
@@ -781,6 +815,48 @@ static bool says_missing(const struct pn_record *record, uint8_t role, uint32_t 
            p.number == number;
 }
 
+/* Records that came without their descriptors. */
+static void check_lost(struct role *role, int fd, int other)
+{
+    struct pn_buf b, body;
+    pn_buf_init(&b, PN_RECORD_MAX);
+    pn_buf_init(&body, PN_RECORD_MAX);
+    unit_row("until it comes; one that came without its descriptor did not");
+    pn_log_init("unit", PN_LOG_ERROR + 1);
+    struct rlimit was = leave_room(0);
+    pn_peer_put(&b, &(struct pn_peer){.role = PN_ROLE_QUEUE});
+    send_body(fd, PN_REC_PEER, &b, other);
+    pn_loop_turn(loop, 1000);
+    UNIT_INT(setrlimit(RLIMIT_NOFILE, &was), 0);
+    UNIT_INT(role->peers, 0);
+    pn_peer_put(&b, &(struct pn_peer){.role = PN_ROLE_MAILBOX, .number = 3});
+    send_body(fd, PN_REC_PEER, &b, other);
+    struct pn_record record = said(fd, &body);
+    UNIT_TRUE(says_missing(&record, PN_ROLE_QUEUE, 0));
+    pn_peer_put(&b, &(struct pn_peer){.role = PN_ROLE_QUEUE});
+    send_body(fd, PN_REC_PEER, &b, other);
+    turn_until(&role->peers, 1);
+    unit_row("a generation of which part is lost is asked for whole");
+    was = leave_room(0);
+    send_listener(fd, &b, 1, other);
+    pn_loop_turn(loop, 1000);
+    UNIT_INT(setrlimit(RLIMIT_NOFILE, &was), 0);
+    send_listener(fd, &b, 2, other);
+    pn_u32_put(&b, 5);
+    send_body(fd, PN_REC_POLICY, &b, other);
+    record = said(fd, &body);
+    UNIT_INT(record.type, PN_REC_WANT_GENERATION);
+    UNIT_INT(role->generations, 0);
+    send_listener(fd, &b, 1, other);
+    send_listener(fd, &b, 2, other);
+    pn_u32_put(&b, 5);
+    send_body(fd, PN_REC_POLICY, &b, other);
+    turn_until(&role->generations, 1);
+    UNIT_INT(role->listeners, 2);
+    pn_buf_fini(&b);
+    pn_buf_fini(&body);
+}
+
 /* What a role lost is asked for until it comes. */
 static void test_control_missing(void)
 {
@@ -805,38 +881,8 @@ static void test_control_missing(void)
         struct pn_record record = said(fds[0], &body);
         UNIT_TRUE(says_missing(&record, PN_ROLE_MAILBOX, 3));
     }
-    unit_row("until it comes; one that came without its descriptor did not");
-    pn_log_init("unit", PN_LOG_ERROR + 1);
-    struct rlimit was = leave_room(0);
-    pn_peer_put(&b, &(struct pn_peer){.role = PN_ROLE_QUEUE});
-    send_body(fds[0], PN_REC_PEER, &b, other);
-    pn_loop_turn(loop, 1000);
-    UNIT_INT(setrlimit(RLIMIT_NOFILE, &was), 0);
-    UNIT_INT(role.peers, 0);
-    pn_peer_put(&b, &(struct pn_peer){.role = PN_ROLE_MAILBOX, .number = 3});
-    send_body(fds[0], PN_REC_PEER, &b, other);
-    struct pn_record record = said(fds[0], &body);
-    UNIT_TRUE(says_missing(&record, PN_ROLE_QUEUE, 0));
-    pn_peer_put(&b, &(struct pn_peer){.role = PN_ROLE_QUEUE});
-    send_body(fds[0], PN_REC_PEER, &b, other);
-    turn_until(&role.peers, 1);
-    unit_row("a generation of which part is lost is asked for whole");
-    was = leave_room(0);
-    send_listener(fds[0], &b, 1, other);
-    pn_loop_turn(loop, 1000);
-    UNIT_INT(setrlimit(RLIMIT_NOFILE, &was), 0);
-    send_listener(fds[0], &b, 2, other);
-    pn_u32_put(&b, 5);
-    send_body(fds[0], PN_REC_POLICY, &b, other);
-    record = said(fds[0], &body);
-    UNIT_INT(record.type, PN_REC_WANT_GENERATION);
-    UNIT_INT(role.generations, 0);
-    send_listener(fds[0], &b, 1, other);
-    send_listener(fds[0], &b, 2, other);
-    pn_u32_put(&b, 5);
-    send_body(fds[0], PN_REC_POLICY, &b, other);
-    turn_until(&role.generations, 1);
-    UNIT_INT(role.listeners, 2);
+    if (room_counts())
+        check_lost(&role, fds[0], other);
     pn_control_free(&control);
     pn_role_env_fini(&env);
     (void)close(fds[0]);
