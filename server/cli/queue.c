@@ -68,6 +68,8 @@ static void print_message(const json_t *o)
     printf("%s  %.19s  %8lld  <", text_of(o, "id"), text_of(o, "arrived"), number_of(o, "size"));
     print_text(text_of(o, "from"));
     printf(">\n");
+    if (text_of(o, "damaged")[0] != '\0')
+        printf("    damaged: %s\n", text_of(o, "damaged"));
     if (text_of(o, "kind")[0] != '\0') {
         printf("    %s: ", text_of(o, "kind"));
         print_text(text_of(o, "reason"));
@@ -88,6 +90,8 @@ static void print_line(const json_t *o)
         print_message(o);
     else if (json_object_get(o, "did") != NULL)
         printf("%s %s\n", text_of(o, "id"), text_of(o, "did"));
+    else if (json_object_get(o, "damaged") != NULL) /* not even its envelope is known */
+        printf("%s  damaged: %s\n", text_of(o, "id"), text_of(o, "damaged"));
     else
         fprintf(stderr, "postern queue: %s: %s\n", text_of(o, "id"), text_of(o, "error"));
 }
@@ -106,6 +110,8 @@ static int conclude(struct pn_ask *ask, const json_t *last, bool json)
                                                                    : "\n",
                number_of(last, "shown"));
     }
+    if (ok && !json && json_object_get(last, "damaged") != NULL)
+        fprintf(stderr, "postern queue: %s\n", text_of(last, "damaged"));
     if (ok && !json && json_object_get(last, "size") != NULL) {
         (void)putchar('\n');
         if (!pn_ask_content(ask, (uint64_t)size, stdout)) {

@@ -87,6 +87,7 @@ struct outbox_entry {
     void *ctx;
     unsigned peer; /* which channel it went to */
     bool late;     /* who waited was told that no answer came */
+    bool mail;     /* a message went with it, no question */
     uint64_t due_ns;
     uint64_t file; /* of the queue's, that went with it; 0: none */
 };

@@ -75,7 +75,7 @@ static void on_overdue(void *arg)
 static void came_late(struct edge *edge, const struct outbox_entry *e, const struct pn_reply *reply)
 {
     bool taken = reply != NULL && reply->code / 100 == 2;
-    edge->answered_late += taken;
+    edge->answered_late += taken && e->mail;
     if (!taken && e->file != 0)
         outbox_drop_file(edge, e->file);
 }
@@ -128,7 +128,11 @@ uint64_t outbox_deliver(struct edge *edge, unsigned mailbox, struct pn_deliver *
                 pn_handover_send(edge->mailboxes[mailbox].channel, PN_REC_DELIVER,
                                  pn_buf_str(&body), content_fd);
     pn_buf_fini(&body);
-    return sent ? remember(edge, deliver->token, mailbox, fn, ctx) : 0;
+    if (!sent)
+        return 0;
+    (void)remember(edge, deliver->token, mailbox, fn, ctx);
+    edge->outbox[edge->outbox_count - 1].mail = true;
+    return deliver->token;
 }
 
 uint64_t outbox_take(struct edge *edge, const struct pn_envelope *env, int content_fd,
@@ -145,6 +149,7 @@ uint64_t outbox_take(struct edge *edge, const struct pn_envelope *env, int conte
     if (!sent)
         return 0;
     (void)remember(edge, env->id, EDGE_PEER_QUEUE, fn, ctx);
+    edge->outbox[edge->outbox_count - 1].mail = true;
     edge->outbox[edge->outbox_count - 1].file = env->content_file;
     return env->id;
 }

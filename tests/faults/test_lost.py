@@ -8,6 +8,7 @@ import resource
 import signal
 import sys
 import time
+import urllib.request
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 import postern  # noqa: E402
@@ -78,6 +79,12 @@ def peers(counter, server):
     counter.check([e["name"] for e in events] == ["edge-0"], "an event says so", str(events))
 
 
+def counted(server, name):
+    with urllib.request.urlopen(f"http://127.0.0.1:{server.admin}/metrics", timeout=5) as page:
+        lines = page.read().decode().splitlines()
+    return sum(float(line.split()[-1]) for line in lines if line.startswith(name))
+
+
 def frozen(counter, server):
     """A role that stands still holds nobody: its mail goes elsewhere, or is deferred."""
     for role, rcpt, want in (("mailbox", "frozen@here.test", "250"), ("queue", "u@dest.test", "451")):
@@ -91,8 +98,10 @@ def frozen(counter, server):
         answer = until(lambda r=rcpt: (lambda a: a[:3] == "250" and a)(send(server, r)))
         counter.check(bool(answer), f"{role} goes on: taken")
         counter.check(server.roles(role) == [pid], f"{role}: the same process serves")
-    mail = until(lambda: [p for p in server.mail() if "frozen" in p][1:])
-    counter.check(bool(mail), "what the stopped mailbox was given is there", str(list(server.mail())))
+    mail = until(lambda: [p for p in server.mail() if "frozen" in p][2:])
+    counter.check(len(mail) >= 1, "what the stopped mailbox was given is there, twice", str(list(server.mail())))
+    counter.check(until(lambda: counted(server, "postern_handover_late_total") >= 2), "late answers are counted")
+    counter.check(counted(server, "postern_handover_timeouts_total") >= 2, "and what was not answered in time")
 
 
 def main():
