@@ -317,7 +317,6 @@ static bool is_served(int64_t kind)
 
 static void check_listener(struct model *m, const struct pn_tree_value *listen)
 {
-    const struct pn_tree_value *address = pn_tree_value(listen->block, "address");
     struct pn_str kind = listen->block->title;
     if (!is_served(listen->data.number))
         pn_error_at(m->p.problems, listen->block->title_at,
@@ -327,20 +326,43 @@ static void check_listener(struct model *m, const struct pn_tree_value *listen)
         pn_error_at(m->p.problems, listen->block->title_at,
                     "'%.*s' needs a certificate, expected 'tls { certificate FILE key FILE }'",
                     PN_FMT(kind));
-    for (const struct pn_tree_value *v = pn_tree_value(m->core, "listen"); v != listen;
-         v = v->next) {
-        const struct pn_tree_value *other = pn_tree_value(v->block, "address");
-        if (address != NULL && other != NULL && address->data.number == other->data.number &&
-            pn_ip_eq(&address->data.net.ip, &other->data.net.ip))
-            pn_error_at(m->p.problems, address->at, "'%.*s' is listened on twice, first in line %u",
-                        PN_FMT(address->data.text), (unsigned)other->at.line);
-    }
+}
+
+/* An address and port as a key; "" for none. */
+static struct pn_str listener_key(struct model *m, const struct pn_tree_value *address)
+{
+    char key[sizeof address->data.net.ip.b + sizeof address->data.number];
+    if (address == NULL)
+        return PN_STR("");
+    memcpy(key, address->data.net.ip.b, sizeof address->data.net.ip.b);
+    memcpy(key + sizeof address->data.net.ip.b, &address->data.number, sizeof address->data.number);
+    return pn_pool_dup(m->p.pool, (struct pn_str){key, sizeof key});
 }
 
 static void check_listeners(struct model *m)
 {
-    for (const struct pn_tree_value *v = pn_tree_value(m->core, "listen"); v != NULL; v = v->next)
+    const struct pn_tree_value **first = NULL; /* by the number of their key */
+    size_t cap = 0;
+    struct pn_intern seen;
+    pn_intern_init(&seen);
+    for (const struct pn_tree_value *v = pn_tree_value(m->core, "listen"); v != NULL; v = v->next) {
+        const struct pn_tree_value *address = pn_tree_value(v->block, "address");
+        struct pn_str key = listener_key(m, address);
+        bool is_new;
         check_listener(m, v);
+        if (key.len == 0)
+            continue;
+        uint32_t number = pn_intern_add(&seen, key, &is_new);
+        if (is_new) {
+            first = pn_grow(first, &cap, number, sizeof *first);
+            first[number] = address;
+        } else {
+            pn_error_at(m->p.problems, address->at, "'%.*s' is listened on twice, first in line %u",
+                        PN_FMT(address->data.text), (unsigned)first[number]->at.line);
+        }
+    }
+    free(first);
+    pn_intern_fini(&seen);
 }
 
 static void check_policies(struct model *m)

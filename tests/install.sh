@@ -29,7 +29,7 @@ chmod 755 "$dest"
 usr=$dest$prefix
 conf=$dest$etc/postern/postern.conf
 for path in sbin/posternd bin/postern include/postern/plugin.h lib/pkgconfig/postern.pc lib/postern/spf.so \
-    lib/systemd/system/postern.service lib/sysusers.d/postern.conf lib/tmpfiles.d/postern.conf; do
+    share/man/man8/posternd.8 share/man/man1/postern.1 lib/systemd/system/postern.service lib/sysusers.d/postern.conf lib/tmpfiles.d/postern.conf; do
     check "$path" test -s "$usr/$path"
 done
 check "$etc/postern/postern.conf" test -s "$conf"
@@ -46,6 +46,24 @@ check "a certificate" openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-
 ln -s "$top/contrib" "$dest/demo/contrib"
 sed "s#@TOP@#$dest/demo#g" "$top/contrib/demo/postern.conf.in" >"$dest/demo/postern.conf"
 check "the demo's configuration" "$usr/bin/postern" check -c "$dest/demo/postern.conf"
+
+# Manual pages: without an error, as strictly as the tool at hand looks; every long option of
+# posternd and every command of postern stands in its page.
+for page in man8/posternd.8 man1/postern.1; do
+    file=$usr/share/man/$page
+    check "$page: folders are filled in" sh -c "! grep -q '@[a-z]*@' '$file'"
+    if command -v mandoc >/dev/null; then
+        check "$page: mandoc" mandoc -T lint -W error "$file"
+    elif command -v groff >/dev/null; then
+        check "$page: groff" sh -c "LC_ALL=C groff -mandoc -ww -T ascii -z '$file' 2>&1 | tee /dev/stderr | grep -c . | grep -qx 0"
+    fi
+done
+for option in $("$usr/sbin/posternd" --help 2>&1 | grep -o -e '--[a-z-]*' | sort -u); do
+    check "posternd.8 tells of $option" grep -q -e "Fl.* -${option#--}\\>" "$usr/share/man/man8/posternd.8"
+done
+for command in $("$usr/bin/postern" --help | sed -n 's/^  \([a-z]*\)  *.*/\1/p'); do
+    check "postern.1 tells of $command" grep -q "^.It Ic $command " "$usr/share/man/man1/postern.1"
+done
 
 # It keeps what is there.
 echo "# mine" >"$conf"

@@ -321,6 +321,27 @@ void pn_abuse_print_json(struct pn_abuse *abuse, size_t top, FILE *to)
     pn_buf_fini(&out);
 }
 
+static unsigned digits(struct pn_str s, size_t at, size_t n)
+{
+    unsigned v = 0;
+    for (size_t i = at; i < at + n; i++)
+        v = v * 10 + (unsigned)(s.p[i] - '0');
+    return v;
+}
+
+/* "2026-11-22" or "2026-11-22T08:00:00", whose shape is right: is there such a moment? */
+static bool is_moment(struct pn_str stamp)
+{
+    static const uint8_t days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+    unsigned year = digits(stamp, 0, 4), month = digits(stamp, 5, 2), day = digits(stamp, 8, 2);
+    bool leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
+    if (month < 1 || month > 12 || day < 1 ||
+        day > days[month - 1] + (month == 2 && leap ? 1U : 0U))
+        return false;
+    return stamp.len == 10 || (digits(stamp, 11, 2) < 24 && digits(stamp, 14, 2) < 60 &&
+                               digits(stamp, 17, 2) <= 60); /* a leap second's */
+}
+
 bool pn_abuse_since(struct pn_str text, int64_t now_ms, struct pn_buf *out)
 {
     static const struct {
@@ -345,5 +366,5 @@ bool pn_abuse_since(struct pn_str text, int64_t now_ms, struct pn_buf *out)
     for (size_t i = 0; i < stamp.len; i++)
         if (shape[i] == 'd' ? !pn_is_digit(stamp.p[i]) : stamp.p[i] != shape[i])
             return false;
-    return pn_buf_adds(out, stamp);
+    return is_moment(stamp) && pn_buf_adds(out, stamp);
 }

@@ -85,6 +85,7 @@ want 0 report abuse --json "$tmp/events.jsonl"
 want 2 report
 want 2 report frob
 want 2 report abuse --since sometime "$tmp/events.jsonl"
+want 2 report abuse --since 2026-99-99 "$tmp/events.jsonl"
 want 2 report abuse --top 0 "$tmp/events.jsonl"
 want 3 report abuse "$tmp/nowhere"
 want 3 report abuse "$tmp"
