@@ -6,6 +6,7 @@
 enum {
     LINE = 78,
     VALUE_MAX = 400, /* of one property or reason: a line must stay below 998 */
+    WORD_MAX = 64    /* of a method, a result, a property's name */
 };
 
 /* ---- writing */
@@ -17,7 +18,7 @@ static bool is_word_byte(char c)
 
 static void add_word(struct pn_buf *out, struct pn_str s)
 {
-    for (size_t i = 0; i < s.len; i++)
+    for (size_t i = 0; i < s.len && i < WORD_MAX; i++)
         (void)pn_buf_addc(out, is_word_byte(s.p[i]) ? s.p[i] : '?');
 }
 

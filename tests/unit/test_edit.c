@@ -376,7 +376,7 @@ static void test_authres_write(void)
         {PN_STR_INIT("dmarc\r\n"), PN_STR_INIT("none"), {NULL, 0}, {NULL, 0}, NULL, 0},
     };
     struct pn_buf out;
-    pn_buf_init(&out, 4096);
+    pn_buf_init(&out, 8192);
     UNIT_TRUE(pn_authres_value(PN_STR("mx.example"), NULL, 0, &out));
     UNIT_STR(pn_buf_str(&out), PN_STR("mx.example; none"));
     pn_buf_clear(&out);
@@ -397,6 +397,13 @@ static void test_authres_write(void)
     struct pn_authres huge = results[0];
     huge.reason = repeat('\\', 4000);
     UNIT_TRUE(pn_authres_value(PN_STR("mx example"), &huge, 1, &out));
+    UNIT_INT(pn_edit_check(PN_STR("Authentication-Results"), pn_buf_str(&out), true), PN_EDIT_OK);
+    pn_buf_clear(&out);
+    const struct pn_authres_property odd = {huge.reason, huge.reason, huge.reason};
+    huge.method = huge.result = huge.comment = huge.reason;
+    huge.properties = &odd;
+    huge.property_count = 1;
+    UNIT_TRUE(pn_authres_value(huge.reason, &huge, 1, &out));
     UNIT_INT(pn_edit_check(PN_STR("Authentication-Results"), pn_buf_str(&out), true), PN_EDIT_OK);
     pn_buf_fini(&out);
 }
