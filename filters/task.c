@@ -6,6 +6,7 @@
 #include "mem.h"
 #include "memfile.h"
 #include "records.h"
+#include "whole.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -65,17 +66,9 @@ void task_free(struct task *t)
  * thread. False: it could not be read. */
 static bool read_content(struct task *t)
 {
-    size_t size = (size_t)t->request.content_size, at = 0;
+    size_t size = (size_t)t->request.content_size;
     t->copy = pn_alloc(size + 1);
-    while (at < size) {
-        ssize_t n = pread(t->fd, t->copy + at, size - at, (off_t)at);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return false;
-        at += (size_t)n;
-    }
-    return true;
+    return pn_read_whole_at(t->fd, t->copy, size, 0, EIO) == 0;
 }
 
 /* Content is read or mapped once for all calls. False: it is not there as it should be. */

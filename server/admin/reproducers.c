@@ -4,6 +4,7 @@
 #include "log.h"
 #include "mem.h"
 #include "memfile.h"
+#include "whole.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -127,16 +128,8 @@ static bool put(int fd, const char *name, const char *suffix, struct pn_str byte
     int to = openat(fd, file, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (to < 0)
         return false;
-    size_t at = 0;
-    while (at < bytes.len) {
-        ssize_t n = write(to, bytes.p + at, bytes.len - at);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            break;
-        at += (size_t)n;
-    }
-    return close(to) == 0 && at == bytes.len;
+    bool whole = pn_write_whole(to, bytes) == 0;
+    return close(to) == 0 && whole;
 }
 
 /* Content first: a case that is there has its content. */

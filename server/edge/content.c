@@ -12,24 +12,10 @@
 #include "edge.h"
 
 #include "assert.h"
+#include "whole.h"
 
 #include <errno.h>
 #include <unistd.h>
-
-static bool write_at(int fd, const char *p, size_t len, uint64_t at)
-{
-    while (len != 0) {
-        ssize_t n = pwrite(fd, p, len, (off_t)at);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return false;
-        p += n;
-        len -= (size_t)n;
-        at += (uint64_t)n;
-    }
-    return true;
-}
 
 /* From memory to the file's beginning. */
 static bool move(struct transaction *t)
@@ -38,7 +24,8 @@ static bool move(struct transaction *t)
     uint64_t at = 0;
     while (at < c->len) {
         ssize_t n = pread(c->memory.fd, t->s->edge->scratch, PN_SMTP_RESERVE_MAX, (off_t)at);
-        if (n <= 0 || !write_at(c->rw, t->s->edge->scratch, (size_t)n, at))
+        if (n <= 0 ||
+            pn_write_whole_at(c->rw, (struct pn_str){t->s->edge->scratch, (size_t)n}, at) != 0)
             return false;
         at += (uint64_t)n;
     }
@@ -109,8 +96,8 @@ void content_commit(struct transaction *t, size_t n)
     struct session *s = t->s;
     struct edge_content *c = &t->content;
     struct pn_str bytes = {s->edge->scratch, n};
-    bool ok =
-        c->file != 0 ? write_at(c->rw, bytes.p, n, c->len) : pn_memfile_write(&c->memory, bytes);
+    bool ok = c->file != 0 ? pn_write_whole_at(c->rw, (struct pn_str){bytes.p, n}, c->len) == 0
+                           : pn_memfile_write(&c->memory, bytes);
     c->failed = c->failed || !ok;
     c->len += n;
     if (s->counted) /* reserve asked; what is there by now is counted in any case */

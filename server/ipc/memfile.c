@@ -2,6 +2,7 @@
 
 #include "assert.h"
 #include "mem.h"
+#include "whole.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -98,15 +99,12 @@ bool pn_memfile_write(struct pn_memfile *m, struct pn_str bytes)
         errno = EFBIG;
         return false;
     }
-    while (bytes.len != 0) {
-        ssize_t n = pwrite(m->fd, bytes.p, bytes.len, (off_t)m->len);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return false;
-        m->len += (size_t)n;
-        bytes = pn_str_slice(bytes, (size_t)n, bytes.len);
+    int error = pn_write_whole_at(m->fd, bytes, m->len);
+    if (error != 0) {
+        errno = error;
+        return false;
     }
+    m->len += bytes.len;
     return true;
 }
 
@@ -124,20 +122,13 @@ int pn_memfile_of(const char *name, struct pn_str bytes)
     int fd = pn_memfile_fd(name);
     if (fd < 0)
         return -1;
-    size_t at = 0;
-    while (at < bytes.len) {
-        ssize_t n = write(fd, bytes.p + at, bytes.len - at);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            break;
-        at += (size_t)n;
-    }
-    if (at == bytes.len && fcntl(fd, F_ADD_SEALS, SEALS) == 0)
+    int error = pn_write_whole(fd, bytes);
+    if (error == 0 && fcntl(fd, F_ADD_SEALS, SEALS) != 0)
+        error = errno;
+    if (error == 0)
         return fd;
-    int saved = errno;
     (void)close(fd);
-    errno = saved;
+    errno = error;
     return -1;
 }
 
@@ -157,17 +148,11 @@ static int copy(int fd, size_t size, struct pn_str *out)
     char *to = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (to == MAP_FAILED)
         return -1;
-    for (size_t at = 0; at < size;) {
-        ssize_t n = pread(fd, to + at, size - at, (off_t)at);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0) {
-            int saved = n == 0 ? EMSGSIZE : errno;
-            (void)munmap(to, size);
-            errno = saved;
-            return -1;
-        }
-        at += (size_t)n;
+    int error = pn_read_whole_at(fd, to, size, 0, EMSGSIZE);
+    if (error != 0) {
+        (void)munmap(to, size);
+        errno = error;
+        return -1;
     }
     *out = (struct pn_str){to, size};
     return 0;

@@ -3,6 +3,7 @@
 #include "codec.h"
 #include "mem.h"
 #include "segment.h"
+#include "whole.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -36,20 +37,6 @@ int content_create(int folder, uint64_t number, int *rw, int *ro)
     return error;
 }
 
-static int write_all(int fd, const char *p, size_t n)
-{
-    while (n > 0) {
-        ssize_t done = write(fd, p, n);
-        if (done < 0 && errno == EINTR)
-            continue;
-        if (done <= 0)
-            return done == 0 ? EIO : errno;
-        p += done;
-        n -= (size_t)done;
-    }
-    return 0;
-}
-
 /* Reads size bytes of from, summing them, and writes them to `to` unless that is -1. */
 static int pass(int from, int to, uint64_t size, uint32_t *crc)
 {
@@ -67,7 +54,7 @@ static int pass(int from, int to, uint64_t size, uint32_t *crc)
         }
         *crc = pn_crc32c(*crc, chunk, (size_t)got);
         if (to >= 0)
-            error = write_all(to, chunk, (size_t)got);
+            error = pn_write_whole(to, (struct pn_str){chunk, (size_t)got});
         at += (uint64_t)got;
     }
     free(chunk);

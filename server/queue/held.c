@@ -5,6 +5,7 @@
 #include "mem.h"
 #include "memfile.h"
 #include "record.h"
+#include "whole.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -80,19 +81,6 @@ static bool meta_get(struct pn_str meta, struct pn_pool *pool, struct held *h)
     return pn_rd_done(&r) && h->kind < HELD_KIND_COUNT && h->count > 0;
 }
 
-static int write_all(int fd, struct pn_str s)
-{
-    while (s.len > 0) {
-        ssize_t n = write(fd, s.p, s.len);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return n == 0 ? EIO : errno;
-        s = pn_str_slice(s, (size_t)n, s.len);
-    }
-    return 0;
-}
-
 static int write_file(int fd, const struct held *h, struct pn_str content)
 {
     struct pn_buf meta;
@@ -110,11 +98,11 @@ static int write_file(int fd, const struct held *h, struct pn_str content)
                             .content_crc = pn_crc32c(seed, content.p, content.len)};
     record_lay(&record, 0);
     record_put(header, &record, &nowhere);
-    int error = meta.overflow ? EFBIG : write_all(fd, (struct pn_str){header, sizeof header});
+    int error = meta.overflow ? EFBIG : pn_write_whole(fd, (struct pn_str){header, sizeof header});
     if (error == 0)
-        error = write_all(fd, pn_buf_str(&meta));
+        error = pn_write_whole(fd, pn_buf_str(&meta));
     if (error == 0)
-        error = write_all(fd, content);
+        error = pn_write_whole(fd, content);
     if (error == 0 && fsync(fd) != 0)
         error = errno;
     pn_buf_fini(&meta);
@@ -141,19 +129,6 @@ int held_put(int folder, const struct held *h, int content_fd)
     return error;
 }
 
-static int read_at(int fd, void *out, size_t n, off_t at)
-{
-    for (size_t done = 0; done < n;) {
-        ssize_t got = pread(fd, (char *)out + done, n - done, at + (off_t)done);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got <= 0)
-            return got == 0 ? EBADMSG : errno;
-        done += (size_t)got;
-    }
-    return 0;
-}
-
 /* Opens the file and reads its header; *fd is the caller's if 0. */
 static int open_file(int folder, const char *name, struct record *record, int *fd)
 {
@@ -162,7 +137,8 @@ static int open_file(int folder, const char *name, struct record *record, int *f
     *fd = openat(folder, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     if (*fd < 0)
         return errno;
-    int error = fstat(*fd, &st) != 0 ? errno : read_at(*fd, header, sizeof header, 0);
+    int error =
+        fstat(*fd, &st) != 0 ? errno : pn_read_whole_at(*fd, header, sizeof header, 0, EBADMSG);
     if (error == 0 && record_get(header, &nowhere, (uint64_t)st.st_size, record) != RECORD_GOOD)
         error = EBADMSG;
     if (error != 0)
@@ -179,7 +155,7 @@ int held_get(int folder, const char *name, struct pn_buf *bytes, struct pn_pool 
         return error;
     pn_buf_clear(bytes);
     char *to = pn_buf_reserve(bytes, r.meta_len);
-    error = to == NULL ? EFBIG : read_at(fd, to, r.meta_len, RECORD_HEADER);
+    error = to == NULL ? EFBIG : pn_read_whole_at(fd, to, r.meta_len, RECORD_HEADER, EBADMSG);
     (void)close(fd);
     if (error != 0)
         return error;
@@ -198,7 +174,7 @@ int held_content(int folder, const char *name, int *out)
     if (error != 0)
         return error;
     char *bytes = pn_alloc((size_t)r.content_len);
-    error = read_at(fd, bytes, (size_t)r.content_len, (off_t)r.content_at);
+    error = pn_read_whole_at(fd, bytes, (size_t)r.content_len, r.content_at, EBADMSG);
     (void)close(fd);
     if (error == 0 &&
         pn_crc32c(record_seed(&nowhere), bytes, (size_t)r.content_len) != r.content_crc)

@@ -6,6 +6,7 @@
 #include "mem.h"
 #include "memfile.h"
 #include "record.h"
+#include "whole.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -97,19 +98,6 @@ void message_free(struct message *m)
 /* Reading costs less than a mapping and its end; for more bytes it is the other way round. */
 enum { READ_MAX = 16 * 1024 };
 
-static int read_content(int fd, char *to, size_t n)
-{
-    for (size_t at = 0; at < n;) {
-        ssize_t got = pread(fd, to + at, n - at, (off_t)at);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got <= 0)
-            return got == 0 ? EMSGSIZE : errno;
-        at += (size_t)got;
-    }
-    return 0;
-}
-
 bool message_content(struct message *m, struct pn_str *out)
 {
     size_t size = (size_t)m->env.size;
@@ -122,7 +110,7 @@ bool message_content(struct message *m, struct pn_str *out)
             error = EMSGSIZE;
     } else if (m->content.p == NULL) {
         char *bytes = pn_alloc(size);
-        error = read_content(m->content_fd, bytes, size);
+        error = pn_read_whole_at(m->content_fd, bytes, size, 0, EMSGSIZE);
         m->content = (struct pn_str){bytes, size};
         m->content_mapped = false;
     }

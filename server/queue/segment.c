@@ -3,6 +3,7 @@
 #include "assert.h"
 #include "codec.h"
 #include "mem.h"
+#include "whole.h"
 
 #include <endian.h>
 #include <errno.h>
@@ -35,21 +36,6 @@ bool segment_name_parse(const char *name, const char *kind, uint64_t *serial)
     return strcmp(segment_name(kind, *serial, again), name) == 0;
 }
 
-static int write_all(int fd, const char *p, size_t n, off_t offset)
-{
-    while (n > 0) {
-        ssize_t done = pwrite(fd, p, n, offset);
-        if (done < 0 && errno == EINTR)
-            continue;
-        if (done <= 0)
-            return done == 0 ? EIO : errno;
-        p += done;
-        n -= (size_t)done;
-        offset += done;
-    }
-    return 0;
-}
-
 /* Past the page cache where the file system can: what is written here is not read again
  * soon, and writing is cheaper so, whatever the cache holds. */
 static int open_direct(int folder, const char *name, int flags)
@@ -72,7 +58,8 @@ int segment_fill(int folder, uint64_t serial, uint64_t size)
     memset(zeros, 0, CHUNK);
     (void)posix_fallocate(fd, 0, (off_t)size); /* in one piece if possible */
     for (uint64_t at = 0; at < size && error == 0; at += CHUNK)
-        error = write_all(fd, zeros, size - at < CHUNK ? size - at : CHUNK, (off_t)at);
+        error = pn_write_whole_at(fd, (struct pn_str){zeros, size - at < CHUNK ? size - at : CHUNK},
+                                  at);
     if (error == 0 && fsync(fd) != 0)
         error = errno;
     free(zeros);
@@ -107,7 +94,7 @@ static int header_write(const struct segment *s)
     uint32_t crc = htole32(pn_crc32c(0, page, HEADER_CRC));
     memcpy(page + HEADER_CRC, &crc, sizeof crc);
     memcpy(page + HEADER_COPY, page, HEADER_BYTES);
-    return write_all(s->write_fd, page, sizeof page, 0);
+    return pn_write_whole_at(s->write_fd, (struct pn_str){page, sizeof page}, 0);
 }
 
 static bool header_get(struct segment *s, const char *at, uint64_t *version)
@@ -217,18 +204,7 @@ void segment_free(struct segment **segment)
 
 int segment_read(const struct segment *segment, uint64_t offset, void *out, size_t n)
 {
-    char *to = out;
-    while (n > 0) {
-        ssize_t got = pread(segment->fd, to, n, (off_t)offset);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got <= 0)
-            return got == 0 ? EBADMSG : errno;
-        to += got;
-        n -= (size_t)got;
-        offset += (uint64_t)got;
-    }
-    return 0;
+    return pn_read_whole_at(segment->fd, out, n, offset, EBADMSG);
 }
 
 struct record_place segment_place(const struct segment *segment, uint64_t offset)

@@ -4,6 +4,7 @@
 #include "lines.h"
 #include "maildir.h"
 #include "mem.h"
+#include "whole.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -87,19 +88,6 @@ static size_t count_lf(struct pn_str s)
     return n;
 }
 
-static int write_all(int fd, struct pn_str s)
-{
-    while (s.len > 0) {
-        ssize_t n = write(fd, s.p, s.len);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return n == 0 ? EIO : errno;
-        s = pn_str_slice(s, (size_t)n, s.len);
-    }
-    return 0;
-}
-
 /* The three descriptors a delivery works with. */
 struct place {
     int maildir, tmp, new;
@@ -154,7 +142,7 @@ static int write_file(struct pn_store *store, const struct place *p, struct pn_s
     int fd = openat(p->tmp, tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0)
         return errno;
-    int error = write_all(fd, bytes);
+    int error = pn_write_whole(fd, bytes);
     if (error == 0 && fsync(fd) != 0)
         error = errno;
     (void)close(fd);

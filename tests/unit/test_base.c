@@ -7,7 +7,13 @@
 #include "net.h"
 #include "pool.h"
 #include "utf8.h"
+#include "whole.h"
 #include "wire.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 static void test_u64(void)
 {
@@ -316,6 +322,30 @@ static void test_clock(void)
     UNIT_TRUE(pn_clock_wall_ms() > 1700000000000);
 }
 
+static void test_whole(void)
+{
+    char got[20];
+    int ends[2], fd = memfd_create("test", MFD_CLOEXEC);
+    UNIT_INT(pn_write_whole(fd, PN_STR("")), 0);
+    UNIT_INT(pn_write_whole(fd, PN_STR("abc")), 0);
+    UNIT_INT(pn_write_whole_at(fd, PN_STR("defg"), 3), 0);
+    UNIT_INT(pn_write_whole(fd, PN_STR("D")), 0); /* where the first one stopped */
+    UNIT_INT(pn_read_whole_at(fd, got, 7, 0, EBADMSG), 0);
+    UNIT_STR(((struct pn_str){got, 7}), PN_STR("abcDefg"));
+    UNIT_INT(pn_read_whole_at(fd, got, 2, 5, EBADMSG), 0);
+    UNIT_STR(((struct pn_str){got, 2}), PN_STR("fg"));
+    UNIT_INT(pn_read_whole_at(fd, got, 3, 5, EBADMSG), EBADMSG);
+    UNIT_INT(pn_read_whole_at(fd, got, 1, 7, EMSGSIZE), EMSGSIZE);
+    UNIT_INT(pn_read_whole_at(fd, got, 0, 99, EBADMSG), 0);
+    (void)close(fd);
+    UNIT_INT(pn_write_whole(fd, PN_STR("x")), EBADF);
+    UNIT_INT(pn_read_whole_at(fd, got, 1, 0, EBADMSG), EBADF);
+    UNIT_INT(pipe2(ends, O_NONBLOCK), 0);
+    UNIT_INT(pn_write_whole_at(ends[1], PN_STR("x"), 0), ESPIPE);
+    (void)close(ends[0]);
+    (void)close(ends[1]);
+}
+
 int main(int argc, char **argv)
 {
     static const struct unit_test tests[] = {
@@ -323,7 +353,7 @@ int main(int argc, char **argv)
         {"milli", test_milli}, {"utf8", test_utf8},   {"shown", test_shown},
         {"pool", test_pool},   {"wire", test_wire},   {"net", test_net},
         {"json", test_json},   {"codec", test_codec}, {"clock", test_clock},
-        {"ascii", test_ascii}, {NULL, NULL},
+        {"ascii", test_ascii}, {"whole", test_whole}, {NULL, NULL},
     };
     return unit_main("base", tests, argc, argv);
 }
