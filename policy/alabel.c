@@ -14,6 +14,16 @@ static bool is_ascii(struct pn_str s)
     return true;
 }
 
+/* The mapping makes '@', '>', '*' and blanks of their full-width forms, and libidn2 lets empty
+ * labels pass: none of that may come into an address, or into a pattern. */
+static bool is_name(const char *out)
+{
+    for (const char *c = out; *c != '\0'; c++)
+        if (!pn_is_alpha(*c) && !pn_is_digit(*c) && strchr("-_.", *c) == NULL)
+            return false;
+    return out[0] != '.' && strstr(out, "..") == NULL;
+}
+
 /* Appends the A-labels of a piece without patterns; the new length, or 0. */
 static size_t add(struct pn_alabel *room, size_t len, struct pn_str name)
 {
@@ -26,8 +36,7 @@ static size_t add(struct pn_alabel *room, size_t len, struct pn_str name)
     if (idn2_lookup_u8((const uint8_t *)text, (uint8_t **)&out, FLAGS) != IDN2_OK)
         return 0;
     size_t n = strlen(out);
-    bool whole = out[0] != '.' && strstr(out, "..") == NULL; /* libidn2 lets empty labels pass */
-    bool fits = whole && n != 0 && n <= NAME_MAX_BYTES && n <= sizeof room->p - len;
+    bool fits = is_name(out) && n != 0 && n <= NAME_MAX_BYTES && n <= sizeof room->p - len;
     if (fits)
         memcpy(room->p + len, out, n);
     idn2_free(out);

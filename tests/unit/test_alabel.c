@@ -54,6 +54,18 @@ static void test_domains(void)
         {"cut short", "b\xc3", NULL},
         {"a sign that is none of IDNA2008's", "a\xe2\x80\x8b\xe2\x88\x9a b.test", NULL},
         {"a combining mark alone", "\xcc\x88x.test", NULL},
+        {"a full-width @",
+         "a\xef\xbc\xa0"
+         "b.test",
+         NULL},
+        {"a full-width >",
+         "a\xef\xbc\x9e"
+         "b.test",
+         NULL},
+        {"an ideographic blank",
+         "a\xe3\x80\x80"
+         "b.test",
+         NULL},
         {"an empty label", "b" U "cher..test", NULL},
         {"a label at its limit", L58 ".b" U "cher.test", L58 ".xn--bcher-kva.test"},
         {"one too long", L58 U ".test", NULL},
@@ -72,6 +84,11 @@ static void test_addresses(void)
         {"any at one", "*@b" U "cher.test", "*@xn--bcher-kva.test"},
         {"below one", "*@*.b" U "cher.test", "*@*.xn--bcher-kva.test"},
         {"a pattern of ascii beside it", "*@mx?.b" U "cher.*", "*@mx?.xn--bcher-kva.*"},
+        {"a full-width *", "*@\xef\xbc\x8a.test", NULL},
+        {"an address within",
+         "a@b\xef\xbc\xa0"
+         "c.test",
+         NULL},
         {"within a U-label", "*@b" U "ch*.test", NULL},
         {"no name", "*@b\xfc.test", NULL},
     };
