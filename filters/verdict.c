@@ -154,6 +154,20 @@ static void symbols_json(struct pn_json *j, const struct pn_verdict *v)
     pn_json_array_end(j);
 }
 
+/* A word, and not said before: a name that stands twice in an object is read as anything. */
+static bool property_shown(const struct pn_auth *a, uint32_t i)
+{
+    struct pn_str name = a->properties[i].name;
+    for (size_t k = 0; k < name.len; k++)
+        if (!pn_is_alpha(name.p[k]) && !pn_is_digit(name.p[k]) && name.p[k] != '-' &&
+            name.p[k] != '_' && name.p[k] != '.')
+            return false;
+    for (uint32_t k = 0; k < i; k++)
+        if (pn_str_eq(a->properties[k].name, name))
+            return false;
+    return name.len != 0 && !pn_str_eq(name, PN_STR("result"));
+}
+
 static void auth_object(struct pn_json *j, const char *key, const struct pn_auth *a)
 {
     pn_json_object(j, key);
@@ -162,7 +176,7 @@ static void auth_object(struct pn_json *j, const char *key, const struct pn_auth
         char name[64];
         uint64_t number;
         struct pn_str p = a->properties[i].name;
-        if (p.len >= sizeof name)
+        if (p.len >= sizeof name || !property_shown(a, i))
             continue;
         memcpy(name, p.p, p.len);
         name[p.len] = '\0';

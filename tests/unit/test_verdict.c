@@ -150,10 +150,13 @@ static void test_json(void)
                                                     PN_STR("d.test"), 4500, PN_FACT_ALL_RCPTS}));
     UNIT_TRUE(pn_facts_add_symbol(
         &f.facts, &(struct pn_fact){PN_STR("MASKED"), PN_STR("x"), PN_STR(""), 9000, 0}));
-    struct pn_pair props[] = {{PN_STR("domain"), PN_STR("d.test")},
-                              {PN_STR("bits"), PN_STR("2048")}};
+    /* Those behind the first two would make an object that readers differ about. */
+    struct pn_pair props[] = {
+        {PN_STR("domain"), PN_STR("d.test")}, {PN_STR("bits"), PN_STR("2048")},
+        {PN_STR("result"), PN_STR("fail")},   {PN_STR("domain"), PN_STR("e.test")},
+        {PN_STR("a\"b"), PN_STR("x")},        {PN_STR(""), PN_STR("x")}};
     UNIT_TRUE(pn_facts_add_auth(
-        &f.facts, &(struct pn_auth){PN_STR("dkim"), PN_STR("dkim"), PN_STR("pass"), 2, props}));
+        &f.facts, &(struct pn_auth){PN_STR("dkim"), PN_STR("dkim"), PN_STR("pass"), 6, props}));
     UNIT_TRUE(pn_facts_add_auth(
         &f.facts, &(struct pn_auth){PN_STR("dmarc"), PN_STR("dmarc"), PN_STR("none"), 0, NULL}));
     struct pn_plugin_run run = {PN_STR("spf"), PN_PLUGIN_OK, 1250, PN_STR("")};
