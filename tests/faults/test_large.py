@@ -21,15 +21,6 @@ def files(server):
     return os.listdir(folder) if os.path.isdir(folder) else []
 
 
-def until(what, seconds=15):
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if what():
-            return True
-        time.sleep(0.05)
-    return False
-
-
 def begin(server, size=None):
     session = postern.Session(server)
     session.command("EHLO c.test")
@@ -59,7 +50,7 @@ def next_queue(count):
         server.start()
         session = begin(server)
         session.raw(BODY)
-        count.check(until(lambda: len(files(server)) == 1), "a file for what is to be queued")
+        count.check(postern.until(lambda: len(files(server)) == 1), "a file for what is to be queued")
         os.kill(server.roles("queue")[0], signal.SIGKILL)
         answer = send_until(server, small)
         count.check(answer.startswith("250"), "the next queue takes mail", answer)
@@ -80,24 +71,24 @@ def main():
         for size in (None, len(BODY)):
             session = begin(server, size)
             session.raw(BODY)
-            count.check(until(lambda: len(files(server)) == 1), "a file holds what comes in")
+            count.check(postern.until(lambda: len(files(server)) == 1), "a file holds what comes in")
             session.raw(b".\r\n")
             answer = session.reply()
             count.check(answer.startswith("250"), "taken", answer)
             session.close()
-        count.check(until(lambda: not files(server)), "the file goes when the mailbox has it", files(server))
+        count.check(postern.until(lambda: not files(server)), "the file goes when the mailbox has it", files(server))
         mails = list(server.mail().values())
         count.check(len(mails) == 2 and all(m.count(b"x" * 76) == 26000 for m in mails), "both arrived whole")
 
         session = begin(server)
         session.raw(BODY)
-        count.check(until(lambda: len(files(server)) == 1), "a file again")
+        count.check(postern.until(lambda: len(files(server)) == 1), "a file again")
         session.close()
-        count.check(until(lambda: not files(server)), "a client that goes leaves none", files(server))
+        count.check(postern.until(lambda: not files(server)), "a client that goes leaves none", files(server))
 
         session = begin(server)
         session.raw(BODY)
-        count.check(until(lambda: len(files(server)) == 1), "a file once more")
+        count.check(postern.until(lambda: len(files(server)) == 1), "a file once more")
         os.kill(server.roles("queue")[0], signal.SIGKILL)
         session.raw(b".\r\n")
         answer = session.reply()
@@ -105,17 +96,17 @@ def main():
         count.check(session.command("NOOP").startswith("250"), "the session goes on")
         session.close()
         count.check(send_until(server).startswith("250"), "the next one is taken")
-        count.check(until(lambda: not files(server)), "no file stays behind", files(server))
+        count.check(postern.until(lambda: not files(server)), "no file stays behind", files(server))
 
         session = begin(server)
         session.raw(BODY)
-        count.check(until(lambda: len(files(server)) == 1), "and once more")
+        count.check(postern.until(lambda: len(files(server)) == 1), "and once more")
         for pid in server.roles("edge"):
             os.kill(pid, signal.SIGKILL)
-        count.check(until(lambda: not files(server)), "an edge that dies leaves none", files(server))
+        count.check(postern.until(lambda: not files(server)), "an edge that dies leaves none", files(server))
         session.close()
         count.check(send_until(server).startswith("250"), "the next edge takes it")
-        count.check(until(lambda: not files(server)), "and gives the file back", files(server))
+        count.check(postern.until(lambda: not files(server)), "and gives the file back", files(server))
     return count.close()
 
 

@@ -7,7 +7,6 @@ import os
 import resource
 import signal
 import sys
-import time
 import urllib.request
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
@@ -32,16 +31,6 @@ def send(server, rcpt, content=None):
         return session.send(content or message(), rcpts=(rcpt,))
     finally:
         session.close()
-
-
-def until(what, seconds=30):
-    """What `what` gives once it is true, or at the end of all patience."""
-    end = time.monotonic() + seconds * postern.patience()
-    while True:
-        found = what()
-        if found or time.monotonic() > end:
-            return found
-        time.sleep(0.05)
 
 
 def without_descriptors(pid):
@@ -69,10 +58,10 @@ def peers(counter, server):
     edge, queue = server.roles("edge")[0], server.roles("queue")[0]
     was = without_descriptors(edge)
     os.kill(queue, 9)
-    until(lambda: server.roles("queue") not in ([], [queue]))
-    until(lambda: "is lost: no descriptor" in server.log())
+    postern.until(lambda: server.roles("queue") not in ([], [queue]))
+    postern.until(lambda: "is lost: no descriptor" in server.log())
     resource.prlimit(edge, resource.RLIMIT_NOFILE, was)
-    answer = until(lambda: (lambda a: a[:3] == "250" and a)(send(server, "u@dest.test")))
+    answer = postern.until(lambda: (lambda a: a[:3] == "250" and a)(send(server, "u@dest.test")))
     counter.check(bool(answer), "the queue has a channel again", server.log()[-2000:])
     counter.check(server.roles("edge") == [edge], "the same edge serves")
     events = server.wait_events("role_repaired", 1)
@@ -95,12 +84,12 @@ def frozen(counter, server):
         finally:
             os.kill(pid, signal.SIGCONT)
         counter.check(answer[:3] == want, f"{role} stopped: an answer all the same", answer)
-        answer = until(lambda r=rcpt: (lambda a: a[:3] == "250" and a)(send(server, r)))
+        answer = postern.until(lambda r=rcpt: (lambda a: a[:3] == "250" and a)(send(server, r)))
         counter.check(bool(answer), f"{role} goes on: taken")
         counter.check(server.roles(role) == [pid], f"{role}: the same process serves")
-    mail = until(lambda: [p for p in server.mail() if "frozen" in p][2:])
+    mail = postern.until(lambda: [p for p in server.mail() if "frozen" in p][2:])
     counter.check(len(mail) >= 1, "what the stopped mailbox was given is there, twice", str(list(server.mail())))
-    counter.check(until(lambda: counted(server, "postern_handover_late_total") >= 2), "late answers are counted")
+    counter.check(postern.until(lambda: counted(server, "postern_handover_late_total") >= 2), "late answers are counted")
     counter.check(counted(server, "postern_handover_timeouts_total") >= 2, "and what was not answered in time")
 
 

@@ -6,7 +6,6 @@ import os
 import re
 import signal
 import sys
-import time
 import urllib.request
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
@@ -27,16 +26,6 @@ ROWS = (
 )
 
 
-def wait_for(condition, seconds=15):
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        found = condition()
-        if found:
-            return found
-        time.sleep(0.05)
-    return condition()
-
-
 def gauges(server):
     with urllib.request.urlopen(f"http://127.0.0.1:{server.admin}/metrics", timeout=5) as page:
         text = page.read().decode()
@@ -54,7 +43,7 @@ def without(counter, missing, words):
         counter.check(len(told) == 1 and words in told[0]["reason"], f"no {missing}: an event", str(told))
         counter.check(bool(told) and {p: told[0][p] for p in want} == want, f"no {missing}: its parts", str(told))
         numbers = {p: int(v) for p, v in want.items()}
-        counter.check(wait_for(lambda: gauges(server) == numbers), f"no {missing}: a metric", str(gauges(server)))
+        counter.check(postern.until(lambda: gauges(server) == numbers), f"no {missing}: a metric", str(gauges(server)))
         session = postern.Session(server)
         reply = session.send("Subject: x\r\n\r\nx\r\n")
         session.close()
@@ -79,7 +68,7 @@ def without(counter, missing, words):
 def whole(counter):
     with postern.Server(CONF + MUST) as server:
         server.start()
-        numbers = wait_for(lambda: gauges(server))
+        numbers = postern.until(lambda: gauges(server))
         counter.check(numbers == {"landlock": 1, "seccomp": 1}, "a whole jail: its metric", str(numbers))
         counter.check(not server.events("jail_incomplete"), "a whole jail: no event")
 

@@ -10,7 +10,6 @@ import socket
 import ssl
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
 
@@ -19,15 +18,6 @@ import postern  # noqa: E402
 
 HOST = 'smtp { hostname "mx.here.test" }\n'
 CONF = HOST + 'edges 1\ndomain "here.test" { recipients any  route local }\n'
-
-
-def until(condition, seconds=10):
-    end = time.monotonic() + seconds
-    while True:
-        value = condition()
-        if value or time.monotonic() > end:
-            return value
-        time.sleep(0.02)
 
 
 def page(server, path):
@@ -55,7 +45,7 @@ def reload(server, conf, event):
     before = len(server.events(event))
     server.write_conf(conf)
     server.process.send_signal(signal.SIGHUP)
-    return until(lambda: len(server.events(event)) > before)
+    return postern.until(lambda: len(server.events(event)) > before)
 
 
 def deaths(counter, server):
@@ -63,8 +53,8 @@ def deaths(counter, server):
         before = len(server.events("role_died"))
         pid = server.roles(role)[0]
         os.kill(pid, signal.SIGKILL)
-        counter.check(until(lambda r=role, p=pid: server.roles(r) and p not in server.roles(r)), f"{role} starts again")
-        found = until(lambda n=before: server.events("role_died")[n:])
+        counter.check(postern.until(lambda r=role, p=pid: server.roles(r) and p not in server.roles(r)), f"{role} starts again")
+        found = postern.until(lambda n=before: server.events("role_died")[n:])
         event = found[0] if found else {}
         counter.check(
             event.get("role") == role and "KILL" in event.get("reason", "") and event["schema"] == 1,
@@ -74,9 +64,9 @@ def deaths(counter, server):
     # what was told while admin was dead is told afterwards
     os.kill(server.roles("admin")[0], signal.SIGKILL)
     counter.check(
-        until(lambda: [e for e in server.events("role_died") if e["role"] == "admin"]), "admin's own death is an event"
+        postern.until(lambda: [e for e in server.events("role_died") if e["role"] == "admin"]), "admin's own death is an event"
     )
-    counter.check(until(lambda: page(server, "/ready")[0] == 200), "ready again")
+    counter.check(postern.until(lambda: page(server, "/ready")[0] == 200), "ready again")
 
     def delivered():
         try:
@@ -84,7 +74,7 @@ def deaths(counter, server):
         except OSError:
             return False
 
-    counter.check(until(delivered), "mail passes again")
+    counter.check(postern.until(delivered), "mail passes again")
 
 
 def reloads(counter, server):
@@ -147,7 +137,7 @@ def broken_plugins(counter, server, session):
         counter.check(
             session.command("NOOP").startswith("250") and page(server, "/ready")[0] == 200, f"{what}: the old state serves on"
         )
-    counter.check(until(lambda: not server.roles("filter")), "nothing of them is left")
+    counter.check(postern.until(lambda: not server.roles("filter")), "nothing of them is left")
 
 
 def workers(server):
@@ -175,17 +165,17 @@ def old_plugins(counter, server):
     counter.check(len(workers(server)) == 4, "the old workers serve on", str(workers(server)))
     for pid in old:
         os.kill(pid, signal.SIGKILL)
-    counter.check(until(lambda: len(workers(server)) == 4 and not set(old) & set(workers(server))), "are started again")
+    counter.check(postern.until(lambda: len(workers(server)) == 4 and not set(old) & set(workers(server))), "are started again")
     before = len(server.events("message"))
     session.command("DATA")
     session.raw(b"Subject: x\r\n\r\nhello\r\n.\r\n")
     counter.check(session.reply().startswith("250"), "the session's message passes")
-    event = until(lambda: server.events("message")[before:])[0]
+    event = postern.until(lambda: server.events("message")[before:])[0]
     counter.check([p["status"] for p in event["plugins"]] == ["ok"], "checked", str(event["plugins"]))
     session.close()
-    counter.check(until(lambda: len(workers(server)) == 2), "then they are let go", str(workers(server)))
+    counter.check(postern.until(lambda: len(workers(server)) == 2), "then they are let go", str(workers(server)))
     counter.check(reload(server, CONF, "reloaded"), "no plugins")
-    counter.check(until(lambda: not server.roles("filter")), "no templates", str(server.roles("filter")))
+    counter.check(postern.until(lambda: not server.roles("filter")), "no templates", str(server.roles("filter")))
 
 
 def generation(n):
@@ -224,7 +214,7 @@ def generations(counter, server):
         session.command("DATA")
         session.raw(b"Subject: x\r\n\r\nof generation %d\r\n.\r\n" % n)
         counter.check(session.reply().startswith("250"), f"generation {n}: its message is taken")
-    events = until(lambda: len(server.events("message")) >= before + 3 and server.events("message")[before:])
+    events = postern.until(lambda: len(server.events("message")) >= before + 3 and server.events("message")[before:])
     policies = {e["policy"] for e in events or []}
     counter.check(len(policies) == 3, "each event names its policy", str(policies))
     for n, session in enumerate(sessions, 1):
@@ -238,7 +228,7 @@ def generations(counter, server):
 def fewer_with_sessions(counter, server):
     """An edge that is one too many ends behind the transactions that it has."""
     counter.check(reload(server, CONF.replace("edges 1", "edges 3"), "reloaded"), "three edges for sessions")
-    counter.check(until(lambda: len(server.roles("edge")) == 3), "are there", str(server.roles("edge")))
+    counter.check(postern.until(lambda: len(server.roles("edge")) == 3), "are there", str(server.roles("edge")))
     sessions = [postern.Session(server) for _ in range(12)]
     for session in sessions:
         session.command("EHLO c.test")
@@ -252,14 +242,14 @@ def fewer_with_sessions(counter, server):
     counter.check(answers == ["250"] * 12, "all are taken", str(answers))
     for session in sessions:
         session.close()
-    counter.check(until(lambda: len(server.roles("edge")) == 1), "then one is left", str(server.roles("edge")))
+    counter.check(postern.until(lambda: len(server.roles("edge")) == 1), "then one is left", str(server.roles("edge")))
 
 
 def more_and_fewer(counter, server):
     counter.check(reload(server, CONF.replace("edges 1", "edges 3"), "reloaded"), "three edges")
-    counter.check(until(lambda: len(server.roles("edge")) == 3), "are there", str(server.roles("edge")))
+    counter.check(postern.until(lambda: len(server.roles("edge")) == 3), "are there", str(server.roles("edge")))
     counter.check(reload(server, CONF, "reloaded"), "one edge")
-    counter.check(until(lambda: len(server.roles("edge")) == 1), "is left", str(server.roles("edge")))
+    counter.check(postern.until(lambda: len(server.roles("edge")) == 1), "is left", str(server.roles("edge")))
     extra = postern.free_port()
     counter.check(reload(server, CONF + f"listen smtp 127.0.0.1:{extra}\n", "reloaded"), "one listener more")
     with socket.create_connection(("127.0.0.1", extra), 5) as s:
@@ -273,7 +263,7 @@ def more_and_fewer(counter, server):
         except OSError:
             return True
 
-    counter.check(until(closed), "it is closed")
+    counter.check(postern.until(closed), "it is closed")
 
 
 def certificate(server, name):
@@ -308,18 +298,18 @@ def certificates(counter, server):
     generation = control(server, "status")[0]["generation"]
     session = postern.Session(server)
     certificate(server, "third.test")
-    counter.check(until(lambda: b"third.test" in served_name(port)), "one that only lies there is served, too")
+    counter.check(postern.until(lambda: b"third.test" in served_name(port)), "one that only lies there is served, too")
     counter.check(session.command("NOOP").startswith("250"), "sessions go on")
     session.close()
-    counter.check(len(server.events("certificates")) == 1, "which is an event")
+    counter.check(len(postern.until(lambda: server.events("certificates"))) == 1, "which is an event")
     counter.check(control(server, "status")[0]["generation"] == generation, "and no reload")
     shutil.copy(f"{server.root}/key.pem", f"{server.root}/good.pem")
     with open(f"{server.root}/key.pem", "w", encoding="ascii") as f:
         f.write("no key\n")
-    counter.check(until(lambda: server.events("certificates_refused")), "a broken one is refused")
+    counter.check(postern.until(lambda: server.events("certificates_refused")), "a broken one is refused")
     counter.check(b"third.test" in served_name(port), "and the good one served on")
     os.rename(f"{server.root}/good.pem", f"{server.root}/key.pem")
-    counter.check(until(lambda: len(server.events("certificates")) == 2), "until it is mended")
+    counter.check(postern.until(lambda: len(server.events("certificates")) == 2), "until it is mended")
     with open(f"{server.root}/key.pem", "w", encoding="ascii") as f:
         f.write("no key\n")
     counter.check(reload(server, CONF + tls, "reload_refused"), "a broken key is refused")
@@ -332,7 +322,7 @@ def asks(counter, server):
     counter.check({"admin", "resolver", "queue", "edge-0", "mailbox-0"} <= names, "status", str(status))
     before = len(server.events("reloaded"))
     counter.check(control(server, "reload")[0]["ok"], "reload by the control socket")
-    counter.check(until(lambda: len(server.events("reloaded")) > before), "is done")
+    counter.check(postern.until(lambda: len(server.events("reloaded")) > before), "is done")
     counter.check(not control(server, "sing")[0]["ok"], "an unknown command")
     counter.check(not control(server, "nobody", "sing")[0]["ok"], "an unknown role")
     counter.check(page(server, "/health") == (200, "alive\n"), "/health")
@@ -377,8 +367,8 @@ def not_ready(counter, server):
                 pass
         return page(server, "/ready")[0] == 503
 
-    counter.check(until(seen, 60), "not ready while there is no queue")
-    counter.check(until(lambda: page(server, "/ready")[0] == 200, 60), "ready with it")
+    counter.check(postern.until(seen, 60), "not ready while there is no queue")
+    counter.check(postern.until(lambda: page(server, "/ready")[0] == 200, 60), "ready with it")
 
 
 def stops(counter, server):
@@ -396,7 +386,7 @@ def stops(counter, server):
         except OSError:
             return True
 
-    counter.check(until(refused), "no new session while stopping")
+    counter.check(postern.until(refused), "no new session while stopping")
     session.raw(b"Subject: last\r\n\r\nlast words\r\n.\r\n")
     answer = session.reply()
     counter.check(answer.startswith("250"), "the message under way is taken", answer)

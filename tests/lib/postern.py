@@ -49,6 +49,16 @@ def patience():
     return int(os.environ.get("POSTERN_PATIENCE", "1"))
 
 
+def until(what, seconds=30):
+    """What `what()` gives once that is true, or at the end of all patience."""
+    end = time.monotonic() + seconds * patience()
+    while True:
+        found = what()
+        if found or time.monotonic() > end:
+            return found
+        time.sleep(0.02)
+
+
 class Server:
     """conf is the configuration without `listen smtp`; {root} {smtp} {admin} in it are filled in."""
 
