@@ -16,7 +16,13 @@ enum {
     SYM_SHA1,
     SYM_PARTIAL_BODY,
     SYM_MULTIPLE_FROM,
-    SYM_TOO_MANY
+    SYM_TOO_MANY,
+    SYM_EXPIRED,
+    SYM_FUTURE,
+    SYM_TESTING,
+    SYM_FROM_UNSIGNED,
+    SYM_FROM_ADDED,
+    SYM_OVERSIGNED
 };
 
 /* A broken signature is to be worth no less than none (RFC 6376, section 6.3): forwarders
@@ -34,6 +40,14 @@ static const struct postern_symbol symbols[] = {
                            "More than one From field: readers may "
                            "show another than the signed one"},
     [SYM_TOO_MANY] = {"DKIM_TOO_MANY", 500, "More signatures than max-signatures"},
+    [SYM_EXPIRED] = {"DKIM_EXPIRED", 0, "A signature whose time (x=) is over"},
+    [SYM_FUTURE] = {"DKIM_FUTURE", 500, "A signature made (t=) later than now"},
+    [SYM_TESTING] = {"DKIM_TESTING", 0, "The key says that its domain is testing (t=y)"},
+    [SYM_FROM_UNSIGNED] = {"DKIM_FROM_UNSIGNED", 500, "A signature that does not sign From"},
+    [SYM_FROM_ADDED] = {"DKIM_FROM_ADDED", 500,
+                        "A valid signature, and more From fields than it signs"},
+    [SYM_OVERSIGNED] = {"DKIM_OVERSIGNED", 0,
+                        "A valid signature that another From field would break"},
     {NULL, 0, NULL}};
 
 static const struct postern_row rows[] = {
@@ -54,12 +68,19 @@ static const struct postern_row rows[] = {
      .min = 512,
      .max = 8192,
      .help = "Shorter RSA keys do not count; RFC 8301 forbids those under 1024 bits."},
+    {.name = "clock-skew",
+     .type = POSTERN_T_DURATION,
+     .def = "1h",
+     .min = 0,
+     .max = INT64_C(7) * 24 * 3600 * 1000,
+     .help = "A signature may say that it was made so much later than now (t=), not more."},
     {.name = NULL}};
 
 struct instance {
     const struct dkim_engine *engine;
     void *state;
     size_t max;
+    int64_t skew; /* seconds */
     unsigned min_bits;
 };
 
@@ -78,16 +99,19 @@ static int instance_new(struct postern_setup *setup, void **instance)
     struct postern_str engine;
     int64_t max;
     int64_t bits;
+    int64_t skew;
 
     if (in == NULL || h->set_str(setup->settings, "engine", 0, &engine) != POSTERN_OK ||
         h->set_int(setup->settings, "max-signatures", 0, &max) != POSTERN_OK ||
-        h->set_int(setup->settings, "min-bits", 0, &bits) != POSTERN_OK) {
+        h->set_int(setup->settings, "min-bits", 0, &bits) != POSTERN_OK ||
+        h->set_int(setup->settings, "clock-skew", 0, &skew) != POSTERN_OK) {
         free(in);
         return POSTERN_ERROR;
     }
     in->engine = engine.len == 6 ? &dkim_engine_native : &dkim_engine_opendkim;
     in->max = (size_t)max;
     in->min_bits = (unsigned)bits;
+    in->skew = skew / 1000;
     in->state = in->engine->make();
     if (in->state == NULL) {
         h->setup_error(setup, POSTERN_STR("the DKIM engine's library refused to start"));
@@ -170,9 +194,9 @@ static int state_fact(struct postern_call *c, unsigned symbol, const struct dkim
 {
     char detail[400];
     const char *domain = s->domain[0] != '\0' ? s->domain : "?";
-    int n = symbol == SYM_VALID ? snprintf(detail, sizeof(detail), "%s", domain)
-                                : snprintf(detail, sizeof(detail), "%s: %s", domain,
-                                           s->reason != NULL ? s->reason : "");
+    int n = symbol == SYM_VALID || s->reason == NULL
+                ? snprintf(detail, sizeof(detail), "%s", domain)
+                : snprintf(detail, sizeof(detail), "%s: %s", domain, s->reason);
 
     return c->host->fact(c, symbol, (struct postern_str){detail, n < 0 ? 0 : (size_t)n});
 }
@@ -183,7 +207,13 @@ static int state_facts(struct postern_call *c, const struct dkim_sig *s)
         unsigned flag, symbol;
     } flags[] = {{DKIM_SIG_WEAK_KEY, SYM_WEAK_KEY},
                  {DKIM_SIG_SHA1, SYM_SHA1},
-                 {DKIM_SIG_PARTIAL, SYM_PARTIAL_BODY}};
+                 {DKIM_SIG_PARTIAL, SYM_PARTIAL_BODY},
+                 {DKIM_SIG_EXPIRED, SYM_EXPIRED},
+                 {DKIM_SIG_FUTURE, SYM_FUTURE},
+                 {DKIM_SIG_TESTING, SYM_TESTING},
+                 {DKIM_SIG_FROM_UNSIGNED, SYM_FROM_UNSIGNED},
+                 {DKIM_SIG_FROM_ADDED, SYM_FROM_ADDED},
+                 {DKIM_SIG_OVERSIGNED, SYM_OVERSIGNED}};
     int status = POSTERN_OK;
 
     if (s->result == DKIM_PASS)
@@ -217,6 +247,15 @@ static int state_none(struct postern_call *c)
     return status == POSTERN_OK ? c->host->fact(c, SYM_NONE, POSTERN_STR("")) : status;
 }
 
+static size_t sigs_read(struct postern_call *c, const struct dkim_message *m, struct dkim_sig *sigs,
+                        size_t max)
+{
+    const struct instance *in = c->instance;
+    struct dkim_terms terms = {c->host->now_ms(c) / 1000, in->skew, in->min_bits};
+
+    return dkim_sigs_read(m, sigs, max, &terms);
+}
+
 static int check(struct postern_call *c, const struct dkim_message *m)
 {
     const struct instance *in = c->instance;
@@ -227,7 +266,7 @@ static int check(struct postern_call *c, const struct dkim_message *m)
 
     if (sigs == NULL)
         return POSTERN_ERROR;
-    n = dkim_sigs_read(m, sigs, max, c->host->now_ms(c) / 1000, in->min_bits);
+    n = sigs_read(c, m, sigs, max);
     status = verify(c, m, sigs, n);
     for (size_t i = 0; i < n && status == POSTERN_OK; i++) {
         status = state_result(c, &sigs[i]);
@@ -277,8 +316,7 @@ static void prefetch_message(struct postern_call *c)
         return;
     size_t max = m.signatures < in->max ? m.signatures : in->max;
     struct dkim_sig *sigs = max == 0 ? NULL : malloc(max * sizeof(*sigs));
-    size_t n =
-        sigs == NULL ? 0 : dkim_sigs_read(&m, sigs, max, c->host->now_ms(c) / 1000, in->min_bits);
+    size_t n = sigs == NULL ? 0 : sigs_read(c, &m, sigs, max);
     for (size_t i = 0; i < n; i++)
         if (sigs[i].result == DKIM_PENDING)
             (void)c->host->dns_start(c, text_of(sigs[i].query), POSTERN_DNS_TXT);

@@ -62,6 +62,15 @@ static const char *read_names(struct dkim_sig *s, const struct dkim_tags *tags)
     return n < 0 || n > 253 ? "selector and domain are too long" : NULL;
 }
 
+/* What can be stated as it stands: nothing that a fold or foreign bytes are in. */
+static bool is_word(struct postern_str s)
+{
+    for (size_t i = 0; i < s.len; i++)
+        if (s.p[i] <= ' ' || s.p[i] == 0x7f)
+            return false;
+    return s.len <= 40;
+}
+
 static const char *read_algorithm(struct dkim_sig *s, const struct dkim_tags *tags)
 {
     const struct dkim_tag *v = dkim_tag(tags, "v");
@@ -71,7 +80,8 @@ static const char *read_algorithm(struct dkim_sig *s, const struct dkim_tags *ta
         return "unsupported version";
     if (a == NULL)
         return "no a= tag";
-    s->algorithm = a->value;
+    if (is_word(a->value))
+        s->algorithm = a->value;
     if (dkim_ieq(a->value, POSTERN_STR("rsa-sha256")))
         s->alg = DKIM_RSA_SHA256;
     else if (dkim_ieq(a->value, POSTERN_STR("ed25519-sha256")))
@@ -111,7 +121,6 @@ static const char *read_header_list(struct dkim_sig *s, const struct dkim_tags *
 {
     const struct dkim_tag *h = dkim_tag(tags, "h");
     struct postern_str rest;
-    bool from = false;
     size_t n = 0;
 
     if (h == NULL || h->value.len == 0)
@@ -120,9 +129,12 @@ static const char *read_header_list(struct dkim_sig *s, const struct dkim_tags *
     while (rest.p != NULL) {
         if (++n > DKIM_NAMES_MAX)
             return "too many names in h=";
-        from |= dkim_ieq(dkim_split(&rest, ':'), POSTERN_STR("from"));
+        s->from_names += dkim_ieq(dkim_split(&rest, ':'), POSTERN_STR("from"));
     }
-    return from ? NULL : "From is not signed";
+    if (s->from_names > 0)
+        return NULL;
+    s->flags |= DKIM_SIG_FROM_UNSIGNED;
+    return "From is not signed";
 }
 
 static const char *read_bytes(struct dkim_sig *s, const struct dkim_tags *tags, const char *field)
@@ -201,7 +213,8 @@ static const char *read_identity(struct dkim_sig *s, const struct dkim_tags *tag
     return NULL;
 }
 
-static const char *read_times(const struct dkim_tags *tags, int64_t now)
+static const char *read_times(struct dkim_sig *s, const struct dkim_tags *tags,
+                              const struct dkim_terms *terms)
 {
     const struct dkim_tag *t = dkim_tag(tags, "t");
     const struct dkim_tag *x = dkim_tag(tags, "x");
@@ -210,13 +223,18 @@ static const char *read_times(const struct dkim_tags *tags, int64_t now)
 
     if (t != NULL && !dkim_number(t->value, &made))
         return "malformed t= tag";
+    if ((int64_t)made > terms->now + terms->skew)
+        s->flags |= DKIM_SIG_FUTURE;
     if (x == NULL)
         return NULL;
     if (!dkim_number(x->value, &ends))
         return "malformed x= tag";
     if (t != NULL && ends < made)
         return "x= is before t=";
-    return (int64_t)ends < now ? "signature expired" : NULL;
+    if ((int64_t)ends >= terms->now)
+        return NULL;
+    s->flags |= DKIM_SIG_EXPIRED;
+    return "signature expired";
 }
 
 static const char *read_query(const struct dkim_tags *tags)
@@ -231,7 +249,7 @@ static const char *read_query(const struct dkim_tags *tags)
 /* In the order in which the verdict is most useful: names first, so that even a broken
  * signature is listed with its domain. */
 static const char *read_tags(struct dkim_sig *s, const struct dkim_tags *tags, const char *field,
-                             int64_t now)
+                             const struct dkim_terms *terms)
 {
     const char *names = read_names(s, tags);
     const char *error = read_algorithm(s, tags);
@@ -249,19 +267,21 @@ static const char *read_tags(struct dkim_sig *s, const struct dkim_tags *tags, c
     if (error == NULL)
         error = read_query(tags);
     if (error == NULL)
-        error = read_times(tags, now);
+        error = read_times(s, tags, terms);
     return error;
 }
 
-static void sig_read(struct dkim_sig *s, const struct dkim_message *m, size_t field, int64_t now)
+static void sig_read(struct dkim_sig *s, const struct dkim_message *m, size_t field,
+                     const struct dkim_terms *terms)
 {
     const struct dkim_field *f = &m->fields[field];
     struct dkim_tags tags;
     const char *error = dkim_tags_parse(&tags, dkim_field_value(f), 0);
 
     s->field = field;
+    s->froms = m->froms;
     if (error == NULL)
-        error = read_tags(s, &tags, f->raw.p, now);
+        error = read_tags(s, &tags, f->raw.p, terms);
     if (error != NULL) {
         dkim_sig_settle(s, DKIM_PERMERROR, error);
         return;
@@ -270,28 +290,32 @@ static void sig_read(struct dkim_sig *s, const struct dkim_message *m, size_t fi
         dkim_sig_settle(s, DKIM_PERMERROR, "no From field to sign");
     if (m->truncated)
         dkim_sig_settle(s, DKIM_PERMERROR, "too many header fields");
-    if (s->alg != DKIM_RSA_SHA1)
-        return;
-    s->flags |= DKIM_SIG_SHA1; /* RFC 8301, section 3.1 */
-    dkim_sig_settle(s, DKIM_POLICY, "rsa-sha1 is no longer accepted");
+    if (s->alg == DKIM_RSA_SHA1) {
+        s->flags |= DKIM_SIG_SHA1; /* RFC 8301, section 3.1 */
+        dkim_sig_settle(s, DKIM_POLICY, "rsa-sha1 is no longer accepted");
+    }
+    if ((s->flags & DKIM_SIG_FUTURE) != 0) /* RFC 6376, section 3.5, t= */
+        dkim_sig_settle(s, DKIM_POLICY, "signed in the future");
 }
 
-size_t dkim_sigs_read(const struct dkim_message *m, struct dkim_sig *sigs, size_t max, int64_t now,
-                      unsigned min_bits)
+size_t dkim_sigs_read(const struct dkim_message *m, struct dkim_sig *sigs, size_t max,
+                      const struct dkim_terms *terms)
 {
     size_t n = 0;
 
     for (size_t i = 0; i < m->count && n < max; i++) {
         if (!dkim_ieq(dkim_field_name(&m->fields[i]), POSTERN_STR("DKIM-Signature")))
             continue;
-        sigs[n] = (struct dkim_sig){.min_bits = min_bits};
-        sig_read(&sigs[n++], m, i, now);
+        sigs[n] = (struct dkim_sig){.min_bits = terms->min_bits};
+        sig_read(&sigs[n++], m, i, terms);
     }
     return n;
 }
 
 static void judge_valid(struct dkim_sig *s)
 {
+    if (s->from_names != s->froms)
+        s->flags |= s->from_names < s->froms ? DKIM_SIG_FROM_ADDED : DKIM_SIG_OVERSIGNED;
     if (!s->has_length || s->tail == 0) {
         dkim_sig_settle(s, DKIM_PASS, NULL);
         return;

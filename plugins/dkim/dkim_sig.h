@@ -47,7 +47,12 @@ enum {
     DKIM_SIG_WEAK_KEY = 1,
     DKIM_SIG_SHA1 = 2,
     DKIM_SIG_PARTIAL = 4, /* l= leaves a part of the body unsigned */
-    DKIM_SIG_TESTING = 8  /* t=y in the key: a failure counts as no signature */
+    DKIM_SIG_TESTING = 8, /* t=y in the key: a failure counts as no signature */
+    DKIM_SIG_EXPIRED = 16,
+    DKIM_SIG_FUTURE = 32,
+    DKIM_SIG_FROM_UNSIGNED = 64, /* h= names no From */
+    DKIM_SIG_FROM_ADDED = 128,   /* valid, and there are more From fields than it signs */
+    DKIM_SIG_OVERSIGNED = 256    /* valid, and another From would have broken it */
 };
 
 struct dkim_key {
@@ -58,12 +63,14 @@ struct dkim_key {
 struct dkim_sig {
     size_t field; /* its index in the message */
 
-    struct postern_str algorithm; /* as written */
+    struct postern_str algorithm; /* as written; empty where it is no word */
     enum dkim_algorithm alg;
     bool header_relaxed, body_relaxed;
     bool has_length;
     uint64_t length;          /* l= */
     struct postern_str names; /* h= */
+    size_t from_names;        /* how often h= names From */
+    size_t froms;             /* From fields of the message */
     size_t b_from, b_to;      /* b='s value with the blanks around it, offsets in the field */
     unsigned char bh[32];
     unsigned char b[DKIM_B_MAX];
@@ -85,9 +92,16 @@ struct dkim_sig {
     unsigned flags;
 };
 
-/* Reads the first `max` signatures of m. now: UNIX seconds, for x=. Returns their number. */
-size_t dkim_sigs_read(const struct dkim_message *m, struct dkim_sig *sigs, size_t max, int64_t now,
-                      unsigned min_bits);
+/* What the site holds signatures against. */
+struct dkim_terms {
+    int64_t now;  /* UNIX seconds, for x= and t= */
+    int64_t skew; /* seconds that t= may lie ahead of now */
+    unsigned min_bits;
+};
+
+/* Reads the first `max` signatures of m. Returns their number. */
+size_t dkim_sigs_read(const struct dkim_message *m, struct dkim_sig *sigs, size_t max,
+                      const struct dkim_terms *terms);
 void dkim_sig_settle(struct dkim_sig *s, enum dkim_result result, const char *reason);
 /* `check` into a verdict; does nothing to a settled one. */
 void dkim_sig_judge(struct dkim_sig *s);

@@ -60,7 +60,7 @@ static void check_message(struct postern_str record, struct postern_str text)
     text.len -= body.len;
     if (state == NULL || dkim_message_read(&m, text, body) != 0)
         return;
-    n = dkim_sigs_read(&m, sigs, SIGS, NOW, 1024);
+    n = dkim_sigs_read(&m, sigs, SIGS, &(struct dkim_terms){NOW, 3600, 1024});
     for (size_t i = 0; i < n; i++)
         if (sigs[i].result == DKIM_PENDING)
             dkim_key_choose(&sigs[i], &a);

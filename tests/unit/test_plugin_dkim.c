@@ -10,7 +10,7 @@
 extern const struct postern_plugin postern_plugin;
 
 static EVP_PKEY *ed;
-static char dns[1000];
+static char dns[2000];
 static const char HEADER[] = "From: joe@a.test\r\nTo: ann@b.test\r\nSubject: s\r\n";
 static const char BODY[] = "Hi.\r\n";
 
@@ -25,26 +25,52 @@ static void make_zone(void)
     (void)snprintf(dns, sizeof(dns),
                    "good._domainkey.a.test TXT \"%.*s\"\n"
                    "test._domainkey.a.test TXT \"t=y; %.*s\"\n"
-                   "slow._domainkey.a.test TIMEOUT\n",
-                   (int)record.len - 9, record.p + 9, (int)record.len - 9, record.p + 9);
+                   "slow._domainkey.a.test TIMEOUT\n"
+                   "down._domainkey.a.test SERVFAIL\n"
+                   "strict._domainkey.a.test TXT \"t=s; %.*s\"\n",
+                   (int)record.len - 9, record.p + 9, (int)record.len - 9, record.p + 9,
+                   (int)record.len - 9, record.p + 9);
     pn_buf_fini(&record);
 }
 
-static void sign(struct pn_buf *out, const char *selector, const char *domain, long length)
+/* The signatures of the rows, by letter. */
+static const struct {
+    char letter;
+    const char *selector, *domain, *names, *tags;
+    long length;
+} kinds[] = {{'g', "good", "a.test", "From:To", NULL, -1},
+             {'t', "test", "A.test", "From:To", NULL, -1},
+             {'s', "slow", "a.test", "From:To", NULL, -1},
+             {'d', "down", "a.test", "From:To", NULL, -1},
+             {'x', "gone", "a.test", "From:To", NULL, -1},
+             {'l', "good", "a.test", "From:To", NULL, 3},
+             {'o', "good", "a.test", "From:From:To", NULL, -1},
+             {'u', "good", "a.test", "To", NULL, -1},
+             {'e', "good", "a.test", "From:To", "t=1; x=1600000000; ", -1},
+             {'f', "good", "a.test", "From:To", "t=1700003601; ", -1},
+             {'n', "good", "a.test", "From:To", "t=1700003600; ", -1},
+             {'i', "strict", "a.test", "From:To", "i=@b.a.test; ", -1}};
+
+static void sign(struct pn_buf *out, char letter)
 {
+    size_t i = 0;
+
+    while (kinds[i].letter != letter)
+        i++;
     struct signer_spec spec = {.key = ed,
-                               .domain = domain,
-                               .selector = selector,
+                               .domain = kinds[i].domain,
+                               .selector = kinds[i].selector,
                                .canon = "relaxed/relaxed",
-                               .names = "From:To",
-                               .length = length};
+                               .names = kinds[i].names,
+                               .tags = kinds[i].tags,
+                               .length = kinds[i].length};
 
     signer_sign(out, &spec, pn_str_of(HEADER), pn_str_of(BODY));
 }
 
 struct row {
     const char *label;
-    const char *selectors; /* of the signatures, one letter each: see letters */
+    const char *selectors; /* of the signatures, a letter of `kinds` each */
     const char *above;     /* fields above them */
     const char *body;      /* NULL: BODY */
     const char *facts, *auth, *asked;
@@ -53,18 +79,8 @@ struct row {
 static void message(struct pn_buf *b, const struct row *r)
 {
     (void)pn_buf_addz(b, r->above);
-    for (const char *p = r->selectors; *p != '\0'; p++) {
-        if (*p == 'g')
-            sign(b, "good", "a.test", -1);
-        else if (*p == 't')
-            sign(b, "test", "A.test", -1);
-        else if (*p == 's')
-            sign(b, "slow", "a.test", -1);
-        else if (*p == 'l')
-            sign(b, "good", "a.test", 3);
-        else
-            sign(b, "gone", "a.test", -1);
-    }
+    for (const char *p = r->selectors; *p != '\0'; p++)
+        sign(b, *p);
     (void)pn_buf_addz(b, HEADER);
     (void)pn_buf_addz(b, "\r\n");
     (void)pn_buf_addz(b, r->body == NULL ? BODY : r->body);
@@ -82,6 +98,7 @@ static void play(const struct row *r, const struct fake_row *settings)
     UNIT_STR(fakehost_setup_error(h), PN_STR(""));
     pn_buf_init(&b, 1 << 20);
     message(&b, r);
+    fakehost_time(h, INT64_C(1700000000) * 1000);
     fakehost_client(h, "192.0.2.1", "x");
     fakehost_envelope(h, "joe@a.test", "ann@b.test");
     fakehost_message(h, pn_buf_str(&b));
@@ -102,7 +119,10 @@ static void test_facts(void)
          "dkim=fail signature=invalid reason=body hash did not verify domain=a.test "
          "selector=good" ED,
          "TXT good._domainkey.a.test"},
-        {"body changed, key in test", "t", "", "Ho.\r\n", "",
+        {"key in test", "t", "", NULL, "DKIM_VALID=-0.1(a.test) DKIM_TESTING=0(a.test)",
+         "dkim=pass signature=valid domain=a.test selector=test" ED, "TXT test._domainkey.a.test"},
+        {"body changed, key in test", "t", "", "Ho.\r\n",
+         "DKIM_TESTING=0(a.test: body hash did not verify)",
          "dkim=fail signature=invalid reason=body hash did not verify domain=a.test "
          "selector=test" ED,
          "TXT test._domainkey.a.test"},
@@ -119,13 +139,62 @@ static void test_facts(void)
          "DKIM_PERMERROR=0.1(?: tag without \"=\") DKIM_VALID=-0.1(a.test)",
          "dkim=permerror signature=unchecked reason=tag without \"=\"; " GOOD,
          "TXT good._domainkey.a.test"},
+        {"algorithm with a fold in it", "g",
+         "DKIM-Signature: v=1; a=rsa\r\n -sha256; d=a.test; s=x; h=From; bh=YQ==; b=YQ==\r\n", NULL,
+         "DKIM_PERMERROR=0.1(a.test: unsupported algorithm) DKIM_VALID=-0.1(a.test)",
+         "dkim=permerror signature=unchecked reason=unsupported algorithm domain=a.test "
+         "selector=x; " GOOD,
+         "TXT good._domainkey.a.test"},
+        {"algorithm in foreign bytes", "",
+         "DKIM-Signature: v=1; a=\xff; d=a.test; s=x; h=From; bh=YQ==; b=YQ==\r\n", NULL,
+         "DKIM_PERMERROR=0.1(a.test: unsupported algorithm)",
+         "dkim=permerror signature=unchecked reason=unsupported algorithm domain=a.test "
+         "selector=x",
+         ""},
         {"unsigned tail", "l", "", NULL,
          "DKIM_PARTIAL_BODY=0.5(a.test: l= leaves a part of the body unsigned)",
          "dkim=neutral signature=valid reason=l= leaves a part of the body unsigned "
          "domain=a.test selector=good" ED,
          "TXT good._domainkey.a.test"},
         {"second From", "g", "From: eve@e.test\r\n", NULL,
-         "DKIM_MULTIPLE_FROM=2.5(2) DKIM_VALID=-0.1(a.test)", GOOD, "TXT good._domainkey.a.test"}};
+         "DKIM_MULTIPLE_FROM=2.5(2) DKIM_VALID=-0.1(a.test) DKIM_FROM_ADDED=0.5(a.test)", GOOD,
+         "TXT good._domainkey.a.test"},
+        {"second From where one more is signed", "o", "From: eve@e.test\r\n", NULL,
+         "DKIM_MULTIPLE_FROM=2.5(2) DKIM_INVALID=0.2(a.test: signature did not verify)",
+         "dkim=fail signature=invalid reason=signature did not verify domain=a.test "
+         "selector=good" ED,
+         "TXT good._domainkey.a.test"},
+        {"oversigned", "o", "", NULL, "DKIM_VALID=-0.1(a.test) DKIM_OVERSIGNED=0(a.test)", GOOD,
+         "TXT good._domainkey.a.test"},
+        {"From not signed", "u", "", NULL,
+         "DKIM_PERMERROR=0.1(a.test: From is not signed) "
+         "DKIM_FROM_UNSIGNED=0.5(a.test: From is not signed)",
+         "dkim=permerror signature=unchecked reason=From is not signed domain=a.test "
+         "selector=good algorithm=ed25519-sha256",
+         ""},
+        {"expired", "e", "", NULL,
+         "DKIM_PERMERROR=0.1(a.test: signature expired) DKIM_EXPIRED=0(a.test: signature expired)",
+         "dkim=permerror signature=unchecked reason=signature expired domain=a.test "
+         "selector=good algorithm=ed25519-sha256",
+         ""},
+        {"ahead by the skew", "n", "", NULL, "DKIM_VALID=-0.1(a.test)", GOOD,
+         "TXT good._domainkey.a.test"},
+        {"ahead by more", "f", "", NULL, "DKIM_FUTURE=0.5(a.test: signed in the future)",
+         "dkim=policy signature=unchecked reason=signed in the future domain=a.test "
+         "selector=good algorithm=ed25519-sha256",
+         ""},
+        {"below d=, strict key", "i", "", NULL,
+         "DKIM_PERMERROR=0.1(a.test: key is not for subdomains)",
+         "dkim=permerror signature=unchecked reason=key is not for subdomains domain=a.test "
+         "selector=strict algorithm=ed25519-sha256",
+         "TXT strict._domainkey.a.test"},
+        {"two keys in trouble and a good one", "dgs", "", NULL,
+         "DKIM_TEMPERROR=0(a.test: key lookup failed) DKIM_VALID=-0.1(a.test)",
+         "dkim=temperror signature=unchecked reason=key lookup failed domain=a.test "
+         "selector=down algorithm=ed25519-sha256; " GOOD
+         "; dkim=temperror signature=unchecked reason=key lookup failed domain=a.test "
+         "selector=slow algorithm=ed25519-sha256",
+         "TXT down._domainkey.a.test, TXT good._domainkey.a.test, TXT slow._domainkey.a.test"}};
 
     make_zone();
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -163,11 +232,15 @@ static void test_too_many(void)
 static void test_settings(void)
 {
     static const struct fake_row settings[] = {{"min-bits", {"2048"}}, {NULL}};
+    static const struct fake_row skew[] = {{"clock-skew", {"3601s"}}, {NULL}};
     static const struct row row = {
         "ed25519", "g", "", NULL, "DKIM_VALID=-0.1(a.test)", GOOD, "TXT good._domainkey.a.test"};
+    static const struct row ahead = {
+        "ahead", "f", "", NULL, "DKIM_VALID=-0.1(a.test)", GOOD, "TXT good._domainkey.a.test"};
 
     make_zone();
     play(&row, settings);
+    play(&ahead, skew);
     EVP_PKEY_free(ed);
     ed = NULL;
 }
