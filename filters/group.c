@@ -26,8 +26,10 @@ static bool load(struct pn_group *g, unsigned index, struct pn_str tmp, struct p
     const struct pn_plan_plugin *row = &g->plan->plugins[index];
     struct host_plugin *p = &g->plugins[g->count];
     char *path = pn_strndup(row->file.p, row->file.len);
-    *p = (struct host_plugin){
-        .loaded = pn_plugin_load(path, err), .index = index, .settings = row->settings};
+    *p = (struct host_plugin){.loaded = pn_plugin_load(path, err),
+                              .index = index,
+                              .needs = row->needs,
+                              .settings = row->settings};
     free(path);
     if (p->loaded == NULL)
         return false;

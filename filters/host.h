@@ -56,6 +56,7 @@ struct host_plugin {
     const struct postern_plugin *desc;
     unsigned index; /* in the plan */
     uint64_t after; /* plugins of the plan that it reads */
+    unsigned needs; /* what its settings add to the descriptor's */
     size_t symbols;
     void *prepared, *instance;
     const struct postern_block *settings;

@@ -27,7 +27,7 @@ static enum postern_status status_of(enum pn_ask ask)
 static int start(struct host_call *h, struct postern_str name, unsigned type,
                  struct pn_question **out)
 {
-    if ((h->plugin->desc->needs & POSTERN_NEED_DNS) == 0 || type > UINT16_MAX)
+    if (((h->plugin->desc->needs | h->plugin->needs) & POSTERN_NEED_DNS) == 0 || type > UINT16_MAX)
         return POSTERN_INVALID;
     h->asked = true;
     return status_of(

@@ -176,18 +176,55 @@ static bool calls_ok(const struct postern_plugin *d, struct pn_buf *err)
     return true;
 }
 
-bool pn_plugin_check(const struct postern_plugin *d, struct pn_buf *err)
+static bool needs_ok(unsigned needs, struct pn_buf *err)
 {
-    const unsigned needs = POSTERN_NEED_DNS | POSTERN_NEED_FILES | POSTERN_NEED_TMP |
+    const unsigned known = POSTERN_NEED_DNS | POSTERN_NEED_FILES | POSTERN_NEED_TMP |
                            POSTERN_NEED_NETWORK | POSTERN_NEED_ALONE | POSTERN_NEED_THREADS |
                            POSTERN_NEED_OPENSSL;
+    return (needs & ~known) == 0 ||
+           bad(err, "asks for a need that this Postern doesn't know (bits 0x%x)", needs & ~known);
+}
+
+static bool has_choice(const struct postern_row *rows, const char *name, const char *value)
+{
+    size_t len = strlen(value);
+    for (; rows != NULL && rows->name != NULL; rows++) {
+        if (strcmp(rows->name, name) != 0 || rows->type != POSTERN_T_CHOICE)
+            continue;
+        for (const char *word = rows->choices; *word != '\0'; word += *word == '|') {
+            size_t n = strcspn(word, "|");
+            if (n == len && memcmp(word, value, n) == 0)
+                return true;
+            word += n;
+        }
+    }
+    return false;
+}
+
+static bool needs_if_ok(const struct postern_plugin *d, struct pn_buf *err)
+{
+    size_t i = 0;
+    for (const struct postern_need_if *n = d->needs_if; n != NULL && n->row != NULL; n++, i++) {
+        if (i >= PN_PLUGIN_NEEDS_MAX)
+            return bad(err, "more than %d needs by setting", PN_PLUGIN_NEEDS_MAX);
+        if (n->value == NULL || !has_choice(d->rows, n->row, n->value))
+            return bad(err, "a need by setting names what is no choice of a row");
+        if (n->reserved != 0)
+            return bad(err, "uses what this Postern doesn't know");
+        if (!needs_ok(n->needs, err))
+            return false;
+    }
+    return true;
+}
+
+bool pn_plugin_check(const struct postern_plugin *d, struct pn_buf *err)
+{
     if (!word_ok(d->name, PN_PLUGIN_NAME_MAX, false))
         return bad(err, "a plugin's name is 1 to %d of a-z, 0-9 and -", PN_PLUGIN_NAME_MAX);
     if (d->version == NULL || !text_ok(d->version) || !text_ok(d->summary))
         return bad(err, "version and summary are one line of at most %d bytes", PN_PLUGIN_TEXT_MAX);
-    if ((d->needs & ~needs) != 0)
-        return bad(err, "asks for a need that this Postern doesn't know (bits 0x%x)",
-                   d->needs & ~needs);
+    if (!needs_ok(d->needs, err))
+        return false;
     if (d->reserved != 0)
         return bad(err, "uses what this Postern doesn't know");
     if ((unsigned)d->on_failure > POSTERN_FAIL_QUARANTINE)
@@ -195,5 +232,5 @@ bool pn_plugin_check(const struct postern_plugin *d, struct pn_buf *err)
     if (d->deadline_ms > PN_PLUGIN_DEADLINE_MAX_MS)
         return bad(err, "its deadline is over %d ms", PN_PLUGIN_DEADLINE_MAX_MS);
     return rows_ok(d->rows, 1, err) && symbols_ok(d->symbols, err) && after_ok(d, err) &&
-           calls_ok(d, err);
+           calls_ok(d, err) && needs_if_ok(d, err);
 }

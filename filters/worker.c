@@ -157,7 +157,7 @@ static unsigned running_of(const struct pn_worker_options *o)
     /* Twice: some are about to sleep for a moment (PATIENCE_NS in host_dns.c). */
     unsigned running = cpus < 2 ? 4 : 2 * (unsigned)cpus;
     for (unsigned i = 0; i < o->count; i++)
-        if ((o->plugins[i].desc->needs & POSTERN_NEED_NETWORK) != 0)
+        if (((o->plugins[i].desc->needs | o->plugins[i].needs) & POSTERN_NEED_NETWORK) != 0)
             running = PN_WORKER_THREADS / 2;
     return running;
 }

@@ -152,18 +152,31 @@ void model_plugins(struct model *m, struct pn_lex *lex, struct pn_place at)
         pn_error_at(m->p.problems, at, "'plugins' without a block, expected '{'");
 }
 
+static unsigned needs_of(const struct model_plugin *plugin)
+{
+    unsigned needs = plugin->desc->needs;
+    for (const struct postern_need_if *n = plugin->desc->needs_if; n != NULL && n->row != NULL;
+         n++) {
+        const struct pn_tree_value *v = pn_tree_value(plugin->block, n->row);
+        if (v != NULL && pn_str_eq(v->data.text, pn_str_of(n->value)))
+            needs |= n->needs;
+    }
+    return needs;
+}
+
 static void settle_needs(struct model *m, struct model_plugin *plugin)
 {
+    unsigned needs = needs_of(plugin);
     const struct pn_tree_entry *entry = pn_tree_entry(plugin->block, "grant");
     struct pn_place at = entry->count == 0 ? plugin->at : entry->first->at;
     unsigned granted = entry->count == 0 ? ~(unsigned)POSTERN_NEED_NETWORK : 0;
     for (const struct pn_tree_value *v = entry->first; v != NULL; v = v->next)
         granted |= grants[v->data.number];
     for (size_t i = 0; i < GRANTS; i++)
-        if ((plugin->desc->needs & grants[i]) != 0 && (granted & grants[i]) == 0)
+        if ((needs & grants[i]) != 0 && (granted & grants[i]) == 0)
             pn_error_at(m->p.problems, at, "plugin '%.*s' asks for %s, expected 'grant %s'",
                         PN_FMT(plugin->name), grant_names[i], grant_names[i]);
-    plugin->needs = plugin->desc->needs;
+    plugin->needs = needs;
 }
 
 static void settle(struct model *m, struct model_plugin *plugin)

@@ -96,6 +96,13 @@ static void show_text(const struct postern_plugin *d, struct pn_buf *out)
     (void)pn_buf_addf(out, "%-12s %u.%u\n", "ABI", d->major, d->minor);
     print_words(out, "stages", stages, stages_of(d));
     print_words(out, "needs", needs, d->needs);
+    for (const struct postern_need_if *n = d->needs_if; n != NULL && n->row != NULL; n++) {
+        struct pn_buf label;
+        pn_buf_init(&label, 256);
+        (void)pn_buf_addf(&label, "  %s %s", n->row, n->value);
+        print_words(out, pn_buf_cstr(&label), needs, n->needs);
+        pn_buf_fini(&label);
+    }
     (void)pn_buf_addf(out, "%-12s %s; deadline %u ms\n", "on_failure", on_failure(d),
                       (unsigned)deadline(d));
     (void)pn_buf_addf(out, "%-12s", "after");
@@ -135,6 +142,15 @@ static void json_head(const struct postern_plugin *d, struct pn_json *json)
     pn_json_str(json, "summary", pn_str_of(d->summary));
     json_words(json, "stages", stages, stages_of(d));
     json_words(json, "needs", needs, d->needs);
+    pn_json_array(json, "needs_if");
+    for (const struct postern_need_if *n = d->needs_if; n != NULL && n->row != NULL; n++) {
+        pn_json_object(json, NULL);
+        pn_json_str(json, "row", pn_str_of(n->row));
+        pn_json_str(json, "value", pn_str_of(n->value));
+        json_words(json, "needs", needs, n->needs);
+        pn_json_object_end(json);
+    }
+    pn_json_array_end(json);
     pn_json_str(json, "on_failure", pn_str_of(on_failure(d)));
     pn_json_i64(json, "deadline_ms", deadline(d));
 }

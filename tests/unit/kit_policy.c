@@ -78,6 +78,13 @@ static const struct postern_symbol beta_symbols[] = {{"BETA_LISTED", 4000, "list
 static const struct postern_symbol thief_symbols[] = {
     {"THIEF", 0, "its own"}, {"BETA_LISTED", 0, "beta's"}, {NULL, 0, NULL}};
 
+static const struct postern_row twin_rows[] = {
+    {.name = "engine", .type = POSTERN_T_CHOICE, .def = "own", .choices = "own|lone|remote"},
+    {.name = NULL}};
+static const struct postern_need_if twin_needs[] = {{"engine", "lone", POSTERN_NEED_ALONE, 0},
+                                                    {"engine", "remote", POSTERN_NEED_NETWORK, 0},
+                                                    {NULL, NULL, 0, 0}};
+
 static const char *const after_alpha[] = {"alpha", "absent", NULL};
 static const char *const after_loopa[] = {"loopa", NULL};
 static const char *const after_loopb[] = {"loopb", NULL};
@@ -97,6 +104,8 @@ static const struct postern_plugin plugins[] = {
     {HEAD, .name = "loopb", .after = after_loopa},
     {HEAD, .name = "thief", .symbols = thief_symbols},
     {HEAD, .name = "netty", .needs = POSTERN_NEED_NETWORK},
+    {HEAD, .name = "twin", .rows = twin_rows, .needs_if = twin_needs,
+     .on = {[POSTERN_MAIL] = nothing}},
 };
 
 const struct postern_plugin *kit_plugin(void *ctx, struct pn_str name, const char *path,

@@ -150,6 +150,14 @@ static const struct postern_plugin good = {.size = sizeof(struct postern_plugin)
             NULL, 0, NULL                                                                          \
         }                                                                                          \
     }
+#define NEED(row, value, bits)                                                                     \
+    .needs_if = (const struct postern_need_if[])                                                   \
+    {                                                                                              \
+        {row, value, bits, 0},                                                                     \
+        {                                                                                          \
+            NULL, NULL, 0, 0                                                                       \
+        }                                                                                          \
+    }
 #define AFTER(...)                                                                                 \
     .after = (const char *const[])                                                                 \
     {                                                                                              \
@@ -171,6 +179,18 @@ static void test_check(void)
         {"name of 32", {.name = "aaaaaaaaaabbbbbbbbbbccccccccccdd"}, NULL},
         {"version with a line end", {.version = "1\n"}, "one line"},
         {"need", {.needs = 1U << 20}, "0x100000"},
+        {"need by setting", {ROW("e", POSTERN_T_CHOICE, 0, "a", 0, 0, "a|bc"), NEED("e", "bc", 2)}},
+        {"unknown need by setting",
+         {ROW("e", POSTERN_T_CHOICE, 0, "a", 0, 0, "a|bc"), NEED("e", "bc", 1U << 20)},
+         "0x100000"},
+        {"need by part of a word",
+         {ROW("e", POSTERN_T_CHOICE, 0, "a", 0, 0, "a|bc"), NEED("e", "b", 2)},
+         "no choice"},
+        {"need by two words",
+         {ROW("e", POSTERN_T_CHOICE, 0, "a", 0, 0, "a|bc"), NEED("e", "a|bc", 2)},
+         "no choice"},
+        {"need by no row", {NEED("e", "a", 2)}, "no choice"},
+        {"need by another type", {ROW("e", POSTERN_T_INT), NEED("e", "1", 2)}, "no choice"},
         {"on_failure", {.on_failure = 3}, "on_failure"},
         {"deadline", {.deadline_ms = PN_PLUGIN_DEADLINE_MAX_MS + 1}, "deadline"},
         {"row name", {ROW("A", POSTERN_T_INT)}, "row's name"},
@@ -217,6 +237,7 @@ static void test_check(void)
         d.version = o->version != NULL ? o->version : d.version;
         d.rows = o->rows != NULL ? o->rows : d.rows;
         d.needs = o->needs;
+        d.needs_if = o->needs_if;
         d.reserved = o->reserved;
         for (size_t k = POSTERN_STAGES; k < POSTERN_STAGES_ROOM; k++)
             d.on[k] = o->on[k];
@@ -276,6 +297,9 @@ static void test_layout(void)
         AT(postern_plugin, transaction_free, 128),
         AT(postern_plugin, on, 136),
         AT(postern_plugin, prefetch, 264),
+        AT(postern_plugin, needs_if, 392),
+        AT(postern_need_if, needs, 16),
+        SIZE(postern_need_if, 24),
         AT(postern_call, stage, 8),
         AT(postern_call, instance, 16),
         AT(postern_call, internal, 40),

@@ -186,6 +186,10 @@ static void test_groups(void)
         {"plugins { alpha beta { workers { alone yes } } }", 2},
         {"plugins { alpha beta gamma }", 2},
         {"plugins { alpha netty { grant network } beta }", 2},
+        {"plugins { alpha twin }", 1},
+        {"plugins { alpha twin { engine own } }", 1},
+        {"plugins { alpha twin { engine lone } }", 2},
+        {"plugins { alpha twin { engine remote  grant network } }", 2},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct kit k;

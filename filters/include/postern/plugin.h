@@ -107,7 +107,7 @@
  * lower one, and asks with POSTERN_HAS before it calls what came later.
  *
  *   1.0   the first
- *   1.1   prefetch; client_in
+ *   1.1   prefetch, needs_if; client_in
  *
  * Widths are fixed: enumerations appear in structs and arguments as uint32_t or int, so
  * that no compiler's option changes them; int has 32 bits, pointers and size_t have the
@@ -224,6 +224,15 @@ enum {
     POSTERN_NEED_OPENSSL = 64  /* hardware probing and getrandom of a crypto library */
 };
 
+/* What a setting adds to `needs`: a plugin that has an engine beside its own, or asks a
+ * daemon of the operator's, needs more only where that is chosen. */
+struct postern_need_if {
+    const char *row;   /* a CHOICE outside of blocks; NULL ends the list */
+    const char *value; /* the word that stands there, by default too */
+    uint32_t needs;
+    uint32_t reserved;
+};
+
 enum postern_on_failure { POSTERN_FAIL_DEFER, POSTERN_FAIL_SKIP, POSTERN_FAIL_QUARANTINE };
 
 struct postern_call;
@@ -278,6 +287,9 @@ struct postern_plugin {
      * envelope and message and starts lookups; it must not wait, and whatever else it does
      * is dropped. Sessions and transactions are not there yet. Entries may be NULL. */
     void (*prefetch[POSTERN_STAGES_ROOM])(struct postern_call *call);
+
+    /* NULL: what it needs depends on no setting. */
+    const struct postern_need_if *needs_if;
 };
 
 /* ---- what a plugin is given in each callback ---- */
