@@ -1,5 +1,6 @@
 /* The plugin: what it asks spf_engine.h, and which facts it makes of the outcome. */
 #include "spf_engine.h"
+#include "spf_libspf2.h"
 #include "spf_text.h"
 
 #include <stdio.h>
@@ -28,7 +29,19 @@ static const struct postern_symbol symbols[] = {
     [SYM_HELO_FAIL] = {"SPF_HELO_FAIL", 1000, "The name in HELO says that this client is not it"},
     {NULL, 0, NULL}};
 
+#ifdef HAVE_LIBSPF2
+#define ENGINES "native|libspf2"
+#else
+#define ENGINES "native"
+#endif
+
 static const struct postern_row rows[] = {
+    {.name = "engine",
+     .type = POSTERN_T_CHOICE,
+     .def = "native",
+     .choices = ENGINES,
+     .help = "What evaluates: our own engine, or libspf2 behind a guard (see the README for where "
+             "it errs)."},
     {.name = "check-helo",
      .type = POSTERN_T_BOOL,
      .def = "yes",
@@ -45,8 +58,16 @@ static const struct postern_row rows[] = {
      .help = "Relays of one's own: mail from there is not checked."},
     {.name = NULL}};
 
+/* libspf2 has been crashed by records: nobody else shall be in its process. */
+static const struct postern_need_if needs_if[] = {
+#ifdef HAVE_LIBSPF2
+    {"engine", "libspf2", POSTERN_NEED_ALONE, 0},
+#endif
+    {NULL, NULL, 0, 0}};
+
 struct instance {
     const struct postern_block *settings;
+    int (*check)(const struct spf_query *query, struct spf_outcome *out);
     bool check_helo;
     unsigned voids_max;
 };
@@ -63,11 +84,20 @@ static int instance_new(struct postern_setup *setup, void **instance)
     struct instance *in = calloc(1, sizeof *in);
     int64_t voids = SPF_VOIDS_MAX;
     int helo = 1;
+    struct postern_str engine = POSTERN_STR("native");
     if (in == NULL) {
         h->setup_error(setup, POSTERN_STR("out of memory"));
         return POSTERN_ERROR;
     }
     (void)h->set_bool(b, "check-helo", &helo);
+    (void)h->set_str(b, "engine", 0, &engine);
+    in->check = spf_check;
+#ifdef HAVE_LIBSPF2
+    if (spf_ieq(engine, POSTERN_STR("libspf2"))) {
+        spf_libspf2_init();
+        in->check = spf_libspf2_check;
+    }
+#endif
     (void)h->set_int(b, "void-lookups", 0, &voids);
     in->check_helo = helo != 0;
     in->voids_max = (unsigned)voids;
@@ -184,8 +214,9 @@ static void prefetch_mail(struct postern_call *c)
 
 static int check(struct postern_call *c, struct spf_query *q, bool helo)
 {
+    const struct instance *in = c->instance;
     struct spf_outcome outcome;
-    int status = spf_check(q, &outcome);
+    int status = in->check(q, &outcome);
     if (status != POSTERN_OK || (helo && outcome.result == SPF_NONE))
         return status;
     return say(c, helo, q->domain, &outcome);
@@ -232,4 +263,5 @@ POSTERN_EXPORT const struct postern_plugin postern_plugin = {
     .instance_new = instance_new,
     .instance_free = instance_free,
     .on = {[POSTERN_MAIL] = on_mail},
-    .prefetch = {[POSTERN_MAIL] = prefetch_mail}};
+    .prefetch = {[POSTERN_MAIL] = prefetch_mail},
+    .needs_if = needs_if};

@@ -31,7 +31,7 @@ static bool in_term_network(const struct spf_check *c, const struct spf_term *t)
 }
 
 /* Labels of 1 to 63 bytes, two at least (section 4.3). */
-static bool domain_ok(struct postern_str domain)
+bool spf_domain_ok(struct postern_str domain)
 {
     size_t label = 0, dots = 0;
     if (domain.len != 0 && domain.p[domain.len - 1] == '.')
@@ -277,7 +277,7 @@ static enum spf_result check_domain(struct spf_check *c, struct postern_str doma
     struct spf_record record;
     const char *problem = NULL;
     size_t count;
-    if (!domain_ok(domain))
+    if (!spf_domain_ok(domain))
         return SPF_NONE;
     int status = spf_lookup(c, domain, POSTERN_DNS_TXT, &answer);
     if (status == POSTERN_NONE)

@@ -25,6 +25,9 @@ struct spf_check {
 enum spf_match { SPF_MATCH_NO, SPF_MATCH_YES, SPF_MATCH_TEMPERROR, SPF_MATCH_PERMERROR };
 enum spf_match spf_error_with(struct spf_check *c, enum spf_match error, const char *problem);
 
+/* Labels of 1 to 63 bytes, two at least (section 4.3). */
+bool spf_domain_ok(struct postern_str domain);
+
 /* ---- spf_dns.c */
 /* POSTERN_OK with an answer, POSTERN_NONE: no such name or no such record (void), else an
  * error. A name that can't be has no records. */
@@ -34,6 +37,9 @@ void spf_start(struct spf_check *c, struct postern_str name, uint32_t type);
 /* A lookup of a term: too many without an answer are an error (section 4.6.4). */
 enum spf_match spf_term_lookup(struct spf_check *c, struct postern_str name, uint32_t type,
                                const struct postern_dns_answer **answer);
+/* The same outside of a check: POSTERN_OK, POSTERN_NONE, POSTERN_DEADLINE, POSTERN_ERROR. */
+int spf_ask(const struct spf_query *q, struct postern_str name, uint32_t type,
+            const struct postern_dns_answer **answer);
 uint32_t spf_address_type(const struct spf_check *c); /* of the client */
 /* The first bits of both; of IPv4 those of the last four bytes. */
 bool spf_in_network(const struct spf_check *c, const unsigned char *network, unsigned bits);

@@ -25,27 +25,35 @@ static bool escape_name(struct postern_str name, char room[ESCAPED_MAX], struct 
     return !t.full;
 }
 
-/* POSTERN_OK with an answer, POSTERN_NONE: no such name or no such record (void), else an
- * error. A name that can't be has no records. */
-int spf_lookup(struct spf_check *c, struct postern_str name, uint32_t type,
-               const struct postern_dns_answer **answer)
+int spf_ask(const struct spf_query *q, struct postern_str name, uint32_t type,
+            const struct postern_dns_answer **answer)
 {
     char room[ESCAPED_MAX];
     struct postern_str text;
     if (!escape_name(name, room, &text))
         return POSTERN_NONE;
-    int status = c->q->lookup(c->q->ctx, text, type, answer);
+    int status = q->lookup(q->ctx, text, type, answer);
     if (status == POSTERN_INVALID)
         return POSTERN_NONE;
-    if (status == POSTERN_DEADLINE)
-        c->status = status;
     if (status != POSTERN_OK)
-        return POSTERN_ERROR;
+        return status == POSTERN_DEADLINE ? status : POSTERN_ERROR;
     if ((*answer)->rcode == POSTERN_DNS_NXDOMAIN)
         return POSTERN_NONE;
     if ((*answer)->rcode != POSTERN_DNS_NOERROR)
         return POSTERN_ERROR;
     return (*answer)->count == 0 ? POSTERN_NONE : POSTERN_OK;
+}
+
+/* POSTERN_OK with an answer, POSTERN_NONE: no such name or no such record (void), else an
+ * error. A name that can't be has no records. */
+int spf_lookup(struct spf_check *c, struct postern_str name, uint32_t type,
+               const struct postern_dns_answer **answer)
+{
+    int status = spf_ask(c->q, name, type, answer);
+    if (status != POSTERN_DEADLINE)
+        return status;
+    c->status = status;
+    return POSTERN_ERROR;
 }
 
 void spf_start(struct spf_check *c, struct postern_str name, uint32_t type)

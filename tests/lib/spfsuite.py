@@ -4,6 +4,9 @@ By the suite's convention an SPF entry stands for TXT where a name has no TXT en
 "TXT: NONE" says that it has none.
 """
 import json
+import os
+import subprocess
+import tempfile
 
 
 def escaped(text, plain):
@@ -65,3 +68,45 @@ def answer_of(found):
 def is_right(test, result, explanation):
     allowed = test["result"] if isinstance(test["result"], list) else [test["result"]]
     return result in allowed and explanation == test.get("explanation", explanation)
+
+
+CONF = """
+smtp {{ hostname "mx.here.test" }}
+plugins {{ spf {{ engine {engine} }} }}
+include "postern:default"
+domain "here.test" {{ recipients any  route local }}
+"""
+
+
+def run(build, path, engine="native"):
+    """[(name, test, result, explanation)] of a suite, by `postern scan --batch`."""
+    cases, tests = [], []
+    for zone, scenario in scenarios(path):
+        for name, test in scenario.items():
+            tests.append((name, test))
+            cases.append(
+                {
+                    "id": name,
+                    "ip": test["host"],
+                    "helo": test["helo"],
+                    "from": test["mailfrom"],
+                    "rcpt": ["user@here.test"],
+                    "message": "Subject: x\r\n\r\nx\r\n",
+                    "zone": zone,
+                }
+            )
+    with tempfile.NamedTemporaryFile("w", suffix=".conf") as conf:
+        conf.write(CONF.format(engine=engine))
+        conf.flush()
+        done = subprocess.run(
+            [os.path.join(build, "postern"), "scan", "--config", conf.name, "--json", "--plugins", "spf", "--batch", "-"],
+            input="".join(json.dumps(c) + "\n" for c in cases).encode(),
+            stdout=subprocess.PIPE,
+            env={**os.environ, "POSTERN_PLUGINS": os.path.join(build, "plugins")},
+            check=False,
+        )
+    lines = done.stdout.decode("utf-8", "replace").splitlines()
+    if len(lines) != len(cases):
+        print(f"{len(cases)} cases, {len(lines)} answers")
+    lines += ["{}"] * (len(cases) - len(lines))
+    return [(*t, *answer_of(json.loads(line).get("auth", {}).get("spf", []))) for t, line in zip(tests, lines)]
