@@ -148,6 +148,9 @@ int spf_guard_lookup(struct spf_guard *g, struct postern_str name, uint32_t type
     if (!(address && knows(g, name, &of_ptr)) && count_term(g) != POSTERN_OK)
         return POSTERN_ERROR;
     int status = ask(g, name, type, answer);
+    /* Section 5.5: trouble on the way to the client's names is no match. */
+    if (of_ptr && status == POSTERN_ERROR && g->refused == NULL && g->status == POSTERN_OK)
+        return POSTERN_NONE;
     if (status == POSTERN_NONE && !of_ptr && ++g->voids > g->q->voids_max)
         return refuse(g, "too many lookups without an answer");
     if (status != POSTERN_OK)

@@ -21,7 +21,7 @@
 
 enum {
     SPF_GUARD_RECORD_MAX = 2048,
-    SPF_GUARD_TERMS_MAX = 100,
+    SPF_GUARD_TERMS_MAX = 200,
     /* A macro of four bytes becomes 16 in the library's buffer of 4,096. */
     SPF_GUARD_TERM_MAX = 400,
     /* The record, and ten terms with ten names each. */

@@ -3,6 +3,7 @@
 
 #include "spf_check.h"
 #include "spf_guard.h"
+#include "spf_record.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -38,12 +39,44 @@ static SPF_errcode_t say(SPF_response_t *response, SPF_result_t result, SPF_errc
     return error;
 }
 
+static size_t count_terms(struct postern_str txt)
+{
+    struct spf_term term;
+    struct spf_record record;
+    const char *problem;
+    size_t count = 0;
+    if (spf_record_read(txt, &record, &problem))
+        while (spf_record_next(&record.terms, &term))
+            count++;
+    return count;
+}
+
+/* Where terms fill more than 512 bytes of its own, or it does not like one, the library says
+ * "no error" and goes on without the rest, a "-all" for instance. */
+static SPF_errcode_t compile(SPF_server_t *server, SPF_response_t *response, struct postern_str txt,
+                             SPF_record_t **record)
+{
+    char text[SPF_GUARD_RECORD_MAX + 1];
+    memcpy(text, txt.p, txt.len);
+    memcpy(text, "v=spf1", 6); /* it minds the case */
+    text[txt.len] = '\0';
+    SPF_errcode_t error = SPF_record_compile(server, response, record, text);
+    if (error == SPF_E_SUCCESS &&
+        (size_t)(*record)->num_mech + (*record)->num_mod < count_terms(txt))
+        error = SPF_E_BIG_MECH;
+    if (error == SPF_E_SUCCESS)
+        return error;
+    if (*record != NULL)
+        SPF_record_free(*record);
+    *record = NULL;
+    return say(response, SPF_RESULT_PERMERROR, error);
+}
+
 static SPF_errcode_t get_record(SPF_server_t *server, SPF_request_t *request,
                                 SPF_response_t *response, SPF_record_t **record)
 {
     struct check *c = server->resolver->hook;
     struct postern_str records[2];
-    char text[SPF_GUARD_RECORD_MAX + 1];
     size_t count;
     int status = spf_guard_record(&c->guard,
                                   (struct postern_str){request->cur_dom, strlen(request->cur_dom)},
@@ -55,11 +88,7 @@ static SPF_errcode_t get_record(SPF_server_t *server, SPF_request_t *request,
         return say(response, SPF_RESULT_TEMPERROR, SPF_E_DNS_ERROR);
     if (count > 1)
         return say(response, SPF_RESULT_PERMERROR, SPF_E_MULTIPLE_RECORDS);
-    memcpy(text, records[0].p, records[0].len);
-    memcpy(text, "v=spf1", 6); /* it minds the case */
-    text[records[0].len] = '\0';
-    SPF_errcode_t error = SPF_record_compile(server, response, record, text);
-    return error == SPF_E_SUCCESS ? error : say(response, SPF_RESULT_PERMERROR, error);
+    return compile(server, response, records[0], record);
 }
 
 static void keep(char room[SPF_NAME_MAX + 1], const char *name)

@@ -1,7 +1,8 @@
 #!/bin/bash
 # run.sh BUILD SUITES: third-party cases, read from the folder SUITES. Every
 # tests/conformance/run-NAME is called with both and closes with "NAME: N passed, N failed";
-# a miss that is named in KNOWN, with the rule that it contradicts, is no failure.
+# a miss that is named in KNOWN, with the rule that it contradicts, is no failure. What a
+# line "note: ..." says is told with it: figures of an engine that stands beside ours.
 set -u
 build=$1 suites=${2:-}
 here=$(cd "$(dirname "$0")" && pwd)
@@ -24,6 +25,7 @@ for run in "$here"/run-*; do
     [ -n "$line" ] || f=1
     [ $status = 0 ] || [ "${f:-0}" != 0 ] || f=1
     printf '%-12s %8s %8s %8s\n' "$name" "${p:-0}" "${f:-0}" "${s:-0}"
+    sed -nE 's/^note: /             /p' "$log" | fold -s -w 100
     [ "${f:-0}" = 0 ] || grep -vE "^$name: " "$log" | tail -n 40
     passed=$((passed + ${p:-0})) failed=$((failed + ${f:-0}))
 done

@@ -1,9 +1,11 @@
 /*
  * Two records apart by a NUL byte, of a domain and of what it includes; behind another
- * NUL the sender's local part. The first byte chooses the client's address.
+ * NUL the sender's local part. The first byte chooses the client's address. By both engines.
  */
 #include "assert.h"
 #include "spf_engine.h"
+#include "spf_guard.h"
+#include "spf_libspf2.h"
 #include "spf_text.h"
 #include "str.h"
 
@@ -62,5 +64,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     pn_assert(out.explanation_len <= SPF_EXPLANATION_MAX);
     pn_assert(out.problem == NULL || out.result != SPF_PASS);
     (void)spf_result_name(out.result);
+#ifdef HAVE_LIBSPF2
+    w.asked = 0;
+    pn_assert(spf_libspf2_check(&q, &out) == POSTERN_OK);
+    pn_assert(out.explanation_len <= SPF_EXPLANATION_MAX);
+    /* An explanation, and what a %{p} in it asks for, stand beside the rest. */
+    pn_assert(w.asked <= SPF_GUARD_ASKED_MAX + 2 + SPF_PTR_MAX);
+#endif
     return 0;
 }

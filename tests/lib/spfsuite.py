@@ -8,6 +8,9 @@ import os
 import subprocess
 import tempfile
 
+import postern
+import spfcases
+
 
 def escaped(text, plain):
     return "".join(chr(b) if chr(b) in plain else f"\\{b:03d}" for b in text.encode())
@@ -51,10 +54,14 @@ def zone_of(zonedata):
 
 
 def scenarios(path):
-    """(zone, {name: test}) of each."""
-    with open(path, encoding="utf-8") as f:
-        for scenario in json.load(f):
-            yield zone_of(scenario["zonedata"]), scenario["tests"]
+    """(zone, {name: test}) of each; path: a file of them, or None for our own."""
+    if path is None:
+        loaded = spfcases.suite()
+    else:
+        with open(path, encoding="utf-8") as f:
+            loaded = json.load(f)
+    for scenario in loaded:
+        yield zone_of(scenario["zonedata"]), scenario["tests"]
 
 
 def answer_of(found):
@@ -78,6 +85,23 @@ domain "here.test" {{ recipients any  route local }}
 """
 
 
+def tool(build, *args, **more):
+    build = os.path.abspath(build)
+    return subprocess.run(
+        [*postern.wrap(), os.path.join(build, "postern"), *args],
+        stdout=subprocess.PIPE,
+        env={**os.environ, "POSTERN_PLUGINS": os.path.join(build, "plugins")},
+        check=False,
+        **more,
+    ).stdout.decode("utf-8", "replace")
+
+
+def engines(build):
+    folder = os.path.join(os.path.abspath(build), "plugins")
+    rows = json.loads(tool(build, "plugin", "show", "--json", "--folder", folder, "spf"))["settings"]
+    return next(row["choices"] for row in rows if row["name"] == "engine").split("|")
+
+
 def run(build, path, engine="native"):
     """[(name, test, result, explanation)] of a suite, by `postern scan --batch`."""
     cases, tests = [], []
@@ -98,14 +122,11 @@ def run(build, path, engine="native"):
     with tempfile.NamedTemporaryFile("w", suffix=".conf") as conf:
         conf.write(CONF.format(engine=engine))
         conf.flush()
-        done = subprocess.run(
-            [os.path.join(build, "postern"), "scan", "--config", conf.name, "--json", "--plugins", "spf", "--batch", "-"],
+        lines = tool(
+            build,
+            *("scan", "--config", conf.name, "--json", "--plugins", "spf", "--batch", "-"),
             input="".join(json.dumps(c) + "\n" for c in cases).encode(),
-            stdout=subprocess.PIPE,
-            env={**os.environ, "POSTERN_PLUGINS": os.path.join(build, "plugins")},
-            check=False,
-        )
-    lines = done.stdout.decode("utf-8", "replace").splitlines()
+        ).splitlines()
     if len(lines) != len(cases):
         print(f"{len(cases)} cases, {len(lines)} answers")
     lines += ["{}"] * (len(cases) - len(lines))

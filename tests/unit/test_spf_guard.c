@@ -85,6 +85,9 @@ static void test_screen_limits(void)
 #ifdef HAVE_LIBSPF2
 static const struct fake_row settings[] = {{"engine", {"libspf2"}}, {NULL}};
 
+#define TWO " ip6:2001:db8::9 ip6:2001:db8::9"
+#define SIX TWO TWO TWO
+
 static void run(const char *label, const char *ip, const char *from, const char *dns,
                 const char *facts, const char *auth)
 {
@@ -132,6 +135,12 @@ static void test_results(void)
          "SPF_PERMERROR=0.3(a.test: Multiple SPF or TXT records for domain.)", MF("permerror")},
         {"a record that does not reach it", "192.0.2.1", "u@a.test", "a.test TXT \"v=spf1 +all x\"",
          "SPF_PERMERROR=0.3(a.test: unknown mechanism)", MF("permerror")},
+        {"what it has no room for", "192.0.2.1", "u@a.test",
+         "a.test TXT \"v=spf1" SIX SIX SIX SIX " ip6:2001:db8::9 ip6:2001:db8::9 -all\"",
+         "SPF_PERMERROR=0.3(a.test: Too many mechanisms)", MF("permerror")},
+        {"what it has room for", "192.0.2.1", "u@a.test",
+         "a.test TXT \"v=spf1" SIX SIX SIX SIX " ip6:2001:db8::9 -all\"", "SPF_FAIL=2(a.test)",
+         MF("fail")},
         {"mx", "192.0.2.8", "u@a.test",
          "a.test TXT \"v=spf1 mx -all\"\na.test MX 5 m1.test\na.test MX 9 .\n"
          "m1.test A 192.0.2.8",
