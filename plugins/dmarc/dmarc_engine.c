@@ -36,10 +36,8 @@ static void start(const struct dmarc_query *q, const struct dmarc_name *domain)
         q->start(q->ctx, policy_name(domain, room), POSTERN_DNS_TXT);
 }
 
-/* POSTERN_OK: the one record; POSTERN_NONE: none, or several, which count as none; else
- * why it can't be known. */
-static int get_record(const struct dmarc_query *q, const struct dmarc_name *domain,
-                      struct dmarc_record *out)
+int dmarc_get_record(const struct dmarc_query *q, const struct dmarc_name *domain,
+                     struct dmarc_record *out)
 {
     char room[256];
     const struct postern_dns_answer *answer;
@@ -111,7 +109,7 @@ static int walk_tree(const struct dmarc_query *q, const struct dmarc_name *domai
     start_tree(q, domain);
     for (size_t n = 0; walk_name(domain, n, &name); n++) {
         struct found *f = &w->found[w->count];
-        int status = get_record(q, &name, &f->record);
+        int status = dmarc_get_record(q, &name, &f->record);
         if (status == POSTERN_NONE)
             continue;
         if (status != POSTERN_OK)
@@ -125,8 +123,8 @@ static int walk_tree(const struct dmarc_query *q, const struct dmarc_name *domai
     return POSTERN_OK;
 }
 
-static void registrable_of(const struct dmarc_query *q, const struct dmarc_name *domain,
-                           struct dmarc_name *org)
+void dmarc_registrable(const struct dmarc_query *q, const struct dmarc_name *domain,
+                       struct dmarc_name *org)
 {
     const char *text = q->registrable(q->ctx, domain->p);
     if (text == NULL || !dmarc_name_of((struct postern_str){text, strlen(text)}, org))
@@ -137,7 +135,7 @@ static void registrable_of(const struct dmarc_query *q, const struct dmarc_name 
 static void start_list(const struct dmarc_query *q, const struct dmarc_name *domain,
                        struct dmarc_name *org)
 {
-    registrable_of(q, domain, org);
+    dmarc_registrable(q, domain, org);
     start(q, domain);
     if (!dmarc_name_eq(domain, org))
         start(q, org);
@@ -152,7 +150,7 @@ static int walk_list(const struct dmarc_query *q, const struct dmarc_name *domai
     for (unsigned i = 0; i < (two ? 2U : 1U); i++) {
         struct found *f = &w->found[w->count];
         f->domain = i == 0 ? *domain : w->org;
-        int status = get_record(q, &f->domain, &f->record);
+        int status = dmarc_get_record(q, &f->domain, &f->record);
         if (status == POSTERN_OK)
             w->count++;
         else if (status != POSTERN_NONE)
@@ -190,7 +188,7 @@ static int align(const struct dmarc_query *q, const struct dmarc_name *author,
     if (dmarc_name_eq(identifier, author_org))
         return POSTERN_OK;
     if (q->registrable != NULL)
-        registrable_of(q, identifier, &w.org);
+        dmarc_registrable(q, identifier, &w.org);
     else {
         int status = walk_tree(q, identifier, &w);
         if (status != POSTERN_OK)
@@ -263,22 +261,26 @@ static enum dmarc_policy one_less(enum dmarc_policy policy)
     return policy == DMARC_POLICY_REJECT ? DMARC_POLICY_QUARANTINE : DMARC_POLICY_NONE;
 }
 
-/* Any identifier that aligns makes a pass; one that might, were its check not in trouble,
- * leaves it open. */
+/* Section 5.3.5: any identifier that aligns makes a pass. One that might, were its check not
+ * in trouble, leaves it open (section 5.3.6). All are looked at: a report tells of both kinds. */
 static int judge(const struct dmarc_query *q, const struct walk *w, const struct dmarc_record *r,
                  struct dmarc_outcome *out)
 {
     out->result = DMARC_FAIL;
-    for (size_t i = 0; i < q->identifier_count && out->result != DMARC_PASS; i++) {
+    for (size_t i = 0; i < q->identifier_count; i++) {
         const struct dmarc_identifier *id = &q->identifiers[i];
+        bool *aligned = id->dkim ? &out->dkim_aligned : &out->spf_aligned;
+        if (*aligned || (id->temporary && out->result == DMARC_PASS))
+            continue;
         int status =
             align(q, &q->author, &w->org, &id->domain, id->dkim ? r->strict_dkim : r->strict_spf);
         if (status == POSTERN_DEADLINE)
             return status;
         if (status == POSTERN_OK && !id->temporary) {
+            *aligned = true;
             out->result = DMARC_PASS;
             out->problem = NULL;
-        } else if (status != POSTERN_NONE) {
+        } else if (status != POSTERN_NONE && out->result != DMARC_PASS) {
             out->result = DMARC_TEMPERROR;
             out->problem = status == POSTERN_OK ? id->dkim ? "DKIM had a temporary error"
                                                            : "SPF had a temporary error"
@@ -312,6 +314,7 @@ int dmarc_check(const struct dmarc_query *q, struct dmarc_outcome *out)
         out->problem = "the record has no policy that can be used";
         return POSTERN_OK;
     }
+    out->record = f->record;
     status = choose_policy(q, f, &out->policy);
     return status == POSTERN_OK ? judge(q, &w, &f->record, out) : status;
 }

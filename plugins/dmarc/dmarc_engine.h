@@ -45,11 +45,20 @@ struct dmarc_outcome {
                                     * step less with t=y */
     struct dmarc_name org_domain;
     struct dmarc_name record_domain; /* empty: no record */
+    struct dmarc_record record;      /* what it publishes; of a usable one */
+    bool spf_aligned, dkim_aligned;  /* with a pass */
     const char *problem;             /* of an error or a record left aside; else NULL */
 };
 
 /* Starts what dmarc_check will look up first. */
 void dmarc_start(const struct dmarc_query *query);
+/* The record at _dmarc.domain. POSTERN_OK; POSTERN_NONE: there is none, or there are several,
+ * which count as none (section 4.10); else why it can't be known. */
+int dmarc_get_record(const struct dmarc_query *query, const struct dmarc_name *domain,
+                     struct dmarc_record *out);
+/* The organizational domain by query->registrable; a public suffix is its own. */
+void dmarc_registrable(const struct dmarc_query *query, const struct dmarc_name *domain,
+                       struct dmarc_name *org);
 /* POSTERN_OK, or POSTERN_DEADLINE with no outcome. */
 int dmarc_check(const struct dmarc_query *query, struct dmarc_outcome *out);
 /* Section 4.4: do the two align? Strict by comparing, relaxed by organizational domain.

@@ -87,11 +87,12 @@ static bool has_uri(struct postern_str list)
     return false;
 }
 
-enum tag { TAG_P, TAG_SP, TAG_NP, TAG_PSD, TAG_ADKIM, TAG_ASPF, TAG_T, TAG_RUA, TAGS };
+enum tag { TAG_P, TAG_SP, TAG_NP, TAG_PSD, TAG_ADKIM, TAG_ASPF, TAG_T, TAG_RUA, TAG_FO, TAGS };
 
 void dmarc_record_read(struct postern_str txt, struct dmarc_record *out)
 {
-    static const char *const names[TAGS] = {"p", "sp", "np", "psd", "adkim", "aspf", "t", "rua"};
+    static const char *const names[TAGS] = {"p",    "sp", "np",  "psd", "adkim",
+                                            "aspf", "t",  "rua", "fo"};
     struct postern_str values[TAGS] = {{NULL, 0}}, name, value;
     while (next_tag(&txt, &name, &value))
         for (unsigned i = 0; i < TAGS; i++)
@@ -107,11 +108,14 @@ void dmarc_record_read(struct postern_str txt, struct dmarc_record *out)
         .strict_dkim = is_word(values[TAG_ADKIM], "s"),
         .strict_spf = is_word(values[TAG_ASPF], "s"),
         .testing = is_word(values[TAG_T], "y"),
+        .fo = values[TAG_FO],
     };
+    if (has_uri(values[TAG_RUA]))
+        out->rua = values[TAG_RUA];
     out->usable = out->p != DMARC_POLICY_UNSET &&
                   (out->sp != DMARC_POLICY_UNSET || values[TAG_SP].p == NULL) &&
                   (out->np != DMARC_POLICY_UNSET || values[TAG_NP].p == NULL);
-    if (!out->usable && has_uri(values[TAG_RUA])) {
+    if (!out->usable && out->rua.len != 0) {
         out->p = DMARC_POLICY_NONE;
         out->sp = out->np = DMARC_POLICY_UNSET;
         out->usable = true;

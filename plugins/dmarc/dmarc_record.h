@@ -24,8 +24,10 @@ struct dmarc_record {
     enum dmarc_psd psd;
     bool strict_dkim, strict_spf;
     bool testing; /* t=y */
-    bool usable;  /* section 4.10.1: p is right, and sp and np are if given; or p=none stands
-                   * for it all, since rua names somebody who wants to know */
+    /* As they stand; of the TXT, empty: none. rua has a URI that is right. */
+    struct postern_str rua, fo;
+    bool usable; /* section 4.10.1: p is right, and sp and np are if given; or p=none stands
+                  * for it all, since rua names somebody who wants to know */
 };
 
 /* Is this TXT a DMARC record of this version? */

@@ -151,6 +151,13 @@ static void give(struct fakehost *h, const char *method, const char *what)
     fakehost_give_auth(h, method, word, properties);
 }
 
+/* What a report wants to know stands behind; test_report has it. */
+static struct pn_str without_report(struct pn_str auth)
+{
+    const char *at = auth.len == 0 ? NULL : memmem(auth.p, auth.len, " spf=", 5);
+    return at == NULL ? auth : (struct pn_str){auth.p, (size_t)(at - auth.p)};
+}
+
 static void run_rows(const struct row *rows, size_t count, const struct fake_row *settings)
 {
     for (size_t i = 0; i < count; i++) {
@@ -163,7 +170,7 @@ static void run_rows(const struct row *rows, size_t count, const struct fake_row
         give(h, "dkim", rows[i].dkim);
         UNIT_INT(fakehost_run(h, POSTERN_MESSAGE), POSTERN_OK);
         UNIT_STR(fakehost_facts(h), pn_str_of(rows[i].facts));
-        UNIT_STR(fakehost_auth(h), pn_str_of(rows[i].auth));
+        UNIT_STR(without_report(fakehost_auth(h)), pn_str_of(rows[i].auth));
         fakehost_free(&h);
     }
 }
@@ -408,6 +415,111 @@ static void test_psl(void)
     fakehost_free(&h);
 }
 
+/* ---- what a report tells (RFC 9990, section 3.1) */
+
+static void test_report(void)
+{
+    static const struct {
+        const char *label, *record, *spf, *dkim, *want; /* behind " disposition=" */
+    } rows[] = {
+        {"defaults", "p=reject", "", "",
+         "reject spf=fail dkim=fail p=reject adkim=r aspf=r testing=n discovery=treewalk"},
+        {"all tags",
+         "p=none; sp=reject; np=reject; adkim=s; aspf=s; psd=n; fo=1:d; "
+         "rua=mailto:r@a.test,mailto:s@b.test!10m; ruf=mailto:f@a.test",
+         "pass a.test", "pass a.test",
+         "reject spf=fail dkim=fail p=none sp=reject np=reject adkim=s aspf=s testing=n "
+         "discovery=treewalk fo=1:d rua=mailto:r@a.test,mailto:s@b.test!10m"},
+        {"both pass", "p=reject", "pass a.test", "pass m.a.test",
+         "none spf=pass dkim=pass p=reject adkim=r aspf=r testing=n discovery=treewalk"},
+        {"SPF alone", "p=reject", "pass a.test", "pass b.test",
+         "none spf=pass dkim=fail p=reject adkim=r aspf=r testing=n discovery=treewalk"},
+        {"DKIM alone", "p=reject", "fail a.test", "pass a.test",
+         "none spf=fail dkim=pass p=reject adkim=r aspf=r testing=n discovery=treewalk"},
+        {"trouble beside a pass", "p=reject", "temperror a.test", "pass a.test",
+         "none spf=fail dkim=pass p=reject adkim=r aspf=r testing=n discovery=treewalk"},
+        {"testing", "p=reject; t=y", "", "",
+         "quarantine spf=fail dkim=fail p=reject adkim=r aspf=r testing=y discovery=treewalk "
+         "override=policy_test_mode"},
+        {"testing what asks for nothing", "p=none; sp=none; t=y", "", "",
+         "none spf=fail dkim=fail p=none sp=none adkim=r aspf=r testing=y discovery=treewalk"},
+        {"testing, and a pass", "p=reject; t=y", "pass a.test", "",
+         "none spf=pass dkim=fail p=reject adkim=r aspf=r testing=y discovery=treewalk"},
+        {"an address that is none", "p=reject; rua=nobody", "", "",
+         "reject spf=fail dkim=fail p=reject adkim=r aspf=r testing=n discovery=treewalk"},
+        {"what no line can show", "p=reject; fo=\\007; rua=mailto:\\195@a.test", "", "",
+         "reject spf=fail dkim=fail p=reject adkim=r aspf=r testing=n discovery=treewalk"},
+    };
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        char dns[1000];
+        (void)snprintf(dns, sizeof dns, "_dmarc.a.test TXT \"v=DMARC1; %s\"", rows[i].record);
+        struct fakehost *h = fakehost_new(&postern_plugin, NULL, dns);
+        unit_row(rows[i].label);
+        fakehost_message(h, PN_STR("From: u@x.a.test\n\nx\n"));
+        give(h, "spf", rows[i].spf);
+        give(h, "dkim", rows[i].dkim);
+        UNIT_INT(fakehost_run(h, POSTERN_MESSAGE), POSTERN_OK);
+        struct pn_str auth = fakehost_auth(h);
+        const char *at = memmem(auth.p, auth.len, "disposition=", 12);
+        UNIT_TRUE(at != NULL);
+        if (at != NULL)
+            UNIT_STR(((struct pn_str){at + 12, auth.len - (size_t)(at + 12 - auth.p)}),
+                     pn_str_of(rows[i].want));
+        fakehost_free(&h);
+    }
+}
+
+static void test_forwarders(void)
+{
+    static const struct fake_row known[] = {{"forwarder", {"192.0.2.0/24"}},
+                                            {"forwarder-domain", {"lists.test", "B\xc3\xbc.test"}},
+                                            {NULL}};
+    static const struct {
+        const char *label, *ip, *spf, *dkim, *record, *facts, *override;
+    } rows[] = {
+        {"by its network", "192.0.2.7", "", "", "p=reject",
+         "DMARC_FORWARDED=0(a.test: by 192.0.2.7)",
+         " override=trusted_forwarder override_comment=192.0.2.7"},
+        {"by what SPF proves", "198.51.100.1", "pass Lists.Test", "", "p=reject",
+         "DMARC_FORWARDED=0(a.test: by lists.test)",
+         " override=trusted_forwarder override_comment=lists.test"},
+        {"by a signature", "198.51.100.1", "", "pass lists.test", "p=quarantine",
+         "DMARC_FORWARDED=0(a.test: by lists.test)",
+         " override=trusted_forwarder override_comment=lists.test"},
+        {"a domain below is another", "198.51.100.1", "pass x.lists.test", "", "p=reject",
+         "DMARC_REJECT=6(a.test)", NULL},
+        {"not proven", "198.51.100.1", "softfail lists.test", "fail lists.test", "p=reject",
+         "DMARC_REJECT=6(a.test)", NULL},
+        {"a pass needs no exception", "192.0.2.7", "pass a.test", "", "p=reject",
+         "DMARC_PASS=-0.5(a.test)", NULL},
+        {"nor has a temporary error one", "192.0.2.7", "temperror a.test", "", "p=reject",
+         "DMARC_TEMPERROR=0(a.test: SPF had a temporary error)", NULL},
+        {"testing too", "192.0.2.7", "", "", "p=reject; t=y",
+         "DMARC_FORWARDED=0(a.test: by 192.0.2.7)",
+         " override=trusted_forwarder override_comment=192.0.2.7"},
+        {"nobody's", "198.51.100.1", "", "", "p=reject", "DMARC_REJECT=6(a.test)", NULL},
+    };
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        char dns[1000];
+        (void)snprintf(dns, sizeof dns, "_dmarc.a.test TXT \"v=DMARC1; %s\"", rows[i].record);
+        struct fakehost *h = fakehost_new(&postern_plugin, known, dns);
+        unit_row(rows[i].label);
+        fakehost_client(h, rows[i].ip, "");
+        fakehost_message(h, PN_STR("From: u@a.test\n\nx\n"));
+        give(h, "spf", rows[i].spf);
+        give(h, "dkim", rows[i].dkim);
+        UNIT_INT(fakehost_run(h, POSTERN_MESSAGE), POSTERN_OK);
+        UNIT_STR(fakehost_facts(h), pn_str_of(rows[i].facts));
+        struct pn_str auth = fakehost_auth(h);
+        const char *at = memmem(auth.p, auth.len, " override=", 10);
+        UNIT_STR(at == NULL ? PN_STR("") : ((struct pn_str){at, auth.len - (size_t)(at - auth.p)}),
+                 pn_str_of(rows[i].override == NULL ? "" : rows[i].override));
+        if (rows[i].override != NULL)
+            UNIT_TRUE(memmem(auth.p, auth.len, " disposition=none ", 18) != NULL);
+        fakehost_free(&h);
+    }
+}
+
 static void test_skipped(void)
 {
     static const struct fake_row skip[] = {{"skip", {"192.0.2.0/24"}}, {NULL}};
@@ -448,6 +560,8 @@ int main(int argc, char **argv)
         {"walk", test_walk},
         {"walk_names", test_walk_names},
         {"psl", test_psl},
+        {"report", test_report},
+        {"forwarders", test_forwarders},
         {"skipped", test_skipped},
         {NULL, NULL},
     };
