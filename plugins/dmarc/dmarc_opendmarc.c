@@ -1,9 +1,21 @@
-#include "dmarc_opendmarc.h"
-
 #include <stdio.h>
 #include <sys/types.h>
 
 #include <opendmarc/dmarc.h>
+
+/* Its words for policies are macros, and the same as ours. */
+enum {
+    LIB_PASS = DMARC_POLICY_PASS,
+    LIB_REJECT = DMARC_POLICY_REJECT,
+    LIB_QUARANTINE = DMARC_POLICY_QUARANTINE,
+    LIB_NONE = DMARC_POLICY_NONE
+};
+#undef DMARC_POLICY_PASS
+#undef DMARC_POLICY_REJECT
+#undef DMARC_POLICY_QUARANTINE
+#undef DMARC_POLICY_NONE
+
+#include "dmarc_opendmarc.h"
 
 static OPENDMARC_LIB_T library;
 
@@ -98,7 +110,7 @@ static bool any_open(const struct dmarc_query *q, const struct dmarc_name *org)
 static void judge(DMARC_POLICY_T *p, const struct dmarc_query *q, struct dmarc_outcome *out)
 {
     int dkim = 0, spf = 0;
-    int enforce = opendmarc_get_policy_to_enforce(p);
+    int enforce = opendmarc_get_policy_to_enforce(p); /* first: it aligns */
     (void)opendmarc_policy_fetch_alignment(p, &dkim, &spf);
     out->spf_aligned = spf == DMARC_POLICY_SPF_ALIGNMENT_PASS;
     out->dkim_aligned = dkim == DMARC_POLICY_DKIM_ALIGNMENT_PASS;
@@ -106,16 +118,16 @@ static void judge(DMARC_POLICY_T *p, const struct dmarc_query *q, struct dmarc_o
     if (!dmarc_name_eq(&out->record_domain, &q->author) && out->record.sp != DMARC_POLICY_UNSET)
         out->policy = out->record.sp;
     switch (enforce) {
-    case DMARC_POLICY_PASS:
+    case LIB_PASS:
         out->result = DMARC_PASS;
         return;
-    case DMARC_POLICY_REJECT:
+    case LIB_REJECT:
         out->disposition = DMARC_POLICY_REJECT;
         break;
-    case DMARC_POLICY_QUARANTINE:
+    case LIB_QUARANTINE:
         out->disposition = DMARC_POLICY_QUARANTINE;
         break;
-    case DMARC_POLICY_NONE:
+    case LIB_NONE:
         out->disposition = DMARC_POLICY_NONE;
         break;
     default:
