@@ -1,4 +1,5 @@
 /* The plugin: files into a set, in the template; scratch memory for the threads of a worker. */
+#include "rules_client.h"
 #include "rules_run.h"
 
 #include <dirent.h>
@@ -22,12 +23,27 @@ static const struct postern_row rows[] = {
      .type = POSTERN_T_FOLDER,
      .flags = POSTERN_ROW_LIST,
      .help = "Folders whose files *.cf are read, in the order of their names."},
+    {.name = "score-set",
+     .type = POSTERN_T_INT,
+     .def = "1",
+     .min = 0,
+     .max = 3,
+     .help = "Which of a rule's four scores counts: 0 is without network tests, 1 with them."},
+    {.name = "session",
+     .type = POSTERN_T_BOOL,
+     .def = "yes",
+     .help = "Take client and reverse-path from the session; no: from header lines alone."},
+    {.name = "unused",
+     .type = POSTERN_T_CHOICE,
+     .def = "count",
+     .choices = "count name",
+     .help = "What is said of lines that are not understood: how many for each reason, or each."},
     {.name = "max-text",
      .type = POSTERN_T_SIZE,
-     .def = "64k",
+     .def = "50000",
      .min = 1024,
-     .max = 16 << 20,
-     .help = "Bytes of a message's text that body rules look at."},
+     .max = 4 << 20,
+     .help = "Bytes of a text part that body rules look at."},
     {.name = "match-limit",
      .type = POSTERN_T_INT,
      .def = "100000",
@@ -51,6 +67,7 @@ struct instance {
     const struct rules_set *set;
     size_t max_text;
     uint32_t match_limit;
+    bool session;
     pthread_mutex_t lock;
     struct idle *idle; /* runs that no thread uses */
 };
@@ -190,19 +207,60 @@ static int add_all(struct postern_setup *s, struct rules_set *set)
     return status;
 }
 
-static void warn_skipped(struct postern_setup *s, const struct rules_set *set)
+enum { REASONS_MAX = 100, TEXT_MAX = 300, PATH_TEXT_MAX = 150 };
+
+static void warn(struct postern_setup *s, const char *text, int n)
 {
-    char text[300];
+    if (n > 0 && n < TEXT_MAX)
+        s->host->setup_warn(s, (struct postern_str){text, (size_t)n});
+}
 
-    for (size_t i = 0; i < set->reason_count; i++) {
-        const struct rules_reason *r = &set->reasons[i];
-        int n = snprintf(text, sizeof(text), "%u line%s of rules not used: %s (first %.*s:%u)",
-                         r->count, r->count == 1 ? "" : "s", r->why,
-                         (int)(r->file.len < 150 ? r->file.len : 150), r->file.p, r->line);
+static int length(struct postern_str s, size_t max)
+{
+    return (int)(s.len < max ? s.len : max);
+}
 
-        if (n > 0 && (size_t)n < sizeof(text))
-            s->host->setup_warn(s, (struct postern_str){text, (size_t)n});
+/* Each line that is left out, with the rule that it would have made. */
+static void name_left(struct postern_setup *s, const struct rules_set *set)
+{
+    char text[TEXT_MAX];
+
+    for (size_t i = 0; i < set->left_count; i++) {
+        const struct rules_left *l = &set->left[i];
+
+        warn(s, text,
+             snprintf(text, sizeof(text), "%.*s:%u: not used%s%.*s: %.*s",
+                      length(l->file, PATH_TEXT_MAX), l->file.p, l->line,
+                      l->name.len > 0 ? ", rule " : "", length(l->name, RULES_NAME_MAX), l->name.p,
+                      length(l->why, RULES_NAME_MAX), l->why.p));
     }
+}
+
+static void count_left(struct postern_setup *s, const struct rules_set *set)
+{
+    struct rules_reason reasons[REASONS_MAX];
+    size_t n = rules_set_reasons(set, reasons, REASONS_MAX);
+    char text[TEXT_MAX];
+
+    for (size_t i = 0; i < n; i++) {
+        const struct rules_reason *r = &reasons[i];
+
+        warn(s, text,
+             snprintf(text, sizeof(text), "%u line%s of rules not used: %.*s (first %.*s:%u)",
+                      r->count, r->count == 1 ? "" : "s", length(r->why, RULES_NAME_MAX), r->why.p,
+                      length(r->file, PATH_TEXT_MAX), r->file.p, r->line));
+    }
+}
+
+static void warn_left(struct postern_setup *s, const struct rules_set *set)
+{
+    struct postern_str how = POSTERN_STR("count");
+
+    (void)s->host->set_str(s->settings, "unused", 0, &how);
+    if (rules_eq(how, POSTERN_STR("name")))
+        name_left(s, set);
+    else
+        count_left(s, set);
 }
 
 static void prepare_free(void *arg)
@@ -215,8 +273,12 @@ static int prepare(struct postern_setup *s, void **prepared)
 {
     struct rules_set *set = calloc(1, sizeof(*set));
 
+    int64_t column = 1;
+
     if (set == NULL)
         return POSTERN_ERROR;
+    (void)s->host->set_int(s->settings, "score-set", 0, &column);
+    set->column = (unsigned)column;
     if (add_all(s, set) != POSTERN_OK) {
         prepare_free(set);
         return POSTERN_ERROR;
@@ -226,7 +288,7 @@ static int prepare(struct postern_setup *s, void **prepared)
         prepare_free(set);
         return POSTERN_ERROR;
     }
-    warn_skipped(s, set);
+    warn_left(s, set);
     *prepared = set;
     return POSTERN_OK;
 }
@@ -238,6 +300,7 @@ static int instance_new(struct postern_setup *s, void **instance)
     struct instance *in = calloc(1, sizeof(*in));
     int64_t max = 0;
     int64_t limit = 0;
+    int session = 1;
 
     if (in == NULL || s->host->set_int(s->settings, "max-text", 0, &max) != POSTERN_OK ||
         s->host->set_int(s->settings, "match-limit", 0, &limit) != POSTERN_OK ||
@@ -245,7 +308,9 @@ static int instance_new(struct postern_setup *s, void **instance)
         free(in);
         return POSTERN_ERROR;
     }
+    (void)s->host->set_bool(s->settings, "session", &session);
     in->set = s->prepared;
+    in->session = session != 0;
     in->max_text = (size_t)max;
     in->match_limit = (uint32_t)limit;
     *instance = in;
@@ -282,7 +347,7 @@ static struct idle *take(struct instance *in)
     i = calloc(1, sizeof(*i));
     if (i == NULL)
         return NULL;
-    i->run = rules_run_new(in->set, in->max_text, in->match_limit);
+    i->run = rules_run_new(in->set, in->max_text, in->match_limit, in->session);
     if (i->run != NULL)
         return i;
     free(i);
@@ -309,19 +374,29 @@ static int on_message(struct postern_call *c)
     return status;
 }
 
+/* Only where a rule looks at the relays does the client's name matter. */
+static void prefetch(struct postern_call *c)
+{
+    const struct instance *in = c->instance;
+
+    if (in->session && in->set->wants_relays)
+        rules_client_prefetch(c);
+}
+
 POSTERN_EXPORT const struct postern_plugin postern_plugin = {
     .size = sizeof(struct postern_plugin),
     .major = POSTERN_ABI_MAJOR,
     .minor = POSTERN_ABI_MINOR,
     .name = "rules",
-    .version = "1.0",
+    .version = "2.0",
     .summary = "rules on header, body and URLs, in SpamAssassin's syntax",
     .rows = rows,
     .symbols = symbols,
-    .needs = POSTERN_NEED_FILES,
+    .needs = POSTERN_NEED_FILES | POSTERN_NEED_DNS,
     .on_failure = POSTERN_FAIL_SKIP,
     .prepare = prepare,
     .prepare_free = prepare_free,
     .instance_new = instance_new,
     .instance_free = instance_free,
-    .on = {[POSTERN_MESSAGE] = on_message}};
+    .on = {[POSTERN_MESSAGE] = on_message},
+    .prefetch = {[POSTERN_MESSAGE] = prefetch}};

@@ -1,29 +1,86 @@
 /* From what was read to what is run: which rules are needed, in which order, compiled. */
 #define PCRE2_CODE_UNIT_WIDTH 8
-#include "rules_set.h"
+#include "rules_eval.h"
+#include "rules_known.h"
 
 #include <pcre2.h>
 #include <stdlib.h>
 
-enum { PATTERN_MAX = 32 * 1024 };
+enum { PATTERN_MAX = 256 * 1024 };
+
+static void drop_for(struct rules_set *set, struct rule *rule, struct postern_str why)
+{
+    rule->kind = RULES_NONE;
+    rules_set_leave(set, (struct rules_left){rule->name, why, rule->file, rule->line});
+}
 
 static void drop(struct rules_set *set, struct rule *rule, const char *why)
 {
-    rule->kind = RULES_NONE;
-    rules_set_skip(set, why, rule->file, rule->line);
+    drop_for(set, rule, (struct postern_str){why, strlen(why)});
 }
 
-static void default_scores(struct rules_set *set)
+/* A rule whose score is 0 is not run; what names it finds that it has not hit. */
+static bool is_off(const struct rule *r)
+{
+    return r->scored && r->score == 0 && !rules_starts(r->name, POSTERN_STR("__"));
+}
+
+static void set_scores(struct rules_set *set)
 {
     for (size_t i = 0; i < set->count; i++) {
         struct rule *r = &set->rules[i];
 
-        if (r->scored)
+        if (r->scored) {
+            r->score = r->scores[set->column];
             continue;
+        }
         r->score = r->nice ? -1000 : 1000;
         if (rules_starts(r->name, POSTERN_STR("T_")))
             r->score /= 100;
     }
+}
+
+/* ---- tests by name ---- */
+
+/* "eval test NAME, which is not known here" */
+static struct postern_str unknown_test(struct rules_set *set, struct postern_str name)
+{
+    static const char before[] = "eval test ";
+    static const char behind[] = " is not known here";
+    char *p = rules_alloc(&set->arena, sizeof(before) + name.len + sizeof(behind));
+    size_t n = sizeof(before) - 1;
+
+    if (p == NULL || name.len > RULES_NAME_MAX)
+        return POSTERN_STR("eval test that is not known here");
+    memcpy(p, before, n);
+    memcpy(p + n, name.p, name.len);
+    memcpy(p + n + name.len, behind, sizeof(behind));
+    return (struct postern_str){p, n + name.len + sizeof(behind) - 1};
+}
+
+static void find_test(struct rules_set *set, struct rule *r)
+{
+    struct postern_str name;
+    const char *error = rules_eval_read(r->expression, &name, r->args, &r->arg_count);
+
+    r->eval = error == NULL ? rules_eval_find(name) : NULL;
+    if (error != NULL)
+        drop(set, r, error);
+    else if (r->eval == NULL && (r->network || rules_eval_is_elsewhere(name)))
+        r->elsewhere = true;
+    else if (r->eval == NULL)
+        drop_for(set, r, unknown_test(set, name));
+    else if (r->network && set->column % 2 == 0)
+        r->elsewhere = true; /* without network */
+    else if (r->arg_count < r->eval->least || r->arg_count > r->eval->most)
+        drop(set, r, "eval test with a wrong number of arguments");
+}
+
+static void find_tests(struct rules_set *set)
+{
+    for (size_t i = 0; i < set->count; i++)
+        if (set->rules[i].kind == RULES_EVAL && !is_off(&set->rules[i]))
+            find_test(set, &set->rules[i]);
 }
 
 /* ---- the order of expressions: depth first, with a stack of our own ---- */
@@ -50,7 +107,7 @@ static bool resolve_rule(void *arg, struct postern_str name, struct postern_str 
 
     if (argument.p != NULL)
         return false;
-    /* A rule that nobody defined: any index beyond the set is unknown. */
+    /* A rule that nobody defined has not hit: any index beyond the set says that. */
     *out = rule == NULL ? UINT32_MAX : (uint32_t)(rule - set->rules);
     return true;
 }
@@ -60,8 +117,10 @@ static void enter(struct walk *w, uint32_t index)
     struct rule *r = &w->set->rules[index];
     const char *error;
 
-    r->needed = true;
     r->state = DONE;
+    if (is_off(r) || r->elsewhere)
+        return;
+    r->needed = true;
     if (r->kind != RULES_META)
         return;
     error = rules_meta_compile(&r->meta, r->expression, &w->set->arena, resolve_rule, w->set);
@@ -135,13 +194,37 @@ static bool make_symbol(struct rules_set *set, struct rule *r)
 
 /* ---- patterns ---- */
 
+static bool holds(struct postern_str s, const char *what)
+{
+    return memmem(s.p, s.len, what, strlen(what)) != NULL;
+}
+
+/* What looks around a match may see another line there: such a rule sees one at a time. */
+static bool looks_around(struct postern_str s)
+{
+    static const char *const signs[] = {"(?!", "(?<", "\\z", "\\Z", "\\A", "\\G"};
+
+    for (size_t i = 0; i < sizeof(signs) / sizeof(signs[0]); i++)
+        if (holds(s, signs[i]))
+            return true;
+    return false;
+}
+
+static bool has_named_group(struct postern_str s)
+{
+    for (size_t i = 0; i + 3 < s.len; i++)
+        if (memcmp(s.p + i, "(?<", 3) == 0 && s.p[i + 3] >= 'A' && s.p[i + 3] <= 'Z')
+            return true;
+    return false;
+}
+
 static uint32_t options_of(const struct rule *r)
 {
-    uint32_t options =
-        r->pattern.options | PCRE2_NEVER_UTF | PCRE2_NEVER_BACKSLASH_C | PCRE2_USE_OFFSET_LIMIT;
+    uint32_t options = r->pattern.options | PCRE2_NEVER_UTF | PCRE2_NEVER_BACKSLASH_C |
+                       PCRE2_DUPNAMES | PCRE2_USE_OFFSET_LIMIT;
 
     /* These texts are many in one, a line each: "^" and "$" are of the line. */
-    if (r->kind == RULES_BODY || r->kind == RULES_URI)
+    if ((r->kind == RULES_BODY || r->kind == RULES_URI) && !r->by_line)
         options |= PCRE2_MULTILINE;
     return options;
 }
@@ -150,16 +233,59 @@ static void compile(struct rules_set *set, struct rule *r, pcre2_compile_context
 {
     size_t offset;
     int error;
-    pcre2_code *code = pcre2_compile((PCRE2_SPTR)r->pattern.text.p, r->pattern.text.len,
-                                     options_of(r), &error, &offset, context);
 
-    if (code == NULL) {
+    r->by_line = r->kind == RULES_RAWBODY || looks_around(r->pattern.text);
+    r->takes_tags = holds(r->pattern.text, "%{");
+    r->gives_tags = has_named_group(r->pattern.text);
+    if (r->takes_tags)
+        return;
+    r->code = pcre2_compile((PCRE2_SPTR)r->pattern.text.p, r->pattern.text.len, options_of(r),
+                            &error, &offset, context);
+    if (r->code == NULL && r->tagged.p != NULL) {
+        struct postern_str calls = rules_tags_call(set, r);
+
+        r->code = calls.p == NULL ? NULL
+                                  : pcre2_compile((PCRE2_SPTR)calls.p, calls.len, options_of(r),
+                                                  &error, &offset, context);
+    }
+    if (r->code == NULL) {
         drop(set, r, "pattern that PCRE2 refuses");
         return;
     }
     /* Where there is no JIT it is slower, not wrong. */
-    (void)pcre2_jit_compile(code, PCRE2_JIT_COMPLETE);
-    r->code = code;
+    (void)pcre2_jit_compile(r->code, PCRE2_JIT_COMPLETE);
+}
+
+/* An argument that is a pattern, as the text behind "=~" would be without its slashes. */
+static void compile_argument(struct rules_set *set, struct rule *r, pcre2_compile_context *context)
+{
+    size_t i = r->eval->pattern;
+    size_t offset;
+    int error;
+
+    if (i == 0 || i > r->arg_count)
+        return;
+    r->code = pcre2_compile((PCRE2_SPTR)r->args[i - 1].p, r->args[i - 1].len,
+                            PCRE2_NEVER_UTF | PCRE2_NEVER_BACKSLASH_C, &error, &offset, context);
+    if (r->code == NULL)
+        drop(set, r, "pattern that PCRE2 refuses");
+    else
+        (void)pcre2_jit_compile(r->code, PCRE2_JIT_COMPLETE);
+}
+
+static void compile_redirectors(struct rules_set *set, pcre2_compile_context *context)
+{
+    for (size_t i = 0; i < set->redirector_count; i++) {
+        const struct rules_pattern *p = &set->redirectors[i];
+        size_t offset;
+        int error;
+
+        set->redirector_codes[i] =
+            pcre2_compile((PCRE2_SPTR)p->text.p, p->text.len, p->options | PCRE2_NEVER_UTF, &error,
+                          &offset, context);
+        if (set->redirector_codes[i] != NULL)
+            (void)pcre2_jit_compile(set->redirector_codes[i], PCRE2_JIT_COMPLETE);
+    }
 }
 
 static bool add_literals(struct rules_set *set, uint32_t index)
@@ -168,7 +294,8 @@ static bool add_literals(struct rules_set *set, uint32_t index)
     struct postern_str literals[RULES_LITERALS_MAX];
     size_t lead = 0;
     size_t longest = 0;
-    size_t n = rules_pattern_literals(&r->pattern, &set->arena, literals, &lead);
+    size_t n =
+        r->takes_tags ? 0 : rules_pattern_literals(&r->pattern, &set->arena, literals, &lead);
 
     r->shortest = SIZE_MAX;
     for (size_t i = 0; i < n; i++) {
@@ -212,24 +339,52 @@ static bool order_kind(struct rules_set *set, enum rules_kind kind)
     return true;
 }
 
+/* Does a rule look at where the message came from? */
+static bool wants_relays(const struct rules_set *set, const struct rule *r)
+{
+    struct postern_str name;
+
+    if (r->kind == RULES_EVAL)
+        return r->eval != NULL && r->eval->relays;
+    if (r->kind != RULES_HEADER && r->kind != RULES_EXISTS)
+        return false;
+    name = set->headers[r->header].name;
+    return rules_istarts(name, POSTERN_STR("X-Spam-Relays-")) ||
+           rules_starts(name, POSTERN_STR("ALL-"));
+}
+
+static void compile_all(struct rules_set *set, pcre2_compile_context *context)
+{
+    for (size_t i = 0; i < set->count; i++) {
+        struct rule *r = &set->rules[i];
+
+        if (!r->needed)
+            continue;
+        if (r->kind == RULES_EVAL)
+            compile_argument(set, r, context);
+        else if (r->kind != RULES_NONE && r->kind != RULES_META && r->kind != RULES_EXISTS)
+            compile(set, r, context);
+        set->wants_relays |= wants_relays(set, r);
+    }
+}
+
 bool rules_set_finish(struct rules_set *set)
 {
     pcre2_compile_context *context = pcre2_compile_context_create(NULL);
-    bool good = context != NULL;
+    bool good = context != NULL && rules_known_compile(set->known) && rules_tags_expand(set);
 
-    default_scores(set);
+    set_scores(set);
+    find_tests(set);
     if (good && set->count > 0)
         good = find_needed(set);
-    if (good)
+    if (good) {
         (void)pcre2_set_max_pattern_length(context, PATTERN_MAX);
-    for (size_t i = 0; good && i < set->count; i++) {
-        struct rule *r = &set->rules[i];
-
-        if (r->needed && r->kind != RULES_NONE && r->kind != RULES_META && r->kind != RULES_EXISTS)
-            compile(set, r, context);
-        if (rule_is_stated(r))
-            good = make_symbol(set, r);
+        compile_all(set, context);
+        compile_redirectors(set, context);
     }
+    for (size_t i = 0; good && i < set->count; i++)
+        if (rule_is_stated(&set->rules[i]))
+            good = make_symbol(set, &set->rules[i]);
     for (int kind = RULES_HEADER; good && set->count > 0 && kind < RULES_META; kind++)
         good = order_kind(set, (enum rules_kind)kind);
     pcre2_compile_context_free(context);
@@ -242,6 +397,12 @@ void rules_set_free(struct rules_set *set)
         pcre2_code_free(set->rules[i].code);
     for (int kind = 0; kind < RULES_KINDS; kind++)
         rules_search_free(set->search[kind]);
+    for (size_t i = 0; i < set->redirector_count; i++)
+        pcre2_code_free(set->redirector_codes[i]);
+    rules_known_free(set->known);
+    rules_names_free(&set->names);
+    free(set->left);
+    free(set->tags);
     free(set->rules);
     free(set->table);
     free(set->headers);

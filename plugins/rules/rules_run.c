@@ -1,6 +1,9 @@
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include "rules_run.h"
 
+#include "rules_capture.h"
+#include "rules_eval.h"
+
 #include <pcre2.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,7 +12,8 @@ enum {
     JIT_STACK_MIN = 32 * 1024,
     JIT_STACK_MAX = 1024 * 1024, /* the default of 32 KB is too little for "(.|a)*" */
     HEAP_MAX_KB = 20 * 1024,     /* of the interpreter, where there is no JIT */
-    HITS_MAX = 1000              /* of one rule with tflags multiple */
+    HITS_MAX = 1000,             /* of one rule with tflags multiple */
+    GROUPS_MAX = 32
 };
 
 struct rules_run {
@@ -20,6 +24,7 @@ struct rules_run {
     pcre2_match_data *data;
     pcre2_match_context *context;
     pcre2_jit_stack *stack;
+    struct rules_captures captures;
 };
 
 void rules_run_free(struct rules_run *r)
@@ -35,17 +40,18 @@ void rules_run_free(struct rules_run *r)
     free(r);
 }
 
-struct rules_run *rules_run_new(const struct rules_set *set, size_t max_text, uint32_t match_limit)
+struct rules_run *rules_run_new(const struct rules_set *set, size_t max_text, uint32_t match_limit,
+                                bool session)
 {
     struct rules_run *r = calloc(1, sizeof(*r));
 
     if (r == NULL)
         return NULL;
     r->set = set;
-    r->text = rules_text_new(set, max_text);
+    r->text = rules_text_new(set, max_text, session);
     r->values = calloc(set->count + 1, sizeof(*r->values));
     r->tried = calloc(set->count + 1, sizeof(*r->tried));
-    r->data = pcre2_match_data_create(1, NULL);
+    r->data = pcre2_match_data_create(GROUPS_MAX, NULL);
     r->context = pcre2_match_context_create(NULL);
     r->stack = pcre2_jit_stack_create(JIT_STACK_MIN, JIT_STACK_MAX, NULL);
     if (r->text == NULL || r->values == NULL || r->tried == NULL || r->data == NULL ||
@@ -91,6 +97,8 @@ static int match_at(struct rules_run *r, struct postern_call *c, const struct ru
     }
     const size_t *offsets = pcre2_get_ovector_pointer(r->data);
     *at = offsets[1] > *at ? offsets[1] : *at + 1; /* an empty match moves on as well */
+    if (rule->gives_tags)
+        rules_captures_take(&r->captures, rule->code, r->data, text, rules_text_arena(r->text));
     return 1;
 }
 
@@ -121,19 +129,40 @@ static struct rules_value match(struct rules_run *r, struct postern_call *c,
 
 /* ---- kinds ---- */
 
+/* Of parts each is looked at by itself; of fields all at once. */
+static struct rules_value match_header(struct rules_run *r, struct postern_call *c,
+                                       const struct rule *rule)
+{
+    struct rules_value sum = {0, true};
+    struct rules_lines v;
+
+    if ((r->set->headers[rule->header].parts & RULES_PARTS) == 0) {
+        sum = match(r, c, rule, rules_text_header(r->text, rule->header, NULL));
+        if (rule->negate && sum.known)
+            sum.number = sum.number == 0;
+        return sum;
+    }
+    v = rules_text_values(r->text, rule->header);
+    for (size_t i = 0; i < v.count && sum.known; i++) {
+        struct rules_value one = match(r, c, rule, v.line[i]);
+
+        sum.known = one.known;
+        sum.number += rule->negate ? one.number == 0 : one.number;
+    }
+    if (!rule->multiple && sum.number > 1)
+        sum.number = 1;
+    return sum;
+}
+
 static void run_headers(struct rules_run *r, struct postern_call *c)
 {
     const struct rules_set *set = r->set;
 
     for (size_t i = 0; i < set->order_count[RULES_HEADER]; i++) {
         uint32_t index = set->order[RULES_HEADER][i];
-        const struct rule *rule = &set->rules[index];
-        struct postern_str text = rules_text_header(r->text, rule->header, NULL);
-        struct rules_value v = match(r, c, rule, text);
 
-        if (rule->negate && v.known)
-            v.number = v.number == 0;
-        r->values[index] = v;
+        if (!set->rules[index].takes_tags)
+            r->values[index] = match_header(r, c, &set->rules[index]);
     }
     for (size_t i = 0; i < set->order_count[RULES_EXISTS]; i++) {
         uint32_t index = set->order[RULES_EXISTS][i];
@@ -145,56 +174,47 @@ static void run_headers(struct rules_run *r, struct postern_call *c)
 }
 
 /* A rule that matches in the text of all lines may have matched over a line end: it must
- * match in one paragraph, or one URL, by itself. */
+ * match in one line, one piece or one URI, by itself. */
 static struct rules_value match_lines(struct rules_run *r, struct postern_call *c,
-                                      const struct rule *rule, struct postern_str list)
+                                      const struct rule *rule, struct rules_lines lines)
 {
-    struct rules_value sum = match(r, c, rule, list);
+    struct rules_value sum = {1, true};
+    size_t i = rule->no_subject && rule->kind == RULES_BODY ? 1 : 0;
 
+    if (!rule->by_line && lines.count > 1)
+        sum = match(r, c, rule, lines.text);
     if (!sum.known || sum.number == 0)
         return sum;
     sum.number = 0;
-    while (list.len > 0 && sum.known) {
-        const char *lf = memchr(list.p, '\n', list.len);
-        size_t n = lf == NULL ? list.len : (size_t)(lf - list.p);
-
-        match_more(r, c, rule, (struct postern_str){list.p, n}, 0, n, &sum);
-        n += lf != NULL;
-        list.p += n;
-        list.len -= n;
-    }
+    for (; i < lines.count && sum.known; i++)
+        match_more(r, c, rule, lines.line[i], 0, lines.line[i].len, &sum);
     return sum;
 }
 
-static struct postern_str text_for(struct rules_run *r, enum rules_kind kind, size_t *subject)
+static struct rules_lines lines_for(struct rules_run *r, enum rules_kind kind)
 {
-    *subject = 0;
     if (kind == RULES_BODY)
-        return rules_text_body(r->text, subject);
+        return rules_text_body(r->text);
     if (kind == RULES_RAWBODY)
         return rules_text_rawbody(r->text);
     if (kind == RULES_FULL)
         return rules_text_full(r->text);
-    return rules_text_urls(r->text);
+    return rules_text_uris(r->text);
 }
 
 /* The one text of a kind, while it is searched. */
 struct search {
     struct rules_run *run;
     struct postern_call *call;
-    struct postern_str text;
-    size_t subject;
-    bool lines;      /* a rule is of one line: paragraphs, URLs */
-    size_t from, to; /* the line at hand */
+    struct rules_lines lines;
+    size_t line;     /* the one at hand */
+    size_t from, to; /* and where it is in the text */
 };
 
-static void next_line(struct search *s)
+static void enter_line(struct search *s)
 {
-    const char *lf;
-
-    s->from = s->to == 0 ? 0 : s->to + 1;
-    lf = !s->lines ? NULL : memchr(s->text.p + s->from, '\n', s->text.len - s->from);
-    s->to = lf == NULL ? s->text.len : (size_t)(lf - s->text.p);
+    s->from = (size_t)(s->lines.line[s->line].p - s->lines.text.p);
+    s->to = s->from + s->lines.line[s->line].len;
 }
 
 /*
@@ -213,8 +233,10 @@ static void try_here(void *arg, uint32_t index, size_t mark)
 
     if (s->run->values[index].number != 0 && !rule->multiple)
         return;
-    while (mark > s->to)
-        next_line(s);
+    while (mark > s->to && s->line + 1 < s->lines.count) {
+        s->line++;
+        enter_line(s);
+    }
     first = s->from;
     if (rule->multiple)
         last = s->to;
@@ -222,42 +244,84 @@ static void try_here(void *arg, uint32_t index, size_t mark)
         first = mark - rule->reach;
     if (first < *tried)
         first = *tried;
-    if (first > last || (rule->no_subject && s->from < s->subject))
+    if (first > last || first >= s->to || (rule->no_subject && s->line == 0))
         return;
-    *tried = last + 1;
-    match_more(s->run, s->call, rule, (struct postern_str){s->text.p + s->from, s->to - s->from},
-               first - s->from, last - s->from, &s->run->values[index]);
+    *tried = rule->multiple ? s->to : last + 1;
+    match_more(s->run, s->call, rule, s->lines.line[s->line], first - s->from, last - s->from,
+               &s->run->values[index]);
 }
 
 /* One search tells which rules can match at all, and where. */
 static void run_texts(struct rules_run *r, struct postern_call *c, enum rules_kind kind)
 {
     const struct rules_set *set = r->set;
-    struct search s = {.run = r, .call = c, .lines = kind == RULES_BODY || kind == RULES_URI};
+    struct search s = {.run = r, .call = c};
 
     if (set->order_count[kind] == 0)
         return;
-    s.text = text_for(r, kind, &s.subject);
-    if (set->search[kind] != NULL)
-        rules_search_run(set->search[kind], s.text, try_here, &s);
+    s.lines = lines_for(r, kind);
+    if (set->search[kind] != NULL && s.lines.count > 0) {
+        enter_line(&s);
+        rules_search_run(set->search[kind], s.lines.text, try_here, &s);
+    }
     for (size_t i = 0; i < set->order_count[kind]; i++) {
         uint32_t index = set->order[kind][i];
         const struct rule *rule = &set->rules[index];
-        struct postern_str seen = s.text;
 
-        if (rule->has_literals)
-            continue;
-        if (rule->no_subject)
-            seen = (struct postern_str){seen.p + s.subject, seen.len - s.subject};
-        r->values[index] = s.lines ? match_lines(r, c, rule, seen) : match(r, c, rule, seen);
+        if (!rule->has_literals && !rule->takes_tags)
+            r->values[index] = match_lines(r, c, rule, s.lines);
     }
+}
+
+static void run_evals(struct rules_run *r)
+{
+    const struct rules_set *set = r->set;
+
+    for (size_t i = 0; i < set->order_count[RULES_EVAL]; i++) {
+        uint32_t index = set->order[RULES_EVAL][i];
+        const struct rule *rule = &set->rules[index];
+        struct rules_eval_call call = {r->text, rule->args, rule->arg_count, rule->code};
+
+        r->values[index] = (struct rules_value){rule->eval->fn(&call), true};
+    }
+}
+
+/* ---- rules that take what others have captured ---- */
+
+static struct rules_value run_tagged(struct rules_run *r, struct postern_call *c,
+                                     const struct rule *rule)
+{
+    struct rules_value v = {0, true};
+    struct rule with = *rule;
+
+    with.code = rules_captures_compile(&r->captures, &rule->pattern, rules_text_arena(r->text));
+    if (with.code == NULL)
+        return v; /* a tag that it wants is not there */
+    with.by_line = true;
+    v = rule->kind == RULES_HEADER ? match_header(r, c, &with)
+                                   : match_lines(r, c, &with, lines_for(r, rule->kind));
+    pcre2_code_free(with.code);
+    return v;
+}
+
+static void run_all_tagged(struct rules_run *r, struct postern_call *c)
+{
+    const struct rules_set *set = r->set;
+
+    for (int kind = RULES_HEADER; kind < RULES_EVAL; kind++)
+        for (size_t i = 0; i < set->order_count[kind]; i++) {
+            uint32_t index = set->order[kind][i];
+
+            if (set->rules[index].takes_tags)
+                r->values[index] = run_tagged(r, c, &set->rules[index]);
+        }
 }
 
 static struct rules_value value_of(const void *arg, uint32_t name)
 {
     const struct rules_run *r = arg;
 
-    return name < r->set->count ? r->values[name] : (struct rules_value){0, false};
+    return name < r->set->count ? r->values[name] : (struct rules_value){0, true};
 }
 
 static void run_expressions(struct rules_run *r)
@@ -273,13 +337,16 @@ static void run_expressions(struct rules_run *r)
 
 /* ---- the message ---- */
 
-/* Until it is run, a rule that is there has not hit; one that is not there is unknown. */
+/* Until it is run, a rule that is there has not hit; one that is left out is unknown, and a
+ * name that nobody defines counts as not hit. */
 static void begin(struct rules_run *r, struct postern_call *c)
 {
     for (size_t i = 0; i < r->set->count; i++)
-        r->values[i] = (struct rules_value){0, r->set->rules[i].kind != RULES_NONE};
+        r->values[i] = (struct rules_value){0, r->set->rules[i].kind != RULES_NONE ||
+                                                   r->set->rules[i].line == 0};
     memset(r->tried, 0, r->set->count * sizeof(*r->tried));
     rules_text_begin(r->text, c);
+    r->captures.count = 0;
 }
 
 static int state(struct rules_run *r, struct postern_call *c)
@@ -306,6 +373,8 @@ int rules_run_message(struct rules_run *r, struct postern_call *call)
     run_texts(r, call, RULES_RAWBODY);
     run_texts(r, call, RULES_FULL);
     run_texts(r, call, RULES_URI);
+    run_evals(r);
+    run_all_tagged(r, call);
     run_expressions(r);
     return state(r, call);
 }

@@ -9,8 +9,10 @@
 
 struct rules_run;
 
-/* match_limit: steps of backtracking in one match; beyond it the rule gives up. */
-struct rules_run *rules_run_new(const struct rules_set *set, size_t max_text, uint32_t match_limit);
+/* match_limit: steps of backtracking in one match; beyond it the rule gives up. session: see
+ * rules_text.h. */
+struct rules_run *rules_run_new(const struct rules_set *set, size_t max_text, uint32_t match_limit,
+                                bool session);
 void rules_run_free(struct rules_run *r);
 /* States a fact for each rule that hits; a rule that gives up is named in the log. */
 int rules_run_message(struct rules_run *r, struct postern_call *call);

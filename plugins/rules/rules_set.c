@@ -2,19 +2,53 @@
 
 #include <stdlib.h>
 
-void rules_set_skip(struct rules_set *set, const char *why, struct postern_str file, unsigned line)
+void rules_set_leave(struct rules_set *set, struct rules_left left)
 {
-    size_t i = 0;
-
     set->skipped++;
-    while (i < set->reason_count && set->reasons[i].why != why)
-        i++;
-    if (i == RULES_REASONS_MAX)
+    if (set->left_count == RULES_LEFT_MAX)
         return;
-    if (i == set->reason_count)
-        set->reasons[set->reason_count++] = (struct rules_reason){why, 0, file, line};
-    set->reasons[i].count++;
+    if (set->left_count == set->left_room) {
+        size_t room = set->left_room == 0 ? 256 : set->left_room * 2;
+        struct rules_left *p = realloc(set->left, room * sizeof(*p));
+
+        if (p == NULL)
+            return; /* counted, if not named */
+        set->left = p;
+        set->left_room = room;
+    }
+    set->left[set->left_count++] = left;
 }
+
+static int most_first(const void *a, const void *b)
+{
+    const struct rules_reason *x = a;
+    const struct rules_reason *y = b;
+
+    return x->count != y->count ? (x->count < y->count) - (x->count > y->count)
+                                : strcmp(x->why.p, y->why.p);
+}
+
+size_t rules_set_reasons(const struct rules_set *set, struct rules_reason *out, size_t max)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < set->left_count; i++) {
+        const struct rules_left *l = &set->left[i];
+        size_t k = 0;
+
+        while (k < n && !rules_eq(out[k].why, l->why))
+            k++;
+        if (k == max)
+            continue;
+        if (k == n)
+            out[n++] = (struct rules_reason){l->why, 0, l->file, l->line};
+        out[k].count++;
+    }
+    qsort(out, n, sizeof(*out), most_first);
+    return n;
+}
+
+/* ---- rules by name ---- */
 
 static size_t slot_of(const struct rules_set *set, struct postern_str name)
 {
@@ -80,5 +114,79 @@ struct rule *rules_set_rule(struct rules_set *set, struct postern_str name)
 
 bool rule_is_stated(const struct rule *r)
 {
-    return r->kind != RULES_NONE && r->score != 0 && !rules_starts(r->name, POSTERN_STR("__"));
+    return r->kind != RULES_NONE && r->score != 0 && !r->elsewhere &&
+           !rules_starts(r->name, POSTERN_STR("__"));
+}
+
+/* ---- texts of headers ---- */
+
+static unsigned part_named(struct postern_str s)
+{
+    static const struct {
+        const char *name;
+        unsigned part;
+    } parts[] = {{"raw", RULES_RAW},
+                 {"addr", RULES_ADDR},
+                 {"name", RULES_NAME},
+                 {"host", RULES_HOST},
+                 {"domain", RULES_DOMAIN | RULES_HOST},
+                 {"ip", RULES_IP},
+                 {"revip", RULES_REVIP | RULES_IP},
+                 {"first", RULES_FIRST},
+                 {"last", RULES_LAST}};
+
+    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
+        if (rules_eq(s, (struct postern_str){parts[i].name, strlen(parts[i].name)}))
+            return parts[i].part;
+    return 0;
+}
+
+const char *rules_header_read(struct rules_header *h, struct postern_str spec)
+{
+    const char *colon = memchr(spec.p, ':', spec.len);
+
+    h->name = spec;
+    h->parts = 0;
+    if (colon != NULL)
+        h->name.len = (size_t)(colon - spec.p);
+    while (colon != NULL) {
+        struct postern_str part = {colon + 1, spec.len - (size_t)(colon + 1 - spec.p)};
+        unsigned flag;
+
+        colon = memchr(part.p, ':', part.len);
+        if (colon != NULL)
+            part.len = (size_t)(colon - part.p);
+        flag = part_named(part);
+        if (flag == 0)
+            return "part of a header that is not known here";
+        h->parts |= flag;
+    }
+    if (h->name.len == 0 || h->name.len > RULES_NAME_MAX)
+        return "malformed name of a header";
+    for (size_t i = 0; i < h->name.len; i++)
+        if ((unsigned char)h->name.p[i] <= ' ' || (unsigned char)h->name.p[i] >= 0x7f)
+            return "malformed name of a header";
+    return NULL;
+}
+
+/* MESSAGEID is not MessageID. */
+bool rules_set_header(struct rules_set *set, struct rules_header h, uint32_t *out)
+{
+    for (size_t i = 0; i < set->header_count; i++)
+        if (rules_eq(set->headers[i].name, h.name) && set->headers[i].parts == h.parts &&
+            rules_eq(set->headers[i].unset, h.unset)) {
+            *out = (uint32_t)i;
+            return true;
+        }
+    if (set->headers == NULL)
+        set->headers = calloc(RULES_HEADERS_MAX, sizeof(*set->headers));
+    h.name = rules_dup(&set->arena, h.name);
+    h.unset = rules_dup(&set->arena, h.unset);
+    if (set->headers == NULL || h.name.p == NULL || h.unset.p == NULL ||
+        set->header_count == RULES_HEADERS_MAX)
+        return false;
+    h.cstr = h.name.p;
+    set->headers[set->header_count] = h;
+    *out = (uint32_t)set->header_count++;
+    return true;
 }

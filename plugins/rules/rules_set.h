@@ -2,17 +2,21 @@
  * A set of rules, as read from files in SpamAssassin's syntax.
  *
  * Two states. While it is built, rules_set_read adds files; a rule that is defined twice
- * is the later one, scores may stand before or behind. rules_set_finish compiles what is
- * needed (rules with a score, and what their expressions name), orders it, and builds the
- * searches for literals. From then on the set is read by many threads at once.
+ * is the later one, scores may stand before or behind. rules_set_finish expands replace
+ * tags, compiles what is needed (rules with a score, and what their expressions name),
+ * orders it, and builds the searches for literals. From then on the set is read by many
+ * threads at once.
  *
- * What is not understood is left out and counted by reason, never an error: a rule that
- * is missing is unknown to expressions that name it (see rules_meta.h).
+ * What is not understood is left out and kept by name and reason, never an error: a rule
+ * that is left out is unknown to expressions that name it (see rules_meta.h). A rule that
+ * asks the network or learns, which here is other plugins' work, counts as not hit, and so
+ * does a name that nobody defines: as for SpamAssassin without a network.
  */
 #ifndef RULES_SET_H
 #define RULES_SET_H
 
 #include "rules_meta.h"
+#include "rules_names.h"
 #include "rules_pattern.h"
 #include "rules_search.h"
 
@@ -20,9 +24,13 @@ enum {
     RULES_MAX = 20000,         /* rules */
     RULES_FILE_MAX = 16 << 20, /* bytes of a file */
     RULES_INCLUDES_MAX = 8,    /* deep */
-    RULES_REASONS_MAX = 64,
-    RULES_NAME_MAX = 100,
-    RULES_HEADERS_MAX = 1000 /* kinds of header text */
+    RULES_LEFT_MAX = 20000,    /* lines left out that are kept by name */
+    RULES_NAME_MAX = 128,
+    RULES_HEADERS_MAX = 1000, /* kinds of header text */
+    RULES_SCORES = 4,
+    RULES_ARGS_MAX = 6, /* of an eval test */
+    RULES_REDIRECTORS_MAX = 64,
+    RULES_KNOWN_MAX = 64 /* patterns of our own, see rules_known.h */
 };
 
 enum rules_kind {
@@ -33,20 +41,34 @@ enum rules_kind {
     RULES_RAWBODY,
     RULES_FULL,
     RULES_URI,
+    RULES_EVAL,
     RULES_META,
     RULES_KINDS
 };
 
-/* RULES_PARTS: of the MIME parts below the message ("mimeheader"). */
-enum rules_part { RULES_VALUE, RULES_RAW, RULES_ADDR, RULES_NAME, RULES_PARTS };
+/* What of a field a header rule wants: "From:addr:first". */
+enum {
+    RULES_RAW = 1,
+    RULES_ADDR = 2,
+    RULES_NAME = 4,
+    RULES_HOST = 8,
+    RULES_DOMAIN = 16,
+    RULES_IP = 32,
+    RULES_REVIP = 64,
+    RULES_FIRST = 128,
+    RULES_LAST = 256,
+    RULES_PARTS = 512 /* of the MIME parts below the message ("mimeheader") */
+};
 
 /* What a header rule looks at. */
 struct rules_header {
-    struct postern_str name; /* "Subject", "ToCc", "ALL", "EnvelopeFrom", "MESSAGEID" */
+    struct postern_str name; /* "Subject", or a pseudo header: "ToCc", "ALL", "EnvelopeFrom"… */
     const char *cstr;        /* the same */
-    enum rules_part part;
+    unsigned parts;
     struct postern_str unset; /* the text where there is no such field */
 };
+
+struct rules_eval; /* see rules_eval.h */
 
 struct rule {
     struct postern_str name;
@@ -54,32 +76,50 @@ struct rule {
     uint32_t header; /* of HEADER and EXISTS */
     bool negate;     /* !~ */
     struct rules_pattern pattern;
-    struct postern_str expression;
+    struct postern_str tagged;     /* the pattern as written, where it had replace tags */
+    struct postern_str expression; /* of META; of EVAL what stands behind "eval:" */
     struct postern_str describe;
     struct postern_str file; /* where it is defined */
     unsigned line;
-    int32_t score; /* thousandths */
-    bool scored;   /* said so, otherwise by default */
-    bool nice;     /* tflags nice: by default -1 */
+    int32_t scores[RULES_SCORES]; /* thousandths */
+    int32_t score;                /* of the set's column */
+    bool scored;                  /* said so, otherwise by default */
+    bool nice;                    /* tflags nice: by default -1 */
     bool multiple;
     bool no_subject;
+    bool elsewhere;    /* a test that other plugins do, or the policy */
+    bool network;      /* tflags net or learn */
+    bool replace;      /* its pattern has replace tags */
     uint32_t max_hits; /* of `multiple`; 0: any */
 
     bool needed;
+    bool by_line;    /* tells something of what is around a line: never tried on all at once */
+    bool takes_tags; /* has "%{NAME}": compiled for each message */
+    bool gives_tags; /* has named groups */
     struct postern_str symbol; /* the name as facts want it: in capitals */
     void *code;                /* pcre2_code */
     struct rules_meta meta;
+    const struct rules_eval *eval;
+    struct postern_str args[RULES_ARGS_MAX];
+    size_t arg_count;
     bool has_literals; /* one of which stands in what it matches: its mark is */
     size_t reach;      /* at most so far behind the beginning (RULES_LEAD_ANY: anywhere) */
     size_t shortest;   /* and at least so far */
     uint32_t state;    /* of the walk that orders expressions */
 };
 
-struct rules_reason {
-    const char *why;
-    unsigned count;
-    struct postern_str file; /* the first such line */
+/* A line that is left out. */
+struct rules_left {
+    struct postern_str name; /* the rule that it would have defined; empty: none */
+    struct postern_str why;
+    struct postern_str file;
     unsigned line;
+};
+
+/* A replace tag, or what goes before, between or behind tags. */
+struct rules_tag {
+    char kind; /* 't', 'b', 'i', 'a' */
+    struct postern_str name, text;
 };
 
 struct rules_set {
@@ -90,14 +130,24 @@ struct rules_set {
     size_t slots;
     struct rules_header *headers;
     size_t header_count;
-    struct rules_reason reasons[RULES_REASONS_MAX];
-    size_t reason_count;
-    unsigned skipped; /* lines */
+    struct rules_left *left;
+    size_t left_count, left_room;
+    unsigned skipped; /* lines, also those beyond RULES_LEFT_MAX */
+    unsigned column;  /* of four scores; 0: without network and learning */
+    struct rules_tag *tags;
+    size_t tag_count, tag_room;
+    char tag_open, tag_close;
+    struct rules_names names; /* lists: top level domains, freemail… */
+    struct rules_pattern redirectors[RULES_REDIRECTORS_MAX];
+    void *redirector_codes[RULES_REDIRECTORS_MAX];
+    size_t redirector_count;
 
     /* when finished */
     uint32_t *order[RULES_KINDS]; /* needed rules of a kind; expressions behind what they name */
     size_t order_count[RULES_KINDS];
     struct rules_search *search[RULES_KINDS]; /* NULL: no rule of it has literals */
+    void *known[RULES_KNOWN_MAX];
+    bool wants_relays; /* some rule looks at where the message came from */
 };
 
 /* Reads the text of one file (changed in place, kept). `name` is for messages; `load` gets
@@ -111,8 +161,31 @@ void rules_set_free(struct rules_set *set);
 /* The rule of that name, made if there is none; NULL when memory or RULES_MAX is reached. */
 struct rule *rules_set_rule(struct rules_set *set, struct postern_str name);
 const struct rule *rules_set_find(const struct rules_set *set, struct postern_str name);
-/* Counts a line that is left out. `why` is a constant. */
-void rules_set_skip(struct rules_set *set, const char *why, struct postern_str file, unsigned line);
+/* The index of that text, which is made once whoever looks at it. False: there are too
+ * many, or memory ran out. */
+bool rules_set_header(struct rules_set *set, struct rules_header h, uint32_t *out);
+/* "From:addr" in parts; NULL, or what is wrong with it. */
+const char *rules_header_read(struct rules_header *h, struct postern_str spec);
+
+/* Keeps a line that is left out. `why` is from the arena or a constant. */
+void rules_set_leave(struct rules_set *set, struct rules_left left);
+/* The same counted by reason, most lines first; returns how many reasons, `max` at most. */
+struct rules_reason {
+    struct postern_str why;
+    unsigned count;
+    struct postern_str file; /* the first such line */
+    unsigned line;
+};
+size_t rules_set_reasons(const struct rules_set *set, struct rules_reason *out, size_t max);
+
+/* Replace tags: kept while reading, put into the patterns of rules that want them at the
+ * end. False when memory ran out. */
+bool rules_tag_add(struct rules_set *set, char kind, struct postern_str name,
+                   struct postern_str text);
+bool rules_tags_expand(struct rules_set *set);
+/* The same pattern with each tag's text once, at its end, and calls to it: for one that
+ * grows too large. .p NULL when memory ran out. */
+struct postern_str rules_tags_call(struct rules_set *set, const struct rule *rule);
 
 /* Is it reported: not "__X", and with a score? */
 bool rule_is_stated(const struct rule *r);

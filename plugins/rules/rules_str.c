@@ -11,27 +11,48 @@ struct rules_block {
     alignas(max_align_t) char p[];
 };
 
+static bool add_block(struct rules_arena *a, size_t n)
+{
+    size_t size = n > BLOCK ? n : BLOCK;
+    struct rules_block *b;
+
+    if (a->limit != 0 && size > a->limit - a->total)
+        return false;
+    b = calloc(1, sizeof(*b) + size);
+    if (b == NULL)
+        return false;
+    b->next = a->blocks;
+    b->size = size;
+    a->blocks = b;
+    a->used = 0;
+    a->total += size;
+    return true;
+}
+
 void *rules_alloc(struct rules_arena *a, size_t n)
 {
-    struct rules_block *b = a->blocks;
-    size_t size = n > BLOCK ? n : BLOCK;
-
     if (n > SIZE_MAX / 2)
         return NULL;
     n = (n + alignof(max_align_t) - 1) & ~(alignof(max_align_t) - 1);
-    if (b == NULL || b->size - a->used < n) {
-        if (size < n)
-            size = n;
-        b = calloc(1, sizeof(*b) + size);
-        if (b == NULL)
-            return NULL;
-        b->next = a->blocks;
-        b->size = size;
-        a->blocks = b;
-        a->used = 0;
-    }
+    if ((a->blocks == NULL || a->blocks->size - a->used < n) && !add_block(a, n))
+        return NULL;
     a->used += n;
-    return b->p + a->used - n;
+    return a->blocks->p + a->used - n;
+}
+
+void rules_arena_reset(struct rules_arena *a)
+{
+    while (a->blocks != NULL && a->blocks->next != NULL) {
+        struct rules_block *b = a->blocks;
+
+        a->blocks = b->next;
+        a->used = a->blocks->size;
+        free(b);
+    }
+    if (a->blocks != NULL)
+        memset(a->blocks->p, 0, a->used);
+    a->total = a->blocks == NULL ? 0 : a->blocks->size;
+    a->used = 0;
 }
 
 struct postern_str rules_dup(struct rules_arena *a, struct postern_str s)
@@ -51,7 +72,17 @@ void rules_arena_free(struct rules_arena *a)
         a->blocks = b->next;
         free(b);
     }
-    a->used = 0;
+    a->used = a->total = 0;
+}
+
+struct postern_str rules_lower_dup(struct rules_arena *a, struct postern_str s)
+{
+    struct postern_str copy = rules_dup(a, s);
+    char *p = (char *)(uintptr_t)copy.p;
+
+    for (size_t i = 0; i < copy.len; i++)
+        p[i] = rules_lower(p[i]);
+    return copy;
 }
 
 bool rules_eq(struct postern_str a, struct postern_str b)
@@ -72,6 +103,28 @@ bool rules_ieq(struct postern_str a, struct postern_str b)
 bool rules_starts(struct postern_str s, struct postern_str prefix)
 {
     return s.len >= prefix.len && rules_eq((struct postern_str){s.p, prefix.len}, prefix);
+}
+
+bool rules_istarts(struct postern_str s, struct postern_str prefix)
+{
+    return s.len >= prefix.len && rules_ieq((struct postern_str){s.p, prefix.len}, prefix);
+}
+
+bool rules_iends(struct postern_str s, struct postern_str suffix)
+{
+    return s.len >= suffix.len &&
+           rules_ieq((struct postern_str){s.p + s.len - suffix.len, suffix.len}, suffix);
+}
+
+struct postern_str rules_ifind(struct postern_str s, struct postern_str what)
+{
+    while (s.len >= what.len) {
+        if (rules_istarts(s, what))
+            return s;
+        s.p++;
+        s.len--;
+    }
+    return (struct postern_str){NULL, 0};
 }
 
 struct postern_str rules_trim(struct postern_str s)

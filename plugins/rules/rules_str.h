@@ -12,7 +12,9 @@
 
 struct rules_arena {
     struct rules_block *blocks;
-    size_t used; /* of the newest block */
+    size_t used;  /* of the newest block */
+    size_t total; /* bytes of all blocks */
+    size_t limit; /* of total; 0: none */
 };
 
 /* Zeroed, aligned for any type; NULL when memory ran out. */
@@ -20,6 +22,8 @@ void *rules_alloc(struct rules_arena *a, size_t n);
 /* A copy with a NUL behind it, not counted; .p is NULL when memory ran out. */
 struct postern_str rules_dup(struct rules_arena *a, struct postern_str s);
 void rules_arena_free(struct rules_arena *a);
+/* Forgets what was in it; one block is kept. */
+void rules_arena_reset(struct rules_arena *a);
 
 static inline char rules_lower(char c)
 {
@@ -46,6 +50,11 @@ static inline bool rules_is_word(char c)
 bool rules_eq(struct postern_str a, struct postern_str b);
 bool rules_ieq(struct postern_str a, struct postern_str b);
 bool rules_starts(struct postern_str s, struct postern_str prefix);
+bool rules_istarts(struct postern_str s, struct postern_str prefix);
+bool rules_iends(struct postern_str s, struct postern_str suffix);
+/* Where `what` stands in s, without case; .p NULL: nowhere. Runs to the end of s. */
+struct postern_str rules_ifind(struct postern_str s, struct postern_str what);
+struct postern_str rules_lower_dup(struct rules_arena *a, struct postern_str s);
 struct postern_str rules_trim(struct postern_str s);
 /* The first word (up to a blank) of *s, which is left trimmed behind it. */
 struct postern_str rules_word(struct postern_str *s);

@@ -1,83 +1,27 @@
-#include "rules_text.h"
+#include "rules_text_in.h"
 
 #include <stdlib.h>
 
 enum {
-    FIELDS_MAX = 50,        /* of one name that are looked at */
-    HEADER_MAX = 32 * 1024, /* bytes of one header's text */
-    ALL_MAX = 256 * 1024,   /* of all of them */
-    URLS_MAX = 500,
-    URL_TEXT_MAX = 128 * 1024,
-    RAW_TIMES = 2, /* raw body: times the body's limit; full: twice that */
-    PARTS_MAX = 200,
-    PARAGRAPH_MAX = 2048 /* longer ones are cut at a blank, as SpamAssassin does */
+    PARTS_TIMES = 4, /* body text of a message: so often the limit of a part */
+    RAW_TIMES = 10,  /* raw text of a part: so often as much */
+    CUT_SLACK = 1024 /* a part that is too long is cut at a line end so near */
 };
 
-struct buf {
-    char *p;
-    size_t len, room, max;
-};
-
-struct header_text {
-    bool made, present;
-    size_t from, to; /* in `headers` */
-};
-
-struct rules_text {
-    const struct rules_set *set;
-    struct postern_call *call;
-    struct header_text *header;
-    struct buf headers, body, raw, full, urls;
-    size_t subject_len;
-    bool body_made, raw_made, full_made, urls_made;
-};
-
-/* Room for as much of n more bytes as the limit leaves; how many. */
-static size_t room_for(struct buf *b, size_t n)
-{
-    size_t want = b->room;
-    char *p;
-
-    if (n > b->max - b->len)
-        n = b->max - b->len;
-    if (n <= b->room - b->len)
-        return n;
-    while (want - b->len < n)
-        want = want == 0 ? 8192 : want * 2;
-    p = realloc(b->p, want);
-    if (p == NULL)
-        return 0;
-    b->p = p;
-    b->room = want;
-    return n;
-}
-
-static void add(struct buf *b, struct postern_str s)
-{
-    size_t n = room_for(b, s.len);
-
-    if (n > 0)
-        memcpy(b->p + b->len, s.p, n);
-    b->len += n;
-}
-
-static struct postern_str text_of(const struct buf *b)
-{
-    return (struct postern_str){b->len == 0 ? "" : b->p, b->len};
-}
-
-struct rules_text *rules_text_new(const struct rules_set *set, size_t max)
+struct rules_text *rules_text_new(const struct rules_set *set, size_t max, bool session)
 {
     struct rules_text *t = calloc(1, sizeof(*t));
 
     if (t == NULL)
         return NULL;
     t->set = set;
-    t->headers.max = 4 * ALL_MAX;
-    t->body.max = max;
-    t->raw.max = max * RAW_TIMES;
-    t->full.max = max * RAW_TIMES * 2;
-    t->urls.max = URL_TEXT_MAX;
+    t->max = max;
+    t->session = session;
+    t->arena.limit = RULES_ARENA_MAX;
+    t->body.max = max * PARTS_TIMES;
+    t->raw.max = max * RAW_TIMES * 2;
+    t->full.max = max * RAW_TIMES * PARTS_TIMES;
+    t->uri_text.max = RULES_ARENA_MAX;
     t->header = calloc(set->header_count + 1, sizeof(*t->header));
     if (t->header == NULL) {
         free(t);
@@ -90,11 +34,11 @@ void rules_text_free(struct rules_text *t)
 {
     if (t == NULL)
         return;
-    free(t->headers.p);
+    rules_arena_free(&t->arena);
     free(t->body.p);
     free(t->raw.p);
     free(t->full.p);
-    free(t->urls.p);
+    free(t->uri_text.p);
     free(t->header);
     free(t);
 }
@@ -102,375 +46,277 @@ void rules_text_free(struct rules_text *t)
 void rules_text_begin(struct rules_text *t, struct postern_call *call)
 {
     t->call = call;
+    rules_arena_reset(&t->arena);
     memset(t->header, 0, t->set->header_count * sizeof(*t->header));
-    t->headers.len = t->body.len = t->raw.len = t->full.len = t->urls.len = 0;
-    t->body_made = t->raw_made = t->full_made = t->urls_made = false;
+    t->body.len = t->raw.len = t->full.len = 0;
+    t->fields_made = t->body_made = t->raw_made = t->full_made = t->uris_made = false;
+    t->relays_made = t->parts_made = t->pages_made = t->uri_list_made = false;
+    t->field_count = t->part_count = t->page_count = t->uri_count = 0;
 }
 
-/* ---- headers ---- */
-
-static void join(struct rules_text *t, struct header_text *h, struct postern_str value)
+struct rules_arena *rules_text_arena(struct rules_text *t)
 {
-    if (h->present)
-        add(&t->headers, POSTERN_STR("\n"));
-    if (value.len > HEADER_MAX)
-        value.len = HEADER_MAX;
-    add(&t->headers, value);
-    h->present = true;
+    return &t->arena;
 }
 
-static void add_values(struct rules_text *t, struct header_text *h, const char *name)
+struct postern_call *rules_text_call(const struct rules_text *t)
 {
-    const struct postern_host *host = t->call->host;
-    size_t from = t->headers.len;
-    struct postern_str value;
-
-    for (size_t n = 0; n < FIELDS_MAX && host->header_text(t->call, name, n, &value) == POSTERN_OK;
-         n++)
-        join(t, h, value);
-    /* What folds leave of tabs is a blank like others. */
-    for (size_t i = from; i < t->headers.len; i++)
-        if (t->headers.p[i] == '\t')
-            t->headers.p[i] = ' ';
+    return t->call;
 }
 
-static void add_raw(struct rules_text *t, struct header_text *h, struct postern_str want)
+const struct rules_set *rules_text_set(const struct rules_text *t)
 {
-    const struct postern_host *host = t->call->host;
-    size_t fields = host->header_count(t->call);
-    size_t found = 0;
-
-    for (size_t i = 0; i < fields && found < FIELDS_MAX; i++) {
-        struct postern_str name;
-        struct postern_str value;
-
-        if (host->header_at(t->call, i, &name, &value) != POSTERN_OK || !rules_ieq(name, want))
-            continue;
-        join(t, h, value);
-        found++;
-    }
+    return t->set;
 }
 
-static void add_all(struct rules_text *t, struct header_text *h, bool raw)
+size_t rules_text_body_length(struct rules_text *t)
 {
-    const struct postern_host *host = t->call->host;
-    size_t fields = host->header_count(t->call);
-    size_t start = t->headers.len;
+    struct postern_str body = t->call->host->body(t->call);
+    size_t n = body.len;
 
-    for (size_t i = 0; i < fields && t->headers.len - start < ALL_MAX; i++) {
-        struct postern_str name;
-        struct postern_str value;
-
-        if (host->header_at(t->call, i, &name, &value) != POSTERN_OK)
-            continue;
-        add(&t->headers, name);
-        add(&t->headers, POSTERN_STR(":"));
-        for (size_t at = 0; at < value.len;) {
-            /* Unfolded, but for the raw form: line ends go, the blank behind one stays. */
-            const char *lf = memchr(value.p + at, '\n', value.len - at);
-            size_t to = lf == NULL ? value.len : (size_t)(lf - value.p);
-            size_t end = lf != NULL && to > at && value.p[to - 1] == '\r' ? to - 1 : to;
-
-            add(&t->headers, (struct postern_str){value.p + at, end - at});
-            if (lf != NULL && raw)
-                add(&t->headers, POSTERN_STR("\n"));
-            at = to + 1;
-        }
-        add(&t->headers, POSTERN_STR("\n"));
-        h->present = true;
-    }
+    for (size_t i = 0; i + 1 < body.len; i++)
+        n -= body.p[i] == '\r' && body.p[i + 1] == '\n';
+    return n;
 }
 
-/* The fields of that name in one part's raw header, unfolded. */
-static void add_part_fields(struct rules_text *t, struct header_text *h, struct postern_str header,
-                            struct postern_str want)
-{
-    bool ours = false;
-    size_t at = 0;
+/* ---- the body: what a person reads, a paragraph a line ---- */
 
-    while (at < header.len) {
-        const char *lf = memchr(header.p + at, '\n', header.len - at);
-        size_t end = lf == NULL ? header.len : (size_t)(lf - header.p);
-        struct postern_str line = {header.p + at, end - at};
-        bool fold = line.len > 0 && (line.p[0] == ' ' || line.p[0] == '\t');
-
-        at = end + 1;
-        if (fold && ours) {
-            add(&t->headers, POSTERN_STR(" "));
-            add(&t->headers, rules_trim(line));
-            continue;
-        }
-        ours = !fold && line.len > want.len && line.p[want.len] == ':' &&
-               rules_ieq((struct postern_str){line.p, want.len}, want);
-        if (ours)
-            join(t, h,
-                 rules_trim((struct postern_str){line.p + want.len + 1, line.len - want.len - 1}));
-    }
-}
-
-static void add_parts(struct rules_text *t, struct header_text *h, struct postern_str want)
-{
-    const struct postern_host *host = t->call->host;
-    size_t parts = host->part_count(t->call);
-    size_t start = t->headers.len;
-
-    for (size_t i = 0; i < parts && i < PARTS_MAX && t->headers.len - start < ALL_MAX; i++) {
-        struct postern_part part;
-
-        if (host->part(t->call, i, &part) == POSTERN_OK)
-            add_part_fields(t, h, part.header, want);
-    }
-}
-
-static void add_filenames(struct rules_text *t, struct header_text *h)
-{
-    const struct postern_host *host = t->call->host;
-    size_t parts = host->part_count(t->call);
-
-    for (size_t i = 0; i < parts && i < PARTS_MAX; i++) {
-        struct postern_part part;
-
-        if (host->part(t->call, i, &part) == POSTERN_OK && part.filename.len > 0)
-            join(t, h, part.filename);
-    }
-}
-
-static void add_address(struct rules_text *t, struct header_text *h, const struct rules_header *s)
-{
-    struct postern_str local;
-    struct postern_str domain;
-    struct postern_str display;
-
-    if (t->call->host->header_address(t->call, s->cstr, 0, 0, &local, &domain, &display) !=
-        POSTERN_OK)
-        return;
-    h->present = true;
-    if (s->part == RULES_NAME) {
-        add(&t->headers, display);
-        return;
-    }
-    add(&t->headers, local);
-    if (domain.len > 0)
-        add(&t->headers, POSTERN_STR("@"));
-    add(&t->headers, domain);
-}
-
-static void make_header(struct rules_text *t, const struct rules_header *s, struct header_text *h)
-{
-    static const char *const to[] = {"To", "Cc"};
-    static const char *const ids[] = {"Message-Id", "Resent-Message-Id", "X-Message-Id"};
-
-    if (rules_eq(s->name, POSTERN_STR("ALL"))) {
-        add_all(t, h, s->part == RULES_RAW);
-    } else if (rules_eq(s->name, POSTERN_STR("EnvelopeFrom"))) {
-        join(t, h, t->call->host->envelope(t->call)->from);
-    } else if (rules_eq(s->name, POSTERN_STR("ToCc"))) {
-        for (size_t i = 0; i < sizeof(to) / sizeof(to[0]); i++)
-            add_values(t, h, to[i]);
-    } else if (rules_eq(s->name, POSTERN_STR("MESSAGEID"))) {
-        for (size_t i = 0; i < sizeof(ids) / sizeof(ids[0]); i++)
-            add_values(t, h, ids[i]);
-    } else if (rules_eq(s->name, POSTERN_STR("FILENAMES"))) {
-        add_filenames(t, h);
-    } else if (s->part == RULES_PARTS) {
-        add_parts(t, h, s->name);
-    } else if (s->part == RULES_RAW) {
-        add_raw(t, h, s->name);
-    } else if (s->part == RULES_VALUE) {
-        add_values(t, h, s->cstr);
-    } else {
-        add_address(t, h, s);
-    }
-}
-
-struct postern_str rules_text_header(struct rules_text *t, uint32_t header, bool *present)
-{
-    struct header_text *h = &t->header[header];
-
-    if (!h->made) {
-        h->made = true;
-        h->from = t->headers.len;
-        make_header(t, &t->set->headers[header], h);
-        h->to = t->headers.len;
-    }
-    if (present != NULL)
-        *present = h->present;
-    if (!h->present)
-        return t->set->headers[header].unset;
-    return (struct postern_str){t->headers.p == NULL ? "" : t->headers.p + h->from,
-                                h->to - h->from};
-}
-
-/* ---- body ---- */
-
-static bool is_text(const struct postern_part *part)
-{
-    return !part->is_multipart && !part->is_message && rules_eq(part->type, POSTERN_STR("text")) &&
-           !rules_eq(part->disposition, POSTERN_STR("attachment"));
-}
-
-/* Bytes of a blank at p: a space of any kind that mail has, 0 for none. */
+/* Bytes of a blank at p; 0: none. Blanks of other scripts are blanks too. */
 static size_t blank_at(const unsigned char *p, const unsigned char *end)
 {
     if (*p <= ' ')
-        return 1;
-    return *p == 0xc2 && end - p > 1 && p[1] == 0xa0 ? 2 : 0; /* NO-BREAK SPACE */
+        return *p == ' ' || (*p >= '\t' && *p <= '\r');
+    if (*p == 0xc2 && end - p > 1 && (p[1] == 0xa0 || p[1] == 0x85))
+        return 2;
+    if (*p == 0xe2 && end - p > 2 && p[1] == 0x80 &&
+        ((p[2] >= 0x80 && p[2] <= 0x8a) || p[2] == 0xa8 || p[2] == 0xa9 || p[2] == 0xaf))
+        return 3;
+    return *p == 0xe3 && end - p > 2 && p[1] == 0x80 && p[2] == 0x80 ? 3 : 0;
 }
 
-/* Over the blanks at p; *lines: line ends among them. */
-static const unsigned char *skip_blanks(const unsigned char *p, const unsigned char *end,
-                                        size_t *lines)
+/* A run of blanks: to one; where an empty line is in it to a line end, with a blank before
+ * and behind it if there were any. */
+static const unsigned char *add_blanks(struct rules_buf *b, const unsigned char *p,
+                                       const unsigned char *end)
 {
+    bool before = *p != '\n';
+    bool behind = false;
+    size_t ends = 0;
     size_t n;
 
-    for (*lines = 0; p < end && (n = blank_at(p, end)) > 0; p += n)
-        *lines += *p == '\n';
+    for (; p < end && (n = blank_at(p, end)) > 0; p += n) {
+        behind = *p != '\n';
+        ends += *p == '\n';
+    }
+    if (ends < 2) {
+        rules_buf_char(b, ' ');
+        return p;
+    }
+    if (before)
+        rules_buf_char(b, ' ');
+    rules_buf_char(b, '\n');
+    if (behind)
+        rules_buf_char(b, ' ');
     return p;
 }
 
-/* Runs of blanks to one space; to a line end with an empty line in them, or where the
- * paragraph has grown long. Never longer than it was, but for the one blank between. */
-static void add_collapsed(struct buf *b, struct postern_str s)
+static void add_collapsed(struct rules_buf *b, struct postern_str s)
 {
     const unsigned char *p = (const unsigned char *)s.p;
     const unsigned char *end = p + s.len;
-    size_t room = room_for(b, s.len + 1);
-    char *out = b->p + b->len;
-    const char *last = out + room;
-    const char *line = out;
-    size_t lines;
 
-    if (room == 0)
-        return;
-    p = skip_blanks(p, end, &lines);
-    while (p < end && out < last) {
-        while (p<end && * p> ' ' && *p != 0xc2 && out < last)
-            *out++ = (char)*p++;
-        if (p == end || out == last)
-            break;
-        if (blank_at(p, end) == 0) {
-            *out++ = (char)*p++;
-            continue;
-        }
-        p = skip_blanks(p, end, &lines);
+    while (p < end && b->len < b->max) {
+        const unsigned char *from = p;
+
+        while (p<end && * p> ' ' && *p != 0xc2 && *p != 0xe2 && *p != 0xe3)
+            p++;
+        rules_buf_add(b, (struct postern_str){(const char *)from, (size_t)(p - from)});
         if (p == end)
-            break;
-        if (lines > 1 || out - line > PARAGRAPH_MAX) {
-            *out++ = '\n';
-            line = out;
-        } else {
-            *out++ = ' ';
+            return;
+        if (blank_at(p, end) > 0)
+            p = add_blanks(b, p, end);
+        else
+            rules_buf_char(b, *p == '\0' ? '\n' : (char)*p), p++;
+    }
+}
+
+/* Too long a part ends behind the first line end, or one of `others`, past its limit. */
+static struct postern_str cut(struct postern_str s, size_t max, const char *others)
+{
+    if (s.len <= max)
+        return s;
+    for (const char *stop = others; *stop != '\0'; stop++) {
+        const char *at = memchr(s.p + max, *stop, s.len - max);
+
+        if (at != NULL && (size_t)(at - s.p) - max <= CUT_SLACK)
+            return (struct postern_str){s.p, (size_t)(at - s.p) + 1};
+    }
+    return (struct postern_str){s.p, max};
+}
+
+static struct postern_str last_subject(struct rules_text *t)
+{
+    size_t count;
+    struct rules_field *f = rules_fields(t, &count);
+
+    while (count > 0)
+        if (rules_ieq(f[--count].name, POSTERN_STR("Subject")))
+            return rules_field_value(t, &f[count]);
+    return POSTERN_STR("");
+}
+
+/* Lines of at most RULES_LINE_MAX bytes, cut behind a blank. */
+static struct rules_lines split_lines(struct rules_text *t, struct postern_str s)
+{
+    struct rules_list_of l = {.count = 0};
+    struct postern_str rest = s;
+
+    while (rest.len > 0) {
+        const char *lf = memchr(rest.p, '\n', rest.len);
+        size_t n = lf == NULL ? rest.len : (size_t)(lf - rest.p) + 1;
+
+        if (n > RULES_LINE_MAX) {
+            const char *blank = memrchr(rest.p, ' ', RULES_LINE_MAX + 1);
+
+            n = blank == NULL ? RULES_LINE_MAX : (size_t)(blank - rest.p) + 1;
         }
+        if (!rules_list_push(t, &l, (struct postern_str){rest.p, n}))
+            break;
+        rest.p += n;
+        rest.len -= n;
     }
-    b->len = (size_t)(out - b->p);
+    return (struct rules_lines){s, l.p, l.count};
 }
 
-static void end_line(struct buf *b)
+/* The parts are joined before blanks are collapsed, a line end between two of them. */
+static struct postern_str read_parts(struct rules_text *t, struct rules_buf *b)
 {
-    if (b->len > 0 && b->p[b->len - 1] != '\n')
-        add(b, POSTERN_STR("\n"));
-}
+    size_t count;
+    struct rules_part *parts = rules_text_parts(t, &count);
+    size_t page = 0;
 
-/* fn(b, text) for each text part. */
-static void each_text(struct rules_text *t, uint32_t how, struct buf *b,
-                      void (*fn)(struct buf *b, struct postern_str text))
-{
-    const struct postern_host *host = t->call->host;
-    size_t parts = host->part_count(t->call);
+    for (size_t i = 0; i < count; i++) {
+        struct postern_str text = {"", 0};
 
-    for (size_t i = 0; i < parts && i < PARTS_MAX && b->len < b->max; i++) {
-        struct postern_part part;
-        struct postern_str text;
-
-        if (host->part(t->call, i, &part) != POSTERN_OK || !is_text(&part) ||
-            host->part_text(t->call, i, how, &text) != POSTERN_OK)
+        if (!parts[i].leaf)
             continue;
-        fn(b, text);
-        end_line(b);
+        if (b->len > 0)
+            rules_buf_char(b, '\n');
+        if (!rules_part_is_read(&parts[i]))
+            continue;
+        if (rules_eq(parts[i].effective, POSTERN_STR("text/html")) &&
+            rules_part_decoded(t, &parts[i]).len > 0) {
+            if (page < t->page_count && t->pages[page] != NULL)
+                text = t->pages[page]->text;
+            page++;
+        } else {
+            text = rules_part_utf8(t, &parts[i]);
+        }
+        rules_buf_add(b, cut(text, t->max, "\n "));
     }
+    return rules_buf_str(b);
 }
 
-struct postern_str rules_text_body(struct rules_text *t, size_t *subject_len)
+struct rules_lines rules_text_body(struct rules_text *t)
 {
-    struct postern_str subject;
+    struct rules_buf joined = {.max = t->body.max};
 
     if (!t->body_made) {
         t->body_made = true;
-        if (t->call->host->header_text(t->call, "Subject", 0, &subject) == POSTERN_OK)
-            add_collapsed(&t->body, subject);
-        end_line(&t->body);
-        t->subject_len = t->body.len;
-        each_text(t, POSTERN_TEXT_VISIBLE, &t->body, add_collapsed);
+        (void)rules_text_pages(t);
+        rules_buf_add(&t->body, last_subject(t));
+        rules_buf_char(&t->body, '\n');
+        add_collapsed(&t->body, read_parts(t, &joined));
+        free(joined.p);
+        t->body_lines = split_lines(t, rules_buf_str(&t->body));
     }
-    *subject_len = t->subject_len;
-    return text_of(&t->body);
+    return t->body_lines;
 }
 
-static void add_without_cr(struct buf *b, struct postern_str s)
+/* ---- the raw body ---- */
+
+/* Where a piece that is to end at or behind `from`, but before `to`, ends best. */
+static size_t piece_end(struct postern_str s, size_t from, size_t to)
+{
+    for (const char *stop = "\n> "; *stop != '\0'; stop++) {
+        const char *at = memchr(s.p + from, *stop, to - from);
+
+        if (at != NULL)
+            return (size_t)(at - s.p) + 1;
+    }
+    return from + 1;
+}
+
+static bool push_pieces(struct rules_text *t, struct rules_list_of *l, struct postern_str s)
+{
+    while (s.len > 2 * RULES_LINE_MAX) {
+        size_t n = piece_end(s, RULES_LINE_MAX, 2 * RULES_LINE_MAX);
+
+        if (!rules_list_push(t, l, (struct postern_str){s.p, n}))
+            return false;
+        s.p += n;
+        s.len -= n;
+    }
+    return s.len == 0 || rules_list_push(t, l, s);
+}
+
+struct rules_lines rules_text_rawbody(struct rules_text *t)
+{
+    struct rules_list_of sizes = {.count = 0};
+    struct rules_list_of l = {.count = 0};
+    size_t count;
+    struct rules_part *parts = rules_text_parts(t, &count);
+    size_t at = 0;
+
+    if (t->raw_made)
+        return t->raw_lines;
+    t->raw_made = true;
+    for (size_t i = 0; i < count; i++) {
+        size_t from = t->raw.len;
+
+        if (!parts[i].leaf ||
+            !(rules_istarts(parts[i].effective, POSTERN_STR("text/")) ||
+              rules_istarts(parts[i].effective, POSTERN_STR("message/"))) ||
+            rules_eq(parts[i].type, POSTERN_STR("text/calendar")))
+            continue;
+        rules_buf_add(&t->raw, cut(rules_part_decoded(t, &parts[i]), t->max * RAW_TIMES, "\n> "));
+        (void)rules_list_push(t, &sizes, (struct postern_str){"", t->raw.len - from});
+    }
+    for (size_t i = 0; i < sizes.count; at += sizes.p[i++].len) {
+        struct postern_str piece = {t->raw.p + at, sizes.p[i].len};
+
+        if (!push_pieces(t, &l, piece))
+            break;
+    }
+    t->raw_lines = (struct rules_lines){rules_buf_str(&t->raw), l.p, l.count};
+    return t->raw_lines;
+}
+
+/* ---- the whole message ---- */
+
+static void add_without_cr(struct rules_buf *b, struct postern_str s)
 {
     while (s.len > 0 && b->len < b->max) {
         const char *cr = memchr(s.p, '\r', s.len);
         size_t n = cr == NULL ? s.len : (size_t)(cr - s.p);
         bool bare = cr != NULL && (n + 1 == s.len || cr[1] != '\n');
 
-        add(b, (struct postern_str){s.p, n + bare});
+        rules_buf_add(b, (struct postern_str){s.p, n + bare});
         n += cr != NULL;
         s.p += n;
         s.len -= n;
     }
 }
 
-struct postern_str rules_text_rawbody(struct rules_text *t)
+struct rules_lines rules_text_full(struct rules_text *t)
 {
-    if (!t->raw_made) {
-        t->raw_made = true;
-        each_text(t, POSTERN_TEXT_DECODED, &t->raw, add_without_cr);
-    }
-    return text_of(&t->raw);
-}
+    struct rules_list_of l = {.count = 0};
 
-struct postern_str rules_text_full(struct rules_text *t)
-{
     if (!t->full_made) {
         t->full_made = true;
         add_without_cr(&t->full, t->call->host->content(t->call));
+        (void)rules_list_push(t, &l, rules_buf_str(&t->full));
+        t->full_lines = (struct rules_lines){rules_buf_str(&t->full), l.p, l.count};
     }
-    return text_of(&t->full);
-}
-
-/* The URL as it is understood, where that is not as it is written: without a user, a port or
- * escapes in the host, which stands in lower case, and an address dotted. A rule that names
- * a host finds it so, however it is disguised. */
-static void add_plain_url(struct buf *b, struct postern_str url, struct postern_str host)
-{
-    const char *slashes = memmem(url.p, url.len, "://", 3);
-    size_t from, end;
-
-    if (slashes == NULL || host.len == 0 || memchr(host.p, ':', host.len) != NULL)
-        return;
-    from = end = (size_t)(slashes - url.p) + 3;
-    while (end < url.len && strchr("/?#\\", url.p[end]) == NULL)
-        end++;
-    if (end - from == host.len && memcmp(url.p + from, host.p, host.len) == 0)
-        return;
-    add(b, (struct postern_str){url.p, from});
-    add(b, host);
-    add(b, (struct postern_str){url.p + end, url.len - end});
-    add(b, POSTERN_STR("\n"));
-}
-
-struct postern_str rules_text_urls(struct rules_text *t)
-{
-    struct postern_str url;
-    struct postern_str host;
-
-    for (size_t n = 0; !t->urls_made && n < URLS_MAX; n++) {
-        if (t->call->host->url(t->call, n, &url, &host) != POSTERN_OK)
-            break;
-        add(&t->urls, url);
-        add(&t->urls, POSTERN_STR("\n"));
-        add_plain_url(&t->urls, url, host);
-    }
-    t->urls_made = true;
-    return text_of(&t->urls);
+    return t->full_lines;
 }

@@ -1,0 +1,48 @@
+/* The name of the client in the DNS, as the host finds it. */
+#include "rules_client.h"
+
+#include "rules_text_in.h"
+
+#include <stdio.h>
+
+enum { NAME_ROOM = 80 };
+
+/* "7.2.0.192.in-addr.arpa" */
+static struct postern_str reverse_name(const struct postern_client *c, char out[NAME_ROOM])
+{
+    static const char digits[] = "0123456789abcdef";
+    int n = 0;
+
+    if (c->is_ipv4) {
+        n = snprintf(out, NAME_ROOM, "%u.%u.%u.%u.in-addr.arpa", c->ip[15], c->ip[14], c->ip[13],
+                     c->ip[12]);
+        return (struct postern_str){out, n < 0 ? 0 : (size_t)n};
+    }
+    for (size_t i = 16; i-- > 0;) {
+        out[n++] = digits[c->ip[i] & 15];
+        out[n++] = '.';
+        out[n++] = digits[c->ip[i] >> 4];
+        out[n++] = '.';
+    }
+    memcpy(out + n, "ip6.arpa", 8);
+    return (struct postern_str){out, (size_t)n + 8};
+}
+
+void rules_client_prefetch(struct postern_call *c)
+{
+    char name[NAME_ROOM];
+
+    (void)c->host->dns_start(c, reverse_name(c->host->client(c), name), POSTERN_DNS_PTR);
+}
+
+struct postern_str rules_relay_client_name(struct rules_text *t)
+{
+    const struct postern_dns_answer *answer = NULL;
+    char name[NAME_ROOM];
+
+    if (t->call->host->dns_lookup(t->call, reverse_name(t->call->host->client(t->call), name),
+                                  POSTERN_DNS_PTR, &answer) != POSTERN_OK ||
+        answer == NULL || answer->rcode != POSTERN_DNS_NOERROR || answer->count == 0)
+        return POSTERN_STR("");
+    return rules_dup(&t->arena, answer->records[0].data);
+}

@@ -1,0 +1,533 @@
+/* What header rules look at: fields, pseudo headers, and parts of them. */
+#include "rules_text_in.h"
+
+bool rules_list_push(struct rules_text *t, struct rules_list_of *l, struct postern_str s)
+{
+    if (s.p == NULL)
+        return false;
+    if (l->count == l->room) {
+        size_t room = l->room == 0 ? 8 : l->room * 2;
+        struct postern_str *p = rules_alloc(&t->arena, room * sizeof(*p));
+
+        if (p == NULL)
+            return false;
+        if (l->count > 0)
+            memcpy(p, l->p, l->count * sizeof(*p));
+        l->p = p;
+        l->room = room;
+    }
+    l->p[l->count++] = s;
+    return true;
+}
+
+/* ---- fields ---- */
+
+/* LF for CRLF, and one at the end. */
+static struct postern_str with_lf(struct rules_text *t, struct postern_str s)
+{
+    char *p = rules_alloc(&t->arena, s.len + 2);
+    size_t n = 0;
+
+    for (size_t i = 0; p != NULL && i < s.len; i++)
+        if (s.p[i] != '\r' || i + 1 == s.len || s.p[i + 1] != '\n')
+            p[n++] = s.p[i];
+    if (p != NULL)
+        p[n++] = '\n';
+    return (struct postern_str){p, p == NULL ? 0 : n};
+}
+
+static void number_fields(struct rules_text *t)
+{
+    for (size_t i = 0; i < t->field_count; i++)
+        for (size_t k = i; k-- > 0;)
+            if (rules_ieq(t->fields[k].name, t->fields[i].name)) {
+                t->fields[i].nth = t->fields[k].nth + 1;
+                break;
+            }
+}
+
+struct rules_field *rules_fields(struct rules_text *t, size_t *count)
+{
+    const struct postern_host *host = t->call->host;
+    size_t n;
+
+    if (!t->fields_made) {
+        t->fields_made = true;
+        n = host->header_count(t->call);
+        if (n > RULES_FIELDS_MAX)
+            n = RULES_FIELDS_MAX;
+        t->fields = rules_alloc(&t->arena, (n + 1) * sizeof(*t->fields));
+        for (size_t i = 0; t->fields != NULL && i < n; i++) {
+            struct rules_field f = {.nth = 0};
+            struct postern_str value;
+
+            if (host->header_at(t->call, i, &f.name, &value) != POSTERN_OK)
+                continue;
+            if (value.len > RULES_VALUE_MAX)
+                value.len = RULES_VALUE_MAX;
+            f.raw = with_lf(t, value);
+            if (f.raw.p != NULL)
+                t->fields[t->field_count++] = f;
+        }
+        number_fields(t);
+    }
+    *count = t->field_count;
+    return t->fields;
+}
+
+/* Folds to one blank, ends trimmed. */
+static struct postern_str unfolded(struct rules_text *t, struct postern_str raw)
+{
+    char *p = rules_alloc(&t->arena, raw.len + 1);
+    size_t n = 0;
+
+    for (size_t i = 0; p != NULL && i < raw.len; i++) {
+        if (raw.p[i] != '\n') {
+            p[n++] = raw.p[i];
+            continue;
+        }
+        while (i + 1 < raw.len && (raw.p[i + 1] == ' ' || raw.p[i + 1] == '\t'))
+            i++;
+        p[n++] = ' ';
+    }
+    return p == NULL ? POSTERN_STR("") : rules_trim((struct postern_str){p, n});
+}
+
+static bool is_plain(struct postern_str s)
+{
+    for (size_t i = 0; i < s.len; i++)
+        if ((unsigned char)s.p[i] >= 0x80 || (s.p[i] == '=' && i + 1 < s.len && s.p[i + 1] == '?'))
+            return false;
+    return true;
+}
+
+/* Fields of machines are never decoded. */
+static bool is_of_machines(struct postern_str name)
+{
+    static const char *const names[] = {"Received",          "Message-ID",  "Date",
+                                        "Resent-Message-ID", "Resent-Date", "MIME-Version",
+                                        "References",        "In-Reply-To"};
+
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        if (rules_ieq(name, (struct postern_str){names[i], strlen(names[i])}))
+            return true;
+    return rules_istarts(name, POSTERN_STR("List-"));
+}
+
+struct postern_str rules_field_value(struct rules_text *t, struct rules_field *f)
+{
+    struct postern_str name;
+    struct postern_str text;
+
+    if (f->value.p != NULL)
+        return f->value;
+    f->value = unfolded(t, f->raw);
+    if (is_plain(f->value) || is_of_machines(f->name))
+        return f->value;
+    name = rules_dup(&t->arena, f->name);
+    if (name.p != NULL && t->call->host->header_text(t->call, name.p, f->nth, &text) == POSTERN_OK)
+        f->value = rules_dup(&t->arena, text);
+    /* What folds leave of tabs is a blank like others. */
+    for (size_t i = 0; f->value.p != NULL && i < f->value.len; i++)
+        if (f->value.p[i] == '\t')
+            ((char *)(uintptr_t)f->value.p)[i] = ' ';
+    return f->value.p == NULL ? POSTERN_STR("") : f->value;
+}
+
+/* ---- values of a header ---- */
+
+static struct postern_str with_end(struct rules_text *t, struct postern_str s)
+{
+    char *p = rules_alloc(&t->arena, s.len + 1);
+
+    if (p == NULL)
+        return (struct postern_str){NULL, 0};
+    if (s.len > 0)
+        memcpy(p, s.p, s.len);
+    p[s.len] = '\n';
+    return (struct postern_str){p, s.len + 1};
+}
+
+static void add_fields(struct rules_text *t, struct rules_list_of *l, const char *name, bool raw)
+{
+    struct postern_str want = {name, strlen(name)};
+    size_t count;
+    struct rules_field *f = rules_fields(t, &count);
+
+    for (size_t i = 0; i < count; i++)
+        if (rules_ieq(f[i].name, want))
+            (void)rules_list_push(t, l, raw ? f[i].raw : with_end(t, rules_field_value(t, &f[i])));
+}
+
+/* All fields, or those between the n-th and m-th Received. */
+static void add_all(struct rules_text *t, struct rules_list_of *l, bool raw, size_t from, size_t to)
+{
+    size_t count;
+    struct rules_field *f = rules_fields(t, &count);
+    size_t received = 0; /* so far */
+
+    for (size_t i = 0; i < count; i++) {
+        struct postern_str value = raw ? f[i].raw : rules_field_value(t, &f[i]);
+        char *p;
+
+        received += rules_ieq(f[i].name, POSTERN_STR("Received"));
+        if (received < from || received > to)
+            continue;
+        p = rules_alloc(&t->arena, f[i].name.len + value.len + 3);
+        if (p == NULL)
+            return;
+        memcpy(p, f[i].name.p, f[i].name.len);
+        memcpy(p + f[i].name.len, ": ", 2);
+        memcpy(p + f[i].name.len + (raw ? 1 : 2), value.p, value.len);
+        value.len += f[i].name.len + (raw ? 1 : 2);
+        if (!raw)
+            p[value.len++] = '\n';
+        (void)rules_list_push(t, l, (struct postern_str){p, value.len});
+    }
+}
+
+static void add_relays(struct rules_text *t, struct rules_list_of *l, bool trusted)
+{
+    const struct rules_relays *r = rules_text_relays(t);
+
+    (void)rules_list_push(
+        t, l,
+        rules_relays_text(r, trusted ? 0 : r->trusted, trusted ? r->trusted : r->count, &t->arena));
+}
+
+static void add_filenames(struct rules_text *t, struct rules_list_of *l)
+{
+    size_t count;
+    struct rules_part *parts = rules_text_parts(t, &count);
+
+    for (size_t i = 0; i < count; i++)
+        if (parts[i].raw.filename.len > 0)
+            (void)rules_list_push(t, l, parts[i].raw.filename);
+}
+
+/* Taken out of a mailbox of one's own, and marked by the program that wrote it: what is in
+ * the fields that follow is not of this way. */
+static bool was_fetched(const struct rules_field *f, size_t count)
+{
+    bool fetched = false;
+    bool sender = false;
+
+    for (size_t i = 0; i < count; i++) {
+        fetched |= rules_ieq(f[i].name, POSTERN_STR("Received")) &&
+                   memmem(f[i].raw.p, f[i].raw.len, "(fetchmail", 10) != NULL;
+        sender |= rules_ieq(f[i].name, POSTERN_STR("X-Sender")) &&
+                  memchr(f[i].raw.p, '@', f[i].raw.len) != NULL;
+    }
+    return fetched && sender;
+}
+
+/* The reverse-path: the session's, or what a server that took the message has left. */
+static void add_envelope_from(struct rules_text *t, struct rules_list_of *l)
+{
+    static const char *const names[] = {"X-Envelope-From", "Envelope-Sender", "Return-Path"};
+    const struct rules_relays *r;
+    const struct rules_relay *last;
+    size_t count;
+    struct rules_field *f = rules_fields(t, &count);
+
+    if (t->session) {
+        (void)rules_list_push(t, l, t->call->host->envelope(t->call)->from);
+        return;
+    }
+    r = rules_text_relays(t);
+    last = r->trusted < r->count ? &r->relay[r->trusted]
+           : r->count > 0        ? &r->relay[r->count - 1]
+                                 : NULL;
+    if (last != NULL && last->has_envelope_from &&
+        (last->envelope_from.len == 0 ||
+         memchr(last->envelope_from.p, '@', last->envelope_from.len) != NULL)) {
+        (void)rules_list_push(t, l, last->envelope_from);
+        return;
+    }
+    for (size_t n = 0; !was_fetched(f, count) && n < sizeof(names) / sizeof(names[0]); n++) {
+        struct postern_str name = {names[n], strlen(names[n])};
+        bool below = false; /* a Received field: older than what our side wrote */
+
+        for (size_t i = 0; i < count; i++) {
+            struct rules_address a;
+
+            below |= rules_ieq(f[i].name, POSTERN_STR("Received"));
+            if (!rules_ieq(f[i].name, name))
+                continue;
+            if (below && n == 0)
+                return;
+            if (!below && rules_addresses(f[i].raw, &t->arena, &a, 1) == 1)
+                (void)rules_list_push(t, l, a.address);
+            if (!below)
+                return;
+        }
+    }
+}
+
+/* Of each part the last such field. */
+static void add_parts(struct rules_text *t, struct rules_list_of *l, const struct rules_header *h)
+{
+    size_t count;
+    struct rules_part *parts = rules_text_parts(t, &count);
+
+    for (size_t i = 0; i < count; i++) {
+        struct postern_str raw = rules_part_field(t, &parts[i], h->name);
+
+        if (raw.p != NULL)
+            (void)rules_list_push(
+                t, l, (h->parts & RULES_RAW) != 0 ? raw : with_end(t, unfolded(t, raw)));
+        else if (h->unset.len > 0)
+            (void)rules_list_push(t, l, h->unset);
+    }
+}
+
+/* Pseudo headers by name; false: it is none. */
+static bool add_pseudo(struct rules_text *t, struct rules_list_of *l, const struct rules_header *h)
+{
+    const struct rules_relays *r;
+    bool raw = (h->parts & RULES_RAW) != 0;
+
+    if (rules_istarts(h->name, POSTERN_STR("X-Spam-Relays-"))) {
+        add_relays(t, l,
+                   rules_iends(h->name, POSTERN_STR("-Trusted")) ||
+                       rules_iends(h->name, POSTERN_STR("-Internal")));
+        return true;
+    }
+    if (rules_eq(h->name, POSTERN_STR("ALL"))) {
+        add_all(t, l, raw, 0, SIZE_MAX);
+        return true;
+    }
+    if (rules_eq(h->name, POSTERN_STR("ALL-EXTERNAL")) ||
+        rules_eq(h->name, POSTERN_STR("ALL-UNTRUSTED"))) {
+        r = rules_text_relays(t);
+        add_all(t, l, raw, r->trusted_fields + 1, SIZE_MAX);
+        return true;
+    }
+    if (rules_eq(h->name, POSTERN_STR("ALL-TRUSTED")) ||
+        rules_eq(h->name, POSTERN_STR("ALL-INTERNAL"))) {
+        r = rules_text_relays(t);
+        add_all(t, l, raw, 0, r->trusted_fields);
+        return true;
+    }
+    return false;
+}
+
+static void add_values(struct rules_text *t, struct rules_list_of *l, const struct rules_header *h)
+{
+    static const char *const ids[] = {"X-Message-Id", "Resent-Message-Id", "X-Original-Message-Id",
+                                      "Message-Id"};
+    bool raw = (h->parts & (RULES_RAW | RULES_ADDR | RULES_NAME)) != 0;
+
+    if (rules_ieq(h->name, POSTERN_STR("EnvelopeFrom"))) {
+        add_envelope_from(t, l);
+    } else if (rules_ieq(h->name, POSTERN_STR("ToCc"))) {
+        add_fields(t, l, "To", raw);
+        add_fields(t, l, "Cc", raw);
+    } else if (rules_eq(h->name, POSTERN_STR("MESSAGEID"))) {
+        for (size_t i = 0; i < sizeof(ids) / sizeof(ids[0]); i++)
+            add_fields(t, l, ids[i], raw);
+    } else if (rules_eq(h->name, POSTERN_STR("FILENAMES"))) {
+        add_filenames(t, l);
+    } else if (!add_pseudo(t, l, h)) {
+        add_fields(t, l, h->cstr, raw);
+    }
+}
+
+/* ---- parts of values ---- */
+
+/* A name that was encoded is decoded by the host, which does so field by field. */
+static struct postern_str decoded_name(struct rules_text *t, const struct rules_header *h,
+                                       size_t field, size_t k, struct postern_str name)
+{
+    struct postern_str local;
+    struct postern_str domain;
+    struct postern_str display;
+
+    if (is_plain(name) || (h->parts & RULES_RAW) != 0)
+        return name;
+    if (t->call->host->header_address(t->call, h->cstr, field, k, &local, &domain, &display) !=
+        POSTERN_OK)
+        return name;
+    return display;
+}
+
+static struct rules_list_of addresses_of(struct rules_text *t, const struct rules_header *h,
+                                         const struct rules_list_of *from)
+{
+    struct rules_list_of out = {.count = 0};
+    struct rules_address *a = rules_alloc(&t->arena, RULES_ADDRESSES_MAX * sizeof(*a));
+
+    for (size_t i = 0; a != NULL && i < from->count; i++) {
+        size_t n = rules_addresses(from->p[i], &t->arena, a, RULES_ADDRESSES_MAX);
+
+        for (size_t k = 0; k < n; k++)
+            if ((h->parts & RULES_NAME) != 0 && a[k].name.len > 0)
+                (void)rules_list_push(t, &out, decoded_name(t, h, i, k, a[k].name));
+            else if ((h->parts & RULES_ADDR) != 0 && a[k].address.len > 0)
+                (void)rules_list_push(t, &out, a[k].address);
+    }
+    return out;
+}
+
+static struct postern_str host_in(const struct rules_set *set, struct postern_str s, bool domain)
+{
+    const char *at = memrchr(s.p, '@', s.len);
+    struct postern_str host = {NULL, 0};
+
+    if (at == NULL)
+        return host;
+    host.p = at + 1;
+    while (host.p + host.len < s.p + s.len && !rules_is_blank(host.p[host.len]) &&
+           strchr("<>()[],;\"", host.p[host.len]) == NULL)
+        host.len++;
+    if (host.len == 0)
+        host.p = NULL;
+    return domain && host.p != NULL ? rules_domain_of(&set->names, host) : host;
+}
+
+/* The address of a host in text; reversed where asked for. */
+static struct postern_str ip_in(struct rules_text *t, struct postern_str s, bool reversed)
+{
+    for (size_t at = 0; at < s.len; at++) {
+        struct postern_str ip = {s.p + at, 0};
+        char *p;
+
+        if (!rules_is_digit(s.p[at]) ||
+            (at > 0 && (rules_is_word(s.p[at - 1]) || s.p[at - 1] == '.')))
+            continue;
+        while (at + ip.len < s.len && (rules_is_digit(ip.p[ip.len]) || ip.p[ip.len] == '.'))
+            ip.len++;
+        if (!rules_is_ipv4(ip))
+            continue;
+        if (!reversed)
+            return ip;
+        p = rules_alloc(&t->arena, ip.len + 1);
+        for (size_t from = ip.len, n = 0; p != NULL && n < ip.len; from--) {
+            size_t begin = from;
+
+            while (begin > 0 && ip.p[begin - 1] != '.')
+                begin--;
+            memcpy(p + n, ip.p + begin, from - begin);
+            n += from - begin;
+            if (n < ip.len)
+                p[n++] = '.';
+            from = begin == 0 ? 1 : begin;
+        }
+        return (struct postern_str){p, p == NULL ? 0 : ip.len};
+    }
+    return (struct postern_str){NULL, 0};
+}
+
+static struct rules_list_of narrowed(struct rules_text *t, const struct rules_header *h,
+                                     struct rules_list_of l)
+{
+    struct rules_list_of out = {.count = 0};
+
+    if (l.count > 1 && (h->parts & RULES_FIRST) != 0)
+        l.count = 1;
+    else if (l.count > 1 && (h->parts & RULES_LAST) != 0)
+        l = (struct rules_list_of){l.p + l.count - 1, 1, 1};
+    if ((h->parts & (RULES_ADDR | RULES_NAME)) != 0)
+        l = addresses_of(t, h, &l);
+    if ((h->parts & (RULES_HOST | RULES_IP)) == 0)
+        return l;
+    for (size_t i = 0; i < l.count; i++)
+        (void)rules_list_push(t, &out,
+                              (h->parts & RULES_HOST) != 0
+                                  ? host_in(t->set, l.p[i], (h->parts & RULES_DOMAIN) != 0)
+                                  : ip_in(t, l.p[i], (h->parts & RULES_REVIP) != 0));
+    return out;
+}
+
+/* ---- what is asked for ---- */
+
+static struct rules_lines make_values(struct rules_text *t, const struct rules_header *h)
+{
+    struct rules_list_of l = {.count = 0};
+
+    if ((h->parts & RULES_PARTS) != 0) {
+        add_parts(t, &l, h);
+    } else {
+        add_values(t, &l, h);
+        l = narrowed(t, h, l);
+    }
+    return (struct rules_lines){{"", 0}, l.p, l.count};
+}
+
+/* Values that end in a line end stand as they are, others get one between. */
+static struct postern_str join(struct rules_text *t, struct rules_lines v)
+{
+    bool ended = v.count > 0 && v.line[0].len > 0 && v.line[0].p[v.line[0].len - 1] == '\n';
+    size_t len = 0;
+    char *p;
+
+    if (v.count == 1)
+        return v.line[0];
+    for (size_t i = 0; i < v.count; i++)
+        len += v.line[i].len + 1;
+    if (len > RULES_ALL_MAX)
+        len = RULES_ALL_MAX;
+    p = rules_alloc(&t->arena, len + 1);
+    if (p == NULL)
+        return POSTERN_STR("");
+    size_t at = 0;
+    for (size_t i = 0; i < v.count && v.line[i].len < len - at; i++) {
+        if (i > 0 && !ended)
+            p[at++] = '\n';
+        memcpy(p + at, v.line[i].p, v.line[i].len);
+        at += v.line[i].len;
+    }
+    return (struct postern_str){p, at};
+}
+
+struct rules_lines rules_text_values(struct rules_text *t, uint32_t header)
+{
+    struct header_text *h = &t->header[header];
+
+    if (!h->made) {
+        h->made = true;
+        h->values = make_values(t, &t->set->headers[header]);
+        h->present = h->values.count > 0;
+    }
+    return h->values;
+}
+
+struct postern_str rules_text_header(struct rules_text *t, uint32_t header, bool *present)
+{
+    struct header_text *h = &t->header[header];
+    struct rules_lines v = rules_text_values(t, header);
+
+    if (present != NULL)
+        *present = h->present;
+    if (!h->present)
+        return t->set->headers[header].unset;
+    if (!h->joined_made) {
+        h->joined_made = true;
+        h->joined = join(t, v);
+    }
+    return h->joined;
+}
+
+struct rules_lines rules_text_get(struct rules_text *t, const char *spec)
+{
+    struct rules_header h = {.parts = 0};
+    struct postern_str name;
+
+    if (rules_header_read(&h, (struct postern_str){spec, strlen(spec)}) != NULL)
+        return (struct rules_lines){{"", 0}, NULL, 0};
+    name = rules_dup(&t->arena, h.name);
+    if (name.p == NULL)
+        return (struct rules_lines){{"", 0}, NULL, 0};
+    h.cstr = name.p;
+    return make_values(t, &h);
+}
+
+struct postern_str rules_text_get_one(struct rules_text *t, const char *spec)
+{
+    struct rules_lines v = rules_text_get(t, spec);
+    bool first = strchr(spec, ':') != NULL && strstr(spec, ":raw") == NULL;
+
+    if (v.count == 0)
+        return POSTERN_STR("");
+    return first || strcmp(spec, "EnvelopeFrom") == 0 ? v.line[0] : join(t, v);
+}
