@@ -311,6 +311,23 @@ static bool add_literals(struct rules_set *set, uint32_t index)
     return true;
 }
 
+/* Where no string can be sought, windows of sets may be. */
+static bool add_windows(struct rules_set *set, uint32_t index)
+{
+    struct rules_window windows[RULES_WINDOWS_MAX];
+    struct rule *r = &set->rules[index];
+    size_t n = r->takes_tags ? 0 : rules_windows_of(&r->pattern, windows, &r->windows_least);
+
+    if (n > 0 && set->windows[r->kind] == NULL)
+        set->windows[r->kind] = rules_windows_new();
+    for (size_t i = 0; i < n; i++)
+        if (set->windows[r->kind] == NULL ||
+            !rules_windows_add(set->windows[r->kind], &windows[i], index))
+            return false;
+    r->has_windows = n > 0;
+    return true;
+}
+
 static bool has_search(enum rules_kind kind)
 {
     return kind == RULES_BODY || kind == RULES_RAWBODY || kind == RULES_FULL || kind == RULES_URI;
@@ -328,7 +345,8 @@ static bool order_kind(struct rules_set *set, enum rules_kind kind)
         if (!set->rules[i].needed || set->rules[i].kind != kind)
             continue;
         order[set->order_count[kind]++] = i;
-        if (has_search(kind) && !add_literals(set, i))
+        if (has_search(kind) &&
+            (!add_literals(set, i) || (!set->rules[i].has_literals && !add_windows(set, i))))
             return false;
         any |= set->rules[i].has_literals;
     }
@@ -397,6 +415,8 @@ void rules_set_free(struct rules_set *set)
         pcre2_code_free(set->rules[i].code);
     for (int kind = 0; kind < RULES_KINDS; kind++)
         rules_search_free(set->search[kind]);
+    for (int kind = 0; kind < RULES_KINDS; kind++)
+        rules_windows_free(set->windows[kind]);
     for (size_t i = 0; i < set->redirector_count; i++)
         pcre2_code_free(set->redirector_codes[i]);
     rules_known_free(set->known);

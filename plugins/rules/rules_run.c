@@ -16,11 +16,16 @@ enum {
     GROUPS_MAX = 32
 };
 
+struct seen {
+    uint32_t line, count;
+};
+
 struct rules_run {
     const struct rules_set *set;
     struct rules_text *text;
     struct rules_value *values; /* of each rule */
     size_t *tried;              /* of each rule: beginnings before this one were tried */
+    struct seen *seen;          /* of each rule: its windows in the line at hand */
     pcre2_match_data *data;
     pcre2_match_context *context;
     pcre2_jit_stack *stack;
@@ -34,6 +39,7 @@ void rules_run_free(struct rules_run *r)
     rules_text_free(r->text);
     free(r->values);
     free(r->tried);
+    free(r->seen);
     pcre2_match_data_free(r->data);
     pcre2_match_context_free(r->context);
     pcre2_jit_stack_free(r->stack);
@@ -51,11 +57,12 @@ struct rules_run *rules_run_new(const struct rules_set *set, size_t max_text, ui
     r->text = rules_text_new(set, max_text, session);
     r->values = calloc(set->count + 1, sizeof(*r->values));
     r->tried = calloc(set->count + 1, sizeof(*r->tried));
+    r->seen = calloc(set->count + 1, sizeof(*r->seen));
     r->data = pcre2_match_data_create(GROUPS_MAX, NULL);
     r->context = pcre2_match_context_create(NULL);
     r->stack = pcre2_jit_stack_create(JIT_STACK_MIN, JIT_STACK_MAX, NULL);
-    if (r->text == NULL || r->values == NULL || r->tried == NULL || r->data == NULL ||
-        r->context == NULL || r->stack == NULL) {
+    if (r->text == NULL || r->values == NULL || r->tried == NULL || r->seen == NULL ||
+        r->data == NULL || r->context == NULL || r->stack == NULL) {
         rules_run_free(r);
         return NULL;
     }
@@ -251,6 +258,34 @@ static void try_here(void *arg, uint32_t index, size_t mark)
                &s->run->values[index]);
 }
 
+/* A window of a rule begins here: the rule is tried on this line, once. */
+static void try_line(void *arg, uint32_t index, size_t at)
+{
+    struct search *s = arg;
+    const struct rule *rule = &s->run->set->rules[index];
+    size_t *tried = &s->run->tried[index];
+
+    if (s->run->values[index].number != 0 && !rule->multiple)
+        return;
+    while (at >= s->to && s->line + 1 < s->lines.count) {
+        s->line++;
+        enter_line(s);
+    }
+    if (*tried >= s->to || (rule->no_subject && s->line == 0))
+        return;
+    if (rule->windows_least > 1) {
+        struct seen *seen = &s->run->seen[index];
+
+        if (seen->count == 0 || seen->line != s->line)
+            *seen = (struct seen){(uint32_t)s->line, 0};
+        if (++seen->count < rule->windows_least)
+            return;
+    }
+    *tried = s->to;
+    match_more(s->run, s->call, rule, s->lines.line[s->line], 0, s->to - s->from,
+               &s->run->values[index]);
+}
+
 /* One search tells which rules can match at all, and where. */
 static void run_texts(struct rules_run *r, struct postern_call *c, enum rules_kind kind)
 {
@@ -264,11 +299,16 @@ static void run_texts(struct rules_run *r, struct postern_call *c, enum rules_ki
         enter_line(&s);
         rules_search_run(set->search[kind], s.lines.text, try_here, &s);
     }
+    if (set->windows[kind] != NULL && s.lines.count > 0) {
+        s.line = 0;
+        enter_line(&s);
+        rules_windows_run(set->windows[kind], s.lines.text, try_line, &s);
+    }
     for (size_t i = 0; i < set->order_count[kind]; i++) {
         uint32_t index = set->order[kind][i];
         const struct rule *rule = &set->rules[index];
 
-        if (!rule->has_literals && !rule->takes_tags)
+        if (!rule->has_literals && !rule->has_windows && !rule->takes_tags)
             r->values[index] = match_lines(r, c, rule, s.lines);
     }
 }
@@ -345,6 +385,7 @@ static void begin(struct rules_run *r, struct postern_call *c)
         r->values[i] = (struct rules_value){0, r->set->rules[i].kind != RULES_NONE ||
                                                    r->set->rules[i].line == 0};
     memset(r->tried, 0, r->set->count * sizeof(*r->tried));
+    memset(r->seen, 0, r->set->count * sizeof(*r->seen));
     rules_text_begin(r->text, c);
     r->captures.count = 0;
 }

@@ -19,6 +19,7 @@
 #include "rules_names.h"
 #include "rules_pattern.h"
 #include "rules_search.h"
+#include "rules_window.h"
 
 enum {
     RULES_MAX = 20000,         /* rules */
@@ -105,7 +106,9 @@ struct rule {
     bool has_literals; /* one of which stands in what it matches: its mark is */
     size_t reach;      /* at most so far behind the beginning (RULES_LEAD_ANY: anywhere) */
     size_t shortest;   /* and at least so far */
-    uint32_t state;    /* of the walk that orders expressions */
+    bool has_windows;  /* else: windows, so many of which do in a line */
+    uint32_t windows_least;
+    uint32_t state; /* of the walk that orders expressions */
 };
 
 /* A line that is left out. */
@@ -145,7 +148,8 @@ struct rules_set {
     /* when finished */
     uint32_t *order[RULES_KINDS]; /* needed rules of a kind; expressions behind what they name */
     size_t order_count[RULES_KINDS];
-    struct rules_search *search[RULES_KINDS]; /* NULL: no rule of it has literals */
+    struct rules_search *search[RULES_KINDS];   /* NULL: no rule of it has literals */
+    struct rules_windows *windows[RULES_KINDS]; /* NULL: no rule of it has windows */
     void *known[RULES_KNOWN_MAX];
     bool wants_relays; /* some rule looks at where the message came from */
 };

@@ -1,0 +1,547 @@
+#include "rules_shape.h"
+
+#define PCRE2_CODE_UNIT_WIDTH 8
+#include <pcre2.h>
+#include <stdlib.h>
+
+struct reader {
+    struct rules_shape *out;
+    struct postern_str s;
+    size_t at;
+    unsigned depth;
+    bool caseless, dotall, extended;
+    bool stuck;
+};
+
+static char peek(const struct reader *r, size_t ahead)
+{
+    return r->at + ahead < r->s.len ? r->s.p[r->at + ahead] : '\0';
+}
+
+static bool more(const struct reader *r)
+{
+    return r->at < r->s.len && !r->stuck;
+}
+
+static uint32_t add_node(struct reader *r, enum rules_shape_kind kind)
+{
+    struct rules_shape *o = r->out;
+
+    if (o->nodes == o->node_room) {
+        r->stuck = true;
+        return 0;
+    }
+    o->node[o->nodes] =
+        (struct rules_shape_node){.kind = kind, .optional = kind == RULES_SHAPE_EMPTY};
+    return (uint32_t)o->nodes++;
+}
+
+static uint32_t add_place(struct reader *r, const struct rules_bytes *b)
+{
+    struct rules_shape *o = r->out;
+    uint32_t n;
+
+    if (o->places == o->place_room) {
+        r->stuck = true;
+        return 0;
+    }
+    n = add_node(r, RULES_SHAPE_BYTE);
+    o->node[n].place = (uint32_t)o->places;
+    o->place[o->places++] = *b;
+    return n;
+}
+
+/* ---- sets of bytes ---- */
+
+static void add_range(struct rules_bytes *b, unsigned from, unsigned to)
+{
+    for (unsigned c = from; c <= to && c < 256; c++)
+        rules_bytes_add(b, (unsigned char)c);
+}
+
+static void invert(struct rules_bytes *b)
+{
+    for (int i = 0; i < 4; i++)
+        b->bit[i] = ~b->bit[i];
+}
+
+static void fold(struct rules_bytes *b)
+{
+    for (unsigned c = 'a'; c <= 'z'; c++)
+        if (rules_bytes_has(b, (unsigned char)c) ||
+            rules_bytes_has(b, (unsigned char)(c & ~0x20U))) {
+            rules_bytes_add(b, (unsigned char)c);
+            rules_bytes_add(b, (unsigned char)(c & ~0x20U));
+        }
+}
+
+/* "\d", "\W" and the like; false: it is no kind of bytes. */
+static bool add_kind(struct rules_bytes *b, char c)
+{
+    struct rules_bytes k = {{0}};
+
+    switch (c | 0x20) {
+    case 'd':
+        add_range(&k, '0', '9');
+        break;
+    case 'w':
+        add_range(&k, '0', '9');
+        add_range(&k, 'a', 'z');
+        add_range(&k, 'A', 'Z');
+        rules_bytes_add(&k, '_');
+        break;
+    case 's':
+        add_range(&k, '\t', '\r');
+        rules_bytes_add(&k, ' ');
+        break;
+    case 'h':
+        rules_bytes_add(&k, '\t');
+        rules_bytes_add(&k, ' ');
+        rules_bytes_add(&k, 0xa0);
+        break;
+    case 'v':
+        add_range(&k, '\n', '\r');
+        rules_bytes_add(&k, 0x85);
+        break;
+    default:
+        return false;
+    }
+    if (c < 'a')
+        invert(&k);
+    rules_bytes_join(b, &k);
+    return true;
+}
+
+static int hex_of(char c)
+{
+    c = rules_lower(c);
+    return rules_is_digit(c) ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* "\xe9" or "\x{e9}", whose "x" is the next byte. */
+static int read_hex(struct reader *r)
+{
+    bool brace = peek(r, 1) == '{';
+    int n = 0;
+    int digits = 0;
+
+    for (r->at += brace ? 2 : 1; hex_of(peek(r, 0)) >= 0 && digits < 2; r->at++, digits++)
+        n = n * 16 + hex_of(peek(r, 0));
+    if (brace && peek(r, 0) != '}')
+        r->stuck = true;
+    r->at += brace;
+    return n;
+}
+
+/* An escape that stands for one byte, behind its backslash; -1: it does not. */
+static int read_byte(struct reader *r)
+{
+    static const char names[] = "tnrfea0";
+    static const char bytes[] = "\t\n\r\f\x1b\a";
+    char c = peek(r, 0);
+    const char *at = c == '\0' ? NULL : strchr(names, c);
+
+    if (c == 'x')
+        return read_hex(r);
+    if (c == '0') { /* octal */
+        int n = 0;
+
+        for (int i = 0; i < 3 && peek(r, 0) >= '0' && peek(r, 0) <= '7'; i++, r->at++)
+            n = n * 8 + (peek(r, 0) - '0');
+        return n & 255;
+    }
+    if (at != NULL) {
+        r->at++;
+        return bytes[at - names];
+    }
+    if (rules_is_word(c) || r->at >= r->s.len)
+        return -1;
+    r->at++;
+    return (unsigned char)c;
+}
+
+/* "[:alpha:]", whose "[" is the next byte; true where it was one. */
+static bool read_named(struct reader *r, struct rules_bytes *b)
+{
+    static const struct {
+        const char *name;
+        const char *ranges; /* pairs */
+    } named[] = {{"alpha", "azAZ"},    {"digit", "09"},       {"alnum", "azAZ09"},
+                 {"upper", "AZ"},      {"lower", "az"},       {"space", "\t\r  "},
+                 {"xdigit", "09afAF"}, {"punct", "!/:@[`{~"}, {"cntrl", "\x01\x1f"}};
+    struct postern_str rest = {r->s.p + r->at, r->s.len - r->at};
+
+    if (peek(r, 1) != ':')
+        return false;
+    for (size_t i = 0; i < sizeof(named) / sizeof(named[0]); i++) {
+        size_t n = strlen(named[i].name);
+
+        if (rest.len < n + 4 || memcmp(rest.p + 2, named[i].name, n) != 0 ||
+            memcmp(rest.p + 2 + n, ":]", 2) != 0)
+            continue;
+        for (const char *p = named[i].ranges; *p != '\0'; p += 2)
+            add_range(b, (unsigned char)p[0], (unsigned char)p[1]);
+        r->at += n + 4;
+        return true;
+    }
+    r->stuck = true;
+    return true;
+}
+
+/* One byte of a class, escaped or not; -1: a kind was added, or it is stuck. */
+static int class_byte(struct reader *r, struct rules_bytes *b)
+{
+    int n;
+
+    if (peek(r, 0) != '\\')
+        return (unsigned char)r->s.p[r->at++];
+    r->at++;
+    if (add_kind(b, peek(r, 0))) {
+        r->at++;
+        return -1;
+    }
+    if (peek(r, 0) == 'b') {
+        r->at++;
+        return '\b';
+    }
+    if (peek(r, 0) >= '1' && peek(r, 0) <= '7') {
+        n = 0;
+        for (int i = 0; i < 3 && peek(r, 0) >= '0' && peek(r, 0) <= '7'; i++, r->at++)
+            n = n * 8 + (peek(r, 0) - '0');
+        return n & 255;
+    }
+    n = read_byte(r);
+    r->stuck |= n < 0;
+    return n;
+}
+
+static uint32_t read_class(struct reader *r)
+{
+    struct rules_bytes b = {{0}};
+    bool not = false;
+    bool first = true;
+
+    r->at++;
+    if (peek(r, 0) == '^') {
+        not = true;
+        r->at++;
+    }
+    for (; more(r) && (peek(r, 0) != ']' || first); first = false) {
+        int from;
+
+        if (peek(r, 0) == '[' && read_named(r, &b))
+            continue;
+        from = class_byte(r, &b);
+        if (from < 0)
+            continue;
+        if (peek(r, 0) == '-' && peek(r, 1) != ']' && r->at + 1 < r->s.len) {
+            int to;
+
+            r->at++;
+            to = class_byte(r, &b);
+            if (to < from) { /* "a-\d": three things of their own */
+                rules_bytes_add(&b, '-');
+                to = from;
+            }
+            add_range(&b, (unsigned)from, (unsigned)to);
+        } else {
+            rules_bytes_add(&b, (unsigned char)from);
+        }
+    }
+    r->at++;
+    if (r->caseless)
+        fold(&b);
+    if (not )
+        invert(&b);
+    return add_place(r, &b);
+}
+
+static uint32_t one_byte(struct reader *r, unsigned char c)
+{
+    struct rules_bytes b = {{0}};
+
+    rules_bytes_add(&b, c);
+    if (r->caseless)
+        fold(&b);
+    return add_place(r, &b);
+}
+
+/* ---- elements ---- */
+
+static uint32_t alternatives(struct reader *r);
+
+/* Over what looks around, whose "(" is the next byte. */
+static void skip_group(struct reader *r)
+{
+    size_t open = 0;
+
+    do {
+        char c = peek(r, 0);
+
+        if (c == '\\')
+            r->at++;
+        else if (c == '[') { /* a class may hold brackets */
+            r->at++;
+            r->at += peek(r, 0) == '^';
+            r->at += peek(r, 0) == ']';
+            while (more(r) && peek(r, 0) != ']')
+                r->at += peek(r, 0) == '\\' ? 2 : 1;
+        } else {
+            open += c == '(';
+            open -= c == ')';
+        }
+        r->at++;
+    } while (more(r) && open > 0);
+    r->stuck |= open > 0;
+}
+
+/* "(?i-s:" and "(?i)": from behind the "?" to the colon or bracket, which is passed. True where
+ * a group follows. */
+static bool read_flags(struct reader *r)
+{
+    bool on = true;
+
+    for (; more(r); r->at++) {
+        switch (peek(r, 0)) {
+        case '-':
+            on = false;
+            break;
+        case 'i':
+            r->caseless = on;
+            break;
+        case 's':
+            r->dotall = on;
+            break;
+        case 'm':
+            break;
+        case ':':
+        case ')':
+            return r->s.p[r->at++] == ':';
+        default:
+            r->stuck = true;
+            return false;
+        }
+    }
+    return false;
+}
+
+/* Into a group, whose "(" is the next byte; false: it has no body, or is none to read. */
+static bool enter_group(struct reader *r)
+{
+    if (peek(r, 1) == '*') {
+        r->stuck = true;
+        return false;
+    }
+    if (peek(r, 1) != '?') {
+        r->at++;
+        return true;
+    }
+    if (peek(r, 2) == '=' || peek(r, 2) == '!' ||
+        (peek(r, 2) == '<' && (peek(r, 3) == '=' || peek(r, 3) == '!'))) {
+        skip_group(r);
+        return false;
+    }
+    if (peek(r, 2) == '>' || peek(r, 2) == '|') {
+        r->at += 3;
+        return true;
+    }
+    if (peek(r, 2) == '<' || peek(r, 2) == 'P') { /* a name */
+        while (more(r) && peek(r, 0) != '>')
+            r->at++;
+        r->at++;
+        return true;
+    }
+    r->at += 2;
+    return read_flags(r);
+}
+
+static uint32_t read_group(struct reader *r)
+{
+    bool caseless = r->caseless;
+    bool dotall = r->dotall;
+    bool body = enter_group(r);
+    uint32_t inner;
+
+    if (!body) /* flags stay as they were set */
+        return add_node(r, RULES_SHAPE_EMPTY);
+    inner = alternatives(r);
+    r->stuck |= peek(r, 0) != ')';
+    r->at++;
+    r->caseless = caseless;
+    r->dotall = dotall;
+    return inner;
+}
+
+static uint32_t read_escape(struct reader *r)
+{
+    struct rules_bytes b = {{0}};
+    char c = peek(r, 1);
+    int byte;
+
+    r->at++;
+    if (c != '\0' && strchr("bBAzZG", c) != NULL) {
+        r->at++;
+        return add_node(r, RULES_SHAPE_EMPTY);
+    }
+    if (add_kind(&b, c)) {
+        r->at++;
+        return add_place(r, &b);
+    }
+    byte = read_byte(r);
+    if (byte < 0) {
+        r->stuck = true;
+        return 0;
+    }
+    return one_byte(r, (unsigned char)byte);
+}
+
+static uint32_t read_element(struct reader *r)
+{
+    struct rules_bytes b = {{0}};
+
+    switch (peek(r, 0)) {
+    case '(':
+        return read_group(r);
+    case '[':
+        return read_class(r);
+    case '\\':
+        return read_escape(r);
+    case '^':
+    case '$':
+        r->at++;
+        return add_node(r, RULES_SHAPE_EMPTY);
+    case '.':
+        r->at++;
+        if (!r->dotall)
+            rules_bytes_add(&b, '\n');
+        invert(&b);
+        return add_place(r, &b);
+    default:
+        return one_byte(r, (unsigned char)r->s.p[r->at++]);
+    }
+}
+
+/* What a count behind an element makes of it. */
+static uint32_t read_count(struct reader *r, uint32_t inner)
+{
+    bool optional = false;
+    bool many = false;
+    uint32_t least = 1;
+    uint32_t n;
+
+    if (peek(r, 0) == '{' && (rules_is_digit(peek(r, 1)) || peek(r, 1) == ',')) {
+        optional = peek(r, 1) == ',' || (peek(r, 1) == '0' && !rules_is_digit(peek(r, 2)));
+        many = true;
+        least = (uint32_t)strtoul(r->s.p + r->at + 1, NULL, 10) & 0xff; /* ends in a NUL */
+        while (more(r) && peek(r, 0) != '}')
+            r->at++;
+        r->at++;
+    } else if (peek(r, 0) == '?' || peek(r, 0) == '*' || peek(r, 0) == '+') {
+        optional = peek(r, 0) != '+';
+        many = peek(r, 0) != '?';
+        r->at++;
+    } else {
+        return inner;
+    }
+    r->at += peek(r, 0) == '?' || peek(r, 0) == '+';
+    n = add_node(r, many ? RULES_SHAPE_MANY : RULES_SHAPE_ALL);
+    r->out->node[n].child = inner;
+    r->out->node[n].least = least;
+    r->out->node[n].optional = optional || r->out->node[inner].optional;
+    return n;
+}
+
+static bool skip_extended(struct reader *r)
+{
+    if (!r->extended || !(rules_is_blank(peek(r, 0)) || peek(r, 0) == '#'))
+        return false;
+    if (peek(r, 0) == '#')
+        while (more(r) && peek(r, 0) != '\n')
+            r->at++;
+    r->at++;
+    return true;
+}
+
+static uint32_t sequence(struct reader *r)
+{
+    uint32_t all = add_node(r, RULES_SHAPE_ALL);
+    uint32_t last = 0;
+    bool optional = true;
+
+    while (more(r) && peek(r, 0) != '|' && peek(r, 0) != ')') {
+        uint32_t n;
+
+        if (skip_extended(r))
+            continue;
+        n = read_count(r, read_element(r));
+        if (r->stuck)
+            return all;
+        /* A node that has a place beside others can't be one of others, too. */
+        if (r->out->node[n].next != 0 || n == last) {
+            r->stuck = true;
+            return all;
+        }
+        if (last == 0)
+            r->out->node[all].child = n;
+        else
+            r->out->node[last].next = n;
+        last = n;
+        optional = optional && r->out->node[n].optional;
+    }
+    r->out->node[all].optional = optional;
+    return all;
+}
+
+static uint32_t alternatives(struct reader *r)
+{
+    uint32_t any;
+    uint32_t last = 0;
+
+    if (++r->depth > RULES_SHAPE_DEPTH_MAX)
+        r->stuck = true;
+    any = add_node(r, RULES_SHAPE_ANY);
+    while (!r->stuck) {
+        bool caseless = r->caseless;
+        uint32_t n = sequence(r);
+
+        if (r->stuck)
+            break;
+        if (last == 0)
+            r->out->node[any].child = n;
+        else
+            r->out->node[last].next = n;
+        last = n;
+        r->out->node[any].optional |= r->out->node[n].optional;
+        r->caseless = caseless || r->caseless;
+        if (peek(r, 0) != '|' || r->at >= r->s.len)
+            break;
+        r->at++;
+    }
+    r->depth--;
+    return any;
+}
+
+static size_t smaller(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+bool rules_shape_read(struct rules_shape *s, const struct rules_pattern *p, struct rules_arena *a)
+{
+    struct reader r = {.out = s,
+                       .s = p->text,
+                       .caseless = (p->options & PCRE2_CASELESS) != 0,
+                       .dotall = (p->options & PCRE2_DOTALL) != 0,
+                       .extended = (p->options & PCRE2_EXTENDED) != 0};
+
+    *s = (struct rules_shape){.nodes = 1}; /* node 0 is none */
+    /* A byte of the text is a place at most, and a few nodes. */
+    s->node_room = smaller(4 * p->text.len + 8, RULES_SHAPE_NODES_MAX);
+    s->place_room = smaller(p->text.len + 1, RULES_SHAPE_PLACES_MAX);
+    s->node = rules_alloc(a, s->node_room * sizeof(*s->node));
+    s->place = rules_alloc(a, s->place_room * sizeof(*s->place));
+    if (s->node == NULL || s->place == NULL)
+        return false;
+    s->top = alternatives(&r);
+    return !r.stuck && r.at == p->text.len;
+}

@@ -1,0 +1,409 @@
+#include "rules_window.h"
+
+#include <stdlib.h>
+
+/* ---- how seldom a window is met ---- */
+
+/* Of a thousand bytes of mail so many are this one, roughly. */
+static double share_of(unsigned char c)
+{
+    static const unsigned char letters[] = {60, 12, 26, 27, 90, 16, 14, 32, 57, 2,  6, 33, 22,
+                                            55, 60, 18, 2,  50, 52, 72, 24, 8,  12, 3, 12, 2};
+
+    if (c >= 'a' && c <= 'z')
+        return letters[c - 'a'] / 1000.0;
+    if (c >= 'A' && c <= 'Z')
+        return letters[c - 'A'] / 7000.0;
+    if (c == ' ')
+        return 0.17;
+    if (c == '\n')
+        return 0.01;
+    if (c >= '0' && c <= '9')
+        return 0.006;
+    return c >= 0x80 || c < ' ' ? 0.0008 : 0.004;
+}
+
+static double share_of_set(const struct rules_bytes *b)
+{
+    double sum = 0;
+
+    for (unsigned c = 0; c < 256; c++)
+        if (rules_bytes_has(b, (unsigned char)c))
+            sum += share_of((unsigned char)c);
+    return sum;
+}
+
+static double share_of_window(const struct rules_window *w)
+{
+    double p = 1;
+
+    for (int i = 0; i < RULES_WINDOW; i++)
+        p *= share_of_set(&w->byte[i]);
+    return p;
+}
+
+/* ---- what may follow what ---- */
+
+/* Places by number, as bits. */
+struct places {
+    uint64_t *bit;
+};
+
+struct walk {
+    const struct rules_shape *s;
+    struct rules_arena *arena;
+    size_t words;         /* of a set of places */
+    struct places *first; /* of each node */
+    struct places *last;
+    struct places *follow;   /* of each place */
+    struct places final;     /* the pattern may end there */
+    struct places now, then; /* while a window is made */
+    bool no_memory;
+};
+
+static struct places new_places(struct walk *w)
+{
+    struct places p = {rules_alloc(w->arena, w->words * sizeof(uint64_t))};
+
+    w->no_memory |= p.bit == NULL;
+    return p;
+}
+
+static void join(const struct walk *w, struct places *a, const struct places *b)
+{
+    for (size_t i = 0; i < w->words; i++)
+        a->bit[i] |= b->bit[i];
+}
+
+/* Behind each place of `from` may stand one of `to`. */
+static void link_places(struct walk *w, const struct places *from, const struct places *to)
+{
+    for (size_t i = 0; i < w->words; i++)
+        for (uint64_t bits = from->bit[i]; bits != 0; bits &= bits - 1) {
+            struct places *f = &w->follow[i * 64 + (size_t)__builtin_ctzll(bits)];
+
+            if (f->bit == NULL)
+                *f = new_places(w);
+            if (f->bit != NULL)
+                join(w, f, to);
+        }
+}
+
+static void measure(struct walk *w, uint32_t n);
+
+static void measure_all(struct walk *w, uint32_t n)
+{
+    struct places open = new_places(w); /* places at which what came so far may end */
+    bool begin = true;                  /* nothing came so far, perhaps */
+
+    for (uint32_t c = w->s->node[n].child; c != 0 && !w->no_memory; c = w->s->node[c].next) {
+        measure(w, c);
+        if (w->no_memory)
+            return;
+        link_places(w, &open, &w->first[c]);
+        if (begin)
+            join(w, &w->first[n], &w->first[c]);
+        begin = begin && w->s->node[c].optional;
+        if (!w->s->node[c].optional)
+            memset(open.bit, 0, w->words * sizeof(uint64_t));
+        join(w, &open, &w->last[c]);
+    }
+    if (!w->no_memory)
+        join(w, &w->last[n], &open);
+}
+
+/* The depth of nodes is limited by the reader. */
+static void measure(struct walk *w, uint32_t n)
+{
+    const struct rules_shape_node *node = &w->s->node[n];
+
+    w->first[n] = new_places(w);
+    w->last[n] = new_places(w);
+    if (w->no_memory)
+        return;
+    if (node->kind == RULES_SHAPE_BYTE) {
+        w->first[n].bit[node->place / 64] |= (uint64_t)1 << node->place % 64;
+        w->last[n].bit[node->place / 64] |= (uint64_t)1 << node->place % 64;
+    } else if (node->kind == RULES_SHAPE_ANY) {
+        for (uint32_t c = node->child; c != 0 && !w->no_memory; c = w->s->node[c].next) {
+            measure(w, c);
+            if (w->no_memory)
+                return;
+            join(w, &w->first[n], &w->first[c]);
+            join(w, &w->last[n], &w->last[c]);
+        }
+    } else if (node->kind != RULES_SHAPE_EMPTY) {
+        measure_all(w, n);
+        if (node->kind == RULES_SHAPE_MANY && !w->no_memory)
+            link_places(w, &w->last[n], &w->first[n]);
+    }
+}
+
+/* ---- the best windows ---- */
+
+struct choice {
+    struct rules_window window[RULES_WINDOWS_MAX];
+    size_t count;   /* 0: none */
+    double share;   /* how often any of them is met */
+    uint32_t least; /* so many of them must be there */
+};
+
+static void add_bytes(const struct walk *w, struct rules_bytes *b, const struct places *p)
+{
+    for (size_t i = 0; i < w->words; i++)
+        for (uint64_t bits = p->bit[i]; bits != 0; bits &= bits - 1)
+            rules_bytes_join(b, &w->s->place[i * 64 + (size_t)__builtin_ctzll(bits)]);
+}
+
+/* The one window that begins with a node's first byte. */
+static void begin_at(struct walk *w, uint32_t n, struct choice *out)
+{
+    static const struct rules_bytes any = {{~0ULL, ~0ULL, ~0ULL, ~0ULL}};
+    struct places now = w->now;
+    struct places next = w->then;
+    bool ended = false;
+
+    memset(now.bit, 0, w->words * sizeof(uint64_t));
+    memset(&out->window[0], 0, sizeof(out->window[0]));
+    join(w, &now, &w->first[n]);
+    for (int i = 0; i < RULES_WINDOW; i++) {
+        add_bytes(w, &out->window[0].byte[i], &now);
+        if (ended)
+            out->window[0].byte[i] = any;
+        memset(next.bit, 0, w->words * sizeof(uint64_t));
+        for (size_t k = 0; k < w->words; k++)
+            for (uint64_t bits = now.bit[k]; bits != 0; bits &= bits - 1) {
+                const struct places *f = &w->follow[k * 64 + (size_t)__builtin_ctzll(bits)];
+
+                if (f->bit != NULL)
+                    join(w, &next, f);
+            }
+        for (size_t k = 0; k < w->words; k++)
+            ended |= (now.bit[k] & w->final.bit[k]) != 0;
+        memcpy(now.bit, next.bit, w->words * sizeof(uint64_t));
+    }
+    out->count = 1;
+    out->least = 1;
+    out->share = share_of_window(&out->window[0]);
+}
+
+static void best_of(struct walk *w, uint32_t n, struct choice *out);
+
+static void keep_better(struct choice *best, const struct choice *other)
+{
+    /* So often in some text of usual length. */
+    const double length = 100;
+    double a = other->share * length / other->least;
+    double b = best->share * length / best->least;
+
+    if (other->count > 0 && (best->count == 0 || a < b))
+        *best = *other;
+}
+
+/* Of alternatives every one needs its own. */
+static void best_of_any(struct walk *w, uint32_t n, struct choice *one, struct choice *out)
+{
+    out->count = 0;
+    out->share = 0;
+    out->least = UINT32_MAX;
+    for (uint32_t c = w->s->node[n].child; c != 0 && !w->no_memory; c = w->s->node[c].next) {
+        best_of(w, c, one);
+        if (one->count == 0 || out->count + one->count > RULES_WINDOWS_MAX) {
+            out->count = 0;
+            return;
+        }
+        memcpy(out->window + out->count, one->window, one->count * sizeof(one->window[0]));
+        out->count += one->count;
+        out->share += one->share;
+        out->least = one->least < out->least ? one->least : out->least;
+    }
+}
+
+/* What is below a node may have a better choice than the node itself. */
+static void best_below(struct walk *w, uint32_t n, struct choice *out)
+{
+    struct choice *other = malloc(2 * sizeof(*other));
+
+    w->no_memory |= other == NULL;
+    if (other == NULL)
+        return;
+    if (w->s->node[n].kind == RULES_SHAPE_ANY) {
+        best_of_any(w, n, &other[1], &other[0]);
+        keep_better(out, &other[0]);
+    } else {
+        for (uint32_t c = w->s->node[n].child; c != 0 && !w->no_memory; c = w->s->node[c].next) {
+            best_of(w, c, other);
+            /* What stands n times has its windows n times, one behind the other. */
+            if (other->count > 0 && w->s->node[n].kind == RULES_SHAPE_MANY &&
+                w->s->node[n].least > 1)
+                other->least *= w->s->node[n].least;
+            keep_better(out, other);
+        }
+    }
+    free(other);
+}
+
+static void best_of(struct walk *w, uint32_t n, struct choice *out)
+{
+    out->count = 0;
+    if (w->s->node[n].optional || w->no_memory)
+        return;
+    begin_at(w, n, out);
+    if (w->s->node[n].kind != RULES_SHAPE_BYTE)
+        best_below(w, n, out);
+}
+
+enum { WORTH_PER_MILLION = 10000 };
+
+static size_t windows_of(const struct rules_pattern *p, struct rules_arena *a,
+                         struct rules_window *out, uint32_t *least)
+{
+    struct rules_shape s;
+    struct walk w = {.s = &s, .arena = a};
+    struct choice *best;
+    size_t n = 0;
+
+    if (!rules_shape_read(&s, p, a) || s.node[s.top].optional)
+        return 0;
+    w.words = s.places / 64 + 1;
+    w.first = rules_alloc(a, s.nodes * sizeof(*w.first));
+    w.last = rules_alloc(a, s.nodes * sizeof(*w.last));
+    w.follow = rules_alloc(a, (s.places + 64) * sizeof(*w.follow));
+    if (w.first == NULL || w.last == NULL || w.follow == NULL)
+        return 0;
+    measure(&w, s.top);
+    if (w.no_memory)
+        return 0;
+    w.final = w.last[s.top];
+    w.now = new_places(&w);
+    w.then = new_places(&w);
+    best = malloc(sizeof(*best));
+    if (best == NULL || w.no_memory) {
+        free(best);
+        return 0;
+    }
+    best_of(&w, s.top, best);
+    if (!w.no_memory && best->count > 0 && best->share * 1000000 <= WORTH_PER_MILLION)
+        n = best->count;
+    memcpy(out, best->window, n * sizeof(*out));
+    *least = best->least;
+    free(best);
+    return n;
+}
+
+size_t rules_windows_of(const struct rules_pattern *p, struct rules_window out[RULES_WINDOWS_MAX],
+                        uint32_t *least)
+{
+    struct rules_arena a = {.limit = (size_t)256 << 20};
+    size_t n = windows_of(p, &a, out, least);
+
+    rules_arena_free(&a);
+    return n;
+}
+
+/* ---- the search ---- */
+
+enum { WORDS = RULES_BUCKETS / 64, ENTRIES_MAX = 8192 };
+
+struct entry {
+    struct rules_window window;
+    uint32_t id;
+    uint32_t next; /* of the bucket: index + 1 */
+};
+
+struct rules_windows {
+    uint64_t row[RULES_WINDOW][256][WORDS];
+    uint32_t bucket[RULES_BUCKETS]; /* index + 1 of the first */
+    struct entry *entries;
+    size_t count, room;
+};
+
+struct rules_windows *rules_windows_new(void)
+{
+    return calloc(1, sizeof(struct rules_windows));
+}
+
+void rules_windows_free(struct rules_windows *w)
+{
+    if (w == NULL)
+        return;
+    free(w->entries);
+    free(w);
+}
+
+bool rules_windows_add(struct rules_windows *w, const struct rules_window *window, uint32_t id)
+{
+    size_t bucket = w->count % RULES_BUCKETS;
+
+    if (w->count == w->room) {
+        size_t room = w->room == 0 ? 64 : w->room * 2;
+        struct entry *p = room > ENTRIES_MAX ? NULL : realloc(w->entries, room * sizeof(*p));
+
+        if (p == NULL)
+            return false;
+        w->entries = p;
+        w->room = room;
+    }
+    w->entries[w->count] = (struct entry){*window, id, w->bucket[bucket]};
+    w->bucket[bucket] = (uint32_t)++w->count;
+    for (int i = 0; i < RULES_WINDOW; i++)
+        for (unsigned c = 0; c < 256; c++)
+            if (rules_bytes_has(&window->byte[i], (unsigned char)c))
+                w->row[i][c][bucket / 64] |= (uint64_t)1 << bucket % 64;
+    return true;
+}
+
+static bool stands_at(const struct rules_window *w, const unsigned char *some)
+{
+    for (int i = 0; i < RULES_WINDOW; i++)
+        if (!rules_bytes_has(&w->byte[i], some[i]))
+            return false;
+    return true;
+}
+
+static void look_closer(const struct rules_windows *w, const uint64_t hit[WORDS],
+                        const unsigned char *some, size_t at, rules_window_hit *fn, void *arg)
+{
+    for (size_t i = 0; i < WORDS; i++)
+        for (uint64_t bits = hit[i]; bits != 0; bits &= bits - 1) {
+            uint32_t e = w->bucket[i * 64 + (size_t)__builtin_ctzll(bits)];
+
+            for (; e != 0; e = w->entries[e - 1].next)
+                if (stands_at(&w->entries[e - 1].window, some))
+                    fn(arg, w->entries[e - 1].id, at);
+        }
+}
+
+static void run_at(const struct rules_windows *w, const unsigned char *some, size_t at,
+                   rules_window_hit *fn, void *arg)
+{
+    uint64_t hit[WORDS];
+    uint64_t any = 0;
+
+    for (size_t i = 0; i < WORDS; i++)
+        hit[i] = w->row[0][some[0]][i];
+    for (int k = 1; k < RULES_WINDOW; k++)
+        for (size_t i = 0; i < WORDS; i++)
+            hit[i] &= w->row[k][some[k]][i];
+    for (size_t i = 0; i < WORDS; i++)
+        any |= hit[i];
+    if (any != 0)
+        look_closer(w, hit, some, at, fn, arg);
+}
+
+void rules_windows_run(const struct rules_windows *w, struct postern_str text, rules_window_hit *fn,
+                       void *arg)
+{
+    const unsigned char *p = (const unsigned char *)text.p;
+    size_t at = 0;
+
+    for (; at + RULES_WINDOW <= text.len; at++)
+        run_at(w, p + at, at, fn, arg);
+    /* Behind the end nothing stands, which only what has ended there may be. */
+    for (; at < text.len; at++) {
+        unsigned char some[RULES_WINDOW] = {0};
+
+        memcpy(some, p + at, text.len - at);
+        run_at(w, some, at, fn, arg);
+    }
+}
