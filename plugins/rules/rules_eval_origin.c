@@ -113,6 +113,10 @@ static double forged_trail(const struct rules_eval_call *c)
         struct postern_str by = domain_of(r->relay[i].by);
         struct postern_str before = domain_of(r->relay[i - 1].rdns);
 
+        if (rules_eq(r->relay[i - 1].ip, POSTERN_STR("127.0.0.1")) &&
+            rules_istarts(r->relay[i - 1].rdns, POSTERN_STR("localhost")))
+            continue;
+
         if (known(c, RULES_K_HOST_NAME, by) && known(c, RULES_K_HOST_NAME, before) &&
             !rules_ieq(by, before))
             mismatches++;
@@ -170,6 +174,15 @@ static double hidden_received(const struct rules_eval_call *c)
     return rcvd.len == 0 || known(c, RULES_K_MSN_GROUPS, rcvd);
 }
 
+/* Is the sender of that domain, or of one that ends in it behind a dot or hyphen? */
+static bool is_from(const struct rules_eval_call *c, struct postern_str domain)
+{
+    struct postern_str from = get(c, "From:addr");
+
+    return rules_iends(from, domain) &&
+           (from.len == domain.len || !rules_is_word(from.p[from.len - domain.len - 1]));
+}
+
 enum hotmail { NO_HOTMAIL, FORGED_HOTMAIL, WITHOUT_HOTMAIL };
 
 static enum hotmail hotmail(const struct rules_eval_call *c)
@@ -184,8 +197,7 @@ static enum hotmail hotmail(const struct rules_eval_call *c)
         return NO_HOTMAIL;
     if (known(c, RULES_K_HOTMAIL_NAMED, rcvd))
         return FORGED_HOTMAIL;
-    return rules_iends(get(c, "From:addr"), POSTERN_STR("hotmail.com")) ? WITHOUT_HOTMAIL
-                                                                        : NO_HOTMAIL;
+    return is_from(c, POSTERN_STR("hotmail.com")) ? WITHOUT_HOTMAIL : NO_HOTMAIL;
 }
 
 static double forged_hotmail(const struct rules_eval_call *c)
@@ -200,7 +212,7 @@ static double without_hotmail(const struct rules_eval_call *c)
 
 static double forged_eudoramail(const struct rules_eval_call *c)
 {
-    if (!rules_iends(get(c, "From:addr"), POSTERN_STR("eudoramail.com")) || hidden_received(c) != 0)
+    if (!is_from(c, POSTERN_STR("eudoramail.com")) || hidden_received(c) != 0)
         return 0;
     return rules_ifind(received(c), POSTERN_STR("whowhere.com;")).p == NULL ||
            !known(c, RULES_K_IP, get(c, "X-Sender-Ip"));
@@ -221,8 +233,7 @@ static double forged_yahoo(const struct rules_eval_call *c)
     struct postern_str from = get(c, "From:addr");
     struct postern_str rcvd = received(c);
 
-    if (!names_domain(from, POSTERN_STR("yahoo.com")) &&
-        !rules_iends(from, POSTERN_STR("@yahoo.com")))
+    if (!is_from(c, POSTERN_STR("yahoo.com")))
         return 0;
     if (get(c, "Resent-From").len > 0 && get(c, "Resent-To").len > 0 &&
         get(c, "X-Received").len > 0)
@@ -241,7 +252,7 @@ static double forged_juno(const struct rules_eval_call *c)
     struct postern_str mailer = get(c, "X-Mailer");
     struct postern_str rcvd = get(c, "Received");
 
-    if (!rules_iends(get(c, "From:addr"), POSTERN_STR("juno.com")) || hidden_received(c) != 0)
+    if (!is_from(c, POSTERN_STR("juno.com")) || hidden_received(c) != 0)
         return 0;
     if (ip.len > 0)
         return (!known(c, RULES_K_JUNO, rcvd) && !known(c, RULES_K_JUNO_COOKIE, rcvd)) ||
@@ -254,7 +265,7 @@ static double forged_gmail(const struct rules_eval_call *c)
 {
     enum { STATE_MIN = 60 };
 
-    if (!rules_iends(get(c, "From:addr"), POSTERN_STR("gmail.com")))
+    if (!is_from(c, POSTERN_STR("gmail.com")))
         return 0;
     return !(
         known(c, RULES_K_GMAIL, get(c, "X-Received")) ||

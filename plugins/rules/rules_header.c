@@ -247,6 +247,8 @@ static void add_envelope_from(struct rules_text *t, struct rules_list_of *l)
     for (size_t n = 0; !was_fetched(f, count) && n < sizeof(names) / sizeof(names[0]); n++) {
         struct postern_str name = {names[n], strlen(names[n])};
         bool below = false; /* a Received field: older than what our side wrote */
+        struct postern_str found = {NULL, 0};
+        bool hidden = false;
 
         for (size_t i = 0; i < count; i++) {
             struct rules_address a;
@@ -254,13 +256,16 @@ static void add_envelope_from(struct rules_text *t, struct rules_list_of *l)
             below |= rules_ieq(f[i].name, POSTERN_STR("Received"));
             if (!rules_ieq(f[i].name, name))
                 continue;
-            if (below && n == 0)
-                return;
-            if (!below && rules_addresses(f[i].raw, &t->arena, &a, 1) == 1)
-                (void)rules_list_push(t, l, a.address);
-            if (!below)
-                return;
+            if (below) { /* whoever wrote the upper one, it is not told apart */
+                found.p = NULL;
+                hidden = true;
+                break;
+            }
+            if (found.p == NULL && rules_addresses(f[i].raw, &t->arena, &a, 1) == 1)
+                found = a.address;
         }
+        if (rules_list_push(t, l, found) || (hidden && n == 0))
+            return;
     }
 }
 
@@ -273,6 +278,9 @@ static void add_parts(struct rules_text *t, struct rules_list_of *l, const struc
     for (size_t i = 0; i < count; i++) {
         struct postern_str raw = rules_part_field(t, &parts[i], h->name);
 
+        /* A part's own header begins behind the blanks. */
+        while (i > 0 && raw.len > 0 && (raw.p[0] == ' ' || raw.p[0] == '\t'))
+            raw.p++, raw.len--;
         if (raw.p != NULL)
             (void)rules_list_push(
                 t, l, (h->parts & RULES_RAW) != 0 ? raw : with_end(t, unfolded(t, raw)));

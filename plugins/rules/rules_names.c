@@ -93,7 +93,7 @@ bool rules_names_has(const struct rules_names *n, enum rules_list list, struct p
         return true;
     for (size_t i = 0; n->globs[list] > 0 && i < n->count; i++)
         if (n->items[i].glob && n->items[i].list == list && !n->items[i].gone &&
-            rules_glob(n->items[i].text, name))
+            rules_glob(n->items[i].text, name, list == RULES_FREEMAIL))
             return true;
     return false;
 }
@@ -114,7 +114,7 @@ void rules_names_free(struct rules_names *n)
 }
 
 /* A star is tried again one byte further on, only the last one: never more than quadratic. */
-bool rules_glob(struct postern_str pattern, struct postern_str name)
+bool rules_glob(struct postern_str pattern, struct postern_str name, bool one_label)
 {
     size_t p = 0;
     size_t i = 0;
@@ -129,7 +129,7 @@ bool rules_glob(struct postern_str pattern, struct postern_str name)
                    (pattern.p[p] == '?' || rules_lower(pattern.p[p]) == rules_lower(name.p[i]))) {
             p++;
             i++;
-        } else if (star != SIZE_MAX) {
+        } else if (star != SIZE_MAX && !(one_label && name.p[from] == '.')) {
             p = star + 1;
             i = ++from;
         } else {

@@ -40,7 +40,8 @@ void rules_names_free(struct rules_names *n);
 /* The i-th of a list, in the order of adding; .p NULL behind the last. */
 struct postern_str rules_names_at(const struct rules_names *n, enum rules_list list, size_t i);
 
-bool rules_glob(struct postern_str pattern, struct postern_str name);
+/* one_label: a star stands for no dot. */
+bool rules_glob(struct postern_str pattern, struct postern_str name, bool one_label);
 
 /* Does the host end in a top level domain? Where no list is loaded: in two letters or more. */
 bool rules_domain_valid(const struct rules_names *n, struct postern_str host);
