@@ -253,7 +253,7 @@ static void compile(struct rules_set *set, struct rule *r, pcre2_compile_context
         return;
     }
     /* Where there is no JIT it is slower, not wrong. */
-    (void)pcre2_jit_compile(r->code, PCRE2_JIT_COMPLETE);
+    r->jit = pcre2_jit_compile(r->code, PCRE2_JIT_COMPLETE) == 0;
 }
 
 /* An argument that is a pattern, as the text behind "=~" would be without its slashes. */
@@ -288,7 +288,7 @@ static void compile_redirectors(struct rules_set *set, pcre2_compile_context *co
     }
 }
 
-static bool add_literals(struct rules_set *set, uint32_t index)
+static bool add_literals(struct rules_set *set, struct rules_search *search, uint32_t index)
 {
     struct rule *r = &set->rules[index];
     struct postern_str literals[RULES_LITERALS_MAX];
@@ -299,7 +299,7 @@ static bool add_literals(struct rules_set *set, uint32_t index)
 
     r->shortest = SIZE_MAX;
     for (size_t i = 0; i < n; i++) {
-        size_t mark = rules_search_add(set->search[r->kind], literals[i], index);
+        size_t mark = rules_search_add(search, literals[i], index);
 
         if (mark == 0)
             return false;
@@ -333,6 +333,33 @@ static bool has_search(enum rules_kind kind)
     return kind == RULES_BODY || kind == RULES_RAWBODY || kind == RULES_FULL || kind == RULES_URI;
 }
 
+/* Texts that many rules look at are searched for all their strings at once. */
+enum { HEADER_RULES_MIN = 8 };
+
+static bool search_headers(struct rules_set *set)
+{
+    uint32_t *rules = rules_alloc(&set->arena, (set->header_count + 1) * sizeof(*rules));
+
+    set->header_search =
+        rules_alloc(&set->arena, (set->header_count + 1) * sizeof(struct rules_search *));
+    if (rules == NULL || set->header_search == NULL)
+        return false;
+    for (size_t i = 0; i < set->order_count[RULES_HEADER]; i++)
+        rules[set->rules[set->order[RULES_HEADER][i]].header]++;
+    for (size_t i = 0; i < set->order_count[RULES_HEADER]; i++) {
+        uint32_t index = set->order[RULES_HEADER][i];
+        uint32_t h = set->rules[index].header;
+
+        if (rules[h] < HEADER_RULES_MIN || (set->headers[h].parts & RULES_PARTS) != 0)
+            continue;
+        if (set->header_search[h] == NULL && (set->header_search[h] = rules_search_new()) == NULL)
+            return false;
+        if (!add_literals(set, set->header_search[h], index))
+            return false;
+    }
+    return true;
+}
+
 static bool order_kind(struct rules_set *set, enum rules_kind kind)
 {
     uint32_t *order = rules_alloc(&set->arena, set->count * sizeof(*order));
@@ -345,10 +372,10 @@ static bool order_kind(struct rules_set *set, enum rules_kind kind)
         if (!set->rules[i].needed || set->rules[i].kind != kind)
             continue;
         order[set->order_count[kind]++] = i;
-        if (has_search(kind) &&
-            (!add_literals(set, i) || (!set->rules[i].has_literals && !add_windows(set, i))))
+        if (has_search(kind) && (!add_literals(set, set->search[kind], i) ||
+                                 (!set->rules[i].has_literals && !add_windows(set, i))))
             return false;
-        any |= set->rules[i].has_literals;
+        any |= has_search(kind) && set->rules[i].has_literals;
     }
     if (!any) {
         rules_search_free(set->search[kind]);
@@ -405,6 +432,7 @@ bool rules_set_finish(struct rules_set *set)
             good = make_symbol(set, &set->rules[i]);
     for (int kind = RULES_HEADER; good && set->count > 0 && kind < RULES_META; kind++)
         good = order_kind(set, (enum rules_kind)kind);
+    good = good && search_headers(set);
     pcre2_compile_context_free(context);
     return good;
 }
@@ -415,6 +443,8 @@ void rules_set_free(struct rules_set *set)
         pcre2_code_free(set->rules[i].code);
     for (int kind = 0; kind < RULES_KINDS; kind++)
         rules_search_free(set->search[kind]);
+    for (size_t i = 0; set->header_search != NULL && i < set->header_count; i++)
+        rules_search_free(set->header_search[i]);
     for (int kind = 0; kind < RULES_KINDS; kind++)
         rules_windows_free(set->windows[kind]);
     for (size_t i = 0; i < set->redirector_count; i++)

@@ -94,8 +94,9 @@ static int match_at(struct rules_run *r, struct postern_call *c, const struct ru
     int n;
 
     (void)pcre2_set_offset_limit(r->context, last);
-    n = pcre2_match(rule->code, (PCRE2_SPTR)(text.p == NULL ? "" : text.p), text.len, *at, 0,
-                    r->data, r->context);
+    n = (rule->jit ? pcre2_jit_match : pcre2_match)(rule->code,
+                                                    (PCRE2_SPTR)(text.p == NULL ? "" : text.p),
+                                                    text.len, *at, 0, r->data, r->context);
     if (n == PCRE2_ERROR_NOMATCH)
         return 0;
     if (n < 0) {
@@ -161,14 +162,38 @@ static struct rules_value match_header(struct rules_run *r, struct postern_call 
     return sum;
 }
 
+/* Marks a rule of which a string stands in the text. */
+static void mark_rule(void *arg, uint32_t index, size_t mark)
+{
+    struct rules_run *r = arg;
+
+    (void)mark;
+    r->tried[index] = 1;
+}
+
+/* Which of the rules that look at long-awaited strings have them. */
+static void search_headers(struct rules_run *r)
+{
+    for (uint32_t h = 0; h < r->set->header_count; h++)
+        if (r->set->header_search[h] != NULL)
+            rules_search_run(r->set->header_search[h], rules_text_header(r->text, h, NULL),
+                             mark_rule, r);
+}
+
 static void run_headers(struct rules_run *r, struct postern_call *c)
 {
     const struct rules_set *set = r->set;
 
+    search_headers(r);
+
     for (size_t i = 0; i < set->order_count[RULES_HEADER]; i++) {
         uint32_t index = set->order[RULES_HEADER][i];
 
-        if (!set->rules[index].takes_tags)
+        if (set->rules[index].takes_tags)
+            continue;
+        if (set->rules[index].has_literals && r->tried[index] == 0)
+            r->values[index].number = set->rules[index].negate;
+        else
             r->values[index] = match_header(r, c, &set->rules[index]);
     }
     for (size_t i = 0; i < set->order_count[RULES_EXISTS]; i++) {

@@ -99,6 +99,7 @@ struct rule {
     bool gives_tags; /* has named groups */
     struct postern_str symbol; /* the name as facts want it: in capitals */
     void *code;                /* pcre2_code */
+    bool jit;                  /* compiled to machine code */
     struct rules_meta meta;
     const struct rules_eval *eval;
     struct postern_str args[RULES_ARGS_MAX];
@@ -151,6 +152,8 @@ struct rules_set {
     struct rules_search *search[RULES_KINDS];   /* NULL: no rule of it has literals */
     struct rules_windows *windows[RULES_KINDS]; /* NULL: no rule of it has windows */
     void *known[RULES_KNOWN_MAX];
+    /* Of each text of headers: the rules' strings; NULL: there are few. */
+    struct rules_search **header_search;
     bool wants_relays; /* some rule looks at where the message came from */
 };
 

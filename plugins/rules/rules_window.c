@@ -27,9 +27,9 @@ static double share_of_set(const struct rules_bytes *b)
 {
     double sum = 0;
 
-    for (unsigned c = 0; c < 256; c++)
-        if (rules_bytes_has(b, (unsigned char)c))
-            sum += share_of((unsigned char)c);
+    for (unsigned i = 0; i < 4; i++)
+        for (uint64_t bits = b->bit[i]; bits != 0; bits &= bits - 1)
+            sum += share_of((unsigned char)(i * 64 + (unsigned)__builtin_ctzll(bits)));
     return sum;
 }
 
@@ -380,13 +380,18 @@ static void run_at(const struct rules_windows *w, const unsigned char *some, siz
     uint64_t hit[WORDS];
     uint64_t any = 0;
 
-    for (size_t i = 0; i < WORDS; i++)
-        hit[i] = w->row[0][some[0]][i];
-    for (int k = 1; k < RULES_WINDOW; k++)
-        for (size_t i = 0; i < WORDS; i++)
-            hit[i] &= w->row[k][some[k]][i];
-    for (size_t i = 0; i < WORDS; i++)
+    for (size_t i = 0; i < WORDS; i++) {
+        hit[i] = w->row[0][some[0]][i] & w->row[1][some[1]][i] & w->row[2][some[2]][i];
         any |= hit[i];
+    }
+    if (any == 0)
+        return;
+    any = 0;
+    for (size_t i = 0; i < WORDS; i++) {
+        for (int k = 3; k < RULES_WINDOW; k++)
+            hit[i] &= w->row[k][some[k]][i];
+        any |= hit[i];
+    }
     if (any != 0)
         look_closer(w, hit, some, at, fn, arg);
 }
