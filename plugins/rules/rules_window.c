@@ -59,6 +59,7 @@ struct walk {
     struct places final;     /* the pattern may end there */
     struct places now, then; /* while a window is made */
     bool no_memory;
+    size_t budget; /* of work for one pattern */
 };
 
 static struct places new_places(struct walk *w)
@@ -246,20 +247,21 @@ static void best_below(struct walk *w, uint32_t n, struct choice *out)
 static void best_of(struct walk *w, uint32_t n, struct choice *out)
 {
     out->count = 0;
-    if (w->s->node[n].optional || w->no_memory)
+    if (w->s->node[n].optional || w->no_memory || w->budget < w->words)
         return;
+    w->budget -= w->words;
     begin_at(w, n, out);
     if (w->s->node[n].kind != RULES_SHAPE_BYTE)
         best_below(w, n, out);
 }
 
-enum { WORTH_PER_MILLION = 10000 };
+enum { WORTH_PER_MILLION = 10000, BUDGET = 300000 };
 
 static size_t windows_of(const struct rules_pattern *p, struct rules_arena *a,
                          struct rules_window *out, uint32_t *least)
 {
     struct rules_shape s;
-    struct walk w = {.s = &s, .arena = a};
+    struct walk w = {.s = &s, .arena = a, .budget = BUDGET};
     struct choice *best;
     size_t n = 0;
 

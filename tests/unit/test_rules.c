@@ -2,8 +2,11 @@
 #include "unit.h"
 
 #include "buf.h"
+#include "rules_address.h"
+#include "rules_html.h"
 #include "rules_meta.h"
 #include "rules_pattern.h"
+#include "rules_relay.h"
 #include "rules_search.h"
 #include "rules_set.h"
 
@@ -222,6 +225,218 @@ static void test_literals_random(void)
         p.text = (struct postern_str){b.p, b.len};
         check_literals(&p);
         pn_buf_fini(&b);
+    }
+}
+
+/* ---- windows: what a pattern matches must hold so many of them ---- */
+
+static void count_window(void *arg, uint32_t id, size_t at)
+{
+    (void)id;
+    (void)at;
+    ++*(size_t *)arg;
+}
+
+static void random_shape(struct pn_buf *b, unsigned depth)
+{
+    static const char *const bits[] = {"[vu]",    "[i1!]", "a",     "[^a-u]", "(?i:B)", "c{1,3}",
+                                       "[_\\W]?", "\\d",   "\\x76", "x*",     "\\b",    "(?!q)"};
+
+    for (uint32_t n = 1 + draw(5); n > 0; n--) {
+        if (depth < 2 && draw(4) == 0) {
+            (void)pn_buf_addz(b, "(?:");
+            random_shape(b, depth + 1);
+            (void)pn_buf_addz(b, draw(3) == 0 ? "){2,4}" : ")");
+        } else {
+            (void)pn_buf_addz(b, bits[draw(sizeof(bits) / sizeof(bits[0]))]);
+        }
+        if (depth > 0 && draw(6) == 0)
+            (void)pn_buf_addz(b, "|vi1a");
+    }
+}
+
+/* Over texts of the bytes that the patterns are made of. Returns how many matched. */
+static size_t check_windows(const struct rules_pattern *p)
+{
+    static const char bytes[] = "vui1!abBcx_ .7z";
+    static struct rules_window found[RULES_WINDOWS_MAX];
+    struct rules_windows *w = rules_windows_new();
+    uint32_t least = 0;
+    size_t n = rules_windows_of(p, found, &least);
+    size_t matched = 0;
+    size_t at;
+    int error;
+    pcre2_code *code = pcre2_compile((PCRE2_SPTR)p->text.p, p->text.len, 0, &error, &at, NULL);
+    pcre2_match_data *data = pcre2_match_data_create(1, NULL);
+
+    for (size_t i = 0; i < n; i++)
+        UNIT_TRUE(rules_windows_add(w, &found[i], (uint32_t)i));
+    for (int round = 0; code != NULL && n > 0 && round < 60; round++) {
+        char text[30];
+        size_t len = draw(sizeof(text));
+        size_t seen = 0;
+
+        for (size_t i = 0; i < len; i++)
+            text[i] = bytes[draw(sizeof(bytes) - 1)];
+        if (pcre2_match(code, (PCRE2_SPTR)text, len, 0, 0, data, NULL) < 0)
+            continue;
+        rules_windows_run(w, (struct postern_str){text, len}, count_window, &seen);
+        UNIT_TRUE(seen >= least);
+        matched++;
+    }
+    pcre2_match_data_free(data);
+    pcre2_code_free(code);
+    rules_windows_free(w);
+    return matched;
+}
+
+static void test_windows_random(void)
+{
+    size_t matched = 0;
+
+    for (int round = 0; round < 2500; round++) {
+        struct pn_buf b;
+        struct rules_pattern p = {.options = 0};
+
+        pn_buf_init(&b, 4096);
+        random_shape(&b, 0);
+        unit_row(pn_buf_cstr(&b));
+        p.text = (struct postern_str){b.p, b.len};
+        matched += check_windows(&p);
+        pn_buf_fini(&b);
+    }
+    UNIT_TRUE(matched > 500); /* or nothing was tested */
+}
+
+/* ---- Received fields ---- */
+
+static void test_received(void)
+{
+    static const struct {
+        const char *in, *want;
+    } rows[] = {{"", "no relay"},
+                {"by mx.test with SMTP; Mon, 1 Jan 2024 00:00:00 +0000", "no relay"},
+                {"from a.test by b.test; Mon, 1 Jan 2024 00:00:00 +0000", "no relay"},
+                {"from helo.test (rdns.test [192.0.2.1]) by mx.test (Postfix) with ESMTP id ABC123",
+                 "192.0.2.1 rdns.test helo.test mx.test"},
+                {"from helo.test (unknown [192.0.2.1]) by mx.test (Postfix) with ESMTP id ABC123",
+                 "192.0.2.1 - helo.test mx.test"},
+                {"from helo.test ([192.0.2.1]) by mx.test (8.12/8.12) with SMTP id x12",
+                 "192.0.2.1 - helo.test mx.test"},
+                {"from rdns.test (HELO said) (joe@192.0.2.1) by mx.test with SMTP",
+                 "192.0.2.1 rdns.test said mx.test"},
+                {"from unknown (192.0.2.1) by mx.test with QMQP", "192.0.2.1 - unknown mx.test"},
+                {"from [192.0.2.1] (helo=said) by mx.test with esmtp (Exim 4.9)",
+                 "192.0.2.1 - said mx.test"},
+                {"from rdns.test ([192.0.2.1] helo=said) by mx.test with esmtp (Exim 4.9)",
+                 "192.0.2.1 rdns.test said mx.test"},
+                {"from h (r.test [IPv6:2001:db8::1]) by mx.test (Postfix) with ESMTP",
+                 "2001:db8::1 r.test h mx.test"},
+                {"from h ([192.0.2.1]) by [mx] (x) with y", "192.0.2.1 - h !mx!"},
+                {"from mailbox [127.0.0.1] by localhost with IMAP (fetchmail-6)", "fetched"},
+                {"from ((((((((((((((((( by", "unparseable"},
+                {"from x (y [999.0.2.1]) by z (a) with b", "unparseable"}};
+    static const char *const kinds[] = {"", "no relay", "fetched", "unparseable"};
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct rules_arena a = {.used = 0};
+        struct rules_relay r;
+        struct pn_buf out;
+        enum rules_received kind = rules_received_read(P(rows[i].in), &a, &r);
+
+        unit_row(rows[i].in);
+        pn_buf_init(&out, 500);
+        (void)pn_buf_addz(&out, kinds[kind]);
+        if (kind == RULES_RELAY)
+            (void)pn_buf_addf(&out, "%.*s %.*s %.*s %.*s", PN_FMT(r.ip),
+                              PN_FMT(r.rdns.len > 0 ? r.rdns : P("-")), PN_FMT(r.helo),
+                              PN_FMT(r.by));
+        UNIT_STR(pn_buf_str(&out), Z(rows[i].want));
+        pn_buf_fini(&out);
+        rules_arena_free(&a);
+    }
+}
+
+/* ---- HTML ---- */
+
+static void test_html(void)
+{
+    static const struct {
+        const char *in, *want;
+    } rows[] = {{"", ""},
+                {"a <b>b</b>  c", "a b c"},
+                {"one<br>two<p>three", "one\ntwo\n\nthree"},
+                {"<td>a</td><td>b</td>", " a  b "},
+                {"a&nbsp;b &eacute;&#233;&#xe9; &amp; &bogus; &lt",
+                 "a b \xc3\xa9\xc3\xa9\xc3\xa9 & &bogus; <"},
+                {"x<script>if (a<b) {}</script>y<style>p {}</style>z", "xyz"},
+                {"a<!-- b -->c<!-- d", "ac<!-- d"},
+                {"a < b <c", "a < b <c"},
+                {"<a href=\"x>y\">t</a>", "t"},
+                {"<a href=\"x>t</a>", "<a href=\"x>t"},
+                {"<font color=white>hidden</font> shown", "hidden shown"}};
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct rules_arena a = {.used = 0};
+        struct rules_html *h = rules_html_parse(P(rows[i].in), &a);
+
+        unit_row(rows[i].in);
+        UNIT_TRUE(h != NULL);
+        if (h != NULL)
+            UNIT_STR(Q(h->text), Z(rows[i].want));
+        rules_arena_free(&a);
+    }
+}
+
+static void test_html_facts(void)
+{
+    struct rules_arena a = {.used = 0};
+    struct rules_html *h = rules_html_parse(
+        P("<html><body><font color=#fffffe size=+3 face='a,%'>x</font><img width=10 height=20>"
+          "</center><a href=' http://a.test/ '>w<b>o</b>rd<img></a><embed><title>t</title>"),
+        &a);
+
+    UNIT_TRUE(h != NULL && h->low_contrast && h->bad_face && h->embeds && !h->invalid_color);
+    UNIT_INT(h->max_size, 6);
+    UNIT_INT(h->closed_extra, 1);
+    UNIT_INT(h->obfuscation, 3);
+    UNIT_TRUE(h->image_area > 199 && h->image_area < 201);
+    UNIT_INT(h->uri_count, 1);
+    UNIT_STR(Q(h->uris[0].uri), Z("http://a.test/"));
+    UNIT_INT(rules_html_tag(h, P("body"))->open, 1);
+    UNIT_TRUE(rules_html_tag(h, P("table")) == NULL);
+    rules_arena_free(&a);
+}
+
+/* ---- addresses ---- */
+
+static void test_addresses(void)
+{
+    static const struct {
+        const char *in, *want;
+    } rows[] = {{"", ""},
+                {"a@b.test", "a@b.test|;"},
+                {"Joe <a@b.test>, \"Ann, X\" <c@d.test>", "a@b.test|Joe;c@d.test|Ann, X;"},
+                {"a@b.test (Joe (x))", "a@b.test|Joe (x);"},
+                {"Friends: a@b.test, c@d.test;", "a@b.test|;c@d.test|;"},
+                {"undisclosed-recipients:;", ""},
+                {"<a@b.test> <c@d.test>", "a@b.test|;c@d.test|;"},
+                {"\"unclosed <a@b.test>", "a@b.test|\"unclosed;"},
+                {"Joe <no address>", "|Joe;"}};
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct rules_arena a = {.used = 0};
+        struct rules_address found[4];
+        struct pn_buf out;
+        size_t n = rules_addresses(P(rows[i].in), &a, found, 4);
+
+        unit_row(rows[i].in);
+        pn_buf_init(&out, 500);
+        for (size_t k = 0; k < n; k++)
+            (void)pn_buf_addf(&out, "%.*s|%.*s;", PN_FMT(found[k].address), PN_FMT(found[k].name));
+        UNIT_STR(pn_buf_str(&out), Z(rows[i].want));
+        pn_buf_fini(&out);
+        rules_arena_free(&a);
     }
 }
 
@@ -605,6 +820,11 @@ int main(int argc, char **argv)
     static const struct unit_test tests[] = {{"patterns", test_patterns},
                                              {"literals", test_literals},
                                              {"literals, random", test_literals_random},
+                                             {"windows, random", test_windows_random},
+                                             {"Received fields", test_received},
+                                             {"HTML", test_html},
+                                             {"HTML, what tests ask", test_html_facts},
+                                             {"addresses", test_addresses},
                                              {"search", test_search},
                                              {"search, random", test_search_random},
                                              {"expressions", test_expressions},
