@@ -107,7 +107,7 @@ static bool is_address(struct postern_str s)
     if (at == NULL || at == s.p || s.p[s.len - 1] == '@')
         return false;
     for (size_t i = 0; i < s.len; i++)
-        if ((unsigned char)s.p[i] <= ' ' || strchr("<>()[],;\"", s.p[i]) != NULL)
+        if ((unsigned char)s.p[i] <= ' ' || rules_in(s.p[i], "<>()[],;\""))
             return false;
     return true;
 }
@@ -149,7 +149,7 @@ static bool finish(const struct item *i, struct rules_arena *a, struct rules_add
 /* "Group: a, b;": the name of a group is no address. */
 static struct postern_str without_group(struct postern_str s)
 {
-    for (size_t i = 0; i < s.len && strchr("\"()<>", s.p[i]) == NULL; i++)
+    for (size_t i = 0; i < s.len && !rules_in(s.p[i], "\"()<>"); i++)
         if (s.p[i] == ':')
             return (struct postern_str){s.p + i + 1, s.len - i - 1};
     return s;

@@ -71,7 +71,7 @@ static double header(const struct rules_eval_call *c)
 
 static bool is_atom(char c)
 {
-    return rules_is_word(c) || (c != '\0' && strchr("!#$%&'*+/=?^`{|}~-.", c) != NULL);
+    return rules_is_word(c) || (c != '\0' && rules_in(c, "!#$%&'*+/=?^`{|}~-."));
 }
 
 /* The address around the "@" at s[at]; .p NULL: there is none. */

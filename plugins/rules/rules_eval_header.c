@@ -63,8 +63,7 @@ static bool names_user(struct postern_str subject, struct postern_str user)
     if (rules_starts(s, user) && s.len > n) {
         while (n < s.len && rules_is_blank(s.p[n]))
             n++;
-        if (n < s.len && strchr(marks, s.p[n]) != NULL &&
-            (n + 1 == s.len || rules_is_blank(s.p[n + 1])))
+        if (n < s.len && rules_in(s.p[n], marks) && (n + 1 == s.len || rules_is_blank(s.p[n + 1])))
             return true;
     }
     if (rules_istarts(s, POSTERN_STR("re:")) || rules_istarts(s, POSTERN_STR("fw:"))) {
@@ -74,7 +73,7 @@ static bool names_user(struct postern_str subject, struct postern_str user)
         (void)rules_word(&rest);
         return rules_ieq(rest, user);
     }
-    if (s.len > 0 && strchr(marks, s.p[s.len - 1]) != NULL) {
+    if (s.len > 0 && rules_in(s.p[s.len - 1], marks)) {
         s.len--;
         if (rules_iends(s, user)) {
             s = rules_trim((struct postern_str){s.p, s.len - user.len});

@@ -53,10 +53,9 @@ static size_t needless_escapes(struct postern_str line)
 
         if (line.p[i] != '=')
             continue;
-        n += (a == '0' && b == '9') ||
-             (strchr("2456", a) != NULL && strchr("0123456789ABCDEF", b) != NULL) ||
-             (a == '3' && strchr("0123456789ABCEF", b) != NULL) ||
-             (a == '7' && strchr("0123456789ABCDE", b) != NULL);
+        n += (a == '0' && b == '9') || (rules_in(a, "2456") && rules_in(b, "0123456789ABCDEF")) ||
+             (a == '3' && rules_in(b, "0123456789ABCEF")) ||
+             (a == '7' && rules_in(b, "0123456789ABCDE"));
     }
     return n;
 }

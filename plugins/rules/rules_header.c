@@ -386,7 +386,7 @@ static struct postern_str host_in(const struct rules_set *set, struct postern_st
         return host;
     host.p = at + 1;
     while (host.p + host.len < s.p + s.len && !rules_is_blank(host.p[host.len]) &&
-           strchr("<>()[],;\"", host.p[host.len]) == NULL)
+           !rules_in(host.p[host.len], "<>()[],;\""))
         host.len++;
     if (host.len == 0)
         host.p = NULL;

@@ -243,7 +243,7 @@ static bool has_scheme(struct postern_str uri)
     for (size_t i = 0; i < uri.len; i++)
         if (uri.p[i] == ':')
             return i > 0;
-        else if (strchr("/?#", uri.p[i]) != NULL)
+        else if (rules_in(uri.p[i], "/?#"))
             return false;
     return false;
 }
@@ -371,7 +371,7 @@ static bool take_face(struct postern_str s, size_t *at, bool first)
 
     while (*at < s.len && rules_is_blank(s.p[*at]))
         ++*at;
-    if (*at < s.len && strchr(first ? "\"'." : "\"'", s.p[*at]) != NULL)
+    if (*at < s.len && rules_in(s.p[*at], first ? "\"'." : "\"'"))
         ++*at;
     for (from = *at;
          *at < s.len && (s.p[*at] == ' ' || s.p[*at] == '-' ||
@@ -381,7 +381,7 @@ static bool take_face(struct postern_str s, size_t *at, bool first)
         (s.p[from] == ' ' && !first))
         return false;
     *at += *at < s.len && rules_is_digit(s.p[*at]);
-    *at += *at < s.len && strchr("\"'", s.p[*at]) != NULL;
+    *at += *at < s.len && rules_in(s.p[*at], "\"'");
     return true;
 }
 

@@ -39,7 +39,7 @@ static bool is_ipv6(struct postern_str s)
     while (at < s.len) {
         size_t from = at;
 
-        while (at < s.len && at - from < 4 && strchr("0123456789abcdefABCDEF", s.p[at]) != NULL)
+        while (at < s.len && at - from < 4 && rules_in(s.p[at], "0123456789abcdefABCDEF"))
             at++;
         groups += at > from;
         if (at == s.len)
@@ -100,7 +100,7 @@ static struct postern_str until(struct postern_str s, const char *stop)
 {
     size_t n = 0;
 
-    while (n < s.len && strchr(stop, s.p[n]) == NULL)
+    while (n < s.len && !rules_in(s.p[n], stop))
         n++;
     return (struct postern_str){s.p, n};
 }
@@ -195,6 +195,7 @@ static void take_pieces(struct clause *c, struct postern_str rest)
             c->other = true;
             took = word.len;
         }
+        took += took == 0;
         rest = rules_trim((struct postern_str){rest.p + took, rest.len - took});
     }
 }
@@ -464,7 +465,7 @@ static struct postern_str auth_of(const struct clause *c)
     for (size_t i = 0; at.p != NULL && i < sizeof(with) / sizeof(with[0]); i++) {
         struct postern_str word = {with[i], strlen(with[i])};
 
-        if (rules_istarts(at, word) && (at.len == word.len || strchr(" ;", at.p[word.len]) != NULL))
+        if (rules_istarts(at, word) && (at.len == word.len || rules_in(at.p[word.len], " ;")))
             return (struct postern_str){at.p, word.len};
     }
     for (size_t i = 0; i < c->comments; i++)
@@ -515,7 +516,7 @@ static bool keep(struct rules_arena *a, struct postern_str *s)
 {
     *s = rules_dup(a, *s);
     for (size_t i = 0; i < s->len; i++)
-        if ((unsigned char)s->p[i] <= ' ' || strchr("#[]()<>|", s->p[i]) != NULL)
+        if ((unsigned char)s->p[i] <= ' ' || rules_in(s->p[i], "#[]()<>|"))
             ((char *)(uintptr_t)s->p)[i] = '!';
     return s->p != NULL;
 }

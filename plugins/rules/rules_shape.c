@@ -379,7 +379,7 @@ static uint32_t read_escape(struct reader *r)
     int byte;
 
     r->at++;
-    if (c != '\0' && strchr("bBAzZG", c) != NULL) {
+    if (c != '\0' && rules_in(c, "bBAzZG")) {
         r->at++;
         return add_node(r, RULES_SHAPE_EMPTY);
     }

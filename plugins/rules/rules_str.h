@@ -47,6 +47,12 @@ static inline bool rules_is_word(char c)
     return (l >= 'a' && l <= 'z') || rules_is_digit(c) || c == '_';
 }
 
+/* Is it one of those bytes? NUL never is. */
+static inline bool rules_in(char c, const char *set)
+{
+    return c != '\0' && strchr(set, c) != NULL;
+}
+
 bool rules_eq(struct postern_str a, struct postern_str b);
 bool rules_ieq(struct postern_str a, struct postern_str b);
 bool rules_starts(struct postern_str s, struct postern_str prefix);

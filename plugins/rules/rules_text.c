@@ -283,7 +283,7 @@ struct rules_lines rules_text_rawbody(struct rules_text *t)
         (void)rules_list_push(t, &sizes, (struct postern_str){"", t->raw.len - from});
     }
     for (size_t i = 0; i < sizes.count; at += sizes.p[i++].len) {
-        struct postern_str piece = {t->raw.p + at, sizes.p[i].len};
+        struct postern_str piece = {rules_buf_str(&t->raw).p + at, sizes.p[i].len};
 
         if (!push_pieces(t, &l, piece))
             break;

@@ -7,7 +7,7 @@ enum { HOST_MAX = 252, LOCAL_MAX = 251 };
 
 static bool in(char c, const char *set)
 {
-    return c != '\0' && strchr(set, c) != NULL;
+    return rules_in(c, set);
 }
 
 /* What ends a URI. A no-break space does, in UTF-8 as C2 A0. */

@@ -38,7 +38,7 @@ struct postern_str rules_uri_decoded(struct postern_str uri, struct rules_arena 
             memcpy(p + n, uri.p + i, 3);
             n += 3;
             i += 2;
-        } else if (c <= ' ' || c >= 0x7f || strchr("\"%<>", (int)c) != NULL) {
+        } else if (c <= ' ' || c >= 0x7f || rules_in((int)c, "\"%<>")) {
             p[n++] = '%';
             p[n++] = digits[c >> 4];
             p[n++] = digits[c & 15];
@@ -111,7 +111,7 @@ static struct postern_str normal_form(struct forms *f, struct postern_str uri)
     memcpy(p, uri.p, scheme);
     n = scheme;
     if (scheme > 0) {
-        for (unsigned i = 0; i < 2 && at < uri.len && strchr("/\\", uri.p[at]) != NULL; i++)
+        for (unsigned i = 0; i < 2 && at < uri.len && rules_in(uri.p[at], "/\\"); i++)
             at++;
         p[n++] = '/';
         p[n++] = '/';
@@ -151,7 +151,7 @@ static bool split_web(struct postern_str uri, struct web *w)
 
     if (n == 0)
         return false;
-    while (end < uri.len && strchr("/?#", uri.p[end]) == NULL)
+    while (end < uri.len && !rules_in(uri.p[end], "/?#"))
         end++;
     for (size_t i = n; i < end; i++)
         if (uri.p[i] == '@')
