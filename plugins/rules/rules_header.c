@@ -516,7 +516,7 @@ struct postern_str rules_text_header(struct rules_text *t, uint32_t header, bool
     return h->joined;
 }
 
-struct rules_lines rules_text_get(struct rules_text *t, const char *spec)
+static struct rules_lines make_got(struct rules_text *t, const char *spec)
 {
     struct rules_header h = {.parts = 0};
     struct postern_str name;
@@ -528,6 +528,23 @@ struct rules_lines rules_text_get(struct rules_text *t, const char *spec)
         return (struct rules_lines){{"", 0}, NULL, 0};
     h.cstr = name.p;
     return make_values(t, &h);
+}
+
+struct rules_lines rules_text_get(struct rules_text *t, const char *spec)
+{
+    struct postern_str s = {spec, strlen(spec)};
+    struct rules_got *g;
+
+    for (size_t i = 0; i < t->got_count; i++)
+        if (rules_eq(t->got[i].spec, s))
+            return t->got[i].lines;
+    if (t->got_count == RULES_GOT_MAX)
+        return make_got(t, spec);
+    g = &t->got[t->got_count];
+    g->lines = make_got(t, spec);
+    g->spec = rules_dup(&t->arena, s);
+    t->got_count += g->spec.p != NULL;
+    return g->lines;
 }
 
 struct postern_str rules_text_get_one(struct rules_text *t, const char *spec)

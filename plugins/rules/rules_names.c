@@ -50,6 +50,21 @@ static bool grow(struct rules_names *n)
     return true;
 }
 
+static bool add_glob(struct rules_names *n, uint32_t index)
+{
+    if (n->glob_count == n->glob_room) {
+        size_t room = n->glob_room == 0 ? 32 : n->glob_room * 2;
+        uint32_t *p = realloc(n->globs, room * sizeof(*p));
+
+        if (p == NULL)
+            return false;
+        n->globs = p;
+        n->glob_room = room;
+    }
+    n->globs[n->glob_count++] = index;
+    return true;
+}
+
 bool rules_names_add(struct rules_names *n, struct rules_arena *a, enum rules_list list,
                      struct postern_str name)
 {
@@ -68,7 +83,8 @@ bool rules_names_add(struct rules_names *n, struct rules_arena *a, enum rules_li
     if (item.text.p == NULL)
         return false;
     item.glob = memchr(name.p, '*', name.len) != NULL || memchr(name.p, '?', name.len) != NULL;
-    n->globs[list] += item.glob;
+    if (item.glob && !add_glob(n, (uint32_t)n->count))
+        return false;
     n->counts[list]++;
     n->items[n->count++] = item;
     n->table[slot] = (uint32_t)n->count;
@@ -91,10 +107,13 @@ bool rules_names_has(const struct rules_names *n, enum rules_list list, struct p
     slot = slot_of(n, list, name);
     if (n->table[slot] != 0 && !n->items[n->table[slot] - 1].gone)
         return true;
-    for (size_t i = 0; n->globs[list] > 0 && i < n->count; i++)
-        if (n->items[i].glob && n->items[i].list == list && !n->items[i].gone &&
-            rules_glob(n->items[i].text, name, list == RULES_FREEMAIL))
+    for (size_t i = 0; i < n->glob_count; i++) {
+        const struct rules_name *item = &n->items[n->globs[i]];
+
+        if (item->list == list && !item->gone &&
+            rules_glob(item->text, name, list == RULES_FREEMAIL))
             return true;
+    }
     return false;
 }
 
@@ -109,6 +128,7 @@ struct postern_str rules_names_at(const struct rules_names *n, enum rules_list l
 void rules_names_free(struct rules_names *n)
 {
     free(n->items);
+    free(n->globs);
     free(n->table);
     *n = (struct rules_names){.count = 0};
 }

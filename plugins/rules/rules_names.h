@@ -28,7 +28,8 @@ struct rules_names {
     uint32_t *table; /* index + 1 */
     size_t slots;
     size_t counts[RULES_LISTS];
-    size_t globs[RULES_LISTS];
+    uint32_t *globs; /* entries with stars: indices */
+    size_t glob_count, glob_room;
 };
 
 /* False when memory ran out or there are too many. */

@@ -496,10 +496,12 @@ static uint32_t alternatives(struct reader *r)
 {
     uint32_t any;
     uint32_t last = 0;
+    size_t places;
 
     if (++r->depth > RULES_SHAPE_DEPTH_MAX)
         r->stuck = true;
     any = add_node(r, RULES_SHAPE_ANY);
+    places = r->out->places;
     while (!r->stuck) {
         bool caseless = r->caseless;
         uint32_t n = sequence(r);
@@ -517,6 +519,7 @@ static uint32_t alternatives(struct reader *r)
             break;
         r->at++;
     }
+    r->out->node[any].least = (uint32_t)(r->out->places - places);
     r->depth--;
     return any;
 }

@@ -43,7 +43,7 @@ struct rules_shape_node {
     bool optional;        /* may match nothing */
     uint32_t child, next; /* the first one, the one beside; 0: none */
     uint32_t place;
-    uint32_t least; /* of MANY: so often at least */
+    uint32_t least; /* of MANY: so often at least; of ANY: how many places are below */
 };
 
 struct rules_shape {

@@ -31,7 +31,17 @@ struct header_text {
     struct postern_str joined;
 };
 
+/* What tests have asked for by its name. */
+struct rules_got {
+    struct postern_str spec;
+    struct rules_lines lines;
+};
+
+enum { RULES_GOT_MAX = 64 };
+
 struct rules_text {
+    struct rules_got got[RULES_GOT_MAX];
+    size_t got_count;
     const struct rules_set *set;
     struct postern_call *call;
     bool session;

@@ -220,6 +220,18 @@ static void best_of_any(struct walk *w, uint32_t n, struct choice *one, struct c
     }
 }
 
+/* Ways to write one letter: windows of their own would be no better, and many. */
+static bool is_letter(const struct walk *w, uint32_t n)
+{
+    enum { LETTER_MAX = 4 };
+    uint32_t children = 0;
+
+    for (uint32_t c = w->s->node[n].child; c != 0; c = w->s->node[c].next)
+        children++;
+    return w->s->node[n].kind == RULES_SHAPE_ANY && children > 1 &&
+           w->s->node[n].least <= LETTER_MAX * children;
+}
+
 /* What is below a node may have a better choice than the node itself. */
 static void best_below(struct walk *w, uint32_t n, struct choice *out)
 {
@@ -251,7 +263,7 @@ static void best_of(struct walk *w, uint32_t n, struct choice *out)
         return;
     w->budget -= w->words;
     begin_at(w, n, out);
-    if (w->s->node[n].kind != RULES_SHAPE_BYTE)
+    if (w->s->node[n].kind != RULES_SHAPE_BYTE && !is_letter(w, n))
         best_below(w, n, out);
 }
 
