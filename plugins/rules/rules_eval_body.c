@@ -126,7 +126,7 @@ static void compare(struct rules_text *t, size_t top, struct words *html, struct
         d->percent = percent;
 }
 
-static struct difference difference_of(struct rules_text *t)
+static struct difference make_difference(struct rules_text *t)
 {
     struct difference d = {0, 0, 0};
     struct words html = {.count = 0};
@@ -147,6 +147,20 @@ static struct difference difference_of(struct rules_text *t)
     free(html.word);
     free(text.word);
     return d;
+}
+
+static struct difference difference_of(struct rules_text *t)
+{
+    struct rules_figures *f = &t->figures;
+    struct difference d;
+
+    if (f->difference < 0) {
+        d = make_difference(t);
+        f->difference = d.percent;
+        f->html_words = (double)d.html;
+        f->text_words = (double)d.text;
+    }
+    return (struct difference){f->difference, (size_t)f->html_words, (size_t)f->text_words};
 }
 
 static double alternatives_differ(const struct rules_eval_call *c)

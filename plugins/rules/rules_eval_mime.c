@@ -390,13 +390,12 @@ static bool has_two_words(struct postern_str s)
     return false;
 }
 
-static double uppercase(const struct rules_eval_call *c)
+static double shouting(const struct rules_eval_call *c)
 {
     struct rules_lines body = rules_text_body(c->text);
     size_t len = 0;
     size_t lower = 0;
     size_t upper = 0;
-    double percent;
 
     if (is_caps_charset(c))
         return 0;
@@ -411,9 +410,16 @@ static double uppercase(const struct rules_eval_call *c)
             upper += s.p[k] >= 'A' && s.p[k] <= 'Z';
         }
     }
-    percent =
-        len < SHOUT_MIN || upper + lower == 0 ? 0 : 100 * (double)upper / (double)(upper + lower);
-    return percent > rules_arg_number(c, 0) && percent <= rules_arg_number(c, 1);
+    return len < SHOUT_MIN || upper + lower == 0 ? 0
+                                                 : 100 * (double)upper / (double)(upper + lower);
+}
+
+static double uppercase(const struct rules_eval_call *c)
+{
+    if (c->text->figures.shouting < 0)
+        c->text->figures.shouting = shouting(c);
+    return c->text->figures.shouting > rules_arg_number(c, 0) &&
+           c->text->figures.shouting <= rules_arg_number(c, 1);
 }
 
 const struct rules_eval rules_eval_mime[] = {

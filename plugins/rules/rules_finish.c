@@ -377,6 +377,8 @@ static bool order_kind(struct rules_set *set, enum rules_kind kind)
             return false;
         any |= has_search(kind) && set->rules[i].has_literals;
     }
+    if (set->windows[kind] != NULL)
+        rules_windows_finish(set->windows[kind]);
     if (!any) {
         rules_search_free(set->search[kind]);
         set->search[kind] = NULL;

@@ -52,6 +52,7 @@ void rules_text_begin(struct rules_text *t, struct postern_call *call)
     t->fields_made = t->body_made = t->raw_made = t->full_made = t->uris_made = false;
     t->relays_made = t->parts_made = t->pages_made = t->uri_list_made = false;
     t->got_count = 0;
+    t->figures = (struct rules_figures){-1, -1, -1, -1, -1};
     t->field_count = t->part_count = t->page_count = t->uri_count = 0;
 }
 
@@ -74,9 +75,15 @@ size_t rules_text_body_length(struct rules_text *t)
 {
     struct postern_str body = t->call->host->body(t->call);
     size_t n = body.len;
+    const char *cr = body.p;
 
-    for (size_t i = 0; i + 1 < body.len; i++)
-        n -= body.p[i] == '\r' && body.p[i + 1] == '\n';
+    if (t->figures.body_length >= 0)
+        return (size_t)t->figures.body_length;
+    while (body.len > 0 && (cr = memchr(cr, '\r', (size_t)(body.p + body.len - cr))) != NULL) {
+        cr++;
+        n -= cr < body.p + body.len && *cr == '\n';
+    }
+    t->figures.body_length = (double)n;
     return n;
 }
 

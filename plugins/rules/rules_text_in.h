@@ -39,7 +39,13 @@ struct rules_got {
 
 enum { RULES_GOT_MAX = 64 };
 
+/* Figures that several tests ask for; negative: not made yet. */
+struct rules_figures {
+    double body_length, shouting, difference, html_words, text_words;
+};
+
 struct rules_text {
+    struct rules_figures figures;
     struct rules_got got[RULES_GOT_MAX];
     size_t got_count;
     const struct rules_set *set;

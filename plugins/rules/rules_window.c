@@ -267,7 +267,7 @@ static void best_of(struct walk *w, uint32_t n, struct choice *out)
         best_below(w, n, out);
 }
 
-enum { WORTH_PER_MILLION = 10000, BUDGET = 300000 };
+enum { WORTH_PER_MILLION = 10000, BUDGET = 3000000 };
 
 static size_t windows_of(const struct rules_pattern *p, struct rules_arena *a,
                          struct rules_window *out, uint32_t *least)
@@ -347,8 +347,6 @@ void rules_windows_free(struct rules_windows *w)
 
 bool rules_windows_add(struct rules_windows *w, const struct rules_window *window, uint32_t id)
 {
-    size_t bucket = w->count % RULES_BUCKETS;
-
     if (w->count == w->room) {
         size_t room = w->room == 0 ? 64 : w->room * 2;
         struct entry *p = room > ENTRIES_MAX ? NULL : realloc(w->entries, room * sizeof(*p));
@@ -358,13 +356,36 @@ bool rules_windows_add(struct rules_windows *w, const struct rules_window *windo
         w->entries = p;
         w->room = room;
     }
-    w->entries[w->count] = (struct entry){*window, id, w->bucket[bucket]};
-    w->bucket[bucket] = (uint32_t)++w->count;
-    for (int i = 0; i < RULES_WINDOW; i++)
-        for (unsigned c = 0; c < 256; c++)
-            if (rules_bytes_has(&window->byte[i], (unsigned char)c))
-                w->row[i][c][bucket / 64] |= (uint64_t)1 << bucket % 64;
+    w->entries[w->count++] = (struct entry){*window, id, 0};
     return true;
+}
+
+/* Entries that begin alike lie side by side, then those of one rule. */
+static int by_bytes(const void *a, const void *b)
+{
+    const struct entry *x = a;
+    const struct entry *y = b;
+    int order = memcmp(&x->window, &y->window, sizeof(x->window));
+
+    return order != 0 ? order : (x->id > y->id) - (x->id < y->id);
+}
+
+/* What shares a bucket is told apart only when looked at closer: so what shares it should be
+ * alike. */
+void rules_windows_finish(struct rules_windows *w)
+{
+    if (w->count > 1)
+        qsort(w->entries, w->count, sizeof(*w->entries), by_bytes);
+    for (size_t i = 0; i < w->count; i++) {
+        size_t bucket = w->count <= RULES_BUCKETS ? i : i * RULES_BUCKETS / w->count;
+
+        w->entries[i].next = w->bucket[bucket];
+        w->bucket[bucket] = (uint32_t)i + 1;
+        for (int k = 0; k < RULES_WINDOW; k++)
+            for (unsigned c = 0; c < 256; c++)
+                if (rules_bytes_has(&w->entries[i].window.byte[k], (unsigned char)c))
+                    w->row[k][c][bucket / 64] |= (uint64_t)1 << bucket % 64;
+    }
 }
 
 static bool stands_at(const struct rules_window *w, const unsigned char *some)

@@ -24,6 +24,8 @@ struct rules_windows;
 struct rules_windows *rules_windows_new(void);
 void rules_windows_free(struct rules_windows *w);
 bool rules_windows_add(struct rules_windows *w, const struct rules_window *window, uint32_t id);
+/* When all are added. */
+void rules_windows_finish(struct rules_windows *w);
 /* Calls fn for each id of which a window begins at that place, in the order of places. */
 typedef void rules_window_hit(void *arg, uint32_t id, size_t at);
 void rules_windows_run(const struct rules_windows *w, struct postern_str text, rules_window_hit *fn,

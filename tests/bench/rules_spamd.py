@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""rules_spamd.py BUILD SUITES [--root DIR] [--messages N] [--times N]
+"""rules_spamd.py BUILD SUITES [--corpus DIR] [--root DIR] [--messages N] [--times N]
 
 CPU of one message: SpamAssassin's stock set run by the rules plugin (`postern scan --batch`,
 release build) against `spamd -L` on the same messages and rules, in one run. spamd comes from a
@@ -28,16 +28,20 @@ def arguments():
     p.add_argument("build")
     p.add_argument("suites")
     p.add_argument("--root", default=os.path.expanduser("~/.cache/postern-bench/roots/pf"))
+    p.add_argument("--corpus", help="a folder of messages instead of the spam corpus")
     p.add_argument("--messages", type=int, default=120)
     p.add_argument("--times", type=int, default=10, help="how often postern reads each message")
     return p.parse_args()
 
 
-def corpus(suites, count):
+def corpus(suites, folder, count):
     """Every n-th message, so that ham and spam are there as in the whole."""
-    folder = os.path.join(suites, "spam-corpus")
-    with open(os.path.join(folder, "manifest.tsv"), encoding="utf-8") as f:
-        files = [os.path.join(folder, line.split("\t")[0]) for line in list(f)[1:]]
+    if folder:
+        files = sorted(os.path.join(os.path.abspath(folder), f) for f in os.listdir(folder))
+    else:
+        folder = os.path.join(suites, "spam-corpus")
+        with open(os.path.join(folder, "manifest.tsv"), encoding="utf-8") as f:
+            files = [os.path.join(folder, line.split("\t")[0]) for line in list(f)[1:]]
     return files[:: max(1, len(files) // count)][:count]
 
 
@@ -161,7 +165,7 @@ def main():
     if not os.path.isdir(folder) or os.geteuid() != 0:
         print(f"skipped: no root with SpamAssassin at {a.root}, or not run as root")
         return 0
-    files = corpus(os.path.abspath(a.suites), a.messages)
+    files = corpus(os.path.abspath(a.suites), a.corpus, a.messages)
     ours, start = postern_ms(build, folder, files, a.times)
     bare, _ = postern_ms(build, None, files, a.times)
     theirs = spamd_ms(a.root, files)

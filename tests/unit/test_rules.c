@@ -271,6 +271,7 @@ static size_t check_windows(const struct rules_pattern *p)
 
     for (size_t i = 0; i < n; i++)
         UNIT_TRUE(rules_windows_add(w, &found[i], (uint32_t)i));
+    rules_windows_finish(w);
     for (int round = 0; code != NULL && n > 0 && round < 60; round++) {
         char text[30];
         size_t len = draw(sizeof(text));
