@@ -79,9 +79,9 @@ bool rules_ip_is_private(struct postern_str ip)
         if (rules_istarts(ip, (struct postern_str){begins[i], strlen(begins[i])}))
             return i < 4 ? rules_is_ipv4(ip) : !rules_is_ipv4(ip);
     if (rules_is_ipv4(ip) && rules_starts(ip, POSTERN_STR("172.")))
-        return atol(ip.p + 4) >= 16 && atol(ip.p + 4) <= 31;
+        return strtol(ip.p + 4, NULL, 10) >= 16 && strtol(ip.p + 4, NULL, 10) <= 31;
     if (rules_is_ipv4(ip) && rules_starts(ip, POSTERN_STR("100.")))
-        return atol(ip.p + 4) >= 64 && atol(ip.p + 4) <= 127;
+        return strtol(ip.p + 4, NULL, 10) >= 64 && strtol(ip.p + 4, NULL, 10) <= 127;
     return false;
 }
 
