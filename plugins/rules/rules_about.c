@@ -132,7 +132,7 @@ bool reader_about(struct reader *r, struct postern_str word, struct postern_str 
     static const char *const silent[] = {"lang", "priority", "test", "require_version", "reuse"};
 
     for (size_t i = 0; i < sizeof(silent) / sizeof(silent[0]); i++)
-        if (rules_eq(word, (struct postern_str){silent[i], strlen(silent[i])}))
+        if (rules_is(word, silent[i]))
             return true;
     if (rules_eq(word, POSTERN_STR("describe")))
         read_describe(r, rest);
@@ -225,7 +225,7 @@ bool reader_setting(struct reader *r, struct postern_str word, struct postern_st
                  {"internal_networks", RULES_TRUSTED}};
 
     for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
-        if (rules_eq(word, (struct postern_str){lists[i].word, strlen(lists[i].word)})) {
+        if (rules_is(word, lists[i].word)) {
             add_names(r, lists[i].list, rest);
             return true;
         }

@@ -12,7 +12,7 @@ static const double perl_version = 5.036;
 static bool is_one_of(struct postern_str name, const char *const *list, size_t n)
 {
     for (size_t i = 0; i < n; i++)
-        if (rules_eq(name, (struct postern_str){list[i], strlen(list[i])}))
+        if (rules_is(name, list[i]))
             return true;
     return false;
 }

@@ -144,7 +144,7 @@ bool reader_define(struct reader *r, struct postern_str word, struct postern_str
         {"body", RULES_BODY}, {"rawbody", RULES_RAWBODY}, {"full", RULES_FULL}, {"uri", RULES_URI}};
 
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
-        if (rules_eq(word, (struct postern_str){texts[i].word, strlen(texts[i].word)})) {
+        if (rules_is(word, texts[i].word)) {
             read_text_rule(r, texts[i].kind, rest);
             return true;
         }

@@ -90,11 +90,10 @@ static size_t put_utf8(char *out, uint32_t c)
 static uint32_t code_of(struct postern_str name, bool closed)
 {
     for (size_t i = 0; i < sizeof(latin) / sizeof(latin[0]); i++)
-        if (rules_eq(name, (struct postern_str){latin[i], strlen(latin[i])}))
+        if (rules_is(name, latin[i]))
             return LATIN_FIRST + (uint32_t)i;
     for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
-        if ((closed || others[i].bare) &&
-            rules_eq(name, (struct postern_str){others[i].name, strlen(others[i].name)}))
+        if ((closed || others[i].bare) && rules_is(name, others[i].name))
             return others[i].code;
     return 0;
 }

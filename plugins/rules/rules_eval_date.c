@@ -46,7 +46,7 @@ static int zone_named(struct postern_str s)
                  {"CEST", 2}, {"EET", 2},  {"EEST", 3}, {"JST", 9},  {"MSK", 3}};
 
     for (size_t i = 0; i < sizeof(zones) / sizeof(zones[0]); i++)
-        if (rules_eq(s, (struct postern_str){zones[i].name, strlen(zones[i].name)}))
+        if (rules_is(s, zones[i].name))
             return zones[i].hours * HOUR;
     return -1;
 }

@@ -39,7 +39,7 @@ static bool figure(const struct rules_html *h, struct postern_str name, double *
                       true};
 
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-        if (rules_eq(name, (struct postern_str){names[i], strlen(names[i])})) {
+        if (rules_is(name, names[i])) {
             *out = values[i];
             return defined[i];
         }

@@ -14,7 +14,7 @@ static struct rules_part *parts_of(const struct rules_eval_call *c, size_t *coun
 
 static bool is(struct postern_str s, const char *word)
 {
-    return rules_eq(s, (struct postern_str){word, strlen(word)});
+    return rules_is(s, word);
 }
 
 static bool holds(struct postern_str s, const char *word)

@@ -153,10 +153,24 @@ struct parser {
     struct rules_buf text;
     enum chunk last;   /* what the newest piece of text is */
     size_t last_begin; /* and where it begins */
+    /* Counts that text asks for each time; NULL: no such tag yet. */
+    const struct rules_tag_count *script, *style, *a, *title;
     struct postern_str base;
 };
 
 /* ---- what is kept ---- */
+
+static void note_count(struct parser *p, const struct rules_tag_count *c)
+{
+    if (rules_is(c->name, "script"))
+        p->script = c;
+    else if (rules_is(c->name, "style"))
+        p->style = c;
+    else if (rules_is(c->name, "a"))
+        p->a = c;
+    else if (rules_is(c->name, "title"))
+        p->title = c;
+}
 
 static struct rules_tag_count *count_of(struct parser *p, struct postern_str name)
 {
@@ -168,6 +182,7 @@ static struct rules_tag_count *count_of(struct parser *p, struct postern_str nam
     if (h->tag_count == RULES_TAGS_MAX)
         return NULL;
     h->tag[h->tag_count] = (struct rules_tag_count){name, -1};
+    note_count(p, &h->tag[h->tag_count]);
     return &h->tag[h->tag_count++];
 }
 
@@ -179,11 +194,8 @@ const struct rules_tag_count *rules_html_tag(const struct rules_html *h, struct 
     return NULL;
 }
 
-static bool inside(const struct parser *p, const char *name)
+static bool inside(const struct rules_tag_count *c)
 {
-    const struct rules_tag_count *c =
-        rules_html_tag(p->h, (struct postern_str){name, strlen(name)});
-
     return c != NULL && c->open > 0;
 }
 
@@ -348,7 +360,7 @@ static void keep_links(struct parser *p, const struct rules_token *t)
     for (size_t i = 0; i < sizeof(links) / sizeof(links[0]); i++) {
         struct postern_str uri;
 
-        if (!rules_eq(t->text, (struct postern_str){links[i].tag, strlen(links[i].tag)}))
+        if (!rules_is(t->text, links[i].tag))
             continue;
         uri = rules_token_attribute(t, links[i].attribute);
         if (uri.p == NULL)
@@ -432,7 +444,7 @@ static void test_image(struct parser *p, const struct rules_token *t)
     struct postern_str width = rules_token_attribute(t, "width");
     struct postern_str height = rules_token_attribute(t, "height");
 
-    if (inside(p, "a"))
+    if (inside(p->a))
         extend_text(p, RULES_ANCHOR, POSTERN_STR("<img>\n"));
     if (width.p != NULL && height.p != NULL)
         p->h->image_area += side_of(width, WIDE) * side_of(height, HIGH);
@@ -482,17 +494,20 @@ static void put_white(struct parser *p, const char *blanks)
 /* Runs of blanks to one; none behind white space of an element. */
 static void put_text(struct parser *p, struct postern_str s, bool hidden)
 {
-    bool blank = false;
     size_t begin = p->text.len;
 
-    for (size_t i = 0; i < s.len; i++) {
-        bool is_blank = rules_is_blank(s.p[i]);
+    for (size_t i = 0; i < s.len;) {
+        size_t from = i;
 
-        if (is_blank && !blank && !(p->last == WHITE && !hidden && p->text.len == begin))
+        while (i < s.len && !rules_is_blank(s.p[i]))
+            i++;
+        rules_buf_add(&p->text, (struct postern_str){s.p + from, i - from});
+        if (i == s.len)
+            break;
+        while (i < s.len && rules_is_blank(s.p[i]))
+            i++;
+        if (!(p->last == WHITE && !hidden && p->text.len == begin))
             rules_buf_char(&p->text, ' ');
-        else if (!is_blank)
-            rules_buf_char(&p->text, s.p[i]);
-        blank = is_blank;
     }
     p->last = hidden ? HIDDEN : SHOWN;
     p->last_begin = begin;
@@ -532,15 +547,15 @@ static void read_text(struct parser *p, struct postern_str s)
 {
     bool hidden;
 
-    if (inside(p, "script")) {
+    if (inside(p->script)) {
         keep_text(p, RULES_SCRIPT, s);
         return;
     }
-    if (inside(p, "style"))
+    if (inside(p->style))
         return;
-    if (inside(p, "a"))
+    if (inside(p->a))
         extend_text(p, RULES_ANCHOR, s);
-    if (inside(p, "title"))
+    if (inside(p->title))
         extend_text(p, RULES_TITLE, s);
     hidden = !is_only_blank(s) && is_hidden(p);
     if (p->last != NOTHING && p->text.len > p->last_begin && s.len > 0 && is_word_byte(s.p[0]) &&
@@ -630,15 +645,20 @@ static struct rules_html *new_page(struct rules_arena *a)
     return h->tag == NULL || h->texts == NULL || h->uris == NULL ? NULL : h;
 }
 
-static void finish(struct parser *p, struct postern_str source)
+void rules_html_measure(struct rules_html *h, struct postern_str source)
 {
     size_t blank;
-    struct rules_html *h = p->h;
 
     h->length = characters(source, &blank);
-    h->text = rules_dup(p->arena, rules_buf_str(&p->text));
     h->rendered_length = characters(h->text, &blank);
     h->non_space = h->rendered_length - (blank < h->rendered_length ? blank : h->rendered_length);
+}
+
+static void finish(struct parser *p)
+{
+    struct rules_html *h = p->h;
+
+    h->text = rules_dup(p->arena, rules_buf_str(&p->text));
     h->max_size = p->styles.max_size;
     h->min_size = p->styles.min_size;
     for (size_t i = 0; i < h->tag_count; i++)
@@ -671,9 +691,18 @@ struct rules_html *rules_html_parse(struct postern_str source, struct rules_aren
         else
             read_tag(&p, &token);
     }
-    finish(&p, source);
+    finish(&p);
     free(p.text.p);
     return p.h;
+}
+
+static struct rules_html *make_page(struct rules_text *t, struct postern_str source)
+{
+    struct rules_html *h = rules_html_parse(source, &t->arena);
+
+    if (h != NULL && t->set->order_count[RULES_EVAL] > 0)
+        rules_html_measure(h, source);
+    return h;
 }
 
 size_t rules_text_pages(struct rules_text *t)
@@ -688,6 +717,6 @@ size_t rules_text_pages(struct rules_text *t)
     for (size_t i = 0; t->pages != NULL && i < count; i++)
         if (parts[i].leaf && rules_eq(parts[i].effective, POSTERN_STR("text/html")) &&
             rules_part_decoded(t, &parts[i]).len > 0)
-            t->pages[t->page_count++] = rules_html_parse(rules_part_utf8(t, &parts[i]), &t->arena);
+            t->pages[t->page_count++] = make_page(t, rules_part_utf8(t, &parts[i]));
     return t->page_count;
 }

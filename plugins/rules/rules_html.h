@@ -42,7 +42,7 @@ struct rules_tag_count {
 
 struct rules_html {
     struct postern_str text; /* what is rendered */
-    size_t length;           /* characters of the source */
+    size_t length;           /* characters of the source; these three when measured */
     size_t rendered_length;  /* characters */
     size_t non_space;
     double image_area;
@@ -60,6 +60,8 @@ struct rules_html {
 
 /* NULL when memory ran out. The source is UTF-8; results are from the arena. */
 struct rules_html *rules_html_parse(struct postern_str source, struct rules_arena *a);
+/* Fills in the lengths, which cost a pass over source and text. */
+void rules_html_measure(struct rules_html *h, struct postern_str source);
 /* The tag of that name; NULL: it never was there. */
 const struct rules_tag_count *rules_html_tag(const struct rules_html *h, struct postern_str name);
 

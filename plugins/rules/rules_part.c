@@ -12,8 +12,7 @@ static struct postern_str type_of(struct rules_text *t, const struct postern_par
     if (rules_eq(p->type, POSTERN_STR("text"))) {
         size_t i = 0;
 
-        while (i < sizeof(own) / sizeof(own[0]) &&
-               !rules_eq(p->subtype, (struct postern_str){own[i], strlen(own[i])}))
+        while (i < sizeof(own) / sizeof(own[0]) && !rules_is(p->subtype, own[i]))
             i++;
         if (i == sizeof(own) / sizeof(own[0]))
             return POSTERN_STR("text/plain");
@@ -110,9 +109,16 @@ struct postern_str rules_without_cr(struct rules_text *t, struct postern_str s)
     if (p == NULL)
         return POSTERN_STR("");
     memcpy(p, s.p, n);
-    for (size_t i = n; i < s.len; i++)
-        if (s.p[i] != '\r' || i + 1 == s.len || s.p[i + 1] != '\n')
-            p[n++] = s.p[i];
+    for (size_t at = n; at < s.len;) {
+        size_t from = at; /* a CR that stays, or what is behind one that goes */
+
+        at += s.p[at] == '\r' && at + 1 < s.len && s.p[at + 1] == '\n' ? 1 : 0;
+        from = at++;
+        cr = at < s.len ? memchr(s.p + at, '\r', s.len - at) : NULL;
+        at = cr == NULL ? s.len : (size_t)(cr - s.p);
+        memcpy(p + n, s.p + from, at - from);
+        n += at - from;
+    }
     return (struct postern_str){p, n};
 }
 
@@ -158,13 +164,33 @@ static size_t utf8_len(const unsigned char *p, size_t left)
     return n;
 }
 
+/* Most text is ASCII: eight bytes at a time. */
+static size_t ascii_len(const unsigned char *p, size_t len)
+{
+    size_t n = 0;
+
+    for (uint64_t eight; len - n >= sizeof(eight); n += sizeof(eight)) {
+        memcpy(&eight, p + n, sizeof(eight));
+        if ((eight & 0x8080808080808080U) != 0)
+            break;
+    }
+    while (n < len && p[n] < 0x80)
+        n++;
+    return n;
+}
+
 static bool is_utf8(struct postern_str s)
 {
     const unsigned char *p = (const unsigned char *)s.p;
     size_t at = 0;
 
     while (at < s.len) {
-        size_t n = utf8_len(p + at, s.len - at);
+        size_t n;
+
+        at += ascii_len(p + at, s.len - at);
+        if (at == s.len)
+            break;
+        n = utf8_len(p + at, s.len - at);
 
         if (n == 0)
             return false;
@@ -211,7 +237,7 @@ static bool is_latin(struct postern_str charset)
                                         "cp1252",    "utf-8",  "utf8"};
 
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-        if (rules_eq(charset, (struct postern_str){names[i], strlen(names[i])}))
+        if (rules_is(charset, names[i]))
             return true;
     return charset.len == 0;
 }

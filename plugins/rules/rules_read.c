@@ -66,7 +66,7 @@ static void read_skipped(struct reader *r, struct postern_str word, struct poste
                                         "uri",    "meta",       "uri_detail", "askdns"};
 
     for (size_t i = 0; r->skip_why.len > 0 && i < sizeof(kinds) / sizeof(kinds[0]); i++)
-        if (rules_eq(word, (struct postern_str){kinds[i], strlen(kinds[i])})) {
+        if (rules_is(word, kinds[i])) {
             reader_leave(r, rules_word(&rest), r->skip_why);
             return;
         }

@@ -136,7 +136,7 @@ static unsigned part_named(struct postern_str s)
                  {"last", RULES_LAST}};
 
     for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
-        if (rules_eq(s, (struct postern_str){parts[i].name, strlen(parts[i].name)}))
+        if (rules_is(s, parts[i].name))
             return parts[i].part;
     return 0;
 }

@@ -3,7 +3,7 @@
 #include <stdalign.h>
 #include <stdlib.h>
 
-enum { BLOCK = 64 * 1024 };
+enum { BLOCK = 64 * 1024, KEPT_MAX = 1024 * 1024 };
 
 struct rules_block {
     struct rules_block *next;
@@ -13,9 +13,10 @@ struct rules_block {
 
 static bool add_block(struct rules_arena *a, size_t n)
 {
-    size_t size = n > BLOCK ? n : BLOCK;
+    size_t size = a->total < BLOCK ? BLOCK : a->total < KEPT_MAX ? a->total : BLOCK;
     struct rules_block *b;
 
+    size = n > size ? n : size;
     if (a->limit != 0 && size > a->limit - a->total)
         return false;
     b = calloc(1, sizeof(*b) + size);
@@ -40,18 +41,25 @@ void *rules_alloc(struct rules_arena *a, size_t n)
     return a->blocks->p + a->used - n;
 }
 
+/* The newest block is the largest, as a rule: it stays. */
 void rules_arena_reset(struct rules_arena *a)
 {
-    while (a->blocks != NULL && a->blocks->next != NULL) {
-        struct rules_block *b = a->blocks;
+    struct rules_block *b = a->blocks;
 
-        a->blocks = b->next;
-        a->used = a->blocks->size;
-        free(b);
+    if (b == NULL)
+        return;
+    if (b->size > KEPT_MAX) {
+        rules_arena_free(a);
+        return;
     }
-    if (a->blocks != NULL)
-        memset(a->blocks->p, 0, a->used);
-    a->total = a->blocks == NULL ? 0 : a->blocks->size;
+    memset(b->p, 0, a->used);
+    while (b->next != NULL) {
+        struct rules_block *older = b->next;
+
+        b->next = older->next;
+        free(older);
+    }
+    a->total = b->size;
     a->used = 0;
 }
 
@@ -85,29 +93,12 @@ struct postern_str rules_lower_dup(struct rules_arena *a, struct postern_str s)
     return copy;
 }
 
-bool rules_eq(struct postern_str a, struct postern_str b)
+bool rules_ieq_all(struct postern_str a, struct postern_str b)
 {
-    return a.len == b.len && (a.len == 0 || memcmp(a.p, b.p, a.len) == 0);
-}
-
-bool rules_ieq(struct postern_str a, struct postern_str b)
-{
-    if (a.len != b.len)
-        return false;
     for (size_t i = 0; i < a.len; i++)
         if (rules_lower(a.p[i]) != rules_lower(b.p[i]))
             return false;
     return true;
-}
-
-bool rules_starts(struct postern_str s, struct postern_str prefix)
-{
-    return s.len >= prefix.len && rules_eq((struct postern_str){s.p, prefix.len}, prefix);
-}
-
-bool rules_istarts(struct postern_str s, struct postern_str prefix)
-{
-    return s.len >= prefix.len && rules_ieq((struct postern_str){s.p, prefix.len}, prefix);
 }
 
 bool rules_iends(struct postern_str s, struct postern_str suffix)

@@ -53,10 +53,36 @@ static inline bool rules_in(char c, const char *set)
     return c != '\0' && strchr(set, c) != NULL;
 }
 
-bool rules_eq(struct postern_str a, struct postern_str b);
-bool rules_ieq(struct postern_str a, struct postern_str b);
-bool rules_starts(struct postern_str s, struct postern_str prefix);
-bool rules_istarts(struct postern_str s, struct postern_str prefix);
+bool rules_ieq_all(struct postern_str a, struct postern_str b);
+
+/* Most comparisons fail at the length or the first byte. */
+static inline bool rules_eq(struct postern_str a, struct postern_str b)
+{
+    return a.len == b.len && (a.len == 0 || (a.p[0] == b.p[0] && memcmp(a.p, b.p, a.len) == 0));
+}
+
+static inline bool rules_ieq(struct postern_str a, struct postern_str b)
+{
+    return a.len == b.len &&
+           (a.len == 0 || (rules_lower(a.p[0]) == rules_lower(b.p[0]) && rules_ieq_all(a, b)));
+}
+
+/* Is it that name? */
+static inline bool rules_is(struct postern_str s, const char *name)
+{
+    return s.len > 0 && s.p[0] == name[0] && strlen(name) == s.len && memcmp(s.p, name, s.len) == 0;
+}
+
+static inline bool rules_starts(struct postern_str s, struct postern_str prefix)
+{
+    return s.len >= prefix.len && rules_eq((struct postern_str){s.p, prefix.len}, prefix);
+}
+
+static inline bool rules_istarts(struct postern_str s, struct postern_str prefix)
+{
+    return s.len >= prefix.len && rules_ieq((struct postern_str){s.p, prefix.len}, prefix);
+}
+
 bool rules_iends(struct postern_str s, struct postern_str suffix);
 /* Where `what` stands in s, without case; .p NULL: nowhere. Runs to the end of s. */
 struct postern_str rules_ifind(struct postern_str s, struct postern_str what);

@@ -18,7 +18,7 @@ struct rules_text *rules_text_new(const struct rules_set *set, size_t max, bool 
     t->max = max;
     t->session = session;
     t->arena.limit = RULES_ARENA_MAX;
-    t->body.max = max * PARTS_TIMES;
+    t->body.max = t->joined.max = max * PARTS_TIMES;
     t->raw.max = max * RAW_TIMES * 2;
     t->full.max = max * RAW_TIMES * PARTS_TIMES;
     t->uri_text.max = RULES_ARENA_MAX;
@@ -36,6 +36,7 @@ void rules_text_free(struct rules_text *t)
         return;
     rules_arena_free(&t->arena);
     free(t->body.p);
+    free(t->joined.p);
     free(t->raw.p);
     free(t->full.p);
     free(t->uri_text.p);
@@ -227,15 +228,13 @@ static struct postern_str read_parts(struct rules_text *t, struct rules_buf *b)
 
 struct rules_lines rules_text_body(struct rules_text *t)
 {
-    struct rules_buf joined = {.max = t->body.max};
-
     if (!t->body_made) {
         t->body_made = true;
         (void)rules_text_pages(t);
         rules_buf_add(&t->body, last_subject(t));
         rules_buf_char(&t->body, '\n');
-        add_collapsed(&t->body, read_parts(t, &joined));
-        free(joined.p);
+        t->joined.len = 0;
+        add_collapsed(&t->body, read_parts(t, &t->joined));
         t->body_lines = split_lines(t, rules_buf_str(&t->body));
     }
     return t->body_lines;

@@ -57,6 +57,7 @@ struct rules_text {
     bool fields_made;
     struct header_text *header;
     struct rules_buf body, raw, full, uri_text;
+    struct rules_buf joined; /* parts, before they are the body */
     struct rules_lines body_lines, raw_lines, full_lines, uri_lines;
     bool body_made, raw_made, full_made, uris_made, relays_made, parts_made, pages_made;
     bool uri_list_made;

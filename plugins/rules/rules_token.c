@@ -110,7 +110,7 @@ static bool is_literal(struct postern_str name)
                                         "textarea", "title", "plaintext"};
 
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-        if (rules_eq(name, (struct postern_str){names[i], strlen(names[i])}))
+        if (rules_is(name, names[i]))
             return true;
     return false;
 }

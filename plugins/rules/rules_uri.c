@@ -10,45 +10,128 @@ static bool in(char c, const char *set)
     return rules_in(c, set);
 }
 
+/* What a byte is to the search, which looks at each of a text several times. */
+enum {
+    END = 1,        /* of a URI */
+    MAIL_END = 2,   /* of an address */
+    BEFORE = 4,     /* a URI may begin behind it, */
+    BEFORE_BARE = 8 /* also one without a scheme */
+};
+
+enum { ENDS = END | MAIL_END, STARTS = BEFORE | BEFORE_BARE, BOTH = ENDS | STARTS };
+
+static unsigned class_of(char c)
+{
+    static const unsigned char of[128] = {['\t'] = BOTH,
+                                          ['\n'] = BOTH,
+                                          ['\v'] = BOTH,
+                                          ['\f'] = BOTH,
+                                          ['\r'] = BOTH,
+                                          ['\x1b'] = BOTH,
+                                          [' '] = BOTH,
+                                          ['!'] = BEFORE_BARE,
+                                          ['"'] = BOTH,
+                                          ['#'] = BEFORE_BARE,
+                                          ['$'] = BEFORE_BARE,
+                                          ['&'] = BEFORE_BARE,
+                                          ['\''] = MAIL_END | STARTS,
+                                          ['('] = MAIL_END | STARTS,
+                                          [')'] = BEFORE_BARE,
+                                          ['*'] = BEFORE_BARE,
+                                          ['+'] = BEFORE_BARE,
+                                          [','] = MAIL_END | STARTS,
+                                          ['/'] = BEFORE_BARE,
+                                          [':'] = BEFORE_BARE,
+                                          [';'] = BEFORE_BARE,
+                                          ['<'] = BOTH,
+                                          ['='] = BEFORE_BARE,
+                                          ['>'] = BOTH,
+                                          ['?'] = BEFORE_BARE,
+                                          ['@'] = BEFORE_BARE,
+                                          ['['] = BOTH,
+                                          ['\\'] = BEFORE_BARE,
+                                          [']'] = ENDS | BEFORE_BARE,
+                                          ['^'] = BEFORE_BARE,
+                                          ['`'] = BOTH,
+                                          ['{'] = BOTH,
+                                          ['|'] = BOTH,
+                                          ['}'] = ENDS | BEFORE_BARE,
+                                          ['~'] = BEFORE_BARE};
+    unsigned char u = (unsigned char)c;
+
+    return u < 0x80 ? of[u] : u == 0xa0 ? MAIL_END | STARTS : MAIL_END;
+}
+
 /* What ends a URI. A no-break space does, in UTF-8 as C2 A0. */
 static bool ends(struct postern_str s, size_t at)
 {
-    if (at >= s.len)
-        return true;
-    if ((unsigned char)s.p[at] <= ' ')
-        return rules_is_blank(s.p[at]) || s.p[at] == '\x1b';
-    return in(s.p[at], "><\"`}]{[|") ||
+    return at >= s.len || (class_of(s.p[at]) & END) != 0 ||
            (s.p[at] == '\xc2' && at + 1 < s.len && s.p[at + 1] == '\xa0');
 }
 
 static bool ends_mail(struct postern_str s, size_t at)
 {
-    return ends(s, at) || in(s.p[at], ",('") || (unsigned char)s.p[at] >= 0x80;
+    return at >= s.len || (class_of(s.p[at]) & MAIL_END) != 0;
 }
 
 static bool is_start(struct postern_str s, size_t at)
 {
     char before = at == 0 ? ' ' : s.p[at - 1];
 
-    return rules_is_word(before) != rules_is_word(s.p[at]) || rules_is_blank(before) ||
-           in(before, "><\"'`,{[(|\x1b\xa0");
+    return (class_of(before) & BEFORE) != 0 || rules_is_word(before) != rules_is_word(s.p[at]);
 }
 
 static bool is_bare_start(struct postern_str s, size_t at)
 {
-    return at == 0 || rules_is_blank(s.p[at - 1]) ||
-           in(s.p[at - 1], "!\"#$&'()*+,/:;<=>?@[\\]^`{|}~\x1b\xa0");
+    return at == 0 || (class_of(s.p[at - 1]) & BEFORE_BARE) != 0;
+}
+
+/* Every URI has a dot, a colon or an at sign: where the next of each stands. */
+struct signs {
+    const char *next[3];
+};
+
+/* Where the word begins that has the next of them, not before `at`; s.len: there is none. */
+static size_t word_with_sign(struct postern_str s, size_t at, struct signs *signs)
+{
+    static const char which[] = {'.', ':', '@'};
+    const char *end = s.p + s.len;
+    const char *first = end;
+    size_t from;
+
+    for (size_t i = 0; i < sizeof(which); i++) {
+        const char **next = &signs->next[i];
+
+        if (*next == NULL || *next < s.p + at) {
+            *next = at < s.len ? memchr(s.p + at, which[i], s.len - at) : NULL;
+            *next = *next == NULL ? end : *next;
+        }
+        first = *next < first ? *next : first;
+    }
+    for (from = (size_t)(first - s.p); first < end && from > at && !ends(s, from - 1);)
+        from--;
+    return from;
 }
 
 /* Bytes of "http://", "www3." and the like at that place; 0: none. */
 static size_t scheme_at(struct postern_str s)
 {
-    static const char *const schemes[] = {"http://", "https://", "ftp://", "ftp."};
     size_t n = 3;
 
-    for (size_t i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++)
-        if (rules_istarts(s, (struct postern_str){schemes[i], strlen(schemes[i])}))
-            return strlen(schemes[i]);
+    switch (s.len == 0 ? '\0' : rules_lower(s.p[0])) {
+    case 'h':
+        return rules_istarts(s, POSTERN_STR("http://"))    ? 7
+               : rules_istarts(s, POSTERN_STR("https://")) ? 8
+                                                           : 0;
+    case 'f':
+        return rules_istarts(s, POSTERN_STR("ftp://")) ? 6
+               : rules_istarts(s, POSTERN_STR("ftp.")) ? 4
+                                                       : 0;
+    case 'w':
+        break;
+    default:
+        return 0;
+    }
     if (!rules_istarts(s, POSTERN_STR("www")))
         return 0;
     while (n < s.len && n < 5 && rules_is_digit(s.p[n]))
@@ -137,12 +220,18 @@ static struct postern_str without_tail(struct postern_str s)
 struct postern_str rules_uri_next(struct postern_str line, size_t *at, enum rules_uri_kind *kind,
                                   const struct rules_names *names)
 {
+    struct signs signs = {{NULL, NULL, NULL}};
     size_t no_mail = 0;
     size_t no_bare = 0;
 
     for (size_t i = *at; i < line.len; i++) {
         size_t to;
 
+        if (i == *at || ends(line, i - 1)) {
+            i = word_with_sign(line, i, &signs);
+            if (i == line.len)
+                break;
+        }
         if (!is_start(line, i))
             continue;
         *kind = RULES_URI_SCHEME;

@@ -216,7 +216,7 @@ static void add_number_form(struct forms *f, const struct web *w)
 static struct postern_str redirected(struct forms *f, const struct web *w, struct postern_str uri)
 {
     const struct rules_set *set = f->t->set;
-    pcre2_match_data *data = pcre2_match_data_create(4, NULL);
+    pcre2_match_data *data = set->redirector_count == 0 ? NULL : pcre2_match_data_create(4, NULL);
     struct postern_str found = {NULL, 0};
     struct postern_str at;
 

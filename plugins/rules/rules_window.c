@@ -330,6 +330,8 @@ struct rules_windows {
     uint32_t bucket[RULES_BUCKETS]; /* index + 1 of the first */
     struct entry *entries;
     size_t count, room;
+    size_t words;             /* of a row that are in use */
+    unsigned char first[256]; /* 1: a window may begin with it */
 };
 
 struct rules_windows *rules_windows_new(void)
@@ -379,12 +381,15 @@ void rules_windows_finish(struct rules_windows *w)
     for (size_t i = 0; i < w->count; i++) {
         size_t bucket = w->count <= RULES_BUCKETS ? i : i * RULES_BUCKETS / w->count;
 
+        w->words = bucket / 64 + 1;
         w->entries[i].next = w->bucket[bucket];
         w->bucket[bucket] = (uint32_t)i + 1;
         for (int k = 0; k < RULES_WINDOW; k++)
             for (unsigned c = 0; c < 256; c++)
-                if (rules_bytes_has(&w->entries[i].window.byte[k], (unsigned char)c))
+                if (rules_bytes_has(&w->entries[i].window.byte[k], (unsigned char)c)) {
                     w->row[k][c][bucket / 64] |= (uint64_t)1 << bucket % 64;
+                    w->first[c] |= k == 0;
+                }
     }
 }
 
@@ -399,7 +404,7 @@ static bool stands_at(const struct rules_window *w, const unsigned char *some)
 static void look_closer(const struct rules_windows *w, const uint64_t hit[WORDS],
                         const unsigned char *some, size_t at, rules_window_hit *fn, void *arg)
 {
-    for (size_t i = 0; i < WORDS; i++)
+    for (size_t i = 0; i < w->words; i++)
         for (uint64_t bits = hit[i]; bits != 0; bits &= bits - 1) {
             uint32_t e = w->bucket[i * 64 + (size_t)__builtin_ctzll(bits)];
 
@@ -409,20 +414,20 @@ static void look_closer(const struct rules_windows *w, const uint64_t hit[WORDS]
         }
 }
 
-static void run_at(const struct rules_windows *w, const unsigned char *some, size_t at,
-                   rules_window_hit *fn, void *arg)
+static inline void run_at(const struct rules_windows *w, const unsigned char *some, size_t at,
+                          rules_window_hit *fn, void *arg)
 {
     uint64_t hit[WORDS];
     uint64_t any = 0;
 
-    for (size_t i = 0; i < WORDS; i++) {
+    for (size_t i = 0; i < w->words; i++) {
         hit[i] = w->row[0][some[0]][i] & w->row[1][some[1]][i] & w->row[2][some[2]][i];
         any |= hit[i];
     }
     if (any == 0)
         return;
     any = 0;
-    for (size_t i = 0; i < WORDS; i++) {
+    for (size_t i = 0; i < w->words; i++) {
         for (int k = 3; k < RULES_WINDOW; k++)
             hit[i] &= w->row[k][some[k]][i];
         any |= hit[i];
@@ -438,7 +443,8 @@ void rules_windows_run(const struct rules_windows *w, struct postern_str text, r
     size_t at = 0;
 
     for (; at + RULES_WINDOW <= text.len; at++)
-        run_at(w, p + at, at, fn, arg);
+        if (w->first[p[at]] != 0)
+            run_at(w, p + at, at, fn, arg);
     /* Behind the end nothing stands, which only what has ended there may be. */
     for (; at < text.len; at++) {
         unsigned char some[RULES_WINDOW] = {0};
