@@ -44,6 +44,7 @@ struct role {
     int took;          /* generations */
     bool slow;         /* needs all the time that it is given to end */
     char numbers[100]; /* of mailboxes, as they came */
+    struct pn_timer *drained;
 };
 
 static void role_run(int control_fd);
@@ -148,7 +149,9 @@ static void on_drained(void *arg)
 static void on_drain(void *ctx, uint32_t limit_ms)
 {
     struct role *r = ctx;
-    pn_timer_set(pn_timer_new(r->loop, on_drained, r), r->slow ? limit_ms : 0);
+    if (r->drained == NULL)
+        r->drained = pn_timer_new(r->loop, on_drained, r);
+    pn_timer_set(r->drained, r->slow ? limit_ms : 0);
 }
 
 static void tell_worker(struct role *r, uint16_t type, const struct pn_worker *w)
