@@ -28,5 +28,7 @@ struct pn_group *pn_group_load(struct pn_plan *plan, unsigned group, struct pn_s
                                struct pn_buf *err);
 void pn_group_free(struct pn_group **group);
 struct host_plugin *pn_group_plugins(struct pn_group *group, unsigned *count);
+/* What a group's plugins were granted, as the jail says it: enum pn_jail_grant. */
+unsigned pn_group_grants(const struct pn_plan *plan, unsigned group);
 
 #endif

@@ -1,5 +1,6 @@
 #include "filter.h"
 
+#include "jail.h"
 #include "mem.h"
 
 #include <stdlib.h>
@@ -96,4 +97,19 @@ struct host_plugin *pn_group_plugins(struct pn_group *g, unsigned *count)
 {
     *count = g->count;
     return g->plugins;
+}
+
+unsigned pn_group_grants(const struct pn_plan *plan, unsigned group)
+{
+    unsigned needs = 0, grants = 0;
+    for (unsigned i = 0; i < plan->count; i++)
+        if (plan->plugins[i].group == group)
+            needs |= plan->plugins[i].needs;
+    if ((needs & POSTERN_NEED_NETWORK) != 0)
+        grants |= PN_GRANT_CONNECT;
+    if ((needs & (POSTERN_NEED_FILES | POSTERN_NEED_NETWORK)) != 0)
+        grants |= PN_GRANT_FILES;
+    if ((needs & POSTERN_NEED_TMP) != 0)
+        grants |= PN_GRANT_FILES | PN_GRANT_WRITE;
+    return grants;
 }

@@ -29,29 +29,6 @@ struct template
     bool draining;
 };
 
-/* ---- what the group's plugins need, as the jail says it */
-
-static unsigned needs_of(const struct template *t)
-{
-    unsigned needs = 0;
-    for (unsigned i = 0; i < t->plan->count; i++)
-        if (t->plan->plugins[i].group == t->env->start.group)
-            needs |= t->plan->plugins[i].needs;
-    return needs;
-}
-
-static unsigned grants_of(unsigned needs)
-{
-    unsigned grants = 0;
-    if ((needs & POSTERN_NEED_NETWORK) != 0)
-        grants |= PN_GRANT_CONNECT;
-    if ((needs & (POSTERN_NEED_FILES | POSTERN_NEED_NETWORK)) != 0)
-        grants |= PN_GRANT_FILES;
-    if ((needs & POSTERN_NEED_TMP) != 0)
-        grants |= PN_GRANT_FILES | PN_GRANT_WRITE;
-    return grants;
-}
-
 /* ---- the worker, in the child */
 
 struct worker_process {
@@ -109,7 +86,7 @@ static int serve(const struct template *t, struct pn_role_env *env)
     static const struct pn_control_ops ops = {.on_peer = on_worker_peer,
                                               .on_drain = on_worker_drain};
     struct pn_jail jail = {.kind = PN_JAIL_WORKER,
-                           .grants = grants_of(needs_of(t)),
+                           .grants = pn_group_grants(t->plan, t->env->start.group),
                            .memory_max = (uint64_t)pn_policy_int(t->policy, "workers.memory")};
     struct worker_process w = {0};
     struct pn_buf err;
@@ -271,7 +248,7 @@ int pn_filter_main(struct pn_role_env *env)
     pn_buf_fini(&err);
 
     /* jail: what any worker of the group may, and forking */
-    struct pn_jail jail = {.kind = PN_JAIL_TEMPLATE, .grants = grants_of(needs_of(&t))};
+    struct pn_jail jail = {.kind = PN_JAIL_TEMPLATE, .grants = pn_group_grants(t.plan, env->start.group)};
     if (!pn_jail_enter(env, &jail)) {
         pn_role_env_failed(env, "the jail could not be entered");
         return 1;

@@ -1,5 +1,6 @@
 /* posternd: the supervisor, and every role that it starts of itself. */
 #include "admin.h"
+#include "clock.h"
 #include "compile_role.h"
 #include "control.h"
 #include "edge_role.h"
@@ -18,6 +19,9 @@
 #include <string.h>
 #include <unistd.h>
 
+/* How roles learn of --clock: by their environment. What else stands there is not heard. */
+#define CLOCK_ENV "POSTERN_CLOCK"
+
 static const struct {
     enum pn_role role;
     pn_role_main *main;
@@ -35,6 +39,7 @@ static const char usage[] =
     "      --no-drop      roles keep this user (a user who is not root keeps it anyway)\n"
     "      --check        read configuration, policy, plugins and keys, then end\n"
     "      --probe        each role tries what its jail forbids, and logs the outcome\n"
+    "      --clock FILE   for tests: the wall clock stands where FILE says\n"
     "  -d, --debug        log more\n"
     "  -f, --foreground   the only way it runs; accepted for service files\n"
     "      --version\n"
@@ -49,7 +54,12 @@ static int run_role(const char *name)
         if (strcmp(pn_role_name(roles[i].role), name) != 0)
             continue;
         pn_log_init(name, PN_LOG_INFO);
+        const char *clock = getenv(CLOCK_ENV);
         bool ok = pn_role_env_read(&env, PN_CONTROL_FD);
+        if (ok && clock != NULL && !pn_clock_wall_follow(clock)) {
+            pn_error("%s: %s", clock, strerror(errno));
+            ok = false;
+        }
         if (ok && env.start.role != roles[i].role) {
             pn_error("started as %s, but told to be another role", name);
             ok = false;
@@ -75,20 +85,36 @@ static const char *absolute(const char *path, char *out, size_t size)
     return n > 0 && (size_t)n < size ? out : path;
 }
 
-enum { OPT_ROOT = 256, OPT_NO_DROP, OPT_CHECK, OPT_PROBE, OPT_VERSION, OPT_ROLE, OPT_HELP };
+static bool take_clock(const char *file)
+{
+    static char path[PATH_MAX];
+    if (file == NULL)
+        return unsetenv(CLOCK_ENV) == 0;
+    file = absolute(file, path, sizeof path);
+    if (pn_clock_wall_follow(file) && setenv(CLOCK_ENV, file, 1) == 0)
+        return true;
+    fprintf(stderr, "posternd: %s: %s\n", file, strerror(errno));
+    return false;
+}
+
+enum {
+    OPT_ROOT = 256,
+    OPT_NO_DROP,
+    OPT_CHECK,
+    OPT_PROBE,
+    OPT_VERSION,
+    OPT_ROLE,
+    OPT_CLOCK,
+    OPT_HELP
+};
 
 static const struct option long_options[] = {
-    {"config", required_argument, NULL, 'c'},
-    {"root", required_argument, NULL, OPT_ROOT},
-    {"no-drop", no_argument, NULL, OPT_NO_DROP},
-    {"check", no_argument, NULL, OPT_CHECK},
-    {"probe", no_argument, NULL, OPT_PROBE},
-    {"debug", no_argument, NULL, 'd'},
-    {"foreground", no_argument, NULL, 'f'},
-    {"version", no_argument, NULL, OPT_VERSION},
-    {"role", required_argument, NULL, OPT_ROLE},
-    {"help", no_argument, NULL, OPT_HELP},
-    {NULL, 0, NULL, 0},
+    {"config", required_argument, NULL, 'c'},    {"root", required_argument, NULL, OPT_ROOT},
+    {"no-drop", no_argument, NULL, OPT_NO_DROP}, {"check", no_argument, NULL, OPT_CHECK},
+    {"probe", no_argument, NULL, OPT_PROBE},     {"clock", required_argument, NULL, OPT_CLOCK},
+    {"debug", no_argument, NULL, 'd'},           {"foreground", no_argument, NULL, 'f'},
+    {"version", no_argument, NULL, OPT_VERSION}, {"role", required_argument, NULL, OPT_ROLE},
+    {"help", no_argument, NULL, OPT_HELP},       {NULL, 0, NULL, 0},
 };
 
 int main(int argc, char **argv)
@@ -96,6 +122,7 @@ int main(int argc, char **argv)
     static char config[PATH_MAX], root[PATH_MAX];
     struct pn_supervisor_options options = {.plan_read = plan_read};
     const char *file = PN_CONFIG_FILE;
+    const char *clock = NULL;
     int option;
     while ((option = getopt_long(argc, argv, "c:df", long_options, NULL)) != -1) {
         switch (option) {
@@ -119,6 +146,9 @@ int main(int argc, char **argv)
         case OPT_PROBE:
             options.probe = true;
             break;
+        case OPT_CLOCK:
+            clock = optarg;
+            break;
         case OPT_VERSION:
             printf("posternd %s\n", PN_VERSION);
             return 0;
@@ -137,5 +167,7 @@ int main(int argc, char **argv)
         return 2;
     }
     options.config = absolute(file, config, sizeof config);
+    if (!take_clock(clock))
+        return 2;
     return pn_supervisor_main(&options);
 }

@@ -2,10 +2,16 @@
 
 #include "assert.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdatomic.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 static _Atomic int64_t fixed_wall = -1;
+static const _Atomic int64_t *followed_wall;
 
 uint64_t pn_clock_mono_ns(void)
 {
@@ -20,6 +26,8 @@ int64_t pn_clock_wall_ms(void)
     int64_t fixed = atomic_load(&fixed_wall);
     if (fixed >= 0)
         return fixed;
+    if (followed_wall != NULL)
+        return atomic_load(followed_wall);
     struct timespec ts;
     int rc = clock_gettime(CLOCK_REALTIME, &ts);
     pn_assert(rc == 0);
@@ -29,6 +37,25 @@ int64_t pn_clock_wall_ms(void)
 void pn_clock_wall_fix(int64_t ms)
 {
     atomic_store(&fixed_wall, ms);
+}
+
+bool pn_clock_wall_follow(const char *path)
+{
+    struct stat st;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    void *map = MAP_FAILED;
+    if (fd >= 0 && fstat(fd, &st) == 0) {
+        errno = EINVAL;
+        if (st.st_size == (off_t)sizeof *followed_wall)
+            map = mmap(NULL, sizeof *followed_wall, PROT_READ, MAP_SHARED, fd, 0);
+    }
+    int saved = errno;
+    if (fd >= 0)
+        (void)close(fd);
+    errno = saved;
+    if (map != MAP_FAILED)
+        followed_wall = map;
+    return map != MAP_FAILED;
 }
 
 static struct tm utc(int64_t wall_ms, int *ms)

@@ -17,6 +17,10 @@ int64_t pn_clock_wall_ms(void);
 /* From now on the wall clock stands at ms (replays); a negative value frees it. */
 void pn_clock_wall_fix(int64_t ms);
 
+/* From now on it stands where this file says: an int64_t of milliseconds, in the machine's
+ * order, which whoever tests may change at any time. Before the jail. False with errno. */
+bool pn_clock_wall_follow(const char *path);
+
 /* 2026-11-22T01:02:03.456Z (RFC 3339, UTC). */
 void pn_clock_rfc3339(struct pn_buf *out, int64_t wall_ms);
 /* Sun, 22 Nov 2026 01:02:03 +0000 (RFC 5322, section 3.3, UTC). */

@@ -173,8 +173,7 @@ void pn_scan_host_dns(struct pn_scan_host *host, const struct pn_dnsfile *file)
 
 /* ---- processes ---- */
 
-/* posternd lies beside this program in the build tree, and in ../sbin where it is installed. */
-static const char *daemon_path(char *out, size_t size)
+const char *pn_daemon_path(char *out, size_t size)
 {
     char self[PATH_MAX];
     ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
@@ -396,7 +395,7 @@ static bool start_all(struct pn_scan_host *h, bool network, struct pn_buf *err)
 {
     char program[PATH_MAX];
     unsigned workers = 2;
-    (void)daemon_path(program, sizeof program);
+    (void)pn_daemon_path(program, sizeof program);
     if (network && !start_resolver(h, program, err))
         return false;
     for (unsigned g = 0; g < h->plan->group_count; g++) {

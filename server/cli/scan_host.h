@@ -23,4 +23,8 @@ struct pn_runner *pn_scan_host_runner(struct pn_scan_host *host);
  * nothing: every name times out). */
 void pn_scan_host_dns(struct pn_scan_host *host, const struct pn_dnsfile *file);
 
+/* posternd lies beside this program in the build tree, and in ../sbin where it is
+ * installed. Returns out. */
+const char *pn_daemon_path(char *out, size_t size);
+
 #endif

@@ -1,0 +1,153 @@
+/*
+ * Proving a plugin (`postern plugin test`): it runs here in workers as the server's, forked
+ * from this process and jailed alike, with the runner, its DNS and its clock in our hand.
+ * prove_run.c has the processes, prove_call.c what stands around each callback,
+ * prove_faults.c what is done to a plugin, prove_hostile.c the messages nobody should send,
+ * prove_fuzz.c those that nobody thought of, prove.c the command.
+ *
+ * A *trial* is one session led to its end, or cut off, under one fault. It has a name,
+ * "CASE/FAULT" or "CASE/FAULT/N", by which it can be repeated alone (--only).
+ */
+#ifndef PN_PROVE_H
+#define PN_PROVE_H
+
+#include "dnsfile.h"
+#include "filter.h"
+#include "prove_heap.h"
+#include "rpl.h"
+#include "runner.h"
+
+enum { PROVE_NAME_MAX = 400, PROVE_FINDINGS_MAX = 1000 };
+
+/* ---- what was found */
+
+enum prove_kind {
+    PROVE_CRASH,   /* a signal, an exit */
+    PROVE_HANG,    /* past its deadline */
+    PROVE_JAIL,    /* a system call that its needs don't cover */
+    PROVE_LEAK,    /* memory, descriptors, threads, objects */
+    PROVE_DIFFERS, /* other facts than without the fault */
+    PROVE_START,   /* it could not be loaded, prepared or made */
+    PROVE_SCRIPT,  /* a replay script fails */
+    PROVE_KINDS
+};
+
+struct prove_finding {
+    enum prove_kind kind;
+    char *trial; /* owned, as the two below */
+    char *stage; /* or NULL */
+    char *text;
+    char *saved; /* path of the script that repeats it, or NULL */
+};
+
+struct prove_report {
+    struct prove_finding findings[PROVE_FINDINGS_MAX];
+    size_t count, more;    /* more: over the limit */
+    size_t trials, passed; /* of them */
+    size_t points;         /* allocations that were made to fail */
+};
+
+const char *prove_kind_name(enum prove_kind kind);
+
+/* ---- what stands around the callbacks (prove_call.c) */
+
+/* In memory shared with the workers. */
+struct prove_calls {
+    _Atomic int32_t sessions, transactions; /* made and not freed */
+    _Atomic int32_t inside;                 /* callbacks that run */
+};
+
+struct prove_calls *prove_calls_init(void);
+/* The worker that counted is gone. */
+void prove_calls_reset(void);
+/* In a worker: p's callbacks are watched from now on. */
+void prove_calls_watch(struct host_plugin *p, bool keeps);
+
+/* ---- a plugin at work (prove_run.c) */
+
+enum prove_dns { PROVE_DNS_FILE, PROVE_DNS_SILENT, PROVE_DNS_SERVFAIL, PROVE_DNS_TIMEOUT };
+
+struct prove_case {
+    const char *name; /* "reject.rpl:12", "hostile:deep" */
+    const struct rpl_case *session;
+};
+
+struct prove; /* one configuration, of one script or none */
+
+struct prove_options {
+    const char *file;         /* of the plugin */
+    const char *name;         /* of the plugin */
+    const struct rpl *script; /* whose conf, dns and files; may be NULL */
+    struct heap_counts *heap;
+    struct prove_calls *calls;
+};
+
+/* NULL with sentences in err. */
+struct prove *prove_new(const struct prove_options *options, struct pn_buf *err);
+void prove_free(struct prove **prove);
+/* Loads and makes the plugin in a child, with the fail_at-th allocation refused (0: none).
+ * True: it did, or said why not, in an orderly way. asked: allocations of it. */
+bool prove_start(struct prove *p, uint64_t fail_at, uint64_t *asked, struct pn_buf *why);
+
+/* One trial. */
+struct prove_how {
+    const char *trial;
+    enum prove_dns dns;
+    uint64_t fail_at;     /* 0: none */
+    uint32_t deadline_ms; /* of a callback; 0: its own */
+    int last_stage;       /* the connection ends behind it; POSTERN_AFTER: it does not */
+    unsigned replace;     /* 1 << stage: behind it the worker is replaced */
+    bool fresh;           /* in a new worker */
+    bool may_fail;        /* a callback that returns an error is no finding */
+};
+
+struct prove_result {
+    struct pn_buf facts; /* as text, without times; the caller's to init */
+    uint64_t asked;      /* allocations */
+    bool convicted;      /* on_failure was told */
+    char stage[16];
+    char text[400];
+    int death;  /* wait status of the last worker that died; 0: none did */
+    bool stuck; /* no end in time, or objects are left */
+};
+
+void prove_run(struct prove *p, const struct rpl_case *c, const struct prove_how *how,
+               struct prove_result *out);
+/* Of the worker at work. */
+struct prove_load {
+    long descriptors, threads;
+    int64_t blocks, bytes;
+};
+struct prove_load prove_load(const struct prove *p);
+bool prove_has_stage(const struct prove *p, unsigned stage);
+bool prove_asks_dns(const struct prove *p);
+
+/* ---- what is done to it */
+
+struct prove_plan {
+    struct prove_report *report;
+    const char *only; /* prefix of trials' names; NULL: all */
+    const char *save; /* folder for scripts that repeat a finding; NULL: none */
+    const char *file, *name;
+    uint64_t points_max; /* allocations refused a case */
+};
+
+void prove_find(struct prove_plan *plan, enum prove_kind kind, const char *trial, const char *stage,
+                const char *text, const struct prove_case *c, const struct rpl *origin);
+/* All faults on one case. */
+void prove_faults(struct prove *p, const struct prove_case *c, const struct rpl *origin,
+                  struct prove_plan *plan);
+/* Only that it survives, in time, and keeps nothing. */
+bool prove_once(struct prove *p, const struct prove_case *c, const struct rpl *origin,
+                struct prove_plan *plan);
+void prove_starts(struct prove *p, const struct rpl *origin, struct prove_plan *plan);
+/* In pool. */
+size_t prove_hostile(struct pn_pool *pool, int64_t now_ms, struct prove_case **out);
+/* For so many seconds; seed as printed. */
+void prove_fuzz(struct prove *p, const struct prove_case *seeds, size_t count,
+                const struct rpl *origin, unsigned seconds, uint64_t seed, struct prove_plan *plan);
+/* The script that repeats a case: origin's conf and dns, and the session. */
+void prove_script(struct pn_buf *out, const struct prove_case *c, const struct rpl *origin,
+                  const char *why);
+
+#endif

@@ -1,0 +1,123 @@
+/* What stands around each callback of the plugin that is proved. */
+#include "prove.h"
+
+#include "assert.h"
+
+#include <sys/mman.h>
+
+static struct prove_calls *calls;
+static struct postern_plugin real, watched; /* of this worker */
+static struct postern_host host;
+static bool counting; /* a worker for a replay does not: it ends with what it holds */
+
+struct prove_calls *prove_calls_init(void)
+{
+    void *map =
+        mmap(NULL, sizeof *calls, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    pn_assert(map != MAP_FAILED);
+    calls = map;
+    return calls;
+}
+
+static void count(_Atomic int32_t *what, int by)
+{
+    if (counting)
+        atomic_fetch_add(what, by);
+}
+
+void prove_calls_reset(void)
+{
+    atomic_store(&calls->sessions, 0);
+    atomic_store(&calls->transactions, 0);
+    atomic_store(&calls->inside, 0);
+}
+
+static void begin(struct postern_call *c)
+{
+    if (c != NULL)
+        c->host = &host;
+    count(&calls->inside, 1);
+    heap_enter();
+}
+
+static int done(int rc)
+{
+    heap_leave();
+    count(&calls->inside, -1);
+    return rc;
+}
+
+static int on_stage(struct postern_call *c)
+{
+    begin(c);
+    return done(real.on[c->stage](c));
+}
+
+static void on_prefetch(struct postern_call *c)
+{
+    begin(c);
+    real.prefetch[c->stage](c);
+    (void)done(0);
+}
+
+static int on_session_new(struct postern_call *c, void **session)
+{
+    begin(c);
+    int rc = done(real.session_new(c, session));
+    if (rc == POSTERN_OK)
+        count(&calls->sessions, 1);
+    return rc;
+}
+
+static void on_session_free(void *instance, void *session)
+{
+    begin(NULL);
+    real.session_free(instance, session);
+    (void)done(0);
+    count(&calls->sessions, -1);
+}
+
+static int on_transaction_new(struct postern_call *c, void **transaction)
+{
+    begin(c);
+    int rc = done(real.transaction_new(c, transaction));
+    if (rc == POSTERN_OK)
+        count(&calls->transactions, 1);
+    return rc;
+}
+
+static void on_transaction_free(void *instance, void *transaction)
+{
+    begin(NULL);
+    real.transaction_free(instance, transaction);
+    (void)done(0);
+    count(&calls->transactions, -1);
+}
+
+static void *alloc(struct postern_call *c, size_t n)
+{
+    return heap_may() ? host_table.alloc(c, n) : NULL;
+}
+
+void prove_calls_watch(struct host_plugin *p, bool keeps)
+{
+    real = watched = *p->desc;
+    host = host_table;
+    host.alloc = alloc;
+    for (unsigned i = 0; i < POSTERN_STAGES; i++) {
+        if (real.on[i] != NULL)
+            watched.on[i] = on_stage;
+        if (real.prefetch[i] != NULL)
+            watched.prefetch[i] = on_prefetch;
+    }
+    if (real.session_new != NULL) {
+        watched.session_new = on_session_new;
+        watched.session_free = on_session_free;
+    }
+    if (real.transaction_new != NULL) {
+        watched.transaction_new = on_transaction_new;
+        watched.transaction_free = on_transaction_free;
+    }
+    p->desc = &watched;
+    counting = keeps;
+}

@@ -1,0 +1,181 @@
+#include "rpl_event.h"
+
+#include <jansson.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+bool rpl_event_find(const char *path, struct rpl_event_want *want)
+{
+    FILE *f = fopen(path, "re");
+    char *line = NULL;
+    size_t cap = 0, seen = 0;
+    want->found = NULL;
+    if (f == NULL)
+        return false;
+    for (ssize_t n; want->found == NULL && (n = getline(&line, &cap, f)) > 0;) {
+        if (line[n - 1] != '\n')
+            break; /* it is being written; what is read next would be its rest */
+        json_t *event = json_loadb(line, (size_t)n, 0, NULL);
+        const char *kind = json_string_value(json_object_get(event, "event"));
+        if (kind != NULL && strcmp(kind, want->kind) == 0 && seen++ == want->skip)
+            want->found = event;
+        else
+            json_decref(event);
+    }
+    free(line);
+    (void)fclose(f);
+    return want->found != NULL;
+}
+
+void rpl_event_free(struct rpl_event_want *want)
+{
+    json_decref(want->found);
+    want->found = NULL;
+}
+
+static bool is(const json_t *object, const char *key, struct pn_str want)
+{
+    return pn_str_eq(pn_str_of(json_string_value(json_object_get(object, key))), want);
+}
+
+static bool any(const json_t *array, const char *key, struct pn_str want)
+{
+    size_t i;
+    const json_t *item;
+    json_array_foreach(array, i, item) if (is(item, key, want)) return true;
+    return false;
+}
+
+static bool because(const json_t *event, struct pn_str want)
+{
+    size_t i, k;
+    const json_t *rcpt, *line;
+    json_array_foreach(json_object_get(event, "recipients"), i, rcpt)
+        json_array_foreach(json_object_get(rcpt, "because"), k,
+                           line) if (memmem(json_string_value(line), json_string_length(line),
+                                            want.p, want.len) != NULL) return true;
+    return false;
+}
+
+static bool plugin(const json_t *event, struct pn_str want)
+{
+    size_t i;
+    const json_t *run;
+    struct pn_str status = want, name = pn_str_split(&status, ':');
+    if (status.p == NULL || status.len == 0)
+        status = PN_STR("ok");
+    json_array_foreach(json_object_get(event, "plugins"), i,
+                       run) if (is(run, "name", name) && is(run, "status", status)) return true;
+    return false;
+}
+
+static bool auth(const json_t *event, struct pn_str want)
+{
+    char method[64];
+    struct pn_str result = want, name = pn_str_split(&result, ':');
+    (void)snprintf(method, sizeof method, "%.*s", PN_FMT(name));
+    const json_t *got = json_object_get(json_object_get(event, "auth"), method);
+    return json_is_array(got) ? any(got, "result", result)
+                              : json_is_object(got) && is(got, "result", result);
+}
+
+static bool dns(const json_t *event, struct pn_str want)
+{
+    size_t i;
+    const json_t *seen;
+    json_array_foreach(
+        json_object_get(event, "dns"), i,
+        seen) if (pn_str_ieq(pn_str_of(json_string_value(json_object_get(seen, "name"))),
+                             want)) return true;
+    return false;
+}
+
+static const json_t *member(const json_t *event, struct pn_str path)
+{
+    char key[64];
+    while (path.p != NULL && event != NULL) {
+        struct pn_str name = pn_str_split(&path, '.');
+        (void)snprintf(key, sizeof key, "%.*s", PN_FMT(name));
+        event = json_object_get(event, key);
+    }
+    return event;
+}
+
+static bool value(const json_t *event, struct pn_str key, struct pn_str want)
+{
+    const json_t *got = member(event, key);
+    char text[64];
+    if (json_is_boolean(got))
+        return pn_str_eq(want, json_is_true(got) ? PN_STR("true") : PN_STR("false"));
+    if (json_is_number(got)) {
+        (void)snprintf(text, sizeof text, "%.*s", PN_FMT(want));
+        return fabs(strtod(text, NULL) - json_number_value(got)) < 0.0005;
+    }
+    struct pn_str s = {json_string_value(got), json_string_length(got)};
+    return got != NULL &&
+           (pn_str_eq(key, PN_STR("reply")) ? pn_str_starts(s, want) : pn_str_eq(s, want));
+}
+
+static bool holds(const json_t *event, struct pn_str key, struct pn_str want)
+{
+    if (pn_str_eq(key, PN_STR("symbol")))
+        return any(json_object_get(event, "symbols"), "name", want);
+    if (pn_str_eq(key, PN_STR("because")))
+        return because(event, want);
+    if (pn_str_eq(key, PN_STR("plugin")))
+        return plugin(event, want);
+    if (pn_str_eq(key, PN_STR("auth")))
+        return auth(event, want);
+    if (pn_str_eq(key, PN_STR("dns")))
+        return dns(event, want);
+    return value(event, key, want);
+}
+
+/* Up to a blank outside of quotes. */
+static struct pn_str next_word(struct pn_str *text)
+{
+    size_t i = 0;
+    bool quoted = false;
+    *text = pn_str_trim(*text);
+    for (; i < text->len && (quoted || text->p[i] != ' '); i++)
+        quoted ^= text->p[i] == '"';
+    struct pn_str word = pn_str_slice(*text, 0, i);
+    *text = pn_str_slice(*text, i, text->len);
+    return word;
+}
+
+static bool not_so(const struct rpl_event_want *want, const char *what, struct pn_str word,
+                   struct pn_buf *err)
+{
+    char *text = json_dumps(want->found, JSON_COMPACT);
+    (void)pn_buf_addf(err, "%s%.*s: %s\n", what, PN_FMT(word), text);
+    free(text);
+    return false;
+}
+
+bool rpl_event_holds(const struct rpl_event_want *want, struct pn_str text, struct pn_buf *err)
+{
+    for (struct pn_str word; (word = next_word(&text)).len != 0;) {
+        struct pn_str val = word, key = pn_str_split(&val, '=');
+        bool negative = pn_str_starts(key, PN_STR("!"));
+        if (negative)
+            key = pn_str_slice(key, 1, key.len);
+        while (pn_str_starts(val, PN_STR("\"")))
+            val = pn_str_slice(val, 1, val.len);
+        while (pn_str_ends(val, PN_STR("\"")))
+            val.len--;
+        if (holds(want->found, key, val) == negative)
+            return not_so(want, "event does not hold ", word, err);
+    }
+    return true;
+}
+
+bool rpl_event_refused(const struct rpl_event_want *want, struct pn_str text, struct pn_buf *err)
+{
+    const json_t *detail = json_object_get(want->found, "detail");
+    const char *s = json_string_value(detail);
+    if (s != NULL && memmem(s, json_string_length(detail), text.p, text.len) != NULL)
+        return true;
+    return not_so(want, "refused event lacks ", text, err);
+}

@@ -1,0 +1,129 @@
+#!/usr/bin/env python3
+"""`postern plugin test` finds each mistake that tests/plugins/careless.c can make, names its
+trial, repeats it alone, and finds nothing where there is none. Closes with the counted line.
+"""
+import json
+import os
+import subprocess
+import sys
+import tempfile
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+import postern  # noqa: E402
+
+BUILD = postern.build_folder()
+POSTERN = os.path.join(BUILD, "postern")
+SCRIPT = """# one message
+conf smtp { hostname "mx.here.test" }
+conf plugins { careless { does %s } }
+conf domain "here.test" { recipients any  route local }
+dns a.sender.test A 192.0.2.1
+time 1700000000
+client 192.0.2.7
+> 220
+< EHLO friend
+>| 250 
+< MAIL FROM:<a@sender.test>
+> 250
+< RCPT TO:<u@here.test>
+> 250
+< DATA
+> 354
+< From: a@sender.test
+<
+< text
+< .
+> 250 2.0.0
+event outcome=accept plugin=careless:ok
+"""
+# what it does, the kind that is found, what the trial's name holds, what the text holds
+ROWS = [
+    ("nothing", None, "", ""),
+    ("alloc", "crash", "/alloc/", "crashes"),
+    ("pool", "crash", "/alloc/", "crashes"),
+    ("error", "leak", "/alloc/", "blocks"),
+    ("prepare", "start", "/start/alloc/", "crashes while it starts"),
+    ("leak", "leak", "/leak", "careless.so+0x"),
+    ("fd", "leak", "/leak", "6 descriptors"),
+    ("thread", "leak", "/leak", "threads"),
+    ("counts", "differs", "/again", "CARELESS"),
+    ("forgets", "differs", "/replaced/", "CARELESS"),
+    ("halfway", "crash", "/end/", "crashes"),
+    ("servfail", "crash", "/dns/servfail", "crashes"),
+    ("slow", "hang", "/dns/slow", "hangs"),
+    ("network", "jail", "/plain", "a system call"),
+    ("deep", "crash", "hostile:", "crashes"),
+]
+# A sanitizer's build is jailed by errors, not by signals; see STYLE.md, Tests.
+NOT_SANITIZED = {"network"}
+
+
+def run(*words):
+    p = subprocess.run([POSTERN, "plugin", "test", *words], capture_output=True, text=True, timeout=600)
+    return p.returncode, p.stdout, p.stderr
+
+
+def sanitized():
+    with open(os.path.join(BUILD, "config.h"), encoding="utf-8") as f:
+        return "#define PN_SANITIZE" in f.read()
+
+
+def try_row(counter, folder, row):
+    does, kind, trial, text = row
+    script = os.path.join(folder, does + ".rpl")
+    name = "careless_plain.so" if does == "forgets" else "careless.so"
+    plugin = os.path.join(BUILD, "tests", "plugins", name)
+    with open(script, "w", encoding="utf-8") as f:
+        f.write(SCRIPT % does)
+    status, out, err = run("--json", "--points", "20", "--save", folder, plugin, script)
+    counter.check(status == (1 if kind else 0), f"{does}: exit {status}", out + err)
+    if status not in (0, 1):
+        return
+    found = json.loads(out)["findings"]
+    if kind is None:
+        counter.check(not found, f"{does}: nothing", out)
+        return
+    mine = [f for f in found if f["kind"] == kind and trial in f["trial"] and text in f["text"]]
+    if not counter.check(mine, f"{does}: {kind} at {trial}", out):
+        return
+    status, out, err = run("--json", "--only", mine[0]["trial"], plugin, script)
+    again = json.loads(out)["findings"] if status in (0, 1) else []
+    counter.check(any(f["trial"] == mine[0]["trial"] for f in again), f"{does}: again by --only", out + err)
+    if "saved" in mine[0]:
+        status, out, err = run("--json", plugin, mine[0]["saved"])
+        counter.check(status == 1, f"{does}: again by the script that was saved", out + err)
+
+
+def main():
+    counter = postern.Counter("prove")
+    with tempfile.TemporaryDirectory() as folder:
+        for row in ROWS:
+            if row[0] in NOT_SANITIZED and sanitized():
+                continue
+            if len(sys.argv) < 2 or row[0] in sys.argv[1:]:
+                try_row(counter, folder, row)
+        good = os.path.join(folder, "good.rpl")
+        with open(good, "w", encoding="utf-8") as f:
+            f.write(SCRIPT % "nothing")
+        bad = os.path.join(folder, "bad.rpl")
+        with open(bad, "w", encoding="utf-8") as f:
+            f.write("client 192.0.2.1\nsurprise me\n")
+        careless = os.path.join(BUILD, "tests", "plugins", "careless.so")
+        for words, want in (
+            ([], 2),
+            (["--points", "x", good], 2),
+            ([careless, bad], 2),
+            ([careless, os.path.join(folder, "none.rpl")], 3),
+            ([os.path.join(folder, "none.so"), good], 3),
+            (["--help"], 0),
+            ([os.path.join(BUILD, "tests", "plugins", "shout_major.so")], 1),
+        ):
+            status, out, err = run(*words)
+            counter.check(status == want, f"{words}: exit {status}, not {want}", out + err)
+        status, out, _ = run("--json", "--fuzz", "1", "--seed", "7", "--save", folder, careless, good)
+        counter.check(status == 0 and json.loads(out)["seed"] == "7", "fuzz with a seed", out)
+    return counter.close()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
