@@ -248,7 +248,8 @@ int pn_filter_main(struct pn_role_env *env)
     pn_buf_fini(&err);
 
     /* jail: what any worker of the group may, and forking */
-    struct pn_jail jail = {.kind = PN_JAIL_TEMPLATE, .grants = pn_group_grants(t.plan, env->start.group)};
+    struct pn_jail jail = {.kind = PN_JAIL_TEMPLATE,
+                           .grants = pn_group_grants(t.plan, env->start.group)};
     if (!pn_jail_enter(env, &jail)) {
         pn_role_env_failed(env, "the jail could not be entered");
         return 1;
