@@ -102,6 +102,24 @@ CODE
     check "a plugin in C++" c++ $flags -I"$usr/include" -fvisibility=hidden -fPIC -shared -o "$dest/cpp.so" "$dest/cpp.cc"
     check "which loads too" "$usr/bin/postern" plugin show "$dest/cpp.so"
 fi
+
+# The kit: what `postern plugin new` writes builds with plain make, passes its own test, and
+# is the example in the tree.
+PKG_CONFIG_PATH=$usr/lib/pkgconfig
+export PKG_CONFIG_PATH
+kit="make -s PKG_CONFIG=\"pkg-config --define-variable=includedir=$usr/include --define-variable=libdir=$usr/lib\" POSTERN=$usr/bin/postern CFLAGS=\"-O2 -Werror -Wall -Wextra\""
+check "postern plugin new" "$usr/bin/postern" plugin new --folder "$dest/example" example
+check "which is the example in the tree" diff -r "$dest/example" "$top/contrib/example-plugin"
+check "it builds with plain make" sh -c "$kit -C '$dest/example'"
+check "its script passes, and it is proved" sh -c "$kit -C '$dest/example' check"
+check "it is installed" sh -c "$kit -C '$dest/example' install"
+check "where it is found" sh -c "'$usr/bin/postern' plugin list | grep -q '^example '"
+check "one of another name" "$usr/bin/postern" plugin new --folder "$dest/two" loud-words
+check "builds too" sh -c "$kit -C '$dest/two' loud-words.so"
+check "and has a name of its own" sh -c "'$usr/bin/postern' plugin show '$dest/two/loud-words.so' | grep -q LOUD_WORDS_WORD"
+check "a folder that is there is left alone" sh -c "'$usr/bin/postern' plugin new --folder '$dest/two' loud-words; test \$? = 1"
+check "a name that can't be is usage" sh -c "'$usr/bin/postern' plugin new Loud; test \$? = 2"
+rm -f "$usr/lib/postern/example.so"
 if command -v systemd-analyze >/dev/null; then
     mkdir -p "$dest/units"
     sed "s#=/usr/#=$dest/usr/#" "$usr/lib/systemd/system/postern.service" >"$dest/units/postern.service"

@@ -15,10 +15,12 @@
 static const char usage[] =
     "usage: postern plugin list [--folder DIR] [--json]\n"
     "       postern plugin show [--folder DIR] [--json] NAME|FILE\n"
+    "       postern plugin new [--folder DIR] NAME\n"
     "       postern plugin test [options] [FILE.so] [SCRIPT.rpl...]\n"
     "\n"
     "list prints the plugins of a folder, show all that one declares: stages, needs, symbols\n"
-    "with their weights, settings. test plays replay scripts and proves a plugin; see\n"
+    "with their weights, settings. new writes a plugin that builds with plain make.\n"
+    "test plays replay scripts and proves a plugin. For these two: postern plugin new --help,\n"
     "postern plugin test --help.\n"
     "\n"
     "      --folder DIR  default: where plugins are installed\n"
@@ -285,6 +287,8 @@ static int list(const char *folder, bool as_json, struct pn_buf *out)
 
 int pn_cli_plugin(int argc, char **argv)
 {
+    if (argc > 1 && strcmp(argv[1], "new") == 0)
+        return pn_cli_plugin_new(argc - 1, argv + 1);
     if (argc > 1 && strcmp(argv[1], "test") == 0)
         return pn_cli_plugin_test(argc - 1, argv + 1);
     static const struct option options[] = {

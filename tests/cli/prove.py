@@ -43,7 +43,7 @@ ROWS = [
     ("alloc", "crash", "/alloc/", "crashes"),
     ("pool", "crash", "/alloc/", "crashes"),
     ("error", "leak", "/alloc/", "blocks"),
-    ("prepare", "start", "/start/alloc/", "crashes while it starts"),
+    ("prepare", "start", "/start/alloc/", "while it starts"),
     ("leak", "leak", "/leak", "careless.so+0x"),
     ("fd", "leak", "/leak", "6 descriptors"),
     ("thread", "leak", "/leak", "threads"),
