@@ -31,7 +31,6 @@
 struct role {
     struct pn_role_env env;
     struct pn_loop *loop;
-    struct pn_timer *drained;
     struct pn_control *control;
     struct pn_generation *gen;
     struct pn_watch *watches[8];
