@@ -1,13 +1,15 @@
 #!/usr/bin/env python3
 """Plays replay scripts (*.rpl) by `postern plugin test`, several at once.
 
-usage: play.py [-v] [SCRIPT...]      (without any: those of its folder)
+usage: play.py [-v] [SCRIPT...]      (without any: those of its folder, and of plugins)
 
-server/cli/rpl.h says what stands in a script. Each gets a server of its own. Closes with
-"replay: N passed, N failed".
+server/cli/rpl.h says what stands in a script. Each gets a server of its own. One with a line
+"# needs PLUGIN ENGINE" is played only where the plugin was built with that engine. Closes
+with "replay: N passed, N failed".
 """
 import concurrent.futures
 import glob
+import json
 import os
 import subprocess
 import sys
@@ -16,8 +18,23 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import postern  # noqa: E402
 
 
+def is_built(path):
+    with open(path, encoding="utf-8") as f:
+        needs = [line.split()[2:4] for line in f if line.startswith("# needs ")]
+    for plugin, engine in needs:
+        command = [os.path.join(postern.build_folder(), "postern"), "plugin", "show", "--json"]
+        folder = ["--folder", os.path.join(postern.build_folder(), "plugins")]
+        p = subprocess.run([*command, *folder, plugin], stdout=subprocess.PIPE, check=False)
+        rows = json.loads(p.stdout or "{}").get("settings", [])
+        if not any(engine in row.get("choices", "").split("|") for row in rows):
+            return False
+    return True
+
+
 def play(path):
     """None, or what the program said."""
+    if not is_built(path):
+        return None
     command = [os.path.join(postern.build_folder(), "postern"), "plugin", "test", "--scripts", path]
     p = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False)
     if p.returncode == 0:
@@ -27,7 +44,9 @@ def play(path):
 
 def main():
     here = os.path.dirname(os.path.abspath(__file__))
-    scripts = [a for a in sys.argv[1:] if a != "-v"] or sorted(glob.glob(os.path.join(here, "*.rpl")))
+    scripts = [a for a in sys.argv[1:] if a != "-v"] or sorted(
+        glob.glob(os.path.join(here, "*.rpl")) + glob.glob(os.path.join(postern.TOP, "plugins", "*", "*.rpl"))
+    )
     passed = failed = 0
     with concurrent.futures.ThreadPoolExecutor(max_workers=4) as pool:
         for path, error in zip(scripts, pool.map(play, scripts)):

@@ -333,7 +333,9 @@ struct postern_pair {
  *
  *   spf    identity (mailfrom|helo), domain, explanation?
  *   dkim   signature (valid|invalid|unchecked), reason, domain, selector, algorithm, bits
- *   dmarc  domain, record_domain, org_domain, policy, disposition
+ *   dmarc  domain, record_domain, org_domain, policy, disposition; and for a report spf, dkim
+ *          (pass|fail: aligned), p, sp?, np?, adkim, aspf, testing, discovery, fo?, rua?,
+ *          override?, override_comment?
  */
 struct postern_auth {
     struct postern_str method, result;
