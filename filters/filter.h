@@ -8,6 +8,7 @@
  *
  *   supervisor -> template   SPAWN_WORKER  struct pn_worker, fd: the worker's control channel
  *   template -> supervisor   WORKER_UP, WORKER_DOWN   struct pn_worker
+ *                            PLUGIN_CHANGED           its name: a new template would find new files
  *
  * A worker reads its environment from that channel like any role (control.h), makes its
  * plugins' instances, is jailed, and serves the edges that it is introduced to. It

@@ -173,6 +173,8 @@ static bool calls_ok(const struct postern_plugin *d, struct pn_buf *err)
     if ((d->instance_free != NULL && d->instance_new == NULL) ||
         (d->prepare_free != NULL && d->prepare == NULL))
         return bad(err, "a _free without its _new");
+    if (d->changed != NULL && d->prepare == NULL)
+        return bad(err, "`changed` without `prepare`");
     return true;
 }
 

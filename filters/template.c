@@ -27,6 +27,7 @@ struct template
     } children[CHILDREN_MAX];
     unsigned count;
     bool draining;
+    struct pn_timer *refresh;
 };
 
 /* ---- the worker, in the child */
@@ -126,6 +127,7 @@ _Noreturn static void be_worker(struct template *t, int control_fd)
 {
     struct pn_role_env env;
     pn_loop_after_fork(t->loop);
+    pn_timer_free(&t->refresh);
     pn_control_free(&t->control);
     pn_loop_free(&t->loop);
     (void)signal(SIGCHLD, SIG_DFL);
@@ -217,6 +219,23 @@ static void on_drain(void *ctx, uint32_t limit_ms)
     stop_if_done(t);
 }
 
+/* Plugins look after the files that they prepared. What they found is for the supervisor: it
+ * makes a template of the new ones beside us. */
+static void on_refresh(void *ctx)
+{
+    struct template *t = ctx;
+    unsigned count;
+    struct host_plugin *plugins = pn_group_plugins(t->group, &count);
+    for (unsigned i = 0; i < count && !t->draining; i++) {
+        const struct postern_plugin *d = plugins[i].desc;
+        if (d->changed != NULL && plugins[i].prepared != NULL &&
+            d->changed(plugins[i].prepared) == 1 &&
+            !pn_control_send(t->control, PN_REC_PLUGIN_CHANGED, pn_str_of(d->name), NULL, 0))
+            pn_warn("the supervisor takes no news of plugin %s", d->name);
+    }
+    pn_timer_set(t->refresh, (uint64_t)pn_policy_int(t->policy, "workers.refresh"));
+}
+
 static bool load(struct template *t, struct pn_buf *err)
 {
     struct pn_folder *tmp = pn_role_env_folder(t->env, PN_FOLDER_PRIVATE);
@@ -259,9 +278,12 @@ int pn_filter_main(struct pn_role_env *env)
     t.loop = pn_loop_new();
     pn_loop_signal(t.loop, SIGCHLD, on_child, &t);
     t.control = pn_control_new(t.loop, env, &ops, &t);
+    t.refresh = pn_timer_new(t.loop, on_refresh, &t);
+    pn_timer_set(t.refresh, (uint64_t)pn_policy_int(t.policy, "workers.refresh"));
     pn_control_ready(t.control);
     pn_loop_run(t.loop);
 
+    pn_timer_free(&t.refresh);
     pn_control_free(&t.control);
     pn_loop_free(&t.loop);
     pn_group_free(&t.group);

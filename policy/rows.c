@@ -367,6 +367,13 @@ static const struct postern_row workers_rows[] = {
      .min = GB,
      .max = 1024 * GB,
      .help = "Address space of one worker: a runaway plugin must not take all."},
+    {.name = "refresh",
+     .type = POSTERN_T_DURATION,
+     .def = "1m",
+     .min = 50,
+     .max = 24 * HOUR,
+     .help = "How often plugins look whether what they loaded (virus signatures) has changed; it "
+             "is taken up without a gap."},
     {.name = NULL},
 };
 

@@ -87,7 +87,7 @@ static unsigned rights_of(const struct pn_jail *jail)
 {
     unsigned rights = rows[jail->kind];
     if ((jail->grants & PN_GRANT_CONNECT) != 0)
-        rights |= JAIL_CONNECT;
+        rights |= JAIL_CONNECT | JAIL_LOCAL;
     if ((jail->grants & PN_GRANT_FILES) != 0)
         rights |= JAIL_OPEN;
     if ((jail->grants & PN_GRANT_WRITE) != 0)

@@ -39,7 +39,7 @@ enum pn_jail_kind {
 
 /* What a worker's plugins were granted beyond the row. */
 enum pn_jail_grant {
-    PN_GRANT_CONNECT = 1, /* sockets of its own */
+    PN_GRANT_CONNECT = 1, /* sockets of its own, UNIX ones too: a daemon's on this machine */
     PN_GRANT_FILES = 2,   /* open files below the paths */
     PN_GRANT_WRITE = 4,   /* and make them */
     PN_GRANT_JIT = 8      /* executable memory (PCRE2) */

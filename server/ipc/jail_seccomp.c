@@ -139,14 +139,15 @@ static int allow_memory(scmp_filter_ctx ctx, bool exec)
 }
 
 /* Internet sockets; whatever else a library tries is refused, not fatal. */
-static int allow_sockets(scmp_filter_ctx ctx)
+static int allow_sockets(scmp_filter_ctx ctx, bool local)
 {
+    int first = local ? AF_UNIX : AF_INET;
     uint32_t no = SCMP_ACT_ERRNO(EAFNOSUPPORT);
-    int bad = rule(ctx, no, "socket", 1, CMP(SCMP_A0(SCMP_CMP_LT, AF_INET))) |
+    int bad = rule(ctx, no, "socket", 1, CMP(SCMP_A0(SCMP_CMP_LT, (scmp_datum_t)first))) |
               rule(ctx, no, "socket", 1, CMP(SCMP_A0(SCMP_CMP_GT, AF_INET6)));
-    for (int family = AF_INET; family <= AF_INET6; family++) {
-        bool inet = family == AF_INET || family == AF_INET6;
-        bad |= rule(ctx, inet ? SCMP_ACT_ALLOW : no, "socket", 1,
+    for (int family = first; family <= AF_INET6; family++) {
+        bool good = family == AF_UNIX || family == AF_INET || family == AF_INET6;
+        bad |= rule(ctx, good ? SCMP_ACT_ALLOW : no, "socket", 1,
                     CMP(SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)family)));
     }
     return bad | allow_all(ctx, connect_calls);
@@ -203,7 +204,7 @@ static int fill(scmp_filter_ctx ctx, unsigned rights)
         if ((rights & lists[i].right) != 0)
             bad |= allow_all(ctx, lists[i].names);
     if ((rights & JAIL_CONNECT) != 0)
-        bad |= allow_sockets(ctx);
+        bad |= allow_sockets(ctx, (rights & JAIL_LOCAL) != 0);
     if ((rights & JAIL_OPEN) == 0)
         bad |= allow_fstat(ctx);
     return bad | allow_memory(ctx, (rights & JAIL_EXEC_MAP) != 0) | allow_process(ctx, rights) |

@@ -56,8 +56,9 @@ enum pn_record_type {
     PN_REC_SPAWN_WORKER = 0x04c0, /* fds: channels of the worker to be */
     PN_REC_WORKER_UP,
     PN_REC_WORKER_DOWN,
-    PN_REC_WANT_SOLO,   /* edge -> supervisor: one worker for this edge alone */
-    PN_REC_WORKER_LOST, /* edge -> supervisor: its number; the channel to it ended */
+    PN_REC_PLUGIN_CHANGED, /* the name of a plugin whose prepare() would find other files now */
+    PN_REC_WANT_SOLO,      /* edge -> supervisor: one worker for this edge alone */
+    PN_REC_WORKER_LOST,    /* edge -> supervisor: its number; the channel to it ended */
 
     /* edge -> queue, and back (handover.h) */
     PN_REC_TAKE = 0x0500,  /* a message to keep and deliver; fd: content */

@@ -15,6 +15,7 @@ enum {
     QUEUE_BYTES = 16 * 1024 * 1024,
     START_LIMIT_MS = 120 * 1000, /* virus databases load for long */
     TEMPLATE_DRAIN_MS = 5 * 1000,
+    PLUGIN_NAME_MAX = 64,
     WORKER_PATIENCE_MS = 200, /* between its channel's end and its own */
     BACKOFF_FIRST_MS = 100,
     BACKOFF_MAX_MS = 30 * 1000,
@@ -243,6 +244,11 @@ static bool on_record(void *ctx, struct pn_record *r)
         if (c->kind != PEER_TEMPLATE || !pn_worker_get(r->body, &worker))
             return false;
         worker_record(c, &worker, r->type == PN_REC_WORKER_UP);
+        return true;
+    case PN_REC_PLUGIN_CHANGED:
+        if (c->kind != PEER_TEMPLATE || r->body.len > PLUGIN_NAME_MAX)
+            return false;
+        reload_plugins(c, r->body);
         return true;
     case PN_REC_WANT_SOLO:
         if (c->kind != PEER_EDGE || !pn_want_solo_get(r->body, &want))

@@ -4,6 +4,9 @@
 #include "log.h"
 #include "supervisor_int.h"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
 #include <unistd.h>
 
 void reload_begin(struct supervisor *sup)
@@ -19,6 +22,32 @@ void reload_begin(struct supervisor *sup)
     compile_begin(sup);
 }
 
+/* The generation that serves once more, its plugins loaded anew. The configuration is not
+ * read: what an operator is writing into it meanwhile is no concern of a virus database. */
+static void refresh_begin(struct supervisor *sup)
+{
+    int fd = fcntl(sup->now.policy_fd, F_DUPFD_CLOEXEC, 0);
+    sup->refresh = false;
+    if (fd < 0) {
+        pn_error("plugins are not loaded anew: %s", strerror(errno));
+        return;
+    }
+    sup->state = SUP_RELOADING;
+    reload_compiled(sup, fd);
+}
+
+void reload_plugins(const struct child *template, struct pn_str plugin)
+{
+    struct supervisor *sup = template->sup;
+    if (sup->state == SUP_STOPPING || template->generation != sup->now.serial)
+        return;
+    pn_info("the files of plugin %.*s have changed; it is loaded anew", PN_FMT(plugin));
+    tell_plugin_changed(sup, plugin);
+    sup->refresh = true;
+    if (sup->state == SUP_SERVING)
+        refresh_begin(sup);
+}
+
 static void settle(struct supervisor *sup)
 {
     sup->state = SUP_SERVING;
@@ -26,6 +55,8 @@ static void settle(struct supervisor *sup)
     if (sup->again) {
         sup->again = false;
         reload_begin(sup);
+    } else if (sup->refresh) {
+        refresh_begin(sup);
     }
 }
 
@@ -164,6 +195,7 @@ static void retire_old_plugins(struct supervisor *sup)
 void reload_take(struct supervisor *sup)
 {
     bool first = sup->state == SUP_STARTING;
+    sup->refresh = false; /* what it asked for was loaded just now */
     coming_fini(&sup->now);
     sup->now = sup->next;
     sup->next = (struct coming){.policy_fd = -1, .dns_file_fd = -1};

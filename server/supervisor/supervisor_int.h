@@ -65,8 +65,9 @@ struct supervisor {
     struct pn_loop *loop;
     struct child *children;
     enum sup_state state;
-    int phase;  /* of starting, reloading or stopping: an index into the order */
-    bool again; /* SIGHUP came during a reload */
+    int phase;    /* of starting, reloading or stopping: an index into the order */
+    bool again;   /* SIGHUP came during a reload */
+    bool refresh; /* a plugin's files changed meanwhile */
     int exit_status;
     uint32_t last_serial;
     uint32_t next_worker; /* numbers of workers are never used twice */
@@ -131,6 +132,8 @@ void compile_begin(struct supervisor *sup);
 void compile_cancel(struct supervisor *sup);
 /* ---- reload.c */
 void reload_begin(struct supervisor *sup);
+/* A plugin of that template would find other files now. */
+void reload_plugins(const struct child *template, struct pn_str plugin);
 void reload_refuse(struct supervisor *sup, const char *why);
 /* All of it stands: it reaches the running roles. */
 void reload_take(struct supervisor *sup);
@@ -185,6 +188,8 @@ void tell_started(struct supervisor *sup);
 void tell_jail(struct supervisor *sup);
 void tell_reloaded(struct supervisor *sup);
 void tell_refused(struct supervisor *sup, const char *why);
+/* Its files are others; a new generation is on its way. */
+void tell_plugin_changed(struct supervisor *sup, struct pn_str plugin);
 /* New ones are used; or why not. */
 void tell_certificates(struct supervisor *sup, const char *why_not);
 void tell_died(struct child *c, const char *how, uint64_t restart_ms);

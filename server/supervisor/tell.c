@@ -102,6 +102,14 @@ void tell_refused(struct supervisor *sup, const char *why)
     finish(sup, &b, &j);
 }
 
+void tell_plugin_changed(struct supervisor *sup, struct pn_str plugin)
+{
+    struct pn_buf b;
+    struct pn_json j = begin(&b, "plugin_changed");
+    pn_json_str(&j, "plugin", plugin);
+    finish(sup, &b, &j);
+}
+
 void tell_certificates(struct supervisor *sup, const char *why_not)
 {
     struct pn_buf b;

@@ -216,7 +216,7 @@ static void test_grants(void)
         char want;
     } rows[] = {
         {"connect", PN_GRANT_CONNECT, inet_socket, 'y'},
-        {"connect is no unix socket", PN_GRANT_CONNECT, unix_socket, 'n'},
+        {"connect by a unix socket", PN_GRANT_CONNECT, unix_socket, 'y'},
         {"files", PN_GRANT_FILES, open_below, 'y'},
         {"files are not written", PN_GRANT_FILES, make_below, 'n'},
         {"write", PN_GRANT_WRITE, make_below, 'y'},

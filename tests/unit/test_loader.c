@@ -20,6 +20,12 @@ static int object_new(struct postern_call *c, void **object)
     return callback(c);
 }
 
+static int looks(void *prepared)
+{
+    (void)prepared;
+    return 0;
+}
+
 static void nothing(void *arg)
 {
     (void)arg;
@@ -225,6 +231,7 @@ static void test_check(void)
          {.on = {[POSTERN_STAGES_ROOM - 1] = callback}},
          "stage 15, which this Postern doesn't know"},
         {"reserved", {.reserved = 1}, "doesn't know"},
+        {"changed without prepare", {.changed = looks}, "without `prepare`"},
         {"free alone", {.prepare_free = nothing}, "without its _new"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
@@ -239,6 +246,7 @@ static void test_check(void)
         d.needs = o->needs;
         d.needs_if = o->needs_if;
         d.reserved = o->reserved;
+        d.changed = o->changed;
         for (size_t k = POSTERN_STAGES; k < POSTERN_STAGES_ROOM; k++)
             d.on[k] = o->on[k];
         d.on_failure = o->on_failure;
@@ -297,6 +305,7 @@ static void test_layout(void)
         AT(postern_plugin, transaction_free, 128),
         AT(postern_plugin, on, 136),
         AT(postern_plugin, prefetch, 264),
+        AT(postern_plugin, changed, 400),
         AT(postern_plugin, needs_if, 392),
         AT(postern_need_if, needs, 16),
         SIZE(postern_need_if, 24),

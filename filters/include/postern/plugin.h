@@ -70,6 +70,7 @@
  * WHAT MAY BE CALLED WHEN
  *
  *   prepare, instance_new              set_*, setup_*, tmp_folder
+ *   changed                            nothing: it is given no call
  *   prefetch                           set_*, client*, envelope, id, the message, now_ms,
  *                                      left_ms, log, and dns_start; lookups that would wait
  *                                      are POSTERN_INVALID, what it states is dropped
@@ -107,7 +108,7 @@
  * lower one, and asks with POSTERN_HAS before it calls what came later.
  *
  *   1.0   the first
- *   1.1   prefetch, needs_if; client_in
+ *   1.1   prefetch, needs_if, changed; client_in
  *
  * Widths are fixed: enumerations appear in structs and arguments as uint32_t or int, so
  * that no compiler's option changes them; int has 32 bits, pointers and size_t have the
@@ -290,6 +291,14 @@ struct postern_plugin {
 
     /* NULL: what it needs depends on no setting. */
     const struct postern_need_if *needs_if;
+
+    /* In the template, about once a minute (`workers { refresh }`): 1 where what prepare()
+     * read is another by now and at rest, and shall be read anew; else 0. The host then makes
+     * a new template, as at a reload: sessions that begin later have what it prepared, those
+     * begun go on with the old. Where the new prepare() fails, the old serves on and an event
+     * says why; so say 1 once for each state of the files. It runs sandboxed, beside the fork
+     * of workers: look at files (stat), open none, and be quick. May be NULL. */
+    int (*changed)(void *prepared);
 };
 
 /* ---- what a plugin is given in each callback ---- */
