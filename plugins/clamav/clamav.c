@@ -1,23 +1,32 @@
 /*
- * Virus scan by libclamav. Signatures are loaded once, in the template; workers share
- * them copy-on-write, and each has a folder of its own to unpack in.
+ * Virus scan by libclamav, or by clamd over its socket.
  *
- * A message is scanned as it came, behind one Received line: the scanner knows mail by
- * its first bytes, and would take a message that begins with another field for a text,
- * its attachments unread.
+ * The library's signatures are loaded once, in the template; workers share them
+ * copy-on-write, and each has a folder of its own to unpack in. New ones are taken up by a
+ * new template (`changed`).
+ *
+ * A message is scanned as it came, behind one Received line: the scanner knows mail by its
+ * first bytes, and would take a message that begins with another field for a text, its
+ * attachments unread.
  */
-#include "clamav_names.h"
+#include "clamav_clamd.h"
+#include "clamav_engine.h"
 #include "clamav_tmp.h"
 
-#include <clamav.h>
-#include <stdbool.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define SITE_FOLDER "/var/lib/clamav"
-
-enum { SYM_FOUND, SYM_UNSCANNABLE, SYM_ENCRYPTED, SYM_MACRO, SYM_HEURISTIC, SYM_NOT_SCANNED };
+enum {
+    SYM_FOUND,
+    SYM_UNSCANNABLE,
+    SYM_ENCRYPTED,
+    SYM_MACRO,
+    SYM_HEURISTIC,
+    SYM_NOT_SCANNED,
+    SYM_BROKEN
+};
 
 static const struct postern_symbol symbols[] = {
     [SYM_FOUND] = {"VIRUS_FOUND", 20000, "A signature matched; detail: its name"},
@@ -27,12 +36,22 @@ static const struct postern_symbol symbols[] = {
     [SYM_MACRO] = {"VIRUS_MACRO", 1500, "A document with macros"},
     [SYM_HEURISTIC] = {"VIRUS_HEURISTIC", 4000, "Another heuristic of the scanner's"},
     [SYM_NOT_SCANNED] = {"VIRUS_NOT_SCANNED", 0, "There are no signatures to scan with"},
+    [SYM_BROKEN] = {"VIRUS_BROKEN", 1000, "An archive out of which nothing could be read"},
     {NULL, 0, NULL}};
 
 static const struct postern_row rows[] = {
+    {.name = "mode",
+     .type = POSTERN_T_CHOICE,
+     .choices = "libclamav|clamd",
+     .def = "libclamav",
+     .help = "Who scans: the library, in a worker of ours, or clamd over its socket."},
+    {.name = "clamd",
+     .type = POSTERN_T_STRING,
+     .def = "unix:/run/clamav/clamd.ctl",
+     .help = "Where clamd listens: unix:PATH or inet:ADDRESS:PORT. It needs `grant network`."},
     {.name = "database",
      .type = POSTERN_T_FOLDER,
-     .help = "Folder of signatures. By default " SITE_FOLDER ", where it has any."},
+     .help = "Folder of signatures. By default /var/lib/clamav, where it has any."},
     {.name = "signatures",
      .type = POSTERN_T_FILE,
      .flags = POSTERN_ROW_LIST,
@@ -58,9 +77,10 @@ static const struct postern_row rows[] = {
     {.name = "max-time",
      .type = POSTERN_T_DURATION,
      .def = "8s",
-     .min = 100,
+     .min = 1,
      .max = 60000,
-     .help = "Time for one message; what is not done by then is unscannable."},
+     .help = "Time for one message; what the library has not done by then is unscannable, no "
+             "answer of clamd's is a failure."},
     {.name = "macros",
      .type = POSTERN_T_BOOL,
      .def = "yes",
@@ -71,170 +91,81 @@ static const struct postern_row rows[] = {
      .help = "State VIRUS_ENCRYPTED for encrypted archives and documents."},
     {.name = NULL}};
 
+/* The library looks into what strangers sent: it has no socket. clamd's side has nothing else. */
+static const struct postern_need_if needs_if[] = {
+    {.row = "mode",
+     .value = "libclamav",
+     .needs = POSTERN_NEED_TMP | POSTERN_NEED_FILES | POSTERN_NEED_THREADS | POSTERN_NEED_OPENSSL},
+    {.row = "mode", .value = "clamd", .needs = POSTERN_NEED_NETWORK},
+    {.row = NULL}};
+
 struct prepared {
-    struct cl_engine *engine;
-    unsigned signatures;
+    bool by_clamd;
+    struct clamav_address clamd;
+    struct clamav_engine *engine; /* of the library */
+    struct clamav_watch *watch;   /* the template's alone */
 };
 
 struct instance {
-    const struct prepared *prepared;
-    struct cl_scan_options options;
+    struct prepared *prepared;
     char *tmp;
+    uint32_t max_time;
+    size_t max_size;
 };
 
+static const char first_line[] = "Received: by scanner\r\n";
+
 /* ---- in the template ---- */
-
-static void say(void (*tell)(struct postern_setup *, struct postern_str), struct postern_setup *s,
-                const char *what, const char *path, const char *why)
-{
-    char text[1024];
-    int n = snprintf(text, sizeof(text), "%s %s: %s", what, path, why);
-
-    if (n > 0)
-        tell(s,
-             (struct postern_str){text, (size_t)n < sizeof(text) ? (size_t)n : sizeof(text) - 1});
-}
-
-static char *copy_path(struct postern_str s)
-{
-    return strndup(s.p, s.len);
-}
-
-/* The library's own words about a file go to the log of the host as a sentence; what it
- * prints beside them is dropped. */
-static void quiet(enum cl_msg severity, const char *full, const char *text, void *context)
-{
-    (void)severity;
-    (void)full;
-    (void)text;
-    (void)context;
-}
-
-static int load(struct postern_setup *s, struct prepared *p, const char *path)
-{
-    cl_error_t error = cl_load(path, p->engine, &p->signatures, CL_DB_STDOPT);
-
-    if (error == CL_SUCCESS)
-        return POSTERN_OK;
-    say(s->host->setup_error, s, "signatures in", path, cl_strerror(error));
-    return POSTERN_ERROR;
-}
-
-static bool folder_has_signatures(const char *path)
-{
-    unsigned n = 0;
-
-    return cl_countsigs(path, CL_COUNTSIGS_ALL, &n) == CL_SUCCESS && n > 0;
-}
-
-static int load_folder(struct postern_setup *s, struct prepared *p)
-{
-    struct postern_str set;
-    char *path;
-    int status = POSTERN_OK;
-
-    if (s->host->set_str(s->settings, "database", 0, &set) != POSTERN_OK)
-        return folder_has_signatures(SITE_FOLDER) ? load(s, p, SITE_FOLDER) : POSTERN_OK;
-    path = copy_path(set);
-    if (path == NULL)
-        return POSTERN_ERROR;
-    if (folder_has_signatures(path)) {
-        status = load(s, p, path);
-    } else {
-        say(s->host->setup_error, s, "database", path,
-            "there are no signatures in this folder; freshclam fetches them");
-        status = POSTERN_ERROR;
-    }
-    free(path);
-    return status;
-}
-
-static int load_files(struct postern_setup *s, struct prepared *p)
-{
-    size_t n = s->host->set_count(s->settings, "signatures");
-    int status = POSTERN_OK;
-
-    for (size_t i = 0; i < n && status == POSTERN_OK; i++) {
-        struct postern_str set;
-        char *path = NULL;
-
-        if (s->host->set_str(s->settings, "signatures", i, &set) != POSTERN_OK ||
-            (path = copy_path(set)) == NULL)
-            return POSTERN_ERROR;
-        status = load(s, p, path);
-        free(path);
-    }
-    return status;
-}
-
-static bool set_limit(struct postern_setup *s, struct cl_engine *engine, enum cl_engine_field field,
-                      const char *row)
-{
-    int64_t value;
-
-    return s->host->set_int(s->settings, row, 0, &value) == POSTERN_OK &&
-           cl_engine_set_num(engine, field, (long long)value) == CL_SUCCESS;
-}
-
-/* One limit for a file and for all: an unpacked file over MAX_FILESIZE alone is cut, and
- * what is cut off is not reported. Bytecode signatures are interpreted: the other way
- * writes code, which the sandbox forbids. */
-static bool set_limits(struct postern_setup *s, struct cl_engine *engine)
-{
-    return set_limit(s, engine, CL_ENGINE_MAX_SCANSIZE, "max-scan-size") &&
-           set_limit(s, engine, CL_ENGINE_MAX_FILESIZE, "max-scan-size") &&
-           set_limit(s, engine, CL_ENGINE_MAX_FILES, "max-files") &&
-           set_limit(s, engine, CL_ENGINE_MAX_RECURSION, "max-depth") &&
-           set_limit(s, engine, CL_ENGINE_MAX_SCANTIME, "max-time") &&
-           cl_engine_set_num(engine, CL_ENGINE_BYTECODE_MODE, CL_BYTECODE_MODE_INTERPRETER) ==
-               CL_SUCCESS;
-}
 
 static void prepare_free(void *arg)
 {
     struct prepared *p = arg;
 
-    if (p->engine != NULL)
-        (void)cl_engine_free(p->engine);
+    clamav_engine_free(p->engine);
+    clamav_watch_free(p->watch);
     free(p);
 }
 
-static int engine_load(struct postern_setup *s, struct prepared *p)
+static int prepare_clamd(struct postern_setup *s, struct prepared *p)
 {
-    cl_error_t error;
+    struct postern_str where, at;
+    char text[300];
+    const char *error;
+    int n;
 
-    if (!set_limits(s, p->engine)) {
-        s->host->setup_error(s, POSTERN_STR("libclamav does not take these limits"));
+    if (s->host->set_str(s->settings, "clamd", 0, &where) != POSTERN_OK)
         return POSTERN_ERROR;
-    }
-    if (load_folder(s, p) != POSTERN_OK || load_files(s, p) != POSTERN_OK)
-        return POSTERN_ERROR;
-    if (p->signatures == 0) {
-        s->host->setup_warn(
-            s, POSTERN_STR("nothing is scanned for viruses: there are no signatures in " SITE_FOLDER
-                           "; install clamav-freshclam, or name a folder with `database`, or "
-                           "files with `signatures`"));
+    error = clamav_address_read(&p->clamd, where);
+    if (error == NULL)
         return POSTERN_OK;
-    }
-    error = cl_engine_compile(p->engine);
-    if (error == CL_SUCCESS)
-        return POSTERN_OK;
-    say(s->host->setup_error, s, "signatures", "", cl_strerror(error));
+    at = s->host->set_where(s->settings, "clamd", 0);
+    n = snprintf(text, sizeof(text), "%.*s: clamd, %s", (int)at.len, at.p, error);
+    if (n > 0)
+        s->host->setup_error(
+            s, (struct postern_str){text, (size_t)n < sizeof(text) ? (size_t)n : sizeof(text) - 1});
     return POSTERN_ERROR;
+}
+
+static int prepare_library(struct postern_setup *s, struct prepared *p)
+{
+    p->watch = clamav_watch_new();
+    if (p->watch == NULL)
+        return POSTERN_ERROR;
+    p->engine = clamav_engine_new(s, p->watch);
+    return p->engine == NULL ? POSTERN_ERROR : POSTERN_OK;
 }
 
 static int prepare(struct postern_setup *s, void **prepared)
 {
     struct prepared *p = calloc(1, sizeof(*p));
+    struct postern_str mode;
 
-    cl_set_clcb_msg(quiet);
-    if (p == NULL || cl_init(CL_INIT_DEFAULT) != CL_SUCCESS ||
-        (p->engine = cl_engine_new()) == NULL) {
-        s->host->setup_error(s, POSTERN_STR("libclamav refused to start"));
+    if (p == NULL || s->host->set_str(s->settings, "mode", 0, &mode) != POSTERN_OK) {
         free(p);
         return POSTERN_ERROR;
     }
-    if (engine_load(s, p) != POSTERN_OK) {
+    p->by_clamd = mode.len == 5;
+    if ((p->by_clamd ? prepare_clamd(s, p) : prepare_library(s, p)) != POSTERN_OK) {
         prepare_free(p);
         return POSTERN_ERROR;
     }
@@ -242,24 +173,14 @@ static int prepare(struct postern_setup *s, void **prepared)
     return POSTERN_OK;
 }
 
-/* ---- in the worker ---- */
-
-static void set_options(struct postern_setup *s, struct cl_scan_options *o)
+static int changed(void *arg)
 {
-    int macros = 1;
-    int encrypted = 1;
+    struct prepared *p = arg;
 
-    (void)s->host->set_bool(s->settings, "macros", &macros);
-    (void)s->host->set_bool(s->settings, "encrypted", &encrypted);
-    o->general = CL_SCAN_GENERAL_HEURISTICS;
-    o->parse = ~0U;
-    /* Without it a limit that was reached is reported as clean. */
-    o->heuristic = CL_SCAN_HEURISTIC_EXCEEDS_MAX;
-    if (macros)
-        o->heuristic |= CL_SCAN_HEURISTIC_MACROS;
-    if (encrypted)
-        o->heuristic |= CL_SCAN_HEURISTIC_ENCRYPTED_ARCHIVE | CL_SCAN_HEURISTIC_ENCRYPTED_DOC;
+    return p->watch != NULL && clamav_watch_changed(p->watch);
 }
+
+/* ---- in the worker ---- */
 
 static void instance_free(void *arg)
 {
@@ -269,126 +190,159 @@ static void instance_free(void *arg)
     free(in);
 }
 
+/* Our copy of the engine: the worker was forked with it. The folders are the template's to
+ * watch. */
+static bool begin_library(struct postern_setup *s, struct instance *in)
+{
+    struct postern_str tmp = s->host->tmp_folder(s);
+
+    if (tmp.len > 0 && (in->tmp = clamav_tmp_new(tmp)) == NULL)
+        return false;
+    return clamav_engine_begin(s, in->prepared->engine, in->tmp);
+}
+
 static int instance_new(struct postern_setup *s, void **instance)
 {
     struct instance *in = calloc(1, sizeof(*in));
-    struct postern_str tmp = s->host->tmp_folder(s);
+    int64_t time, size;
 
-    if (in == NULL)
+    if (in == NULL || s->host->set_int(s->settings, "max-time", 0, &time) != POSTERN_OK ||
+        s->host->set_int(s->settings, "max-scan-size", 0, &size) != POSTERN_OK) {
+        free(in);
         return POSTERN_ERROR;
+    }
     in->prepared = s->prepared;
-    set_options(s, &in->options);
-    if (tmp.len > 0) {
-        in->tmp = clamav_tmp_new(tmp);
-        /* Our copy of the engine: the worker was forked with it. */
-        if (in->tmp == NULL ||
-            cl_engine_set_str(in->prepared->engine, CL_ENGINE_TMPDIR, in->tmp) != CL_SUCCESS) {
-            s->host->setup_error(s, POSTERN_STR("the scanner's private folder can't be used"));
-            instance_free(in);
-            return POSTERN_ERROR;
-        }
+    in->max_time = (uint32_t)time;
+    in->max_size = (size_t)size;
+    if (!in->prepared->by_clamd && !begin_library(s, in)) {
+        s->host->setup_error(s, POSTERN_STR("the scanner's private folder can't be used"));
+        instance_free(in);
+        return POSTERN_ERROR;
     }
     *instance = in;
     return POSTERN_OK;
 }
 
-static int state(struct postern_call *c, unsigned symbol, const char *detail)
+/* ---- a message ---- */
+
+static struct postern_str text_of(const char *cstr)
 {
-    return c->host->fact(c, symbol, (struct postern_str){detail, strlen(detail)});
+    return (struct postern_str){cstr, strlen(cstr)};
 }
 
-static int state_name(struct postern_call *c, const char *name)
+static int state_kind(struct postern_call *c, enum clamav_kind kind, struct postern_str detail)
 {
-    static const unsigned symbol[] = {[CLAMAV_VIRUS] = SYM_FOUND,
-                                      [CLAMAV_UNSCANNABLE] = SYM_UNSCANNABLE,
-                                      [CLAMAV_ENCRYPTED] = SYM_ENCRYPTED,
-                                      [CLAMAV_MACRO] = SYM_MACRO,
-                                      [CLAMAV_HEURISTIC] = SYM_HEURISTIC};
+    static const unsigned symbol[] = {
+        [CLAMAV_VIRUS] = SYM_FOUND,         [CLAMAV_UNSCANNABLE] = SYM_UNSCANNABLE,
+        [CLAMAV_ENCRYPTED] = SYM_ENCRYPTED, [CLAMAV_MACRO] = SYM_MACRO,
+        [CLAMAV_BROKEN] = SYM_BROKEN,       [CLAMAV_HEURISTIC] = SYM_HEURISTIC};
 
-    return state(c, symbol[clamav_kind(name)], name);
+    return c->host->fact(c, symbol[kind], detail);
 }
 
-/* Errors that the message causes make it unscannable; those of the machine (memory, the
- * temporary folder) are the plugin's failure, and `on_failure` applies. */
-static int state_error(struct postern_call *c, cl_error_t error)
+static int failed(struct postern_call *c, const char *why, struct postern_str more)
 {
-    switch (error) {
-    case CL_ETIMEOUT:
-    case CL_EMAXREC:
-    case CL_EMAXSIZE:
-    case CL_EMAXFILES:
-    case CL_EFORMAT:
-    case CL_EPARSE:
-    case CL_EUNPACK:
-    case CL_EBYTECODE:
-        return state(c, SYM_UNSCANNABLE, cl_strerror(error));
-    default:
-        c->host->log(c, POSTERN_LOG_ERROR,
-                     (struct postern_str){cl_strerror(error), strlen(cl_strerror(error))});
-        return POSTERN_ERROR;
-    }
+    char text[1200];
+    int n = snprintf(text, sizeof(text), "%s%s%.*s", why, more.len == 0 ? "" : ": ", (int)more.len,
+                     more.p);
+
+    if (n > 0)
+        c->host->log(
+            c, POSTERN_LOG_ERROR,
+            (struct postern_str){text, (size_t)n < sizeof(text) ? (size_t)n : sizeof(text) - 1});
+    return POSTERN_ERROR;
 }
 
-static int scan(struct postern_call *c, const char *p, size_t len)
+static int scan_library(struct postern_call *c, struct postern_str content)
 {
     const struct instance *in = c->instance;
-    struct cl_scan_options options = in->options;
-    const char *name = NULL;
-    unsigned long scanned = 0;
-    cl_fmap_t *map = cl_fmap_open_memory(p, len);
-    cl_error_t error;
+    const size_t head = sizeof(first_line) - 1;
+    struct clamav_findings found;
+    const char *error;
+    char *copy;
     int status = POSTERN_OK;
 
-    if (map == NULL)
+    if (!clamav_engine_ready(in->prepared->engine))
+        return c->host->fact(c, SYM_NOT_SCANNED, POSTERN_STR("no signatures"));
+    copy = malloc(head + content.len);
+    if (copy == NULL)
         return POSTERN_ERROR;
-    error = cl_scanmap_callback(map, NULL, &name, &scanned, in->prepared->engine, &options, NULL);
-    /* A message over the limits is a virus without a name to the library. */
-    if (error == CL_VIRUS && (name == NULL || name[0] == '\0'))
-        status = state(c, SYM_UNSCANNABLE, "message is too large");
-    else if (error == CL_VIRUS)
-        status = state_name(c, name);
-    else if (error != CL_CLEAN)
-        status = state_error(c, error);
-    cl_fmap_close(map);
+    memcpy(copy, first_line, head);
+    if (content.len > 0)
+        memcpy(copy + head, content.p, content.len);
+    error = clamav_engine_scan(in->prepared->engine, copy, head + content.len, &found);
+    free(copy);
+    if (error != NULL)
+        return failed(c, error, POSTERN_STR(""));
+    if (found.name[0] != '\0')
+        status = state_kind(c, found.kind, text_of(found.name));
+    for (unsigned i = 0; i < found.broken && status == POSTERN_OK; i++)
+        status = state_kind(c, CLAMAV_BROKEN, text_of(found.types[i]));
     return status;
+}
+
+static int state_answer(struct postern_call *c, const struct clamav_answer *answer)
+{
+    char name[CLAMAV_REPLY_MAX + 1];
+
+    switch (answer->reply) {
+    case CLAMAV_REPLY_OK:
+        return POSTERN_OK;
+    case CLAMAV_REPLY_FOUND:
+        (void)snprintf(name, sizeof(name), "%.*s", (int)answer->text.len, answer->text.p);
+        return state_kind(c, clamav_kind(name), answer->text);
+    case CLAMAV_REPLY_TOO_LARGE:
+        return state_kind(c, CLAMAV_UNSCANNABLE, POSTERN_STR("message is too large for clamd"));
+    case CLAMAV_REPLY_ERROR:
+        return failed(c, "clamd says", answer->text);
+    case CLAMAV_REPLY_STRANGE:
+        break;
+    }
+    return failed(c, "clamd answered what is no answer", POSTERN_STR(""));
+}
+
+static int scan_clamd(struct postern_call *c, struct postern_str content)
+{
+    const struct instance *in = c->instance;
+    const struct postern_str first = {first_line, sizeof(first_line) - 1};
+    uint32_t left = c->host->left_ms(c);
+    struct clamav_answer answer;
+    const char *error;
+
+    if (content.len > in->max_size)
+        return state_kind(c, CLAMAV_UNSCANNABLE, POSTERN_STR("message is too large"));
+    errno = 0;
+    error = clamav_clamd_scan(&in->prepared->clamd, first, content,
+                              left < in->max_time ? left : in->max_time, &answer);
+    if (error != NULL)
+        return failed(c, error, errno == 0 ? POSTERN_STR("") : text_of(strerror(errno)));
+    return state_answer(c, &answer);
 }
 
 static int on_message(struct postern_call *c)
 {
-    static const char first[] = "Received: by scanner\r\n";
     const struct instance *in = c->instance;
     struct postern_str content = c->host->content(c);
-    char *copy;
-    int status;
 
-    if (in->prepared->signatures == 0)
-        return state(c, SYM_NOT_SCANNED, "no signatures");
-    copy = malloc(sizeof(first) - 1 + content.len);
-    if (copy == NULL)
-        return POSTERN_ERROR;
-    memcpy(copy, first, sizeof(first) - 1);
-    if (content.len > 0)
-        memcpy(copy + sizeof(first) - 1, content.p, content.len);
-    status = scan(c, copy, sizeof(first) - 1 + content.len);
-    free(copy);
-    return status;
+    return in->prepared->by_clamd ? scan_clamd(c, content) : scan_library(c, content);
 }
 
-POSTERN_EXPORT const struct postern_plugin postern_plugin = {
-    .size = sizeof(struct postern_plugin),
-    .major = POSTERN_ABI_MAJOR,
-    .minor = POSTERN_ABI_MINOR,
-    .name = "clamav",
-    .version = "1.0",
-    .summary = "virus scan by libclamav",
-    .rows = rows,
-    .symbols = symbols,
-    .needs = POSTERN_NEED_ALONE | POSTERN_NEED_TMP | POSTERN_NEED_FILES | POSTERN_NEED_THREADS |
-             POSTERN_NEED_OPENSSL,
-    .on_failure = POSTERN_FAIL_DEFER,
-    .deadline_ms = 12000,
-    .prepare = prepare,
-    .prepare_free = prepare_free,
-    .instance_new = instance_new,
-    .instance_free = instance_free,
-    .on = {[POSTERN_MESSAGE] = on_message}};
+POSTERN_EXPORT const struct postern_plugin postern_plugin = {.size = sizeof(struct postern_plugin),
+                                                             .major = POSTERN_ABI_MAJOR,
+                                                             .minor = POSTERN_ABI_MINOR,
+                                                             .name = "clamav",
+                                                             .version = "1.1",
+                                                             .summary =
+                                                                 "virus scan by libclamav or clamd",
+                                                             .rows = rows,
+                                                             .symbols = symbols,
+                                                             .needs = POSTERN_NEED_ALONE,
+                                                             .on_failure = POSTERN_FAIL_DEFER,
+                                                             .deadline_ms = 12000,
+                                                             .prepare = prepare,
+                                                             .prepare_free = prepare_free,
+                                                             .instance_new = instance_new,
+                                                             .instance_free = instance_free,
+                                                             .on = {[POSTERN_MESSAGE] = on_message},
+                                                             .needs_if = needs_if,
+                                                             .changed = changed};

@@ -10,6 +10,7 @@ enum clamav_kind clamav_kind(const char *name)
     } table[] = {{"Heuristics.Limits.Exceeded", CLAMAV_UNSCANNABLE},
                  {"Heuristics.Encrypted.", CLAMAV_ENCRYPTED},
                  {"Heuristics.OLE2.ContainsMacros", CLAMAV_MACRO},
+                 {"Heuristics.Broken.", CLAMAV_BROKEN},
                  {"Heuristics.", CLAMAV_HEURISTIC}};
 
     for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)

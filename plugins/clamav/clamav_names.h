@@ -10,7 +10,8 @@ enum clamav_kind {
     CLAMAV_UNSCANNABLE, /* a limit of size, depth, number or time */
     CLAMAV_ENCRYPTED,
     CLAMAV_MACRO,
-    CLAMAV_HEURISTIC /* broken executables, phishing marks and the like */
+    CLAMAV_BROKEN,   /* what can't be unpacked, or is cut */
+    CLAMAV_HEURISTIC /* phishing marks and the like */
 };
 
 enum clamav_kind clamav_kind(const char *name);
