@@ -13,7 +13,7 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 import postern  # noqa: E402
-from test_queue import Hop, queue, wait  # noqa: E402
+from test_queue import Hop, queue  # noqa: E402
 
 CONF = """
 smtp {{ hostname "mx.here.test" }}
@@ -71,7 +71,7 @@ class Disk:
                 size += more
             return self.free() <= leave
 
-        return wait(one, 30)
+        return postern.until(one, 30)
 
     def empty(self):
         return self.inside("rm", "-f", os.path.join(self.spool, "ballast")).returncode == 0
@@ -106,11 +106,11 @@ def send_until(disk, prefix, stop, kept, seconds=60, most=2000):
 
 def delivered(c, disk, kept, hop):
     """The next hop gets all that was kept."""
-    found = wait(lambda: set(kept) <= set(taken(hop)), 60)
+    found = postern.until(lambda: set(kept) <= set(taken(hop)), 60)
     got = taken(hop)
     c.check(found, "nothing that got 250 is lost", f"{len(set(kept) - set(got))} of {len(kept)}")
     c.check(set(got) <= set(kept), "and nothing else came", sorted(set(got) - set(kept)))
-    c.check(wait(lambda: queue(disk.server, "list")[1] == "0 messages\n", 60), "the queue is empty", queue(disk.server, "list")[1][-200:])
+    c.check(postern.until(lambda: queue(disk.server, "list")[1] == "0 messages\n", 60), "the queue is empty", queue(disk.server, "list")[1][-200:])
 
 
 def full(c, words):
@@ -132,7 +132,7 @@ def full(c, words):
         c.check(not server.events("role_died"), "no role died", server.log()[-500:])
         hop = Hop(disk.hop_port)
         delivered(c, disk, kept, hop)
-        answer = wait(lambda: (lambda a: a.startswith("250") and a)(send(disk, "again")), 60)
+        answer = postern.until(lambda: (lambda a: a.startswith("250") and a)(send(disk, "again")), 60)
         if c.check(answer, "mail is taken again, by itself", server.log()[-500:]):
             kept.append("again")
         delivered(c, disk, kept, hop)
@@ -160,11 +160,11 @@ def brim(c, words):
         before = len(server.events("role_died"))
         for pid in server.roles("queue"):
             os.kill(pid, signal.SIGKILL)
-        c.check(wait(lambda: len(server.events("role_died")) > before, 30), "the queue is killed on the full disk")
+        c.check(postern.until(lambda: len(server.events("role_died")) > before, 30), "the queue is killed on the full disk")
         answer = send_until(disk, "k", lambda a: a[:3] in ("451", "452"), kept, most=40)
         c.check(answer[:3] in ("451", "452"), "still no room", answer)
         c.check(disk.empty(), "the disk has room again")
-        found = wait(lambda: (lambda a: a.startswith("250") and a)(send(disk, "after")), 60)
+        found = postern.until(lambda: (lambda a: a.startswith("250") and a)(send(disk, "after")), 60)
         if c.check(found, "mail is taken again, by itself", server.log()[-500:]):
             kept.append("after")
         hop = Hop(disk.hop_port)
@@ -184,15 +184,15 @@ def read_only(c, words):
         os.kill(server.process.pid, signal.SIGSTOP)  # or it would be quicker than we are
         for pid in server.roles("queue"):
             os.kill(pid, signal.SIGKILL)
-        remounted = wait(lambda: disk.inside("mount", "-o", "remount,ro", disk.spool).returncode == 0)
+        remounted = postern.until(lambda: disk.inside("mount", "-o", "remount,ro", disk.spool).returncode == 0)
         os.kill(server.process.pid, signal.SIGCONT)
         c.check(remounted, "the disk is read-only")
-        c.check(wait(lambda: server.log().count("Read-only file system") >= 2, 60), "the operator reads why", server.log()[-500:])
+        c.check(postern.until(lambda: server.log().count("Read-only file system") >= 2, 60), "the operator reads why", server.log()[-500:])
         for n in range(3):
             answer = send(disk, f"no{n}")
             c.check(answer[:3] in ("451", "452"), "clients are told to come later", answer)
         c.check(disk.inside("mount", "-o", "remount,rw", disk.spool).returncode == 0, "it can be written again")
-        found = wait(lambda: (lambda a: a.startswith("250") and a)(send(disk, "after")), 90)
+        found = postern.until(lambda: (lambda a: a.startswith("250") and a)(send(disk, "after")), 90)
         if c.check(found, "mail is taken again, by itself", server.log()[-500:]):
             kept.append("after")
         hop = Hop(disk.hop_port)
