@@ -193,4 +193,7 @@ const struct postern_host host_table = {
     .tmp_folder = host_tmp_folder,
     .log = log_line,
     .client_in = client_in,
+    .state_get = host_state_get,
+    .state_put = host_state_put,
+    .state_take = host_state_take,
 };

@@ -20,6 +20,7 @@
 #include "plan.h"
 #include "pool.h"
 #include "request.h"
+#include "state_asker.h"
 #include "text.h"
 
 #include <pthread.h>
@@ -65,12 +66,13 @@ struct host_plugin {
 
 struct host_call;
 
-/* What the host tells whoever runs the calls: a thread begins and ends to wait, and what the
- * DNS said. */
+/* What the host tells whoever runs the calls: a thread begins and ends to wait, and what DNS
+ * and lasting state said. */
 struct host_waits {
     void (*begin)(void *ctx, struct host_call *call);
     void (*end)(void *ctx, struct host_call *call);
     void (*answered)(void *ctx, struct host_call *call, const struct pn_dns_seen *seen);
+    void (*remembered)(void *ctx, struct host_call *call, const struct pn_state_seen *seen);
     void *ctx;
 };
 
@@ -95,6 +97,7 @@ struct host_call {
     struct postern_envelope envelope;
     struct host_message *message; /* NULL before HEADERS */
     struct pn_questions *questions;
+    struct pn_state_asker *state;
     const struct pn_facts *earlier; /* of the request */
     /* Of calls done in this request that it may read; n counts from 0; NULL at the end. */
     const struct pn_facts *(*done_facts)(struct host_call *call, size_t n);
@@ -167,6 +170,12 @@ int host_dns_lookup(struct postern_call *c, struct postern_str name, uint32_t ty
                     const struct postern_dns_answer **out);
 int host_dns_start(struct postern_call *c, struct postern_str name, uint32_t type);
 int host_dns_wait_all(struct postern_call *c);
+
+int host_state_get(struct postern_call *c, struct postern_str key, struct postern_str *value);
+int host_state_put(struct postern_call *c, struct postern_str key, struct postern_str value,
+                   uint64_t ttl_ms, uint32_t when);
+int host_state_take(struct postern_call *c, struct postern_str key,
+                    const struct postern_bucket *bucket, uint32_t *left);
 
 struct postern_str host_content(struct postern_call *c);
 struct postern_str host_body(struct postern_call *c);

@@ -29,6 +29,8 @@ static bool are_own(struct pn_check *c, struct pn_str facts, struct pn_str plugi
         own = own && pn_str_eq(f.notes[i].plugin, plugin);
     for (size_t i = 0; i < f.edit_count; i++)
         own = own && pn_str_eq(f.edits[i].plugin, plugin);
+    for (size_t i = 0; i < f.state_count; i++)
+        own = own && pn_str_eq(f.state[i].plugin, plugin);
     return own;
 }
 

@@ -182,7 +182,7 @@ static bool needs_ok(unsigned needs, struct pn_buf *err)
 {
     const unsigned known = POSTERN_NEED_DNS | POSTERN_NEED_FILES | POSTERN_NEED_TMP |
                            POSTERN_NEED_NETWORK | POSTERN_NEED_ALONE | POSTERN_NEED_THREADS |
-                           POSTERN_NEED_OPENSSL;
+                           POSTERN_NEED_OPENSSL | POSTERN_NEED_STATE;
     return (needs & ~known) == 0 ||
            bad(err, "asks for a need that this Postern doesn't know (bits 0x%x)", needs & ~known);
 }

@@ -144,6 +144,16 @@ enum pn_check_end {
  */
 bool pn_check_run(struct pn_check *check, unsigned stage,
                   void (*done)(void *ctx, enum pn_check_end end), void *ctx);
+/*
+ * What became of a message. TAKEN: somebody has it; REFUSED: all its recipients were; DROPPED:
+ * nothing was decided (the client went away). Told before pn_check_reset, and with DROPPED
+ * once more, outside of a transaction, before pn_check_free.
+ */
+enum pn_fate { PN_FATE_TAKEN, PN_FATE_REFUSED, PN_FATE_DROPPED };
+/* The body of a PN_REC_STATE_END (ipc/state.h). */
+typedef void pn_state_send(void *ctx, struct pn_str body);
+/* What it leaves in lasting state; calls send for each record, often for none. */
+void pn_check_fate(struct pn_check *check, enum pn_fate fate, pn_state_send *send, void *ctx);
 /* Borrowed until the next run, reset or free. */
 const struct pn_facts *pn_check_facts(const struct pn_check *check);
 

@@ -10,6 +10,7 @@
  *   replay.c       who killed a worker
  *   answer.c       what workers say
  *   runner.c       workers that come, time, generations
+ *   fate.c         what is told of a message in the end; alone
  *
  * An ask is one request of one run to one group. Its states:
  *
@@ -147,6 +148,7 @@ struct pn_check {
     struct pn_facts facts;         /* all, while there is a transaction: in pool */
     uint64_t given, skipped;       /* plugins; of the transaction */
     uint64_t failed, session_failed;
+    bool session_kept; /* a message was decided in it: what it put was written */
 
     /* the run */
     bool running;

@@ -243,6 +243,8 @@ static const char *status_word(int rc)
         return "its time was up";
     case POSTERN_INVALID:
         return "was refused an argument";
+    case POSTERN_AWAY:
+        return "lasting state is out of reach";
     default:
         return "said that it failed";
     }
@@ -292,6 +294,7 @@ static uint64_t enter_call(struct call_run *r, struct task *t, struct task_call 
     r->index = (uint32_t)(c - t->calls);
     h->message = t->has_message && h->step->stage >= POSTERN_HEADERS ? &t->message : NULL;
     h->questions = t->questions;
+    h->state = w->state;
     h->earlier = &t->earlier;
     h->done_facts = done_facts;
     h->facts = facts;
@@ -366,7 +369,7 @@ static bool put_items(struct task *t, struct pn_finding *items, uint32_t *count,
             continue;
         bool any = c->pool != NULL && c->facts.symbol_count + c->facts.auth_count +
                                               c->facts.note_count + c->facts.edit_count +
-                                              c->facts.dns_count !=
+                                              c->facts.dns_count + c->facts.state_count !=
                                           0;
         if (any)
             pn_facts_put(facts, &c->facts);
@@ -400,22 +403,23 @@ static void send_body(struct link *l, struct pn_str body)
         (void)close(fd);
 }
 
-/* To the runner at once where it asked for that: the call may end this process. */
-void task_answered(void *ctx, struct host_call *h, const struct pn_dns_seen *seen)
+/* To the runner at once where it asked for that: the call may end this process. One of dns
+ * and state is NULL. */
+static void tell(struct host_call *h, const struct pn_dns_seen *dns,
+                 const struct pn_state_seen *state)
 {
     struct task *t = ((struct call_run *)h)->task;
     struct pn_finding item = {.step = h->step_number, .plugin = (uint8_t)h->plugin->index};
     struct pn_findings f = {t->request.id, PN_FINDINGS_TOLD, 1, &item};
     struct pn_facts facts;
     struct pn_buf bytes, body;
-    (void)ctx;
     if ((t->request.flags & PN_REQUEST_TELL) == 0)
         return;
     struct pn_pool *pool = pn_pool_new(TASK_POOL_MAX);
     pn_buf_init(&bytes, PN_REQUEST_BYTES_MAX);
     pn_buf_init(&body, PN_REQUEST_BYTES_MAX);
     pn_facts_init(&facts, pool);
-    if (pn_facts_add_dns(&facts, seen)) {
+    if (dns != NULL ? pn_facts_add_dns(&facts, dns) : pn_facts_add_state(&facts, state)) {
         pn_facts_put(&bytes, &facts);
         item.facts = pn_buf_str(&bytes);
         if (pn_findings_put(&body, &f))
@@ -424,6 +428,18 @@ void task_answered(void *ctx, struct host_call *h, const struct pn_dns_seen *see
     pn_buf_fini(&bytes);
     pn_buf_fini(&body);
     pn_pool_free(&pool);
+}
+
+void task_answered(void *ctx, struct host_call *h, const struct pn_dns_seen *seen)
+{
+    (void)ctx;
+    tell(h, seen, NULL);
+}
+
+void task_remembered(void *ctx, struct host_call *h, const struct pn_state_seen *seen)
+{
+    (void)ctx;
+    tell(h, NULL, seen);
 }
 
 static void unlink_task(struct task *t)

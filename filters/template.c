@@ -35,6 +35,7 @@ struct template
 struct worker_process {
     struct pn_loop *loop;
     struct pn_worker *worker;
+    struct pn_control *control;
     struct pn_timer *drain_timer;
     bool solo, draining;
 };
@@ -46,6 +47,8 @@ static void take_peer(struct worker_process *w, struct pn_peer *peer)
         pn_worker_link(w->worker, fd);
     else if (peer->role == PN_ROLE_RESOLVER)
         pn_worker_resolver(w->worker, fd);
+    else if (peer->role == PN_ROLE_STATE)
+        pn_worker_state(w->worker, fd);
     else
         return;
     w->solo = w->solo || (peer->flags & PN_PEER_SOLO) != 0;
@@ -82,6 +85,12 @@ static void on_idle(void *ctx)
         pn_loop_stop(w->loop);
 }
 
+static void on_state_lost(void *ctx)
+{
+    struct worker_process *w = ctx;
+    pn_control_missing(w->control, PN_ROLE_STATE, 0);
+}
+
 static int serve(const struct template *t, struct pn_role_env *env)
 {
     static const struct pn_control_ops ops = {.on_peer = on_worker_peer,
@@ -91,7 +100,8 @@ static int serve(const struct template *t, struct pn_role_env *env)
                            .memory_max = (uint64_t)pn_policy_int(t->policy, "workers.memory")};
     struct worker_process w = {0};
     struct pn_buf err;
-    struct pn_worker_options o = {.plan = t->plan, .on_idle = on_idle, .ctx = &w};
+    struct pn_worker_options o = {
+        .plan = t->plan, .on_idle = on_idle, .on_state_lost = on_state_lost, .ctx = &w};
     o.threads = (unsigned)pn_policy_int(t->policy, "workers.threads");
     o.share = (unsigned)pn_policy_int(t->policy, "workers.share");
     o.plugins = pn_group_plugins(t->group, &o.count);
@@ -111,13 +121,13 @@ static int serve(const struct template *t, struct pn_role_env *env)
     w.drain_timer = pn_timer_new(w.loop, on_drain_end, &w);
     for (size_t i = 0; i < env->peer_count; i++)
         take_peer(&w, &env->peers[i]);
-    struct pn_control *control = pn_control_new(w.loop, env, &ops, &w);
-    pn_control_ready(control);
+    w.control = pn_control_new(w.loop, env, &ops, &w);
+    pn_control_ready(w.control);
     pn_loop_run(w.loop);
     pn_worker_free(&w.worker);
     pn_timer_free(&w.drain_timer);
     pn_worker_instances_free(o.plugins, o.count);
-    pn_control_free(&control);
+    pn_control_free(&w.control);
     pn_loop_free(&w.loop);
     return 0;
 }

@@ -1,7 +1,9 @@
 #include "verdict.h"
 
 #include "assert.h"
+#include "codec.h"
 #include "dns.h"
+#include "utf8.h"
 
 #include <stdlib.h>
 
@@ -291,6 +293,53 @@ static void dns_json(struct pn_json *j, const struct pn_facts *facts)
     pn_json_array_end(j);
 }
 
+/* As text where it is, else in base64. */
+static void value_json(struct pn_json *j, struct pn_str value)
+{
+    struct pn_buf b;
+    if (pn_utf8_valid(value)) {
+        pn_json_str(j, "value", value);
+        return;
+    }
+    pn_buf_init(&b, SIZE_MAX);
+    pn_base64_encode(&b, value);
+    pn_json_str(j, "value64", pn_buf_str(&b));
+    pn_buf_fini(&b);
+}
+
+void pn_state_json(struct pn_json *j, const struct pn_state_seen *s)
+{
+    static const char *const ops[] = {"get", "put", "take"};
+    static const char *const gets[] = {"none", "ok", "away"}, *const takes[] = {"no", "ok", "away"};
+    static const char *const fates[] = {"decided", "taken", "refused"};
+    pn_json_object(j, NULL);
+    pn_json_str(j, "op", pn_str_of(ops[s->op]));
+    pn_json_str(j, "plugin", s->plugin);
+    pn_json_str(j, "key", s->key);
+    if (s->op != PN_STATE_PUT)
+        pn_json_str(j, "result", pn_str_of((s->op == PN_STATE_GET ? gets : takes)[s->result]));
+    if (s->op == PN_STATE_PUT || (s->op == PN_STATE_GET && s->result == PN_STATE_OK))
+        value_json(j, s->value);
+    if (s->op == PN_STATE_PUT) {
+        pn_json_milli(j, "ttl", (int64_t)s->ttl_ms);
+        pn_json_str(j, "when", pn_str_of(fates[s->when]));
+    }
+    if (s->op == PN_STATE_TAKE)
+        pn_json_i64(j, "left", s->left);
+    pn_json_i64(j, "step", s->step);
+    pn_json_object_end(j);
+}
+
+static void state_json(struct pn_json *j, const struct pn_facts *facts)
+{
+    if (facts->state_count == 0)
+        return;
+    pn_json_array(j, "state");
+    for (size_t i = 0; i < facts->state_count; i++)
+        pn_state_json(j, &facts->state[i]);
+    pn_json_array_end(j);
+}
+
 void pn_verdict_json(struct pn_json *j, const struct pn_verdict *v)
 {
     pn_json_str(j, "id", v->id);
@@ -305,4 +354,5 @@ void pn_verdict_json(struct pn_json *j, const struct pn_verdict *v)
     plugins_json(j, v->facts);
     edits_json(j, v->facts);
     dns_json(j, v->facts);
+    state_json(j, v->facts);
 }

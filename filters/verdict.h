@@ -48,7 +48,10 @@ void pn_verdict_settle(struct pn_verdict *v, bool each_replies, struct pn_pool *
  */
 void pn_verdict_replied(struct pn_verdict *v, struct pn_str reply);
 
-/* The members of the contract, inside an object that is open: "id" to "dns". */
+/* One entry of "state": what a plugin read, put or took. `scan --state` reads it again. */
+void pn_state_json(struct pn_json *j, const struct pn_state_seen *seen);
+/* The members of the contract, inside an object that is open: "id" to "dns", and "state"
+ * where there is any. */
 void pn_verdict_json(struct pn_json *j, const struct pn_verdict *v);
 
 #endif

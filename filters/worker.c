@@ -148,6 +148,24 @@ void pn_worker_resolver(struct pn_worker *w, int fd)
     pn_asker_channel(w->asker, fd);
 }
 
+void pn_worker_state(struct pn_worker *w, int fd)
+{
+    pn_state_asker_channel(w->state, fd);
+}
+
+static void say_state_lost(void *arg)
+{
+    struct pn_worker *w = arg;
+    w->options.on_state_lost(w->options.ctx);
+}
+
+/* From any thread. */
+static void on_state_lost(void *ctx)
+{
+    struct pn_worker *w = ctx;
+    pn_loop_post(w->loop, say_state_lost, w);
+}
+
 /* ---- life */
 
 /* Plugins with sockets of their own block where we can't see it. */
@@ -171,8 +189,12 @@ struct pn_worker *pn_worker_new(struct pn_loop *loop, const struct pn_worker_opt
     pn_assert(w->page != NULL);
     for (unsigned i = 0; i < options->count; i++)
         w->by_index[options->plugins[i].index] = &options->plugins[i];
-    w->waits = (struct host_waits){task_wait_begin, task_wait_end, task_answered, w};
+    w->waits =
+        (struct host_waits){task_wait_begin, task_wait_end, task_answered, task_remembered, w};
     w->asker = pn_asker_new();
+    w->state = pn_state_asker_new();
+    if (options->on_state_lost != NULL)
+        pn_state_asker_on_lost(w->state, on_state_lost, w);
     w->sched = sched_new(options->threads != 0 ? options->threads : PN_WORKER_THREADS,
                          options->running != 0 ? options->running : running_of(options),
                          options->share != 0 ? options->share : PN_WORKER_SHARE, PN_WORKER_STACK);
@@ -191,6 +213,8 @@ void pn_worker_free(struct pn_worker **worker)
     sched_free(&w->sched);
     watchdog_free(&w->watchdog);
     pn_asker_free(&w->asker);
+    pn_state_asker_free(&w->state);
+    pn_loop_forget(w->loop, w);
     const struct pn_page *page = w->page;
     pn_page_unmap(&page);
     (void)close(w->page_fd);

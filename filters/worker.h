@@ -26,9 +26,10 @@ struct pn_worker_options {
     const struct pn_plan *plan;
     struct host_plugin *plugins; /* borrowed; those of the group, in plan order */
     unsigned count;
-    unsigned threads, running;  /* 0: as fits the group and machine */
-    unsigned share;             /* percent of threads for one network; 0: PN_WORKER_SHARE */
-    void (*on_idle)(void *ctx); /* the last channel ended; may be NULL */
+    unsigned threads, running;        /* 0: as fits the group and machine */
+    unsigned share;                   /* percent of threads for one network; 0: PN_WORKER_SHARE */
+    void (*on_idle)(void *ctx);       /* the last channel ended; may be NULL */
+    void (*on_state_lost)(void *ctx); /* no state role any more; may be NULL */
     void *ctx;
 };
 
@@ -42,6 +43,8 @@ void pn_worker_note_crashes(struct pn_worker *worker);
 bool pn_worker_idle(const struct pn_worker *worker);
 /* Takes fd: the channel to a resolver, replacing the one before. */
 void pn_worker_resolver(struct pn_worker *worker, int fd);
+/* Takes fd: the channel to a state role, replacing the one before. */
+void pn_worker_state(struct pn_worker *worker, int fd);
 /* Ends all channels, waits for the threads. */
 void pn_worker_free(struct pn_worker **worker);
 

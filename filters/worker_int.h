@@ -41,6 +41,7 @@ struct pn_worker {
     uint32_t next_tag;
     struct sched *sched;
     struct pn_asker *asker;
+    struct pn_state_asker *state;
     struct pn_page *page;
     int page_fd;
     struct watchdog *watchdog;
@@ -100,6 +101,7 @@ void task_free(struct task *t);
 void task_wait_begin(void *ctx, struct host_call *call);
 void task_wait_end(void *ctx, struct host_call *call);
 void task_answered(void *ctx, struct host_call *call, const struct pn_dns_seen *seen);
+void task_remembered(void *ctx, struct host_call *call, const struct pn_state_seen *seen);
 
 /* ---- sessions (visit.c) */
 

@@ -19,6 +19,7 @@ enum {
     PN_FACTS_NOTES_MAX = 256,
     PN_FACTS_EDITS_MAX = 128,
     PN_FACTS_DNS_MAX = 1000,
+    PN_FACTS_STATE_MAX = 1000,
     PN_FACTS_RUNS_MAX = 64,       /* plugins that one configuration may load */
     PN_FACTS_PROPERTIES_MAX = 32, /* of one authentication result */
     PN_FACTS_ANSWERS_MAX = 256,   /* of one DNS answer */
@@ -84,6 +85,23 @@ struct pn_dns_seen {
     const struct pn_str *answers; /* raw data of the records, ipc/dns.h's forms, sorted */
 };
 
+enum pn_state_op { PN_STATE_GET, PN_STATE_PUT, PN_STATE_TAKE, PN_STATE_OPS };
+enum pn_state_result { PN_STATE_NONE, PN_STATE_OK, PN_STATE_AWAY, PN_STATE_RESULTS };
+
+/* What a plugin read from lasting state, took of a bucket, or would have written: as it was
+ * recorded. key: the plugin's own. */
+struct pn_state_seen {
+    struct pn_str plugin, key;
+    uint8_t op;          /* enum pn_state_op */
+    uint8_t result;      /* enum pn_state_result, of a GET and a TAKE */
+    uint8_t when;        /* enum postern_state_when, of a PUT */
+    bool session;        /* of a stage before MAIL: the session's, not the message's */
+    uint32_t step;       /* the call's: each step puts and takes for itself */
+    uint32_t left;       /* of a TAKE: tokens */
+    uint64_t ttl_ms;     /* of a PUT */
+    struct pn_str value; /* of a GET and a PUT */
+};
+
 struct pn_facts {
     struct pn_pool *pool; /* borrowed */
     struct pn_fact *symbols;
@@ -100,6 +118,9 @@ struct pn_facts {
     struct pn_dns_seen *dns;
     uint32_t *dns_hashes; /* beside dns */
     size_t dns_count, dns_cap;
+    struct pn_state_seen *state;
+    uint32_t *state_hashes; /* beside state: of plugin and key */
+    size_t state_count, state_cap;
 };
 
 void pn_facts_init(struct pn_facts *f, struct pn_pool *pool);
@@ -115,6 +136,12 @@ bool pn_facts_add_edit(struct pn_facts *f, const struct pn_fact_edit *edit);
 bool pn_facts_add_run(struct pn_facts *f, const struct pn_plugin_run *run);
 /* The same name and type twice is kept once. */
 bool pn_facts_add_dns(struct pn_facts *f, const struct pn_dns_seen *seen);
+/* A GET of the same key, a TAKE of the same key in the same step: kept once, the first. A PUT
+ * of the same key in the same step: the last. */
+bool pn_facts_add_state(struct pn_facts *f, const struct pn_state_seen *seen);
+/* What that plugin did with that key, or NULL; step counts for all but a GET. */
+const struct pn_state_seen *pn_facts_state(const struct pn_facts *f, struct pn_str plugin,
+                                           enum pn_state_op op, struct pn_str key, uint32_t step);
 /* Appends all of `from`, in its order. */
 bool pn_facts_merge(struct pn_facts *f, const struct pn_facts *from);
 

@@ -8,8 +8,10 @@
 
 /* In the order of the choices of the row `grant`. */
 static const unsigned grants[] = {POSTERN_NEED_DNS,     POSTERN_NEED_FILES,   POSTERN_NEED_TMP,
-                                  POSTERN_NEED_NETWORK, POSTERN_NEED_THREADS, POSTERN_NEED_OPENSSL};
-static const char *const grant_names[] = {"dns", "files", "tmp", "network", "threads", "openssl"};
+                                  POSTERN_NEED_NETWORK, POSTERN_NEED_THREADS, POSTERN_NEED_OPENSSL,
+                                  POSTERN_NEED_STATE};
+static const char *const grant_names[] = {"dns",     "files",   "tmp",  "network",
+                                          "threads", "openssl", "state"};
 enum { GRANTS = sizeof grants / sizeof grants[0] };
 
 static bool wanted(const struct pn_compile *c, struct pn_str name)

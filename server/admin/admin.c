@@ -141,7 +141,8 @@ static void add_source(struct admin *admin, struct pn_peer *peer)
     *s = (struct source){.next = admin->sources, .admin = admin, .role = peer->role};
     pn_buf_init(&s->metrics, METRICS_MAX);
     const char *name = pn_role_name((enum pn_role)peer->role);
-    bool alone = peer->role == PN_ROLE_QUEUE || peer->role == PN_ROLE_RESOLVER;
+    bool alone = peer->role == PN_ROLE_QUEUE || peer->role == PN_ROLE_RESOLVER ||
+                 peer->role == PN_ROLE_STATE;
     if (alone)
         (void)snprintf(s->name, sizeof s->name, "%s", name);
     else

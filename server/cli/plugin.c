@@ -34,10 +34,15 @@ struct word {
 };
 
 static const struct word needs[] = {
-    {POSTERN_NEED_DNS, "dns"},         {POSTERN_NEED_FILES, "files"},
-    {POSTERN_NEED_TMP, "tmp"},         {POSTERN_NEED_NETWORK, "network"},
-    {POSTERN_NEED_ALONE, "alone"},     {POSTERN_NEED_THREADS, "threads"},
-    {POSTERN_NEED_OPENSSL, "openssl"}, {0, NULL},
+    {POSTERN_NEED_DNS, "dns"},
+    {POSTERN_NEED_FILES, "files"},
+    {POSTERN_NEED_TMP, "tmp"},
+    {POSTERN_NEED_NETWORK, "network"},
+    {POSTERN_NEED_ALONE, "alone"},
+    {POSTERN_NEED_THREADS, "threads"},
+    {POSTERN_NEED_OPENSSL, "openssl"},
+    {POSTERN_NEED_STATE, "state"},
+    {0, NULL},
 };
 
 static const struct word stages[] = {

@@ -9,6 +9,7 @@
  *   client_name.c   the name of a client's address, asked of the resolver
  *   edge_metrics.c  counters
  *   edge_event.c    the line that says what happened and why
+ *   edge_fate.c     what a message leaves in lasting state, told to the state role
  *   limits.c        by address and network
  *   turn.c          how long a client may take, what may lie in memory for it
  *   trace.c         the header lines that we add and remove
@@ -44,6 +45,7 @@ struct session;
 struct transaction;
 struct name_lookup;
 struct client_names;
+struct edge_state;
 
 /* What a transaction works by; a reload makes a new one, sessions take it at their next
  * MAIL. */
@@ -116,6 +118,7 @@ struct edge {
     struct pn_admin_link *admin;
     struct client_names *names; /* NULL: there was no resolver yet */
     struct pn_limits *limits;   /* NULL: no table, nothing is limited */
+    struct edge_state *state;   /* NULL: nothing was to be told yet */
 
     struct outbox_entry *outbox;
     size_t outbox_count, outbox_cap;
@@ -127,7 +130,7 @@ struct edge {
     char *scratch;            /* PN_SMTP_RESERVE_MAX bytes: content between scanner and file */
     struct session *sessions; /* all that live */
     size_t session_count;
-    uint64_t sessions_total, events_lost;
+    uint64_t sessions_total, events_lost, state_lost;
     uint64_t limited_next, limited_unsaid; /* when such an event may be written again */
     struct pn_metric *metrics;             /* edge_role.c */
     bool draining;
@@ -265,6 +268,14 @@ const char *session_name(const struct session *s, char text[32]);
 void event_message(struct transaction *t);
 /* A session that was refused before any message: which limit, which rule. */
 void event_session(struct session *s, const char *what, struct pn_str detail);
+
+/* ---- edge_fate.c ---- */
+
+/* A state role came: takes peer->fd. */
+void edge_state_peer(struct edge *edge, struct pn_peer *peer);
+void edge_state_free(struct edge *edge);
+/* What became of the message, or (DROPPED, outside of a transaction) of the session. */
+void edge_fate(struct session *s, enum pn_fate fate);
 
 /* ---- limits.c ---- */
 

@@ -125,6 +125,8 @@ static void on_peer(void *ctx, struct pn_peer *peer)
         pn_runner_add_worker(edge->runner, peer);
     else if (peer->role == PN_ROLE_RESOLVER)
         client_names_peer(edge, peer);
+    else if (peer->role == PN_ROLE_STATE)
+        edge_state_peer(edge, peer);
     else if (!pn_admin_link_peer(edge->admin, peer))
         (void)outbox_peer(edge, peer);
 }
@@ -194,6 +196,7 @@ static void edge_fini(struct edge *edge)
         session_free(edge->sessions);
     outbox_free(edge);
     client_names_free(edge);
+    edge_state_free(edge);
     pn_timer_free(&edge->drain_timer);
     pn_timer_free(&edge->accept_timer);
     pn_admin_link_free(&edge->admin);
@@ -242,6 +245,8 @@ int pn_edge_main(struct pn_role_env *env)
         (void)outbox_peer(&edge, peer);
     if ((peer = pn_role_env_peer(env, PN_ROLE_RESOLVER)) != NULL)
         client_names_peer(&edge, peer);
+    if ((peer = pn_role_env_peer(env, PN_ROLE_STATE)) != NULL)
+        edge_state_peer(&edge, peer);
     if ((peer = pn_role_env_peer(env, PN_ROLE_QUEUE)) != NULL)
         (void)outbox_peer(&edge, peer);
     pn_admin_link_env(edge.admin, env);

@@ -62,6 +62,7 @@ static void renew(struct session *s)
 {
     if (s->gen == s->edge->gen)
         return;
+    edge_fate(s, PN_FATE_DROPPED);
     pn_check_free(&s->check); /* its plan is the old one's */
     edge_generation_unref(&s->gen);
     s->gen = s->edge->gen;
@@ -312,6 +313,7 @@ void session_free(struct session *s)
         s->next->prev = s->prev;
     *s->prev = s->next;
     edge->session_count--;
+    edge_fate(s, PN_FATE_DROPPED);
     pn_check_free(&s->check);
     pn_timer_free(&s->timer);
     pn_watch_free(&s->proxy_watch);

@@ -39,7 +39,8 @@ static struct pn_check *check_of(struct session *s)
 {
     char name[32];
     if (s->check == NULL) {
-        struct pn_check_client client = {.ip = s->ip, .port = s->port, .tls = s->tls_on};
+        struct pn_check_client client = {
+            .ip = s->ip, .port = s->port, .tls = s->tls_on, .seed = seed()};
         client.id = pn_str_of(session_name(s, name));
         s->check = pn_check_new(s->edge->runner, &client);
         if (s->helo != NULL)
@@ -250,6 +251,14 @@ static void refused_event(struct transaction *t)
     event_message(t);
 }
 
+/* Without an event nothing was decided: the client went away, or had no say. */
+static enum pn_fate fate_of(const struct transaction *t)
+{
+    return !t->evented                              ? PN_FATE_DROPPED
+           : pn_outcome_refuses(t->verdict.outcome) ? PN_FATE_REFUSED
+                                                    : PN_FATE_TAKEN;
+}
+
 void txn_done(struct session *s)
 {
     struct transaction *t = s->txn;
@@ -260,6 +269,7 @@ void txn_done(struct session *s)
         refused_event(t);
     if (t->token != 0)
         outbox_forget(s->edge, t->token);
+    edge_fate(s, fate_of(t));
     if (s->check != NULL)
         pn_check_reset(s->check);
     content_end(t);

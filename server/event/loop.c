@@ -245,6 +245,9 @@ void pn_loop_forget(struct pn_loop *loop, const void *arg)
 {
     tasks_forget(&loop->deferred, arg);
     tasks_forget(&loop->running, arg);
+    (void)pthread_mutex_lock(&loop->lock);
+    tasks_forget(&loop->posted, arg);
+    (void)pthread_mutex_unlock(&loop->lock);
 }
 
 void pn_loop_post(struct pn_loop *loop, void (*fn)(void *arg), void *arg)

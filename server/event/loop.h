@@ -35,7 +35,7 @@ void pn_loop_after_fork(struct pn_loop *loop);
 
 /* Runs fn(arg) at the end of this turn, before the next wait. */
 void pn_loop_defer(struct pn_loop *loop, void (*fn)(void *arg), void *arg);
-/* Takes back everything deferred with this arg: before arg is freed. */
+/* Takes back everything deferred or posted with this arg: before arg is freed. */
 void pn_loop_forget(struct pn_loop *loop, const void *arg);
 /* From any thread: runs fn(arg) on the loop's thread soon. Wakes the loop once
  * for any number of posts. */

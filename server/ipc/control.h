@@ -85,8 +85,9 @@ enum pn_folder_purpose {
     PN_FOLDER_SPOOL,   /* queue */
     PN_FOLDER_MAIL,    /* mailbox */
     PN_FOLDER_LOG,     /* admin: events */
-    PN_FOLDER_STATE,   /* lasting state: greylist, reproducers */
+    PN_FOLDER_STATE,   /* admin: reproducers */
     PN_FOLDER_PRIVATE, /* filter: a temporary folder of the group */
+    PN_FOLDER_PLUGINS, /* state: what plugins remember */
     PN_FOLDER_COUNT
 };
 

@@ -16,6 +16,7 @@ enum pn_role {
     PN_ROLE_MAILBOX,
     PN_ROLE_AUTH,
     PN_ROLE_ADMIN,
+    PN_ROLE_STATE,
     PN_ROLE_COUNT
 };
 
@@ -80,7 +81,12 @@ enum pn_record_type {
     PN_REC_REPRODUCER, /* edge -> admin; fds: a case of `scan --batch` (JSON), content or none */
     /* admin -> queue, supervisor: what an operator asks; and back */
     PN_REC_COMMAND = 0x0780,
-    PN_REC_COMMAND_REPLY
+    PN_REC_COMMAND_REPLY,
+
+    /* filter -> state and back, edge -> state (state.h) */
+    PN_REC_STATE_ASK = 0x0800,
+    PN_REC_STATE_END,
+    PN_REC_STATE_ANSWER = 0x0880
 };
 
 const char *pn_role_name(enum pn_role role);

@@ -318,7 +318,8 @@ static void set_name(struct child *c)
     static const char *const what[PEER_KIND_COUNT] = {
         [PEER_TEMPLATE] = "template", [PEER_WORKER] = "worker"};
     const char *name = what[c->kind] == NULL ? pn_role_name(child_role(c)) : what[c->kind];
-    if (c->kind == PEER_ADMIN || c->kind == PEER_RESOLVER || c->kind == PEER_QUEUE)
+    if (c->kind == PEER_ADMIN || c->kind == PEER_RESOLVER || c->kind == PEER_QUEUE ||
+        c->kind == PEER_STATE)
         (void)snprintf(c->name, sizeof c->name, "%s", name);
     else if (c->kind == PEER_TEMPLATE)
         (void)snprintf(c->name, sizeof c->name, "%s-%u.%u", name, c->generation, c->group);

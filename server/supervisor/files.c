@@ -129,7 +129,7 @@ bool files_folders(struct supervisor *sup, const struct plan *plan, struct pn_bu
     static const enum pn_role owners[PN_FOLDER_COUNT] = {
         [PN_FOLDER_SPOOL] = PN_ROLE_QUEUE,    [PN_FOLDER_MAIL] = PN_ROLE_MAILBOX,
         [PN_FOLDER_LOG] = PN_ROLE_ADMIN,      [PN_FOLDER_STATE] = PN_ROLE_ADMIN,
-        [PN_FOLDER_PRIVATE] = PN_ROLE_FILTER,
+        [PN_FOLDER_PRIVATE] = PN_ROLE_FILTER, [PN_FOLDER_PLUGINS] = PN_ROLE_STATE,
     };
     for (int i = 0; i < PN_FOLDER_COUNT; i++) {
         struct pn_folder *f = &sup->folders[i];

@@ -18,10 +18,8 @@ static bool wants_folder(enum peer_kind kind, enum pn_folder_purpose purpose)
         enum peer_kind kind;
         enum pn_folder_purpose purpose;
     } rows[] = {
-        {PEER_QUEUE, PN_FOLDER_SPOOL},
-        {PEER_MAILBOX, PN_FOLDER_MAIL},
-        {PEER_ADMIN, PN_FOLDER_LOG},
-        {PEER_ADMIN, PN_FOLDER_STATE},
+        {PEER_QUEUE, PN_FOLDER_SPOOL}, {PEER_MAILBOX, PN_FOLDER_MAIL},  {PEER_ADMIN, PN_FOLDER_LOG},
+        {PEER_ADMIN, PN_FOLDER_STATE}, {PEER_STATE, PN_FOLDER_PLUGINS},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
         if (rows[i].kind == kind && rows[i].purpose == purpose)

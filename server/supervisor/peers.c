@@ -16,11 +16,13 @@ static const struct {
     {PEER_EDGE, PEER_QUEUE},      /* a message to keep */
     {PEER_EDGE, PEER_MAILBOX},    /* a message to deliver */
     {PEER_WORKER, PEER_RESOLVER}, /* plugins' questions */
+    {PEER_WORKER, PEER_STATE},    /* what plugins remember */
+    {PEER_EDGE, PEER_STATE},      /* a message's fate, with what is to be remembered of it */
     {PEER_QUEUE, PEER_RESOLVER},  /* next hops */
     {PEER_QUEUE, PEER_MAILBOX},   /* deliveries */
     {PEER_EDGE, PEER_ADMIN},      /* events and counters, here and below */
-    {PEER_WORKER, PEER_ADMIN},    {PEER_QUEUE, PEER_ADMIN},
-    {PEER_MAILBOX, PEER_ADMIN},   {PEER_RESOLVER, PEER_ADMIN},
+    {PEER_WORKER, PEER_ADMIN},    {PEER_QUEUE, PEER_ADMIN}, {PEER_MAILBOX, PEER_ADMIN},
+    {PEER_RESOLVER, PEER_ADMIN},  {PEER_STATE, PEER_ADMIN},
 };
 
 bool peers_may_talk(enum peer_kind a, enum peer_kind b)
@@ -37,7 +39,7 @@ enum pn_role peer_role(enum peer_kind kind)
         [PEER_ADMIN] = PN_ROLE_ADMIN,     [PEER_RESOLVER] = PN_ROLE_RESOLVER,
         [PEER_MAILBOX] = PN_ROLE_MAILBOX, [PEER_QUEUE] = PN_ROLE_QUEUE,
         [PEER_TEMPLATE] = PN_ROLE_FILTER, [PEER_WORKER] = PN_ROLE_FILTER,
-        [PEER_EDGE] = PN_ROLE_EDGE,
+        [PEER_EDGE] = PN_ROLE_EDGE,       [PEER_STATE] = PN_ROLE_STATE,
     };
     pn_assert((size_t)kind < PEER_KIND_COUNT);
     return roles[kind];

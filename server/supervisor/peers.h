@@ -19,6 +19,7 @@ enum peer_kind {
     PEER_TEMPLATE,
     PEER_WORKER,
     PEER_EDGE,
+    PEER_STATE,
     PEER_KIND_COUNT
 };
 

@@ -38,11 +38,22 @@ static const char *folder(struct plan *plan, const struct pn_policy *p, const ch
     return text;
 }
 
+static const char *below(struct plan *plan, const char *path, const char *name)
+{
+    struct pn_buf b;
+    pn_buf_init(&b, 4096);
+    (void)pn_buf_addf(&b, "%s/%s", path, name);
+    const char *text = pn_pool_strdup(plan->pool, pn_buf_str(&b));
+    pn_buf_fini(&b);
+    return text;
+}
+
 static void read_folders(struct plan *plan, const struct pn_policy *p, const char *root)
 {
     plan->folders[PN_FOLDER_SPOOL] = folder(plan, p, "folders.spool", "/var/spool/postern", root);
     plan->folders[PN_FOLDER_MAIL] = folder(plan, p, "folders.mail", "/var/mail/postern", root);
     plan->folders[PN_FOLDER_STATE] = folder(plan, p, "folders.state", "/var/lib/postern", root);
+    plan->folders[PN_FOLDER_PLUGINS] = below(plan, plan->folders[PN_FOLDER_STATE], "state");
     plan->folders[PN_FOLDER_LOG] = folder(plan, p, "folders.log", "/var/log/postern", root);
     plan->run = folder(plan, p, "folders.run", "/run/postern", root);
 }

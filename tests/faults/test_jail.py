@@ -16,7 +16,7 @@ import sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 import postern  # noqa: E402
 
-ROLES = ("compile", "resolver", "edge", "filter", "queue", "mailbox", "auth", "admin")
+ROLES = ("compile", "resolver", "edge", "filter", "queue", "mailbox", "auth", "admin", "state")
 FIRST_UID = 61200
 CONF = """
 smtp { hostname "mx.here.test" }
@@ -35,6 +35,7 @@ MAY = {
     "worker": set(),
     "queue": {"inet-socket"},
     "mailbox": set(),
+    "state": set(),
 }
 ACTS = {
     "read-file", "write-file", "read-parent", "inet-socket", "unix-socket", "bind-port", "listen", "accept",
@@ -48,6 +49,7 @@ PATHS = {
     "mailbox": ("mail",),
     "template": ("run/group-",),
     "worker": ("run/group-",),
+    "state": ("state/state",),
 }
 LISTENS = {"admin", "edge"}
 
@@ -169,7 +171,7 @@ def check_probes(counter, server, names):
 
 def check_folders(counter, server):
     """With role users each folder is its role's alone."""
-    for folder, role in (("spool", "queue"), ("mail", "mailbox"), ("log", "admin")):
+    for folder, role in (("spool", "queue"), ("mail", "mailbox"), ("log", "admin"), ("state/state", "state")):
         st = os.stat(os.path.join(server.root, folder))
         counter.check(
             st.st_uid == FIRST_UID + ROLES.index(role) and stat.S_IMODE(st.st_mode) & 0o007 == 0,

@@ -70,6 +70,7 @@ class Server:
         self.log_path = os.path.join(self.root, "log.txt")
         self.conf_path = os.path.join(self.root, "postern.conf")
         self.args = list(args)
+        self.env = {}  # beyond our own
         self.smtp_options = smtp_options
         self.wrap, self.no_drop = wrap(), True  # test_jail sets them
         self.process = None
@@ -97,7 +98,7 @@ class Server:
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
-            env={**os.environ, "POSTERN_PLUGINS": os.path.join(build_folder(), "plugins")},
+            env={**os.environ, "POSTERN_PLUGINS": os.path.join(build_folder(), "plugins"), **self.env},
         )
         log.close()
         end = time.monotonic() + seconds * patience()

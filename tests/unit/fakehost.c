@@ -373,6 +373,7 @@ static void fill_table(struct postern_host *t)
     };
     fake_settings_table(t);
     fake_message_table(t);
+    fake_state_table(t);
 }
 
 /* ---- what the test calls ---- */
@@ -385,6 +386,7 @@ struct fakehost *fakehost_new(const struct postern_plugin *plugin, const struct 
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
         pn_buf_init(texts[i], TEXT_MAX);
     h->plugin = plugin;
+    fake_state_new(h);
     h->life = pn_pool_new(POOL_MAX);
     h->transaction = pn_pool_new(POOL_MAX);
     h->content_fd = -1;
@@ -415,6 +417,7 @@ static void transaction_end(struct fakehost *h)
         h->plugin->transaction_free(h->instance, h->call.transaction);
     h->call.transaction = NULL;
     fake_message_forget(h);
+    fake_state_drop(h);
     pn_pool_reset(h->transaction);
     h->envelope = (struct postern_envelope){0};
     h->fact_count = h->auth_count = h->note_count = h->asked_count = 0;
@@ -440,6 +443,7 @@ void fakehost_free(struct fakehost **hp)
         h->plugin->instance_free(h->instance);
     if (h->prepared != NULL && h->plugin->prepare_free != NULL)
         h->plugin->prepare_free(h->prepared);
+    fake_state_free(h);
     struct pn_buf *texts[] = {&h->setup_text, &h->edits, &h->asked, &h->log, &h->print};
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
         pn_buf_fini(texts[i]);

@@ -66,6 +66,12 @@ void fakehost_give_auth(struct fakehost *h, const char *method, const char *resu
 void fakehost_give_note(struct fakehost *h, const char *plugin, const char *key, const char *value);
 /* Limits of the true host, to be met on purpose: lookups, bytes of alloc, time left. */
 void fakehost_limits(struct fakehost *h, unsigned lookups, size_t bytes, uint32_t left_ms);
+/* Lasting state, which outlives fakehost_reset: what is there; whether anybody answers. */
+void fakehost_state(struct fakehost *h, const char *key, const char *value);
+void fakehost_state_away(struct fakehost *h, bool away);
+/* The message was decided: what the plugin put is kept if it is for that. Without this,
+ * fakehost_reset drops it, and gives back what was taken. */
+void fakehost_decided(struct fakehost *h, bool taken);
 /* The private folder of the hosts made from now on, for plugins with POSTERN_NEED_TMP;
  * NULL: none. Borrowed. */
 void fakehost_tmp(const char *path);
@@ -92,6 +98,8 @@ struct pn_str fakehost_edits(struct fakehost *h);
 /* "TXT a.test, A b.test": what was asked, in order, once each; count too. */
 struct pn_str fakehost_asked(struct fakehost *h);
 size_t fakehost_asked_count(struct fakehost *h);
+/* "get K, put K=V 60s taken, take K 2/10 ok": what was done to lasting state in this message. */
+struct pn_str fakehost_remembered(struct fakehost *h);
 /* Lines of log, "warn: ...". */
 struct pn_str fakehost_log(struct fakehost *h);
 

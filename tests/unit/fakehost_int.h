@@ -54,6 +54,7 @@ struct fakehost {
     size_t auth_count;
     struct fake_note notes[FAKE_MANY];
     size_t note_count;
+    struct fake_state *state;                           /* fakehost_state.c's */
     struct pn_buf setup_text, edits, asked, log, print; /* print: NUL-ended copies too */
     size_t asked_count;
 
@@ -81,5 +82,9 @@ const struct postern_block *fake_settings(struct fakehost *h, const struct fake_
 void fake_settings_table(struct postern_host *t);
 void fake_message_table(struct postern_host *t);
 void fake_message_forget(struct fakehost *h);
+void fake_state_table(struct postern_host *t);
+void fake_state_new(struct fakehost *h);
+void fake_state_drop(struct fakehost *h);
+void fake_state_free(struct fakehost *h);
 
 #endif

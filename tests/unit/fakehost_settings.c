@@ -88,6 +88,7 @@ static int64_t parse_units(const char *word, enum postern_type type)
         {POSTERN_T_DURATION, "s", 1000},
         {POSTERN_T_DURATION, "m", 60000},
         {POSTERN_T_DURATION, "h", 3600000},
+        {POSTERN_T_DURATION, "d", 86400000},
         {POSTERN_T_INT, "", 1},
     };
     bool minus = *word == '-';

@@ -2,6 +2,8 @@
 
 #include "facts.h"
 
+#include <postern/plugin.h>
+
 #include <stdio.h>
 
 enum { POOL_MAX = 8 * 1024 * 1024 };
@@ -257,10 +259,11 @@ static void test_wire_refuses(void)
         size_t at; /* in the form of no facts at all */
         unsigned char byte;
     } rows[] = {
-        {"unknown version", 0, 2},
+        {"unknown version", 0, 1},
         {"a symbol that is not there", 1, 1},
         {"more than the rest can hold", 4, 0xff},
         {"a run that is not there", 17, 1},
+        {"state that is not there", 25, 1},
     };
     struct pn_pool *pool = pn_pool_new(POOL_MAX);
     struct pn_facts f;
@@ -268,7 +271,7 @@ static void test_wire_refuses(void)
     pn_buf_init(&out, SIZE_MAX);
     pn_facts_init(&f, pool);
     pn_facts_put(&out, &f);
-    UNIT_INT(out.len, 1 + 6 * 4);
+    UNIT_INT(out.len, 1 + 7 * 4);
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         unit_row(rows[i].label);
         char was = out.p[rows[i].at];
@@ -279,6 +282,109 @@ static void test_wire_refuses(void)
     }
     pn_buf_fini(&out);
     pn_pool_free(&pool);
+}
+
+static struct pn_state_seen state(const char *plugin, const char *key, uint8_t op, uint32_t step,
+                                  const char *value)
+{
+    return (struct pn_state_seen){.plugin = pn_str_of(plugin),
+                                  .key = pn_str_of(key),
+                                  .op = op,
+                                  .result = PN_STATE_OK,
+                                  .step = step,
+                                  .value = pn_str_of(value)};
+}
+
+/* What is the same question again, and what is another. */
+static void test_state_doubles(void)
+{
+    static const struct {
+        const char *plugin, *key;
+        uint8_t op;
+        uint32_t step;
+        const char *value;
+        size_t want_count;
+        const char *want; /* what is kept of it */
+    } rows[] = {
+        {"a", "k", PN_STATE_GET, 2, "1", 1, "1"}, {"a", "k", PN_STATE_GET, 3, "2", 1, "1"},
+        {"b", "k", PN_STATE_GET, 2, "3", 2, "3"}, {"a", "l", PN_STATE_GET, 2, "4", 3, "4"},
+        {"a", "k", PN_STATE_PUT, 2, "5", 4, "5"}, {"a", "k", PN_STATE_PUT, 2, "6", 4, "6"},
+        {"a", "k", PN_STATE_PUT, 3, "7", 5, "7"}, {"a", "k", PN_STATE_TAKE, 2, "", 6, ""},
+        {"a", "k", PN_STATE_TAKE, 2, "", 6, ""},  {"a", "k", PN_STATE_TAKE, 3, "", 7, ""},
+    };
+    struct pn_pool *pool = pn_pool_new(POOL_MAX);
+    struct pn_facts f;
+    pn_facts_init(&f, pool);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct pn_state_seen s =
+            state(rows[i].plugin, rows[i].key, rows[i].op, rows[i].step, rows[i].value);
+        UNIT_TRUE(pn_facts_add_state(&f, &s));
+        UNIT_INT(f.state_count, rows[i].want_count);
+        const struct pn_state_seen *got =
+            pn_facts_state(&f, s.plugin, (enum pn_state_op)s.op, s.key, s.step);
+        UNIT_TRUE(got != NULL);
+        if (got != NULL)
+            UNIT_STR(got->value, pn_str_of(rows[i].want));
+    }
+    UNIT_TRUE(pn_facts_state(&f, PN_STR("a"), PN_STATE_PUT, PN_STR("k"), 4) == NULL);
+    for (uint32_t i = 0; f.state_count < PN_FACTS_STATE_MAX; i++) {
+        struct pn_state_seen s = state("c", "k", PN_STATE_TAKE, i, "");
+        UNIT_TRUE(pn_facts_add_state(&f, &s));
+    }
+    struct pn_state_seen more = state("d", "k", PN_STATE_GET, 0, "");
+    UNIT_TRUE(!pn_facts_add_state(&f, &more));
+    pn_pool_free(&pool);
+}
+
+/* What can't have been written so. */
+static void test_state_wire(void)
+{
+    static const struct {
+        const char *label;
+        uint8_t op, result, when;
+        size_t key, value;
+        bool want;
+    } rows[] = {
+        {"plain", PN_STATE_PUT, PN_STATE_AWAY, POSTERN_STATE_REFUSED, POSTERN_STATE_KEY_MAX,
+         POSTERN_STATE_VALUE_MAX, true},
+        {"an operation too many", PN_STATE_OPS, 0, 0, 1, 0, false},
+        {"a result too many", 0, PN_STATE_RESULTS, 0, 1, 0, false},
+        {"a fate too many", PN_STATE_PUT, 0, POSTERN_STATE_REFUSED + 1, 1, 0, false},
+        {"a long key", 0, 0, 0, POSTERN_STATE_KEY_MAX + 1, 0, false},
+        {"a long value", 0, 0, 0, 1, POSTERN_STATE_VALUE_MAX + 1, false},
+    };
+    static char bytes[2048];
+    memset(bytes, 'x', sizeof bytes);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct pn_pool *pool = pn_pool_new(POOL_MAX);
+        struct pn_facts f, got;
+        struct pn_buf out;
+        pn_buf_init(&out, SIZE_MAX);
+        pn_facts_init(&f, pool);
+        pn_facts_init(&got, pool);
+        struct pn_state_seen s = {.plugin = PN_STR("p"),
+                                  .key = {bytes, rows[i].key},
+                                  .op = rows[i].op,
+                                  .result = rows[i].result,
+                                  .when = rows[i].when,
+                                  .session = true,
+                                  .step = 7,
+                                  .left = 8,
+                                  .ttl_ms = 9,
+                                  .value = {bytes, rows[i].value}};
+        unit_row(rows[i].label);
+        UNIT_TRUE(pn_facts_add_state(&f, &s));
+        pn_facts_put(&out, &f);
+        struct pn_rd r = pn_rd_of(pn_buf_str(&out));
+        UNIT_INT(pn_facts_get(&r, &got) && pn_rd_done(&r), rows[i].want);
+        if (rows[i].want && got.state_count == 1) {
+            UNIT_INT(got.state[0].step + got.state[0].left + got.state[0].ttl_ms, 24);
+            UNIT_TRUE(got.state[0].session);
+            UNIT_STR(got.state[0].value, s.value);
+        }
+        pn_buf_fini(&out);
+        pn_pool_free(&pool);
+    }
 }
 
 static void test_merge(void)
@@ -315,6 +421,8 @@ int main(int argc, char **argv)
         {"notes", test_notes},
         {"runs", test_runs},
         {"dns doubles", test_dns_doubles},
+        {"state doubles", test_state_doubles},
+        {"state wire", test_state_wire},
         {"wire", test_wire},
         {"wire refuses", test_wire_refuses},
         {"merge", test_merge},

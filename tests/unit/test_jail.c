@@ -138,6 +138,7 @@ enum {
     AUTH = 1 << PN_JAIL_AUTH,
     ADMIN = 1 << PN_JAIL_ADMIN,
     COMPILE = 1 << PN_JAIL_COMPILE,
+    STATE = 1 << PN_JAIL_STATE,
     ALL = (1 << PN_JAIL_COUNT) - 1
 };
 
@@ -148,7 +149,7 @@ static const struct {
 } acts[] = {
     {"live", live, ALL},
     {"no core files", no_core, ALL},
-    {"open a file below its folder", open_below, ALL & ~(RESOLVER | EDGE | WORKER)},
+    {"open a file below its folder", open_below, ALL & ~(RESOLVER | EDGE | WORKER | STATE)},
     {"make a file below its folder", make_below, QUEUE | MAILBOX | ADMIN},
     {"open a file elsewhere", open_elsewhere, 0},
     {"make a file elsewhere", make_elsewhere, 0},
@@ -156,7 +157,7 @@ static const struct {
     {"unix socket", unix_socket, 0},
     {"listen", listen_here, 0},
     {"accept", accept_here, EDGE | ADMIN},
-    {"thread", start_thread, TEMPLATE | WORKER | QUEUE | MAILBOX | AUTH},
+    {"thread", start_thread, TEMPLATE | WORKER | QUEUE | MAILBOX | AUTH | STATE},
     {"fork", fork_child, TEMPLATE},
     {"signal its parent", signal_parent, 0},
     {"exec", exec_shell, 0},

@@ -348,14 +348,19 @@ static void test_layout(void)
         AT(postern_host, alloc, 344),
         AT(postern_host, log, 360),
         AT(postern_host, client_in, 368),
+        AT(postern_host, state_get, 376),
+        AT(postern_host, state_take, 392),
+        AT(postern_bucket, interval_ms, 8),
+        SIZE(postern_bucket, 24),
     };
     static const struct {
         int is, want;
     } words[] = {
-        {POSTERN_AFTER, 6},      {POSTERN_T_BLOCK, 11},      {POSTERN_NEED_OPENSSL, 64},
-        {POSTERN_ROW_TITLED, 8}, {POSTERN_FAIL_SKIP, 1},     {POSTERN_INVALID, -4},
-        {POSTERN_DNS_AAAA, 28},  {POSTERN_DNS_TIMEOUT, 256}, {POSTERN_TEXT_VISIBLE, 2},
-        {POSTERN_LOG_ERROR, 3},  {POSTERN_STAGES_ROOM, 16},
+        {POSTERN_AFTER, 6},        {POSTERN_T_BLOCK, 11},      {POSTERN_NEED_OPENSSL, 64},
+        {POSTERN_ROW_TITLED, 8},   {POSTERN_FAIL_SKIP, 1},     {POSTERN_INVALID, -4},
+        {POSTERN_DNS_AAAA, 28},    {POSTERN_DNS_TIMEOUT, 256}, {POSTERN_TEXT_VISIBLE, 2},
+        {POSTERN_LOG_ERROR, 3},    {POSTERN_STAGES_ROOM, 16},  {POSTERN_AWAY, -5},
+        {POSTERN_NEED_STATE, 128}, {POSTERN_STATE_REFUSED, 2},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         unit_row(rows[i].what);

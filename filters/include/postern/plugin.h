@@ -73,7 +73,8 @@
  *   changed                            nothing: it is given no call
  *   prefetch                           set_*, client*, envelope, id, the message, now_ms,
  *                                      left_ms, log, and dns_start; lookups that would wait
- *                                      are POSTERN_INVALID, what it states is dropped
+ *                                      are POSTERN_INVALID, so are state_*; what it states is
+ *                                      dropped
  *   session_new, transaction_new, on   all that takes a call, and set_*
  *   the _free functions                nothing: they are given no call
  *
@@ -108,7 +109,7 @@
  * lower one, and asks with POSTERN_HAS before it calls what came later.
  *
  *   1.0   the first
- *   1.1   prefetch, needs_if, changed; client_in
+ *   1.1   prefetch, needs_if, changed; client_in, state_get, state_put, state_take
  *
  * Widths are fixed: enumerations appear in structs and arguments as uint32_t or int, so
  * that no compiler's option changes them; int has 32 bits, pointers and size_t have the
@@ -147,7 +148,8 @@ enum postern_status {
     POSTERN_ERROR = -1,    /* from a callback: it failed, `on_failure` applies */
     POSTERN_LIMIT = -2,    /* a limit was reached (facts, memory, queries); go on or return it */
     POSTERN_DEADLINE = -3, /* the call's time is up: return it at once */
-    POSTERN_INVALID = -4   /* an argument the host refuses: CR, LF, NUL, a bad index */
+    POSTERN_INVALID = -4,  /* an argument the host refuses: CR, LF, NUL, a bad index */
+    POSTERN_AWAY = -5      /* lasting state is out of reach now: return it, `on_failure` applies */
 };
 
 enum postern_stage {
@@ -222,7 +224,8 @@ enum {
     POSTERN_NEED_NETWORK = 8,  /* sockets of its own (a daemon's, say) */
     POSTERN_NEED_ALONE = 16,   /* a worker group of its own, whatever others need */
     POSTERN_NEED_THREADS = 32, /* its library makes threads */
-    POSTERN_NEED_OPENSSL = 64  /* hardware probing and getrandom of a crypto library */
+    POSTERN_NEED_OPENSSL = 64, /* hardware probing and getrandom of a crypto library */
+    POSTERN_NEED_STATE = 128   /* the host's state functions */
 };
 
 /* What a setting adds to `needs`: a plugin that has an engine beside its own, or asks a
@@ -409,6 +412,33 @@ enum postern_text {
     POSTERN_TEXT_VISIBLE  /* and HTML rendered to what a person sees; text parts only */
 };
 
+/*
+ * Lasting state: what a plugin remembers from one message to the next (a greylist, how often
+ * somebody came). It is shared by all workers, and by several servers where the operator
+ * keeps it in Redis. A key is the plugin's own, whatever others call theirs.
+ *
+ * The host remembers what a message did to it, and nothing lasts before the message's fate
+ * is known: a put is written behind the last decision, and dropped where there was none
+ * (the client went away, this plugin failed); what a take took is given back then. A message
+ * whose worker died is looked at again and finds what it found before.
+ */
+enum { POSTERN_STATE_KEY_MAX = 255, POSTERN_STATE_VALUE_MAX = 1024 };
+
+/* For which ends of the message a put is written. */
+enum postern_state_when {
+    POSTERN_STATE_DECIDED, /* whatever was decided */
+    POSTERN_STATE_TAKEN,   /* it was taken, for one recipient at least */
+    POSTERN_STATE_REFUSED  /* nobody has it: it was rejected or deferred */
+};
+
+/* A bucket of `capacity` tokens, which fills up in `interval_ms` from empty to full, evenly;
+ * `cost` of them are wanted. 1 to 1000000 tokens, a second to a year; cost 0 only looks. */
+struct postern_bucket {
+    uint32_t capacity, cost;
+    uint64_t interval_ms;
+    const void *reserved;
+};
+
 enum postern_log { POSTERN_LOG_DEBUG, POSTERN_LOG_INFO, POSTERN_LOG_WARN, POSTERN_LOG_ERROR };
 
 struct postern_host {
@@ -520,6 +550,23 @@ struct postern_host {
     /* Is the client in one of the networks (or addresses) of this row? POSTERN_OK: yes,
      * POSTERN_NONE: no, POSTERN_INVALID: no such row, or of another type. */
     int (*client_in)(struct postern_call *c, const struct postern_block *b, const char *row);
+
+    /* -- lasting state (POSTERN_NEED_STATE), recorded; in session_new, transaction_new and the
+     *    stages. They wait for a moment, never for long: POSTERN_AWAY where nobody answers.
+     *    A key is 1 to POSTERN_STATE_KEY_MAX bytes of printable UTF-8.
+     *
+     *    get: what was put, by this message or by an earlier one, and is not too old.
+     *    POSTERN_NONE: nothing. The same key twice in a message gives the same. */
+    int (*state_get)(struct postern_call *c, struct postern_str key, struct postern_str *value);
+    /* any bytes, POSTERN_STATE_VALUE_MAX at most, forgotten after ttl_ms (1 to 10 years). when is
+     * enum postern_state_when. The same key twice in a message: the last one counts. */
+    int (*state_put)(struct postern_call *c, struct postern_str key, struct postern_str value,
+                     uint64_t ttl_ms, uint32_t when);
+    /* POSTERN_OK: the tokens were there and are taken. POSTERN_NONE: there are too few, none is
+     * taken. *left: tokens in the bucket then. Once a callback and key: taken again, it gives
+     * the same answer and takes nothing. */
+    int (*state_take)(struct postern_call *c, struct postern_str key,
+                      const struct postern_bucket *bucket, uint32_t *left);
 };
 
 #ifdef __cplusplus
