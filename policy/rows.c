@@ -452,32 +452,12 @@ static const struct postern_row queue_rows[] = {
 };
 
 static const struct postern_row state_rows[] = {
-    {.name = "engine",
-     .type = POSTERN_T_CHOICE,
-     .choices = "embedded|redis",
-     .def = "embedded",
-     .help = "Where plugins remember (greylist, ratelimit): in a file of this server, or in a "
-             "Redis or Valkey that several servers share."},
     {.name = "size",
      .type = POSTERN_T_SIZE,
      .def = "1g",
      .min = MB,
      .max = 1024 * GB,
-     .help = "Of the embedded engine's file, at most; it grows as it is needed."},
-    {.name = "server",
-     .type = T(PN_T_ENDPOINT),
-     .def = "127.0.0.1:6379",
-     .help = "The Redis server."},
-    {.name = "prefix",
-     .type = POSTERN_T_STRING,
-     .def = "postern:",
-     .help = "What our keys in Redis begin with."},
-    {.name = "timeout",
-     .type = POSTERN_T_DURATION,
-     .def = "300ms",
-     .min = 10,
-     .max = 900,
-     .help = "For one answer of Redis; then it is out of reach until it answers again."},
+     .help = "Of the file that it lies in, at most; it grows as it is needed."},
     {.name = NULL},
 };
 

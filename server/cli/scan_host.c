@@ -5,6 +5,7 @@
 #include "log.h"
 #include "mem.h"
 #include "policy.h"
+#include "state.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -18,7 +19,7 @@
 
 enum { START_MS = 120 * 1000, QUEUE_MAX = 8 * 1024 * 1024 };
 
-/* A channel over which a worker asks for names. */
+/* A channel over which a worker asks for names, or for lasting state. */
 struct asker {
     struct pn_scan_host *host;
     struct pn_channel *channel;
@@ -171,6 +172,33 @@ void pn_scan_host_dns(struct pn_scan_host *host, const struct pn_dnsfile *file)
     host->file = file;
 }
 
+/* ---- lasting state: there is nothing, and every bucket is full ---- */
+
+static bool on_state_ask(void *ctx, struct pn_record *record)
+{
+    struct asker *a = ctx;
+    struct pn_rd r = pn_rd_of(record->body);
+    struct pn_state_ask ask;
+    struct pn_buf b;
+    bool ok = record->type == PN_REC_STATE_ASK && record->body.len != 0;
+    pn_buf_init(&b, PN_RECORD_MAX / 2);
+    while (ok && !pn_rd_done(&r)) {
+        int64_t full_us = 0;
+        ok = pn_state_ask_next(&r, &ask);
+        if (!ok)
+            break;
+        struct pn_state_answer answer = {.id = ask.id, .status = PN_STATE_IS_NONE};
+        if (ask.take && pn_bucket_take(&full_us, ask.now_ms, &ask.bucket, &answer.left))
+            answer.status = PN_STATE_IS_OK;
+        pn_buf_clear(&b);
+        pn_state_answer_put(&b, &answer);
+        if (!pn_channel_send(a->channel, PN_REC_STATE_ANSWER, pn_buf_str(&b), NULL, 0))
+            pn_warn("a worker does not read what it asked for");
+    }
+    pn_buf_fini(&b);
+    return ok;
+}
+
 /* ---- processes ---- */
 
 const char *pn_daemon_path(char *out, size_t size)
@@ -286,12 +314,15 @@ static int introduce(int control, struct pn_peer peer)
     return fds[0];
 }
 
-static void add_asker(struct pn_scan_host *h, int fd)
+/* For names, or for lasting state. */
+static void add_asker(struct pn_scan_host *h, int fd, bool state)
 {
-    static const struct pn_channel_ops ops = {.on_record = on_ask, .on_end = on_asker_end};
+    static const struct pn_channel_ops dns_ops = {.on_record = on_ask, .on_end = on_asker_end};
+    static const struct pn_channel_ops state_ops = {.on_record = on_state_ask,
+                                                    .on_end = on_asker_end};
     struct asker *a = pn_calloc(1, sizeof *a);
     a->host = h;
-    a->channel = pn_channel_new(h->loop, fd, &ops, a, QUEUE_MAX);
+    a->channel = pn_channel_new(h->loop, fd, state ? &state_ops : &dns_ops, a, QUEUE_MAX);
     a->next = h->askers;
     h->askers = a;
 }
@@ -307,7 +338,7 @@ static bool start_worker(struct pn_scan_host *h, unsigned group, const struct pn
     struct pn_peer edge = {.role = PN_ROLE_EDGE,
                            .generation = h->plan->generation,
                            .flags = want == NULL ? 0 : PN_PEER_SOLO}; /* it ends when let go */
-    struct pn_peer resolver = {.role = PN_ROLE_RESOLVER};
+    struct pn_peer resolver = {.role = PN_ROLE_RESOLVER}, state = {.role = PN_ROLE_STATE};
     if (pn_channel_pair(fds) != 0) {
         (void)pn_buf_addf(err, "no channel: %s", strerror(errno));
         return false;
@@ -324,10 +355,13 @@ static bool start_worker(struct pn_scan_host *h, unsigned group, const struct pn
     (void)close(fds[1]);
     int edge_fd = ok ? introduce(fds[0], edge) : -1;
     int dns_fd = ok ? introduce(fds[0], resolver) : -1;
+    int state_fd = ok ? introduce(fds[0], state) : -1;
     if (dns_fd >= 0)
-        add_asker(h, dns_fd);
-    if (edge_fd < 0 || dns_fd < 0 || !give_private(h, group, fds[0]) || !pn_launch_go(fds[0]) ||
-        !pn_launch_ready(fds[0], START_MS, err)) {
+        add_asker(h, dns_fd, false);
+    if (state_fd >= 0)
+        add_asker(h, state_fd, true);
+    if (edge_fd < 0 || dns_fd < 0 || state_fd < 0 || !give_private(h, group, fds[0]) ||
+        !pn_launch_go(fds[0]) || !pn_launch_ready(fds[0], START_MS, err)) {
         if (err->len == 0)
             (void)pn_buf_addf(err, "worker %u of group %u did not start", number, group);
         if (edge_fd >= 0)

@@ -2,7 +2,8 @@
  * The processes behind `postern scan` and `postern check`: the same templates and workers as the
  * server's, started here, jailed alike, with this process in the place of supervisor, edge and
  * resolver. DNS questions are answered from a DNS file; without one a resolver role is
- * started, with the configuration's resolver.
+ * started, with the configuration's resolver. Lasting state is empty, and stays so: no case
+ * depends on another.
  */
 #ifndef PN_SCAN_HOST_H
 #define PN_SCAN_HOST_H

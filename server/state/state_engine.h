@@ -2,7 +2,6 @@
  * Where lasting state is kept: the seam between the state role and its engines.
  *
  *   embedded  LMDB in the role's own folder: one server (state_lmdb.c)
- *   redis     Redis or Valkey: what several servers share (state_redis.c)
  *
  * An engine keeps values and buckets (ipc/state.h) by key, forgets what is too old by the
  * time it is told, and answers each question once: at once from inside the call, or later

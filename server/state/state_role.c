@@ -19,16 +19,12 @@
 enum {
     ANSWER_QUEUE = 8 * 1024 * 1024,
     TAKES_MAX = 200 * 1000,
-    TEXT_BYTES = 256,
 };
 #define TAKES_AGE_NS (900 * PN_NS_PER_S) /* longer than a message is looked at */
 
 /* The rows of `state`. */
 struct settings {
-    bool redis;
-    char server[TEXT_BYTES], prefix[TEXT_BYTES];
     uint64_t size;
-    uint32_t timeout_ms;
 };
 
 enum {
@@ -329,7 +325,7 @@ static void on_away(void *ctx)
     pn_json_str(&j, "ts", pn_buf_str(&ts));
     pn_json_str(&j, "event", e->away ? PN_STR("state-away") : PN_STR("state-back"));
     pn_json_i64(&j, "schema", 1);
-    pn_json_str(&j, "engine", r->settings.redis ? PN_STR("redis") : PN_STR("embedded"));
+    pn_json_str(&j, "engine", PN_STR("embedded"));
     if (e->away)
         pn_json_str(&j, "detail", pn_str_of(e->why));
     pn_json_object_end(&j);
@@ -351,19 +347,6 @@ static void fill_metrics(void *ctx)
 
 /* ---- control */
 
-static bool read_text(const struct pn_policy *p, const char *name, char text[TEXT_BYTES],
-                      struct pn_buf *err)
-{
-    struct pn_str s = pn_policy_str(p, name);
-    if (s.len >= TEXT_BYTES) {
-        (void)pn_buf_addf(err, "%s is too long", name);
-        return false;
-    }
-    memcpy(text, s.len == 0 ? "" : s.p, s.len);
-    text[s.len] = '\0';
-    return true;
-}
-
 /* Takes the generation's policy. */
 static bool settings_of(struct pn_generation *gen, struct settings *out, struct pn_buf *err)
 {
@@ -371,21 +354,9 @@ static bool settings_of(struct pn_generation *gen, struct settings *out, struct 
     gen->policy_fd = -1;
     if (p == NULL)
         return false;
-    *out = (struct settings){
-        .redis = pn_str_eq(pn_policy_str(p, "state.engine"), PN_STR("redis")),
-        .size = (uint64_t)pn_policy_int(p, "state.size"),
-        .timeout_ms = (uint32_t)pn_policy_int(p, "state.timeout"),
-    };
-    bool ok = read_text(p, "state.server", out->server, err) &&
-              read_text(p, "state.prefix", out->prefix, err);
+    *out = (struct settings){.size = (uint64_t)pn_policy_int(p, "state.size")};
     pn_policy_unref(&p);
-    return ok;
-}
-
-static bool same(const struct settings *a, const struct settings *b)
-{
-    return a->redis == b->redis && a->size == b->size && a->timeout_ms == b->timeout_ms &&
-           strcmp(a->server, b->server) == 0 && strcmp(a->prefix, b->prefix) == 0;
+    return true;
 }
 
 /* What is kept where is settled before the jail: another engine is another process's. */
@@ -397,7 +368,7 @@ static void on_generation(void *ctx, struct pn_generation *gen)
     pn_buf_init(&err, 2000);
     if (!settings_of(gen, &set, &err)) {
         pn_error("the new settings can't be used, the old ones stay: %s", pn_buf_cstr(&err));
-    } else if (!same(&set, &r->settings)) {
+    } else if (set.size != r->settings.size) {
         pn_info("starting anew: the settings of `state` changed");
         pn_loop_stop(r->loop);
     }
@@ -481,8 +452,7 @@ int pn_state_main(struct pn_role_env *env)
     if (!ok) {
         pn_role_env_failed(env, "%s", pn_buf_cstr(&err));
     } else {
-        struct pn_jail jail = {.kind = PN_JAIL_STATE,
-                               .grants = r.settings.redis ? (unsigned)PN_GRANT_CONNECT : 0};
+        static const struct pn_jail jail = {.kind = PN_JAIL_STATE};
         ok = pn_jail_enter(env, &jail);
         if (!ok)
             pn_role_env_failed(env, "the jail could not be entered");

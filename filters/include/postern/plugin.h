@@ -414,8 +414,8 @@ enum postern_text {
 
 /*
  * Lasting state: what a plugin remembers from one message to the next (a greylist, how often
- * somebody came). It is shared by all workers, and by several servers where the operator
- * keeps it in Redis. A key is the plugin's own, whatever others call theirs.
+ * somebody came). It is shared by all workers. A key is the plugin's own, whatever others call
+ * theirs.
  *
  * The host remembers what a message did to it, and nothing lasts before the message's fate
  * is known: a put is written behind the last decision, and dropped where there was none
