@@ -9,11 +9,17 @@ bool pn_bucket_ok(const struct pn_bucket *b)
            b->interval_ms <= (uint64_t)PN_STATE_INTERVAL_MAX;
 }
 
-/* Both factors are limited: 32e12 us times 1e6 tokens is within 64 bits. */
+/* A year in us times a million tokens is more than 64 bits hold. */
+static uint64_t times(uint64_t n, uint64_t by, uint64_t over, bool up)
+{
+    __extension__ typedef unsigned __int128 wide;
+    wide product = (wide)n * by + (up ? over - 1 : 0);
+    return (uint64_t)(product / over);
+}
+
 int64_t pn_bucket_cost_us(const struct pn_bucket *b)
 {
-    uint64_t interval_us = b->interval_ms * 1000;
-    return (int64_t)((interval_us * b->cost + b->capacity - 1) / b->capacity);
+    return (int64_t)times(b->interval_ms * 1000, b->cost, b->capacity, true);
 }
 
 bool pn_bucket_take(int64_t *full_us, int64_t now_ms, const struct pn_bucket *b, uint32_t *left)
@@ -25,7 +31,8 @@ bool pn_bucket_take(int64_t *full_us, int64_t now_ms, const struct pn_bucket *b,
     bool ok = full + pn_bucket_cost_us(b) - now <= interval;
     if (ok && b->cost != 0)
         *full_us = full += pn_bucket_cost_us(b);
-    *left = (uint32_t)((uint64_t)(now + interval - full) * b->capacity / (uint64_t)interval);
+    *left =
+        (uint32_t)times((uint64_t)(now + interval - full), b->capacity, (uint64_t)interval, false);
     return ok;
 }
 

@@ -213,9 +213,48 @@ def broken(counter):
         counter.check(os.path.exists(os.path.join(folder, "data.mdb.broken")), "broken: kept aside")
 
 
+def replays(counter):
+    """A plugin that dies after it took and put: nothing of it is kept, and its message, asked for
+    again and again, took one token."""
+    plugin = os.path.join(postern.build_folder(), "tests/plugins/hoard.so")
+    conf = CONF.replace("plugins { greylist }", f'plugins {{ hoard {{ file "{plugin}" on_failure defer }} }}')
+    rows = [  # sender, reply, tokens left, what was found
+        ("one@sender.test", "250", "99", "nothing"),
+        ("crash@sender.test", "451", None, None),
+        ("two@sender.test", "250", "97", "one@sender.test"),
+        ("fail@sender.test", "451", None, None),
+        ("three@sender.test", "250", "95", "two@sender.test"),
+    ]
+    with postern.Server(conf) as server:
+        server.start()
+        for i, (sender, reply, left, found) in enumerate(rows):
+            answer = send(server, sender=sender)
+            counter.check(answer.startswith(reply), f"replays, {sender}: reply", answer)
+            event = server.wait_events("message", i + 1)[-1]
+            details = {s["name"]: s["detail"] for s in event["symbols"]}
+            counter.check(details.get("HOARD_LEFT") == left, f"replays, {sender}: left", f"{details}")
+            counter.check(details.get("HOARD_FOUND") == found, f"replays, {sender}: found", f"{details}")
+
+
+def limits(counter):
+    conf = CONF.replace("greylist }", 'ratelimit { limit "c" { key client  tokens 2  per 1h } } }')
+    with postern.Server(conf) as server:
+        clock = Clock(server)
+        server.start()
+        for i, want in enumerate(("250", "250", "451 4.7.1 Too much at once")):
+            answer = send(server)
+            counter.check(answer.startswith(want), f"limits: message {i}", answer)
+        counter.check(send(server, "192.0.2.99").startswith("250"), "limits: another client")
+        server.stop()
+        server.start()
+        counter.check(send(server).startswith("451"), "limits: they outlive the server")
+        clock.set(31 * MINUTE)
+        counter.check(send(server).startswith("250"), "limits: one came back")
+
+
 def main():
     counter = postern.Counter("state")
-    for part in (over_days, no_decision, kill, full, broken):
+    for part in (over_days, no_decision, replays, limits, kill, full, broken):
         part(counter)
     return counter.close()
 

@@ -8,6 +8,7 @@
 #include "control.h"
 #include "dns.h"
 #include "metrics.h"
+#include "state.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -30,6 +31,7 @@ TWICE(worker, struct pn_worker)
 TWICE(want_solo, struct pn_want_solo)
 TWICE(command, struct pn_command)
 TWICE(command_reply, struct pn_command_reply)
+TWICE(state_answer, struct pn_state_answer)
 
 static void number(struct pn_str body, struct pn_buf *out)
 {
@@ -86,11 +88,44 @@ static void dns_answers(struct pn_str body, struct pn_buf *out)
     pn_assert(pn_str_eq(pn_buf_str(out), body));
 }
 
+static void state_asks(struct pn_str body, struct pn_buf *out)
+{
+    struct pn_rd r = pn_rd_of(body);
+    struct pn_state_ask ask;
+    while (!pn_rd_done(&r)) {
+        int64_t full_us = 0;
+        uint32_t left;
+        if (!pn_state_ask_next(&r, &ask))
+            return;
+        pn_state_ask_put(out, &ask);
+        if (ask.take && pn_bucket_take(&full_us, ask.now_ms, &ask.bucket, &left))
+            pn_assert(left <= ask.bucket.capacity && ask.bucket.cost <= ask.bucket.capacity);
+    }
+    pn_assert(pn_str_eq(pn_buf_str(out), body));
+}
+
+static void state_end(struct pn_str body, struct pn_buf *out)
+{
+    struct pn_rd r = pn_rd_of(body);
+    struct pn_state_end end;
+    struct pn_state_put put;
+    if (!pn_state_end_get(&r, &end))
+        return;
+    pn_state_end_put(out, &end);
+    for (uint32_t i = 0; i < end.count; i++) {
+        if (!pn_state_put_next(&r, &put))
+            return;
+        pn_state_put_put(out, &put);
+    }
+    if (pn_rd_done(&r))
+        pn_assert(pn_str_eq(pn_buf_str(out), body));
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static void (*const kinds[])(struct pn_str, struct pn_buf *) = {
-        start,   peer,   listener,      identity, folder,   worker,      want_solo,
-        command, number, command_reply, metrics,  dns_asks, dns_answers,
+        start,  peer,          listener, identity, folder,      worker,       want_solo,  command,
+        number, command_reply, metrics,  dns_asks, dns_answers, state_answer, state_asks, state_end,
     };
     enum { KINDS = sizeof kinds / sizeof kinds[0] };
     struct pn_buf out;
