@@ -100,14 +100,19 @@ def wraps(counter, server):
     counter.check(reply.startswith("250"), "a harmless zip passes", reply)
 
 
+def locked():
+    """A zip whose file says that it is encrypted."""
+    out = bytearray(zipped(b"secret " * 50))
+    for at in (6, out.index(b"PK\1\2") + 8):
+        out[at] |= 1
+    return bytes(out)
+
+
 def facts(counter, server):
     """Not errors: the message goes its way, and says what it carried."""
-    locked = bytearray(zipped(b"secret " * 50))
-    for at in (6, locked.index(b"PK\1\2") + 8):
-        locked[at] |= 1
     cut = zipped(os.urandom(4000))[:2000]
     for name, content, symbol in (
-        ("an encrypted zip", bytes(locked), "VIRUS_ENCRYPTED"),
+        ("an encrypted zip", locked(), "VIRUS_ENCRYPTED"),
         ("a zip that was cut", cut, "VIRUS_BROKEN"),
         ("no 7z at all", b"7z\xbc\xaf\x27\x1c\0\4" + b"x" * 100, "VIRUS_BROKEN"),
     ):
