@@ -380,6 +380,8 @@ void prove_starts(struct prove *p, const struct rpl *origin, struct prove_plan *
     plan->report->passed += ok;
     if (!ok)
         prove_find(plan, PROVE_START, name, "prepare", pn_buf_cstr(&why), NULL, origin);
+    if (plan->points_max == 0)
+        count = 0;
     uint64_t step =
         count > plan->points_max ? (count + plan->points_max - 1) / plan->points_max : 1;
     for (uint64_t at = 1; ok && at <= count; at += step) {

@@ -112,6 +112,7 @@ def main():
         for words, want in (
             ([], 2),
             (["--points", "x", good], 2),
+            (["--points", "0", careless, good], 0),
             ([careless, bad], 2),
             ([careless, os.path.join(folder, "none.rpl")], 3),
             ([os.path.join(folder, "none.so"), good], 3),
