@@ -23,10 +23,11 @@
 pn_role_main pn_filter_main;
 
 /* The plugins of a group, loaded and prepared: for the template, and for programs that
- * need them without one. NULL with a sentence in err. */
+ * need them without one. With env this process is jailed on the way: each plugin's code runs with
+ * what it was granted alone. NULL: not. NULL with a sentence in err. */
 struct pn_group;
 struct pn_group *pn_group_load(struct pn_plan *plan, unsigned group, struct pn_str tmp_folder,
-                               struct pn_buf *err);
+                               const struct pn_role_env *env, struct pn_buf *err);
 void pn_group_free(struct pn_group **group);
 struct host_plugin *pn_group_plugins(struct pn_group *group, unsigned *count);
 /* What a group's plugins were granted, as the jail says it: enum pn_jail_grant. */

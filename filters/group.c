@@ -1,5 +1,6 @@
 #include "filter.h"
 
+#include "block.h"
 #include "jail.h"
 #include "mem.h"
 
@@ -63,17 +64,116 @@ static bool prepare(struct host_plugin *p, struct pn_buf *err)
     return ok;
 }
 
+/* ---- the jail in which plugins are loaded: nothing but what they ask for is open there */
+
+enum { PATHS_MAX = 512 };
+
+struct paths {
+    struct pn_jail_path list[PATHS_MAX];
+    size_t count;
+    struct pn_pool *pool;
+};
+
+static void add_path(void *ctx, struct postern_str path)
+{
+    struct paths *p = ctx;
+    const char *z = pn_pool_strdup(p->pool, (struct pn_str){path.p, path.len});
+    if (z != NULL && z[0] == '/' && p->count < PATHS_MAX)
+        p->list[p->count++] = (struct pn_jail_path){z, false};
+}
+
+/* Libraries, and what they look at when they are loaded. */
+static void add_system(struct paths *p)
+{
+    static const char *const system[] = {"/usr",
+                                         "/lib",
+                                         "/lib64",
+                                         "/etc/ld.so.cache",
+                                         "/etc/ssl",
+                                         "/etc/localtime",
+                                         "/dev/null",
+                                         "/dev/urandom",
+                                         "/proc/cpuinfo",
+                                         "/proc/meminfo",
+                                         "/sys/devices/system/cpu"};
+    for (size_t i = 0; i < sizeof system / sizeof system[0]; i++)
+        p->list[p->count++] = (struct pn_jail_path){system[i], false};
+}
+
+static bool has_files(const struct pn_plan_plugin *p)
+{
+    return (p->needs & POSTERN_NEED_FILES) != 0;
+}
+
+/* files: those of settings too, of the plugins that need them. */
+static bool enter_jail(const struct pn_plan *plan, unsigned group, bool files,
+                       const struct pn_role_env *env, struct pn_buf *err)
+{
+    struct paths *p = pn_calloc(1, sizeof *p);
+    struct pn_jail jail = {.kind = PN_JAIL_LOAD, .grants = pn_group_grants(plan, group)};
+    p->pool = pn_pool_new(1 << 20);
+    add_system(p);
+    for (unsigned i = 0; i < plan->count; i++) {
+        const struct pn_plan_plugin *row = &plan->plugins[i];
+        if (row->group != group)
+            continue;
+        add_path(p, (struct postern_str){row->file.p, row->file.len});
+        if (files && has_files(row) && row->settings != NULL)
+            pn_block_paths(row->settings, add_path, p);
+    }
+    jail.paths = p->list;
+    jail.path_count = p->count;
+    bool ok = pn_jail_enter(env, &jail);
+    if (!ok)
+        (void)pn_buf_addz(err, "the jail for loading plugins could not be entered");
+    pn_pool_free(&p->pool);
+    free(p);
+    return ok;
+}
+
+static bool load_those(struct pn_group *g, unsigned group, bool files, struct pn_str tmp_folder,
+                       struct pn_buf *err)
+{
+    const struct pn_plan *plan = g->plan;
+    for (unsigned i = 0; i < plan->count; i++)
+        if (plan->plugins[i].group == group && has_files(&plan->plugins[i]) == files &&
+            (!load(g, i, tmp_folder, err) || !prepare(&g->plugins[g->count - 1], err)))
+            return false;
+    return true;
+}
+
+static int by_index(const void *a, const void *b)
+{
+    const struct host_plugin *x = a, *y = b;
+    return x->index < y->index ? -1 : x->index > y->index;
+}
+
+/* A jail only narrows, so those that read files come first. */
+static bool load_all(struct pn_group *g, unsigned group, struct pn_str tmp_folder,
+                     const struct pn_role_env *env, struct pn_buf *err)
+{
+    bool files = false;
+    for (unsigned i = 0; i < g->plan->count; i++)
+        files |= g->plan->plugins[i].group == group && has_files(&g->plan->plugins[i]);
+    if (files && ((env != NULL && !enter_jail(g->plan, group, true, env, err)) ||
+                  !load_those(g, group, true, tmp_folder, err)))
+        return false;
+    if (env != NULL && !enter_jail(g->plan, group, false, env, err))
+        return false;
+    return load_those(g, group, false, tmp_folder, err);
+}
+
 struct pn_group *pn_group_load(struct pn_plan *plan, unsigned group, struct pn_str tmp_folder,
-                               struct pn_buf *err)
+                               const struct pn_role_env *env, struct pn_buf *err)
 {
     struct pn_group *g = pn_calloc(1, sizeof *g);
     g->plan = pn_plan_ref(plan);
-    for (unsigned i = 0; i < plan->count; i++)
-        if (plan->plugins[i].group == group &&
-            (!load(g, i, tmp_folder, err) || !prepare(&g->plugins[g->count - 1], err))) {
-            pn_group_free(&g);
-            return NULL;
-        }
+    if (!load_all(g, group, tmp_folder, env, err)) {
+        pn_group_free(&g);
+        return NULL;
+    }
+    if (g->count > 1)
+        qsort(g->plugins, g->count, sizeof g->plugins[0], by_index);
     return g;
 }
 

@@ -254,8 +254,8 @@ static bool load(struct template *t, struct pn_buf *err)
     if (t->policy == NULL)
         return false;
     t->plan = pn_plan_new(t->policy, t->env->start.generation);
-    t->group =
-        pn_group_load(t->plan, t->env->start.group, tmp == NULL ? PN_STR("") : tmp->path, err);
+    t->group = pn_group_load(t->plan, t->env->start.group, tmp == NULL ? PN_STR("") : tmp->path,
+                             t->env, err);
     return t->group != NULL;
 }
 

@@ -124,3 +124,26 @@ struct postern_str pn_block_where(const struct postern_block *b, const char *row
     /* A default stands nowhere: the block without it does. */
     return text(b, values[n].where.len == 0 ? b->where : values[n].where);
 }
+
+static void paths(const struct postern_block *b, void (*fn)(void *ctx, struct postern_str path),
+                  void *ctx, unsigned depth)
+{
+    const char *base = img_block_base(b);
+    const struct img_row *rows = img_at(base, b->rows.off);
+    for (uint32_t i = 0; i < b->rows.count; i++) {
+        const struct img_value *values = img_at(base, rows[i].values.off);
+        for (uint32_t k = 0; k < rows[i].values.count; k++) {
+            if (rows[i].type == POSTERN_T_FILE || rows[i].type == POSTERN_T_FOLDER)
+                fn(ctx, text(b, values[k].text));
+            else if (rows[i].type == POSTERN_T_BLOCK && values[k].block != 0 && depth > 0)
+                paths(img_at(base, values[k].block), fn, ctx, depth - 1);
+        }
+    }
+}
+
+void pn_block_paths(const struct postern_block *b, void (*fn)(void *ctx, struct postern_str path),
+                    void *ctx)
+{
+    enum { DEPTH_MAX = 8 };
+    paths(b, fn, ctx, DEPTH_MAX);
+}

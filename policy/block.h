@@ -26,4 +26,8 @@ size_t pn_block_count(const struct postern_block *b, const char *row);
 struct postern_str pn_block_title(const struct postern_block *b);
 struct postern_str pn_block_where(const struct postern_block *b, const char *row, size_t n);
 
+/* Each file and folder that it and the blocks in it name. */
+void pn_block_paths(const struct postern_block *b, void (*fn)(void *ctx, struct postern_str path),
+                    void *ctx);
+
 #endif

@@ -365,7 +365,7 @@ static bool read_dns(struct prove *p, struct pn_buf *err)
 
 static struct pn_group *load_group(struct prove *p, unsigned group, struct pn_buf *err)
 {
-    return pn_group_load(p->plan, group, pn_str_of(p->root), err);
+    return pn_group_load(p->plan, group, pn_str_of(p->root), NULL, err);
 }
 
 struct prove *prove_new(const struct prove_options *options, struct pn_buf *err)

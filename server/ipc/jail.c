@@ -24,6 +24,7 @@ static const unsigned rows[PN_JAIL_COUNT] = {
     [PN_JAIL_RESOLVER] = JAIL_CONNECT,
     [PN_JAIL_EDGE] = JAIL_ACCEPT,
     [PN_JAIL_TEMPLATE] = JAIL_FORK | JAIL_NARROW | JAIL_THREADS | JAIL_OPEN,
+    [PN_JAIL_LOAD] = JAIL_FORK | JAIL_NARROW | JAIL_THREADS | JAIL_OPEN | JAIL_EXEC_MAP,
     [PN_JAIL_WORKER] = JAIL_THREADS,
     [PN_JAIL_QUEUE] = JAIL_CONNECT | JAIL_OPEN | JAIL_WRITE | JAIL_THREADS,
     [PN_JAIL_MAILBOX] = JAIL_OPEN | JAIL_WRITE | JAIL_THREADS,
@@ -125,7 +126,7 @@ bool pn_jail_enter(const struct pn_role_env *env, const struct pn_jail *jail)
     ok = ok && settle(env, "Landlock", jail_landlock(env, jail, rights, &err), &err);
     bool probe = (env->start.flags & PN_START_PROBE) != 0;
     ok = ok && settle(env, "seccomp", jail_seccomp(rights, SANITIZED || probe, &err), &err);
-    if (ok && probe)
+    if (ok && probe && jail->kind != PN_JAIL_LOAD)
         jail_probe();
     pn_buf_fini(&err);
     return ok;

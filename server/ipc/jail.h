@@ -28,6 +28,7 @@ enum pn_jail_kind {
     PN_JAIL_RESOLVER,
     PN_JAIL_EDGE,
     PN_JAIL_TEMPLATE,
+    PN_JAIL_LOAD, /* a template, before that one: while it loads and prepares plugins */
     PN_JAIL_WORKER,
     PN_JAIL_QUEUE,
     PN_JAIL_MAILBOX,

@@ -219,7 +219,7 @@ struct postern_symbol {
 /* What the sandbox must leave open for it; the operator sees and grants it. */
 enum {
     POSTERN_NEED_DNS = 1,      /* the host's dns functions */
-    POSTERN_NEED_FILES = 2,    /* the files and folders of its settings, read only */
+    POSTERN_NEED_FILES = 2,    /* the files and folders of its settings, read only, in prepare */
     POSTERN_NEED_TMP = 4,      /* a private folder in memory: host->tmp_folder */
     POSTERN_NEED_NETWORK = 8,  /* sockets of its own (a daemon's, say) */
     POSTERN_NEED_ALONE = 16,   /* a worker group of its own, whatever others need */
