@@ -52,6 +52,31 @@ static const struct word stages[] = {
     {1U << POSTERN_AFTER, "after"},     {0, NULL},
 };
 
+/* What the sandbox leaves open for a need, once it is granted. */
+static const struct word opened[] = {
+    {POSTERN_NEED_DNS, "questions to the resolver, through the host"},
+    {POSTERN_NEED_FILES, "the files and folders of its settings, read only, in prepare"},
+    {POSTERN_NEED_TMP, "a private folder in memory"},
+    {POSTERN_NEED_NETWORK, "internet sockets; only where its block says 'grant network'"},
+    {POSTERN_NEED_ALONE, "nothing more, in workers of its own"},
+    {POSTERN_NEED_THREADS, "threads of its libraries, in workers of its own kind"},
+    {POSTERN_NEED_OPENSSL, "what a library of cryptography looks at"},
+    {0, NULL},
+};
+
+static void print_opened(struct pn_buf *out, unsigned bits)
+{
+    const char *label = "sandbox";
+    for (const struct word *w = opened; w->name != NULL; w++) {
+        if ((bits & w->bit) == 0)
+            continue;
+        (void)pn_buf_addf(out, "%-12s %s\n", label, w->name);
+        label = "";
+    }
+    if (bits == 0)
+        (void)pn_buf_addf(out, "%-12s opens nothing: no file, no socket, no process\n", label);
+}
+
 static unsigned stages_of(const struct postern_plugin *d)
 {
     unsigned bits = 0;
@@ -105,6 +130,7 @@ static void show_text(const struct postern_plugin *d, struct pn_buf *out)
     (void)pn_buf_addf(out, "%-12s %u.%u\n", "ABI", d->major, d->minor);
     print_words(out, "stages", stages, stages_of(d));
     print_words(out, "needs", needs, d->needs);
+    print_opened(out, d->needs);
     for (const struct postern_need_if *n = d->needs_if; n != NULL && n->row != NULL; n++) {
         struct pn_buf label;
         pn_buf_init(&label, 256);
@@ -149,8 +175,12 @@ static void json_head(const struct postern_plugin *d, struct pn_json *json)
     pn_json_str(json, "name", pn_str_of(d->name));
     pn_json_str(json, "version", pn_str_of(d->version));
     pn_json_str(json, "summary", pn_str_of(d->summary));
+    char abi[16];
+    (void)snprintf(abi, sizeof abi, "%u.%u", d->major, d->minor);
+    pn_json_str(json, "abi", pn_str_of(abi));
     json_words(json, "stages", stages, stages_of(d));
     json_words(json, "needs", needs, d->needs);
+    json_words(json, "sandbox", opened, d->needs);
     pn_json_array(json, "needs_if");
     for (const struct postern_need_if *n = d->needs_if; n != NULL && n->row != NULL; n++) {
         pn_json_object(json, NULL);

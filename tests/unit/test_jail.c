@@ -132,6 +132,7 @@ enum {
     RESOLVER = 1 << PN_JAIL_RESOLVER,
     EDGE = 1 << PN_JAIL_EDGE,
     TEMPLATE = 1 << PN_JAIL_TEMPLATE,
+    LOAD = 1 << PN_JAIL_LOAD,
     WORKER = 1 << PN_JAIL_WORKER,
     QUEUE = 1 << PN_JAIL_QUEUE,
     MAILBOX = 1 << PN_JAIL_MAILBOX,
@@ -157,12 +158,12 @@ static const struct {
     {"unix socket", unix_socket, 0},
     {"listen", listen_here, 0},
     {"accept", accept_here, EDGE | ADMIN},
-    {"thread", start_thread, TEMPLATE | WORKER | QUEUE | MAILBOX | AUTH | STATE},
-    {"fork", fork_child, TEMPLATE},
+    {"thread", start_thread, TEMPLATE | LOAD | WORKER | QUEUE | MAILBOX | AUTH | STATE},
+    {"fork", fork_child, TEMPLATE | LOAD},
     {"signal its parent", signal_parent, 0},
     {"exec", exec_shell, 0},
     {"ptrace", trace, 0},
-    {"executable memory", map_exec, COMPILE},
+    {"executable memory", map_exec, COMPILE | LOAD},
 };
 
 static struct pn_role_env env_of(struct pn_folder *f)
