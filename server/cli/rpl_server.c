@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -66,18 +67,32 @@ static bool add_to(const char *path, struct pn_str text, struct pn_buf *err)
     return ok;
 }
 
-/* A port that was free a moment ago. */
-static uint16_t free_port(void)
+static bool is_free(uint16_t port)
 {
-    struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t len = sizeof a;
+    struct sockaddr_in a = {
+        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     int one = 1, fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     bool ok = fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) == 0 &&
-              bind(fd, (struct sockaddr *)&a, sizeof a) == 0 &&
-              getsockname(fd, (struct sockaddr *)&a, &len) == 0;
+              bind(fd, (struct sockaddr *)&a, sizeof a) == 0;
     if (fd >= 0)
         (void)close(fd);
-    return ok ? ntohs(a.sin_port) : 0;
+    return ok;
+}
+
+/* A port that was free a moment ago, and is not `other`: below those that the kernel gives to
+ * outgoing connections, and by chance, so that those who play at the same time choose apart. */
+static uint16_t free_port(uint16_t other)
+{
+    enum { FIRST = 10000, COUNT = 22000, TRIES = 1000 };
+    for (int i = 0; i < TRIES; i++) {
+        uint32_t random;
+        if (getrandom(&random, sizeof random, 0) != (ssize_t)sizeof random)
+            return 0;
+        uint16_t port = (uint16_t)(FIRST + random % COUNT);
+        if (port != other && is_free(port))
+            return port;
+    }
+    return 0;
 }
 
 /* {root}, {smtp}, {admin} */
@@ -120,7 +135,8 @@ bool rpl_server_init(struct rpl_server *s, struct pn_str conf, struct pn_str dns
 {
     char path[PATH];
     const char *tmp = getenv("TMPDIR");
-    *s = (struct rpl_server){.smtp = free_port(), .admin = free_port()};
+    *s = (struct rpl_server){.smtp = free_port(0)};
+    s->admin = free_port(s->smtp);
     (void)snprintf(s->root, sizeof s->root, "%s/postern-replay-XXXXXX", tmp != NULL ? tmp : "/tmp");
     if (s->smtp == 0 || s->admin == 0)
         return failed(err, "no free port");
