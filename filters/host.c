@@ -196,4 +196,10 @@ const struct postern_host host_table = {
     .state_get = host_state_get,
     .state_put = host_state_put,
     .state_take = host_state_take,
+    .insert_header = host_insert_header,
+    .change_header = host_change_header,
+    .replace_body = host_replace_body,
+    .change_from = host_change_from,
+    .add_rcpt = host_add_rcpt,
+    .remove_rcpt = host_remove_rcpt,
 };

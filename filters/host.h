@@ -15,6 +15,7 @@
 #include "facts.h"
 #include "link.h"
 #include "loader.h"
+#include "memfile.h"
 #include "message.h"
 #include "page.h"
 #include "plan.h"
@@ -111,9 +112,12 @@ struct host_call {
     uint64_t random;                /* state */
     struct host_started *started;   /* by dns_start, in pool */
     struct host_addresses addresses;
-    bool asked;            /* a question may wait to be sent */
-    bool prefetch;         /* starts lookups, waits for none */
-    struct pn_str waiting; /* what it waited for last, in pool: "TXT x.test" */
+    struct pn_memfile *body; /* of replace_body; NULL: what it says is only counted */
+    uint64_t body_max;       /* bytes */
+    bool body_cr;            /* it ends in a CR, so far */
+    bool asked;              /* a question may wait to be sent */
+    bool prefetch;           /* starts lookups, waits for none */
+    struct pn_str waiting;   /* what it waited for last, in pool: "TXT x.test" */
 };
 
 extern const struct postern_host host_table;
@@ -165,6 +169,14 @@ int host_note_get(struct postern_call *c, const char *plugin, struct postern_str
                   struct postern_str *out);
 int host_add_header(struct postern_call *c, struct postern_str name, struct postern_str value);
 int host_remove_header(struct postern_call *c, struct postern_str name, size_t n);
+int host_insert_header(struct postern_call *c, size_t position, struct postern_str name,
+                       struct postern_str value);
+int host_change_header(struct postern_call *c, struct postern_str name, size_t n,
+                       struct postern_str value);
+int host_replace_body(struct postern_call *c, struct postern_str chunk);
+int host_change_from(struct postern_call *c, struct postern_str address);
+int host_add_rcpt(struct postern_call *c, struct postern_str address);
+int host_remove_rcpt(struct postern_call *c, struct postern_str address);
 
 int host_dns_lookup(struct postern_call *c, struct postern_str name, uint32_t type,
                     const struct postern_dns_answer **out);

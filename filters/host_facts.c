@@ -133,40 +133,6 @@ int host_note_set(struct postern_call *c, struct postern_str key, struct postern
     return pn_facts_set_note(h->facts, &note) ? POSTERN_OK : POSTERN_LIMIT;
 }
 
-/* ---- edits */
-
-static bool header_name_ok(struct pn_str s)
-{
-    for (size_t i = 0; i < s.len; i++)
-        if (s.p[i] <= ' ' || s.p[i] >= 0x7f || s.p[i] == ':')
-            return false;
-    return s.len > 0 && s.len <= 76;
-}
-
-int host_add_header(struct postern_call *c, struct postern_str name, struct postern_str value)
-{
-    struct host_call *h = host_of(c);
-    struct pn_fact_edit edit = {.op = PN_FACT_ADD_HEADER,
-                                .plugin = pn_str_of(h->plugin->desc->name),
-                                .name = host_view(name),
-                                .value = host_view(value)};
-    if (!header_name_ok(edit.name) || edit.value.len > HOST_VALUE_MAX || !host_line_ok(edit.value))
-        return POSTERN_INVALID;
-    return pn_facts_add_edit(h->facts, &edit) ? POSTERN_OK : POSTERN_LIMIT;
-}
-
-int host_remove_header(struct postern_call *c, struct postern_str name, size_t n)
-{
-    struct host_call *h = host_of(c);
-    struct pn_fact_edit edit = {.op = PN_FACT_REMOVE_HEADER,
-                                .plugin = pn_str_of(h->plugin->desc->name),
-                                .name = host_view(name),
-                                .index = (uint32_t)n};
-    if (!header_name_ok(edit.name) || n > UINT32_MAX)
-        return POSTERN_INVALID;
-    return pn_facts_add_edit(h->facts, &edit) ? POSTERN_OK : POSTERN_LIMIT;
-}
-
 /* ---- hearing: the request's earlier facts, then those of calls done since */
 
 static bool may_read(const struct host_call *h, struct pn_str plugin)

@@ -129,10 +129,13 @@ bool pn_facts_set_note(struct pn_facts *f, const struct pn_note *note)
 bool pn_facts_add_edit(struct pn_facts *f, const struct pn_fact_edit *edit)
 {
     struct pn_fact_edit add = *edit;
-    if (!room(f->pool, &f->edits, &f->edit_cap, f->edit_count, sizeof *f->edits,
+    size_t bytes = add.name.len + add.value.len;
+    if (bytes > PN_FACTS_EDIT_BYTES_MAX - f->edit_bytes ||
+        !room(f->pool, &f->edits, &f->edit_cap, f->edit_count, sizeof *f->edits,
               PN_FACTS_EDITS_MAX) ||
         !copy(f->pool, &add.plugin) || !copy(f->pool, &add.name) || !copy(f->pool, &add.value))
         return false;
+    f->edit_bytes += bytes;
     f->edits[f->edit_count++] = add;
     return true;
 }

@@ -18,6 +18,7 @@ enum {
     PN_FACTS_AUTH_MAX = 64,
     PN_FACTS_NOTES_MAX = 256,
     PN_FACTS_EDITS_MAX = 128,
+    PN_FACTS_EDIT_BYTES_MAX = 256 * 1024, /* names and values of all edits */
     PN_FACTS_DNS_MAX = 1000,
     PN_FACTS_STATE_MAX = 1000,
     PN_FACTS_RUNS_MAX = 64,       /* plugins that one configuration may load */
@@ -51,13 +52,27 @@ struct pn_note {
     struct pn_str plugin, key, value;
 };
 
-enum pn_fact_edit_op { PN_FACT_ADD_HEADER, PN_FACT_REMOVE_HEADER };
+enum pn_fact_edit_op {
+    PN_FACT_ADD_HEADER,
+    PN_FACT_REMOVE_HEADER,
+    PN_FACT_INSERT_HEADER,
+    PN_FACT_CHANGE_HEADER,
+    PN_FACT_REPLACE_BODY,
+    PN_FACT_CHANGE_FROM,
+    PN_FACT_ADD_RCPT,
+    PN_FACT_REMOVE_RCPT,
+    PN_FACT_EDIT_OPS
+};
 
+/* As <postern/plugin.h> has them, and no less strange: who applies them checks them. */
 struct pn_fact_edit {
     enum pn_fact_edit_op op;
     struct pn_str plugin;
-    struct pn_str name, value; /* value unfolded; empty for a removal */
-    uint32_t index;            /* of a removal: the n-th field of that name, from the top */
+    struct pn_str name;  /* of a field; else empty */
+    struct pn_str value; /* of a field, empty for a removal; an address */
+    /* Of a removal and a change: the n-th field of that name, from 0. Of an insertion: the
+     * position. Of a body: its bytes, which lie beside the facts (request.h). */
+    uint32_t index;
 };
 
 enum pn_plugin_status {
@@ -112,7 +127,7 @@ struct pn_facts {
     struct pn_note *notes;
     size_t note_count, note_cap;
     struct pn_fact_edit *edits;
-    size_t edit_count, edit_cap;
+    size_t edit_count, edit_cap, edit_bytes;
     struct pn_plugin_run *runs;
     size_t run_count, run_cap;
     struct pn_dns_seen *dns;

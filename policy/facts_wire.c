@@ -3,8 +3,8 @@
 
 #include <postern/plugin.h>
 
-/* 2: lasting state. */
-enum { FACTS_VERSION = 2 };
+/* 2: lasting state. 3: edits beyond the header. */
+enum { FACTS_VERSION = 3 };
 
 static void put_symbols(struct pn_buf *out, const struct pn_facts *f)
 {
@@ -173,7 +173,7 @@ static bool get_edits(struct pn_rd *r, struct pn_facts *f)
         edit.name = pn_rd_str(r);
         edit.value = pn_rd_str(r);
         edit.index = pn_rd_u32(r);
-        if (!pn_rd_ok(r) || op > PN_FACT_REMOVE_HEADER || !pn_facts_add_edit(f, &edit))
+        if (!pn_rd_ok(r) || op >= PN_FACT_EDIT_OPS || !pn_facts_add_edit(f, &edit))
             return false;
     }
     return pn_rd_ok(r);

@@ -73,6 +73,12 @@ static void speak(struct postern_call *c)
         (void)h->note_set(c, name, value);
         (void)h->add_header(c, name, value);
         (void)h->remove_header(c, name, i);
+        (void)h->insert_header(c, i, name, value);
+        (void)h->change_header(c, name, i, value);
+        (void)h->replace_body(c, value);
+        (void)h->change_from(c, value);
+        (void)h->add_rcpt(c, value);
+        (void)h->remove_rcpt(c, value);
         (void)h->auth(c, &auth);
     }
 }

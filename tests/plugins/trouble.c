@@ -126,6 +126,12 @@ static int bad(struct postern_call *c)
     taken += h->auth(c, &auth) != POSTERN_INVALID;
     taken += h->add_header(c, POSTERN_STR("X-A:"), s) != POSTERN_INVALID;
     taken += h->add_header(c, POSTERN_STR("X-A"), POSTERN_STR("a\r\nb: c")) != POSTERN_INVALID;
+    taken += h->insert_header(c, 0, POSTERN_STR("X-A"), POSTERN_STR("a\nb")) != POSTERN_INVALID;
+    taken += h->change_header(c, POSTERN_STR(""), 0, s) != POSTERN_INVALID;
+    taken += h->replace_body(c, POSTERN_STR("a\nb")) != POSTERN_INVALID;
+    taken += h->change_from(c, POSTERN_STR("no address")) != POSTERN_INVALID;
+    taken += h->add_rcpt(c, s) != POSTERN_INVALID;
+    taken += h->remove_rcpt(c, POSTERN_STR("a@b\r\n")) != POSTERN_INVALID;
     taken += h->dns_lookup(c, POSTERN_STR("a..b"), POSTERN_DNS_A, &a) != POSTERN_INVALID;
     taken += h->dns_lookup(c, POSTERN_STR("a"), 7, &a) != POSTERN_INVALID;
     taken += h->note_set(c, POSTERN_STR(""), s) != POSTERN_INVALID;

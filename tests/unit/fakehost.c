@@ -214,24 +214,6 @@ static void sep(struct pn_buf *b, const char *between)
         (void)pn_buf_addz(b, between);
 }
 
-static int add_header(struct postern_call *c, struct postern_str name, struct postern_str value)
-{
-    struct pn_buf *b = &fake_of(c)->edits;
-    if (name.len == 0 || !one_line(name) || !one_line(value))
-        return POSTERN_INVALID;
-    sep(b, "|");
-    (void)pn_buf_addf(b, "+%.*s: %.*s", PN_FMT(name), PN_FMT(value));
-    return POSTERN_OK;
-}
-
-static int remove_header(struct postern_call *c, struct postern_str name, size_t n)
-{
-    struct pn_buf *b = &fake_of(c)->edits;
-    sep(b, "|");
-    (void)pn_buf_addf(b, "-%.*s:%zu", PN_FMT(name), n);
-    return POSTERN_OK;
-}
-
 /* ---- DNS ---- */
 
 /* Notes the question; false past the limit. */
@@ -359,8 +341,6 @@ static void fill_table(struct postern_host *t)
         .seen_auth = seen_auth,
         .note_set = note_set,
         .note_get = note_get,
-        .add_header = add_header,
-        .remove_header = remove_header,
         .dns_lookup = dns_lookup,
         .dns_start = dns_start,
         .dns_wait_all = dns_wait_all,
@@ -374,6 +354,7 @@ static void fill_table(struct postern_host *t)
     fake_settings_table(t);
     fake_message_table(t);
     fake_state_table(t);
+    fake_edits_table(t);
 }
 
 /* ---- what the test calls ---- */
@@ -382,7 +363,7 @@ struct fakehost *fakehost_new(const struct postern_plugin *plugin, const struct 
                               const char *dns)
 {
     struct fakehost *h = pn_calloc(1, sizeof *h);
-    struct pn_buf *texts[] = {&h->setup_text, &h->edits, &h->asked, &h->log, &h->print};
+    struct pn_buf *texts[] = {&h->setup_text, &h->edits, &h->body, &h->asked, &h->log, &h->print};
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
         pn_buf_init(texts[i], TEXT_MAX);
     h->plugin = plugin;
@@ -422,6 +403,8 @@ static void transaction_end(struct fakehost *h)
     h->envelope = (struct postern_envelope){0};
     h->fact_count = h->auth_count = h->note_count = h->asked_count = 0;
     pn_buf_clear(&h->edits);
+    pn_buf_clear(&h->body);
+    h->new_body = false;
     pn_buf_clear(&h->asked);
     pn_buf_clear(&h->log);
 }
@@ -444,7 +427,7 @@ void fakehost_free(struct fakehost **hp)
     if (h->prepared != NULL && h->plugin->prepare_free != NULL)
         h->plugin->prepare_free(h->prepared);
     fake_state_free(h);
-    struct pn_buf *texts[] = {&h->setup_text, &h->edits, &h->asked, &h->log, &h->print};
+    struct pn_buf *texts[] = {&h->setup_text, &h->edits, &h->body, &h->asked, &h->log, &h->print};
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
         pn_buf_fini(texts[i]);
     pn_dnsfile_free(&h->dns);
@@ -611,11 +594,6 @@ struct pn_str fakehost_notes(struct fakehost *h)
                           PN_FMT(h->notes[i].value));
     }
     return pn_buf_str(&h->print);
-}
-
-struct pn_str fakehost_edits(struct fakehost *h)
-{
-    return pn_buf_str(&h->edits);
 }
 
 struct pn_str fakehost_asked(struct fakehost *h)

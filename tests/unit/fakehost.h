@@ -93,8 +93,11 @@ struct pn_str fakehost_facts(struct fakehost *h);
 struct pn_str fakehost_auth(struct fakehost *h);
 /* "key=value key=value" */
 struct pn_str fakehost_notes(struct fakehost *h);
-/* "+X-Name: value|-X-Name:0" */
+/* "+X-Name: value|-X-Name:0|@1 X-Name: value|=X-Name:0 value|body|from a@b.test|rcpt+a@b.test|
+ * rcpt-a@b.test": added, removed, inserted at a position, changed, and so on. */
 struct pn_str fakehost_edits(struct fakehost *h);
+/* What replace_body was given in this message; empty where nothing. */
+struct pn_str fakehost_body(struct fakehost *h);
 /* "TXT a.test, A b.test": what was asked, in order, once each; count too. */
 struct pn_str fakehost_asked(struct fakehost *h);
 size_t fakehost_asked_count(struct fakehost *h);

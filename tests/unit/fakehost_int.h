@@ -1,4 +1,4 @@
-/* Shared by fakehost.c (life, facts, DNS), fakehost_settings.c and fakehost_message.c. */
+/* Shared by fakehost.c (life, facts, DNS) and its parts fakehost_*.c. */
 #ifndef FAKEHOST_INT_H
 #define FAKEHOST_INT_H
 
@@ -54,8 +54,9 @@ struct fakehost {
     size_t auth_count;
     struct fake_note notes[FAKE_MANY];
     size_t note_count;
-    struct fake_state *state;                           /* fakehost_state.c's */
-    struct pn_buf setup_text, edits, asked, log, print; /* print: NUL-ended copies too */
+    struct fake_state *state;                                 /* fakehost_state.c's */
+    struct pn_buf setup_text, edits, body, asked, log, print; /* print: NUL-ended copies too */
+    bool new_body;
     size_t asked_count;
 
     struct pn_str content;
@@ -83,6 +84,7 @@ void fake_settings_table(struct postern_host *t);
 void fake_message_table(struct postern_host *t);
 void fake_message_forget(struct fakehost *h);
 void fake_state_table(struct postern_host *t);
+void fake_edits_table(struct postern_host *t);
 void fake_state_new(struct fakehost *h);
 void fake_state_drop(struct fakehost *h);
 void fake_state_free(struct fakehost *h);

@@ -191,7 +191,7 @@ static void fill(struct pn_facts *f)
     s.weight = -2500;
     struct pn_auth auth = {PN_STR("spf"), PN_STR("spf"), PN_STR("fail"), 2, pairs};
     struct pn_note note = {PN_STR("spf"), PN_STR("key"), {"v\0w", 3}};
-    struct pn_fact_edit edit = {PN_FACT_REMOVE_HEADER, PN_STR("dkim"), PN_STR("X-A"), PN_STR(""),
+    struct pn_fact_edit edit = {PN_FACT_REMOVE_RCPT, PN_STR("dkim"), PN_STR(""), PN_STR("a@b.c"),
                                 3};
     struct pn_plugin_run run = {PN_STR("spf"), PN_PLUGIN_TIMEOUT, 77, PN_STR("waits")};
     struct pn_dns_seen dns = {PN_STR("x.test"), 16, 0, true, 2, answers};
@@ -214,7 +214,8 @@ static void check_filled(const struct pn_facts *f)
         UNIT_STR(pn_auth_get(auth, PN_STR("none")), PN_STR(""));
     }
     UNIT_STR(f->notes[0].value, ((struct pn_str){"v\0w", 3}));
-    UNIT_INT(f->edits[0].op, PN_FACT_REMOVE_HEADER);
+    UNIT_INT(f->edits[0].op, PN_FACT_REMOVE_RCPT);
+    UNIT_STR(f->edits[0].value, PN_STR("a@b.c"));
     UNIT_INT(f->edits[0].index, 3);
     UNIT_STR(f->runs[0].reason, PN_STR("waits"));
     UNIT_INT(f->dns[0].type, 16);

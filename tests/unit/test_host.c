@@ -1,4 +1,4 @@
-/* The plugins' host on a message, without processes: addresses one by one. */
+/* The plugins' host on a message, without processes: addresses one by one, proposed edits. */
 #include "unit.h"
 
 #include "host.h"
@@ -116,12 +116,174 @@ static void test_walk(void)
     pn_buf_fini(&b);
 }
 
+static struct postern_str text(const char *p)
+{
+    return (struct postern_str){p, strlen(p)};
+}
+
+/* What each function takes, by stage, and how it is recorded. */
+static void test_edits(void)
+{
+    static char long_value[16 * 1024 + 2];
+    enum { ADD, REMOVE, INSERT, CHANGE, FROM, TO, NOT_TO };
+    static const struct {
+        const char *label;
+        unsigned call;
+        const char *name, *value;
+        size_t n;
+        int want, want_early; /* from HEADERS on, and before */
+    } rows[] = {
+        {"add", ADD, "X-A", "v", 0, POSTERN_OK, POSTERN_OK},
+        {"add folded", ADD, "X-A", "v\r\n w", 0, POSTERN_OK, POSTERN_OK},
+        {"add another line", ADD, "X-A", "v\r\nB: w", 0, POSTERN_INVALID, POSTERN_INVALID},
+        {"remove", REMOVE, "X-A", "", 3, POSTERN_OK, POSTERN_OK},
+        {"insert", INSERT, "X-A", "v", 7, POSTERN_OK, POSTERN_INVALID},
+        {"insert nothing", INSERT, "X-A", "", 0, POSTERN_OK, POSTERN_INVALID},
+        {"insert without a name", INSERT, "", "v", 0, POSTERN_INVALID, POSTERN_INVALID},
+        {"insert CR", INSERT, "X-A", "a\rb", 0, POSTERN_INVALID, POSTERN_INVALID},
+        {"insert LF", INSERT, "X-A", "a\n b", 0, POSTERN_INVALID, POSTERN_INVALID},
+        {"insert folded", INSERT, "X-A", "a\r\n\tb", 0, POSTERN_OK, POSTERN_INVALID},
+        {"insert a fold that is none", INSERT, "X-A", "a\r\n", 0, POSTERN_INVALID, POSTERN_INVALID},
+        {"insert too far", INSERT, "X-A", "a", (size_t)UINT32_MAX + 1, POSTERN_INVALID,
+         POSTERN_INVALID},
+        {"insert at the limit", INSERT, "X-A", long_value + 1, 0, POSTERN_OK, POSTERN_INVALID},
+        {"insert too long", INSERT, "X-A", long_value, 0, POSTERN_INVALID, POSTERN_INVALID},
+        {"insert what is no UTF-8", INSERT, "X-A", "\xff", 0, POSTERN_INVALID, POSTERN_INVALID},
+        {"change", CHANGE, "X-A", "v", 2, POSTERN_OK, POSTERN_INVALID},
+        {"change to nothing", CHANGE, "X-A", "", 0, POSTERN_OK, POSTERN_INVALID},
+        {"change a bad name", CHANGE, "X A", "v", 0, POSTERN_INVALID, POSTERN_INVALID},
+        {"from", FROM, "", "a@b.test", 0, POSTERN_OK, POSTERN_INVALID},
+        {"from null", FROM, "", "", 0, POSTERN_OK, POSTERN_INVALID},
+        {"from nowhere", FROM, "", "a", 0, POSTERN_INVALID, POSTERN_INVALID},
+        {"from two lines", FROM, "", "a@b.test\r\n c", 0, POSTERN_INVALID, POSTERN_INVALID},
+        {"one more", TO, "", "a@b.test", 0, POSTERN_OK, POSTERN_INVALID},
+        {"one more, nobody", TO, "", "", 0, POSTERN_INVALID, POSTERN_INVALID},
+        {"one more, a tab", TO, "", "a\t@b.test", 0, POSTERN_INVALID, POSTERN_INVALID},
+        {"one less", NOT_TO, "", "a@b.test", 0, POSTERN_OK, POSTERN_INVALID},
+        {"one less, nobody", NOT_TO, "", "", 0, POSTERN_INVALID, POSTERN_INVALID},
+    };
+    static const unsigned ops[] = {
+        PN_FACT_ADD_HEADER,  PN_FACT_REMOVE_HEADER, PN_FACT_INSERT_HEADER, PN_FACT_CHANGE_HEADER,
+        PN_FACT_CHANGE_FROM, PN_FACT_ADD_RCPT,      PN_FACT_REMOVE_RCPT};
+    memset(long_value, 'x', sizeof long_value - 1);
+    for (size_t i = 0; i < 4 * sizeof rows / sizeof rows[0]; i++) {
+        static const unsigned stages[] = {POSTERN_HEADERS, POSTERN_MESSAGE, POSTERN_RCPT,
+                                          POSTERN_AFTER};
+        size_t k = i / 4;
+        struct postern_str name = text(rows[k].name), value = text(rows[k].value);
+        struct rig r;
+        rig_open(&r, PN_STR("\r\n"));
+        struct postern_call *c = &r.call.call;
+        r.step.stage = (uint8_t)stages[i % 4];
+        unit_row(rows[k].label);
+        int got = rows[k].call == ADD      ? c->host->add_header(c, name, value)
+                  : rows[k].call == REMOVE ? c->host->remove_header(c, name, rows[k].n)
+                  : rows[k].call == INSERT ? c->host->insert_header(c, rows[k].n, name, value)
+                  : rows[k].call == CHANGE ? c->host->change_header(c, name, rows[k].n, value)
+                  : rows[k].call == FROM   ? c->host->change_from(c, value)
+                  : rows[k].call == TO     ? c->host->add_rcpt(c, value)
+                                           : c->host->remove_rcpt(c, value);
+        UNIT_INT(got, i % 4 < 2 ? rows[k].want : rows[k].want_early);
+        UNIT_INT(r.facts.edit_count, got == POSTERN_OK);
+        if (r.facts.edit_count == 1) {
+            UNIT_INT(r.facts.edits[0].op, ops[rows[k].call]);
+            UNIT_STR(r.facts.edits[0].plugin, PN_STR("test"));
+            UNIT_STR(r.facts.edits[0].name, pn_str_of(rows[k].name));
+            UNIT_STR(r.facts.edits[0].value, pn_str_of(rows[k].value));
+            UNIT_INT(r.facts.edits[0].index, rows[k].n);
+        }
+        rig_close(&r);
+    }
+}
+
+/* Chunks parted by '|'; a '0' is a NUL. */
+static void test_body(void)
+{
+    static const struct {
+        const char *chunks, *want; /* of the last one "ok", "bad", "limit" in turn: o, b, l */
+        const char *status;
+    } rows[] = {
+        {"", "", "o"},
+        {"a\r\n", "a\r\n", "o"},
+        {"a\r|\nb", "a\r\nb", "oo"},
+        {"a\r|b", "a\r", "ob"},
+        {"a\n", "", "b"},
+        {"a|\n", "a", "ob"},
+        {"\n", "", "b"},
+        {"a\rb", "", "b"},
+        {"a0b|c", "c", "bo"},
+        {"a\r||\n", "a\r\n", "ooo"},
+        {"12345678|9", "12345678", "ol"},
+        {"1234567|89|8", "12345678", "olo"},
+        {"123456789", "", "l"},
+    };
+    for (size_t i = 0; i < 2 * sizeof rows / sizeof rows[0]; i++) {
+        bool kept = i % 2 == 0; /* or only counted */
+        struct pn_memfile file = {.fd = -1};
+        struct pn_str rest = pn_str_of(rows[i / 2].chunks), body;
+        struct rig r;
+        unit_row(rows[i / 2].chunks);
+        rig_open(&r, PN_STR("\r\n"));
+        r.call.body = kept ? &file : NULL;
+        r.call.body_max = 8;
+        for (size_t k = 0; rest.p != NULL; k++) {
+            struct pn_str chunk = pn_str_split(&rest, '|');
+            char bytes[16];
+            for (size_t b = 0; b < chunk.len; b++)
+                bytes[b] = chunk.p[b] == '0' ? '\0' : chunk.p[b];
+            char want = rows[i / 2].status[k];
+            UNIT_INT(host_replace_body(&r.call.call, (struct postern_str){bytes, chunk.len}),
+                     want == 'o'   ? POSTERN_OK
+                     : want == 'b' ? POSTERN_INVALID
+                                   : POSTERN_LIMIT);
+        }
+        bool any = strpbrk(rows[i / 2].status, "ol") != NULL;
+        UNIT_INT(r.facts.edit_count, any);
+        if (any)
+            UNIT_INT(r.facts.edits[0].index, strlen(rows[i / 2].want));
+        UNIT_INT(file.len, kept ? strlen(rows[i / 2].want) : 0);
+        if (file.fd >= 0 && pn_map_fd(file.fd, false, &body) == 0) {
+            UNIT_STR(body, pn_str_of(rows[i / 2].want));
+            pn_unmap(&body);
+        }
+        pn_memfile_fini(&file);
+        rig_close(&r);
+    }
+    struct rig early;
+    rig_open(&early, PN_STR("\r\n"));
+    early.step.stage = POSTERN_RCPT;
+    UNIT_INT(host_replace_body(&early.call.call, POSTERN_STR("")), POSTERN_INVALID);
+    UNIT_INT(early.facts.edit_count, 0);
+    rig_close(&early);
+}
+
+/* All together are bounded, whatever one plugin says. */
+static void test_edits_bounded(void)
+{
+    static char value[16 * 1024];
+    struct rig r;
+    unsigned taken = 0;
+    memset(value, 'x', sizeof value);
+    rig_open(&r, PN_STR("\r\n"));
+    while (host_insert_header(&r.call.call, 0, POSTERN_STR("X"),
+                              (struct postern_str){value, sizeof value}) == POSTERN_OK)
+        taken++;
+    UNIT_INT(taken, (PN_FACTS_EDIT_BYTES_MAX - 1) / (sizeof value + 1));
+    for (taken = 0; host_add_rcpt(&r.call.call, POSTERN_STR("a@b")) == POSTERN_OK;)
+        taken++;
+    UNIT_INT(r.facts.edit_count, PN_FACTS_EDITS_MAX);
+    rig_close(&r);
+}
+
 int main(int argc, char **argv)
 {
     static const struct unit_test tests[] = {
         {"addresses in any order", test_any_order},
         {"long names", test_long_names},
         {"a walk goes on", test_walk},
+        {"edits", test_edits},
+        {"a new body", test_body},
+        {"edits are bounded", test_edits_bounded},
         {NULL, NULL},
     };
     return unit_main("host", tests, argc, argv);

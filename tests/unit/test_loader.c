@@ -350,6 +350,9 @@ static void test_layout(void)
         AT(postern_host, client_in, 368),
         AT(postern_host, state_get, 376),
         AT(postern_host, state_take, 392),
+        AT(postern_host, insert_header, 400),
+        AT(postern_host, replace_body, 416),
+        AT(postern_host, remove_rcpt, 440),
         AT(postern_bucket, interval_ms, 8),
         SIZE(postern_bucket, 24),
     };

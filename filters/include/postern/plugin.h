@@ -109,7 +109,8 @@
  * lower one, and asks with POSTERN_HAS before it calls what came later.
  *
  *   1.0   the first
- *   1.1   prefetch, needs_if, changed; client_in, state_get, state_put, state_take
+ *   1.1   prefetch, needs_if, changed; client_in, state_get, state_put, state_take; insert_header,
+ *         change_header, replace_body, change_from, add_rcpt, remove_rcpt
  *
  * Widths are fixed: enumerations appear in structs and arguments as uint32_t or int, so
  * that no compiler's option changes them; int has 32 bits, pointers and size_t have the
@@ -494,7 +495,9 @@ struct postern_host {
     int (*note_get)(struct postern_call *c, const char *plugin, struct postern_str key,
                     struct postern_str *out);
 
-    /* -- proposed edits; the core checks and applies them. value is unfolded, UTF-8. */
+    /* -- proposed edits; the core checks and applies them. value is UTF-8, unfolded, or folded
+     *    (each CRLF with a blank behind it) and then kept as it is. n counts as header_get's does:
+     *    in the message as received. */
     int (*add_header)(struct postern_call *c, struct postern_str name, struct postern_str value);
     int (*remove_header)(struct postern_call *c, struct postern_str name, size_t n);
 
@@ -567,6 +570,37 @@ struct postern_host {
      * the same answer and takes nothing. */
     int (*state_take)(struct postern_call *c, struct postern_str key,
                       const struct postern_bucket *bucket, uint32_t *left);
+
+    /* -- more edits, in HEADERS and MESSAGE; POSTERN_INVALID elsewhere. What plugins read, and
+     *    what is decided, is the message as received; edits are applied where it is handed on,
+     *    in the order of the plan, then of the calls. The operator grants kinds of them to each
+     *    plugin (the row `edits`: headers alone unless it says more). What is not granted, or
+     *    fails a check of the core's, is left out and named in the event; the plugin is not told.
+     *
+     *    kind headers. position is libmilter's (smfi_insheader): 0 is the very top, above the
+     *    lines of this server, which count as one field; 1 is behind them. It counts in the
+     *    header as edits before this one left it; one too large is the header's end. */
+    int (*insert_header)(struct postern_call *c, size_t position, struct postern_str name,
+                         struct postern_str value);
+    /* The n-th field of that name gets this value, in its place; an empty one removes it. One that
+     * isn't there is added, as add_header does. Of several changes of a field the last counts. */
+    int (*change_header)(struct postern_call *c, struct postern_str name, size_t n,
+                         struct postern_str value);
+    /* kind body: all behind the header's empty line. The first call of a callback begins a new
+     * body (the chunk may be empty), those that follow append. Line ends are CRLF, which two
+     * chunks may share; a bare CR or LF, or a NUL, is POSTERN_INVALID and takes nothing.
+     * POSTERN_LIMIT beyond what a message may have (limits.message-size). The whole takes the
+     * place of what earlier callbacks said. */
+    int (*replace_body)(struct postern_call *c, struct postern_str chunk);
+    /* kind sender: the reverse-path with which the message goes on (Return-Path, reports); "" is
+     * the null one. Addresses are without brackets; POSTERN_INVALID for what is none. */
+    int (*change_from)(struct postern_call *c, struct postern_str address);
+    /* kind recipients. One more is taken where this client could have named it itself, and gets
+     * a decision of its own; nothing is relayed. One that is removed does not get the message;
+     * where none is left it is taken and dropped. An address is removed as the envelope has it;
+     * one that is not there is named in the event. */
+    int (*add_rcpt)(struct postern_call *c, struct postern_str address);
+    int (*remove_rcpt)(struct postern_call *c, struct postern_str address);
 };
 
 #ifdef __cplusplus
