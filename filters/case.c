@@ -1,6 +1,7 @@
 /* A message that made a plugin fail, as a case of `postern scan --batch`: all that its
  * plugins were given, so that they do the same again. */
 #include "dnsfile.h"
+#include "early.h"
 #include "json.h"
 #include "runner_int.h"
 
@@ -76,6 +77,7 @@ void check_case(const struct ask *a, const struct pn_failure *f, struct pn_buf *
     pn_json_str(&j, "ip", pn_str_of(pn_ip_text(&c->client.ip, ip)));
     pn_json_i64(&j, "port", c->client.port);
     pn_json_bool(&j, "tls", c->client.tls);
+    pn_early_json(&j, c->client.early);
     if (c->client.auth_id.len != 0)
         pn_json_str(&j, "auth_id", c->client.auth_id);
     pn_json_str(&j, "helo", c->helo);

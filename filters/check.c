@@ -148,6 +148,11 @@ void pn_check_auth(struct pn_check *c, struct pn_str auth_id)
     c->client.auth_id = pn_pool_dup(c->session_pool, auth_id);
 }
 
+void pn_check_early(struct pn_check *c, uint32_t early)
+{
+    c->client.early = early;
+}
+
 /* ---- the transaction */
 
 void pn_check_mail(struct pn_check *c, const struct pn_check_mail *mail)

@@ -115,6 +115,17 @@ struct postern_str host_tmp_folder(struct postern_setup *setup)
 
 /* ---- a call */
 
+/* Each from the stage on in which it can be known whenever the stage is called. */
+static uint32_t early_at(const struct pn_request *q, unsigned stage)
+{
+    uint32_t known = POSTERN_EARLY_GREETING;
+    if (stage >= POSTERN_HELO)
+        known |= POSTERN_EARLY_HELO;
+    if (stage >= POSTERN_HEADERS)
+        known |= POSTERN_EARLY_COMMAND;
+    return (q->flags & PN_REQUEST_EARLY) >> PN_REQUEST_EARLY_SHIFT & known;
+}
+
 static void fill_client(struct host_call *c, const struct pn_request *q, unsigned stage)
 {
     memcpy(c->client.ip, q->client.b, sizeof c->client.ip);
@@ -125,6 +136,7 @@ static void fill_client(struct host_call *c, const struct pn_request *q, unsigne
     c->client.auth_id = host_str(q->auth_id);
     c->client.tls = (q->flags & PN_REQUEST_TLS) != 0;
     c->client.authserv_id = c->client.hostname = host_str(q->hostname);
+    c->client.early = early_at(q, stage);
 }
 
 void host_call_init(struct host_call *c, const struct host_plugin *plugin,

@@ -40,7 +40,10 @@ enum pn_request_flag {
     PN_REQUEST_ALONE = 1, /* a replay: one call at a time, nothing else in this process */
     PN_REQUEST_TLS = 2,
     PN_REQUEST_TELL = 4, /* DNS answers as calls get them: they would be lost with the worker */
-    PN_REQUEST_ALL = 7
+    /* POSTERN_EARLY_*, moved up by PN_REQUEST_EARLY_SHIFT: what the client did not wait for */
+    PN_REQUEST_EARLY_SHIFT = 3,
+    PN_REQUEST_EARLY = 7 << PN_REQUEST_EARLY_SHIFT,
+    PN_REQUEST_ALL = 7 | PN_REQUEST_EARLY
 };
 
 struct pn_request {

@@ -58,7 +58,8 @@ struct pn_str check_request(struct pn_check *c, const struct ask *a)
         .transaction = c->in_transaction ? c->transaction : 0,
         .flags = (a->state == ASK_SOLO && !a->alone ? PN_REQUEST_ALONE : 0U) |
                  (a->state == ASK_SOLO ? PN_REQUEST_TELL : 0U) |
-                 (c->client.tls ? PN_REQUEST_TLS : 0U),
+                 (c->client.tls ? PN_REQUEST_TLS : 0U) |
+                 (c->client.early << PN_REQUEST_EARLY_SHIFT & PN_REQUEST_EARLY),
         .now_ms = {c->client.now_ms, c->mail.now_ms},
         .seed = {c->client.seed, c->mail.seed},
         .budget_ms = budget_left(c),

@@ -93,6 +93,7 @@ struct pn_check_client {
     struct pn_ip ip;
     uint16_t port;
     bool tls;
+    uint32_t early;         /* POSTERN_EARLY_* */
     struct pn_str auth_id;  /* or empty */
     struct pn_str id;       /* names the session in the log */
     struct pn_str hostname; /* our name for this session alone; empty: the runner's */
@@ -108,6 +109,8 @@ const struct pn_plan *pn_check_plan(const struct pn_check *check);
 void pn_check_helo(struct pn_check *check, struct pn_str helo);
 void pn_check_tls(struct pn_check *check);
 void pn_check_auth(struct pn_check *check, struct pn_str auth_id);
+/* What the client did not wait for by now (POSTERN_EARLY_*); ends nothing. */
+void pn_check_early(struct pn_check *check, uint32_t early);
 
 struct pn_check_mail {
     struct pn_str from; /* reverse-path without brackets */

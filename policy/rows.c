@@ -59,8 +59,18 @@ static const struct postern_row smtp_rows[] = {
      .type = POSTERN_T_DURATION,
      .def = "0",
      .max = MINUTE,
-     .help = "Wait before the greeting; who talks earlier is refused. 0: nobody waits, and refused "
-             "is who has talked when the greeting goes out (not behind PROXY or with TLS)."},
+     .help = "Wait before the greeting, for who talks earlier. 0: nobody waits, and early is who "
+             "has talked when the greeting goes out (not behind PROXY or with TLS)."},
+    {.name = "greet-at-once",
+     .type = POSTERN_T_NETWORK,
+     .flags = POSTERN_ROW_LIST,
+     .help = "Clients that greet-delay does not hold up."},
+    {.name = "early-talkers",
+     .type = POSTERN_T_CHOICE,
+     .def = "refuse",
+     .choices = "refuse|note",
+     .help = "Who talks before the greeting is refused with 554, or served all the same: then "
+             "plugins are told, and policy decides."},
     {.name = "normalize",
      .type = POSTERN_T_NETWORK,
      .flags = POSTERN_ROW_LIST,

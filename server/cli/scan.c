@@ -7,6 +7,7 @@
 #include "cli.h"
 #include "clock.h"
 #include "dnsfile.h"
+#include "early.h"
 #include "log.h"
 #include "mem.h"
 #include "memfile.h"
@@ -32,6 +33,7 @@ static const char usage[] =
     "  --auth RESULTS     'spf=pass smtp.mailfrom=D; dkim=pass header.d=D': stands for those "
     "plugins\n"
     "  --port N  --auth-id USER  --tls\n"
+    "  --early LIST       what the client did not wait for, of greeting,helo,command\n"
     "  --batch FILE       one JSON case a line: ip helo from rcpt, file or message, dns time auth\n"
     "  --json             one JSON object a message\n"
     "\n"
@@ -191,6 +193,7 @@ static bool judge(struct scan *s, const struct pn_scan_case *c)
     struct pn_check_client client = {.ip = c->ip,
                                      .port = c->port,
                                      .tls = c->tls,
+                                     .early = c->early,
                                      .auth_id = c->auth_id,
                                      .hostname = c->hostname,
                                      .id = c->session_id.len != 0 ? c->session_id : id,
@@ -303,6 +306,14 @@ static bool auth_ok(struct pn_str text)
     return ok;
 }
 
+static bool take_early(struct pn_scan_case *base, struct pn_str list)
+{
+    while (list.p != NULL)
+        if (!pn_early_add(&base->early, pn_str_split(&list, ',')))
+            return bad_option("--early", "a list of greeting, helo, command");
+    return true;
+}
+
 static bool take_option(struct options *o, int c)
 {
     struct pn_scan_case *base = &o->source.base;
@@ -336,6 +347,8 @@ static bool take_option(struct options *o, int c)
     case 'T':
         base->tls = true;
         return true;
+    case 'E':
+        return take_early(base, pn_str_of(optarg));
     case 'i':
         o->has_ip = pn_ip_parse(pn_str_of(optarg), &base->ip);
         return o->has_ip || bad_option("--ip", "an IPv4 or IPv6 address");
@@ -364,15 +377,23 @@ static bool take_option(struct options *o, int c)
 /* 0 go on, else the exit status plus one. */
 static int parse(struct options *o, int argc, char **argv)
 {
-    static const struct option options[] = {
-        {"config", required_argument, NULL, 'c'},  {"plugins", required_argument, NULL, 'P'},
-        {"dns", required_argument, NULL, 'd'},     {"time", required_argument, NULL, 't'},
-        {"auth", required_argument, NULL, 'A'},    {"port", required_argument, NULL, 'p'},
-        {"auth-id", required_argument, NULL, 'u'}, {"tls", no_argument, NULL, 'T'},
-        {"ip", required_argument, NULL, 'i'},      {"helo", required_argument, NULL, 'e'},
-        {"from", required_argument, NULL, 'f'},    {"rcpt", required_argument, NULL, 'r'},
-        {"batch", required_argument, NULL, 'b'},   {"json", no_argument, NULL, 'j'},
-        {"help", no_argument, NULL, 'h'},          {NULL, 0, NULL, 0}};
+    static const struct option options[] = {{"config", required_argument, NULL, 'c'},
+                                            {"plugins", required_argument, NULL, 'P'},
+                                            {"dns", required_argument, NULL, 'd'},
+                                            {"time", required_argument, NULL, 't'},
+                                            {"auth", required_argument, NULL, 'A'},
+                                            {"port", required_argument, NULL, 'p'},
+                                            {"auth-id", required_argument, NULL, 'u'},
+                                            {"tls", no_argument, NULL, 'T'},
+                                            {"early", required_argument, NULL, 'E'},
+                                            {"ip", required_argument, NULL, 'i'},
+                                            {"helo", required_argument, NULL, 'e'},
+                                            {"from", required_argument, NULL, 'f'},
+                                            {"rcpt", required_argument, NULL, 'r'},
+                                            {"batch", required_argument, NULL, 'b'},
+                                            {"json", no_argument, NULL, 'j'},
+                                            {"help", no_argument, NULL, 'h'},
+                                            {NULL, 0, NULL, 0}};
     int c;
     o->source.base = (struct pn_scan_case){
         .time_ms = -1, .session_time_ms = -1, .helo = PN_STR(""), .from = PN_STR("")};

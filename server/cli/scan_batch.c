@@ -1,5 +1,7 @@
 #include "scan_batch.h"
 
+#include "early.h"
+
 #include <errno.h>
 #include <jansson.h>
 #include <stdlib.h>
@@ -54,6 +56,20 @@ static bool get_rcpts(const struct line *l, struct pn_scan_case *c, struct pn_st
     c->rcpts = rcpts;
     c->rcpt_count = n;
     return true;
+}
+
+static bool get_early(const struct line *l, struct pn_scan_case *c)
+{
+    const json_t *v = json_object_get(l->object, "early");
+    if (v == NULL)
+        return true;
+    c->early = 0;
+    for (size_t i = 0; i < json_array_size(v); i++) {
+        const json_t *word = json_array_get(v, i);
+        if (!json_is_string(word) || !pn_early_add(&c->early, str_of(word)))
+            return bad(l, "early: greeting, helo and command were expected");
+    }
+    return json_is_array(v) || bad(l, "early: a list was expected");
 }
 
 /* Seconds, whole or not. Absent: *ms stays. */
@@ -139,7 +155,7 @@ static bool fill(const struct line *l, struct pn_scan_case *c, struct pn_str *rc
         !get_str(l, "dns", &c->dns) || !get_str(l, "zone", &c->zone) || !get_str(l, "id", &c->id) ||
         !get_str(l, "session_id", &c->session_id) || !get_str(l, "hostname", &c->hostname) ||
         !get_str(l, "auth", &c->auth) || !get_str(l, "auth_id", &c->auth_id) ||
-        !get_rcpts(l, c, rcpts) || !get_numbers(l, c))
+        !get_rcpts(l, c, rcpts) || !get_numbers(l, c) || !get_early(l, c))
         return false;
     if (ip.p != NULL && !pn_ip_parse(ip, &c->ip))
         return bad(l, "ip: an IPv4 or IPv6 address was expected");

@@ -27,6 +27,7 @@ struct pn_scan_case {
     size_t rcpt_count;
     struct pn_str auth_id;
     bool tls;
+    uint32_t early;                         /* POSTERN_EARLY_*: what the client did not wait for */
     int64_t time_ms;                        /* -1: now */
     struct pn_str id, session_id, hostname; /* what plugins are told; empty: as ever */
     int64_t session_time_ms;                /* before MAIL; -1: as time_ms */

@@ -58,8 +58,9 @@ struct edge_generation {
     struct pn_str hostname, authserv_id;
     uint64_t size_max, memory_max;
     uint32_t hops_max;
-    bool early_stages; /* a plugin looks before content */
-    bool client_names; /* are asked for */
+    bool early_stages;  /* a plugin looks before content */
+    bool client_names;  /* are asked for */
+    bool early_talkers; /* are served; plugins are told */
     uint64_t greet_delay_ms, command_ms, data_ms, handshake_ms, proxy_ms, session_ms, handover_ms;
     uint64_t data_rate; /* bytes a second, at least; 0: none */
     uint64_t flight_messages_max, flight_bytes_max, sessions_max;
@@ -264,6 +265,8 @@ void edge_count(struct edge *edge, enum pn_outcome outcome);
 
 /* "0-1234": names the session in the log. */
 const char *session_name(const struct session *s, char text[32]);
+/* What the client did not wait for by now: POSTERN_EARLY_*. */
+uint32_t session_early(const struct session *s);
 /* Of a verdict that is settled and answered. */
 void event_message(struct transaction *t);
 /* A session that was refused before any message: which limit, which rule. */

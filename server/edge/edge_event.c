@@ -2,6 +2,7 @@
 #include "edge.h"
 
 #include "clock.h"
+#include "early.h"
 #include "json.h"
 
 #include <inttypes.h>
@@ -13,6 +14,17 @@ const char *session_name(const struct session *s, char text[32])
 {
     (void)snprintf(text, 32, "%u-%" PRIu64, s->edge->number, s->number);
     return text;
+}
+
+uint32_t session_early(const struct session *s)
+{
+    uint32_t early = s->early_talker ? POSTERN_EARLY_GREETING : 0;
+    const struct pn_smtp_server_info *info = s->smtp == NULL ? NULL : pn_smtp_server_info(s->smtp);
+    if (info != NULL && info->early_helo)
+        early |= POSTERN_EARLY_HELO;
+    if (info != NULL && info->early)
+        early |= POSTERN_EARLY_COMMAND;
+    return early;
 }
 
 static void begin(struct pn_json *j, const char *kind)
@@ -46,6 +58,7 @@ static void client_json(struct pn_json *j, const struct session *s)
         pn_json_null(j, "tls");
     if (s->early_talker)
         pn_json_bool(j, "early_talker", true);
+    pn_early_json(j, session_early(s));
     pn_json_object_end(j);
 }
 

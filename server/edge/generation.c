@@ -51,6 +51,7 @@ static void fill_settings(struct edge_generation *g)
     g->size_max = (uint64_t)pn_policy_int(p, "limits.message-size");
     g->memory_max = (uint64_t)pn_policy_int(p, "limits.memory-size");
     g->client_names = pn_policy_bool(p, "smtp.client-name");
+    g->early_talkers = pn_str_eq(pn_policy_str(p, "smtp.early-talkers"), PN_STR("note"));
     g->hops_max = (uint32_t)pn_policy_int(p, "limits.hops");
     g->greet_delay_ms = (uint64_t)pn_policy_int(p, "smtp.greet-delay");
     g->command_ms = (uint64_t)pn_policy_int(p, "timeouts.command");

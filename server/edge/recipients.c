@@ -168,6 +168,7 @@ static void rcpt_check(struct transaction *t)
     struct session *s = t->s;
     const struct txn_rcpt *r = &t->rcpts[t->rcpt_count - 1];
     if (s->check != NULL) {
+        pn_check_early(s->check, session_early(s));
         pn_check_rcpt(s->check, r->address, pn_plan_wanted(s->gen->plan, r->domain));
         if (s->gen->early_stages && check_early(t, r))
             return;

@@ -48,13 +48,18 @@ static void stage_helo(void *ctx, const struct pn_smtp_helo *helo)
     pn_smtp_server_accept(s->smtp);
 }
 
-static bool normalizes(const struct session *s)
+static bool is_of(const struct session *s, const char *row)
 {
     struct pn_net net;
-    for (size_t i = 0; pn_policy_net_at(s->gen->policy, "smtp.normalize", i, &net); i++)
+    for (size_t i = 0; pn_policy_net_at(s->gen->policy, row, i, &net); i++)
         if (pn_net_has(&net, &s->ip))
             return true;
     return false;
+}
+
+static bool normalizes(const struct session *s)
+{
+    return is_of(s, "smtp.normalize");
 }
 
 /* A transaction begins: by the newest generation. */
@@ -163,7 +168,7 @@ static void greet(struct session *s)
     s->started = true;
     if (s->tls_on)
         pn_smtp_server_tls(s->smtp);
-    if (s->early_talker) {
+    if (s->early_talker && !s->gen->early_talkers) {
         event_session(s, "early-talker", PN_STR("input before the greeting"));
         pn_smtp_server_drop(s->smtp, &early);
         return;
@@ -187,7 +192,7 @@ static void on_greeting_due(void *arg)
 static void begin(struct session *s)
 {
     s->smtp = pn_smtp_server_new(&s->gen->smtp[normalizes(s)], &smtp_ops, s);
-    if (s->gen->greet_delay_ms == 0) {
+    if (s->gen->greet_delay_ms == 0 || is_of(s, "smtp.greet-at-once")) {
         greet(s);
         return;
     }
@@ -201,7 +206,10 @@ static size_t on_read(void *ctx, struct pn_str bytes)
     bool gone = false; /* QUIT, a 421: the session frees itself */
     if (!s->started) {
         s->early_talker = true;
-        return bytes.len; /* refused for it: none of it is kept */
+        if (!s->gen->early_talkers)
+            return bytes.len;       /* refused for it: none of it is kept */
+        pn_stream_pause(s->stream); /* the greeting's turn resumes it */
+        return 0;
     }
     turn_uncount(s);
     s->gone = &gone;

@@ -39,8 +39,11 @@ static struct pn_check *check_of(struct session *s)
 {
     char name[32];
     if (s->check == NULL) {
-        struct pn_check_client client = {
-            .ip = s->ip, .port = s->port, .tls = s->tls_on, .seed = seed()};
+        struct pn_check_client client = {.ip = s->ip,
+                                         .port = s->port,
+                                         .tls = s->tls_on,
+                                         .early = session_early(s),
+                                         .seed = seed()};
         client.id = pn_str_of(session_name(s, name));
         s->check = pn_check_new(s->edge->runner, &client);
         if (s->helo != NULL)
@@ -219,6 +222,7 @@ void txn_content(struct session *s)
         return;
     }
     if (s->check != NULL) {
+        pn_check_early(s->check, session_early(s));
         pn_check_content(s->check, content_fd(t), t->size);
         if (pn_check_run(s->check, POSTERN_MESSAGE, on_content_checked, t))
             return;

@@ -188,6 +188,15 @@ static void unknown(struct pn_smtp_server *s, struct pn_str name)
         smtp_refuse(s, name, &unknown_command);
 }
 
+/* Input stands behind a command whose answer says what may come next. */
+static void note_early(struct pn_smtp_server *s, const struct smtp_command *row)
+{
+    if (row->flags & SMTP_HELLO)
+        s->info.early_helo = true;
+    else if ((row->flags & SMTP_SYNC) || (s->info.helo && !s->info.esmtp))
+        s->info.early = true;
+}
+
 static void command(struct pn_smtp_server *s, struct pn_str line, bool more)
 {
     size_t end = pn_str_find(line, ' ', 0);
@@ -198,8 +207,8 @@ static void command(struct pn_smtp_server *s, struct pn_str line, bool more)
         unknown(s, name);
         return;
     }
-    if ((row->flags & SMTP_SYNC) && more)
-        s->info.early = true;
+    if (more)
+        note_early(s, row);
     if (row->flags & SMTP_FOREIGN) {
         s->closing = true;
         smtp_refuse(s, row->name, &foreign);
@@ -328,5 +337,6 @@ void pn_smtp_server_tls(struct pn_smtp_server *s)
     smtp_transaction_end(s);
     s->info.tls = true;
     s->handshake = s->info.waiting = false;
-    s->info.helo = s->info.esmtp = s->info.early = false;
+    s->info.helo = s->info.esmtp = false;
+    s->info.early = s->info.early_helo = false;
 }

@@ -107,12 +107,14 @@ struct pn_smtp_server_info {
     bool helo;  /* said */
     bool esmtp; /* and it was EHLO or LHLO */
     bool tls;
-    bool mail;      /* in a transaction */
-    bool content;   /* DATA or a chunk is being read */
-    bool waiting;   /* for the owner's answer: no input is consumed */
-    bool early;     /* input stood behind a command that must end a group (RFC 2920, 3.1) */
-    uint32_t mails; /* taken in this session, this one included */
-    uint32_t rcpts; /* taken in this transaction */
+    bool mail;       /* in a transaction */
+    bool content;    /* DATA or a chunk is being read */
+    bool waiting;    /* for the owner's answer: no input is consumed */
+    bool early_helo; /* input stood behind EHLO, LHLO or HELO: its answer was not awaited */
+    bool early;      /* or behind another command that must end a group (RFC 2920, 3.1): any,
+                      * after HELO */
+    uint32_t mails;  /* taken in this session, this one included */
+    uint32_t rcpts;  /* taken in this transaction */
     uint32_t rcpts_refused;
     uint32_t errors;
     uint64_t size;      /* content so far, as stored */

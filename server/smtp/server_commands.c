@@ -430,12 +430,12 @@ static void proceed_starttls(struct pn_smtp_server *s, const struct pn_smtp_repl
 }
 
 static const struct smtp_command commands[] = {
-    {PN_STR_INIT("EHLO"), SMTP_ONLY_SMTP | SMTP_SYNC | SMTP_IDLE, check_ehlo, stage_helo,
-     proceed_helo},
-    {PN_STR_INIT("HELO"), SMTP_ONLY_SMTP | SMTP_SYNC | SMTP_IDLE, check_helo, stage_helo,
-     proceed_helo},
-    {PN_STR_INIT("LHLO"), SMTP_ONLY_LMTP | SMTP_SYNC | SMTP_IDLE, check_ehlo, stage_helo,
-     proceed_helo},
+    {PN_STR_INIT("EHLO"), SMTP_ONLY_SMTP | SMTP_HELLO | SMTP_SYNC | SMTP_IDLE, check_ehlo,
+     stage_helo, proceed_helo},
+    {PN_STR_INIT("HELO"), SMTP_ONLY_SMTP | SMTP_HELLO | SMTP_SYNC | SMTP_IDLE, check_helo,
+     stage_helo, proceed_helo},
+    {PN_STR_INIT("LHLO"), SMTP_ONLY_LMTP | SMTP_HELLO | SMTP_SYNC | SMTP_IDLE, check_ehlo,
+     stage_helo, proceed_helo},
     {PN_STR_INIT("MAIL"), SMTP_NEEDS_HELO | SMTP_NO_MAIL, check_mail, stage_mail, proceed_mail},
     {PN_STR_INIT("RCPT"), SMTP_NEEDS_HELO | SMTP_NEEDS_MAIL | SMTP_RECIPIENT, check_rcpt,
      stage_rcpt, proceed_rcpt},

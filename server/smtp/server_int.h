@@ -25,7 +25,8 @@ enum smtp_flag {
     SMTP_ONLY_LMTP = 128,
     SMTP_CHUNK = 256,   /* octets follow the line, whatever becomes of the command */
     SMTP_FOREIGN = 512, /* another protocol's: answered, then closed */
-    SMTP_RECIPIENT = 1024
+    SMTP_RECIPIENT = 1024,
+    SMTP_HELLO = 2048
 };
 
 /*

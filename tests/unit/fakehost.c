@@ -44,7 +44,13 @@ static bool one_line(struct postern_str s)
 
 static const struct postern_client *get_client(struct postern_call *c)
 {
-    return &fake_of(c)->client;
+    struct fakehost *h = fake_of(c);
+    h->client.early = h->early & POSTERN_EARLY_GREETING;
+    if (c->stage >= POSTERN_HELO)
+        h->client.early |= h->early & POSTERN_EARLY_HELO;
+    if (c->stage >= POSTERN_HEADERS)
+        h->client.early |= h->early & POSTERN_EARLY_COMMAND;
+    return &h->client;
 }
 
 static const struct postern_envelope *get_envelope(struct postern_call *c)
@@ -462,6 +468,11 @@ void fakehost_client(struct fakehost *h, const char *ip, const char *helo)
 void fakehost_auth_id(struct fakehost *h, const char *user)
 {
     h->client.auth_id = keep_in(h->life, pn_str_of(user));
+}
+
+void fakehost_early(struct fakehost *h, uint32_t early)
+{
+    h->early = early;
 }
 
 void fakehost_envelope(struct fakehost *h, const char *from, const char *rcpts)

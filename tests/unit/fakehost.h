@@ -53,6 +53,8 @@ void *fakehost_instance(struct fakehost *h);
 
 void fakehost_client(struct fakehost *h, const char *ip, const char *helo);
 void fakehost_auth_id(struct fakehost *h, const char *user);
+/* POSTERN_EARLY_*; told from its stage on. */
+void fakehost_early(struct fakehost *h, uint32_t early);
 /* rcpts: addresses parted by blanks. */
 void fakehost_envelope(struct fakehost *h, const char *from, const char *rcpts);
 /* LF becomes CRLF. */

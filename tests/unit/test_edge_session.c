@@ -207,6 +207,34 @@ static void test_early_talker(void)
     down();
 }
 
+/* Served all the same where the policy says so: what it sent counts, and is told. */
+static void test_early_talker_noted(void)
+{
+    struct client c, other;
+    up("greet-delay 100ms  greet-at-once 192.0.2.0/24  early-talkers note }");
+    dial(&c, PLAIN);
+    say(&c, PN_STR("EHLO c.test\r\nMAIL FROM:<bad@b.test>\r\n"));
+    expect(&c, "220");
+    expect(&c, "250");
+    expect(&c, "250 2.1.0");
+    ask(&c, "RCPT TO:<u@deny.test>", "550 5.7.1");
+    ask(&c, "RSET", "250 2.0.0");
+    EXPECT_EVENT("\"early_talker\":true,\"early\":[\"greeting\",\"helo\"]");
+    hang_up(&c);
+    /* Not held up, and not early: it was greeted before. */
+    from_client(&other, "192.0.2.9");
+    greet(&other);
+    ask(&other, "MAIL FROM:<bad@b.test>", "250 2.1.0");
+    say(&other, PN_STR("RCPT TO:<u@deny.test>\r\nNOOP\r\nRSET\r\n"));
+    expect(&other, "550 5.7.1");
+    expect(&other, "250 2.0.0");
+    expect(&other, "250 2.0.0");
+    EXPECT_EVENT("\"tls\":null,\"early\":[\"command\"]}");
+    hang_up(&other);
+    UNIT_INT(role_rig_drain(&fx.rig), 0);
+    down();
+}
+
 /* Without a delay nobody waits, and who has spoken when we come to greet is refused. */
 static void test_early_talker_at_once(void)
 {
@@ -433,6 +461,7 @@ int main(int argc, char **argv)
         {"starttls", test_starttls},
         {"client_name", test_client_name},
         {"early_talker", test_early_talker},
+        {"early_talker_noted", test_early_talker_noted},
         {"early_talker_at_once", test_early_talker_at_once},
         {"slow", test_slow},
 

@@ -275,12 +275,35 @@ static void test_edits_bounded(void)
     rig_close(&r);
 }
 
+/* What a client did not wait for is told from its own stage on, whenever that is run. */
+static void test_early(void)
+{
+    static const struct {
+        uint32_t stage, early, want;
+    } rows[] = {
+        {POSTERN_CONNECT, 0, 0}, {POSTERN_CONNECT, 7, 1}, {POSTERN_HELO, 7, 3},
+        {POSTERN_HELO, 4, 0},    {POSTERN_RCPT, 7, 3},    {POSTERN_HEADERS, 7, 7},
+        {POSTERN_MESSAGE, 6, 6},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct rig r;
+        rig_open(&r, PN_STR(""));
+        r.step.stage = (uint8_t)rows[i].stage;
+        r.request.flags = PN_REQUEST_TLS | rows[i].early << PN_REQUEST_EARLY_SHIFT;
+        host_call_init(&r.call, &r.plugin, &r.request, 0);
+        UNIT_INT(r.call.call.host->client(&r.call.call)->early, rows[i].want);
+        UNIT_INT(r.call.call.host->client(&r.call.call)->tls, 1);
+        rig_close(&r);
+    }
+}
+
 int main(int argc, char **argv)
 {
     static const struct unit_test tests[] = {
         {"addresses in any order", test_any_order},
         {"long names", test_long_names},
         {"a walk goes on", test_walk},
+        {"early clients", test_early},
         {"edits", test_edits},
         {"a new body", test_body},
         {"edits are bounded", test_edits_bounded},

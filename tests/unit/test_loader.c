@@ -316,6 +316,7 @@ static void test_layout(void)
         AT(postern_client, helo, 40),
         AT(postern_client, tls, 72),
         AT(postern_client, hostname, 96),
+        AT(postern_client, early, 112),
         AT(postern_envelope, rcpt, 24),
         SIZE(postern_pair, 32),
         AT(postern_auth, properties, 40),

@@ -32,6 +32,8 @@ static bool on_case(void *ctx, const struct pn_scan_case *c)
     (void)pn_buf_addf(b, "|%.*s|%.*s", PN_FMT(c->helo), PN_FMT(c->from));
     for (size_t i = 0; i < c->rcpt_count; i++)
         (void)pn_buf_addf(b, "|%.*s", PN_FMT(c->rcpts[i]));
+    if (c->early != 0)
+        (void)pn_buf_addf(b, "|early %u", (unsigned)c->early);
     (void)pn_buf_addf(b, "|%.*s", PN_FMT(c->content));
     return s->count < CASES;
 }
@@ -252,6 +254,12 @@ static void test_batch(void)
         {"{\"ip\":7,\"message\":\"\"}", "batch:1: ip: a string was expected"},
         {"{}", "batch:1: either file or message was expected"},
         {"{\"message\":\"\",\"rcpt\":[]}", "batch:1: rcpt: 1 to 1000 addresses were expected"},
+        {"{\"message\":\"\",\"early\":[]}", "|1.2.3.4|h|@s|u@x.test|"},
+        {"{\"message\":\"\",\"early\":[\"helo\",\"greeting\",\"command\"]}",
+         "|1.2.3.4|h|@s|u@x.test|early 7|"},
+        {"{\"message\":\"\",\"early\":\"helo\"}", "batch:1: early: a list was expected"},
+        {"{\"message\":\"\",\"early\":[\"hello\"]}",
+         "batch:1: early: greeting, helo and command were expected"},
         {"{\"message\":\"\",\"time\":-1}", "batch:1: time: seconds since 1970 were expected"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {

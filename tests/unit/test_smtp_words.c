@@ -59,6 +59,38 @@ static void test_pipelining(void)
     }
 }
 
+/* Who sends on where the answer says what may come (RFC 2920, section 3.1) is known for it. */
+static void test_groups(void)
+{
+    static const struct {
+        const char *label;
+        struct pn_str input;
+        bool helo, command;
+    } rows[] = {
+        {"waits", PN_STR_INIT(HI), false, false},
+        {"a group", PN_STR_INIT(HI ONE "DATA\r\n"), true, false},
+        {"behind HELO", PN_STR_INIT("HELO c.test\r\nNOOP\r\n"), true, false},
+        {"behind NOOP", PN_STR_INIT("NOOP\r\n" HI), false, true},
+        {"behind DATA", PN_STR_INIT(HI ONE "DATA\r\nx\r\n.\r\n"), true, true},
+        {"a group after HELO", PN_STR_INIT("HELO c.test\r\n" ONE), true, true},
+        {"and EHLO after all", PN_STR_INIT("HELO c.test\r\n" HI ONE), true, false},
+        {"half a command", PN_STR_INIT("NOOP\r\nNO"), false, true},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct owner o;
+        unit_row(rows[i].label);
+        owner_init(&o, 0);
+        pn_smtp_server_start(o.engine);
+        talk(&o, rows[i].input, 0, SIZE_MAX);
+        const struct pn_smtp_server_info *info = pn_smtp_server_info(o.engine);
+        UNIT_INT(info->early_helo, rows[i].helo);
+        UNIT_INT(info->early, rows[i].command);
+        pn_smtp_server_tls(o.engine);
+        UNIT_TRUE(!info->early_helo && !info->early);
+        owner_fini(&o);
+    }
+}
+
 static void test_size(void)
 {
     expect_word("SIZE 1000", true, NULL, PN_STR(HI));
@@ -289,11 +321,17 @@ static void test_words(void);
 
 /* The name of an announced word's test is that word. */
 static const struct unit_test tests[] = {
-    {"PIPELINING", test_pipelining}, {"SIZE", test_size},
-    {"8BITMIME", test_8bitmime},     {"SMTPUTF8", test_smtputf8},
-    {"CHUNKING", test_chunking},     {"ENHANCEDSTATUSCODES", test_enhancedstatuscodes},
-    {"STARTTLS", test_starttls},     {"LIMITS", test_limits_word},
-    {"words", test_words},           {NULL, NULL},
+    {"PIPELINING", test_pipelining},
+    {"groups", test_groups},
+    {"SIZE", test_size},
+    {"8BITMIME", test_8bitmime},
+    {"SMTPUTF8", test_smtputf8},
+    {"CHUNKING", test_chunking},
+    {"ENHANCEDSTATUSCODES", test_enhancedstatuscodes},
+    {"STARTTLS", test_starttls},
+    {"LIMITS", test_limits_word},
+    {"words", test_words},
+    {NULL, NULL},
 };
 
 /* Announce nothing that is not tested: what EHLO says is looked up in the table, and is

@@ -110,7 +110,8 @@
  *
  *   1.0   the first
  *   1.1   prefetch, needs_if, changed; client_in, state_get, state_put, state_take; insert_header,
- *         change_header, replace_body, change_from, add_rcpt, remove_rcpt
+ *         change_header, replace_body, change_from, add_rcpt, remove_rcpt;
+ *         early of struct postern_client
  *
  * Widths are fixed: enumerations appear in structs and arguments as uint32_t or int, so
  * that no compiler's option changes them; int has 32 bits, pointers and size_t have the
@@ -316,6 +317,14 @@ struct postern_call {
     void *internal;    /* the host's */
 };
 
+/* What a client did not wait for. Each is told from its own stage on. */
+enum {
+    POSTERN_EARLY_GREETING = 1, /* CONNECT: it spoke before our greeting */
+    POSTERN_EARLY_HELO = 2,     /* HELO: it sent on behind EHLO or HELO, our answer unseen */
+    POSTERN_EARLY_COMMAND = 4   /* HEADERS: behind another command that ends a group (RFC 2920,
+                                 * section 3.1), or behind any after HELO, which offers none */
+};
+
 struct postern_client {
     unsigned char ip[16]; /* IPv4 as ::ffff:a.b.c.d */
     uint16_t port;
@@ -326,6 +335,10 @@ struct postern_client {
     int tls;                        /* 0 plain, 1 TLS */
     struct postern_str authserv_id; /* our own name, RFC 8601 section 2.5 */
     struct postern_str hostname;    /* of this server */
+
+    /* ---- 1.1 */
+    uint32_t early; /* POSTERN_EARLY_* */
+    uint32_t reserved;
 };
 
 struct postern_envelope {
