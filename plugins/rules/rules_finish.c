@@ -14,7 +14,7 @@ static void drop_for(struct rules_set *set, struct rule *rule, struct postern_st
     rules_set_leave(set, (struct rules_left){rule->name, why, rule->file, rule->line});
 }
 
-static void drop(struct rules_set *set, struct rule *rule, const char *why)
+void rules_set_drop(struct rules_set *set, struct rule *rule, const char *why)
 {
     drop_for(set, rule, (struct postern_str){why, strlen(why)});
 }
@@ -65,7 +65,7 @@ static void find_test(struct rules_set *set, struct rule *r)
 
     r->eval = error == NULL ? rules_eval_find(name) : NULL;
     if (error != NULL)
-        drop(set, r, error);
+        rules_set_drop(set, r, error);
     else if (r->eval == NULL && (r->network || rules_eval_is_elsewhere(name)))
         r->elsewhere = true;
     else if (r->eval == NULL)
@@ -73,7 +73,7 @@ static void find_test(struct rules_set *set, struct rule *r)
     else if (r->network && set->column % 2 == 0)
         r->elsewhere = true; /* without network */
     else if (r->arg_count < r->eval->least || r->arg_count > r->eval->most)
-        drop(set, r, "eval test with a wrong number of arguments");
+        rules_set_drop(set, r, "eval test with a wrong number of arguments");
 }
 
 static void find_tests(struct rules_set *set)
@@ -125,7 +125,7 @@ static void enter(struct walk *w, uint32_t index)
         return;
     error = rules_meta_compile(&r->meta, r->expression, &w->set->arena, resolve_rule, w->set);
     if (error != NULL) {
-        drop(w->set, r, error);
+        rules_set_drop(w->set, r, error);
         return;
     }
     r->state = OPEN;
@@ -144,7 +144,7 @@ static void advance(struct walk *w)
         if (s->op != RULES_OP_NAME || s->name == UINT32_MAX)
             continue;
         if (w->set->rules[s->name].state == OPEN) {
-            drop(w->set, r, "expression that leads back to itself");
+            rules_set_drop(w->set, r, "expression that leads back to itself");
             break;
         }
         if (w->set->rules[s->name].state == UNSEEN) {
@@ -249,7 +249,7 @@ static void compile(struct rules_set *set, struct rule *r, pcre2_compile_context
                                                   &error, &offset, context);
     }
     if (r->code == NULL) {
-        drop(set, r, "pattern that PCRE2 refuses");
+        rules_set_drop(set, r, "pattern that PCRE2 refuses");
         return;
     }
     /* Where there is no JIT it is slower, not wrong. */
@@ -268,7 +268,7 @@ static void compile_argument(struct rules_set *set, struct rule *r, pcre2_compil
     r->code = pcre2_compile((PCRE2_SPTR)r->args[i - 1].p, r->args[i - 1].len,
                             PCRE2_NEVER_UTF | PCRE2_NEVER_BACKSLASH_C, &error, &offset, context);
     if (r->code == NULL)
-        drop(set, r, "pattern that PCRE2 refuses");
+        rules_set_drop(set, r, "pattern that PCRE2 refuses");
     else
         (void)pcre2_jit_compile(r->code, PCRE2_JIT_COMPLETE);
 }
@@ -434,7 +434,7 @@ bool rules_set_finish(struct rules_set *set)
             good = make_symbol(set, &set->rules[i]);
     for (int kind = RULES_HEADER; good && set->count > 0 && kind < RULES_META; kind++)
         good = order_kind(set, (enum rules_kind)kind);
-    good = good && search_headers(set);
+    good = good && search_headers(set) && rules_plan(set);
     pcre2_compile_context_free(context);
     return good;
 }

@@ -200,7 +200,7 @@ static struct rules_value both(enum rules_op op, struct rules_value a, struct ru
     return (struct rules_value){op == RULES_OP_AND, a.known && b.known};
 }
 
-static struct rules_value arithmetic(enum rules_op op, double a, double b)
+struct rules_value rules_meta_two(enum rules_op op, double a, double b)
 {
     switch (op) {
     case RULES_OP_EQ:
@@ -232,7 +232,7 @@ static struct rules_value binary(enum rules_op op, struct rules_value a, struct 
         return both(op, a, b);
     if (!a.known || !b.known)
         return (struct rules_value){0, false};
-    return arithmetic(op, a.number, b.number);
+    return rules_meta_two(op, a.number, b.number);
 }
 
 /* A tree whose operators nest no deeper than the compiler lets them needs a stack of at

@@ -59,6 +59,9 @@ typedef bool rules_resolve(void *arg, struct postern_str name, struct postern_st
 const char *rules_meta_compile(struct rules_meta *m, struct postern_str text, struct rules_arena *a,
                                rules_resolve *resolve, void *arg);
 
+/* What comes of two known values; of all but && and ||. */
+struct rules_value rules_meta_two(enum rules_op op, double a, double b);
+
 typedef struct rules_value rules_lookup(const void *arg, uint32_t name);
 struct rules_value rules_meta_run(const struct rules_meta *m, rules_lookup *lookup,
                                   const void *arg);

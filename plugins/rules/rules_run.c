@@ -1,35 +1,19 @@
-#define PCRE2_CODE_UNIT_WIDTH 8
 #include "rules_run.h"
 
-#include "rules_capture.h"
 #include "rules_eval.h"
+#include "rules_marks.h"
+#include "rules_match.h"
 
-#include <pcre2.h>
-#include <stdio.h>
 #include <stdlib.h>
-
-enum {
-    JIT_STACK_MIN = 32 * 1024,
-    JIT_STACK_MAX = 1024 * 1024, /* the default of 32 KB is too little for "(.|a)*" */
-    HEAP_MAX_KB = 20 * 1024,     /* of the interpreter, where there is no JIT */
-    HITS_MAX = 1000,             /* of one rule with tflags multiple */
-    GROUPS_MAX = 32
-};
-
-struct seen {
-    uint32_t line, count;
-};
 
 struct rules_run {
     const struct rules_set *set;
     struct rules_text *text;
     struct rules_value *values; /* of each rule */
-    size_t *tried;              /* of each rule: beginnings before this one were tried */
-    struct seen *seen;          /* of each rule: its windows in the line at hand */
-    pcre2_match_data *data;
-    pcre2_match_context *context;
-    pcre2_jit_stack *stack;
-    struct rules_captures captures;
+    bool *open;                 /* of each rule: its value is not known yet */
+    struct rules_marks marks;
+    struct rules_matcher *matcher;
+    bool givers_asked; /* rules that capture for others */
 };
 
 void rules_run_free(struct rules_run *r)
@@ -38,11 +22,9 @@ void rules_run_free(struct rules_run *r)
         return;
     rules_text_free(r->text);
     free(r->values);
-    free(r->tried);
-    free(r->seen);
-    pcre2_match_data_free(r->data);
-    pcre2_match_context_free(r->context);
-    pcre2_jit_stack_free(r->stack);
+    free(r->open);
+    rules_marks_fini(&r->marks);
+    rules_matcher_free(r->matcher);
     free(r);
 }
 
@@ -56,171 +38,39 @@ struct rules_run *rules_run_new(const struct rules_set *set, size_t max_text, ui
     r->set = set;
     r->text = rules_text_new(set, max_text, session);
     r->values = calloc(set->count + 1, sizeof(*r->values));
-    r->tried = calloc(set->count + 1, sizeof(*r->tried));
-    r->seen = calloc(set->count + 1, sizeof(*r->seen));
-    r->data = pcre2_match_data_create(GROUPS_MAX, NULL);
-    r->context = pcre2_match_context_create(NULL);
-    r->stack = pcre2_jit_stack_create(JIT_STACK_MIN, JIT_STACK_MAX, NULL);
-    if (r->text == NULL || r->values == NULL || r->tried == NULL || r->seen == NULL ||
-        r->data == NULL || r->context == NULL || r->stack == NULL) {
+    r->open = calloc(set->count + 1, sizeof(*r->open));
+    r->matcher = rules_matcher_new(match_limit);
+    if (!rules_marks_init(&r->marks, set->count) || r->text == NULL || r->values == NULL ||
+        r->open == NULL || r->matcher == NULL) {
         rules_run_free(r);
         return NULL;
     }
-    (void)pcre2_set_match_limit(r->context, match_limit);
-    (void)pcre2_set_heap_limit(r->context, HEAP_MAX_KB);
-    pcre2_jit_stack_assign(r->context, NULL, r->stack);
     return r;
 }
 
-static void say_gave_up(struct postern_call *c, const struct rule *rule, int error)
-{
-    char text[RULES_NAME_MAX + 160];
-    PCRE2_UCHAR why[80];
-    int n;
+/* ---- one search of each text tells which rules can match at all, and where ---- */
 
-    if (pcre2_get_error_message(error, why, sizeof(why)) < 0)
-        why[0] = '\0';
-    n = snprintf(text, sizeof(text), "rule %.*s gave up: %s", (int)rule->name.len, rule->name.p,
-                 (const char *)why);
-    if (n > 0 && (size_t)n < sizeof(text))
-        c->host->log(c, POSTERN_LOG_WARN, (struct postern_str){text, (size_t)n});
-}
-
-/* 1 or 0: does it match, beginning at [*at, last]; -1: it gave up. *at goes behind the
- * match. */
-static int match_at(struct rules_run *r, struct postern_call *c, const struct rule *rule,
-                    struct postern_str text, size_t *at, size_t last)
-{
-    int n;
-
-    (void)pcre2_set_offset_limit(r->context, last);
-    n = (rule->jit ? pcre2_jit_match : pcre2_match)(rule->code,
-                                                    (PCRE2_SPTR)(text.p == NULL ? "" : text.p),
-                                                    text.len, *at, 0, r->data, r->context);
-    if (n == PCRE2_ERROR_NOMATCH)
-        return 0;
-    if (n < 0) {
-        say_gave_up(c, rule, n);
-        return -1;
-    }
-    const size_t *offsets = pcre2_get_ovector_pointer(r->data);
-    *at = offsets[1] > *at ? offsets[1] : *at + 1; /* an empty match moves on as well */
-    if (rule->gives_tags)
-        rules_captures_take(&r->captures, rule->code, r->data, text, rules_text_arena(r->text));
-    return 1;
-}
-
-/* Adds the matches that begin at [at, last] to v, as far as the rule counts. */
-static void match_more(struct rules_run *r, struct postern_call *c, const struct rule *rule,
-                       struct postern_str text, size_t at, size_t last, struct rules_value *v)
-{
-    double most = !rule->multiple ? 1 : rule->max_hits > 0 ? rule->max_hits : HITS_MAX;
-
-    while (v->known && v->number < most && at <= last) {
-        int n = match_at(r, c, rule, text, &at, last);
-
-        if (n == 0)
-            return;
-        v->number += n > 0;
-        v->known = n > 0;
-    }
-}
-
-static struct rules_value match(struct rules_run *r, struct postern_call *c,
-                                const struct rule *rule, struct postern_str text)
-{
-    struct rules_value v = {0, true};
-
-    match_more(r, c, rule, text, 0, text.len, &v);
-    return v;
-}
-
-/* ---- kinds ---- */
-
-/* Of parts each is looked at by itself; of fields all at once. */
-static struct rules_value match_header(struct rules_run *r, struct postern_call *c,
-                                       const struct rule *rule)
-{
-    struct rules_value sum = {0, true};
-    struct rules_lines v;
-
-    if ((r->set->headers[rule->header].parts & RULES_PARTS) == 0) {
-        sum = match(r, c, rule, rules_text_header(r->text, rule->header, NULL));
-        if (rule->negate && sum.known)
-            sum.number = sum.number == 0;
-        return sum;
-    }
-    v = rules_text_values(r->text, rule->header);
-    for (size_t i = 0; i < v.count && sum.known; i++) {
-        struct rules_value one = match(r, c, rule, v.line[i]);
-
-        sum.known = one.known;
-        sum.number += rule->negate ? one.number == 0 : one.number;
-    }
-    if (!rule->multiple && sum.number > 1)
-        sum.number = 1;
-    return sum;
-}
-
-/* Marks a rule of which a string stands in the text. */
 static void mark_rule(void *arg, uint32_t index, size_t mark)
 {
     struct rules_run *r = arg;
 
+    r->open[index] = true;
+    rules_marks_add(&r->marks, index, mark);
+}
+
+/* A window begins there: as a mark, which is the end of something, it is one byte on. */
+static void mark_window(void *arg, uint32_t index, size_t at)
+{
+    mark_rule(arg, index, at + 1);
+}
+
+/* Of headers it matters only that they have a string of the rule. */
+static void mark_header(void *arg, uint32_t index, size_t mark)
+{
+    struct rules_run *r = arg;
+
     (void)mark;
-    r->tried[index] = 1;
-}
-
-/* Which of the rules that look at long-awaited strings have them. */
-static void search_headers(struct rules_run *r)
-{
-    for (uint32_t h = 0; h < r->set->header_count; h++)
-        if (r->set->header_search[h] != NULL)
-            rules_search_run(r->set->header_search[h], rules_text_header(r->text, h, NULL),
-                             mark_rule, r);
-}
-
-static void run_headers(struct rules_run *r, struct postern_call *c)
-{
-    const struct rules_set *set = r->set;
-
-    search_headers(r);
-
-    for (size_t i = 0; i < set->order_count[RULES_HEADER]; i++) {
-        uint32_t index = set->order[RULES_HEADER][i];
-
-        if (set->rules[index].takes_tags)
-            continue;
-        if (set->rules[index].has_literals && r->tried[index] == 0)
-            r->values[index].number = set->rules[index].negate;
-        else
-            r->values[index] = match_header(r, c, &set->rules[index]);
-    }
-    for (size_t i = 0; i < set->order_count[RULES_EXISTS]; i++) {
-        uint32_t index = set->order[RULES_EXISTS][i];
-        bool present;
-
-        (void)rules_text_header(r->text, set->rules[index].header, &present);
-        r->values[index] = (struct rules_value){present, true};
-    }
-}
-
-/* A rule that matches in the text of all lines may have matched over a line end: it must
- * match in one line, one piece or one URI, by itself. */
-static struct rules_value match_lines(struct rules_run *r, struct postern_call *c,
-                                      const struct rule *rule, struct rules_lines lines)
-{
-    struct rules_value sum = {1, true};
-    size_t i = rule->no_subject && rule->kind == RULES_BODY ? 1 : 0;
-
-    if (!rule->by_line && lines.count > 1)
-        sum = match(r, c, rule, lines.text);
-    if (!sum.known || sum.number == 0)
-        return sum;
-    sum.number = 0;
-    for (; i < lines.count && sum.known; i++)
-        match_more(r, c, rule, lines.line[i], 0, lines.line[i].len, &sum);
-    return sum;
+    r->open[index] = true;
 }
 
 static struct rules_lines lines_for(struct rules_run *r, enum rules_kind kind)
@@ -234,185 +84,268 @@ static struct rules_lines lines_for(struct rules_run *r, enum rules_kind kind)
     return rules_text_uris(r->text);
 }
 
-/* The one text of a kind, while it is searched. */
-struct search {
-    struct rules_run *run;
-    struct postern_call *call;
+static void search_texts(struct rules_run *r)
+{
+    const struct rules_set *set = r->set;
+
+    for (int kind = RULES_BODY; kind <= RULES_URI; kind++) {
+        struct postern_str text;
+
+        if (set->search[kind] == NULL && set->windows[kind] == NULL)
+            continue;
+        text = lines_for(r, (enum rules_kind)kind).text;
+        if (set->search[kind] != NULL)
+            rules_search_run(set->search[kind], text, mark_rule, r);
+        if (set->windows[kind] != NULL)
+            rules_windows_run(set->windows[kind], text, mark_window, r);
+    }
+    for (uint32_t h = 0; h < set->header_count; h++)
+        if (set->header_search[h] != NULL)
+            rules_search_run(set->header_search[h], rules_text_header(r->text, h, NULL),
+                             mark_header, r);
+}
+
+/* ---- kinds ---- */
+
+/* Of parts each is looked at by itself; of fields all at once. */
+static struct rules_value match_header(struct rules_run *r, const struct rule *rule)
+{
+    struct rules_value sum = {0, true};
+    struct rules_lines v;
+
+    if ((r->set->headers[rule->header].parts & RULES_PARTS) == 0) {
+        sum = rules_match(r->matcher, rule, rules_text_header(r->text, rule->header, NULL));
+        if (rule->negate && sum.known)
+            sum.number = sum.number == 0;
+        return sum;
+    }
+    v = rules_text_values(r->text, rule->header);
+    for (size_t i = 0; i < v.count && sum.known; i++) {
+        struct rules_value one = rules_match(r->matcher, rule, v.line[i]);
+
+        sum.known = one.known;
+        sum.number += rule->negate ? one.number == 0 : one.number;
+    }
+    if (!rule->multiple && sum.number > 1)
+        sum.number = 1;
+    return sum;
+}
+
+static struct rules_value match_exists(struct rules_run *r, const struct rule *rule)
+{
+    bool present;
+
+    (void)rules_text_header(r->text, rule->header, &present);
+    return (struct rules_value){present, true};
+}
+
+/* A rule that matches in the text of all lines may have matched over a line end: it must
+ * match in one line, one piece or one URI, by itself. */
+static struct rules_value match_lines(struct rules_run *r, const struct rule *rule,
+                                      struct rules_lines lines)
+{
+    struct rules_value sum = {1, true};
+    size_t i = rule->no_subject && rule->kind == RULES_BODY ? 1 : 0;
+
+    if (!rule->by_line && lines.count > 1)
+        sum = rules_match(r->matcher, rule, lines.text);
+    if (!sum.known || sum.number == 0)
+        return sum;
+    sum.number = 0;
+    for (; i < lines.count && sum.known; i++)
+        rules_match_from(r->matcher, rule, lines.line[i], 0, lines.line[i].len, &sum);
+    return sum;
+}
+
+/* The lines of a text, one at hand. */
+struct place {
     struct rules_lines lines;
-    size_t line;     /* the one at hand */
-    size_t from, to; /* and where it is in the text */
+    size_t line;
+    size_t from, to; /* where it is in the text */
 };
 
-static void enter_line(struct search *s)
+static void enter_line(struct place *p, size_t line)
 {
-    s->from = (size_t)(s->lines.line[s->line].p - s->lines.text.p);
-    s->to = s->from + s->lines.line[s->line].len;
+    p->line = line;
+    p->from = (size_t)(p->lines.line[line].p - p->lines.text.p);
+    p->to = p->from + p->lines.line[line].len;
+}
+
+/* The first line at or behind this one that ends at or behind the mark, or the last. */
+static void go_to(struct place *p, size_t mark)
+{
+    size_t low = p->line;
+    size_t high = p->lines.count - 1;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+
+        enter_line(p, middle);
+        if (mark > p->to)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    enter_line(p, low);
 }
 
 /*
- * A literal of a rule has its mark here: the rule is tried at the beginnings from which it
- * can reach that, once each. Both bounds of them grow with the mark, though the literals
+ * A string of the rule has its mark in this line: it is tried at the beginnings from which
+ * it can reach that, once each. Both bounds of them grow with the mark, though the strings
  * of one rule are of several lengths: so what is before `tried` has been tried. Rules
  * that count are tried on the whole line.
  */
-static void try_here(void *arg, uint32_t index, size_t mark)
+static void try_mark(struct rules_run *r, const struct rule *rule, const struct place *p,
+                     size_t mark, size_t *tried, struct rules_value *v)
 {
-    struct search *s = arg;
-    const struct rule *rule = &s->run->set->rules[index];
-    size_t *tried = &s->run->tried[index];
-    size_t last = mark - rule->shortest;
-    size_t first;
+    size_t first = p->from;
+    size_t last = rule->multiple || rule->has_windows ? p->to : mark - rule->shortest;
 
-    if (s->run->values[index].number != 0 && !rule->multiple)
-        return;
-    while (mark > s->to && s->line + 1 < s->lines.count) {
-        s->line++;
-        enter_line(s);
-    }
-    first = s->from;
-    if (rule->multiple)
-        last = s->to;
-    else if (rule->reach < RULES_LEAD_ANY && mark - s->from > rule->reach)
+    if (!rule->multiple && !rule->has_windows && rule->reach < RULES_LEAD_ANY &&
+        mark - p->from > rule->reach)
         first = mark - rule->reach;
     if (first < *tried)
         first = *tried;
-    if (first > last || first >= s->to || (rule->no_subject && s->line == 0))
+    if (first > last || first >= p->to)
         return;
-    *tried = rule->multiple ? s->to : last + 1;
-    match_more(s->run, s->call, rule, s->lines.line[s->line], first - s->from, last - s->from,
-               &s->run->values[index]);
+    *tried = last == p->to ? last : last + 1;
+    rules_match_from(r->matcher, rule, p->lines.line[p->line], first - p->from, last - p->from, v);
 }
 
-/* A window of a rule begins here: the rule is tried on this line, once. */
-static void try_line(void *arg, uint32_t index, size_t at)
+/* The rule's marks, one by one. Of windows so many must be in a line. */
+static struct rules_value match_marks(struct rules_run *r, const struct rule *rule,
+                                      const struct rules_marked *marked)
 {
-    struct search *s = arg;
-    const struct rule *rule = &s->run->set->rules[index];
-    size_t *tried = &s->run->tried[index];
+    struct rules_value v = {0, true};
+    struct place p = {.lines = lines_for(r, rule->kind)};
+    size_t tried = 0;
+    size_t count = 0;
+    size_t counted = SIZE_MAX; /* the line whose windows that is */
 
-    if (s->run->values[index].number != 0 && !rule->multiple)
-        return;
-    while (at >= s->to && s->line + 1 < s->lines.count) {
-        s->line++;
-        enter_line(s);
-    }
-    if (*tried >= s->to || (rule->no_subject && s->line == 0))
-        return;
-    if (rule->windows_least > 1) {
-        struct seen *seen = &s->run->seen[index];
+    for (uint32_t i = marked->first; i != 0 && v.known; i = r->marks.mark[i - 1].next) {
+        size_t mark = r->marks.mark[i - 1].at;
 
-        if (seen->count == 0 || seen->line != s->line)
-            *seen = (struct seen){(uint32_t)s->line, 0};
-        if (++seen->count < rule->windows_least)
-            return;
+        if (v.number != 0 && !rule->multiple)
+            break;
+        go_to(&p, mark);
+        count = counted == p.line ? count + 1 : 1;
+        counted = p.line;
+        if (mark > p.to || (rule->has_windows && count < rule->windows_least) ||
+            (rule->no_subject && rule->kind == RULES_BODY && p.line == 0))
+            continue;
+        try_mark(r, rule, &p, mark, &tried, &v);
     }
-    *tried = s->to;
-    match_more(s->run, s->call, rule, s->lines.line[s->line], 0, s->to - s->from,
-               &s->run->values[index]);
+    return v;
 }
 
-/* One search tells which rules can match at all, and where. */
-static void run_texts(struct rules_run *r, struct postern_call *c, enum rules_kind kind)
+static struct rules_value match_text(struct rules_run *r, const struct rule *rule, uint32_t index)
 {
-    const struct rules_set *set = r->set;
-    struct search s = {.run = r, .call = c};
+    const struct rules_marked *marked = &r->marks.rule[index];
 
-    if (set->order_count[kind] == 0)
-        return;
-    s.lines = lines_for(r, kind);
-    if (set->search[kind] != NULL && s.lines.count > 0) {
-        enter_line(&s);
-        rules_search_run(set->search[kind], s.lines.text, try_here, &s);
-    }
-    if (set->windows[kind] != NULL && s.lines.count > 0) {
-        s.line = 0;
-        enter_line(&s);
-        rules_windows_run(set->windows[kind], s.lines.text, try_line, &s);
-    }
-    for (size_t i = 0; i < set->order_count[kind]; i++) {
-        uint32_t index = set->order[kind][i];
-        const struct rule *rule = &set->rules[index];
-
-        if (!rule->has_literals && !rule->has_windows && !rule->takes_tags)
-            r->values[index] = match_lines(r, c, rule, s.lines);
-    }
-}
-
-static void run_evals(struct rules_run *r)
-{
-    const struct rules_set *set = r->set;
-
-    for (size_t i = 0; i < set->order_count[RULES_EVAL]; i++) {
-        uint32_t index = set->order[RULES_EVAL][i];
-        const struct rule *rule = &set->rules[index];
-        struct rules_eval_call call = {r->text, rule->args, rule->arg_count, rule->code};
-
-        r->values[index] = (struct rules_value){rule->eval->fn(&call), true};
-    }
+    if (marked->first != 0 && !marked->everywhere)
+        return match_marks(r, rule, marked);
+    return match_lines(r, rule, lines_for(r, rule->kind));
 }
 
 /* ---- rules that take what others have captured ---- */
 
-static struct rules_value run_tagged(struct rules_run *r, struct postern_call *c,
-                                     const struct rule *rule)
+static void ask(void *arg, uint32_t index);
+
+/* They have to be tried before, all of them. */
+static void ask_givers(struct rules_run *r)
+{
+    const struct rules_set *set = r->set;
+
+    if (r->givers_asked)
+        return;
+    r->givers_asked = true;
+    for (int kind = RULES_HEADER; kind < RULES_EVAL; kind++)
+        for (size_t i = 0; i < set->order_count[kind]; i++)
+            if (set->rules[set->order[kind][i]].gives_tags)
+                ask(r, set->order[kind][i]);
+}
+
+static struct rules_value match_tagged(struct rules_run *r, const struct rule *rule)
 {
     struct rules_value v = {0, true};
     struct rule with = *rule;
 
-    with.code = rules_captures_compile(&r->captures, &rule->pattern, rules_text_arena(r->text));
+    ask_givers(r);
+    with.code = rules_captures_compile(rules_matcher_captures(r->matcher), &rule->pattern,
+                                       rules_text_arena(r->text));
     if (with.code == NULL)
         return v; /* a tag that it wants is not there */
     with.by_line = true;
-    v = rule->kind == RULES_HEADER ? match_header(r, c, &with)
-                                   : match_lines(r, c, &with, lines_for(r, rule->kind));
+    v = rule->kind == RULES_HEADER ? match_header(r, &with)
+                                   : match_lines(r, &with, lines_for(r, rule->kind));
     pcre2_code_free(with.code);
     return v;
 }
 
-static void run_all_tagged(struct rules_run *r, struct postern_call *c)
+/* ---- asking ---- */
+
+static struct rules_value run_eval(struct rules_run *r, const struct rule *rule)
 {
-    const struct rules_set *set = r->set;
+    struct rules_eval_call call = {r->text, rule->args, rule->arg_count, rule->code};
 
-    for (int kind = RULES_HEADER; kind < RULES_EVAL; kind++)
-        for (size_t i = 0; i < set->order_count[kind]; i++) {
-            uint32_t index = set->order[kind][i];
-
-            if (set->rules[index].takes_tags)
-                r->values[index] = run_tagged(r, c, &set->rules[index]);
-        }
+    return (struct rules_value){rule->eval->fn(&call), true};
 }
 
-static struct rules_value value_of(const void *arg, uint32_t name)
+/* Names that nobody defines have not hit. */
+static struct rules_guess peek(const void *arg, uint32_t index)
 {
     const struct rules_run *r = arg;
+    const struct rule *rule;
+    struct rules_value v;
 
-    return name < r->set->count ? r->values[name] : (struct rules_value){0, true};
+    if (index >= r->set->count)
+        return (struct rules_guess){.settled = true, .known = true};
+    rule = &r->set->rules[index];
+    if (r->open[index])
+        return (struct rules_guess){rule->least, rule->most, false, false, rule->doubtful};
+    v = r->values[index];
+    return (struct rules_guess){v.number, v.number, true, v.known, false};
 }
 
-static void run_expressions(struct rules_run *r)
+/* Expressions lead to others no deeper than RULES_NEST_MAX: see rules_finish.c. */
+static struct rules_value find_value(struct rules_run *r, const struct rule *rule, uint32_t index)
 {
-    const struct rules_set *set = r->set;
+    struct rules_answers answers = {peek, ask, r};
 
-    for (size_t i = 0; i < set->order_count[RULES_META]; i++) {
-        uint32_t index = set->order[RULES_META][i];
-
-        r->values[index] = rules_meta_run(&set->rules[index].meta, value_of, r);
+    switch (rule->kind) {
+    case RULES_HEADER:
+        return rule->takes_tags ? match_tagged(r, rule) : match_header(r, rule);
+    case RULES_EXISTS:
+        return match_exists(r, rule);
+    case RULES_EVAL:
+        return run_eval(r, rule);
+    case RULES_META:
+        return rules_tree_decide(&rule->tree, &answers);
+    default:
+        return rule->takes_tags ? match_tagged(r, rule) : match_text(r, rule, index);
     }
+}
+
+static void ask(void *arg, uint32_t index)
+{
+    struct rules_run *r = arg;
+
+    if (index >= r->set->count || !r->open[index])
+        return;
+    r->values[index] = find_value(r, &r->set->rules[index], index);
+    r->open[index] = false;
 }
 
 /* ---- the message ---- */
 
-/* Until it is run, a rule that is there has not hit; one that is left out is unknown, and a
- * name that nobody defines counts as not hit. */
 static void begin(struct rules_run *r, struct postern_call *c)
 {
-    for (size_t i = 0; i < r->set->count; i++)
-        r->values[i] = (struct rules_value){0, r->set->rules[i].kind != RULES_NONE ||
-                                                   r->set->rules[i].line == 0};
-    memset(r->tried, 0, r->set->count * sizeof(*r->tried));
-    memset(r->seen, 0, r->set->count * sizeof(*r->seen));
+    memcpy(r->values, r->set->at_first, r->set->count * sizeof(*r->values));
+    memcpy(r->open, r->set->open_at_first, r->set->count * sizeof(*r->open));
+    rules_marks_reset(&r->marks);
     rules_text_begin(r->text, c);
-    r->captures.count = 0;
+    rules_matcher_begin(r->matcher, c, rules_text_arena(r->text));
+    r->givers_asked = false;
 }
 
 static int state(struct rules_run *r, struct postern_call *c)
@@ -420,27 +353,22 @@ static int state(struct rules_run *r, struct postern_call *c)
     const struct rules_set *set = r->set;
     int status = POSTERN_OK;
 
-    for (int kind = RULES_HEADER; kind < RULES_KINDS; kind++)
-        for (size_t i = 0; i < set->order_count[kind] && status == POSTERN_OK; i++) {
-            uint32_t index = set->order[kind][i];
-            const struct rule *rule = &set->rules[index];
+    for (size_t i = 0; i < set->stated_count && status == POSTERN_OK; i++) {
+        uint32_t index = set->stated[i];
+        const struct rule *rule = &set->rules[index];
 
-            if (r->values[index].known && r->values[index].number != 0 && rule_is_stated(rule))
-                status = c->host->fact_named(c, rule->symbol, POSTERN_STR(""), rule->score);
-        }
+        ask(r, index);
+        if (r->values[index].known && r->values[index].number != 0)
+            status = c->host->fact_named(c, rule->symbol, POSTERN_STR(""), rule->score);
+    }
     return status == POSTERN_LIMIT ? POSTERN_OK : status;
 }
 
 int rules_run_message(struct rules_run *r, struct postern_call *call)
 {
     begin(r, call);
-    run_headers(r, call);
-    run_texts(r, call, RULES_BODY);
-    run_texts(r, call, RULES_RAWBODY);
-    run_texts(r, call, RULES_FULL);
-    run_texts(r, call, RULES_URI);
-    run_evals(r);
-    run_all_tagged(r, call);
-    run_expressions(r);
+    search_texts(r);
+    for (size_t i = 0; i < r->set->early_count; i++)
+        ask(r, r->set->early[i]);
     return state(r, call);
 }

@@ -15,7 +15,7 @@
 #ifndef RULES_SET_H
 #define RULES_SET_H
 
-#include "rules_meta.h"
+#include "rules_decide.h"
 #include "rules_names.h"
 #include "rules_pattern.h"
 #include "rules_search.h"
@@ -31,7 +31,9 @@ enum {
     RULES_SCORES = 4,
     RULES_ARGS_MAX = 6, /* of an eval test */
     RULES_REDIRECTORS_MAX = 64,
-    RULES_KNOWN_MAX = 64 /* patterns of our own, see rules_known.h */
+    RULES_KNOWN_MAX = 64,  /* patterns of our own, see rules_known.h */
+    RULES_HITS_MAX = 1000, /* of one rule with tflags multiple */
+    RULES_NEST_MAX = 16    /* expressions that lead to others without an end in between */
 };
 
 enum rules_kind {
@@ -101,6 +103,11 @@ struct rule {
     void *code;                /* pcre2_code */
     bool jit;                  /* compiled to machine code */
     struct rules_meta meta;
+    struct rules_tree tree; /* of meta */
+    unsigned nest;          /* so deep does it lead to others */
+    bool doubtful;          /* may turn out unknown */
+    double least, most;     /* it can't come to less or more */
+    uint32_t cost;          /* of asking for it, roughly */
     const struct rules_eval *eval;
     struct postern_str args[RULES_ARGS_MAX];
     size_t arg_count;
@@ -154,6 +161,14 @@ struct rules_set {
     void *known[RULES_KNOWN_MAX];
     /* Of each text of headers: the rules' strings; NULL: there are few. */
     struct rules_search **header_search;
+    /* Values before a text was looked at: of each rule, and whether it has to be asked for
+     * even where none of its strings is met. */
+    struct rules_value *at_first;
+    bool *open_at_first;
+    uint32_t *stated; /* what is asked for, in the order of facts */
+    size_t stated_count;
+    uint32_t *early; /* expressions to be asked for before all else, so that none leads too deep */
+    size_t early_count;
     bool wants_relays; /* some rule looks at where the message came from */
 };
 
@@ -176,6 +191,8 @@ const char *rules_header_read(struct rules_header *h, struct postern_str spec);
 
 /* Keeps a line that is left out. `why` is from the arena or a constant. */
 void rules_set_leave(struct rules_set *set, struct rules_left left);
+/* The same of a rule, which from then on is unknown. `why` is a constant. */
+void rules_set_drop(struct rules_set *set, struct rule *rule, const char *why);
 /* The same counted by reason, most lines first; returns how many reasons, `max` at most. */
 struct rules_reason {
     struct postern_str why;
@@ -184,6 +201,10 @@ struct rules_reason {
     unsigned line;
 };
 size_t rules_set_reasons(const struct rules_set *set, struct rules_reason *out, size_t max);
+
+/* Works out what is asked for, in which order, and what is known before: when all else is
+ * finished. False when memory ran out. */
+bool rules_plan(struct rules_set *set);
 
 /* Replace tags: kept while reading, put into the patterns of rules that want them at the
  * end. False when memory ran out. */

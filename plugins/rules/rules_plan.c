@@ -1,0 +1,156 @@
+/* What is known of each rule before a message comes, and which rules are asked for then. */
+#include "rules_set.h"
+
+/* Roughly so dear is it to ask, one to another: of several operands the cheap ones come first. */
+enum {
+    COST_EXISTS = 1,
+    COST_HEADER = 4,
+    COST_URI = 8,
+    COST_EVAL = 16,
+    COST_TEXT = 30,
+    COST_WINDOWS = 100, /* they say less of where */
+    COST_ALL = 200,     /* tried on all of the text */
+    COST_TAGS = 1000    /* compiled first */
+};
+
+static uint32_t own_cost(const struct rule *r)
+{
+    if (r->takes_tags)
+        return COST_TAGS;
+    switch (r->kind) {
+    case RULES_EXISTS:
+        return COST_EXISTS;
+    case RULES_HEADER:
+        return COST_HEADER;
+    case RULES_EVAL:
+        return COST_EVAL;
+    case RULES_URI:
+        return COST_URI;
+    case RULES_BODY:
+    case RULES_RAWBODY:
+    case RULES_FULL:
+        return r->has_literals ? COST_TEXT : r->has_windows ? COST_WINDOWS : COST_ALL;
+    default:
+        return 0;
+    }
+}
+
+static uint32_t cost_of(const void *arg, uint32_t index)
+{
+    const struct rules_set *set = arg;
+
+    return index < set->count && set->rules[index].needed ? set->rules[index].cost : 0;
+}
+
+/* Counts of lines, parts or matches; a test may give any number. */
+static void bound(const struct rules_set *set, struct rule *r)
+{
+    bool parts = r->kind == RULES_HEADER && (set->headers[r->header].parts & RULES_PARTS) != 0;
+
+    r->least = 0;
+    r->most = 1;
+    if (r->kind == RULES_EVAL || (r->multiple && parts)) {
+        r->least = -INFINITY;
+        r->most = INFINITY;
+    } else if (r->multiple) {
+        r->most = r->max_hits > 0 ? r->max_hits : RULES_HITS_MAX;
+    }
+}
+
+/* A rule that is not understood is unknown, and so is what is divided by 0. */
+static bool is_unknown(const struct rule *r)
+{
+    return r->kind == RULES_NONE && r->line != 0;
+}
+
+/* What an expression has of those it names, all of which are planned. */
+static void take_from_named(struct rules_set *set, struct rule *r)
+{
+    for (size_t i = 0; i < r->meta.count; i++) {
+        const struct rules_step *s = &r->meta.steps[i];
+        const struct rule *named;
+
+        r->doubtful |= s->op == RULES_OP_DIVIDE;
+        if (s->op != RULES_OP_NAME || s->name >= set->count)
+            continue;
+        named = &set->rules[s->name];
+        r->doubtful |= named->doubtful || is_unknown(named);
+        if (named->kind == RULES_META && named->nest >= r->nest)
+            r->nest = named->nest + 1;
+    }
+}
+
+static const char *plan_expression(struct rules_set *set, uint32_t index)
+{
+    struct rule *r = &set->rules[index];
+    const char *error = rules_tree_new(&r->tree, &r->meta, cost_of, set, &set->arena);
+
+    if (error != NULL)
+        return error;
+    take_from_named(set, r);
+    r->cost = r->tree.node[r->tree.top].cost;
+    r->least = 0;
+    r->most = 1;
+    if (!rules_tree_is_bool(&r->tree)) {
+        r->least = -INFINITY;
+        r->most = INFINITY;
+    }
+    if (r->nest == RULES_NEST_MAX) {
+        set->early[set->early_count++] = index;
+        r->nest = 0;
+    }
+    return NULL;
+}
+
+/* Expressions stand behind what they name. */
+static void plan_expressions(struct rules_set *set)
+{
+    uint32_t *order = set->order[RULES_META];
+    size_t kept = 0;
+
+    for (size_t i = 0; i < set->order_count[RULES_META]; i++) {
+        struct rule *r = &set->rules[order[i]];
+        const char *error = plan_expression(set, order[i]);
+
+        if (error == NULL)
+            order[kept++] = order[i];
+        else
+            rules_set_drop(set, r, error);
+    }
+    set->order_count[RULES_META] = kept;
+}
+
+/* Where the search finds nothing of a rule it has not hit, and what is the contrary has. */
+static void set_first(struct rules_set *set)
+{
+    for (size_t i = 0; i < set->count; i++) {
+        const struct rule *r = &set->rules[i];
+        bool sought = r->has_literals || r->has_windows;
+
+        set->open_at_first[i] = r->needed && r->kind != RULES_NONE && !sought;
+        set->at_first[i] = (struct rules_value){
+            r->needed && r->kind == RULES_HEADER && sought && r->negate, !is_unknown(r)};
+    }
+}
+
+bool rules_plan(struct rules_set *set)
+{
+    set->at_first = rules_alloc(&set->arena, (set->count + 1) * sizeof(*set->at_first));
+    set->open_at_first = rules_alloc(&set->arena, (set->count + 1) * sizeof(*set->open_at_first));
+    set->stated = rules_alloc(&set->arena, (set->count + 1) * sizeof(*set->stated));
+    set->early = rules_alloc(&set->arena, (set->count + 1) * sizeof(*set->early));
+    if (set->at_first == NULL || set->open_at_first == NULL || set->stated == NULL ||
+        set->early == NULL)
+        return false;
+    for (size_t i = 0; i < set->count; i++) {
+        set->rules[i].cost = own_cost(&set->rules[i]);
+        bound(set, &set->rules[i]);
+    }
+    plan_expressions(set);
+    set_first(set);
+    for (int kind = RULES_HEADER; kind < RULES_KINDS; kind++)
+        for (size_t i = 0; i < set->order_count[kind]; i++)
+            if (rule_is_stated(&set->rules[set->order[kind][i]]))
+                set->stated[set->stated_count++] = set->order[kind][i];
+    return true;
+}
