@@ -110,6 +110,7 @@ static bool ask(struct host_call *h, struct pn_state_seen *seen, const struct pn
                    : w.status == PN_STATE_IS_NONE ? PN_STATE_NONE
                                                   : PN_STATE_AWAY;
     seen->left = w.left;
+    seen->local = w.local;
     seen->value = (struct pn_str){w.value, w.len};
     bool ok = pn_facts_add_state(h->facts, seen);
     if (ok && h->waits != NULL && h->waits->remembered != NULL)

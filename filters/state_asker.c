@@ -94,6 +94,7 @@ static bool take(struct pn_state_asker *a, const struct pn_record *record)
             continue;
         w->status = answer.status;
         w->left = answer.left;
+        w->local = answer.local;
         w->len = answer.value.len;
         if (w->len != 0)
             memcpy(w->value, answer.value.p, w->len);
@@ -154,7 +155,7 @@ void pn_state_wait_start(struct pn_state_wait *w, struct pn_state_asker *a,
 {
     w->asker = a;
     w->ask = *ask;
-    w->sent = w->done = false;
+    w->sent = w->done = w->local = false;
     w->status = PN_STATE_IS_AWAY;
     w->left = 0;
     w->len = 0;

@@ -31,7 +31,7 @@ struct pn_state_wait {
     struct pn_state_wait *next;
     struct pn_state_asker *asker;
     struct pn_state_ask ask; /* its key is borrowed */
-    bool sent, done;
+    bool sent, done, local;
     uint8_t status; /* enum pn_state_status; PN_STATE_IS_AWAY until done */
     uint32_t left;
     size_t len;

@@ -326,6 +326,8 @@ void pn_state_json(struct pn_json *j, const struct pn_state_seen *s)
     }
     if (s->op == PN_STATE_TAKE)
         pn_json_i64(j, "left", s->left);
+    if (s->local)
+        pn_json_bool(j, "local", true);
     pn_json_i64(j, "step", s->step);
     pn_json_object_end(j);
 }

@@ -111,6 +111,8 @@ struct pn_state_seen {
     uint8_t result;      /* enum pn_state_result, of a GET and a TAKE */
     uint8_t when;        /* enum postern_state_when, of a PUT */
     bool session;        /* of a stage before MAIL: the session's, not the message's */
+    bool local;          /* of a GET and a TAKE: this server's own answer, as the one that
+                          * several share was away */
     uint32_t step;       /* the call's: each step puts and takes for itself */
     uint32_t left;       /* of a TAKE: tokens */
     uint64_t ttl_ms;     /* of a PUT */

@@ -3,8 +3,8 @@
 
 #include <postern/plugin.h>
 
-/* 2: lasting state. 3: edits beyond the header. */
-enum { FACTS_VERSION = 3 };
+/* 2: lasting state. 3: edits beyond the header. 4: whose state it was. */
+enum { FACTS_VERSION = 4 };
 
 static void put_symbols(struct pn_buf *out, const struct pn_facts *f)
 {
@@ -94,6 +94,7 @@ static void put_state(struct pn_buf *out, const struct pn_facts *f)
         pn_wr_u8(out, s->result);
         pn_wr_u8(out, s->when);
         pn_wr_u8(out, s->session);
+        pn_wr_u8(out, s->local);
         pn_wr_u32(out, s->step);
         pn_wr_u32(out, s->left);
         pn_wr_u64(out, s->ttl_ms);
@@ -223,15 +224,17 @@ static bool get_state(struct pn_rd *r, struct pn_facts *f)
         s.op = pn_rd_u8(r);
         s.result = pn_rd_u8(r);
         s.when = pn_rd_u8(r);
-        uint8_t session = pn_rd_u8(r);
+        uint8_t session = pn_rd_u8(r), local = pn_rd_u8(r);
         s.session = session == 1;
+        s.local = local == 1;
         s.step = pn_rd_u32(r);
         s.left = pn_rd_u32(r);
         s.ttl_ms = pn_rd_u64(r);
         s.value = pn_rd_str(r);
         if (!pn_rd_ok(r) || s.op >= PN_STATE_OPS || s.result >= PN_STATE_RESULTS ||
-            s.when > POSTERN_STATE_REFUSED || session > 1 || s.key.len > POSTERN_STATE_KEY_MAX ||
-            s.value.len > POSTERN_STATE_VALUE_MAX || !pn_facts_add_state(f, &s))
+            s.when > POSTERN_STATE_REFUSED || session > 1 || local > 1 ||
+            s.key.len > POSTERN_STATE_KEY_MAX || s.value.len > POSTERN_STATE_VALUE_MAX ||
+            !pn_facts_add_state(f, &s))
             return false;
     }
     return pn_rd_ok(r);

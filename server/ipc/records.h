@@ -86,7 +86,11 @@ enum pn_record_type {
     /* filter -> state and back, edge -> state (state.h) */
     PN_REC_STATE_ASK = 0x0800,
     PN_REC_STATE_END,
-    PN_REC_STATE_ANSWER = 0x0880
+    PN_REC_STATE_ANSWER = 0x0880,
+    /* state -> supervisor: a socket to the server that the configuration names; and back */
+    PN_REC_WANT_STATE_SOCKET = 0x08c0,
+    PN_REC_STATE_SOCKET /* fds: one on its way there, and the password's file if there is one;
+                         * without: a sentence, why there is none */
 };
 
 const char *pn_role_name(enum pn_role role);

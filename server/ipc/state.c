@@ -22,6 +22,13 @@ int64_t pn_bucket_cost_us(const struct pn_bucket *b)
     return (int64_t)times(b->interval_ms * 1000, b->cost, b->capacity, true);
 }
 
+uint32_t pn_bucket_left(const struct pn_bucket *b, int64_t room_us)
+{
+    uint64_t interval = b->interval_ms * 1000;
+    uint64_t room = room_us < 0 ? 0 : (uint64_t)room_us < interval ? (uint64_t)room_us : interval;
+    return (uint32_t)times(room, b->capacity, interval, false);
+}
+
 bool pn_bucket_take(int64_t *full_us, int64_t now_ms, const struct pn_bucket *b, uint32_t *left)
 {
     int64_t now = now_ms * 1000, interval = (int64_t)b->interval_ms * 1000;
@@ -31,8 +38,7 @@ bool pn_bucket_take(int64_t *full_us, int64_t now_ms, const struct pn_bucket *b,
     bool ok = full + pn_bucket_cost_us(b) - now <= interval;
     if (ok && b->cost != 0)
         *full_us = full += pn_bucket_cost_us(b);
-    *left =
-        (uint32_t)times((uint64_t)(now + interval - full), b->capacity, (uint64_t)interval, false);
+    *left = pn_bucket_left(b, now + interval - full);
     return ok;
 }
 
@@ -90,6 +96,7 @@ void pn_state_answer_put(struct pn_buf *out, const struct pn_state_answer *answe
 {
     pn_wr_u64(out, answer->id);
     pn_wr_u8(out, answer->status);
+    pn_wr_u8(out, answer->local);
     pn_wr_u32(out, answer->left);
     pn_wr_str(out, answer->value);
 }
@@ -99,9 +106,11 @@ bool pn_state_answer_get(struct pn_str body, struct pn_state_answer *answer)
     struct pn_rd r = pn_rd_of(body);
     *answer = (struct pn_state_answer){.id = pn_rd_u64(&r)};
     answer->status = pn_rd_u8(&r);
+    uint8_t local = pn_rd_u8(&r);
+    answer->local = local == 1;
     answer->left = pn_rd_u32(&r);
     answer->value = pn_rd_str(&r);
-    return pn_rd_done(&r) && answer->status < PN_STATE_STATUSES &&
+    return pn_rd_done(&r) && answer->status < PN_STATE_STATUSES && local <= 1 &&
            answer->value.len <= PN_STATE_VALUE_MAX;
 }
 

@@ -54,6 +54,7 @@ enum pn_state_status {
 struct pn_state_answer {
     uint64_t id;
     uint8_t status;      /* enum pn_state_status */
+    bool local;          /* by this server's own, in place of one that nodes share */
     uint32_t left;       /* take: tokens */
     struct pn_str value; /* get */
 };
@@ -90,6 +91,8 @@ bool pn_state_put_next(struct pn_rd *r, struct pn_state_put *put);
 /* True: taken. *left: tokens there are then. */
 bool pn_bucket_take(int64_t *full_us, int64_t now_ms, const struct pn_bucket *bucket,
                     uint32_t *left);
+/* The tokens that are left where it could move on by so much. */
+uint32_t pn_bucket_left(const struct pn_bucket *bucket, int64_t room_us);
 /* How far `cost` tokens move that time. */
 int64_t pn_bucket_cost_us(const struct pn_bucket *bucket);
 

@@ -4,9 +4,9 @@
 #include "asks.h"
 #include "clock.h"
 #include "dns_shelf.h"
+#include "guests.h"
 #include "jail.h"
 #include "log.h"
-#include "mem.h"
 #include "policy.h"
 #include "ub_base.h"
 #include "upstream.h"
@@ -80,20 +80,10 @@ struct resolver {
     struct pn_dns_shelf *shelf; /* NULL: answers are not shared */
     struct settings settings;
     char granted[PATH_BYTES]; /* folder that the jail lets us read; empty: none */
-    struct peer *peers;
+    struct pn_guests *guests;
     struct pn_buf out, gathered;
-    const struct peer *asking; /* whose record is being read */
-    struct pn_timer *drain_timer;
-    bool draining;
-    uint64_t lost; /* answers for which a channel had no room */
-};
-
-/* A role that asks. */
-struct peer {
-    struct peer *next;
-    struct resolver *resolver;
-    struct pn_channel *channel;
-    struct asker *asker;
+    const struct pn_guest *asking; /* whose record is being read */
+    uint64_t lost;                 /* answers for which a channel had no room */
 };
 
 /* ---- settings ---- */
@@ -197,12 +187,13 @@ static bool make_backend(struct resolver *r, const struct settings *set, int dns
 
 /* ---- askers ---- */
 
-static void send_answers(struct peer *peer, struct pn_buf *answers)
+static void send_answers(const struct pn_guest *guest, struct pn_buf *answers)
 {
+    struct resolver *r = guest->ctx;
     /* One who does not read its answers has a deadline of its own. */
     if (answers->len != 0 &&
-        !pn_channel_send(peer->channel, PN_REC_DNS_ANSWER, pn_buf_str(answers), NULL, 0))
-        peer->resolver->lost++;
+        !pn_channel_send(guest->channel, PN_REC_DNS_ANSWER, pn_buf_str(answers), NULL, 0))
+        r->lost++;
     pn_buf_clear(answers);
 }
 
@@ -210,35 +201,34 @@ static void send_answers(struct peer *peer, struct pn_buf *answers)
  * fits. Others may be answered meanwhile: they have a buffer of their own. */
 static void on_answer(void *ctx, uint64_t id, const struct pn_dns_answer *answer)
 {
-    struct peer *peer = ctx;
-    struct resolver *r = peer->resolver;
+    const struct pn_guest *guest = ctx;
+    struct resolver *r = guest->ctx;
     pn_buf_clear(&r->out);
     pn_dns_answer_put(&r->out, id, answer);
-    if (r->asking != peer) {
-        send_answers(peer, &r->out);
+    if (r->asking != guest) {
+        send_answers(guest, &r->out);
         return;
     }
     if (!pn_buf_adds(&r->gathered, pn_buf_str(&r->out))) {
-        send_answers(peer, &r->gathered);
+        send_answers(guest, &r->gathered);
         (void)pn_buf_adds(&r->gathered, pn_buf_str(&r->out));
     }
 }
 
-static bool on_record(void *ctx, struct pn_record *record)
+static bool on_record(struct pn_guest *guest, struct pn_record *record)
 {
-    struct peer *peer = ctx;
-    struct resolver *r = peer->resolver;
+    struct resolver *r = guest->ctx;
     struct pn_rd rd = pn_rd_of(record->body);
     struct pn_dns_ask ask;
     bool ok = record->type == PN_REC_DNS_ASK && record->body.len != 0;
-    r->asking = peer;
+    r->asking = guest;
     while (ok && !pn_rd_done(&rd)) {
         ok = pn_dns_ask_next(&rd, &ask);
         if (ok)
-            asker_ask(peer->asker, &ask);
+            asker_ask(guest->own, &ask);
     }
     r->asking = NULL;
-    send_answers(peer, &r->gathered);
+    send_answers(guest, &r->gathered);
     return ok;
 }
 
@@ -248,44 +238,28 @@ static void put_on_shelf(void *ctx, const char *name, uint16_t type,
     pn_dns_shelf_put(ctx, pn_str_of(name), type, answer, ttl, pn_clock_mono_ns());
 }
 
-static void peer_free(struct peer *peer)
+static void on_come(struct pn_guest *guest)
 {
-    struct peer **at = &peer->resolver->peers;
-    while (*at != peer)
-        at = &(*at)->next;
-    *at = peer->next;
-    asker_free(&peer->asker);
-    pn_channel_free(&peer->channel);
-    free(peer);
-}
-
-static void on_end(void *ctx, enum pn_channel_end how)
-{
-    struct peer *peer = ctx;
-    struct resolver *r = peer->resolver;
-    if (how == PN_CHANNEL_PROTOCOL)
-        pn_error("a peer sent what is no question; its channel is closed");
-    peer_free(peer);
-    if (r->draining && r->peers == NULL)
-        pn_loop_stop(r->loop);
-}
-
-static void add_peer(struct resolver *r, struct pn_peer *from)
-{
-    static const struct pn_channel_ops ops = {.on_record = on_record, .on_end = on_end};
-    if (from->role != PN_ROLE_EDGE && from->role != PN_ROLE_FILTER && from->role != PN_ROLE_QUEUE)
-        return;
-    struct peer *peer = pn_calloc(1, sizeof *peer);
-    *peer = (struct peer){.next = r->peers, .resolver = r};
-    peer->asker = asker_new(r->asks, on_answer, peer);
-    peer->channel = pn_channel_new(r->loop, from->fd, &ops, peer, ANSWER_QUEUE);
-    from->fd = -1;
-    r->peers = peer;
-    if (r->shelf != NULL && from->role != PN_ROLE_QUEUE) {
+    struct resolver *r = guest->ctx;
+    guest->own = asker_new(r->asks, on_answer, guest);
+    if (r->shelf != NULL && guest->role != PN_ROLE_QUEUE) {
         int fd = pn_dns_shelf_fd(r->shelf);
-        (void)pn_channel_send(peer->channel, PN_REC_DNS_SHELF, PN_STR(""), &fd, 1);
+        (void)pn_channel_send(guest->channel, PN_REC_DNS_SHELF, PN_STR(""), &fd, 1);
     }
 }
+
+static void on_gone(struct pn_guest *guest)
+{
+    struct asker *asker = guest->own;
+    asker_free(&asker);
+}
+
+static const struct pn_guests_ops guests_ops = {.roles = 1U << PN_ROLE_EDGE | 1U << PN_ROLE_FILTER |
+                                                         1U << PN_ROLE_QUEUE,
+                                                .queue = ANSWER_QUEUE,
+                                                .on_come = on_come,
+                                                .on_record = on_record,
+                                                .on_gone = on_gone};
 
 /* ---- control ---- */
 
@@ -308,7 +282,7 @@ static void on_peer(void *ctx, struct pn_peer *peer)
 {
     struct resolver *r = ctx;
     if (!pn_admin_link_peer(r->admin, peer))
-        add_peer(r, peer);
+        pn_guests_add(r->guests, peer);
 }
 
 /* Takes the generation's policy. */
@@ -366,20 +340,10 @@ static void on_generation(void *ctx, struct pn_generation *gen)
     pn_buf_fini(&err);
 }
 
-static void on_drain_end(void *ctx)
-{
-    struct resolver *r = ctx;
-    pn_loop_stop(r->loop);
-}
-
-/* The others drain too, and ask while they do. */
 static void on_drain(void *ctx, uint32_t limit_ms)
 {
     struct resolver *r = ctx;
-    r->draining = true;
-    pn_timer_set(r->drain_timer, limit_ms);
-    if (r->peers == NULL)
-        pn_loop_stop(r->loop);
+    pn_guests_drain(r->guests, limit_ms);
 }
 
 /* ---- the role ---- */
@@ -410,13 +374,11 @@ static bool enter_jail(struct resolver *r, const struct pn_role_env *env)
 
 static void resolver_fini(struct resolver *r)
 {
-    while (r->peers != NULL)
-        peer_free(r->peers);
+    pn_guests_free(&r->guests);
     pn_admin_link_free(&r->admin);
     asks_free(&r->asks);
     pn_dns_shelf_free(&r->shelf);
     ub_base_free(&r->base);
-    pn_timer_free(&r->drain_timer);
     pn_control_free(&r->control);
     pn_loop_free(&r->loop);
     pn_buf_fini(&r->out);
@@ -440,7 +402,7 @@ static bool resolver_init(struct resolver *r, struct pn_role_env *env, struct pn
     r->shelf = pn_dns_shelf_new();
     if (r->shelf != NULL)
         asks_keep(r->asks, put_on_shelf, r->shelf);
-    r->drain_timer = pn_timer_new(r->loop, on_drain_end, r);
+    r->guests = pn_guests_new(r->loop, &guests_ops, r);
     memcpy(r->metrics, metric_rows, sizeof r->metrics);
     r->admin = pn_admin_link_new(r->loop, r->metrics, METRICS, fill_metrics, r);
     return true;
@@ -462,7 +424,7 @@ int pn_resolver_main(struct pn_role_env *env)
         pn_admin_link_control(r.admin, r.control);
         pn_admin_link_env(r.admin, env);
         for (size_t i = 0; i < env->peer_count; i++)
-            add_peer(&r, &env->peers[i]);
+            pn_guests_add(r.guests, &env->peers[i]);
         pn_control_ready(r.control);
         pn_loop_run(r.loop);
     }

@@ -293,13 +293,18 @@ static void lmdb_get(struct state_engine *e, struct pn_str key, int64_t now_ms, 
 {
     struct lmdb *l = lmdb_of(e);
     char room[CELL_KEY_MAX];
-    struct pn_str value = PN_STR("");
+    struct pn_str value;
+    struct pn_state_answer answer = {.status = PN_STATE_IS_AWAY, .value = PN_STR("")};
     if (e->away) {
-        fn(ctx, PN_STATE_IS_AWAY, 0, value);
+        fn(ctx, &answer);
         return;
     }
-    bool there = read_cell(l, cell_key(room, 'v', key), now_ms, &value);
-    fn(ctx, there ? PN_STATE_IS_OK : PN_STATE_IS_NONE, 0, there ? value : PN_STR(""));
+    answer.status = PN_STATE_IS_NONE;
+    if (read_cell(l, cell_key(room, 'v', key), now_ms, &value)) {
+        answer.status = PN_STATE_IS_OK;
+        answer.value = value;
+    }
+    fn(ctx, &answer);
     unread(l);
 }
 
@@ -327,7 +332,7 @@ static void lmdb_take(struct state_engine *e, struct pn_str name, int64_t now_ms
     char room[CELL_KEY_MAX];
     uint32_t left;
     if (e->away) {
-        fn(ctx, PN_STATE_IS_AWAY, 0, PN_STR(""));
+        state_answer_plain(fn, ctx, PN_STATE_IS_AWAY, 0);
         return;
     }
     struct pn_str key = cell_key(room, 'b', name);
@@ -335,16 +340,17 @@ static void lmdb_take(struct state_engine *e, struct pn_str name, int64_t now_ms
     bool ok = pn_bucket_take(&full_us, now_ms, bucket, &left);
     if (ok && bucket->cost != 0)
         write_bucket(l, key, full_us);
-    fn(ctx, ok ? PN_STATE_IS_OK : PN_STATE_IS_NONE, left, PN_STR(""));
+    state_answer_plain(fn, ctx, ok ? PN_STATE_IS_OK : PN_STATE_IS_NONE, left);
 }
 
 static void lmdb_give(struct state_engine *e, struct pn_str name, int64_t now_ms,
-                      const struct pn_bucket *bucket)
+                      const struct pn_bucket *bucket, bool local)
 {
     struct lmdb *l = lmdb_of(e);
     char room[CELL_KEY_MAX];
     struct pn_str key = cell_key(room, 'b', name);
     int64_t full_us = read_bucket(l, key, now_ms);
+    (void)local;
     if (full_us != 0)
         write_bucket(l, key, full_us - pn_bucket_cost_us(bucket));
 }
@@ -433,8 +439,8 @@ static bool set_aside(int rc)
 
 struct state_engine *state_lmdb_new(struct pn_loop *loop, uint64_t size, struct pn_buf *err)
 {
-    static const struct state_engine_ops ops = {lmdb_get, lmdb_take, lmdb_give, lmdb_put,
-                                                lmdb_free};
+    static const struct state_engine_ops ops = {"embedded", lmdb_get, lmdb_take,
+                                                lmdb_give,  lmdb_put, lmdb_free};
     struct lmdb *l = pn_calloc(1, sizeof *l);
     l->engine.ops = &ops;
     l->engine.loop = loop;

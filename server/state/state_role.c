@@ -3,12 +3,12 @@
 
 #include "admin_link.h"
 #include "clock.h"
+#include "guests.h"
 #include "jail.h"
 #include "json.h"
 #include "log.h"
 #include "mem.h"
-#include "policy.h"
-#include "state_engine.h"
+#include "state_settings.h"
 #include "state_takes.h"
 
 #include <errno.h>
@@ -22,16 +22,12 @@ enum {
 };
 #define TAKES_AGE_NS (900 * PN_NS_PER_S) /* longer than a message is looked at */
 
-/* The rows of `state`. */
-struct settings {
-    uint64_t size;
-};
-
 enum {
     M_GETS,
     M_TAKES,
     M_TOO_FEW,
     M_AWAY,
+    M_LOCAL,
     M_PUTS,
     M_GIVEN,
     M_LOST,
@@ -52,6 +48,9 @@ static const struct pn_metric metric_rows[METRICS] = {
                    PN_COUNTER},
     [M_AWAY] = {"postern_state_unanswered_total", NULL,
                 "Questions while lasting state was out of reach.", PN_COUNTER},
+    [M_LOCAL] = {"postern_state_local_total", NULL,
+                 "Questions answered by this server's own while the shared one was out of reach.",
+                 PN_COUNTER},
     [M_PUTS] = {"postern_state_writes_total", NULL, "Values written for decided messages.",
                 PN_COUNTER},
     [M_GIVEN] = {"postern_state_given_back_total", NULL,
@@ -72,29 +71,20 @@ struct role {
     struct pn_control *control;
     struct pn_admin_link *admin;
     struct pn_metric metrics[METRICS];
-    struct settings settings;
-    struct state_engine *engine;
+    struct state_settings settings;
+    struct state_engines engines;
+    struct state_engine *engine; /* of those, what answers */
     struct state_takes *takes;
-    struct peer *peers;
+    struct pn_guests *guests;
     struct asked *asked; /* all that have no answer yet */
     struct pn_buf out;
-    struct pn_timer *drain_timer;
-    bool draining;
-};
-
-/* A worker or an edge. */
-struct peer {
-    struct peer *next;
-    struct role *role;
-    struct pn_channel *channel;
-    uint8_t kind; /* enum pn_role */
 };
 
 /* A question under way. */
 struct asked {
     struct asked *next, **at; /* the role's */
     struct role *role;
-    struct peer *peer; /* NULL: it is gone */
+    struct pn_guest *guest; /* NULL: it is gone */
     uint64_t id;
     struct state_take *take; /* of a take: where its answer is remembered */
     struct asked *also;      /* others that wait for the same take */
@@ -102,11 +92,11 @@ struct asked {
 
 /* ---- answers */
 
-static struct asked *asked_new(struct peer *peer, uint64_t id)
+static struct asked *asked_new(struct pn_guest *guest, uint64_t id)
 {
-    struct role *r = peer->role;
+    struct role *r = guest->ctx;
     struct asked *a = pn_calloc(1, sizeof *a);
-    *a = (struct asked){.next = r->asked, .at = &r->asked, .role = r, .peer = peer, .id = id};
+    *a = (struct asked){.next = r->asked, .at = &r->asked, .role = r, .guest = guest, .id = id};
     if (a->next != NULL)
         a->next->at = &a->next;
     r->asked = a;
@@ -122,21 +112,25 @@ static void asked_free(struct asked *a)
 }
 
 /* One who does not read its answers has a deadline of its own. */
-static void answer(struct role *r, struct peer *peer, const struct pn_state_answer *answer)
+static void answer(struct role *r, const struct pn_guest *guest, uint64_t id,
+                   const struct pn_state_answer *from)
 {
-    r->metrics[M_AWAY].value += answer->status == PN_STATE_IS_AWAY;
-    if (peer == NULL)
+    struct pn_state_answer answer = *from;
+    r->metrics[M_AWAY].value += answer.status == PN_STATE_IS_AWAY;
+    r->metrics[M_LOCAL].value += answer.local;
+    if (guest == NULL)
         return;
+    answer.id = id;
     pn_buf_clear(&r->out);
-    pn_state_answer_put(&r->out, answer);
-    if (!pn_channel_send(peer->channel, PN_REC_STATE_ANSWER, pn_buf_str(&r->out), NULL, 0))
+    pn_state_answer_put(&r->out, &answer);
+    if (!pn_channel_send(guest->channel, PN_REC_STATE_ANSWER, pn_buf_str(&r->out), NULL, 0))
         pn_warn("a worker does not read what it asked for");
 }
 
-static void on_got(void *ctx, enum pn_state_status status, uint32_t left, struct pn_str value)
+static void on_got(void *ctx, const struct pn_state_answer *got)
 {
     struct asked *a = ctx;
-    answer(a->role, a->peer, &(struct pn_state_answer){a->id, (uint8_t)status, left, value});
+    answer(a->role, a->guest, a->id, got);
     asked_free(a);
 }
 
@@ -145,27 +139,27 @@ static void give_back(struct role *r, const struct state_take *t)
     if (t->status != PN_STATE_IS_OK || t->bucket.cost == 0)
         return;
     r->metrics[M_GIVEN].value++;
-    r->engine->ops->give(r->engine, t->key, t->now_ms, &t->bucket);
+    r->engine->ops->give(r->engine, t->key, t->now_ms, &t->bucket, t->local);
 }
 
-static void on_taken(void *ctx, enum pn_state_status status, uint32_t left, struct pn_str value)
+static void on_taken(void *ctx, const struct pn_state_answer *got)
 {
     struct asked *a = ctx;
     struct role *r = a->role;
     struct state_take *t = a->take;
-    (void)value;
-    r->metrics[M_TOO_FEW].value += status == PN_STATE_IS_NONE;
+    r->metrics[M_TOO_FEW].value += got->status == PN_STATE_IS_NONE;
     t->answered = true;
-    t->status = (uint8_t)status;
-    t->left = left;
+    t->status = got->status;
+    t->left = got->left;
+    t->local = got->local;
     t->waiting = NULL;
     if (t->dropped)
         give_back(r, t);
-    if (t->dropped || status == PN_STATE_IS_AWAY)
+    if (t->dropped || got->status == PN_STATE_IS_AWAY)
         state_takes_remove(r->takes, t);
     while (a != NULL) {
         struct asked *next = a->also;
-        answer(r, a->peer, &(struct pn_state_answer){a->id, (uint8_t)status, left, PN_STR("")});
+        answer(r, a->guest, a->id, got);
         asked_free(a);
         a = next;
     }
@@ -173,16 +167,18 @@ static void on_taken(void *ctx, enum pn_state_status status, uint32_t left, stru
 
 /* ---- questions */
 
-static void take(struct peer *peer, const struct pn_state_ask *ask)
+static void take(struct pn_guest *guest, const struct pn_state_ask *ask)
 {
-    struct role *r = peer->role;
+    struct role *r = guest->ctx;
     struct state_take *t = state_takes_find(r->takes, ask->owner, ask->step, ask->key);
     r->metrics[M_TAKES].value++;
     if (t != NULL && t->answered) {
-        answer(r, peer, &(struct pn_state_answer){ask->id, t->status, t->left, PN_STR("")});
+        const struct pn_state_answer known = {
+            .status = t->status, .local = t->local, .left = t->left, .value = PN_STR("")};
+        answer(r, guest, ask->id, &known);
         return;
     }
-    struct asked *a = asked_new(peer, ask->id);
+    struct asked *a = asked_new(guest, ask->id);
     if (t != NULL) {
         struct asked *first = t->waiting;
         a->also = first->also;
@@ -191,26 +187,26 @@ static void take(struct peer *peer, const struct pn_state_ask *ask)
     }
     t = a->take = state_takes_add(r->takes, ask, pn_clock_mono_ns());
     if (t == NULL) {
-        on_got(a, PN_STATE_IS_AWAY, 0, PN_STR(""));
+        state_answer_plain(on_got, a, PN_STATE_IS_AWAY, 0);
         return;
     }
     t->waiting = a;
     r->engine->ops->take(r->engine, t->key, ask->now_ms, &ask->bucket, on_taken, a);
 }
 
-static bool on_asks(struct peer *peer, struct pn_str body)
+static bool on_asks(struct pn_guest *guest, struct pn_str body)
 {
-    struct role *r = peer->role;
+    struct role *r = guest->ctx;
     struct pn_rd rd = pn_rd_of(body);
     struct pn_state_ask ask;
     bool ok = body.len != 0;
     while (ok && !pn_rd_done(&rd)) {
         ok = pn_state_ask_next(&rd, &ask);
         if (ok && ask.take) {
-            take(peer, &ask);
+            take(guest, &ask);
         } else if (ok) {
             r->metrics[M_GETS].value++;
-            r->engine->ops->get(r->engine, ask.key, ask.now_ms, on_got, asked_new(peer, ask.id));
+            r->engine->ops->get(r->engine, ask.key, ask.now_ms, on_got, asked_new(guest, ask.id));
         }
     }
     return ok;
@@ -250,84 +246,61 @@ static bool on_message_end(struct role *r, struct pn_str body)
     return pn_rd_done(&rd);
 }
 
-static bool on_record(void *ctx, struct pn_record *record)
+static bool on_record(struct pn_guest *guest, struct pn_record *record)
 {
-    struct peer *peer = ctx;
-    if (record->type == PN_REC_STATE_ASK && peer->kind == PN_ROLE_FILTER)
-        return on_asks(peer, record->body);
-    if (record->type == PN_REC_STATE_END && peer->kind == PN_ROLE_EDGE)
-        return on_message_end(peer->role, record->body);
+    if (record->type == PN_REC_STATE_ASK && guest->role == PN_ROLE_FILTER)
+        return on_asks(guest, record->body);
+    if (record->type == PN_REC_STATE_END && guest->role == PN_ROLE_EDGE)
+        return on_message_end(guest->ctx, record->body);
     return false;
 }
 
-/* ---- peers */
-
-static void peer_free(struct peer *peer)
+static void on_gone(struct pn_guest *guest)
 {
-    struct role *r = peer->role;
-    struct peer **at = &r->peers;
-    while (*at != peer)
-        at = &(*at)->next;
-    *at = peer->next;
+    struct role *r = guest->ctx;
     for (struct asked *a = r->asked; a != NULL; a = a->next)
-        if (a->peer == peer)
-            a->peer = NULL;
-    pn_channel_free(&peer->channel);
-    free(peer);
+        if (a->guest == guest)
+            a->guest = NULL;
 }
 
-static void on_end(void *ctx, enum pn_channel_end how)
-{
-    struct peer *peer = ctx;
-    struct role *r = peer->role;
-    if (how == PN_CHANNEL_PROTOCOL)
-        pn_error("a peer sent what is no question; its channel is closed");
-    peer_free(peer);
-    if (r->draining && r->peers == NULL)
-        pn_loop_stop(r->loop);
-}
+static const struct pn_guests_ops guests_ops = {.roles = 1U << PN_ROLE_EDGE | 1U << PN_ROLE_FILTER,
+                                                .queue = ANSWER_QUEUE,
+                                                .on_record = on_record,
+                                                .on_gone = on_gone};
 
-static void add_peer(struct role *r, struct pn_peer *from)
-{
-    static const struct pn_channel_ops ops = {.on_record = on_record, .on_end = on_end};
-    if (from->role != PN_ROLE_EDGE && from->role != PN_ROLE_FILTER)
-        return;
-    struct peer *peer = pn_calloc(1, sizeof *peer);
-    *peer = (struct peer){.next = r->peers, .role = r, .kind = from->role};
-    peer->channel = pn_channel_new(r->loop, from->fd, &ops, peer, ANSWER_QUEUE);
-    from->fd = -1;
-    r->peers = peer;
-}
+/* ---- peers */
 
 static void on_peer(void *ctx, struct pn_peer *peer)
 {
     struct role *r = ctx;
     if (!pn_admin_link_peer(r->admin, peer))
-        add_peer(r, peer);
+        pn_guests_add(r->guests, peer);
 }
 
 /* ---- the engine comes and goes */
 
-static void on_away(void *ctx)
+static void on_away(void *ctx, const struct state_engine *e)
 {
     struct role *r = ctx;
-    const struct state_engine *e = r->engine;
     struct pn_buf b, ts;
     pn_buf_init(&b, 2000);
     pn_buf_init(&ts, 64);
     struct pn_json j = pn_json_to(&b);
     if (e->away)
-        pn_error("lasting state is out of reach: %s", e->why);
+        pn_error("lasting state (%s) is out of reach: %s", e->ops->name, e->why);
     else
-        pn_info("lasting state is there again");
+        pn_info("lasting state (%s) is there again", e->ops->name);
     pn_clock_rfc3339(&ts, pn_clock_wall_ms());
     pn_json_object(&j, NULL);
     pn_json_str(&j, "ts", pn_buf_str(&ts));
     pn_json_str(&j, "event", e->away ? PN_STR("state-away") : PN_STR("state-back"));
     pn_json_i64(&j, "schema", 1);
-    pn_json_str(&j, "engine", PN_STR("embedded"));
+    pn_json_str(&j, "engine", pn_str_of(e->ops->name));
     if (e->away)
         pn_json_str(&j, "detail", pn_str_of(e->why));
+    if (e->away)
+        pn_json_str(&j, "meanwhile",
+                    e != r->engine && e == r->engines.redis ? PN_STR("local") : PN_STR("plugin"));
     pn_json_object_end(&j);
     (void)pn_admin_link_event(r->admin, pn_buf_str(&b));
     pn_buf_fini(&b);
@@ -347,28 +320,16 @@ static void fill_metrics(void *ctx)
 
 /* ---- control */
 
-/* Takes the generation's policy. */
-static bool settings_of(struct pn_generation *gen, struct settings *out, struct pn_buf *err)
-{
-    struct pn_policy *p = pn_policy_open(gen->policy_fd, err);
-    gen->policy_fd = -1;
-    if (p == NULL)
-        return false;
-    *out = (struct settings){.size = (uint64_t)pn_policy_int(p, "state.size")};
-    pn_policy_unref(&p);
-    return true;
-}
-
 /* What is kept where is settled before the jail: another engine is another process's. */
 static void on_generation(void *ctx, struct pn_generation *gen)
 {
     struct role *r = ctx;
-    struct settings set;
+    struct state_settings set;
     struct pn_buf err;
     pn_buf_init(&err, 2000);
-    if (!settings_of(gen, &set, &err)) {
+    if (!state_settings_of(gen, &set, &err)) {
         pn_error("the new settings can't be used, the old ones stay: %s", pn_buf_cstr(&err));
-    } else if (set.size != r->settings.size) {
+    } else if (!state_settings_same(&set, &r->settings)) {
         pn_info("starting anew: the settings of `state` changed");
         pn_loop_stop(r->loop);
     }
@@ -376,20 +337,51 @@ static void on_generation(void *ctx, struct pn_generation *gen)
     pn_buf_fini(&err);
 }
 
-static void on_drain_end(void *ctx)
-{
-    struct role *r = ctx;
-    pn_loop_stop(r->loop);
-}
-
 /* The others drain too, and tell what became of their messages while they do. */
 static void on_drain(void *ctx, uint32_t limit_ms)
 {
     struct role *r = ctx;
-    r->draining = true;
-    pn_timer_set(r->drain_timer, limit_ms);
-    if (r->peers == NULL)
-        pn_loop_stop(r->loop);
+    pn_guests_drain(r->guests, limit_ms);
+}
+
+/* ---- sockets to the shared engine's server: the supervisor makes them */
+
+static void want_socket(void *ctx)
+{
+    struct role *r = ctx;
+    (void)pn_control_send(r->control, PN_REC_WANT_STATE_SOCKET, PN_STR(""), NULL, 0);
+}
+
+/* The first line of it. */
+static struct pn_str read_password(int fd, char room[STATE_PASSWORD_MAX])
+{
+    ssize_t n = pread(fd, room, STATE_PASSWORD_MAX, 0);
+    struct pn_str rest = {room, n < 0 ? 0 : (size_t)n}, line = pn_str_split(&rest, '\n');
+    if (line.len != 0 && line.p[line.len - 1] == '\r')
+        line.len--;
+    return line;
+}
+
+static bool on_control(void *ctx, struct pn_record *record)
+{
+    struct role *r = ctx;
+    char room[STATE_PASSWORD_MAX];
+    struct pn_str password = PN_STR("");
+    if (record->type != PN_REC_STATE_SOCKET || r->engines.redis == NULL)
+        return false;
+    int fd = record->nfds == 0 ? -1 : record->fds[0];
+    if (fd >= 0)
+        record->fds[0] = -1;
+    if (record->nfds > 1)
+        password = read_password(record->fds[1], room);
+    if (fd >= 0 && record->nfds > 1 && password.len == 0) {
+        (void)close(fd);
+        state_redis_socket(r->engines.redis, -1, password, PN_STR("the password file is empty"));
+    } else {
+        state_redis_socket(r->engines.redis, fd, password, record->body);
+    }
+    explicit_bzero(room, sizeof room);
+    return true;
 }
 
 /* ---- the role */
@@ -402,10 +394,11 @@ static bool open_engine(struct role *r, struct pn_role_env *env, struct pn_buf *
         (void)pn_buf_addf(err, "no folder for what plugins remember: %s", strerror(errno));
         return false;
     }
-    r->engine = state_lmdb_new(r->loop, r->settings.size, err);
+    bool ok = state_engines_open(&r->engines, r->loop, &r->settings, want_socket, r, err);
     (void)!chdir("/");
-    if (r->engine == NULL)
+    if (!ok)
         return false;
+    r->engine = r->engines.engine;
     r->engine->on_away = on_away;
     r->engine->ctx = r;
     return true;
@@ -415,13 +408,11 @@ static void role_fini(struct role *r)
 {
     if (r->engine != NULL)
         r->engine->ops->free(r->engine);
-    while (r->peers != NULL)
-        peer_free(r->peers);
+    pn_guests_free(&r->guests);
     while (r->asked != NULL)
         asked_free(r->asked);
     state_takes_free(&r->takes);
     pn_admin_link_free(&r->admin);
-    pn_timer_free(&r->drain_timer);
     pn_control_free(&r->control);
     pn_loop_free(&r->loop);
     pn_buf_fini(&r->out);
@@ -432,10 +423,10 @@ static bool role_init(struct role *r, struct pn_role_env *env, struct pn_buf *er
     pn_buf_init(&r->out, PN_RECORD_MAX - 64);
     r->loop = pn_loop_new();
     r->takes = state_takes_new(TAKES_MAX, TAKES_AGE_NS);
-    if (!settings_of(env->gen, &r->settings, err) || !open_engine(r, env, err))
+    if (!state_settings_of(env->gen, &r->settings, err) || !open_engine(r, env, err))
         return false;
     pn_generation_free(&env->gen); /* nothing more is read from it */
-    r->drain_timer = pn_timer_new(r->loop, on_drain_end, r);
+    r->guests = pn_guests_new(r->loop, &guests_ops, r);
     memcpy(r->metrics, metric_rows, sizeof r->metrics);
     r->admin = pn_admin_link_new(r->loop, r->metrics, METRICS, fill_metrics, r);
     return true;
@@ -443,7 +434,7 @@ static bool role_init(struct role *r, struct pn_role_env *env, struct pn_buf *er
 
 int pn_state_main(struct pn_role_env *env)
 {
-    static const struct pn_control_ops ops = {on_generation, on_peer, on_drain, NULL};
+    static const struct pn_control_ops ops = {on_generation, on_peer, on_drain, on_control};
     struct role r = {0};
     struct pn_buf err;
     pn_buf_init(&err, 2000);
@@ -462,7 +453,7 @@ int pn_state_main(struct pn_role_env *env)
         pn_admin_link_control(r.admin, r.control);
         pn_admin_link_env(r.admin, env);
         for (size_t i = 0; i < env->peer_count; i++)
-            add_peer(&r, &env->peers[i]);
+            pn_guests_add(r.guests, &env->peers[i]);
         pn_control_ready(r.control);
         pn_loop_run(r.loop);
     }

@@ -17,6 +17,7 @@ struct state_take {
     struct pn_bucket bucket;
     int64_t now_ms;
     bool answered, dropped; /* dropped: given back as soon as it is answered */
+    bool local;             /* as its answer said */
     uint8_t status;         /* enum pn_state_status */
     uint32_t left;
     void *waiting; /* the role's: who asked for it and has no answer yet */

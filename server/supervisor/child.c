@@ -268,6 +268,11 @@ static bool on_record(void *ctx, struct pn_record *r)
     case PN_REC_WANT_GENERATION:
         repair_generation(c);
         return true;
+    case PN_REC_WANT_STATE_SOCKET:
+        if (c->kind != PEER_STATE)
+            return false;
+        state_socket_want(c);
+        return true;
     case PN_REC_COMMAND:
         return c->kind == PEER_ADMIN && command_run(c, r->body);
     default:

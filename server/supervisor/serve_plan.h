@@ -19,6 +19,14 @@ struct plan_tls {
     const char *certificate, *key;
 };
 
+/* The server that lasting state is kept by, where several share one. */
+struct plan_server {
+    bool wanted;
+    struct pn_ip ip;
+    uint16_t port;
+    const char *password_file; /* NULL: none */
+};
+
 struct plan {
     uint32_t edges, mailboxes, groups, workers; /* workers: of each group */
     struct plan_listen *listens;                /* by their row in the policy */
@@ -28,7 +36,8 @@ struct plan {
     const char *folders[PN_FOLDER_COUNT]; /* NULL: none */
     const char *run;                      /* of the control socket */
     const char *dns_file;                 /* NULL: none */
-    uint64_t drain_ms;                    /* for sessions when we stop */
+    struct plan_server state_server;
+    uint64_t drain_ms; /* for sessions when we stop */
     bool jail_must;
     struct pn_pool *pool;
 };

@@ -89,6 +89,14 @@ static bool read_tls(struct plan *plan, const struct pn_policy *p)
     return plan->tls != NULL;
 }
 
+static void read_state_server(struct plan *plan, const struct pn_policy *p)
+{
+    struct plan_server *to = &plan->state_server;
+    struct pn_str path = pn_policy_str(p, "state.password-file");
+    to->wanted = pn_endpoint_parse(pn_policy_str(p, "state.redis"), &to->ip, &to->port);
+    to->password_file = path.len == 0 ? NULL : pn_pool_strdup(plan->pool, path);
+}
+
 bool plan_read(struct plan *plan, int policy_fd, const char *root, struct pn_buf *err)
 {
     uint32_t cpus = plan_cpus();
@@ -111,6 +119,7 @@ bool plan_read(struct plan *plan, int policy_fd, const char *root, struct pn_buf
     read_folders(plan, p, root);
     struct pn_str dns_file = pn_policy_str(p, "resolver.dns-file");
     plan->dns_file = dns_file.len == 0 ? NULL : pn_pool_strdup(plan->pool, dns_file);
+    read_state_server(plan, p);
     bool ok = read_listens(plan, p) && read_tls(plan, p);
     if (!ok)
         (void)pn_buf_addz(err, "more listeners or certificates than fit");

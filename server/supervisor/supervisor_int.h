@@ -31,6 +31,7 @@ struct child {
     unsigned fails;         /* deaths that are not forgiven yet */
     uint64_t started;       /* ns */
     uint64_t repair_due;    /* ns: repair.c's rate */
+    uint64_t socket_due;    /* ns: state_socket.c's */
     bool retired;           /* removed once it is off */
     char why[256];          /* the sentence of FAILED */
     /* A worker asked for by one edge for itself alone. */
@@ -126,6 +127,9 @@ void solo_want(struct child *edge, const struct pn_want_solo *want);
 /* ---- repair.c: what c misses, it says */
 void repair_peer(struct child *c, enum pn_role role, uint32_t number);
 void repair_generation(struct child *c);
+
+/* ---- state_socket.c */
+void state_socket_want(struct child *c);
 
 /* ---- compile_run.c */
 void compile_begin(struct supervisor *sup);

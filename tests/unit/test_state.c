@@ -224,12 +224,12 @@ struct got {
     int count;
 };
 
-static void on_got(void *ctx, enum pn_state_status status, uint32_t left, struct pn_str value)
+static void on_got(void *ctx, const struct pn_state_answer *answer)
 {
     struct got *g = ctx;
-    g->status = status;
-    g->left = left;
-    (void)snprintf(g->value, sizeof g->value, "%.*s", PN_FMT(value));
+    g->status = answer->status;
+    g->left = answer->left;
+    (void)snprintf(g->value, sizeof g->value, "%.*s", PN_FMT(answer->value));
     g->count++;
 }
 
@@ -331,9 +331,9 @@ static void test_lmdb(void)
     place_open(&p, 1 << 20);
     unit_row("given back");
     UNIT_INT(take(&p, "q/b", 8), 2);
-    p.engine->ops->give(p.engine, PN_STR("q/b"), NOW, &four);
+    p.engine->ops->give(p.engine, PN_STR("q/b"), NOW, &four, false);
     UNIT_INT(take(&p, "q/b", 0), 6);
-    p.engine->ops->give(p.engine, PN_STR("q/none"), NOW, &four);
+    p.engine->ops->give(p.engine, PN_STR("q/none"), NOW, &four, false);
     UNIT_INT(take(&p, "q/none", 0), 10);
     place_close(&p);
     place_fini(&p);
@@ -358,8 +358,9 @@ static void test_lmdb_broken(void)
     place_fini(&p);
 }
 
-static void on_changed(void *ctx)
+static void on_changed(void *ctx, const struct state_engine *e)
 {
+    (void)e;
     ++*(int *)ctx;
 }
 
