@@ -4,6 +4,7 @@
 #include "early.h"
 #include "json.h"
 #include "runner_int.h"
+#include "verdict.h"
 
 #include <stdio.h>
 
@@ -39,8 +40,9 @@ static void put_answers(struct pn_buf *out, const struct pn_facts *f)
     }
 }
 
-/* One answer a question, whoever asked: the ledger's, then of earlier waves, then told. */
-static void put_zone(const struct pn_check *c, const struct ask *a, struct pn_json *j)
+/* What was heard from outside. One answer a question, whoever asked: the ledger's, then of
+ * earlier waves, then told. */
+static void put_heard(const struct pn_check *c, const struct ask *a, struct pn_json *j)
 {
     struct pn_pool *pool = pn_pool_new(PN_FAILURE_CASE_MAX);
     struct pn_facts all;
@@ -57,6 +59,7 @@ static void put_zone(const struct pn_check *c, const struct ask *a, struct pn_js
     pn_buf_init(&text, PN_FAILURE_CASE_MAX);
     put_answers(&text, &all);
     pn_json_str(j, "zone", pn_buf_str(&text));
+    pn_standing_json(j, &all);
     pn_buf_fini(&text);
     pn_pool_free(&pool);
 }
@@ -87,7 +90,7 @@ void check_case(const struct ask *a, const struct pn_failure *f, struct pn_buf *
     pn_json_milli(&j, "session_time", c->client.now_ms);
     put_seed(&j, "seed", mail ? c->mail.seed : c->client.seed);
     put_seed(&j, "session_seed", c->client.seed);
-    put_zone(c, a, &j);
+    put_heard(c, a, &j);
     pn_json_bool(&j, "exact", true);
     pn_json_object_end(&j);
 }

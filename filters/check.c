@@ -47,6 +47,19 @@ struct pn_check *pn_check_new(struct pn_runner *r, const struct pn_check_client 
     return c;
 }
 
+bool pn_check_standing(struct pn_check *c, struct pn_str plugin, struct pn_str value, uint32_t step)
+{
+    struct pn_state_seen seen = {.plugin = plugin,
+                                 .key = PN_STR(""),
+                                 .op = PN_STATE_STANDING,
+                                 .result = PN_STATE_OK,
+                                 .session = true,
+                                 .step = step,
+                                 .value = value};
+    return value.len <= POSTERN_STANDING_MAX && pn_facts_add_state(&c->connect_facts, &seen) &&
+           pn_facts_add_state(&c->session_facts, &seen);
+}
+
 static void abandon_run(struct pn_check *c)
 {
     while (c->asks != NULL)

@@ -9,7 +9,8 @@
 
 static const struct postern_client *client(struct postern_call *c)
 {
-    return &host_of(c)->client;
+    struct host_call *h = host_of(c);
+    return h->tick ? NULL : &h->client;
 }
 
 static const struct postern_envelope *envelope(struct postern_call *c)
@@ -214,4 +215,6 @@ const struct postern_host host_table = {
     .change_from = host_change_from,
     .add_rcpt = host_add_rcpt,
     .remove_rcpt = host_remove_rcpt,
+    .standing = host_standing_get,
+    .standing_set = host_standing_set,
 };

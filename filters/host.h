@@ -25,6 +25,7 @@
 #include "text.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 enum {
     HOST_POOL_MAX = 32 * 1024 * 1024, /* of one call: facts, views, host->alloc */
@@ -52,6 +53,13 @@ struct host_message {
 void host_message_init(struct host_message *m, struct pn_str content, int fd);
 void host_message_fini(struct host_message *m);
 
+/* What a plugin's last tick left; written by the tick, read by calls on any thread. */
+struct host_standing {
+    pthread_mutex_t lock;
+    _Atomic size_t len; /* 0: nothing; known without the lock */
+    char bytes[POSTERN_STANDING_MAX];
+};
+
 /* One plugin of a worker. */
 struct host_plugin {
     struct pn_plugin *loaded; /* owned by the template */
@@ -63,6 +71,7 @@ struct host_plugin {
     void *prepared, *instance;
     const struct postern_block *settings;
     struct pn_str tmp_folder;
+    struct host_standing *standing; /* NULL: no ticks here */
 };
 
 struct host_call;
@@ -117,6 +126,7 @@ struct host_call {
     bool body_cr;            /* it ends in a CR, so far */
     bool asked;              /* a question may wait to be sent */
     bool prefetch;           /* starts lookups, waits for none */
+    bool tick;               /* of no message */
     struct pn_str waiting;   /* what it waited for last, in pool: "TXT x.test" */
 };
 
@@ -188,6 +198,9 @@ int host_state_put(struct postern_call *c, struct postern_str key, struct poster
                    uint64_t ttl_ms, uint32_t when);
 int host_state_take(struct postern_call *c, struct postern_str key,
                     const struct postern_bucket *bucket, uint32_t *left);
+
+int host_standing_get(struct postern_call *c, struct postern_str *value);
+int host_standing_set(struct postern_call *c, struct postern_str value);
 
 struct postern_str host_content(struct postern_call *c);
 struct postern_str host_body(struct postern_call *c);

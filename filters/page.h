@@ -17,6 +17,7 @@
 #include <stdint.h>
 
 enum { PN_PAGE_SLOTS = 256, PN_PAGE_MAGIC = 0x70616765, PN_PAGE_WHAT_MAX = 96 };
+#define PN_PAGE_TICK UINT64_MAX    /* the request of a tick: nobody's; its channel is 0 */
 enum { PN_PAGE_EXIT_CALLED = 71 }; /* how a worker ends whose plugin calls exit */
 
 struct pn_page_slot {

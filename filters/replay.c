@@ -169,9 +169,28 @@ static void sort_out(struct remote *m, struct ask *a, bool by_watchdog)
     }
 }
 
+/* No message is to blame, and none suffers: its requests go elsewhere. */
+static void look_for_tick(const struct remote *m)
+{
+    const struct pn_plan *plan = m->runner->plan;
+    for (unsigned i = 0; m->page != NULL && i < PN_PAGE_SLOTS; i++) {
+        const struct pn_page_slot *s = &m->page->slot[i];
+        if (atomic_load(&s->request) != PN_PAGE_TICK || s->plugin >= plan->count ||
+            m->generation != plan->generation)
+            continue;
+        if (hung(s))
+            pn_warn("plugin %.*s hangs in its tick, worker %u with it",
+                    PN_FMT(plan->plugins[s->plugin].name), m->number);
+        else if (atomic_load(&m->page->crashed) != 0)
+            pn_warn("worker %u crashed while plugin %.*s was in its tick", m->number,
+                    PN_FMT(plan->plugins[s->plugin].name));
+    }
+}
+
 void remote_died(struct remote *m)
 {
     struct pn_runner *r = m->runner;
+    look_for_tick(m);
     bool by_watchdog = any_hung(m);
     remote_unlink(m);
     r->stats.worker_deaths++;

@@ -105,6 +105,10 @@ struct pn_check *pn_check_new(struct pn_runner *runner, const struct pn_check_cl
 void pn_check_free(struct pn_check **check);
 const struct pn_plan *pn_check_plan(const struct pn_check *check);
 
+/* What a plugin's tick had left when the message was first judged, from that step on: no other
+ * standing is asked for. Before anything else; false: past a limit. */
+bool pn_check_standing(struct pn_check *check, struct pn_str plugin, struct pn_str value,
+                       uint32_t step);
 /* Each ends a transaction that is open, and what the helo stage found before. */
 void pn_check_helo(struct pn_check *check, struct pn_str helo);
 void pn_check_tls(struct pn_check *check);

@@ -37,7 +37,7 @@ struct worker_process {
     struct pn_worker *worker;
     struct pn_control *control;
     struct pn_timer *drain_timer;
-    bool solo, draining;
+    bool solo, still, draining;
 };
 
 static void take_peer(struct worker_process *w, struct pn_peer *peer)
@@ -52,6 +52,7 @@ static void take_peer(struct worker_process *w, struct pn_peer *peer)
     else
         return;
     w->solo = w->solo || (peer->flags & PN_PEER_SOLO) != 0;
+    w->still = w->still || (peer->flags & PN_PEER_STILL) != 0;
     peer->fd = -1;
 }
 
@@ -121,6 +122,8 @@ static int serve(const struct template *t, struct pn_role_env *env)
     w.drain_timer = pn_timer_new(w.loop, on_drain_end, &w);
     for (size_t i = 0; i < env->peer_count; i++)
         take_peer(&w, &env->peers[i]);
+    if (!w.solo && !w.still)
+        pn_worker_ticks(w.worker);
     w.control = pn_control_new(w.loop, env, &ops, &w);
     pn_control_ready(w.control);
     pn_loop_run(w.loop);

@@ -334,12 +334,36 @@ void pn_state_json(struct pn_json *j, const struct pn_state_seen *s)
 
 static void state_json(struct pn_json *j, const struct pn_facts *facts)
 {
-    if (facts->state_count == 0)
+    size_t standings = 0;
+    for (size_t i = 0; i < facts->state_count; i++)
+        standings += facts->state[i].op == PN_STATE_STANDING;
+    if (facts->state_count == standings)
         return;
     pn_json_array(j, "state");
     for (size_t i = 0; i < facts->state_count; i++)
-        pn_state_json(j, &facts->state[i]);
+        if (facts->state[i].op != PN_STATE_STANDING)
+            pn_state_json(j, &facts->state[i]);
     pn_json_array_end(j);
+}
+
+void pn_standing_json(struct pn_json *j, const struct pn_facts *facts)
+{
+    bool any = false;
+    for (size_t i = 0; i < facts->state_count; i++) {
+        const struct pn_state_seen *s = &facts->state[i];
+        if (s->op != PN_STATE_STANDING)
+            continue;
+        if (!any)
+            pn_json_array(j, "standing");
+        any = true;
+        pn_json_object(j, NULL);
+        pn_json_str(j, "plugin", s->plugin);
+        pn_json_str(j, "value", s->value);
+        pn_json_i64(j, "step", s->step);
+        pn_json_object_end(j);
+    }
+    if (any)
+        pn_json_array_end(j);
 }
 
 void pn_verdict_json(struct pn_json *j, const struct pn_verdict *v)
@@ -357,4 +381,5 @@ void pn_verdict_json(struct pn_json *j, const struct pn_verdict *v)
     edits_json(j, v->facts);
     dns_json(j, v->facts);
     state_json(j, v->facts);
+    pn_standing_json(j, v->facts);
 }

@@ -50,8 +50,11 @@ void pn_verdict_replied(struct pn_verdict *v, struct pn_str reply);
 
 /* One entry of "state": what a plugin read, put or took. `scan --state` reads it again. */
 void pn_state_json(struct pn_json *j, const struct pn_state_seen *seen);
-/* The members of the contract, inside an object that is open: "id" to "dns", and "state"
- * where there is any. */
+/* "standing": what plugins' ticks had left, as far as the message found it; nothing where there
+ * is none. `scan --standing` and its batches give it back. */
+void pn_standing_json(struct pn_json *j, const struct pn_facts *facts);
+/* The members of the contract, inside an object that is open: "id" to "dns", and "state" and
+ * "standing" where there is any. */
 void pn_verdict_json(struct pn_json *j, const struct pn_verdict *v);
 
 #endif

@@ -153,6 +153,11 @@ void pn_worker_state(struct pn_worker *w, int fd)
     pn_state_asker_channel(w->state, fd);
 }
 
+void pn_worker_ticks(struct pn_worker *w)
+{
+    ticks_start(w);
+}
+
 static void say_state_lost(void *arg)
 {
     struct pn_worker *w = arg;
@@ -211,6 +216,7 @@ void pn_worker_free(struct pn_worker **worker)
     while (w->links != NULL)
         end_link(w->links);
     sched_free(&w->sched);
+    ticks_free(w);
     watchdog_free(&w->watchdog);
     pn_asker_free(&w->asker);
     pn_state_asker_free(&w->state);

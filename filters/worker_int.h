@@ -1,6 +1,6 @@
 /*
  * The worker's inside, shared by worker.c (channels), task.c (one request), visit.c (a
- * session's objects) and watchdog.c. Nobody else includes this.
+ * session's objects), tick.c and watchdog.c. Nobody else includes this.
  *
  * Locks, in the order in which they may nest: link->lock (tasks and visits of a channel)
  * before task->lock (states of calls). Neither is held while a plugin runs.
@@ -20,6 +20,7 @@ enum { PLUGINS_MAX = PN_PLAN_PLUGINS_MAX, RECORDS_MAX = 4 * 1024 * 1024 };
 struct visit;
 struct task;
 struct watchdog;
+struct tick;
 
 struct link {
     struct pn_worker *worker;
@@ -46,6 +47,7 @@ struct pn_worker {
     int page_fd;
     struct watchdog *watchdog;
     struct host_waits waits;
+    struct tick *ticks;
 };
 
 /* ---- link (worker.c) */
@@ -144,6 +146,11 @@ int visit_enter(struct visit *v, struct host_call *h);
 bool visit_keeps(const struct visit *v);
 /* The task is answered: takes it over where views into it must live on, else frees it. */
 void visit_leave(struct task *t);
+
+/* ---- tick.c */
+void ticks_start(struct pn_worker *w);
+/* Its threads are gone. */
+void ticks_free(struct pn_worker *w);
 
 /* ---- watchdog.c */
 struct watchdog *watchdog_new(struct pn_page *page, const struct pn_asker *asker);

@@ -100,7 +100,13 @@ struct pn_dns_seen {
     const struct pn_str *answers; /* raw data of the records, ipc/dns.h's forms, sorted */
 };
 
-enum pn_state_op { PN_STATE_GET, PN_STATE_PUT, PN_STATE_TAKE, PN_STATE_OPS };
+enum pn_state_op {
+    PN_STATE_GET,
+    PN_STATE_PUT,
+    PN_STATE_TAKE,
+    PN_STATE_STANDING, /* no lasting state: what the plugin's tick left; no key */
+    PN_STATE_OPS
+};
 enum pn_state_result { PN_STATE_NONE, PN_STATE_OK, PN_STATE_AWAY, PN_STATE_RESULTS };
 
 /* What a plugin read from lasting state, took of a bucket, or would have written: as it was
@@ -116,7 +122,7 @@ struct pn_state_seen {
     uint32_t step;       /* the call's: each step puts and takes for itself */
     uint32_t left;       /* of a TAKE: tokens */
     uint64_t ttl_ms;     /* of a PUT */
-    struct pn_str value; /* of a GET and a PUT */
+    struct pn_str value; /* of a GET, a PUT and a STANDING */
 };
 
 struct pn_facts {

@@ -32,6 +32,7 @@ static const char usage[] =
     "  --time UNIX        the time that plugins see, in seconds\n"
     "  --auth RESULTS     'spf=pass smtp.mailfrom=D; dkim=pass header.d=D': stands for those "
     "plugins\n"
+    "  --standing PLUGIN=TEXT  what the plugin's tick had left (an event's \"standing\")\n"
     "  --port N  --auth-id USER  --tls\n"
     "  --early LIST       what the client did not wait for, of greeting,helo,command\n"
     "  --batch FILE       one JSON case a line: ip helo from rcpt, file or message, dns time auth\n"
@@ -201,6 +202,14 @@ static bool judge(struct scan *s, const struct pn_scan_case *c)
                                          c->session_time_ms >= 0 ? c->session_time_ms : now_ms,
                                      .seed = c->has_seed ? c->seed[0] : 0};
     j->check = pn_check_new(pn_scan_host_runner(s->host), &client);
+    for (size_t i = 0; i < c->standing_count; i++)
+        if (!pn_check_standing(j->check, c->standings[i].plugin, c->standings[i].value,
+                               c->standings[i].step)) {
+            (void)pn_buf_addf(s->err, "%.*s: a standing is longer than %d bytes", PN_FMT(c->file),
+                              POSTERN_STANDING_MAX);
+            judged_free(j);
+            return false;
+        }
     pn_check_helo(j->check, c->helo);
     struct pn_check_mail mail = {
         .from = c->from, .id = id, .now_ms = now_ms, .seed = c->has_seed ? c->seed[1] : j->number};
@@ -314,6 +323,17 @@ static bool take_early(struct pn_scan_case *base, struct pn_str list)
     return true;
 }
 
+/* PLUGIN=TEXT */
+static bool take_standing(struct pn_scan_case *base, const char *text)
+{
+    size_t name = strcspn(text, "=");
+    if (name == 0 || text[name] == '\0' || base->standing_count == PN_SCAN_STANDINGS_MAX)
+        return bad_option("--standing", "PLUGIN=TEXT, at most 64 of them");
+    base->standings[base->standing_count++] =
+        (struct pn_scan_standing){{text, name}, pn_str_of(text + name + 1), 0};
+    return true;
+}
+
 static bool take_option(struct options *o, int c)
 {
     struct pn_scan_case *base = &o->source.base;
@@ -336,6 +356,8 @@ static bool take_option(struct options *o, int c)
     case 'A':
         base->auth = pn_str_of(optarg);
         return auth_ok(base->auth);
+    case 's':
+        return take_standing(base, optarg);
     case 'p':
         if (!pn_str_u64(pn_str_of(optarg), 65535, &n))
             return bad_option("--port", "a port number");
@@ -377,23 +399,16 @@ static bool take_option(struct options *o, int c)
 /* 0 go on, else the exit status plus one. */
 static int parse(struct options *o, int argc, char **argv)
 {
-    static const struct option options[] = {{"config", required_argument, NULL, 'c'},
-                                            {"plugins", required_argument, NULL, 'P'},
-                                            {"dns", required_argument, NULL, 'd'},
-                                            {"time", required_argument, NULL, 't'},
-                                            {"auth", required_argument, NULL, 'A'},
-                                            {"port", required_argument, NULL, 'p'},
-                                            {"auth-id", required_argument, NULL, 'u'},
-                                            {"tls", no_argument, NULL, 'T'},
-                                            {"early", required_argument, NULL, 'E'},
-                                            {"ip", required_argument, NULL, 'i'},
-                                            {"helo", required_argument, NULL, 'e'},
-                                            {"from", required_argument, NULL, 'f'},
-                                            {"rcpt", required_argument, NULL, 'r'},
-                                            {"batch", required_argument, NULL, 'b'},
-                                            {"json", no_argument, NULL, 'j'},
-                                            {"help", no_argument, NULL, 'h'},
-                                            {NULL, 0, NULL, 0}};
+    static const struct option options[] = {
+        {"config", required_argument, NULL, 'c'},  {"plugins", required_argument, NULL, 'P'},
+        {"dns", required_argument, NULL, 'd'},     {"time", required_argument, NULL, 't'},
+        {"auth", required_argument, NULL, 'A'},    {"port", required_argument, NULL, 'p'},
+        {"auth-id", required_argument, NULL, 'u'}, {"tls", no_argument, NULL, 'T'},
+        {"early", required_argument, NULL, 'E'},   {"ip", required_argument, NULL, 'i'},
+        {"helo", required_argument, NULL, 'e'},    {"from", required_argument, NULL, 'f'},
+        {"rcpt", required_argument, NULL, 'r'},    {"batch", required_argument, NULL, 'b'},
+        {"json", no_argument, NULL, 'j'},          {"standing", required_argument, NULL, 's'},
+        {"help", no_argument, NULL, 'h'},          {NULL, 0, NULL, 0}};
     int c;
     o->source.base = (struct pn_scan_case){
         .time_ms = -1, .session_time_ms = -1, .helo = PN_STR(""), .from = PN_STR("")};

@@ -88,6 +88,30 @@ static bool get_time(const struct line *l, const char *key, int64_t *ms)
     return true;
 }
 
+/* As the event line has it. */
+static bool get_standings(const struct line *l, struct pn_scan_case *c)
+{
+    const json_t *v = json_object_get(l->object, "standing");
+    if (v == NULL)
+        return true;
+    c->standing_count = 0;
+    for (size_t i = 0; i < json_array_size(v) && i < PN_SCAN_STANDINGS_MAX; i++) {
+        struct pn_scan_standing *s = &c->standings[c->standing_count++];
+        const json_t *one = json_array_get(v, i), *step = json_object_get(one, "step");
+        const json_t *plugin = json_object_get(one, "plugin");
+        const json_t *value = json_object_get(one, "value");
+        if (!json_is_string(plugin) || !json_is_string(value) ||
+            (step != NULL && (!json_is_integer(step) || json_integer_value(step) < 0 ||
+                              json_integer_value(step) > UINT32_MAX)))
+            return bad(l, "standing: a list of {plugin, value, step} was expected");
+        *s = (struct pn_scan_standing){str_of(plugin), str_of(value),
+                                       (uint32_t)json_integer_value(step)};
+    }
+    return c->standing_count == json_array_size(v) && json_is_array(v)
+               ? true
+               : bad(l, "standing: a list of {plugin, value, step} was expected");
+}
+
 static bool get_seed(const struct line *l, const char *key, struct pn_scan_case *c, uint64_t *out)
 {
     struct pn_str s = {NULL, 0};
@@ -155,7 +179,7 @@ static bool fill(const struct line *l, struct pn_scan_case *c, struct pn_str *rc
         !get_str(l, "dns", &c->dns) || !get_str(l, "zone", &c->zone) || !get_str(l, "id", &c->id) ||
         !get_str(l, "session_id", &c->session_id) || !get_str(l, "hostname", &c->hostname) ||
         !get_str(l, "auth", &c->auth) || !get_str(l, "auth_id", &c->auth_id) ||
-        !get_rcpts(l, c, rcpts) || !get_numbers(l, c) || !get_early(l, c))
+        !get_rcpts(l, c, rcpts) || !get_numbers(l, c) || !get_early(l, c) || !get_standings(l, c))
         return false;
     if (ip.p != NULL && !pn_ip_parse(ip, &c->ip))
         return bad(l, "ip: an IPv4 or IPv6 address was expected");

@@ -337,7 +337,8 @@ static bool start_worker(struct pn_scan_host *h, unsigned group, const struct pn
     struct pn_worker worker = {.number = number};
     struct pn_peer edge = {.role = PN_ROLE_EDGE,
                            .generation = h->plan->generation,
-                           .flags = want == NULL ? 0 : PN_PEER_SOLO}; /* it ends when let go */
+                           .flags = PN_PEER_STILL |
+                                    (want == NULL ? 0U : PN_PEER_SOLO)}; /* ends when let go */
     struct pn_peer resolver = {.role = PN_ROLE_RESOLVER}, state = {.role = PN_ROLE_STATE};
     if (pn_channel_pair(fds) != 0) {
         (void)pn_buf_addf(err, "no channel: %s", strerror(errno));

@@ -18,6 +18,14 @@
 
 enum { PN_SCAN_RCPTS_MAX = 1000, PN_SCAN_MESSAGE_MAX = 256 * 1024 * 1024 };
 
+/* What a plugin's tick had left, from that step on. */
+struct pn_scan_standing {
+    struct pn_str plugin, value;
+    uint32_t step;
+};
+
+enum { PN_SCAN_STANDINGS_MAX = 64 };
+
 struct pn_scan_case {
     struct pn_str file; /* where it comes from; "mbox:3" for the third of an mbox */
     struct pn_ip ip;
@@ -36,6 +44,8 @@ struct pn_scan_case {
     struct pn_str dns;                      /* path of a DNS FILE; empty: the one of the options */
     struct pn_str zone;                     /* the text of one, in a batch line; .p is NULL: none */
     struct pn_str auth;                     /* as in --auth; empty: none */
+    struct pn_scan_standing standings[PN_SCAN_STANDINGS_MAX];
+    size_t standing_count;
     struct pn_str content;
 };
 

@@ -58,8 +58,9 @@ struct pn_start {
 };
 
 enum pn_peer_flag {
-    PN_PEER_SOLO = 1 /* a worker that the edge asked for in WANT_SOLO, for itself alone: the
-                      * worker is told too, and ends when that edge lets it go */
+    PN_PEER_SOLO = 1, /* a worker that the edge asked for in WANT_SOLO, for itself alone: the
+                       * worker is told too, and ends when that edge lets it go */
+    PN_PEER_STILL = 2 /* to a worker: it only repeats, and looks after nothing by itself */
 };
 
 /* PN_REC_PEER; fd: the channel to it. */

@@ -50,12 +50,12 @@ static const struct postern_client *get_client(struct postern_call *c)
         h->client.early |= h->early & POSTERN_EARLY_HELO;
     if (c->stage >= POSTERN_HEADERS)
         h->client.early |= h->early & POSTERN_EARLY_COMMAND;
-    return &h->client;
+    return h->ticking ? NULL : &h->client;
 }
 
 static const struct postern_envelope *get_envelope(struct postern_call *c)
 {
-    pn_assert(c->stage >= POSTERN_MAIL);
+    pn_assert(c->stage >= POSTERN_MAIL && !fake_of(c)->ticking);
     return &fake_of(c)->envelope;
 }
 
@@ -71,7 +71,7 @@ static int add_fact(struct fakehost *h, struct fake_fact f)
 {
     if (h->fact_count == FAKE_MANY)
         return POSTERN_LIMIT;
-    pn_assert(!h->prefetching);
+    pn_assert(!h->prefetching && !h->ticking);
     if (!one_line(f.fact.detail) || !pn_utf8_valid(fake_pn(f.fact.detail)))
         return POSTERN_INVALID;
     if (f.fact.detail.len > DETAIL_MAX)
@@ -329,6 +329,26 @@ static void write_log(struct postern_call *c, uint32_t level, struct postern_str
     (void)pn_buf_addf(&fake_of(c)->log, "%s: %.*s\n", levels[level], PN_FMT(line));
 }
 
+static int standing(struct postern_call *c, struct postern_str *value)
+{
+    struct fakehost *h = fake_of(c);
+    if (h->standing.len == 0)
+        return POSTERN_NONE;
+    *value = fake_keep(h, pn_buf_str(&h->standing));
+    return POSTERN_OK;
+}
+
+static int standing_set(struct postern_call *c, struct postern_str value)
+{
+    struct fakehost *h = fake_of(c);
+    pn_assert(h->ticking);
+    if (value.len > POSTERN_STANDING_MAX || !one_line(value))
+        return POSTERN_INVALID;
+    pn_buf_clear(&h->standing);
+    (void)pn_buf_adds(&h->standing, fake_pn(value));
+    return POSTERN_OK;
+}
+
 static void fill_table(struct postern_host *t)
 {
     *t = (struct postern_host){
@@ -356,6 +376,8 @@ static void fill_table(struct postern_host *t)
         .alloc = alloc,
         .tmp_folder = tmp_folder,
         .log = write_log,
+        .standing = standing,
+        .standing_set = standing_set,
     };
     fake_settings_table(t);
     fake_message_table(t);
@@ -365,11 +387,20 @@ static void fill_table(struct postern_host *t)
 
 /* ---- what the test calls ---- */
 
+void fakehost_dns(struct fakehost *h, const char *dns)
+{
+    pn_dnsfile_free(&h->dns);
+    h->dns = pn_dnsfile_parse(pn_str_of(dns), "dns", &h->print);
+    if (h->dns == NULL)
+        pn_assert_failed(pn_buf_cstr(&h->print), __FILE__, __LINE__, __func__);
+}
+
 struct fakehost *fakehost_new(const struct postern_plugin *plugin, const struct fake_row *settings,
                               const char *dns)
 {
     struct fakehost *h = pn_calloc(1, sizeof *h);
-    struct pn_buf *texts[] = {&h->setup_text, &h->edits, &h->body, &h->asked, &h->log, &h->print};
+    struct pn_buf *texts[] = {&h->setup_text, &h->edits,    &h->body, &h->asked,
+                              &h->log,        &h->standing, &h->print};
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
         pn_buf_init(texts[i], TEXT_MAX);
     h->plugin = plugin;
@@ -377,9 +408,7 @@ struct fakehost *fakehost_new(const struct postern_plugin *plugin, const struct 
     h->life = pn_pool_new(POOL_MAX);
     h->transaction = pn_pool_new(POOL_MAX);
     h->content_fd = -1;
-    h->dns = pn_dnsfile_parse(pn_str_of(dns == NULL ? "" : dns), "dns", &h->print);
-    if (h->dns == NULL)
-        pn_assert_failed(pn_buf_cstr(&h->print), __FILE__, __LINE__, __func__);
+    fakehost_dns(h, dns == NULL ? "" : dns);
     fill_table(&h->table);
     fakehost_limits(h, 1000, 16 * 1024 * 1024, 5000);
     h->now_ms = 1750000000000;
@@ -433,7 +462,8 @@ void fakehost_free(struct fakehost **hp)
     if (h->prepared != NULL && h->plugin->prepare_free != NULL)
         h->plugin->prepare_free(h->prepared);
     fake_state_free(h);
-    struct pn_buf *texts[] = {&h->setup_text, &h->edits, &h->body, &h->asked, &h->log, &h->print};
+    struct pn_buf *texts[] = {&h->setup_text, &h->edits,    &h->body, &h->asked,
+                              &h->log,        &h->standing, &h->print};
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
         pn_buf_fini(texts[i]);
     pn_dnsfile_free(&h->dns);
@@ -558,6 +588,28 @@ int fakehost_run(struct fakehost *h, enum postern_stage stage)
         p->transaction_new != NULL)
         status = p->transaction_new(&h->call, &h->call.transaction);
     return status == POSTERN_OK ? p->on[stage](&h->call) : status;
+}
+
+int fakehost_tick(struct fakehost *h, uint32_t *next_ms)
+{
+    pn_assert(!h->failed && h->plugin->tick != NULL);
+    h->call.stage = POSTERN_CONNECT;
+    *next_ms = 60 * 60 * 1000;
+    h->ticking = true;
+    int status = h->plugin->tick(&h->call, next_ms);
+    h->ticking = false;
+    return status;
+}
+
+struct pn_str fakehost_standing(struct fakehost *h)
+{
+    return pn_buf_str(&h->standing);
+}
+
+void fakehost_give_standing(struct fakehost *h, const char *value)
+{
+    pn_buf_clear(&h->standing);
+    (void)pn_buf_addz(&h->standing, value);
 }
 
 struct pn_str fakehost_facts(struct fakehost *h)

@@ -83,6 +83,13 @@ void fakehost_tmp(const char *path);
 /* Runs the stage's prefetch (one that waits or states something is an assertion), makes
  * session and transaction when due, and runs the stage; POSTERN_OK where it has none. */
 int fakehost_run(struct fakehost *h, enum postern_stage stage);
+/* Runs the tick; what it logs is in fakehost_log. */
+int fakehost_tick(struct fakehost *h, uint32_t *next_ms);
+/* What the last tick left; given to the stages. Empty: nothing. */
+struct pn_str fakehost_standing(struct fakehost *h);
+void fakehost_give_standing(struct fakehost *h, const char *value);
+/* Other answers from now on. */
+void fakehost_dns(struct fakehost *h, const char *dns);
 /* Ends the transaction, forgets message, envelope, facts; the client stays. */
 void fakehost_reset(struct fakehost *h);
 

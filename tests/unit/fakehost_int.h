@@ -37,6 +37,7 @@ struct fakehost {
     void *prepared, *instance;
     bool failed;
     bool prefetching; /* what is said is dropped, and nothing may be waited for */
+    bool ticking;     /* of no message */
 
     struct pn_pool *life;        /* settings, client */
     struct pn_pool *transaction; /* envelope, message, facts */
@@ -55,8 +56,9 @@ struct fakehost {
     size_t auth_count;
     struct fake_note notes[FAKE_MANY];
     size_t note_count;
-    struct fake_state *state;                                 /* fakehost_state.c's */
-    struct pn_buf setup_text, edits, body, asked, log, print; /* print: NUL-ended copies too */
+    struct fake_state *state; /* fakehost_state.c's */
+    struct pn_buf setup_text, edits, body, asked, log, standing,
+        print; /* print: NUL-ended copies too */
     bool new_body;
     size_t asked_count;
 

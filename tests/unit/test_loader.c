@@ -306,6 +306,7 @@ static void test_layout(void)
         AT(postern_plugin, on, 136),
         AT(postern_plugin, prefetch, 264),
         AT(postern_plugin, changed, 400),
+        AT(postern_plugin, tick, 408),
         AT(postern_plugin, needs_if, 392),
         AT(postern_need_if, needs, 16),
         SIZE(postern_need_if, 24),
@@ -354,6 +355,8 @@ static void test_layout(void)
         AT(postern_host, insert_header, 400),
         AT(postern_host, replace_body, 416),
         AT(postern_host, remove_rcpt, 440),
+        AT(postern_host, standing, 448),
+        AT(postern_host, standing_set, 456),
         AT(postern_bucket, interval_ms, 8),
         SIZE(postern_bucket, 24),
     };

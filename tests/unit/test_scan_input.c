@@ -34,6 +34,9 @@ static bool on_case(void *ctx, const struct pn_scan_case *c)
         (void)pn_buf_addf(b, "|%.*s", PN_FMT(c->rcpts[i]));
     if (c->early != 0)
         (void)pn_buf_addf(b, "|early %u", (unsigned)c->early);
+    for (size_t i = 0; i < c->standing_count; i++)
+        (void)pn_buf_addf(b, "|%.*s=%.*s@%u", PN_FMT(c->standings[i].plugin),
+                          PN_FMT(c->standings[i].value), c->standings[i].step);
     (void)pn_buf_addf(b, "|%.*s", PN_FMT(c->content));
     return s->count < CASES;
 }
@@ -260,6 +263,12 @@ static void test_batch(void)
         {"{\"message\":\"\",\"early\":\"helo\"}", "batch:1: early: a list was expected"},
         {"{\"message\":\"\",\"early\":[\"hello\"]}",
          "batch:1: early: greeting, helo and command were expected"},
+        {"{\"message\":\"\",\"standing\":[{\"plugin\":\"p\",\"value\":\"v\",\"step\":3}]}",
+         "|1.2.3.4|h|@s|u@x.test|p=v@3|"},
+        {"{\"message\":\"\",\"standing\":{}}",
+         "batch:1: standing: a list of {plugin, value, step} was expected"},
+        {"{\"message\":\"\",\"standing\":[{\"plugin\":\"p\"}]}",
+         "batch:1: standing: a list of {plugin, value, step} was expected"},
         {"{\"message\":\"\",\"time\":-1}", "batch:1: time: seconds since 1970 were expected"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {

@@ -22,7 +22,8 @@ static void stop(void *ctx)
 }
 
 /* The child: a worker of one group until its channels end. */
-_Noreturn static void be_worker(struct world *w, unsigned group, int runner_fd, int resolver_fd)
+_Noreturn static void be_worker(struct world *w, const struct world_child *me, int runner_fd,
+                                int resolver_fd)
 {
     struct host_plugin mine[WORLD_PLUGINS];
     unsigned count = 0;
@@ -31,7 +32,7 @@ _Noreturn static void be_worker(struct world *w, unsigned group, int runner_fd, 
     (void)signal(SIGSEGV, SIG_DFL);
     pn_buf_init(&err, 1000);
     for (unsigned i = 0; i < w->plan->count; i++)
-        if (w->plan->plugins[i].group == group)
+        if (w->plan->plugins[i].group == me->group)
             mine[count++] = w->plugins[i];
     struct pn_loop *loop = pn_loop_new();
     struct pn_worker_options o = {.plan = w->plan,
@@ -47,6 +48,8 @@ _Noreturn static void be_worker(struct world *w, unsigned group, int runner_fd, 
     pn_worker_note_crashes(worker);
     pn_worker_resolver(worker, resolver_fd);
     pn_worker_link(worker, runner_fd);
+    if (!me->solo)
+        pn_worker_ticks(worker);
     pn_loop_run(loop);
     pn_worker_free(&worker);
     pn_worker_instances_free(mine, count);
@@ -55,21 +58,31 @@ _Noreturn static void be_worker(struct world *w, unsigned group, int runner_fd, 
 }
 
 /* An answer on its way. */
-struct late {
+struct world_late {
+    struct world_late *next;
     struct world_child *child;
     struct pn_timer *timer;
     struct pn_buf body;
 };
 
-static void send_late(void *arg)
+static void drop_late(struct world_late *late)
 {
-    struct late *late = arg;
-    if (late->child->resolver != NULL)
-        (void)pn_channel_send(late->child->resolver, PN_REC_DNS_ANSWER, pn_buf_str(&late->body),
-                              NULL, 0);
+    struct world_late **at = &late->child->world->lates;
+    while (*at != late)
+        at = &(*at)->next;
+    *at = late->next;
     pn_buf_fini(&late->body);
     pn_timer_free(&late->timer);
     free(late);
+}
+
+static void send_late(void *arg)
+{
+    struct world_late *late = arg;
+    if (late->child->resolver != NULL)
+        (void)pn_channel_send(late->child->resolver, PN_REC_DNS_ANSWER, pn_buf_str(&late->body),
+                              NULL, 0);
+    drop_late(late);
 }
 
 static void ask_one(struct world_child *c, const struct pn_dns_ask *ask)
@@ -78,8 +91,10 @@ static void ask_one(struct world_child *c, const struct pn_dns_ask *ask)
     c->world->asked++;
     if (pn_str_eq(ask->name, PN_STR("never.test")))
         return;
-    struct late *late = calloc(1, sizeof *late);
+    struct world_late *late = calloc(1, sizeof *late);
     late->child = c;
+    late->next = c->world->lates;
+    c->world->lates = late;
     pn_buf_init(&late->body, 60000);
     pn_dnsfile_find(c->world->zone, ask->name, ask->type, &answer);
     pn_dns_answer_put(&late->body, ask->id, &answer);
@@ -125,7 +140,7 @@ static void spawn(struct world *w, unsigned group, bool solo, uint64_t token)
         /* Only these two: another worker's channel must end with its worker. */
         if (dup2(run[1], 900) != 900 || dup2(dns[1], 901) != 901 || close_range(3, 899, 0) != 0)
             _exit(4);
-        be_worker(w, group, 900, 901);
+        be_worker(w, c, 900, 901);
     }
     (void)close(run[1]);
     (void)close(dns[1]);
@@ -230,6 +245,8 @@ void world_down(struct world *w)
         UNIT_INT(waitpid(w->children[i].pid, &status, 0), w->children[i].pid);
         pn_channel_free(&w->children[i].resolver);
     }
+    while (w->lates != NULL)
+        drop_late(w->lates);
     pn_dnsfile_free(&w->zone);
     for (unsigned i = 0; i < w->plan->count; i++)
         pn_plugin_unload(&w->loaded[i]);

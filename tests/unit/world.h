@@ -39,10 +39,11 @@ struct world {
     struct pn_dns_shelf *shelf; /* answers go there too; NULL: not shared */
     struct world_child children[WORLD_CHILDREN];
     unsigned count;
-    unsigned solos;    /* asked for */
-    bool refill;       /* a dead worker is replaced */
-    unsigned delay_ms; /* of every DNS answer */
-    unsigned asked;    /* DNS questions */
+    struct world_late *lates; /* answers on their way */
+    unsigned solos;           /* asked for */
+    bool refill;              /* a dead worker is replaced */
+    unsigned delay_ms;        /* of every DNS answer */
+    unsigned asked;           /* DNS questions */
     unsigned failures;
     char failed[64]; /* "PLUGIN STAGE" of the last one */
 };

@@ -71,6 +71,9 @@
  *
  *   prepare, instance_new              set_*, setup_*, tmp_folder
  *   changed                            nothing: it is given no call
+ *   tick                               set_*, dns_*, now_ms, left_ms, random, alloc, log,
+ *                                      standing, standing_set; client and envelope are NULL,
+ *                                      what it states is dropped
  *   prefetch                           set_*, client*, envelope, id, the message, now_ms,
  *                                      left_ms, log, and dns_start; lookups that would wait
  *                                      are POSTERN_INVALID, so are state_*; what it states is
@@ -109,9 +112,9 @@
  * lower one, and asks with POSTERN_HAS before it calls what came later.
  *
  *   1.0   the first
- *   1.1   prefetch, needs_if, changed; client_in, state_get, state_put, state_take; insert_header,
- *         change_header, replace_body, change_from, add_rcpt, remove_rcpt;
- *         early of struct postern_client
+ *   1.1   prefetch, needs_if, changed, tick; client_in, state_get, state_put, state_take;
+ *         insert_header, change_header, replace_body, change_from, add_rcpt, remove_rcpt;
+ *         standing, standing_set; early of struct postern_client
  *
  * Widths are fixed: enumerations appear in structs and arguments as uint32_t or int, so
  * that no compiler's option changes them; int has 32 bits, pointers and size_t have the
@@ -304,6 +307,16 @@ struct postern_plugin {
      * says why; so say 1 once for each state of the files. It runs sandboxed, beside the fork
      * of workers: look at files (stat), open none, and be quick. May be NULL. */
     int (*changed)(void *prepared);
+
+    /* In a worker, when it has begun and again whenever *next_ms has passed (an hour, unless it
+     * says otherwise: a second to a day): looks after what is no message's own business, whether
+     * a list of the DNS still answers as it should, say. It runs beside the callbacks of
+     * messages, once at a time, with the deadline of a callback, and costs no message anything.
+     * What messages shall know of it, it leaves as its standing (host->standing_set). A negative
+     * status is logged, and it is called again in a minute. It is not called where a message is
+     * only repeated: in `postern scan`, and in a process that is there for one message alone.
+     * May be NULL. */
+    int (*tick)(struct postern_call *call, uint32_t *next_ms);
 };
 
 /* ---- what a plugin is given in each callback ---- */
@@ -452,6 +465,9 @@ struct postern_bucket {
     uint64_t interval_ms;
     const void *reserved;
 };
+
+/* Bytes that a plugin's tick may leave as its standing. */
+enum { POSTERN_STANDING_MAX = 1024 };
 
 enum postern_log { POSTERN_LOG_DEBUG, POSTERN_LOG_INFO, POSTERN_LOG_WARN, POSTERN_LOG_ERROR };
 
@@ -614,6 +630,16 @@ struct postern_host {
      * one that is not there is named in the event. */
     int (*add_rcpt)(struct postern_call *c, struct postern_str address);
     int (*remove_rcpt)(struct postern_call *c, struct postern_str address);
+
+    /* -- standing: what the last tick of this worker found out, for the messages that come.
+     *
+     *    standing: POSTERN_NONE where it left nothing, or none ran yet. Else recorded: the event
+     *    has it, and the message finds the same in all its later stages. In a tick: what the
+     *    one before left. */
+    int (*standing)(struct postern_call *c, struct postern_str *value);
+    /* In a tick only. Up to POSTERN_STANDING_MAX bytes of printable UTF-8; empty: nothing. It
+     * stays until it is set again, also over ticks that fail. */
+    int (*standing_set)(struct postern_call *c, struct postern_str value);
 };
 
 #ifdef __cplusplus
