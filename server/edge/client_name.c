@@ -2,7 +2,8 @@
  * The client's name: what the reverse zone says of its address, if that name has the
  * address (RFC 8601, section 2.7.3 calls it iprev). Asked with a session's first MAIL,
  * so that who only connects costs no question; nothing ever waits for it. It stands in
- * Received and in events, and decides nothing.
+ * Received and in events, and decides nothing. Where a plugin asks the same and states its
+ * result, that one counts, and nothing is asked here.
  */
 #include "edge.h"
 
@@ -198,6 +199,22 @@ void client_name_ask(struct session *s)
     pn_dns_reverse(&name, &s->ip, PN_STR(""));
     ask(s->edge->names, l, pn_buf_str(&name), PN_DNS_PTR);
     pn_buf_fini(&name);
+}
+
+/* What a plugin says is input: a name or nothing. */
+static struct pn_str stated_name(const struct pn_auth *iprev)
+{
+    struct pn_str name = pn_auth_get(iprev, PN_STR("name"));
+    return pn_str_eq(iprev->result, PN_STR("pass")) && pn_dns_name_ok(name) ? name : PN_STR("");
+}
+
+struct pn_str client_name(const struct session *s)
+{
+    const struct pn_auth *iprev =
+        s->check == NULL ? NULL : pn_facts_auth(pn_check_facts(s->check), PN_STR("iprev"), 0);
+    if (iprev != NULL)
+        return stated_name(iprev);
+    return pn_str_of(s->ptr == NULL ? "" : s->ptr);
 }
 
 void client_name_forget(struct session *s)

@@ -246,6 +246,9 @@ void outbox_free(struct edge *edge);
 
 /* Once a session; s->ptr is set when the answer comes. */
 void client_name_ask(struct session *s);
+/* What is known by now: what a plugin states as iprev, else what was asked here; empty: no
+ * name that holds. Borrowed for the moment. */
+struct pn_str client_name(const struct session *s);
 /* The session goes. */
 void client_name_forget(struct session *s);
 /* A resolver came: takes peer->fd. */

@@ -48,8 +48,9 @@ static void client_json(struct pn_json *j, const struct session *s)
     pn_json_str(j, "ip", pn_str_of(pn_ip_text(&s->ip, ip)));
     pn_json_i64(j, "port", s->port);
     pn_json_str(j, "helo", pn_str_of(s->helo == NULL ? "" : s->helo));
-    if (s->ptr != NULL)
-        pn_json_str(j, "ptr", pn_str_of(s->ptr));
+    struct pn_str ptr = client_name(s);
+    if (ptr.len != 0)
+        pn_json_str(j, "ptr", ptr);
     else
         pn_json_null(j, "ptr");
     if (tls != NULL)

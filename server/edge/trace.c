@@ -32,7 +32,7 @@ static void add_received(struct list *l)
     const struct pn_smtp_server_info *info = pn_smtp_server_info(s->smtp);
     const struct pn_tls_info *tls = s->stream == NULL ? NULL : pn_stream_tls(s->stream);
     struct pn_received r = {.helo = pn_str_of(s->helo == NULL ? "" : s->helo),
-                            .ptr = pn_str_of(s->ptr == NULL ? "" : s->ptr),
+                            .ptr = client_name(s),
                             .ip = pn_str_of(pn_ip_text(&s->ip, ip)),
                             .by = s->gen->hostname,
                             .id = pn_str_of(t->id_text),
