@@ -109,6 +109,28 @@ void host_setup_warn(struct postern_setup *setup, struct postern_str sentence)
     pn_warn("%s: %.*s", s->plugin->desc->name, PN_FMT(text));
 }
 
+static bool info_key_ok(struct pn_str key)
+{
+    for (size_t i = 0; i < key.len; i++)
+        if (!pn_is_digit(key.p[i]) && key.p[i] != '-' && (key.p[i] < 'a' || key.p[i] > 'z'))
+            return false;
+    return key.len >= 1 && key.len <= HOST_INFO_KEY_MAX;
+}
+
+int host_setup_info(struct postern_setup *setup, struct postern_str key, struct postern_str value)
+{
+    struct host_setup *s = setup->internal;
+    if (s->info == NULL || !info_key_ok(host_view(key)) || value.len > HOST_INFO_VALUE_MAX ||
+        !host_line_ok(host_view(value)))
+        return POSTERN_INVALID;
+    if (s->info->len + key.len + value.len + 2 > HOST_INFO_MAX)
+        return POSTERN_LIMIT;
+    (void)pn_buf_addf(s->info, "%.*s\t", PN_FMT(host_view(key)));
+    (void)pn_buf_adds(s->info, host_view(value));
+    (void)pn_buf_addc(s->info, '\n');
+    return POSTERN_OK;
+}
+
 struct postern_str host_tmp_folder(struct postern_setup *setup)
 {
     return host_str(((struct host_setup *)setup->internal)->plugin->tmp_folder);
@@ -217,4 +239,5 @@ const struct postern_host host_table = {
     .remove_rcpt = host_remove_rcpt,
     .standing = host_standing_get,
     .standing_set = host_standing_set,
+    .setup_info = host_setup_info,
 };

@@ -152,16 +152,20 @@ static inline struct pn_str host_view(struct postern_str s)
 /* No CR, LF, NUL or other control byte, valid UTF-8. */
 bool host_line_ok(struct pn_str s);
 
-/* Given to prepare and instance_new. */
+enum { HOST_INFO_KEY_MAX = 64, HOST_INFO_VALUE_MAX = 2000, HOST_INFO_MAX = 32 << 20 };
+
+/* Given to prepare, instance_new and info. */
 struct host_setup {
     struct postern_setup setup;
     const struct host_plugin *plugin;
-    struct pn_buf *err; /* sentences of setup_error */
+    struct pn_buf *err;  /* sentences of setup_error */
+    struct pn_buf *info; /* of setup_info: key, tab, value, LF; NULL: it may not be called */
 };
 void host_setup_init(struct host_setup *s, const struct host_plugin *plugin, struct pn_buf *err);
 
 void host_setup_error(struct postern_setup *s, struct postern_str sentence);
 void host_setup_warn(struct postern_setup *s, struct postern_str sentence);
+int host_setup_info(struct postern_setup *s, struct postern_str key, struct postern_str value);
 struct postern_str host_tmp_folder(struct postern_setup *s);
 
 int host_fact(struct postern_call *c, unsigned symbol, struct postern_str detail);

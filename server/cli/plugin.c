@@ -2,6 +2,7 @@
 #include "cli.h"
 #include "find.h"
 #include "mem.h"
+#include "plugin_info.h"
 #include "print.h"
 
 #include <dirent.h>
@@ -14,17 +15,20 @@
 
 static const char usage[] =
     "usage: postern plugin list [--folder DIR] [--json]\n"
-    "       postern plugin show [--folder DIR] [--json] NAME|FILE\n"
+    "       postern plugin show [--folder DIR] [--config FILE] [--json] NAME|FILE\n"
     "       postern plugin new [--folder DIR] NAME\n"
     "       postern plugin test [options] [FILE.so] [SCRIPT.rpl...]\n"
     "\n"
     "list prints the plugins of a folder, show all that one declares: stages, needs, symbols\n"
-    "with their weights, settings. new writes a plugin that builds with plain make.\n"
+    "with their weights, settings; and, of a plugin that tells, what it made of its settings:\n"
+    "those of the configuration, or the defaults. new writes a plugin that builds with plain "
+    "make.\n"
     "test plays replay scripts and proves a plugin. For these two: postern plugin new --help,\n"
     "postern plugin test --help.\n"
     "\n"
-    "      --folder DIR  default: where plugins are installed\n"
-    "      --json        one JSON object\n"
+    "      --folder DIR   default: where plugins are installed\n"
+    "  -c, --config FILE  a configuration that loads it\n"
+    "      --json         one JSON object\n"
     "\n"
     "Exit status: 0 done, 1 a plugin is refused, 2 usage, 3 the folder can't be read.\n";
 
@@ -124,7 +128,15 @@ static struct pn_plugin *load(const char *path, struct pn_buf *err)
 
 /* ---- show ---- */
 
-static void show_text(const struct postern_plugin *d, struct pn_buf *out)
+/* What is shown: from where, and what the plugin itself says. */
+struct shown {
+    const char *folder, *name, *config;
+    bool json;
+    bool said;
+    struct pn_buf info;
+};
+
+static void show_text(const struct postern_plugin *d, const struct shown *shown, struct pn_buf *out)
 {
     (void)pn_buf_addf(out, "%s %s: %s\n", d->name, d->version, d->summary);
     (void)pn_buf_addf(out, "%-12s %u.%u\n", "ABI", d->major, d->minor);
@@ -155,6 +167,11 @@ static void show_text(const struct postern_plugin *d, struct pn_buf *out)
     }
     (void)pn_buf_addz(out, "\nsettings\n");
     pn_rows_print(d->rows, "", out);
+    if (!shown->said)
+        return;
+    (void)pn_buf_addf(out, "\nmade of %s\n",
+                      shown->config != NULL ? shown->config : "default settings");
+    pn_info_print(pn_buf_str(&shown->info), out);
 }
 
 static void json_symbols(const struct postern_plugin *d, struct pn_json *json)
@@ -194,7 +211,7 @@ static void json_head(const struct postern_plugin *d, struct pn_json *json)
     pn_json_i64(json, "deadline_ms", deadline(d));
 }
 
-static void show_json(const struct postern_plugin *d, struct pn_buf *out)
+static void show_json(const struct postern_plugin *d, const struct shown *shown, struct pn_buf *out)
 {
     struct pn_json json = pn_json_to(out);
     pn_json_object(&json, NULL);
@@ -207,33 +224,66 @@ static void show_json(const struct postern_plugin *d, struct pn_buf *out)
     pn_json_array(&json, "settings");
     pn_rows_json(d->rows, "", &json);
     pn_json_array_end(&json);
+    if (shown->said)
+        pn_info_json(pn_buf_str(&shown->info), "info", &json);
     pn_json_object_end(&json);
     (void)pn_buf_addc(out, '\n');
 }
 
-static int show(const char *folder, const char *name, bool as_json, struct pn_buf *out)
+/* False: it was asked, and failed. */
+static bool ask(const struct postern_plugin *d, const char *path, struct shown *s)
 {
-    char path[PATH_MAX];
+    struct pn_buf err;
+    const struct pn_info_how how = {
+        .name = d->name, .file = path, .config = s->config, .folder = s->folder};
+    if (d->info == NULL)
+        return true;
+    pn_buf_init(&err, 256 * 1024);
+    enum pn_info_result r = pn_plugin_info(&how, &s->info, &err);
+    s->said = r == PN_INFO_SAID;
+    if (r == PN_INFO_NOT_ASKED)
+        fprintf(stderr, "postern plugin: %s needs settings: give a --config\n", d->name);
+    else if (r == PN_INFO_FAILED)
+        fprintf(stderr, "postern plugin: %s\n", pn_buf_cstr(&err));
+    pn_buf_fini(&err);
+    return r != PN_INFO_FAILED;
+}
+
+static int show_plugin(const char *path, struct shown *s, struct pn_buf *out)
+{
     struct pn_buf err;
     pn_buf_init(&err, 4096);
-    bool is_file = strchr(name, '/') != NULL;
-    (void)snprintf(path, sizeof path, is_file ? "%s%s" : "%s/%s.so", is_file ? "" : folder, name);
-    if (access(path, R_OK) != 0) { /* not refused: not there */
-        fprintf(stderr, "postern plugin: %s: %s\n", path, strerror(errno));
-        pn_buf_fini(&err);
-        return PN_EXIT_UNREACHABLE;
-    }
     struct pn_plugin *plugin = load(path, &err);
     if (plugin == NULL)
         fprintf(stderr, "postern plugin: %s\n", pn_buf_cstr(&err));
-    else if (as_json)
-        show_json(pn_plugin_desc(plugin), out);
-    else
-        show_text(pn_plugin_desc(plugin), out);
-    int status = plugin == NULL ? PN_EXIT_NO : PN_EXIT_DONE;
+    bool good = plugin != NULL && ask(pn_plugin_desc(plugin), path, s);
+    if (plugin != NULL && s->json)
+        show_json(pn_plugin_desc(plugin), s, out);
+    else if (plugin != NULL)
+        show_text(pn_plugin_desc(plugin), s, out);
     if (plugin != NULL)
         pn_plugin_unload(&plugin);
     pn_buf_fini(&err);
+    return good ? PN_EXIT_DONE : PN_EXIT_NO;
+}
+
+static int show(struct shown *s, struct pn_buf *out)
+{
+    char path[PATH_MAX];
+    bool is_file = strchr(s->name, '/') != NULL;
+    (void)snprintf(path, sizeof path, is_file ? "%s%s" : "%s/%s.so", is_file ? "" : s->folder,
+                   s->name);
+    if (access(path, R_OK) != 0) { /* not refused: not there */
+        fprintf(stderr, "postern plugin: %s: %s\n", path, strerror(errno));
+        return PN_EXIT_UNREACHABLE;
+    }
+    if (s->config != NULL && access(s->config, R_OK) != 0) {
+        fprintf(stderr, "postern plugin: %s: %s\n", s->config, strerror(errno));
+        return PN_EXIT_UNREACHABLE;
+    }
+    pn_buf_init(&s->info, SIZE_MAX);
+    int status = show_plugin(path, s, out);
+    pn_buf_fini(&s->info);
     return status;
 }
 
@@ -328,19 +378,21 @@ int pn_cli_plugin(int argc, char **argv)
         return pn_cli_plugin_test(argc - 1, argv + 1);
     static const struct option options[] = {
         {"folder", required_argument, NULL, 'f'},
+        {"config", required_argument, NULL, 'c'},
         {"json", no_argument, NULL, 'j'},
         {"help", no_argument, NULL, 'h'},
         {NULL, 0, NULL, 0},
     };
     char beside[PATH_MAX];
-    const char *folder = pn_plugin_folder(beside, sizeof beside);
-    bool json = false;
+    struct shown s = {.folder = pn_plugin_folder(beside, sizeof beside)};
     int option, status = PN_EXIT_USAGE;
-    while ((option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
+    while ((option = getopt_long(argc, argv, "c:h", options, NULL)) != -1) {
         if (option == 'f') {
-            folder = optarg;
+            s.folder = optarg;
+        } else if (option == 'c') {
+            s.config = optarg;
         } else if (option == 'j') {
-            json = true;
+            s.json = true;
         } else {
             fputs(usage, option == 'h' ? stdout : stderr);
             return option == 'h' ? PN_EXIT_DONE : PN_EXIT_USAGE;
@@ -348,10 +400,11 @@ int pn_cli_plugin(int argc, char **argv)
     }
     struct pn_buf out;
     pn_buf_init(&out, SIZE_MAX);
+    s.name = optind + 2 == argc ? argv[optind + 1] : NULL;
     if (optind + 1 == argc && strcmp(argv[optind], "list") == 0)
-        status = list(folder, json, &out);
-    else if (optind + 2 == argc && strcmp(argv[optind], "show") == 0)
-        status = show(folder, argv[optind + 1], json, &out);
+        status = list(s.folder, s.json, &out);
+    else if (s.name != NULL && strcmp(argv[optind], "show") == 0)
+        status = show(&s, &out);
     else
         fputs(usage, stderr);
     (void)fwrite(out.p == NULL ? "" : out.p, 1, out.len, stdout);

@@ -399,8 +399,8 @@ struct fakehost *fakehost_new(const struct postern_plugin *plugin, const struct 
                               const char *dns)
 {
     struct fakehost *h = pn_calloc(1, sizeof *h);
-    struct pn_buf *texts[] = {&h->setup_text, &h->edits,    &h->body, &h->asked,
-                              &h->log,        &h->standing, &h->print};
+    struct pn_buf *texts[] = {&h->setup_text, &h->info, &h->edits,    &h->body,
+                              &h->asked,      &h->log,  &h->standing, &h->print};
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
         pn_buf_init(texts[i], TEXT_MAX);
     h->plugin = plugin;
@@ -462,8 +462,8 @@ void fakehost_free(struct fakehost **hp)
     if (h->prepared != NULL && h->plugin->prepare_free != NULL)
         h->plugin->prepare_free(h->prepared);
     fake_state_free(h);
-    struct pn_buf *texts[] = {&h->setup_text, &h->edits,    &h->body, &h->asked,
-                              &h->log,        &h->standing, &h->print};
+    struct pn_buf *texts[] = {&h->setup_text, &h->info, &h->edits,    &h->body,
+                              &h->asked,      &h->log,  &h->standing, &h->print};
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
         pn_buf_fini(texts[i]);
     pn_dnsfile_free(&h->dns);
@@ -476,6 +476,16 @@ void fakehost_free(struct fakehost **hp)
 struct pn_str fakehost_setup_error(struct fakehost *h)
 {
     return pn_buf_str(&h->setup_text);
+}
+
+struct pn_str fakehost_info(struct fakehost *h)
+{
+    pn_assert(h->plugin->info != NULL);
+    pn_buf_clear(&h->info);
+    h->informing = true;
+    pn_assert(h->plugin->info(&h->setup) == POSTERN_OK);
+    h->informing = false;
+    return pn_buf_str(&h->info);
 }
 
 void *fakehost_instance(struct fakehost *h)

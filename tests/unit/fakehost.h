@@ -48,6 +48,9 @@ void fakehost_free(struct fakehost **host);
  * started. Only fakehost_free may follow an instance that did not start. */
 struct pn_str fakehost_setup_error(struct fakehost *h);
 void *fakehost_instance(struct fakehost *h);
+/* What its `info` said, "key: value" a line, as `postern plugin show` asks for it. A key or value
+ * that the true host would refuse is an assertion. */
+struct pn_str fakehost_info(struct fakehost *h);
 
 /* ---- what the plugin is shown; text is copied ---- */
 

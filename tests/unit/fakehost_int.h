@@ -36,6 +36,7 @@ struct fakehost {
     struct postern_call call;
     void *prepared, *instance;
     bool failed;
+    bool informing;   /* `info` runs */
     bool prefetching; /* what is said is dropped, and nothing may be waited for */
     bool ticking;     /* of no message */
 
@@ -57,7 +58,7 @@ struct fakehost {
     struct fake_note notes[FAKE_MANY];
     size_t note_count;
     struct fake_state *state; /* fakehost_state.c's */
-    struct pn_buf setup_text, edits, body, asked, log, standing,
+    struct pn_buf setup_text, info, edits, body, asked, log, standing,
         print; /* print: NUL-ended copies too */
     bool new_body;
     size_t asked_count;

@@ -210,6 +210,18 @@ static void setup_warn(struct postern_setup *s, struct postern_str sentence)
     setup_say(s, "warn: ", sentence);
 }
 
+static int setup_info(struct postern_setup *s, struct postern_str key, struct postern_str value)
+{
+    struct fakehost *h = s->internal;
+    if (!h->informing)
+        return POSTERN_INVALID;
+    pn_assert(key.len >= 1 && key.len <= 64 && value.len <= 2000);
+    for (size_t i = 0; i < value.len; i++)
+        pn_assert((unsigned char)value.p[i] >= ' ' || value.p[i] == '\t');
+    (void)pn_buf_addf(&h->info, "%.*s: %.*s\n", PN_FMT(key), PN_FMT(value));
+    return POSTERN_OK;
+}
+
 void fake_settings_table(struct postern_host *t)
 {
     t->set_str = set_str;
@@ -223,4 +235,5 @@ void fake_settings_table(struct postern_host *t)
     t->set_where = set_where;
     t->setup_error = setup_error;
     t->setup_warn = setup_warn;
+    t->setup_info = setup_info;
 }

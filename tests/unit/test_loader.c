@@ -308,6 +308,7 @@ static void test_layout(void)
         AT(postern_plugin, changed, 400),
         AT(postern_plugin, tick, 408),
         AT(postern_plugin, needs_if, 392),
+        AT(postern_plugin, info, 416),
         AT(postern_need_if, needs, 16),
         SIZE(postern_need_if, 24),
         AT(postern_call, stage, 8),
@@ -357,6 +358,7 @@ static void test_layout(void)
         AT(postern_host, remove_rcpt, 440),
         AT(postern_host, standing, 448),
         AT(postern_host, standing_set, 456),
+        AT(postern_host, setup_info, 464),
         AT(postern_bucket, interval_ms, 8),
         SIZE(postern_bucket, 24),
     };

@@ -69,7 +69,8 @@
  *
  * WHAT MAY BE CALLED WHEN
  *
- *   prepare, instance_new              set_*, setup_*, tmp_folder
+ *   prepare, instance_new              set_*, setup_error, setup_warn, tmp_folder
+ *   info                               the same, and setup_info
  *   changed                            nothing: it is given no call
  *   tick                               set_*, dns_*, now_ms, left_ms, random, alloc, log,
  *                                      standing, standing_set; client and envelope are NULL,
@@ -112,9 +113,9 @@
  * lower one, and asks with POSTERN_HAS before it calls what came later.
  *
  *   1.0   the first
- *   1.1   prefetch, needs_if, changed, tick; client_in, state_get, state_put, state_take;
+ *   1.1   prefetch, needs_if, changed, tick, info; client_in, state_get, state_put, state_take;
  *         insert_header, change_header, replace_body, change_from, add_rcpt, remove_rcpt;
- *         standing, standing_set; early of struct postern_client
+ *         standing, standing_set; setup_info; early of struct postern_client
  *
  * Widths are fixed: enumerations appear in structs and arguments as uint32_t or int, so
  * that no compiler's option changes them; int has 32 bits, pointers and size_t have the
@@ -317,6 +318,13 @@ struct postern_plugin {
      * only repeated: in `postern scan`, and in a process that is there for one message alone.
      * May be NULL. */
     int (*tick)(struct postern_call *call, uint32_t *next_ms);
+
+    /* For `postern plugin show`: says with setup_info what prepare() made of the settings: what
+     * was loaded and what was left out, line by line, with why. Runs behind prepare() in a
+     * process of its own that ends with it, never in a server; setup->prepared is there, files
+     * are readable, and it may take its time. May be NULL. On POSTERN_ERROR write why with
+     * setup_error. */
+    int (*info)(struct postern_setup *setup);
 };
 
 /* ---- what a plugin is given in each callback ---- */
@@ -640,6 +648,12 @@ struct postern_host {
     /* In a tick only. Up to POSTERN_STANDING_MAX bytes of printable UTF-8; empty: nothing. It
      * stays until it is set again, also over ticks that fail. */
     int (*standing_set)(struct postern_call *c, struct postern_str value);
+
+    /* -- in `info` alone, elsewhere POSTERN_INVALID: one line of what the plugin says of itself.
+     *    key: 1 to 64 of a-z, 0-9, - (what it is: "patterns", "left-out"); the same key again is
+     *    one more of its kind. value: one line of printable UTF-8, at most 2000 bytes.
+     *    POSTERN_LIMIT beyond 32 MB in all. */
+    int (*setup_info)(struct postern_setup *s, struct postern_str key, struct postern_str value);
 };
 
 #ifdef __cplusplus
