@@ -1,6 +1,7 @@
 /* The plugin: files into a set, in the template; scratch memory for the threads of a worker. */
 #include "rules_client.h"
 #include "rules_run.h"
+#include "rules_say.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -207,62 +208,6 @@ static int add_all(struct postern_setup *s, struct rules_set *set)
     return status;
 }
 
-enum { REASONS_MAX = 100, TEXT_MAX = 300, PATH_TEXT_MAX = 150 };
-
-static void warn(struct postern_setup *s, const char *text, int n)
-{
-    if (n > 0 && n < TEXT_MAX)
-        s->host->setup_warn(s, (struct postern_str){text, (size_t)n});
-}
-
-static int length(struct postern_str s, size_t max)
-{
-    return (int)(s.len < max ? s.len : max);
-}
-
-/* Each line that is left out, with the rule that it would have made. */
-static void name_left(struct postern_setup *s, const struct rules_set *set)
-{
-    char text[TEXT_MAX];
-
-    for (size_t i = 0; i < set->left_count; i++) {
-        const struct rules_left *l = &set->left[i];
-
-        warn(s, text,
-             snprintf(text, sizeof(text), "%.*s:%u: not used%s%.*s: %.*s",
-                      length(l->file, PATH_TEXT_MAX), l->file.p, l->line,
-                      l->name.len > 0 ? ", rule " : "", length(l->name, RULES_NAME_MAX), l->name.p,
-                      length(l->why, RULES_NAME_MAX), l->why.p));
-    }
-}
-
-static void count_left(struct postern_setup *s, const struct rules_set *set)
-{
-    struct rules_reason reasons[REASONS_MAX];
-    size_t n = rules_set_reasons(set, reasons, REASONS_MAX);
-    char text[TEXT_MAX];
-
-    for (size_t i = 0; i < n; i++) {
-        const struct rules_reason *r = &reasons[i];
-
-        warn(s, text,
-             snprintf(text, sizeof(text), "%u line%s of rules not used: %.*s (first %.*s:%u)",
-                      r->count, r->count == 1 ? "" : "s", length(r->why, RULES_NAME_MAX), r->why.p,
-                      length(r->file, PATH_TEXT_MAX), r->file.p, r->line));
-    }
-}
-
-static void warn_left(struct postern_setup *s, const struct rules_set *set)
-{
-    struct postern_str how = POSTERN_STR("count");
-
-    (void)s->host->set_str(s->settings, "unused", 0, &how);
-    if (rules_eq(how, POSTERN_STR("name")))
-        name_left(s, set);
-    else
-        count_left(s, set);
-}
-
 static void prepare_free(void *arg)
 {
     rules_set_free(arg);
@@ -288,9 +233,14 @@ static int prepare(struct postern_setup *s, void **prepared)
         prepare_free(set);
         return POSTERN_ERROR;
     }
-    warn_left(s, set);
+    rules_say_left(s, set);
     *prepared = set;
     return POSTERN_OK;
+}
+
+static int info(struct postern_setup *s)
+{
+    return rules_say_info(s, s->prepared);
 }
 
 /* ---- in the worker ---- */
@@ -399,4 +349,5 @@ POSTERN_EXPORT const struct postern_plugin postern_plugin = {
     .instance_new = instance_new,
     .instance_free = instance_free,
     .on = {[POSTERN_MESSAGE] = on_message},
-    .prefetch = {[POSTERN_MESSAGE] = prefetch}};
+    .prefetch = {[POSTERN_MESSAGE] = prefetch},
+    .info = info};

@@ -135,6 +135,15 @@ static void read_meta(struct reader *r, struct postern_str rest)
         refuse(r, rule, "empty expression");
 }
 
+/* A rule all the same: what names it must not take it for one that has not hit. */
+static void read_uri_detail(struct reader *r, struct postern_str rest)
+{
+    struct rule *rule = define(r, rules_word(&rest), RULES_NONE);
+
+    if (rule != NULL)
+        refuse(r, rule, "uri_detail, a test of a URI's parts, which is not known here");
+}
+
 bool reader_define(struct reader *r, struct postern_str word, struct postern_str rest)
 {
     static const struct {
@@ -154,6 +163,8 @@ bool reader_define(struct reader *r, struct postern_str word, struct postern_str
         read_part_rule(r, rest);
     else if (rules_eq(word, POSTERN_STR("meta")))
         read_meta(r, rest);
+    else if (rules_eq(word, POSTERN_STR("uri_detail")))
+        read_uri_detail(r, rest);
     else
         return false;
     return true;

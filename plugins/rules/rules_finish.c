@@ -4,6 +4,7 @@
 #include "rules_known.h"
 
 #include <pcre2.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 enum { PATTERN_MAX = 256 * 1024 };
@@ -11,18 +12,12 @@ enum { PATTERN_MAX = 256 * 1024 };
 static void drop_for(struct rules_set *set, struct rule *rule, struct postern_str why)
 {
     rule->kind = RULES_NONE;
-    rules_set_leave(set, (struct rules_left){rule->name, why, rule->file, rule->line});
+    rules_set_leave(set, (struct rules_left){rule->name, why, rule->file, rule->line, {"", 0}});
 }
 
 void rules_set_drop(struct rules_set *set, struct rule *rule, const char *why)
 {
     drop_for(set, rule, (struct postern_str){why, strlen(why)});
-}
-
-/* A rule whose score is 0 is not run; what names it finds that it has not hit. */
-static bool is_off(const struct rule *r)
-{
-    return r->scored && r->score == 0 && !rules_starts(r->name, POSTERN_STR("__"));
 }
 
 static void set_scores(struct rules_set *set)
@@ -79,7 +74,7 @@ static void find_test(struct rules_set *set, struct rule *r)
 static void find_tests(struct rules_set *set)
 {
     for (size_t i = 0; i < set->count; i++)
-        if (set->rules[i].kind == RULES_EVAL && !is_off(&set->rules[i]))
+        if (set->rules[i].kind == RULES_EVAL && !rule_is_off(&set->rules[i]))
             find_test(set, &set->rules[i]);
 }
 
@@ -118,7 +113,7 @@ static void enter(struct walk *w, uint32_t index)
     const char *error;
 
     r->state = DONE;
-    if (is_off(r) || r->elsewhere)
+    if (rule_is_off(r) || r->elsewhere)
         return;
     r->needed = true;
     if (r->kind != RULES_META)
@@ -229,9 +224,40 @@ static uint32_t options_of(const struct rule *r)
     return options;
 }
 
+/* Where it grew too large with its tags, each as a subroutine. */
+static pcre2_code *code_of(struct rules_set *set, const struct rule *r,
+                           pcre2_compile_context *context, int *error)
+{
+    struct postern_str text = r->pattern.text;
+    size_t offset;
+    pcre2_code *code =
+        pcre2_compile((PCRE2_SPTR)text.p, text.len, options_of(r), error, &offset, context);
+
+    if (code != NULL || r->tagged.p == NULL)
+        return code;
+    text = rules_tags_call(set, r);
+    return text.p == NULL ? NULL
+                          : pcre2_compile((PCRE2_SPTR)text.p, text.len, options_of(r), error,
+                                          &offset, context);
+}
+
+/* "pattern that PCRE2 refuses: missing closing parenthesis" */
+static struct postern_str refusal(struct rules_set *set, int error)
+{
+    static const char before[] = "pattern that PCRE2 refuses";
+    PCRE2_UCHAR why[80];
+    char text[sizeof(before) + sizeof(why) + 2];
+    struct postern_str s;
+    int n = pcre2_get_error_message(error, why, sizeof(why));
+
+    n = snprintf(text, sizeof(text), "%s%s%s", before, n > 0 ? ": " : "",
+                 n > 0 ? (const char *)why : "");
+    s = rules_dup(&set->arena, (struct postern_str){text, n < 0 ? 0 : (size_t)n});
+    return s.p == NULL ? (struct postern_str){before, sizeof(before) - 1} : s;
+}
+
 static void compile(struct rules_set *set, struct rule *r, pcre2_compile_context *context)
 {
-    size_t offset;
     int error;
 
     r->by_line = r->kind == RULES_RAWBODY || looks_around(r->pattern.text);
@@ -239,21 +265,32 @@ static void compile(struct rules_set *set, struct rule *r, pcre2_compile_context
     r->gives_tags = has_named_group(r->pattern.text);
     if (r->takes_tags)
         return;
-    r->code = pcre2_compile((PCRE2_SPTR)r->pattern.text.p, r->pattern.text.len, options_of(r),
-                            &error, &offset, context);
-    if (r->code == NULL && r->tagged.p != NULL) {
-        struct postern_str calls = rules_tags_call(set, r);
-
-        r->code = calls.p == NULL ? NULL
-                                  : pcre2_compile((PCRE2_SPTR)calls.p, calls.len, options_of(r),
-                                                  &error, &offset, context);
-    }
+    r->code = code_of(set, r, context, &error);
     if (r->code == NULL) {
-        rules_set_drop(set, r, "pattern that PCRE2 refuses");
+        drop_for(set, r, refusal(set, error));
         return;
     }
     /* Where there is no JIT it is slower, not wrong. */
     r->jit = pcre2_jit_compile(r->code, PCRE2_JIT_COMPLETE) == 0;
+}
+
+bool rules_set_compiles(struct rules_set *set, struct rule *rule, struct postern_str *why)
+{
+    pcre2_compile_context *context;
+    pcre2_code *code;
+    int error = 0;
+
+    if (rule->code != NULL)
+        return true;
+    context = pcre2_compile_context_create(NULL);
+    if (context != NULL)
+        (void)pcre2_set_max_pattern_length(context, PATTERN_MAX);
+    code = context == NULL ? NULL : code_of(set, rule, context, &error);
+    if (code == NULL)
+        *why = refusal(set, error);
+    pcre2_code_free(code);
+    pcre2_compile_context_free(context);
+    return code != NULL;
 }
 
 /* An argument that is a pattern, as the text behind "=~" would be without its slashes. */
@@ -268,7 +305,7 @@ static void compile_argument(struct rules_set *set, struct rule *r, pcre2_compil
     r->code = pcre2_compile((PCRE2_SPTR)r->args[i - 1].p, r->args[i - 1].len,
                             PCRE2_NEVER_UTF | PCRE2_NEVER_BACKSLASH_C, &error, &offset, context);
     if (r->code == NULL)
-        rules_set_drop(set, r, "pattern that PCRE2 refuses");
+        drop_for(set, r, refusal(set, error));
     else
         (void)pcre2_jit_compile(r->code, PCRE2_JIT_COMPLETE);
 }

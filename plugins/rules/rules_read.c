@@ -3,7 +3,7 @@
 
 void reader_leave(struct reader *r, struct postern_str name, struct postern_str why)
 {
-    rules_set_leave(r->set, (struct rules_left){name, why, r->file, r->line});
+    rules_set_leave(r->set, (struct rules_left){name, why, r->file, r->line, r->text});
 }
 
 void reader_skip(struct reader *r, const char *why)
@@ -89,8 +89,10 @@ static struct postern_str without_comment(char *p, size_t len)
 
 static void read_line(struct reader *r, struct postern_str line)
 {
-    struct postern_str word = rules_word(&line);
+    struct postern_str word;
 
+    r->text = line;
+    word = rules_word(&line);
     if (word.len == 0 || reader_condition(r, word, line))
         return;
     if (r->skipping != 0)
@@ -99,7 +101,7 @@ static void read_line(struct reader *r, struct postern_str line)
         read_include(r, line);
     else if (!reader_define(r, word, line) && !reader_about(r, word, line) &&
              !reader_setting(r, word, line))
-        reader_skip(r, "setting that is not for rules");
+        reader_foreign(r, word);
 }
 
 static bool read_text(struct reader *r, struct postern_str text)

@@ -8,6 +8,7 @@ struct reader {
     struct rules_set *set;
     struct postern_str file;
     unsigned line;
+    struct postern_str text; /* of the line at hand */
     rules_load *load;
     void *arg;
     unsigned depth; /* of includes */
@@ -29,5 +30,7 @@ bool reader_condition(struct reader *r, struct postern_str word, struct postern_
 bool reader_define(struct reader *r, struct postern_str word, struct postern_str rest);
 bool reader_about(struct reader *r, struct postern_str word, struct postern_str rest);
 bool reader_setting(struct reader *r, struct postern_str word, struct postern_str rest);
+/* A line that is none of these: left out, with who does here what it says. */
+void reader_foreign(struct reader *r, struct postern_str word);
 
 #endif

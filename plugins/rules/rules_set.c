@@ -118,6 +118,11 @@ bool rule_is_stated(const struct rule *r)
            !rules_starts(r->name, POSTERN_STR("__"));
 }
 
+bool rule_is_off(const struct rule *r)
+{
+    return r->scored && r->score == 0 && !rules_starts(r->name, POSTERN_STR("__"));
+}
+
 /* ---- texts of headers ---- */
 
 static unsigned part_named(struct postern_str s)

@@ -125,6 +125,7 @@ struct rules_left {
     struct postern_str why;
     struct postern_str file;
     unsigned line;
+    struct postern_str text; /* of the line */
 };
 
 /* A replace tag, or what goes before, between or behind tags. */
@@ -215,7 +216,12 @@ bool rules_tags_expand(struct rules_set *set);
  * grows too large. .p NULL when memory ran out. */
 struct postern_str rules_tags_call(struct rules_set *set, const struct rule *rule);
 
+/* Does PCRE2 take its pattern? Compiled for that where the set does not need it; else *why. */
+bool rules_set_compiles(struct rules_set *set, struct rule *rule, struct postern_str *why);
+
 /* Is it reported: not "__X", and with a score? */
 bool rule_is_stated(const struct rule *r);
+/* A rule whose score is 0 is not run; what names it finds that it has not hit. */
+bool rule_is_off(const struct rule *r);
 
 #endif

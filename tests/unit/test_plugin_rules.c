@@ -197,7 +197,8 @@ static void test_warnings(void)
     (void)snprintf(want, sizeof(want),
                    "warn: 1 line of rules not used: eval test x is not known here (first %s:1)\n"
                    "warn: 1 line of rules not used: eval test y is not known here (first %s:4)\n"
-                   "warn: 1 line of rules not used: pattern that PCRE2 refuses (first %s:5)\n",
+                   "warn: 1 line of rules not used: pattern that PCRE2 refuses: missing "
+                   "closing parenthesis (first %s:5)\n",
                    path, path, path);
     h = fakehost_new(&postern_plugin, settings, NULL);
     UNIT_STR(fakehost_setup_error(h), pn_str_of(want));
@@ -205,6 +206,69 @@ static void test_warnings(void)
     fakehost_message(h, PN_STR("From: a\n\nx\n"));
     UNIT_INT(fakehost_run(h, POSTERN_MESSAGE), POSTERN_OK);
     UNIT_STR(fakehost_facts(h), PN_STR("B=1"));
+    fakehost_free(&h);
+}
+
+/* "NAME FILE:2: why", the file's path as @ */
+static void add_info(struct pn_buf *out, struct pn_str info)
+{
+    size_t n = strlen(path);
+
+    while (info.len > 0) {
+        if (pn_str_starts(info, pn_str_of(path))) {
+            (void)pn_buf_addc(out, '@');
+            info = pn_str_slice(info, n, info.len);
+        } else {
+            (void)pn_buf_addc(out, info.p[0]);
+            info = pn_str_slice(info, 1, info.len);
+        }
+    }
+}
+
+static void test_info(void)
+{
+    const struct fake_row settings[] = {{"default", {"no"}}, {"load", {path}}, {NULL}};
+    struct fakehost *h;
+    struct pn_buf b;
+
+    write_rules("header A Subject =~ /x/\nheader B exists:To\nbody __C /y(/\nbody __D /y{2,1}/\n"
+                "body E /e/\nscore E 0\nuri F /f/\nmeta G A && !__H\nmimeheader H X =~ /x/\n"
+                "uri_detail I type =~ /a/\nmeta J I || A\nwelcomelist_from *@a.test # \xff\n"
+                "header K eval:check_rbl('x', 'y')\ntflags K net\nfrobnicate \xff\n"
+                "body L eval:zzz()\nifplugin Mail::X\nfull M /m/\nendif\n");
+    h = fakehost_new(&postern_plugin, settings, NULL);
+    pn_buf_init(&b, 10000);
+    add_info(&b, fakehost_info(h));
+    UNIT_STR(
+        pn_buf_str(&b),
+        PN_STR("left-out-rule: __C @:3: pattern that PCRE2 refuses: missing closing "
+               "parenthesis\n"
+               "left-out-rule: __D @:4: pattern that PCRE2 refuses: numbers out of order in {} "
+               "quantifier\n"
+               "left-out-rule: I @:10: uri_detail, a test of a URI's parts, which is not known "
+               "here\n"
+               "left-out-rule: M @:18: for Mail::X, which is not known here\n"
+               "left-out-rule: L @:16: eval test zzz is not known here\n"
+               "elsewhere-rule: K @:13: check_rbl('x', 'y'): counts as not hit\n"
+               "left-out-line: @:12: welcomelist_from *@a.test: a list of senders: the "
+               "policy's `allow from`\n"
+               "left-out-line: @:15: frobnicate ?: setting that is not for rules\n"
+               "score-set: 1\n"
+               "patterns: 6 defined, 4 of them compiled by PCRE2, 3 run\n"
+               "header: 2 defined, 2 run\n"
+               "header-exists: 1 defined, 1 run\n"
+               "body: 3 defined, 0 run\n"
+               "rawbody: 0 defined, 0 run\n"
+               "full: 0 defined, 0 run\n"
+               "uri: 1 defined, 1 run\n"
+               "eval: 1 defined, 0 run\n"
+               "meta: 2 defined, 2 run\n"
+               "mimeheader: 1, counted among header\n"
+               "facts: 6 rules can state one\n"
+               "not-run: 1 score 0, 2 no rule that counts names them\n"
+               "elsewhere: 1 rules ask the network, learn, or go by a user's lists\n"
+               "left-out: 5 rules, 2 other lines\n"));
+    pn_buf_fini(&b);
     fakehost_free(&h);
 }
 
@@ -360,12 +424,17 @@ static void test_default(void)
 
 int main(int argc, char **argv)
 {
-    static const struct unit_test tests[] = {
-        {"kinds", test_kinds},       {"odd mail", test_odd_mail},
-        {"gives up", test_gives_up}, {"deep match", test_deep_match},
-        {"warnings", test_warnings}, {"folder", test_folder},
-        {"max-text", test_max_text}, {"default", test_default},
-        {"literals", test_literals}, {NULL, NULL}};
+    static const struct unit_test tests[] = {{"kinds", test_kinds},
+                                             {"odd mail", test_odd_mail},
+                                             {"gives up", test_gives_up},
+                                             {"deep match", test_deep_match},
+                                             {"warnings", test_warnings},
+                                             {"info", test_info},
+                                             {"folder", test_folder},
+                                             {"max-text", test_max_text},
+                                             {"default", test_default},
+                                             {"literals", test_literals},
+                                             {NULL, NULL}};
     int status;
 
     if (mkdtemp(folder) == NULL)

@@ -737,10 +737,14 @@ static void test_files(void)
          "is "
          "not known here"},
         {"pattern", "body A x\nbody B /(/\nbody C /%{TAG}/\nbody D /x/q\n",
-         "C=1000; 1 not a pattern; 1 pattern that PCRE2 refuses; 1 unknown flag of a pattern"},
+         "C=1000; 1 not a pattern; 1 pattern that PCRE2 refuses: missing closing parenthesis; "
+         "1 unknown flag of a pattern"},
         {"names", "body 1A /x/\nbody A-B /x/\nbody\n", "; 3 malformed name of a rule"},
         {"other settings", "required_score 5\nreport x\nlang de body A /x/\n",
-         "; 2 setting that is not for rules"},
+         "; 1 SpamAssassin's own output; 1 a threshold: the policy's `junk at`"},
+        {"setting of nobody", "frobnicate x\n", "; 1 setting that is not for rules"},
+        {"uri_detail", "uri_detail A type =~ /x/\nmeta B A || 0\nmeta C A || 1\n",
+         "B=1000 C=1000; 1 uri_detail, a test of a URI's parts, which is not known here"},
         {"ifplugin", "ifplugin Mail::X\nbody A /x/\nendif\nbody B /x/\n",
          "B=1000; 1 for Mail::X, which is not known here"},
         {"else", "ifplugin Mail::X\nbody A /x/\nelse\nbody B /x/\nendif\nbody C /x/\n",
