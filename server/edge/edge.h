@@ -172,7 +172,8 @@ struct session {
     bool *gone;            /* set when it is freed in a callback of its stream */
 };
 
-enum { TXN_POOL_MAX = 4 * 1024 * 1024 };
+/* AWAY_NAMED: of those turned away, so many are named in the event; the rest is counted. */
+enum { TXN_POOL_MAX = 4 * 1024 * 1024, TXN_AWAY_NAMED = 50 };
 
 struct txn_rcpt {
     struct pn_str address; /* canonical */
@@ -205,8 +206,10 @@ struct transaction {
     bool body_8bit, smtputf8;
     struct txn_rcpt *rcpts;
     size_t rcpt_count, rcpt_cap, refused_count;
-    size_t turned_away; /* refused and not in rcpts: unknown, relayed, not verified */
-    uint32_t *seen;     /* hash table of addresses taken: index into rcpts, and 1 */
+    size_t turned_away;    /* refused and not in rcpts: unknown, relayed, not verified */
+    struct txn_rcpt *away; /* the first of them */
+    size_t away_count, away_cap;
+    uint32_t *seen; /* hash table of addresses taken: index into rcpts, and 1 */
     size_t seen_count, seen_cap;
     uint32_t group;            /* of policy: the first recipient's taken */
     bool groups_differ, split; /* of those taken: another has another; one wants one */
@@ -345,7 +348,9 @@ void txn_rcpt(struct session *s, const struct pn_smtp_rcpt *rcpt);
 void txn_content(struct session *s);
 /* The transaction is over, or the session is: an event if there is something to say. */
 void txn_done(struct session *s);
-void txn_decide(struct transaction *t, size_t rcpt, bool early, struct pn_decision *out);
+/* r: the i-th recipient as facts count them. */
+void txn_decide(struct transaction *t, const struct txn_rcpt *r, size_t i, bool early,
+                struct pn_decision *out);
 /* Facts known so far, borrowed. */
 const struct pn_facts *txn_facts(struct transaction *t);
 

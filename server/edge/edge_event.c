@@ -70,7 +70,20 @@ static void send_event(struct edge *edge, struct pn_json *j)
         edge->events_lost++;
 }
 
-/* Who has the message, or would have; apart from them, who was refused at RCPT and how. */
+static void refused_json(struct pn_json *j, const struct txn_rcpt *rcpts, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (!rcpts[i].refused)
+            continue;
+        pn_json_object(j, NULL);
+        pn_json_str(j, "address", rcpts[i].address);
+        pn_json_str(j, "reply", rcpts[i].refusal);
+        pn_json_object_end(j);
+    }
+}
+
+/* Who has the message, or would have; apart from them, who was refused at RCPT and how:
+ * by policy, then those that we take no mail for. */
 static void envelope_json(struct pn_json *j, const struct transaction *t)
 {
     pn_json_object(j, "envelope");
@@ -80,18 +93,14 @@ static void envelope_json(struct pn_json *j, const struct transaction *t)
         if (!t->rcpts[i].refused)
             pn_json_str(j, NULL, t->rcpts[i].address);
     pn_json_array_end(j);
-    if (t->refused_count != 0)
+    if (t->refused_count + t->away_count != 0) {
         pn_json_array(j, "refused");
-    for (size_t i = 0; i < t->rcpt_count; i++) {
-        if (!t->rcpts[i].refused)
-            continue;
-        pn_json_object(j, NULL);
-        pn_json_str(j, "address", t->rcpts[i].address);
-        pn_json_str(j, "reply", t->rcpts[i].refusal);
-        pn_json_object_end(j);
-    }
-    if (t->refused_count != 0)
+        refused_json(j, t->rcpts, t->rcpt_count);
+        refused_json(j, t->away, t->away_count);
         pn_json_array_end(j);
+    }
+    if (t->turned_away > t->away_count)
+        pn_json_i64(j, "refused_more", (int64_t)(t->turned_away - t->away_count));
     pn_json_object_end(j);
 }
 

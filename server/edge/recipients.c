@@ -131,7 +131,7 @@ static void rcpt_decide(struct transaction *t)
 {
     size_t i = t->rcpt_count - 1;
     struct pn_decision decision;
-    txn_decide(t, i, true, &decision);
+    txn_decide(t, &t->rcpts[i], i, true, &decision);
     if (pn_outcome_refuses(decision.outcome)) {
         refuse_last(t, decision.reply);
         return;
@@ -176,6 +176,21 @@ static void rcpt_check(struct transaction *t)
     rcpt_decide(t);
 }
 
+/* Nobody that we take mail for: named in the event alone, where there are not too many. */
+static void turn_away(struct transaction *t, const struct txn_rcpt *r, struct pn_str reply)
+{
+    t->turned_away++;
+    if (t->away_count < TXN_AWAY_NAMED && r->address.p != NULL) {
+        t->away = pn_grow(t->away, &t->away_cap, t->away_count, sizeof *t->away);
+        t->away[t->away_count] = *r;
+        t->away[t->away_count].refused = true;
+        if (r->domain == NULL)
+            t->away[t->away_count].domain = pn_policy_default_domain(t->s->gen->policy);
+        t->away[t->away_count++].refusal = reply;
+    }
+    turn_answer(t->s, reply);
+}
+
 /* ---- recipients verify ---- */
 
 static bool must_verify(const struct txn_rcpt *r)
@@ -188,8 +203,7 @@ static bool must_verify(const struct txn_rcpt *r)
 static void forget_last(struct transaction *t, struct pn_str reply)
 {
     t->rcpt_count--;
-    t->turned_away++;
-    turn_answer(t->s, reply);
+    turn_away(t, &t->rcpts[t->rcpt_count], reply);
 }
 
 static void on_verified(void *ctx, const struct pn_reply *reply)
@@ -241,8 +255,7 @@ void txn_rcpt(struct session *s, const struct pn_smtp_rcpt *rcpt)
     canonical(t, &rcpt->to, &r);
     const char *refusal = check_recipient(t, &r, &rcpt->to);
     if (refusal != NULL) {
-        t->turned_away++;
-        turn_answer(s, pn_str_of(refusal));
+        turn_away(t, &r, pn_str_of(refusal));
         return;
     }
     if (is_taken(t, r.address)) {

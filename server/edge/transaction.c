@@ -96,15 +96,16 @@ void txn_mail(struct session *s, const struct pn_smtp_mail *mail)
 
 /* ---- decisions ---- */
 
-void txn_decide(struct transaction *t, size_t i, bool early, struct pn_decision *out)
+void txn_decide(struct transaction *t, const struct txn_rcpt *r, size_t i, bool early,
+                struct pn_decision *out)
 {
     struct pn_decide_input in = {.facts = txn_facts(t),
                                  .sender = t->from,
-                                 .recipient = t->rcpts[i].address,
+                                 .recipient = r->address,
                                  .rcpt = (uint32_t)i,
                                  .client = t->s->ip,
                                  .early = early};
-    pn_decide(t->s->gen->policy, t->rcpts[i].domain, &in, t->pool, out);
+    pn_decide(t->s->gen->policy, r->domain, &in, t->pool, out);
 }
 
 /* ---- content ---- */
@@ -163,15 +164,16 @@ static bool verdict_begin(struct transaction *t, size_t n)
     return true;
 }
 
-/* Decides for recipient i. Borrowed. */
-static struct pn_decision *verdict_add(struct transaction *t, size_t i, bool early)
+/* Decides for the i-th recipient. Borrowed. */
+static struct pn_decision *verdict_add(struct transaction *t, const struct txn_rcpt *r, size_t i,
+                                       bool early)
 {
-    struct pn_verdict_rcpt *r = &t->verdict.rcpts[t->verdict.rcpt_count++];
-    r->address = t->rcpts[i].address;
-    r->domain = t->rcpts[i].domain;
-    r->index = (uint32_t)i;
-    txn_decide(t, i, early, &r->decision);
-    return &r->decision;
+    struct pn_verdict_rcpt *v = &t->verdict.rcpts[t->verdict.rcpt_count++];
+    v->address = r->address;
+    v->domain = r->domain;
+    v->index = (uint32_t)i;
+    txn_decide(t, r, i, early, &v->decision);
+    return &v->decision;
 }
 
 static void verdict(struct transaction *t)
@@ -182,7 +184,7 @@ static void verdict(struct transaction *t)
     }
     for (size_t i = 0; i < t->rcpt_count; i++)
         if (!t->rcpts[i].refused)
-            (void)verdict_add(t, i, false);
+            (void)verdict_add(t, &t->rcpts[i], i, false);
     pn_verdict_settle(&t->verdict, false, t->pool);
     t->ran = true;
     act(t);
@@ -241,24 +243,28 @@ static void refused_otherwise(const struct txn_rcpt *r, struct pn_decision *d)
     d->because_count = 1;
 }
 
-/* Every recipient was refused before content: that is a verdict too. */
+/* Every recipient was refused before content: that is a verdict too. Where we take mail for
+ * none of them, it is theirs. */
 static void refused_event(struct transaction *t)
 {
-    if (!verdict_begin(t, t->rcpt_count))
+    if (!verdict_begin(t, t->rcpt_count == 0 ? t->away_count : t->rcpt_count))
         return;
     for (size_t i = 0; i < t->rcpt_count; i++) {
-        struct pn_decision *d = verdict_add(t, i, true);
+        struct pn_decision *d = verdict_add(t, &t->rcpts[i], i, true);
         if (!pn_outcome_refuses(d->outcome))
             refused_otherwise(&t->rcpts[i], d);
     }
+    for (size_t i = 0; i < t->away_count && t->rcpt_count == 0; i++)
+        refused_otherwise(&t->away[i], verdict_add(t, &t->away[i], 0, true));
     pn_verdict_settle(&t->verdict, false, t->pool);
     event_message(t);
 }
 
-/* Without an event nothing was decided: the client went away, or had no say. */
+/* Without an event nothing was decided: the client went away, or had no say; nor where no
+ * recipient was one of ours. */
 static enum pn_fate fate_of(const struct transaction *t)
 {
-    return !t->evented                              ? PN_FATE_DROPPED
+    return !t->evented || t->rcpt_count == 0        ? PN_FATE_DROPPED
            : pn_outcome_refuses(t->verdict.outcome) ? PN_FATE_REFUSED
                                                     : PN_FATE_TAKEN;
 }
@@ -269,7 +275,7 @@ void txn_done(struct session *s)
     if (t == NULL)
         return;
     s->txn = NULL;
-    if (!t->evented && t->rcpt_count != 0 && t->refused_count == t->rcpt_count)
+    if (!t->evented && t->rcpt_count + t->away_count != 0 && t->refused_count == t->rcpt_count)
         refused_event(t);
     if (t->token != 0)
         outbox_forget(s->edge, t->token);
@@ -280,6 +286,7 @@ void txn_done(struct session *s)
     if (s->counted)
         pn_cap_give(s->edge->limits, PN_CAP_MESSAGES, 1);
     free(t->rcpts);
+    free(t->away);
     free(t->seen);
     pn_pool_free(&t->pool);
     free(t);

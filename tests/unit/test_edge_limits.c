@@ -87,9 +87,45 @@ static void test_turned_away(void)
         ask(&c, "RCPT TO:<u@elsewhere.test>", "550 5.7.1");
     ask(&c, "RCPT TO:<u@elsewhere.test>", "452 4.5.3");
     ask(&c, "RSET", "250 2.0.0");
+    EXPECT_EVENT("\"event\":\"message\"",
+                 "\"to\":[],\"refused\":[{\"address\":\"u@elsewhere.test\"", "\"refused_more\":55}",
+                 "\"outcome\":\"reject\"", "refused at RCPT");
     ask(&c, "MAIL FROM:<a@b.test>", "250 2.1.0");
     ask(&c, "RCPT TO:<u@here.test>", "250 2.1.5");
     hang_up(&c);
+    UNIT_INT(role_rig_drain(&fx.rig), 0);
+    down();
+}
+
+/* Who reads the log of a message that was taken sees who else was tried. */
+static void test_turned_away_named(void)
+{
+    struct client c;
+    struct handed h;
+    up("}\n");
+    dial(&c, PLAIN);
+    greet(&c);
+    ask(&c, "MAIL FROM:<bad@b.test>", "250 2.1.0");
+    ask(&c, "RCPT TO:<u@elsewhere.test>", "550 5.7.1");
+    ask(&c, "RCPT TO:<u@deny.test>", "550 5.7.1");
+    ask(&c, "RCPT TO:<u@[192.0.2.1]>", "550 5.1.2");
+    ask(&c, "RCPT TO:<u@here.test>", "250 2.1.5");
+    ask(&c, "DATA", "354");
+    say(&c, PN_STR("x\r\n.\r\n"));
+    take_over(&h, MAILBOX);
+    answer_delivery(&h, 250, "2.0.0 Done");
+    expect(&c, "250 2.0.0");
+    let_go(&h);
+    EXPECT_EVENT(
+        "\"to\":[\"u@here.test\"],\"refused\":[{\"address\":\"u@deny.test\",\"reply\":\"550 "
+        "5.7.1 Not from you\"},{\"address\":\"u@elsewhere.test\",\"reply\":\"550 5.7.1",
+        "{\"address\":\"u@[192.0.2.1]\",\"reply\":\"550 5.1.2");
+    /* None but these: it is told when the transaction ends, however it does. */
+    ask(&c, "MAIL FROM:<bad@b.test>", "250 2.1.0");
+    ask(&c, "RCPT TO:<v@elsewhere.test>", "550 5.7.1");
+    hang_up(&c);
+    EXPECT_EVENT("\"to\":[],\"refused\":[{\"address\":\"v@elsewhere.test\"",
+                 "\"outcome\":\"reject\",\"reply\":\"550 5.7.1");
     UNIT_INT(role_rig_drain(&fx.rig), 0);
     down();
 }
@@ -253,6 +289,7 @@ int main(int argc, char **argv)
         {"limits", test_limits},
         {"recipients", test_recipients},
         {"turned_away", test_turned_away},
+        {"turned_away_named", test_turned_away_named},
         {"caps", test_caps},
         {"bytes", test_bytes},
         {"unread", test_unread},
