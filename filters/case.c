@@ -40,6 +40,16 @@ static void put_answers(struct pn_buf *out, const struct pn_facts *f)
     }
 }
 
+static void put_state(const struct pn_facts *f, struct pn_json *j)
+{
+    if (f->state_count == 0)
+        return;
+    pn_json_array(j, "state");
+    for (size_t i = 0; i < f->state_count; i++)
+        pn_state_json(j, &f->state[i]);
+    pn_json_array_end(j);
+}
+
 /* What was heard from outside. One answer a question, whoever asked: the ledger's, then of
  * earlier waves, then told. */
 static void put_heard(const struct pn_check *c, const struct ask *a, struct pn_json *j)
@@ -60,6 +70,7 @@ static void put_heard(const struct pn_check *c, const struct ask *a, struct pn_j
     put_answers(&text, &all);
     pn_json_str(j, "zone", pn_buf_str(&text));
     pn_standing_json(j, &all);
+    put_state(&all, j);
     pn_buf_fini(&text);
     pn_pool_free(&pool);
 }

@@ -1,4 +1,5 @@
 /* postern scan: judges messages as the server would, and says why. */
+#include "scan_batch.h"
 #include "scan_compile.h"
 #include "scan_host.h"
 #include "scan_input.h"
@@ -29,6 +30,7 @@ static const char usage[] =
     "                     plugins, and any recipient\n"
     "  --plugins LIST     only these, parted by commas (\"\": none)\n"
     "  --dns FILE         answers DNS questions from this file\n"
+    "  --state FILE       what lasting state answered, from the event of a message\n"
     "  --time UNIX        the time that plugins see, in seconds\n"
     "  --auth RESULTS     'spf=pass smtp.mailfrom=D; dkim=pass header.d=D': stands for those "
     "plugins\n"
@@ -43,7 +45,7 @@ static const char usage[] =
 enum { FLIGHT_MAX = 16, CASE_POOL_MAX = 64 * 1024 * 1024 };
 
 struct options {
-    const char *config, *plugins, *dns;
+    const char *config, *plugins, *dns, *state;
     bool json, has_ip;
     struct pn_scan_source source;
     struct pn_str rcpts[PN_SCAN_RCPTS_MAX];
@@ -57,6 +59,9 @@ struct scan {
     struct pn_scan_host *host;
     struct pn_dnsfile *dns;      /* of --dns */
     struct pn_dnsfile *case_dns; /* of the batch line at hand */
+    struct pn_pool *state_pool;  /* of what the case at hand was answered */
+    struct pn_facts state;
+    struct pn_buf state_file; /* of --state */
     struct pn_scan_show show;
     size_t flight;       /* cases under way */
     uint64_t next, done; /* numbers: results are printed in the order of the cases */
@@ -274,11 +279,28 @@ static bool switch_dns(struct scan *s, const struct pn_scan_case *c)
     return s->case_dns != NULL;
 }
 
+/* The same for lasting state. */
+static bool switch_state(struct scan *s, const struct pn_scan_case *c)
+{
+    if (c->state.p == NULL && s->state_pool == NULL)
+        return true;
+    wait_until(s, 0);
+    pn_scan_host_state(s->host, NULL);
+    pn_pool_free(&s->state_pool);
+    if (c->state.p == NULL)
+        return true;
+    s->state_pool = pn_pool_new(CASE_POOL_MAX);
+    pn_facts_init(&s->state, s->state_pool);
+    pn_scan_host_state(s->host, &s->state);
+    const char *what = s->o->state != NULL ? s->o->state : "batch";
+    return pn_scan_state(c->state, what, &s->state, s->err);
+}
+
 static bool on_case(void *ctx, const struct pn_scan_case *c)
 {
     struct scan *s = ctx;
     wait_until(s, FLIGHT_MAX - 1);
-    s->failed = s->failed || !switch_dns(s, c) || !judge(s, c);
+    s->failed = s->failed || !switch_dns(s, c) || !switch_state(s, c) || !judge(s, c);
     return !s->failed && ferror(stdout) == 0;
 }
 
@@ -334,6 +356,21 @@ static bool take_standing(struct pn_scan_case *base, const char *text)
     return true;
 }
 
+/* "1795309323" or "1795309323.25": an event's "time". */
+static bool take_time(struct pn_scan_case *base, struct pn_str text)
+{
+    struct pn_str fraction = text, whole = pn_str_split(&fraction, '.');
+    uint64_t seconds, n = 0;
+    size_t digits = fraction.p == NULL ? 0 : fraction.len;
+    if (!pn_str_u64(whole, INT64_MAX / 1000 - 1, &seconds) || digits > 3 ||
+        (fraction.p != NULL && !pn_str_u64(fraction, 999, &n)))
+        return bad_option("--time", "seconds since 1970");
+    for (; digits != 0 && digits < 3; digits++)
+        n *= 10;
+    base->time_ms = (int64_t)(seconds * 1000 + n);
+    return true;
+}
+
 static bool take_option(struct options *o, int c)
 {
     struct pn_scan_case *base = &o->source.base;
@@ -348,11 +385,11 @@ static bool take_option(struct options *o, int c)
     case 'd':
         o->dns = optarg;
         return true;
-    case 't':
-        if (!pn_str_u64(pn_str_of(optarg), INT64_MAX / 1000, &n))
-            return bad_option("--time", "seconds since 1970");
-        base->time_ms = (int64_t)n * 1000;
+    case 'S':
+        o->state = optarg;
         return true;
+    case 't':
+        return take_time(base, pn_str_of(optarg));
     case 'A':
         base->auth = pn_str_of(optarg);
         return auth_ok(base->auth);
@@ -399,16 +436,25 @@ static bool take_option(struct options *o, int c)
 /* 0 go on, else the exit status plus one. */
 static int parse(struct options *o, int argc, char **argv)
 {
-    static const struct option options[] = {
-        {"config", required_argument, NULL, 'c'},  {"plugins", required_argument, NULL, 'P'},
-        {"dns", required_argument, NULL, 'd'},     {"time", required_argument, NULL, 't'},
-        {"auth", required_argument, NULL, 'A'},    {"port", required_argument, NULL, 'p'},
-        {"auth-id", required_argument, NULL, 'u'}, {"tls", no_argument, NULL, 'T'},
-        {"early", required_argument, NULL, 'E'},   {"ip", required_argument, NULL, 'i'},
-        {"helo", required_argument, NULL, 'e'},    {"from", required_argument, NULL, 'f'},
-        {"rcpt", required_argument, NULL, 'r'},    {"batch", required_argument, NULL, 'b'},
-        {"json", no_argument, NULL, 'j'},          {"standing", required_argument, NULL, 's'},
-        {"help", no_argument, NULL, 'h'},          {NULL, 0, NULL, 0}};
+    static const struct option options[] = {{"config", required_argument, NULL, 'c'},
+                                            {"plugins", required_argument, NULL, 'P'},
+                                            {"dns", required_argument, NULL, 'd'},
+                                            {"time", required_argument, NULL, 't'},
+                                            {"auth", required_argument, NULL, 'A'},
+                                            {"port", required_argument, NULL, 'p'},
+                                            {"auth-id", required_argument, NULL, 'u'},
+                                            {"tls", no_argument, NULL, 'T'},
+                                            {"early", required_argument, NULL, 'E'},
+                                            {"ip", required_argument, NULL, 'i'},
+                                            {"helo", required_argument, NULL, 'e'},
+                                            {"from", required_argument, NULL, 'f'},
+                                            {"rcpt", required_argument, NULL, 'r'},
+                                            {"batch", required_argument, NULL, 'b'},
+                                            {"json", no_argument, NULL, 'j'},
+                                            {"standing", required_argument, NULL, 's'},
+                                            {"state", required_argument, NULL, 'S'},
+                                            {"help", no_argument, NULL, 'h'},
+                                            {NULL, 0, NULL, 0}};
     int c;
     o->source.base = (struct pn_scan_case){
         .time_ms = -1, .session_time_ms = -1, .helo = PN_STR(""), .from = PN_STR("")};
@@ -450,6 +496,11 @@ static bool prepare(struct scan *s, int *policy_fd)
         if (s->dns == NULL)
             return false;
     }
+    if (s->o->state != NULL) {
+        if (!pn_scan_read_file(s->o->state, &s->state_file, s->err))
+            return false;
+        s->o->source.base.state = pn_buf_str(&s->state_file);
+    }
     s->plan = pn_plan_new(s->policy, 1);
     s->loop = pn_loop_new();
     bool network = s->dns == NULL && s->o->source.batch == NULL;
@@ -481,6 +532,9 @@ int pn_cli_scan(int argc, char **argv)
         pn_scan_host_free(&s.host);
         pn_dnsfile_free(&s.dns);
         pn_dnsfile_free(&s.case_dns);
+        pn_pool_free(&s.state_pool);
+        if (s.state_file.max != 0)
+            pn_buf_fini(&s.state_file);
         if (s.plan != NULL)
             pn_plan_unref(&s.plan);
         if (s.policy != NULL)

@@ -10,6 +10,7 @@ struct line {
     const char *path; /* of the batch */
     size_t number;
     json_t *object;
+    char *state; /* its member, written out; owned */
     struct pn_buf *err;
 };
 
@@ -147,6 +148,23 @@ static bool get_numbers(const struct line *l, struct pn_scan_case *c)
     return true;
 }
 
+/* As text: it is read where a case is begun. */
+static bool get_state(struct line *l, struct pn_scan_case *c)
+{
+    const json_t *v = json_object_get(l->object, "state");
+    free(l->state);
+    l->state = NULL;
+    if (v == NULL)
+        return true;
+    if (!json_is_array(v))
+        return bad(l, "state: a list was expected");
+    l->state = json_dumps(v, JSON_COMPACT);
+    if (l->state == NULL)
+        return bad(l, "state: it can't be taken");
+    c->state = pn_str_of(l->state);
+    return true;
+}
+
 static bool get_content(const struct line *l, struct pn_scan_case *c, struct pn_buf *raw,
                         struct pn_buf *content)
 {
@@ -201,7 +219,7 @@ static bool run_line(struct line *l, struct pn_str text, const struct pn_scan_ca
         return false;
     }
     *c = *base;
-    return fill(l, c, rcpts) && get_content(l, c, raw, content);
+    return fill(l, c, rcpts) && get_state(l, c) && get_content(l, c, raw, content);
 }
 
 bool pn_scan_batch(const struct pn_scan_case *base, const char *path,
@@ -234,6 +252,7 @@ bool pn_scan_batch(const struct pn_scan_case *base, const char *path,
     if (in != NULL && in != stdin)
         (void)fclose(in);
     free(text);
+    free(l.state);
     free(rcpts);
     pn_buf_fini(&raw);
     pn_buf_fini(&content);

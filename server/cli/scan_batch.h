@@ -5,9 +5,10 @@
 #include "scan_input.h"
 
 /* A line is an object: ip, helo, from, rcpt (a string or a list), file or message, and
- * optionally port, tls, auth_id, dns, zone, time (seconds, with a fraction), auth. What is
- * absent comes from base. A reproducer (filters/case.c) also has id, session_id, hostname,
- * session_time, seed and session_seed (hexadecimal), and exact: content is taken as it is. */
+ * optionally port, tls, auth_id, dns, zone, time (seconds, with a fraction), auth, state (the
+ * list of an event). What is absent comes from base. A reproducer (filters/case.c) also has id,
+ * session_id, hostname, session_time, seed and session_seed (hexadecimal), and exact: content is
+ * taken as it is. */
 bool pn_scan_batch(const struct pn_scan_case *base, const char *path,
                    bool (*fn)(void *ctx, const struct pn_scan_case *c), void *ctx,
                    struct pn_buf *err);

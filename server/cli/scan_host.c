@@ -51,6 +51,7 @@ struct pn_scan_host {
     struct control *controls;
     struct asker *askers;
     const struct pn_dnsfile *file;
+    const struct pn_facts *state; /* what it answered once; NULL: it is empty */
     struct pn_launch resolver;
     struct pn_channel *upstream; /* to the resolver role; NULL: none */
     struct forwarded {
@@ -172,7 +173,47 @@ void pn_scan_host_dns(struct pn_scan_host *host, const struct pn_dnsfile *file)
     host->file = file;
 }
 
-/* ---- lasting state: there is nothing, and every bucket is full ---- */
+/* ---- lasting state: as recorded; else there is nothing, and every bucket is full ---- */
+
+void pn_scan_host_state(struct pn_scan_host *host, const struct pn_facts *facts)
+{
+    host->state = facts;
+}
+
+/* Where the plan is another one by now, the step of a take may be too. */
+static const struct pn_state_seen *recorded(const struct pn_scan_host *h,
+                                            const struct pn_state_ask *ask)
+{
+    struct pn_str key = ask->key, plugin = pn_str_split(&key, '/');
+    enum pn_state_op op = ask->take ? PN_STATE_TAKE : PN_STATE_GET;
+    if (h->state == NULL || key.p == NULL)
+        return NULL;
+    const struct pn_state_seen *s = pn_facts_state(h->state, plugin, op, key, ask->step);
+    for (size_t i = 0; s == NULL && i < h->state->state_count; i++)
+        if (h->state->state[i].op == op && pn_str_eq(h->state->state[i].plugin, plugin) &&
+            pn_str_eq(h->state->state[i].key, key))
+            s = &h->state->state[i];
+    return s;
+}
+
+static struct pn_state_answer state_answer(const struct pn_scan_host *h,
+                                           const struct pn_state_ask *ask)
+{
+    struct pn_state_answer answer = {.id = ask->id, .status = PN_STATE_IS_NONE};
+    const struct pn_state_seen *s = recorded(h, ask);
+    int64_t full_us = 0;
+    if (s != NULL) {
+        answer.status = s->result == PN_STATE_OK     ? PN_STATE_IS_OK
+                        : s->result == PN_STATE_NONE ? PN_STATE_IS_NONE
+                                                     : PN_STATE_IS_AWAY;
+        answer.local = s->local;
+        answer.left = s->left;
+        answer.value = s->value;
+    } else if (ask->take && pn_bucket_take(&full_us, ask->now_ms, &ask->bucket, &answer.left)) {
+        answer.status = PN_STATE_IS_OK;
+    }
+    return answer;
+}
 
 static bool on_state_ask(void *ctx, struct pn_record *record)
 {
@@ -183,13 +224,10 @@ static bool on_state_ask(void *ctx, struct pn_record *record)
     bool ok = record->type == PN_REC_STATE_ASK && record->body.len != 0;
     pn_buf_init(&b, PN_RECORD_MAX / 2);
     while (ok && !pn_rd_done(&r)) {
-        int64_t full_us = 0;
         ok = pn_state_ask_next(&r, &ask);
         if (!ok)
             break;
-        struct pn_state_answer answer = {.id = ask.id, .status = PN_STATE_IS_NONE};
-        if (ask.take && pn_bucket_take(&full_us, ask.now_ms, &ask.bucket, &answer.left))
-            answer.status = PN_STATE_IS_OK;
+        const struct pn_state_answer answer = state_answer(a->host, &ask);
         pn_buf_clear(&b);
         pn_state_answer_put(&b, &answer);
         if (!pn_channel_send(a->channel, PN_REC_STATE_ANSWER, pn_buf_str(&b), NULL, 0))

@@ -2,13 +2,14 @@
  * The processes behind `postern scan` and `postern check`: the same templates and workers as the
  * server's, started here, jailed alike, with this process in the place of supervisor, edge and
  * resolver. DNS questions are answered from a DNS file; without one a resolver role is
- * started, with the configuration's resolver. Lasting state is empty, and stays so: no case
- * depends on another.
+ * started, with the configuration's resolver. Lasting state answers what was recorded, or is
+ * empty and stays so: no case depends on another.
  */
 #ifndef PN_SCAN_HOST_H
 #define PN_SCAN_HOST_H
 
 #include "dnsfile.h"
+#include "facts.h"
 #include "plan.h"
 #include "runner.h"
 
@@ -23,6 +24,9 @@ struct pn_runner *pn_scan_host_runner(struct pn_scan_host *host);
 /* From now on questions are answered from file (borrowed; NULL: the resolver role, or
  * nothing: every name times out). */
 void pn_scan_host_dns(struct pn_scan_host *host, const struct pn_dnsfile *file);
+
+/* From now on lasting state answers what these facts say it did (borrowed; NULL: it is empty). */
+void pn_scan_host_state(struct pn_scan_host *host, const struct pn_facts *facts);
 
 /* posternd lies beside this program in the build tree, and in ../sbin where it is
  * installed. Returns out. */

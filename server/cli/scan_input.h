@@ -46,6 +46,7 @@ struct pn_scan_case {
     struct pn_str auth;                     /* as in --auth; empty: none */
     struct pn_scan_standing standings[PN_SCAN_STANDINGS_MAX];
     size_t standing_count;
+    struct pn_str state; /* as in --state; .p is NULL: none */
     struct pn_str content;
 };
 
@@ -67,6 +68,12 @@ size_t pn_scan_count(const struct pn_scan_source *source);
 bool pn_scan_each(const struct pn_scan_source *source,
                   bool (*fn)(void *ctx, const struct pn_scan_case *c), void *ctx,
                   struct pn_buf *err);
+
+/* Into facts: what an event's line (of the server, or of scan), a reproducer, or the list of
+ * its "state" says was read and taken. what: the text's name in err. */
+bool pn_scan_state(struct pn_str text, const char *what, struct pn_facts *facts,
+                   struct pn_buf *err);
+enum { PN_SCAN_STATE_KEY_MAX = 320, PN_SCAN_STATE_MAX = 1024 };
 
 /* "spf=pass smtp.mailfrom=D; dkim=pass header.d=D header.s=S" into facts, as if plugins of
  * these names had found it, each with a run of status "given". */

@@ -202,6 +202,7 @@ struct transaction {
     uint64_t id;
     char id_text[PN_QUEUE_ID_TEXT_MAX];
     uint64_t began_ns;
+    int64_t now_ms; /* its clock, as plugins see it */
     struct pn_str from;
     bool body_8bit, smtputf8;
     struct txn_rcpt *rcpts;

@@ -117,6 +117,7 @@ void event_message(struct transaction *t)
     pn_json_str(&j, "message_id", t->message_id);
     pn_json_i64(&j, "size", (int64_t)t->size);
     pn_json_str(&j, "policy", pn_policy_generation(s->gen->policy));
+    pn_json_milli(&j, "time", t->now_ms); /* as plugins saw it: scan's --time */
     pn_json_milli(&j, "ms", (int64_t)((pn_clock_mono_ns() - t->began_ns) / 1000));
     pn_verdict_json(&j, &t->verdict);
     send_event(s->edge, &j);

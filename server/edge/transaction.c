@@ -75,6 +75,7 @@ void txn_mail(struct session *s, const struct pn_smtp_mail *mail)
     t->id = pn_queue_id_make(&edge->ids);
     (void)pn_queue_id_text(t->id, t->id_text);
     t->began_ns = pn_clock_mono_ns();
+    t->now_ms = pn_clock_wall_ms();
     t->content.memory.fd = -1;
     t->declared = mail->size;
     pn_buf_init(&from, PN_SMTP_PATH_MAX + 2);
@@ -87,7 +88,7 @@ void txn_mail(struct session *s, const struct pn_smtp_mail *mail)
     s->txn = t;
     if (has_plugins(s)) {
         struct pn_check_mail check = {.from = t->from, .id = pn_str_of(t->id_text)};
-        check.now_ms = pn_clock_wall_ms();
+        check.now_ms = t->now_ms;
         check.seed = seed();
         pn_check_mail(check_of(s), &check);
     }

@@ -103,6 +103,8 @@ who="--ip 192.0.2.1 --helo h --from a@b.test --rcpt u@here.test"
     want 3 scan -c "$tmp/good.conf" --dns "$tmp/empty.zone" $who "$tmp/nowhere"
     want 3 scan -c "$tmp/good.conf" --dns "$tmp/nowhere" $who "$tmp/x.eml"
     want 3 scan -c "$tmp/good.conf" --batch "$tmp/nowhere"
+    want 3 scan -c "$tmp/good.conf" --dns "$tmp/empty.zone" --state "$tmp/nowhere" $who "$tmp/x.eml"
+    want 3 scan -c "$tmp/good.conf" --dns "$tmp/empty.zone" --state "$tmp/x.eml" $who "$tmp/x.eml"
     want 0 scan -c "$tmp/good.conf" --dns "$tmp/empty.zone" $who "$tmp/x.eml"
 }
 

@@ -2,9 +2,12 @@
 """Lasting state in a whole server: a greylist over days (a clock of our own), the state role
 killed, its file full or broken, several edges and workers that share it.
 """
+import glob
+import json
 import os
 import signal
 import struct
+import subprocess
 import sys
 import threading
 import time
@@ -87,6 +90,47 @@ def over_days(counter):
             "what it read and wrote is in the event",
             f"{last}",
         )
+
+
+def scanned(server, event, *more):
+    """The verdict of that event's message by `postern scan`, with what it was told then."""
+    path = os.path.join(server.root, "event.json")
+    with open(path, "w", encoding="utf-8") as f:
+        json.dump(event, f)
+    command = [
+        *postern.wrap(), os.path.join(postern.build_folder(), "postern"), "scan", "--json",
+        "-c", server.conf_path, "--state", path, "--time", f"{event['time']:.3f}",
+        "--ip", event["client"]["ip"], "--helo", event["client"]["helo"], "--from", event["envelope"]["from"],
+        *[w for r in event["recipients"] for w in ("--rcpt", r["address"])], *more, "-",
+    ]
+    done = subprocess.run(
+        command, input=MAIL, capture_output=True, text=True, check=False, timeout=60 * postern.patience(),
+        env={**os.environ, "POSTERN_PLUGINS": os.path.join(postern.build_folder(), "plugins")},
+    )
+    return json.loads(done.stdout) if done.stdout else {"error": done.stderr}
+
+
+def repeated(counter):
+    """What the server decided by state is decided again by scan, from the event alone: the same
+    facts, score, outcome and reply, and the same entries of state, bit for bit."""
+    conf = CONF.replace("greylist }", 'greylist  ratelimit { limit "c" { key client  tokens 2  per 1h } } }')
+    with postern.Server(conf) as server:
+        clock = Clock(server)
+        server.start()
+        for i, (at, rcpt) in enumerate(((0, "now"), (60, "now"), (120, "now"), (HOUR, "here"), (HOUR, "here"))):
+            clock.set(at)
+            send(server, rcpts=(f"u@{rcpt}.test",))
+            event = server.wait_events("message", i + 1)[i]
+            again = scanned(server, event)
+            event["reply"] = event["reply"].replace(event["id"], again.get("id", ""))
+            for member in ("symbols", "score", "outcome", "reply", "state"):
+                counter.check(
+                    event.get(member) == again.get(member), f"repeated, {i}: {member}",
+                    f"{event.get(member)}\n{again.get(member, again)}",
+                )
+        other = dict(event, state=[dict(s, result="away") for s in event["state"]])
+        runs = {p["name"]: p["status"] for p in scanned(server, other)["plugins"]}
+        counter.check(runs["greylist"] == "failed", "repeated: away, as an event may say", f"{runs}")
 
 
 def no_decision(counter):
@@ -234,6 +278,14 @@ def replays(counter):
             details = {s["name"]: s["detail"] for s in event["symbols"]}
             counter.check(details.get("HOARD_LEFT") == left, f"replays, {sender}: left", f"{details}")
             counter.check(details.get("HOARD_FOUND") == found, f"replays, {sender}: found", f"{details}")
+        pattern = os.path.join(server.root, "**", "reproducers", "*.json")
+        kept = postern.until(lambda: glob.glob(pattern, recursive=True))
+        with open(kept[0], encoding="utf-8") as f:
+            seen = {s["op"]: s for s in json.load(f).get("state", [])}
+        counter.check(
+            seen.get("take", {}).get("left") == 98 and seen.get("get", {}).get("value") == "one@sender.test",
+            "replays: what was read and taken is in the reproducer", f"{seen}",
+        )
 
 
 def limits(counter):
@@ -254,7 +306,7 @@ def limits(counter):
 
 def main():
     counter = postern.Counter("state")
-    for part in (over_days, no_decision, replays, limits, kill, full, broken):
+    for part in (over_days, repeated, no_decision, replays, limits, kill, full, broken):
         part(counter)
     return counter.close()
 

@@ -1,7 +1,7 @@
 /*
  * What `postern scan` is given: the first byte chooses a file (a message or an mbox), a
- * batch of JSON lines, or the words of --auth. Every case has what the scan relies on:
- * content with CRLF ends alone.
+ * batch of JSON lines, the words of --auth, or the event of --state. Every case has what the scan
+ * relies on: content with CRLF ends alone.
  */
 #include "assert.h"
 #include "scan_batch.h"
@@ -47,14 +47,24 @@ static void source(struct pn_str in, bool batch)
     pn_buf_fini(&err);
 }
 
-static void auth(struct pn_str in)
+static bool auth(struct pn_str in, struct pn_facts *facts, struct pn_buf *err)
+{
+    return pn_scan_auth(in, facts, err);
+}
+
+static bool state(struct pn_str in, struct pn_facts *facts, struct pn_buf *err)
+{
+    return pn_scan_state(in, "event", facts, err);
+}
+
+static void words(struct pn_str in, bool (*fn)(struct pn_str, struct pn_facts *, struct pn_buf *))
 {
     struct pn_pool *pool = pn_pool_new(1 << 20);
     struct pn_facts facts;
     struct pn_buf err;
     pn_buf_init(&err, 4096);
     pn_facts_init(&facts, pool);
-    pn_assert(pn_scan_auth(in, &facts, &err) || err.len != 0);
+    pn_assert(fn(in, &facts, &err) || err.len != 0);
     pn_buf_fini(&err);
     pn_pool_free(&pool);
 }
@@ -64,8 +74,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size == 0)
         return 0;
     struct pn_str in = {(const char *)data + 1, size - 1};
-    if (data[0] % 3 == 2)
-        auth(in);
+    if (data[0] == 'S')
+        words(in, state);
+    else if (data[0] % 3 == 2)
+        words(in, auth);
     else
         source(in, data[0] % 3 == 1);
     return 0;

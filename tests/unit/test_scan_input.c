@@ -320,13 +320,62 @@ static void test_auth(void)
     pn_pool_free(&pool);
 }
 
+static void test_state(void)
+{
+    static const struct {
+        const char *label, *text;
+        bool want;
+        size_t count;
+    } rows[] = {
+        {"an event without any", "{\"event\":\"message\"}", true, 0},
+        {"a list", "[{\"op\":\"get\",\"plugin\":\"p\",\"key\":\"k\",\"result\":\"none\"}]", true,
+         1},
+        {"an event",
+         "{\"state\":[{\"op\":\"get\",\"plugin\":\"p\",\"key\":\"k\",\"result\":\"ok\",\"value\":"
+         "\"v\"},"
+         "{\"op\":\"take\",\"plugin\":\"p\",\"key\":\"k\",\"result\":\"no\",\"left\":2,\"step\":3},"
+         "{\"op\":\"put\",\"plugin\":\"p\",\"key\":\"k\",\"value\":\"w\"}]}",
+         true, 2},
+        {"bytes",
+         "[{\"op\":\"get\",\"plugin\":\"p\",\"key\":\"k\",\"result\":\"ok\",\"value64\":\"/w==\"}]",
+         true, 1},
+        {"no JSON", "{", false, 0},
+        {"a number", "1", false, 0},
+        {"no list", "{\"state\":1}", false, 0},
+        {"no object", "[1]", false, 0},
+        {"no operation", "[{\"plugin\":\"p\",\"key\":\"k\"}]", false, 0},
+        {"no key", "[{\"op\":\"get\",\"plugin\":\"p\",\"result\":\"none\"}]", false, 0},
+        {"no result", "[{\"op\":\"get\",\"plugin\":\"p\",\"key\":\"k\"}]", false, 0},
+        {"less than nothing",
+         "[{\"op\":\"take\",\"plugin\":\"p\",\"key\":\"k\",\"result\":\"ok\",\"left\":-1}]", false,
+         0},
+        {"no base64",
+         "[{\"op\":\"get\",\"plugin\":\"p\",\"key\":\"k\",\"result\":\"ok\",\"value64\":\"*\"}]",
+         false, 0},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct pn_pool *pool = pn_pool_new(1 << 20);
+        struct pn_facts facts;
+        struct pn_buf err;
+        pn_buf_init(&err, 1000);
+        pn_facts_init(&facts, pool);
+        unit_row(rows[i].label);
+        UNIT_INT(pn_scan_state(pn_str_of(rows[i].text), "x", &facts, &err), rows[i].want);
+        UNIT_INT(err.len == 0, rows[i].want);
+        if (rows[i].want)
+            UNIT_INT(facts.state_count, rows[i].count);
+        pn_buf_fini(&err);
+        pn_pool_free(&pool);
+    }
+}
+
 int main(int argc, char **argv)
 {
     static const struct unit_test tests[] = {
         {"files", test_files}, {"pipes", test_pipes},
         {"mboxes", test_mbox}, {"large mboxes", test_large_mbox},
         {"batch", test_batch}, {"auth", test_auth},
-        {NULL, NULL}};
+        {"state", test_state}, {NULL, NULL}};
     if (mkdtemp(folder) == NULL)
         return EXIT_FAILURE;
     int status = unit_main("scan_input", tests, argc, argv);
