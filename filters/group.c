@@ -3,8 +3,11 @@
 #include "block.h"
 #include "jail.h"
 #include "mem.h"
+#include "needs.h"
 
 #include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
 
 struct pn_group {
     struct pn_plan *plan; /* a reference */
@@ -66,20 +69,25 @@ static bool prepare(struct host_plugin *p, struct pn_buf *err)
 
 /* ---- the jail in which plugins are loaded: nothing but what they ask for is open there */
 
-enum { PATHS_MAX = 512 };
-
 struct paths {
-    struct pn_jail_path list[PATHS_MAX];
-    size_t count;
-    struct pn_pool *pool;
+    struct pn_jail_path *list; /* owned, and each path */
+    size_t count, cap;
 };
 
 static void add_path(void *ctx, struct postern_str path)
 {
     struct paths *p = ctx;
-    const char *z = pn_pool_strdup(p->pool, (struct pn_str){path.p, path.len});
-    if (z != NULL && z[0] == '/' && p->count < PATHS_MAX)
-        p->list[p->count++] = (struct pn_jail_path){z, false};
+    if (path.len == 0 || path.p[0] != '/')
+        return;
+    p->list = pn_grow(p->list, &p->cap, p->count, sizeof *p->list);
+    p->list[p->count++] = (struct pn_jail_path){pn_strndup(path.p, path.len), false};
+}
+
+static void paths_fini(struct paths *p)
+{
+    for (size_t i = 0; i < p->count; i++)
+        free((char *)(uintptr_t)p->list[i].path);
+    free(p->list);
 }
 
 /* Libraries, and what they look at when they are loaded. */
@@ -97,7 +105,7 @@ static void add_system(struct paths *p)
                                          "/proc/meminfo",
                                          "/sys/devices/system/cpu"};
     for (size_t i = 0; i < sizeof system / sizeof system[0]; i++)
-        p->list[p->count++] = (struct pn_jail_path){system[i], false};
+        add_path(p, (struct postern_str){system[i], strlen(system[i])});
 }
 
 static bool has_files(const struct pn_plan_plugin *p)
@@ -109,35 +117,45 @@ static bool has_files(const struct pn_plan_plugin *p)
 static bool enter_jail(const struct pn_plan *plan, unsigned group, bool files,
                        const struct pn_role_env *env, struct pn_buf *err)
 {
-    struct paths *p = pn_calloc(1, sizeof *p);
+    struct paths paths = {0};
     struct pn_jail jail = {.kind = PN_JAIL_LOAD, .grants = pn_group_grants(plan, group)};
-    p->pool = pn_pool_new(1 << 20);
-    add_system(p);
+    add_system(&paths);
     for (unsigned i = 0; i < plan->count; i++) {
         const struct pn_plan_plugin *row = &plan->plugins[i];
         if (row->group != group)
             continue;
-        add_path(p, (struct postern_str){row->file.p, row->file.len});
+        add_path(&paths, (struct postern_str){row->file.p, row->file.len});
         if (files && has_files(row) && row->settings != NULL)
-            pn_block_paths(row->settings, add_path, p);
+            pn_block_paths(row->settings, add_path, &paths);
     }
-    jail.paths = p->list;
-    jail.path_count = p->count;
+    jail.paths = paths.list;
+    jail.path_count = paths.count;
     bool ok = pn_jail_enter(env, &jail);
     if (!ok)
         (void)pn_buf_addz(err, "the jail for loading plugins could not be entered");
-    pn_pool_free(&p->pool);
-    free(p);
+    paths_fini(&paths);
     return ok;
 }
 
+/* The template forks, and so what it loads may: but a process of its own it may not keep. */
+static bool left_child(const struct pn_group *g, struct pn_buf *err)
+{
+    siginfo_t info;
+    if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) != 0)
+        return false;
+    (void)pn_buf_addf(err, "plugin %s: it left a process behind when it prepared",
+                      g->plugins[g->count - 1].desc->name);
+    return true;
+}
+
 static bool load_those(struct pn_group *g, unsigned group, bool files, struct pn_str tmp_folder,
-                       struct pn_buf *err)
+                       const struct pn_role_env *env, struct pn_buf *err)
 {
     const struct pn_plan *plan = g->plan;
     for (unsigned i = 0; i < plan->count; i++)
         if (plan->plugins[i].group == group && has_files(&plan->plugins[i]) == files &&
-            (!load(g, i, tmp_folder, err) || !prepare(&g->plugins[g->count - 1], err)))
+            (!load(g, i, tmp_folder, err) || !prepare(&g->plugins[g->count - 1], err) ||
+             (env != NULL && left_child(g, err))))
             return false;
     return true;
 }
@@ -156,11 +174,11 @@ static bool load_all(struct pn_group *g, unsigned group, struct pn_str tmp_folde
     for (unsigned i = 0; i < g->plan->count; i++)
         files |= g->plan->plugins[i].group == group && has_files(&g->plan->plugins[i]);
     if (files && ((env != NULL && !enter_jail(g->plan, group, true, env, err)) ||
-                  !load_those(g, group, true, tmp_folder, err)))
+                  !load_those(g, group, true, tmp_folder, env, err)))
         return false;
     if (env != NULL && !enter_jail(g->plan, group, false, env, err))
         return false;
-    return load_those(g, group, false, tmp_folder, err);
+    return load_those(g, group, false, tmp_folder, env, err);
 }
 
 struct pn_group *pn_group_load(struct pn_plan *plan, unsigned group, struct pn_str tmp_folder,
@@ -206,9 +224,9 @@ unsigned pn_group_grants(const struct pn_plan *plan, unsigned group)
         if (plan->plugins[i].group == group)
             needs |= plan->plugins[i].needs;
     if ((needs & POSTERN_NEED_NETWORK) != 0)
-        grants |= PN_GRANT_CONNECT;
-    if ((needs & (POSTERN_NEED_FILES | POSTERN_NEED_NETWORK)) != 0)
-        grants |= PN_GRANT_FILES;
+        grants |= PN_GRANT_CONNECT | PN_GRANT_FILES; /* what libraries try is refused well */
+    if ((needs & PN_NEED_LOCAL) != 0)
+        grants |= PN_GRANT_LOCAL;
     if ((needs & POSTERN_NEED_TMP) != 0)
         grants |= PN_GRANT_FILES | PN_GRANT_WRITE;
     return grants;

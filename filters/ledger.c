@@ -147,6 +147,8 @@ void check_merge(struct pn_check *c)
     for (size_t i = 0; i < c->found_count; i++) {
         const struct found *f = &c->found[i];
         uint8_t stage = c->steps[f->step].stage;
+        if (stage == POSTERN_AFTER) /* behind the verdict there is nothing to find */
+            continue;
         if (stage == POSTERN_CONNECT)
             enter_found(c, f, &c->connect_facts);
         if (stage < POSTERN_MAIL)

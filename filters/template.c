@@ -107,15 +107,15 @@ static int serve(const struct template *t, struct pn_role_env *env)
     o.share = (unsigned)pn_policy_int(t->policy, "workers.share");
     o.plugins = pn_group_plugins(t->group, &o.count);
     pn_buf_init(&err, 4000);
+    if (!pn_jail_enter(env, &jail)) {
+        pn_role_env_failed(env, "the jail could not be entered");
+        return 1;
+    }
     if (!pn_worker_instances(o.plugins, o.count, &err)) {
         pn_role_env_failed(env, "%s", pn_buf_cstr(&err));
         return 1;
     }
     pn_buf_fini(&err);
-    if (!pn_jail_enter(env, &jail)) {
-        pn_role_env_failed(env, "the jail could not be entered");
-        return 1;
-    }
     w.loop = pn_loop_new();
     w.worker = pn_worker_new(w.loop, &o);
     pn_worker_note_crashes(w.worker);

@@ -2,17 +2,10 @@
 #include "model.h"
 
 #include "buf.h"
+#include "needs.h"
 
 #include <stdlib.h>
 #include <unistd.h>
-
-/* In the order of the choices of the row `grant`. */
-static const unsigned grants[] = {POSTERN_NEED_DNS,     POSTERN_NEED_FILES,   POSTERN_NEED_TMP,
-                                  POSTERN_NEED_NETWORK, POSTERN_NEED_THREADS, POSTERN_NEED_OPENSSL,
-                                  POSTERN_NEED_STATE};
-static const char *const grant_names[] = {"dns",     "files",   "tmp",  "network",
-                                          "threads", "openssl", "state"};
-enum { GRANTS = sizeof grants / sizeof grants[0] };
 
 static bool wanted(const struct pn_compile *c, struct pn_str name)
 {
@@ -166,18 +159,65 @@ static unsigned needs_of(const struct model_plugin *plugin)
     return needs;
 }
 
+static bool is_path(struct pn_str s)
+{
+    return pn_str_starts(s, PN_STR("/")) || pn_str_starts(s, PN_STR("unix:")) ||
+           pn_str_starts(s, PN_STR("local:"));
+}
+
+/* Whether the operator wrote down where a daemon of this machine listens: UNIX sockets are
+ * closed where nobody did. A block lies in blocks no deeper than rows do. */
+static bool names_socket(const struct pn_tree_block *block)
+{
+    for (size_t i = 0; block->rows[i].name != NULL; i++)
+        for (const struct pn_tree_value *v = block->entries[i].first; v != NULL; v = v->next)
+            if ((block->rows[i].type == POSTERN_T_STRING && is_path(v->data.text)) ||
+                (v->block != NULL && (is_path(v->block->title) || names_socket(v->block))))
+                return true;
+    return false;
+}
+
+static unsigned granted_by(const struct pn_tree_entry *grant)
+{
+    unsigned granted = 0;
+    if (grant->count == 0)
+        return ~(unsigned)POSTERN_NEED_NETWORK;
+    for (const struct pn_tree_value *v = grant->first; v != NULL; v = v->next)
+        for (const struct pn_need *n = pn_needs; n->name != NULL; n++)
+            if (pn_str_eq(v->data.text, pn_str_of(n->name)))
+                granted |= n->bit;
+    return granted | POSTERN_NEED_ALONE;
+}
+
+static void add_names(struct pn_buf *b, unsigned bits)
+{
+    for (const struct pn_need *n = pn_needs; n->name != NULL; n++)
+        if ((bits & n->bit) != 0)
+            (void)pn_buf_addf(b, " %s", n->name);
+}
+
+/* What the operator did not grant is refused, with the line that grants it. */
 static void settle_needs(struct model *m, struct model_plugin *plugin)
 {
     unsigned needs = needs_of(plugin);
     const struct pn_tree_entry *entry = pn_tree_entry(plugin->block, "grant");
     struct pn_place at = entry->count == 0 ? plugin->at : entry->first->at;
-    unsigned granted = entry->count == 0 ? ~(unsigned)POSTERN_NEED_NETWORK : 0;
-    for (const struct pn_tree_value *v = entry->first; v != NULL; v = v->next)
-        granted |= grants[v->data.number];
-    for (size_t i = 0; i < GRANTS; i++)
-        if ((needs & grants[i]) != 0 && (granted & grants[i]) == 0)
-            pn_error_at(m->p.problems, at, "plugin '%.*s' asks for %s, expected 'grant %s'",
-                        PN_FMT(plugin->name), grant_names[i], grant_names[i]);
+    unsigned missing = needs & ~granted_by(entry);
+    if (missing != 0) {
+        struct pn_buf what, line;
+        pn_buf_init(&what, 200);
+        pn_buf_init(&line, 200);
+        add_names(&what, missing);
+        add_names(&line, needs & ~(unsigned)POSTERN_NEED_ALONE);
+        pn_error_at(m->p.problems, at,
+                    "plugin '%.*s' %s asks for%s, which is not granted, expected 'grant%s'",
+                    PN_FMT(plugin->name), plugin->desc->version, pn_buf_cstr(&what),
+                    pn_buf_cstr(&line));
+        pn_buf_fini(&line);
+        pn_buf_fini(&what);
+    }
+    if ((needs & POSTERN_NEED_NETWORK) != 0 && names_socket(plugin->block))
+        needs |= PN_NEED_LOCAL;
     plugin->needs = needs;
 }
 
@@ -248,10 +288,11 @@ static int by_rank(const void *a, const void *b)
 }
 
 /* Plugins share a worker where the same things must stay open for them. What the host
- * does for them (DNS) and what is open read-only makes no group of its own. */
+ * does for them (DNS, state) and what is open in prepare alone makes no group of its own. */
 static void set_groups(struct model *m)
 {
-    const unsigned apart = POSTERN_NEED_TMP | POSTERN_NEED_NETWORK | POSTERN_NEED_THREADS;
+    const unsigned apart =
+        POSTERN_NEED_TMP | POSTERN_NEED_NETWORK | POSTERN_NEED_THREADS | PN_NEED_LOCAL;
     for (size_t i = 0; i < m->plugin_count; i++) {
         struct model_plugin *plugin = &m->plugins[i];
         bool own = plugin->alone || (plugin->needs & POSTERN_NEED_ALONE) != 0;

@@ -705,7 +705,8 @@ const struct postern_row pn_plugin_host_rows[] = {
      .type = POSTERN_T_CHOICE,
      .flags = POSTERN_ROW_LIST,
      .choices = "dns|files|tmp|network|threads|openssl|state",
-     .help = "What its sandbox leaves open; else all that it asks for but network."},
+     .help = "What its sandbox leaves open, and no more; without this row all that it asks for "
+             "but network."},
     {.name = "workers",
      .type = POSTERN_T_BLOCK,
      .rows = plugin_workers_rows,

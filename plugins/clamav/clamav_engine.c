@@ -6,8 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SITE_FOLDER "/var/lib/clamav"
-
 struct clamav_engine {
     struct cl_engine *cl;
     unsigned signatures;
@@ -66,9 +64,9 @@ static bool folder_has_signatures(const char *path)
 /* What the site has, which may be nothing yet: then it is waited for. */
 static int load_site(struct postern_setup *s, struct clamav_engine *p)
 {
-    if (folder_has_signatures(SITE_FOLDER))
-        return load(s, p, SITE_FOLDER);
-    return clamav_watch_add(p->watch, SITE_FOLDER) ? POSTERN_OK : POSTERN_ERROR;
+    if (folder_has_signatures(CLAMAV_SITE_FOLDER))
+        return load(s, p, CLAMAV_SITE_FOLDER);
+    return clamav_watch_add(p->watch, CLAMAV_SITE_FOLDER) ? POSTERN_OK : POSTERN_ERROR;
 }
 
 static int load_folder(struct postern_setup *s, struct clamav_engine *p)
@@ -78,10 +76,14 @@ static int load_folder(struct postern_setup *s, struct clamav_engine *p)
     int status = POSTERN_OK;
 
     if (s->host->set_str(s->settings, "database", 0, &set) != POSTERN_OK)
-        return load_site(s, p);
+        return POSTERN_ERROR;
     path = copy_path(set);
     if (path == NULL)
         return POSTERN_ERROR;
+    if (strcmp(path, CLAMAV_SITE_FOLDER) == 0) {
+        free(path);
+        return load_site(s, p);
+    }
     if (folder_has_signatures(path)) {
         status = load(s, p, path);
     } else {
@@ -208,9 +210,10 @@ static int engine_load(struct postern_setup *s, struct clamav_engine *p)
         return POSTERN_ERROR;
     if (p->signatures == 0) {
         s->host->setup_warn(
-            s, POSTERN_STR("nothing is scanned for viruses: there are no signatures in " SITE_FOLDER
-                           "; install clamav-freshclam, or name a folder with `database`, or "
-                           "files with `signatures`"));
+            s, POSTERN_STR(
+                   "nothing is scanned for viruses: there are no signatures in " CLAMAV_SITE_FOLDER
+                   "; install clamav-freshclam, or name a folder with `database`, or "
+                   "files with `signatures`"));
         return POSTERN_OK;
     }
     cl_engine_set_clcb_file_inspection(p->cl, on_file);

@@ -19,6 +19,9 @@
 
 #include <stdbool.h>
 
+/* Where freshclam of Debian puts what it fetches. */
+#define CLAMAV_SITE_FOLDER "/var/lib/clamav"
+
 struct clamav_engine;
 
 enum { CLAMAV_NAME_MAX = 200, CLAMAV_BROKEN_MAX = 8, CLAMAV_TYPE_MAX = 24 };

@@ -69,6 +69,13 @@ static const struct postern_row rows[] = {
      .help = "Relays of one's own: mail from there is not checked."},
     {.name = NULL}};
 
+static const struct postern_need_if needs_if[] = {
+    {.row = "organizational-domain", .value = "psl", .needs = POSTERN_NEED_FILES},
+#ifdef HAVE_LIBOPENDMARC
+    {.row = "engine", .value = "libopendmarc", .needs = POSTERN_NEED_FILES},
+#endif
+    {.row = NULL}};
+
 /* Debian's, for libopendmarc, which reads text only; libpsl knows where its own lies. */
 #define SYSTEM_LIST "/usr/share/publicsuffix/public_suffix_list.dat"
 
@@ -431,6 +438,7 @@ POSTERN_EXPORT const struct postern_plugin postern_plugin = {
     .symbols = symbols,
     .after = after,
     .needs = POSTERN_NEED_DNS,
+    .needs_if = needs_if,
     .on_failure = POSTERN_FAIL_DEFER,
     .prepare = prepare,
     .prepare_free = prepare_free,

@@ -79,24 +79,38 @@ struct instance {
     const struct postern_block *settings;
     int64_t delay_ms, window_ms, remember_ms, known_ms, known_after, bits4, bits6;
     int spf_domain;
-    struct greylist_list list;
+    const struct greylist_list *list; /* what prepare read; NULL: none */
 };
 
 /* ---- settings */
 
-static bool read_list(struct postern_setup *s, struct instance *in)
+static void prepare_free(void *prepared)
+{
+    struct greylist_list *list = prepared;
+    greylist_list_free(list);
+    free(list);
+}
+
+/* In the template: files are open there, and nowhere else. */
+static int prepare(struct postern_setup *s, void **prepared)
 {
     struct postern_str path;
     char text[4096], why[200], line[5000];
     if (s->host->set_str(s->settings, "skip-list", 0, &path) != POSTERN_OK)
-        return true;
+        return POSTERN_OK;
+    struct greylist_list *list = calloc(1, sizeof *list);
+    if (list == NULL)
+        return POSTERN_ERROR;
     (void)snprintf(text, sizeof text, "%.*s", (int)path.len, path.p);
-    if (greylist_list_read(&in->list, text, why, sizeof why))
-        return true;
+    if (greylist_list_read(list, text, why, sizeof why)) {
+        *prepared = list;
+        return POSTERN_OK;
+    }
+    free(list);
     struct postern_str where = s->host->set_where(s->settings, "skip-list", 0);
     int n = snprintf(line, sizeof line, "%.*s: %s: %s", (int)where.len, where.p, text, why);
     s->host->setup_error(s, (struct postern_str){line, n < 0 ? 0 : strlen(line)});
-    return false;
+    return POSTERN_ERROR;
 }
 
 static int instance_new(struct postern_setup *s, void **out)
@@ -120,20 +134,9 @@ static int instance_new(struct postern_setup *s, void **out)
         free(in);
         return POSTERN_ERROR;
     }
-    if (!read_list(s, in)) {
-        free(in);
-        return POSTERN_ERROR;
-    }
+    in->list = s->prepared;
     *out = in;
     return POSTERN_OK;
-}
-
-static void instance_free(void *instance)
-{
-    struct instance *in = instance;
-    if (in != NULL)
-        greylist_list_free(&in->list);
-    free(in);
 }
 
 /* ---- a message */
@@ -148,7 +151,7 @@ static bool is_skipped(struct postern_call *c, const struct instance *in, struct
          n++)
         if (greylist_matches(domain, pattern))
             return true;
-    return greylist_list_has(&in->list, domain);
+    return in->list != NULL && greylist_list_has(in->list, domain);
 }
 
 static bool spf_passed(struct postern_call *c)
@@ -261,6 +264,8 @@ POSTERN_EXPORT const struct postern_plugin postern_plugin = {
     .after = after,
     .needs = POSTERN_NEED_STATE | POSTERN_NEED_FILES,
     .on_failure = POSTERN_FAIL_SKIP,
+    .prepare = prepare,
+    .prepare_free = prepare_free,
     .instance_new = instance_new,
-    .instance_free = instance_free,
+    .instance_free = free,
     .on = {[POSTERN_MAIL] = on_mail}};

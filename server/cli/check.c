@@ -3,6 +3,7 @@
 #include "compiled.h"
 #include "json.h"
 #include "memfile.h"
+#include "needs.h"
 #include "scan_host.h"
 
 #include <getopt.h>
@@ -24,6 +25,43 @@ static const char usage[] =
     "\n"
     "Exit status: 0 the server would take it, 1 it would not, 2 usage, 3 FILE can't be read.\n";
 
+static const char *version_of(const struct pn_compiled *c, struct pn_str name)
+{
+    for (size_t i = 0; i < c->plugins.count; i++)
+        if (pn_str_eq(name, pn_str_of(pn_plugin_desc(c->plugins.plugins[i])->name)))
+            return pn_plugin_desc(c->plugins.plugins[i])->version;
+    return "";
+}
+
+/* What it was granted, and with whom it shares processes. */
+static void say_plugin(const struct pn_compiled *c, const struct pn_plugin_row *row)
+{
+    unsigned needs = pn_plugin_needs(row);
+    printf("    %.*s %s: group %u; granted", PN_FMT(pn_plugin_name(row)),
+           version_of(c, pn_plugin_name(row)), pn_plugin_group(row));
+    for (const struct pn_need *n = pn_needs; n->name != NULL; n++)
+        if ((needs & n->bit) != 0)
+            printf(" %s", n->name);
+    printf("%s%s\n", (needs & PN_NEED_LOCAL) != 0 ? " (UNIX sockets too)" : "",
+           needs == 0 ? " nothing" : "");
+}
+
+static void json_plugin(struct pn_json *json, const struct pn_compiled *c,
+                        const struct pn_plugin_row *row)
+{
+    pn_json_object(json, NULL);
+    pn_json_str(json, "name", pn_plugin_name(row));
+    pn_json_str(json, "version", pn_str_of(version_of(c, pn_plugin_name(row))));
+    pn_json_i64(json, "group", pn_plugin_group(row));
+    pn_json_array(json, "granted");
+    for (const struct pn_need *n = pn_needs; n->name != NULL; n++)
+        if ((pn_plugin_needs(row) & n->bit) != 0)
+            pn_json_str(json, NULL, pn_str_of(n->name));
+    pn_json_array_end(json);
+    pn_json_bool(json, "unix_sockets", (pn_plugin_needs(row) & PN_NEED_LOCAL) != 0);
+    pn_json_object_end(json);
+}
+
 static void say_whole(const struct pn_compiled *c, const char *file)
 {
     const struct pn_policy *p = c->policy;
@@ -36,6 +74,8 @@ static void say_whole(const struct pn_compiled *c, const char *file)
         printf(" %.*s", PN_FMT(name));
     }
     printf("%s\n", pn_policy_plugin_count(p) == 0 ? " none" : "");
+    for (size_t i = 0; i < pn_policy_plugin_count(p); i++)
+        say_plugin(c, pn_policy_plugin(p, i));
 }
 
 static void say_json(const struct pn_compiled *c, const char *file)
@@ -48,6 +88,10 @@ static void say_json(const struct pn_compiled *c, const char *file)
     pn_json_bool(&json, "good", c->policy != NULL);
     if (c->policy != NULL)
         pn_json_str(&json, "generation", pn_policy_generation(c->policy));
+    pn_json_array(&json, "plugins");
+    for (size_t i = 0; c->policy != NULL && i < pn_policy_plugin_count(c->policy); i++)
+        json_plugin(&json, c, pn_policy_plugin(c->policy, i));
+    pn_json_array_end(&json);
     pn_json_array(&json, "problems");
     for (size_t i = 0; i < c->problems.count; i++) {
         const struct pn_problem *p = &c->problems.list[i];

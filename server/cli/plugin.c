@@ -2,6 +2,7 @@
 #include "cli.h"
 #include "find.h"
 #include "mem.h"
+#include "needs.h"
 #include "plugin_info.h"
 #include "print.h"
 
@@ -37,18 +38,6 @@ struct word {
     const char *name;
 };
 
-static const struct word needs[] = {
-    {POSTERN_NEED_DNS, "dns"},
-    {POSTERN_NEED_FILES, "files"},
-    {POSTERN_NEED_TMP, "tmp"},
-    {POSTERN_NEED_NETWORK, "network"},
-    {POSTERN_NEED_ALONE, "alone"},
-    {POSTERN_NEED_THREADS, "threads"},
-    {POSTERN_NEED_OPENSSL, "openssl"},
-    {POSTERN_NEED_STATE, "state"},
-    {0, NULL},
-};
-
 static const struct word stages[] = {
     {1U << POSTERN_CONNECT, "connect"}, {1U << POSTERN_HELO, "helo"},
     {1U << POSTERN_MAIL, "mail"},       {1U << POSTERN_RCPT, "rcpt"},
@@ -56,29 +45,55 @@ static const struct word stages[] = {
     {1U << POSTERN_AFTER, "after"},     {0, NULL},
 };
 
-/* What the sandbox leaves open for a need, once it is granted. */
-static const struct word opened[] = {
-    {POSTERN_NEED_DNS, "questions to the resolver, through the host"},
-    {POSTERN_NEED_FILES, "the files and folders of its settings, read only, in prepare"},
-    {POSTERN_NEED_TMP, "a private folder in memory"},
-    {POSTERN_NEED_NETWORK, "internet sockets; only where its block says 'grant network'"},
-    {POSTERN_NEED_ALONE, "nothing more, in workers of its own"},
-    {POSTERN_NEED_THREADS, "threads of its libraries, in workers of its own kind"},
-    {POSTERN_NEED_OPENSSL, "what a library of cryptography looks at"},
-    {0, NULL},
-};
-
-static void print_opened(struct pn_buf *out, unsigned bits)
+static void print_needs(struct pn_buf *out, const char *label, unsigned bits)
 {
+    (void)pn_buf_addf(out, "%-12s", label);
+    for (const struct pn_need *n = pn_needs; n->name != NULL; n++)
+        if ((bits & n->bit) != 0)
+            (void)pn_buf_addf(out, " %s", n->name);
+    (void)pn_buf_addz(out, bits == 0 ? " nothing\n" : "\n");
+}
+
+/* By whatever settings. */
+static unsigned needs_of(const struct postern_plugin *d)
+{
+    unsigned bits = d->needs;
+    for (const struct postern_need_if *n = d->needs_if; n != NULL && n->row != NULL; n++)
+        bits |= n->needs;
+    return bits;
+}
+
+/* What the sandbox leaves open for all that it may need, a line each. */
+static void print_sandbox(const struct postern_plugin *d, struct pn_buf *out)
+{
+    unsigned bits = needs_of(d);
     const char *label = "sandbox";
-    for (const struct word *w = opened; w->name != NULL; w++) {
-        if ((bits & w->bit) == 0)
+    for (const struct pn_need *n = pn_needs; n->name != NULL; n++) {
+        if ((bits & n->bit) == 0)
             continue;
-        (void)pn_buf_addf(out, "%-12s %s\n", label, w->name);
+        (void)pn_buf_addf(out, "%-12s %s: %s\n", label, n->name, n->opens);
         label = "";
     }
     if (bits == 0)
         (void)pn_buf_addf(out, "%-12s opens nothing: no file, no socket, no process\n", label);
+}
+
+static void json_needs(struct pn_json *json, const char *key, unsigned bits)
+{
+    pn_json_array(json, key);
+    for (const struct pn_need *n = pn_needs; n->name != NULL; n++)
+        if ((bits & n->bit) != 0)
+            pn_json_str(json, NULL, pn_str_of(n->name));
+    pn_json_array_end(json);
+}
+
+static void json_sandbox(struct pn_json *json, unsigned bits)
+{
+    pn_json_array(json, "sandbox");
+    for (const struct pn_need *n = pn_needs; n->name != NULL; n++)
+        if ((bits & n->bit) != 0)
+            pn_json_str(json, NULL, pn_str_of(n->opens));
+    pn_json_array_end(json);
 }
 
 static unsigned stages_of(const struct postern_plugin *d)
@@ -141,15 +156,15 @@ static void show_text(const struct postern_plugin *d, const struct shown *shown,
     (void)pn_buf_addf(out, "%s %s: %s\n", d->name, d->version, d->summary);
     (void)pn_buf_addf(out, "%-12s %u.%u\n", "ABI", d->major, d->minor);
     print_words(out, "stages", stages, stages_of(d));
-    print_words(out, "needs", needs, d->needs);
-    print_opened(out, d->needs);
+    print_needs(out, "needs", d->needs);
     for (const struct postern_need_if *n = d->needs_if; n != NULL && n->row != NULL; n++) {
         struct pn_buf label;
         pn_buf_init(&label, 256);
         (void)pn_buf_addf(&label, "  %s %s", n->row, n->value);
-        print_words(out, pn_buf_cstr(&label), needs, n->needs);
+        print_needs(out, pn_buf_cstr(&label), n->needs);
         pn_buf_fini(&label);
     }
+    print_sandbox(d, out);
     (void)pn_buf_addf(out, "%-12s %s; deadline %u ms\n", "on_failure", on_failure(d),
                       (unsigned)deadline(d));
     (void)pn_buf_addf(out, "%-12s", "after");
@@ -196,14 +211,14 @@ static void json_head(const struct postern_plugin *d, struct pn_json *json)
     (void)snprintf(abi, sizeof abi, "%u.%u", d->major, d->minor);
     pn_json_str(json, "abi", pn_str_of(abi));
     json_words(json, "stages", stages, stages_of(d));
-    json_words(json, "needs", needs, d->needs);
-    json_words(json, "sandbox", opened, d->needs);
+    json_needs(json, "needs", d->needs);
+    json_sandbox(json, needs_of(d));
     pn_json_array(json, "needs_if");
     for (const struct postern_need_if *n = d->needs_if; n != NULL && n->row != NULL; n++) {
         pn_json_object(json, NULL);
         pn_json_str(json, "row", pn_str_of(n->row));
         pn_json_str(json, "value", pn_str_of(n->value));
-        json_words(json, "needs", needs, n->needs);
+        json_needs(json, "needs", n->needs);
         pn_json_object_end(json);
     }
     pn_json_array_end(json);

@@ -141,7 +141,7 @@ _Noreturn static void be_worker(struct prove *p, const struct worker *w, int edg
     quiet();
     pn_loop_after_fork(p->loop);
     heap_reset(!w->solo);
-    bool made = pn_worker_instances(o.plugins, o.count, &err) && enter_jail(p, w->group);
+    bool made = enter_jail(p, w->group) && pn_worker_instances(o.plugins, o.count, &err);
     if (!made)
         _exit(1);
     struct host_plugin *target = find_target(o.plugins, o.count, p->target);

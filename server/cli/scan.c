@@ -122,6 +122,14 @@ static void decide_all(struct judged *j, struct pn_verdict *v)
     pn_verdict_settle(v, false, j->pool);
 }
 
+static void on_after(void *ctx, enum pn_check_end end)
+{
+    struct judged *j = ctx;
+    (void)end;
+    j->scan->done++;
+    judged_free(j);
+}
+
 static void on_checked(void *ctx, enum pn_check_end end)
 {
     struct judged *j = ctx;
@@ -141,8 +149,8 @@ static void on_checked(void *ctx, enum pn_check_end end)
         s->refused = s->refused || v.outcome != PN_ACCEPT;
         pn_scan_show_verdict(&s->show, j->number, &v);
     }
-    s->done++;
-    judged_free(j);
+    if (end == PN_CHECK_OVERLOAD || !pn_check_run(j->check, POSTERN_AFTER, on_after, j))
+        on_after(j, end);
 }
 
 /* What --auth gives stands for the plugins of those names. */

@@ -177,6 +177,12 @@ static struct pn_decision *verdict_add(struct transaction *t, const struct txn_r
     return &v->decision;
 }
 
+static void on_after(void *ctx, enum pn_check_end end)
+{
+    (void)end; /* nothing there changes what was decided */
+    act(ctx);
+}
+
 static void verdict(struct transaction *t)
 {
     if (!verdict_begin(t, t->rcpt_count - t->refused_count)) {
@@ -188,7 +194,8 @@ static void verdict(struct transaction *t)
             (void)verdict_add(t, &t->rcpts[i], i, false);
     pn_verdict_settle(&t->verdict, false, t->pool);
     t->ran = true;
-    act(t);
+    if (t->s->check == NULL || !pn_check_run(t->s->check, POSTERN_AFTER, on_after, t))
+        act(t);
 }
 
 /* Refused before there was a verdict. */

@@ -89,7 +89,9 @@ static unsigned rights_of(const struct pn_jail *jail)
 {
     unsigned rights = rows[jail->kind];
     if ((jail->grants & PN_GRANT_CONNECT) != 0)
-        rights |= JAIL_CONNECT | JAIL_LOCAL;
+        rights |= JAIL_CONNECT;
+    if ((jail->grants & PN_GRANT_LOCAL) != 0)
+        rights |= JAIL_LOCAL;
     if ((jail->grants & PN_GRANT_FILES) != 0)
         rights |= JAIL_OPEN;
     if ((jail->grants & PN_GRANT_WRITE) != 0)

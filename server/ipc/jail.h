@@ -41,10 +41,11 @@ enum pn_jail_kind {
 
 /* What a worker's plugins were granted beyond the row. */
 enum pn_jail_grant {
-    PN_GRANT_CONNECT = 1, /* sockets of its own, UNIX ones too: a daemon's on this machine */
+    PN_GRANT_CONNECT = 1, /* internet sockets of its own */
     PN_GRANT_FILES = 2,   /* open files below the paths */
     PN_GRANT_WRITE = 4,   /* and make them */
-    PN_GRANT_JIT = 8      /* executable memory (PCRE2) */
+    PN_GRANT_JIT = 8,     /* executable memory (PCRE2) */
+    PN_GRANT_LOCAL = 16   /* with CONNECT: UNIX sockets too, a daemon's on this machine */
 };
 
 struct pn_jail {

@@ -218,7 +218,9 @@ static void test_grants(void)
         char want;
     } rows[] = {
         {"connect", PN_GRANT_CONNECT, inet_socket, 'y'},
-        {"connect by a unix socket", PN_GRANT_CONNECT, unix_socket, 'y'},
+        {"connect is not by a unix socket", PN_GRANT_CONNECT, unix_socket, 'n'},
+        {"but where that is granted", PN_GRANT_CONNECT | PN_GRANT_LOCAL, unix_socket, 'y'},
+        {"which alone is nothing", PN_GRANT_LOCAL, unix_socket, 'n'},
         {"files", PN_GRANT_FILES, open_below, 'y'},
         {"files are not written", PN_GRANT_FILES, make_below, 'n'},
         {"write", PN_GRANT_WRITE, make_below, 'y'},

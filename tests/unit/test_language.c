@@ -207,11 +207,13 @@ static void test_plugins(void)
          "line 1 of t.conf, expected one of them only\n"},
         {"plugins { thief }", ""},
         {"plugins { loopa }", ""},
-        {"plugins { netty }", "t.conf:1:11: plugin 'netty' asks for network, expected 'grant "
-                              "network'\n"},
+        {"plugins { netty }",
+         "t.conf:1:11: plugin 'netty' 1.0 asks for network, which is not granted, expected 'grant "
+         "network'\n"},
         {"plugins { netty { grant network } }", ""},
         {"plugins { netty { grant dns } }",
-         "t.conf:1:25: plugin 'netty' asks for network, expected 'grant network'\n"},
+         "t.conf:1:25: plugin 'netty' 1.0 asks for network, which is not granted, expected 'grant "
+         "network'\n"},
         {"plugins { alpha { on_failure explode } }",
          "t.conf:1:30: 'explode' does not fit 'on_failure', expected one of defer, skip, "
          "quarantine\n"},

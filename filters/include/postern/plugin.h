@@ -83,7 +83,8 @@
  *   the _free functions                nothing: they are given no call
  *
  * envelope is there from POSTERN_MAIL on, the message from POSTERN_HEADERS on; before
- * that envelope is NULL and the message empty. facts of POSTERN_AFTER change nothing. A
+ * that envelope is NULL and the message empty. Facts, results, notes and edits of
+ * POSTERN_AFTER are dropped; what it puts into state is kept as from any stage. A
  * function that takes what it may not have gives POSTERN_INVALID; none of them is
  * reentered by a signal handler, and no C++ exception may leave a callback.
  *
@@ -165,7 +166,8 @@ enum postern_stage {
     POSTERN_RCPT,    /* once a recipient, the newest is the last one */
     POSTERN_HEADERS, /* header fields known; the body is there too */
     POSTERN_MESSAGE, /* all of it */
-    POSTERN_AFTER,   /* the verdict is known; nothing found here changes it */
+    POSTERN_AFTER,   /* the verdict on the content is made, the client waits for it: be quick.
+                      * What is found here is dropped */
     POSTERN_STAGES   /* that this header knows */
 };
 enum { POSTERN_STAGES_ROOM = 16 };
@@ -225,9 +227,11 @@ struct postern_symbol {
 /* What the sandbox must leave open for it; the operator sees and grants it. */
 enum {
     POSTERN_NEED_DNS = 1,      /* the host's dns functions */
-    POSTERN_NEED_FILES = 2,    /* the files and folders of its settings, read only, in prepare */
+    POSTERN_NEED_FILES = 2,    /* in prepare: the files and folders that its settings of those
+                                * types name, by default too; read only */
     POSTERN_NEED_TMP = 4,      /* a private folder in memory: host->tmp_folder */
-    POSTERN_NEED_NETWORK = 8,  /* sockets of its own (a daemon's, say) */
+    POSTERN_NEED_NETWORK = 8,  /* internet sockets, to connect; UNIX ones too where a string
+                                * among its settings names a path (/x, unix:/x, local:/x) */
     POSTERN_NEED_ALONE = 16,   /* a worker group of its own, whatever others need */
     POSTERN_NEED_THREADS = 32, /* its library makes threads */
     POSTERN_NEED_OPENSSL = 64, /* hardware probing and getrandom of a crypto library */
@@ -271,13 +275,15 @@ struct postern_plugin {
     uint32_t deadline_ms; /* for one callback; 0: the host's default (5 s) */
     uint32_t reserved;
 
-    /* In the template, before it forks and is sandboxed, single-threaded, files readable:
-     * load what is large (a signature database, rules). May be NULL. *prepared is shared
-     * by the workers forked from it. On POSTERN_ERROR write why with host->setup_error. */
+    /* In the template, from which the workers are forked: load what is large (a signature
+     * database, rules) and what is in files. Sandboxed already: of files, those of
+     * POSTERN_NEED_FILES are readable, and what libraries lie and look at (below /usr).
+     * Leaves no thread and no process behind. May be NULL. *prepared is shared by the workers.
+     * On POSTERN_ERROR write why with host->setup_error. */
     int (*prepare)(struct postern_setup *setup, void **prepared);
     void (*prepare_free)(void *prepared);
 
-    /* In the worker, after fork, before threads start. */
+    /* In the worker, after fork, before threads start; no file is open any more. */
     int (*instance_new)(struct postern_setup *setup, void **instance);
     void (*instance_free)(void *instance);
     /* Called when a callback of this session (transaction) is due for the first time. */
