@@ -2,7 +2,7 @@
 
 #include <stdlib.h>
 
-enum { FIRST = 8192 };
+enum { FIRST = 8192, KEPT_MAX = 64 * 1024 };
 
 size_t rules_buf_room(struct rules_buf *b, size_t n)
 {
@@ -36,6 +36,16 @@ void rules_buf_char(struct rules_buf *b, char c)
 {
     if (b->len < b->room || rules_buf_room(b, 1) == 1)
         b->p[b->len++] = c;
+}
+
+void rules_buf_reset(struct rules_buf *b)
+{
+    if (b->room > KEPT_MAX) {
+        free(b->p);
+        b->p = NULL;
+        b->room = 0;
+    }
+    b->len = 0;
 }
 
 struct postern_str rules_buf_str(const struct rules_buf *b)

@@ -13,6 +13,8 @@ struct rules_buf {
 size_t rules_buf_room(struct rules_buf *b, size_t n);
 void rules_buf_add(struct rules_buf *b, struct postern_str s);
 void rules_buf_char(struct rules_buf *b, char c);
+/* Empties it; memory beyond what most messages need is given back. */
+void rules_buf_reset(struct rules_buf *b);
 struct postern_str rules_buf_str(const struct rules_buf *b);
 
 #endif

@@ -12,11 +12,11 @@ static double body_length(const struct rules_eval_call *c)
 
 /* ---- text against HTML ---- */
 
-enum { WORDS_MAX = 20000 };
+enum { WORDS_FIRST = 256, WORDS_MAX = 20000 };
 
 struct words {
     struct postern_str *word; /* sorted when all are there */
-    size_t count;
+    size_t count, room;
 };
 
 static int by_bytes(const void *a, const void *b)
@@ -36,6 +36,21 @@ static bool has_letter(struct postern_str s)
     return false;
 }
 
+static void add_word(struct words *w, struct postern_str s)
+{
+    size_t room = w->room == 0 ? WORDS_FIRST : w->room * 2;
+    struct postern_str *p;
+
+    if (w->count == w->room) {
+        p = realloc(w->word, room * sizeof(*p));
+        if (p == NULL)
+            return;
+        w->word = p;
+        w->room = room;
+    }
+    w->word[w->count++] = s;
+}
+
 static void add_words(struct words *w, struct postern_str s)
 {
     size_t at = 0;
@@ -46,7 +61,7 @@ static void add_words(struct words *w, struct postern_str s)
         while (at < s.len && !rules_is_blank(s.p[at]))
             at++;
         if (has_letter((struct postern_str){s.p + from, at - from}))
-            w->word[w->count++] = (struct postern_str){s.p + from, at - from};
+            add_word(w, (struct postern_str){s.p + from, at - from});
         while (at < s.len && rules_is_blank(s.p[at]))
             at++;
     }
@@ -115,10 +130,11 @@ static void compare(struct rules_text *t, size_t top, struct words *html, struct
             add_words(text, rules_part_utf8(t, &p[i]));
         page += is_page;
     }
-    qsort(html->word, html->count, sizeof(*html->word), by_bytes);
-    qsort(text->word, text->count, sizeof(*text->word), by_bytes);
     if (html->count == 0)
         return;
+    qsort(html->word, html->count, sizeof(*html->word), by_bytes);
+    if (text->count > 0)
+        qsort(text->word, text->count, sizeof(*text->word), by_bytes);
     d->html = different(html);
     d->text = different(text);
     percent = 100 * (double)missing(html, text) / (double)d->html;
@@ -134,16 +150,9 @@ static struct difference make_difference(struct rules_text *t)
     size_t count;
     struct rules_part *p = rules_text_parts(t, &count);
 
-    for (size_t i = 0; i < count; i++) {
-        if (!rules_eq(p[i].type, POSTERN_STR("multipart/alternative")))
-            continue;
-        if (html.word == NULL) {
-            html.word = malloc(WORDS_MAX * sizeof(*html.word));
-            text.word = malloc(WORDS_MAX * sizeof(*text.word));
-        }
-        if (html.word != NULL && text.word != NULL)
+    for (size_t i = 0; i < count; i++)
+        if (rules_eq(p[i].type, POSTERN_STR("multipart/alternative")))
             compare(t, i, &html, &text, &d);
-    }
     free(html.word);
     free(text.word);
     return d;

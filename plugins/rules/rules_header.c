@@ -359,14 +359,30 @@ static struct postern_str decoded_name(struct rules_text *t, const struct rules_
     return display;
 }
 
+/* In the field that has most: what parts them is a comma, or a semicolon that ends a group. */
+static size_t most_addresses(const struct rules_list_of *from)
+{
+    size_t most = 1;
+
+    for (size_t i = 0; i < from->count; i++) {
+        size_t n = 1;
+
+        for (size_t k = 0; k < from->p[i].len && n < RULES_ADDRESSES_MAX; k++)
+            n += from->p[i].p[k] == ',' || from->p[i].p[k] == ';';
+        most = n > most ? n : most;
+    }
+    return most;
+}
+
 static struct rules_list_of addresses_of(struct rules_text *t, const struct rules_header *h,
                                          const struct rules_list_of *from)
 {
     struct rules_list_of out = {.count = 0};
-    struct rules_address *a = rules_alloc(&t->arena, RULES_ADDRESSES_MAX * sizeof(*a));
+    size_t most = most_addresses(from);
+    struct rules_address *a = rules_alloc(&t->arena, most * sizeof(*a));
 
     for (size_t i = 0; a != NULL && i < from->count; i++) {
-        size_t n = rules_addresses(from->p[i], &t->arena, a, RULES_ADDRESSES_MAX);
+        size_t n = rules_addresses(from->p[i], &t->arena, a, most);
 
         for (size_t k = 0; k < n; k++)
             if ((h->parts & RULES_NAME) != 0 && a[k].name.len > 0)

@@ -1,166 +1,15 @@
 #include "rules_html.h"
 
-#include "rules_style.h"
-#include "rules_text_in.h"
+#include "rules_element.h"
+#include "rules_html_in.h"
 
 #include <stdlib.h>
 
-enum { URI_TEXT_MAX = 8192, IMAGE_SIDE = 200, WIDE = 8, HIGH = 6 };
-
-/* What is special of an element. */
-enum {
-    KNOWN = 1, /* of HTML */
-    ODD = 2,   /* of old browsers */
-    STYLED = 4,
-    LINE = 8, /* before and behind it: a line end, */
-    BLANK = 16,
-    PARAGRAPH = 32,
-    LINKED = 64
-};
-
-static const struct element {
-    const char *name;
-    unsigned flags;
-} elements[] = {{"a", KNOWN | STYLED | LINKED},
-                {"abbr", KNOWN},
-                {"acronym", KNOWN},
-                {"address", KNOWN},
-                {"applet", KNOWN},
-                {"area", KNOWN | LINKED},
-                {"b", KNOWN},
-                {"base", KNOWN | LINKED},
-                {"basefont", KNOWN | STYLED},
-                {"bdo", KNOWN},
-                {"bgsound", ODD | LINKED},
-                {"big", KNOWN | STYLED},
-                {"blockquote", KNOWN | PARAGRAPH},
-                {"body", KNOWN | STYLED | LINKED},
-                {"br", KNOWN | LINE},
-                {"button", KNOWN},
-                {"caption", KNOWN},
-                {"center", KNOWN},
-                {"cite", KNOWN},
-                {"code", KNOWN},
-                {"col", KNOWN},
-                {"colgroup", KNOWN},
-                {"dd", KNOWN | BLANK},
-                {"del", KNOWN},
-                {"dfn", KNOWN},
-                {"dir", KNOWN},
-                {"div", KNOWN | STYLED | LINE},
-                {"dl", KNOWN},
-                {"dt", KNOWN | BLANK},
-                {"em", KNOWN},
-                {"embed", ODD | BLANK | LINKED},
-                {"fieldset", KNOWN},
-                {"font", KNOWN | STYLED},
-                {"form", KNOWN | LINKED},
-                {"frame", KNOWN | LINKED},
-                {"frameset", KNOWN},
-                {"h1", KNOWN | BLANK},
-                {"h2", KNOWN | BLANK},
-                {"h3", KNOWN | BLANK},
-                {"h4", KNOWN | BLANK},
-                {"h5", KNOWN | BLANK},
-                {"h6", KNOWN | BLANK},
-                {"head", KNOWN},
-                {"hr", KNOWN | PARAGRAPH},
-                {"html", KNOWN},
-                {"i", KNOWN},
-                {"iframe", KNOWN | LINKED},
-                {"img", KNOWN | LINKED},
-                {"input", KNOWN},
-                {"ins", KNOWN},
-                {"isindex", KNOWN},
-                {"kbd", KNOWN},
-                {"label", KNOWN},
-                {"legend", KNOWN},
-                {"li", KNOWN | BLANK},
-                {"link", KNOWN | LINKED},
-                {"listing", ODD | PARAGRAPH},
-                {"map", KNOWN},
-                {"menu", KNOWN},
-                {"meta", KNOWN | LINKED},
-                {"nobr", KNOWN},
-                {"noframes", KNOWN},
-                {"noscript", KNOWN},
-                {"object", KNOWN},
-                {"ol", KNOWN},
-                {"optgroup", KNOWN},
-                {"option", KNOWN},
-                {"p", KNOWN | STYLED | PARAGRAPH},
-                {"param", KNOWN},
-                {"plaintext", ODD | PARAGRAPH},
-                {"pre", KNOWN | PARAGRAPH},
-                {"q", KNOWN},
-                {"s", KNOWN},
-                {"samp", KNOWN},
-                {"script", KNOWN | LINKED},
-                {"select", KNOWN},
-                {"small", KNOWN | STYLED},
-                {"span", KNOWN | STYLED},
-                {"strike", KNOWN},
-                {"strong", KNOWN},
-                {"style", KNOWN},
-                {"sub", KNOWN},
-                {"sup", KNOWN},
-                {"table", KNOWN | STYLED | LINKED},
-                {"tbody", KNOWN},
-                {"td", KNOWN | STYLED | BLANK | LINKED},
-                {"textarea", KNOWN},
-                {"tfoot", KNOWN},
-                {"th", KNOWN | STYLED | BLANK},
-                {"thead", KNOWN},
-                {"title", KNOWN | PARAGRAPH},
-                {"tr", KNOWN | STYLED | LINKED},
-                {"tt", KNOWN},
-                {"u", KNOWN},
-                {"ul", KNOWN},
-                {"var", KNOWN},
-                {"x-sigsep", KNOWN},
-                {"x-tab", KNOWN},
-                {"xmp", ODD | PARAGRAPH}};
-
-static int by_name(const void *key, const void *element)
-{
-    const struct postern_str *s = key;
-    const char *name = ((const struct element *)element)->name;
-    size_t n = strlen(name);
-    int order = memcmp(s->p, name, s->len < n ? s->len : n);
-
-    return order != 0 ? order : (s->len > n) - (s->len < n);
-}
-
-/* Also what office programs call "o:p" and "st1:place". */
-static unsigned flags_of(struct postern_str name, bool *of_office)
-{
-    const struct element *e = bsearch(&name, elements, sizeof(elements) / sizeof(elements[0]),
-                                      sizeof(elements[0]), by_name);
-
-    *of_office = rules_starts(name, POSTERN_STR("o:")) ||
-                 (name.len > 4 && rules_starts(name, POSTERN_STR("st")) &&
-                  rules_is_digit(name.p[2]) && name.p[3] == ':');
-    return e == NULL ? 0 : e->flags;
-}
-
-enum chunk { NOTHING, SHOWN, HIDDEN, WHITE };
-
-struct parser {
-    struct rules_html *h;
-    struct rules_arena *arena;
-    struct rules_tokens tokens;
-    struct rules_styles styles;
-    struct rules_buf text;
-    enum chunk last;   /* what the newest piece of text is */
-    size_t last_begin; /* and where it begins */
-    /* Counts that text asks for each time; NULL: no such tag yet. */
-    const struct rules_tag_count *script, *style, *a, *title;
-    struct postern_str base;
-};
+enum { IMAGE_SIDE = 200, WIDE = 8, HIGH = 6 };
 
 /* ---- what is kept ---- */
 
-static void note_count(struct parser *p, const struct rules_tag_count *c)
+static void note_count(struct rules_html_parser *p, const struct rules_tag_count *c)
 {
     if (rules_is(c->name, "script"))
         p->script = c;
@@ -172,7 +21,7 @@ static void note_count(struct parser *p, const struct rules_tag_count *c)
         p->title = c;
 }
 
-static struct rules_tag_count *count_of(struct parser *p, struct postern_str name)
+static struct rules_tag_count *count_of(struct rules_html_parser *p, struct postern_str name)
 {
     struct rules_html *h = p->h;
 
@@ -199,14 +48,21 @@ static bool inside(const struct rules_tag_count *c)
     return c != NULL && c->open > 0;
 }
 
-static void keep_text(struct parser *p, enum rules_html_kind kind, struct postern_str text)
+static void keep_text(struct rules_html_parser *p, enum rules_html_kind kind,
+                      struct postern_str text)
 {
-    if (p->h->text_count < RULES_HTML_TEXTS)
-        p->h->texts[p->h->text_count++] = (struct rules_html_text){kind, text, 0, {"", 0}};
+    struct rules_html *h = p->h;
+    void *list = h->texts;
+
+    if (rules_more(p->arena, &list, h->text_count, &h->text_room, RULES_HTML_TEXTS,
+                   sizeof(*h->texts))) {
+        h->texts = list;
+        h->texts[h->text_count++] = (struct rules_html_text){kind, text, 0, {"", 0}};
+    }
 }
 
 /* Room for n bytes more, doubled each time that it is short. */
-static bool make_room(struct parser *p, struct rules_html_text *t, size_t n)
+static bool make_room(struct rules_html_parser *p, struct rules_html_text *t, size_t n)
 {
     char *s;
 
@@ -225,7 +81,8 @@ static bool make_room(struct parser *p, struct rules_html_text *t, size_t n)
 }
 
 /* To the newest of that kind. */
-static void extend_text(struct parser *p, enum rules_html_kind kind, struct postern_str text)
+static void extend_text(struct rules_html_parser *p, enum rules_html_kind kind,
+                        struct postern_str text)
 {
     size_t i = p->h->text_count;
 
@@ -236,141 +93,6 @@ static void extend_text(struct parser *p, enum rules_html_kind kind, struct post
     struct rules_html_text *t = &p->h->texts[i - 1];
     memcpy((char *)(uintptr_t)t->text.p + t->text.len, text.p, text.len);
     t->text.len += text.len;
-}
-
-/* ---- links ---- */
-
-static struct postern_str trimmed_uri(struct parser *p, struct postern_str uri)
-{
-    uri = rules_trim(uri);
-    if (uri.len > URI_TEXT_MAX) {
-        p->h->uri_cut = true;
-        uri.len = URI_TEXT_MAX;
-    }
-    return uri;
-}
-
-static bool has_scheme(struct postern_str uri)
-{
-    for (size_t i = 0; i < uri.len; i++)
-        if (uri.p[i] == ':')
-            return i > 0;
-        else if (rules_in(uri.p[i], "/?#"))
-            return false;
-    return false;
-}
-
-/* As seen from the page's base: only where it says one. */
-static struct postern_str absolute(struct parser *p, struct postern_str uri)
-{
-    size_t keep = p->base.len;
-    char *s;
-
-    if (keep == 0 || has_scheme(uri) || rules_starts(uri, POSTERN_STR("//")))
-        return uri;
-    if (uri.len > 0 && uri.p[0] == '/') { /* up to the end of the host */
-        const char *slashes = memmem(p->base.p, p->base.len, "//", 2);
-        const char *end;
-
-        if (slashes == NULL)
-            return uri;
-        keep = (size_t)(slashes + 2 - p->base.p);
-        end = memchr(p->base.p + keep, '/', p->base.len - keep);
-        keep = end == NULL ? p->base.len : (size_t)(end - p->base.p);
-    }
-    s = rules_alloc(p->arena, keep + uri.len + 1);
-    if (s == NULL)
-        return uri;
-    memcpy(s, p->base.p, keep);
-    memcpy(s + keep, uri.p, uri.len);
-    return (struct postern_str){s, keep + uri.len};
-}
-
-static void keep_uri(struct parser *p, unsigned where, struct postern_str uri)
-{
-    struct rules_html *h = p->h;
-
-    uri = absolute(p, trimmed_uri(p, uri));
-    for (size_t i = 0; i < h->uri_count; i++)
-        if (rules_eq(h->uris[i].uri, uri)) {
-            h->uris[i].where |= where;
-            return;
-        }
-    if (uri.len > 0 && h->uri_count < RULES_HTML_URIS)
-        h->uris[h->uri_count++] = (struct rules_html_uri){uri, where};
-}
-
-static void set_base(struct parser *p, struct postern_str uri)
-{
-    uri = trimmed_uri(p, uri);
-    if (!rules_istarts(uri, POSTERN_STR("http")) && !rules_istarts(uri, POSTERN_STR("ftp:")))
-        return;
-    /* Behind the last slash of the path stands the page's own name. */
-    for (size_t i = uri.len; i-- > 8;)
-        if (uri.p[i] == '/') {
-            uri.len = i + 1;
-            break;
-        }
-    p->base = uri;
-}
-
-/* "5; URL=http://…" of a meta element. */
-static void keep_refresh(struct parser *p, const struct rules_token *t)
-{
-    struct postern_str what = rules_token_attribute(t, "http-equiv");
-    struct postern_str content = rules_token_attribute(t, "content");
-    struct postern_str at;
-
-    if (what.p == NULL || content.p == NULL || rules_ifind(what, POSTERN_STR("refresh")).p == NULL)
-        return;
-    at = rules_ifind(content, POSTERN_STR("url"));
-    while (at.len > 3 && at.p[3] != '=' && rules_is_blank(at.p[3]))
-        at.p++, at.len--;
-    if (at.len < 4 || at.p[3] != '=')
-        return;
-    at = rules_trim((struct postern_str){at.p + 4, at.len - 4});
-    content = at;
-    for (at.len = 0; at.len < content.len && at.p[at.len] != ';';)
-        at.len++;
-    keep_uri(p, RULES_URI_OTHER, at);
-}
-
-static void keep_links(struct parser *p, const struct rules_token *t)
-{
-    static const struct {
-        const char *tag, *attribute;
-        unsigned where;
-    } links[] = {{"a", "href", RULES_URI_A},
-                 {"a", "data-saferedirecturl", RULES_URI_A},
-                 {"area", "href", RULES_URI_OTHER},
-                 {"link", "href", RULES_URI_OTHER},
-                 {"base", "href", RULES_URI_OTHER},
-                 {"img", "src", RULES_URI_IMG},
-                 {"iframe", "src", RULES_URI_IFRAME},
-                 {"frame", "src", RULES_URI_OTHER},
-                 {"embed", "src", RULES_URI_OTHER},
-                 {"script", "src", RULES_URI_OTHER},
-                 {"bgsound", "src", RULES_URI_OTHER},
-                 {"form", "action", RULES_URI_OTHER},
-                 {"body", "background", RULES_URI_OTHER},
-                 {"table", "background", RULES_URI_OTHER},
-                 {"tr", "background", RULES_URI_OTHER},
-                 {"td", "background", RULES_URI_OTHER}};
-
-    for (size_t i = 0; i < sizeof(links) / sizeof(links[0]); i++) {
-        struct postern_str uri;
-
-        if (!rules_is(t->text, links[i].tag))
-            continue;
-        uri = rules_token_attribute(t, links[i].attribute);
-        if (uri.p == NULL)
-            continue;
-        keep_uri(p, links[i].where, uri);
-        if (rules_eq(t->text, POSTERN_STR("base")))
-            set_base(p, uri);
-    }
-    if (rules_eq(t->text, POSTERN_STR("meta")))
-        keep_refresh(p, t);
 }
 
 /* ---- what tests ask of single elements ---- */
@@ -425,7 +147,7 @@ static double side_of(struct postern_str s, int percent)
     return n < s.len || d <= 0 ? IMAGE_SIDE : d;
 }
 
-static void test_meta(struct parser *p, const struct rules_token *t)
+static void test_meta(struct rules_html_parser *p, const struct rules_token *t)
 {
     struct postern_str what = rules_token_attribute(t, "http-equiv");
     struct postern_str content = rules_token_attribute(t, "content");
@@ -439,7 +161,7 @@ static void test_meta(struct parser *p, const struct rules_token *t)
     }
 }
 
-static void test_image(struct parser *p, const struct rules_token *t)
+static void test_image(struct rules_html_parser *p, const struct rules_token *t)
 {
     struct postern_str width = rules_token_attribute(t, "width");
     struct postern_str height = rules_token_attribute(t, "height");
@@ -450,16 +172,16 @@ static void test_image(struct parser *p, const struct rules_token *t)
         p->h->image_area += side_of(width, WIDE) * side_of(height, HIGH);
 }
 
-static void keep_anchor(struct parser *p, struct postern_str uri)
+static void keep_anchor(struct rules_html_parser *p, struct postern_str uri)
 {
     size_t count = p->h->text_count;
 
     keep_text(p, RULES_ANCHOR, POSTERN_STR(""));
     if (p->h->text_count > count && uri.p != NULL)
-        p->h->texts[count].uri = trimmed_uri(p, uri);
+        p->h->texts[count].uri = rules_html_trimmed(p, uri);
 }
 
-static void test_element(struct parser *p, const struct rules_token *t)
+static void test_element(struct rules_html_parser *p, const struct rules_token *t)
 {
     struct postern_str face = rules_token_attribute(t, "face");
     struct postern_str action = rules_token_attribute(t, "action");
@@ -482,17 +204,17 @@ static void test_element(struct parser *p, const struct rules_token *t)
 
 /* ---- text ---- */
 
-static void put_white(struct parser *p, const char *blanks)
+static void put_white(struct rules_html_parser *p, const char *blanks)
 {
-    if (p->last == SHOWN && p->text.len > p->last_begin && p->text.p[p->text.len - 1] == ' ')
+    if (p->last == RULES_SHOWN && p->text.len > p->last_begin && p->text.p[p->text.len - 1] == ' ')
         p->text.len--;
-    p->last = WHITE;
+    p->last = RULES_WHITE;
     p->last_begin = p->text.len;
     rules_buf_add(&p->text, (struct postern_str){blanks, strlen(blanks)});
 }
 
 /* Runs of blanks to one; none behind white space of an element. */
-static void put_text(struct parser *p, struct postern_str s, bool hidden)
+static void put_text(struct rules_html_parser *p, struct postern_str s, bool hidden)
 {
     size_t begin = p->text.len;
 
@@ -506,10 +228,10 @@ static void put_text(struct parser *p, struct postern_str s, bool hidden)
             break;
         while (i < s.len && rules_is_blank(s.p[i]))
             i++;
-        if (!(p->last == WHITE && !hidden && p->text.len == begin))
+        if (!(p->last == RULES_WHITE && !hidden && p->text.len == begin))
             rules_buf_char(&p->text, ' ');
     }
-    p->last = hidden ? HIDDEN : SHOWN;
+    p->last = hidden ? RULES_HIDDEN : RULES_SHOWN;
     p->last_begin = begin;
 }
 
@@ -522,7 +244,7 @@ static bool is_only_blank(struct postern_str s)
     return true;
 }
 
-static bool is_hidden(struct parser *p)
+static bool is_hidden(struct rules_html_parser *p)
 {
     const struct rules_style *s = &p->styles.open[p->styles.count - 1];
 
@@ -543,7 +265,7 @@ static bool is_word_byte(char c)
     return (unsigned char)c >= 0x80 || (rules_is_word(c) && c != '_');
 }
 
-static void read_text(struct parser *p, struct postern_str s)
+static void read_text(struct rules_html_parser *p, struct postern_str s)
 {
     bool hidden;
 
@@ -558,15 +280,15 @@ static void read_text(struct parser *p, struct postern_str s)
     if (inside(p->title))
         extend_text(p, RULES_TITLE, s);
     hidden = !is_only_blank(s) && is_hidden(p);
-    if (p->last != NOTHING && p->text.len > p->last_begin && s.len > 0 && is_word_byte(s.p[0]) &&
-        is_word_byte(p->text.p[p->text.len - 1]))
+    if (p->last != RULES_NOTHING && p->text.len > p->last_begin && s.len > 0 &&
+        is_word_byte(s.p[0]) && is_word_byte(p->text.p[p->text.len - 1]))
         p->h->obfuscation++;
     put_text(p, s, hidden);
 }
 
 /* ---- tags ---- */
 
-static void count_tag(struct parser *p, const struct rules_token *t, bool element)
+static void count_tag(struct rules_html_parser *p, const struct rules_token *t, bool element)
 {
     struct rules_tag_count *c = count_of(p, t->text);
     bool first = c != NULL && c->open < 0;
@@ -586,30 +308,30 @@ static void count_tag(struct parser *p, const struct rules_token *t, bool elemen
     }
 }
 
-static void read_tag(struct parser *p, const struct rules_token *t)
+static void read_tag(struct rules_html_parser *p, const struct rules_token *t)
 {
     bool of_office;
-    unsigned flags = flags_of(t->text, &of_office);
+    unsigned flags = rules_element_flags(t->text, &of_office);
 
-    count_tag(p, t, (flags & KNOWN) != 0 || of_office);
+    count_tag(p, t, (flags & RULES_E_KNOWN) != 0 || of_office);
     if (of_office || flags == 0)
         return;
-    if ((flags & STYLED) != 0)
+    if ((flags & RULES_E_STYLED) != 0)
         rules_styles_tag(&p->styles, t);
-    if ((flags & LINE) != 0)
+    if ((flags & RULES_E_LINE) != 0)
         put_white(p, "\n");
-    else if ((flags & BLANK) != 0)
+    else if ((flags & RULES_E_BLANK) != 0)
         put_white(p, " ");
-    else if ((flags & PARAGRAPH) != 0)
+    else if ((flags & RULES_E_PARAGRAPH) != 0)
         put_white(p, "\n\n");
     if (t->kind == RULES_TOKEN_CLOSE)
         return;
-    if ((flags & LINKED) != 0)
-        keep_links(p, t);
+    if ((flags & RULES_E_LINKED) != 0)
+        rules_html_links(p, t);
     test_element(p, t);
 }
 
-static void read_declaration(struct parser *p, struct postern_str text)
+static void read_declaration(struct rules_html_parser *p, struct postern_str text)
 {
     if (!rules_istarts(text, POSTERN_STR("<!doctype")))
         return;
@@ -640,9 +362,7 @@ static struct rules_html *new_page(struct rules_arena *a)
         return NULL;
     h->charsets = POSTERN_STR("");
     h->tag = rules_alloc(a, RULES_TAGS_MAX * sizeof(*h->tag));
-    h->texts = rules_alloc(a, RULES_HTML_TEXTS * sizeof(*h->texts));
-    h->uris = rules_alloc(a, RULES_HTML_URIS * sizeof(*h->uris));
-    return h->tag == NULL || h->texts == NULL || h->uris == NULL ? NULL : h;
+    return h->tag == NULL ? NULL : h;
 }
 
 void rules_html_measure(struct rules_html *h, struct postern_str source)
@@ -654,7 +374,7 @@ void rules_html_measure(struct rules_html *h, struct postern_str source)
     h->non_space = h->rendered_length - (blank < h->rendered_length ? blank : h->rendered_length);
 }
 
-static void finish(struct parser *p)
+static void finish(struct rules_html_parser *p)
 {
     struct rules_html *h = p->h;
 
@@ -670,14 +390,12 @@ static void finish(struct parser *p)
 struct rules_html *rules_html_parse(struct postern_str source, struct rules_arena *a)
 {
     struct rules_token token;
-    struct parser p = {.h = new_page(a), .arena = a, .base = {"", 0}};
+    struct rules_html_parser p = {.h = new_page(a), .arena = a, .base = {"", 0}};
 
     p.tokens = (struct rules_tokens){.s = source, .arena = a};
     p.text.max = 2 * source.len + 64; /* an element of four bytes is two line ends at most */
-    p.styles.open = rules_alloc(a, RULES_STYLES_MAX * sizeof(*p.styles.open));
-    if (p.h == NULL || p.styles.open == NULL)
+    if (p.h == NULL || !rules_styles_begin(&p.styles, a))
         return NULL;
-    rules_styles_begin(&p.styles);
     for (;;) {
         rules_token_next(&p.tokens, &token);
         if (token.kind == RULES_TOKEN_END)

@@ -52,9 +52,9 @@ struct rules_html {
     struct rules_tag_count *tag;
     size_t tag_count;
     struct rules_html_text *texts;
-    size_t text_count;
+    size_t text_count, text_room;
     struct rules_html_uri *uris;
-    size_t uri_count;
+    size_t uri_count, uri_room;
     struct postern_str charsets; /* of meta elements, blanks between */
 };
 

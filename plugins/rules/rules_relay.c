@@ -150,8 +150,11 @@ static void make(struct rules_text *t, struct rules_relays *r)
     size_t count;
     struct rules_field *f = rules_fields(t, &count);
     bool trusted = true;
+    size_t most = 1; /* the client, and a Received field each */
 
-    r->relay = rules_alloc(&t->arena, RULES_RELAYS_MAX * sizeof(*r->relay));
+    for (size_t i = 0; i < count && most < RULES_RELAYS_MAX; i++)
+        most += rules_ieq(f[i].name, POSTERN_STR("Received"));
+    r->relay = rules_alloc(&t->arena, most * sizeof(*r->relay));
     if (r->relay == NULL)
         return;
     if (t->session) {
@@ -159,7 +162,7 @@ static void make(struct rules_text *t, struct rules_relays *r)
         trusted = rules_is_trusted(&t->set->names, &r->relay[0]);
         r->trusted = trusted;
     }
-    for (size_t i = 0; i < count && r->count < RULES_RELAYS_MAX; i++)
+    for (size_t i = 0; i < count && r->count < most; i++)
         if (rules_ieq(f[i].name, POSTERN_STR("Received")))
             add_received(t, r, &f[i], &trusted);
 }

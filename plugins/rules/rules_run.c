@@ -366,9 +366,13 @@ static int state(struct rules_run *r, struct postern_call *c)
 
 int rules_run_message(struct rules_run *r, struct postern_call *call)
 {
+    int status;
+
     begin(r, call);
     search_texts(r);
     for (size_t i = 0; i < r->set->early_count; i++)
         ask(r, r->set->early[i]);
-    return state(r, call);
+    status = state(r, call);
+    rules_text_end(r->text);
+    return status;
 }

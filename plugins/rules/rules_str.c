@@ -3,7 +3,7 @@
 #include <stdalign.h>
 #include <stdlib.h>
 
-enum { BLOCK = 64 * 1024, KEPT_MAX = 1024 * 1024 };
+enum { BLOCK = 64 * 1024, KEPT_MAX = 128 * 1024, GROWN_MAX = 1024 * 1024, LIST_FIRST = 16 };
 
 struct rules_block {
     struct rules_block *next;
@@ -13,7 +13,7 @@ struct rules_block {
 
 static bool add_block(struct rules_arena *a, size_t n)
 {
-    size_t size = a->total < BLOCK ? BLOCK : a->total < KEPT_MAX ? a->total : BLOCK;
+    size_t size = a->total < BLOCK ? BLOCK : a->total < GROWN_MAX ? a->total : BLOCK;
     struct rules_block *b;
 
     size = n > size ? n : size;
@@ -61,6 +61,26 @@ void rules_arena_reset(struct rules_arena *a)
     }
     a->total = b->size;
     a->used = 0;
+}
+
+bool rules_more(struct rules_arena *a, void **list, size_t count, size_t *room, size_t max,
+                size_t size)
+{
+    size_t want = *room == 0 ? LIST_FIRST : *room * 2;
+    void *p;
+
+    if (count < *room)
+        return true;
+    if (want > max)
+        want = max;
+    p = count >= max ? NULL : rules_alloc(a, want * size);
+    if (p == NULL)
+        return false;
+    if (count > 0)
+        memcpy(p, *list, count * size);
+    *list = p;
+    *room = want;
+    return true;
 }
 
 struct postern_str rules_dup(struct rules_arena *a, struct postern_str s)

@@ -22,6 +22,11 @@ void *rules_alloc(struct rules_arena *a, size_t n);
 /* A copy with a NUL behind it, not counted; .p is NULL when memory ran out. */
 struct postern_str rules_dup(struct rules_arena *a, struct postern_str s);
 void rules_arena_free(struct rules_arena *a);
+/* A list of `count` items of `size` bytes with room for one more: `list` itself, or a copy in a
+ * larger place, twice as large each time. *room counts items, 0 at first; max is the most of
+ * them. False: it is as it was. */
+bool rules_more(struct rules_arena *a, void **list, size_t count, size_t *room, size_t max,
+                size_t size);
 /* Forgets what was in it; one block is kept. */
 void rules_arena_reset(struct rules_arena *a);
 

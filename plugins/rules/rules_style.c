@@ -309,11 +309,22 @@ static void read_style(struct rules_style *s, const struct rules_style *parent,
 
 /* ---- open elements ---- */
 
-void rules_styles_begin(struct rules_styles *s)
+static void push(struct rules_styles *s, struct rules_style style)
 {
+    void *list = s->open;
+
+    if (!rules_more(s->arena, &list, s->count, &s->room, RULES_STYLES_MAX, sizeof(*s->open)))
+        return;
+    s->open = list;
+    s->open[s->count++] = style;
+}
+
+bool rules_styles_begin(struct rules_styles *s, struct rules_arena *a)
+{
+    *s = (struct rules_styles){.arena = a};
     s->base = s->min_size = s->max_size = SIZE_DEFAULT;
-    s->open[0] = (struct rules_style){POSTERN_STR("default"), 0, 0xffffff, SIZE_DEFAULT, false};
-    s->count = 1;
+    push(s, (struct rules_style){POSTERN_STR("default"), 0, 0xffffff, SIZE_DEFAULT, false});
+    return s->count == 1;
 }
 
 static struct rules_style *top(struct rules_styles *s)
@@ -401,8 +412,7 @@ static void open_tag(struct rules_styles *s, const struct rules_token *t, struct
         else if (new.size < s->min_size)
             s->min_size = new.size;
     }
-    if (s->count < RULES_STYLES_MAX)
-        s->open[s->count++] = new;
+    push(s, new);
 }
 
 void rules_styles_tag(struct rules_styles *s, const struct rules_token *t)

@@ -14,13 +14,15 @@ struct rules_style {
 };
 
 struct rules_styles {
-    struct rules_style *open; /* RULES_STYLES_MAX of them */
-    size_t count;
+    struct rules_arena *arena;
+    struct rules_style *open;
+    size_t count, room; /* at most RULES_STYLES_MAX */
     int base;
     int min_size, max_size;
 };
 
-void rules_styles_begin(struct rules_styles *s);
+/* False when memory ran out. */
+bool rules_styles_begin(struct rules_styles *s, struct rules_arena *a);
 /* An opening or closing tag of an element that can have style. */
 void rules_styles_tag(struct rules_styles *s, const struct rules_token *tag);
 /* "red", "#fff", "rgb(1,2,3)". */

@@ -47,14 +47,23 @@ void rules_text_free(struct rules_text *t)
 void rules_text_begin(struct rules_text *t, struct postern_call *call)
 {
     t->call = call;
-    rules_arena_reset(&t->arena);
     memset(t->header, 0, t->set->header_count * sizeof(*t->header));
-    t->body.len = t->raw.len = t->full.len = 0;
     t->fields_made = t->body_made = t->raw_made = t->full_made = t->uris_made = false;
     t->relays_made = t->parts_made = t->pages_made = t->uri_list_made = false;
     t->got_count = 0;
     t->figures = (struct rules_figures){-1, -1, -1, -1, -1};
-    t->field_count = t->part_count = t->page_count = t->uri_count = 0;
+    t->field_count = t->part_count = t->page_count = t->uri_count = t->uri_room = 0;
+    t->uris = NULL;
+}
+
+void rules_text_end(struct rules_text *t)
+{
+    struct rules_buf *const bufs[] = {&t->body, &t->joined, &t->raw, &t->full, &t->uri_text};
+
+    for (size_t i = 0; i < sizeof(bufs) / sizeof(bufs[0]); i++)
+        rules_buf_reset(bufs[i]);
+    rules_arena_reset(&t->arena);
+    t->call = NULL;
 }
 
 struct rules_arena *rules_text_arena(struct rules_text *t)

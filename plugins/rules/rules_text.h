@@ -6,8 +6,8 @@
  * body: text parts with their transfer encoding undone, in pieces of two to four KB. Full:
  * the message as it came, LF ends. URIs: those of text and HTML, each in all its forms.
  *
- * One rules_text serves many messages, one at a time. What it gives lives until the next
- * rules_text_begin. Memory for a message is limited: what finds no room is left out.
+ * One rules_text serves many messages, one at a time. What it gives lives until
+ * rules_text_end. Memory for a message is limited: what finds no room is left out.
  */
 #ifndef RULES_TEXT_H
 #define RULES_TEXT_H
@@ -39,6 +39,7 @@ struct rules_part {
 struct rules_text *rules_text_new(const struct rules_set *set, size_t max, bool session);
 void rules_text_free(struct rules_text *t);
 void rules_text_begin(struct rules_text *t, struct postern_call *call);
+void rules_text_end(struct rules_text *t);
 /* Scratch of the message: zeroed; NULL past its limit. */
 struct rules_arena *rules_text_arena(struct rules_text *t);
 struct postern_call *rules_text_call(const struct rules_text *t);

@@ -62,7 +62,7 @@ struct rules_text {
     bool body_made, raw_made, full_made, uris_made, relays_made, parts_made, pages_made;
     bool uri_list_made;
     struct rules_uri *uris;
-    size_t uri_count;
+    size_t uri_count, uri_room;
     struct rules_relays relays;
     struct rules_part *parts;
     size_t part_count;

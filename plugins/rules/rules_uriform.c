@@ -313,14 +313,19 @@ static void add_forms(struct forms *f, struct postern_str uri)
 
 static void push_uri(struct rules_text *t, struct postern_str uri, unsigned where, bool unlinked)
 {
+    void *list = t->uris;
+
     for (size_t i = 0; i < t->uri_count; i++)
         if (rules_eq(t->uris[i].uri, uri)) {
             t->uris[i].where |= where;
             t->uris[i].unlinked &= unlinked;
             return;
         }
-    if (uri.len > 0 && t->uri_count < RULES_URIS_MAX)
-        t->uris[t->uri_count++] = (struct rules_uri){uri, where, unlinked};
+    if (uri.len == 0 ||
+        !rules_more(&t->arena, &list, t->uri_count, &t->uri_room, RULES_URIS_MAX, sizeof(*t->uris)))
+        return;
+    t->uris = list;
+    t->uris[t->uri_count++] = (struct rules_uri){uri, where, unlinked};
 }
 
 /* A URI of the text must lead to a host that there may be, in one form at least. */
@@ -357,13 +362,10 @@ const struct rules_uri *rules_text_uri_list(struct rules_text *t, size_t *count)
 {
     if (!t->uri_list_made) {
         t->uri_list_made = true;
-        t->uris = rules_alloc(&t->arena, RULES_URIS_MAX * sizeof(*t->uris));
-        if (t->uris != NULL) {
-            read_text_uris(t);
-            for (size_t i = 0; i < rules_text_pages(t); i++)
-                for (size_t k = 0; t->pages[i] != NULL && k < t->pages[i]->uri_count; k++)
-                    push_uri(t, t->pages[i]->uris[k].uri, t->pages[i]->uris[k].where, false);
-        }
+        read_text_uris(t);
+        for (size_t i = 0; i < rules_text_pages(t); i++)
+            for (size_t k = 0; t->pages[i] != NULL && k < t->pages[i]->uri_count; k++)
+                push_uri(t, t->pages[i]->uris[k].uri, t->pages[i]->uris[k].where, false);
     }
     *count = t->uri_count;
     return t->uris;
