@@ -9,7 +9,9 @@ usage: run.py [option...]
   --plugins LIST   "spf dkim dmarc dnsbl rules", "all", or "none" (none)
   --dns-delay MS   --dns-loss PERCENT   --dns FILE
   --rate N         open loop: N messages a second
+  --state TEXT     the settings of `state`, such as 'redis "127.0.0.1:6379"'
   --local          deliver to mailboxes, not to the sink
+  --shipped        with the shipped policy   --domain TEXT     lines of the domain
   --repeat N       runs (1)                      --json           a line of JSON each
 
 Prints messages/s, CPU-ms a message over all roles and for each, latencies from MAIL to the
@@ -36,6 +38,8 @@ PLUGINS = {
     "dmarc": "dmarc",
     "dnsbl": 'dnsbl { zone "dnsbl.test" { code 127.0.0.2 weight 4 } }',
     "rules": "rules",
+    "greylist": "greylist",
+    "ratelimit": 'ratelimit { limit "c" { key client  tokens 1000000  per 1h } }',
     "clamav": f'clamav {{ signatures "{postern.TOP}/contrib/demo/clamav/eicar.ndb" }}',
 }
 
@@ -101,9 +105,11 @@ def config(args, dns_port, sink_port):
     route = "local" if args.local else f"smtp 127.0.0.1:{sink_port}"
     return (
         'smtp { hostname "mx.dest.test" }\n' + plugins
+        + (f"state {{ {args.state} }}\n" if args.state else "")
         + f"resolver {{ forward 127.0.0.1:{dns_port} }}\n"
         + "limits { exempt 0.0.0.0/0 ::/0  sessions 60000  messages-in-flight 20000 }\n"
-        + f'domain "dest.test" {{ recipients any  route {route} }}\n'
+        + ('include "postern:default"\n' if args.shipped else "")
+        + f'domain "dest.test" {{ recipients any  route {route}  {args.domain} }}\n'
     )
 
 
@@ -162,10 +168,12 @@ def main():
     parser = argparse.ArgumentParser(usage=__doc__)
     for name, default in (("sessions", 20), ("per-session", 1), ("messages", 2000), ("size", 4096), ("rate", 0), ("repeat", 1), ("dns-delay", 0), ("dns-loss", 0)):
         parser.add_argument("--" + name, type=int, default=default)
-    for name in ("manifest", "folder", "dns"):
+    for name in ("manifest", "folder", "dns", "state"):
         parser.add_argument("--" + name)
     parser.add_argument("--plugins", default="none")
     parser.add_argument("--local", action="store_true")
+    parser.add_argument("--shipped", action="store_true")
+    parser.add_argument("--domain", default="")
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
     tools = os.path.join(postern.build_folder(), "tests", "bench")
