@@ -74,6 +74,8 @@ flags=$(PKG_CONFIG_PATH="$usr/lib/pkgconfig" pkg-config --define-variable=prefix
 # shellcheck disable=SC2086
 check "a plugin out of tree" cc -std=c17 $flags -I"$usr/include" -fPIC -shared -o "$dest/shout.so" "$top/tests/plugins/shout.c"
 check "which loads" "$usr/bin/postern" plugin show "$dest/shout.so"
+check "one with the header of 1.0" cc -std=c17 -I"$top/tests/abi/1.0" -fPIC -shared -o "$dest/whole.so" "$top/tests/plugins/whole.c"
+check "which loads" sh -c "'$usr/bin/postern' plugin show '$dest/whole.so' | grep -qx 'ABI  *1.0'"
 echo "plugins { shout { file \"$dest/shout.so\" } }" >"$dest/shout.conf"
 printf 'Subject: LOUD\n\nhello\n' >"$dest/loud.eml"
 : >"$dest/empty.zone"

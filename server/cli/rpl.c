@@ -42,6 +42,8 @@ static bool read_line(struct rpl *s, unsigned number, struct pn_str text, struct
                           number, w == RPL_WORDS ? "unknown word" : "nothing behind", PN_FMT(word));
         return false;
     }
+    if (w == RPL_DNS)
+        rest = pn_str_trim(rest); /* a blank would mean the name of the line before */
     s->lines[s->count++] = (struct rpl_line){number, (enum rpl_word)w, rest};
     return true;
 }
