@@ -325,104 +325,6 @@ static void compile_redirectors(struct rules_set *set, pcre2_compile_context *co
     }
 }
 
-static bool add_literals(struct rules_set *set, struct rules_search *search, uint32_t index)
-{
-    struct rule *r = &set->rules[index];
-    struct postern_str literals[RULES_LITERALS_MAX];
-    size_t lead = 0;
-    size_t longest = 0;
-    size_t n =
-        r->takes_tags ? 0 : rules_pattern_literals(&r->pattern, &set->arena, literals, &lead);
-
-    r->shortest = SIZE_MAX;
-    for (size_t i = 0; i < n; i++) {
-        size_t mark = rules_search_add(search, literals[i], index);
-
-        if (mark == 0)
-            return false;
-        longest = mark > longest ? mark : longest;
-        r->shortest = mark < r->shortest ? mark : r->shortest;
-    }
-    r->has_literals = n > 0;
-    r->reach = lead >= RULES_LEAD_ANY ? RULES_LEAD_ANY : lead + longest;
-    return true;
-}
-
-/* Where no string can be sought, windows of sets may be. */
-static bool add_windows(struct rules_set *set, uint32_t index)
-{
-    struct rules_window windows[RULES_WINDOWS_MAX];
-    struct rule *r = &set->rules[index];
-    size_t n = r->takes_tags ? 0 : rules_windows_of(&r->pattern, windows, &r->windows_least);
-
-    if (n > 0 && set->windows[r->kind] == NULL)
-        set->windows[r->kind] = rules_windows_new();
-    for (size_t i = 0; i < n; i++)
-        if (set->windows[r->kind] == NULL ||
-            !rules_windows_add(set->windows[r->kind], &windows[i], index))
-            return false;
-    r->has_windows = n > 0;
-    return true;
-}
-
-static bool has_search(enum rules_kind kind)
-{
-    return kind == RULES_BODY || kind == RULES_RAWBODY || kind == RULES_FULL || kind == RULES_URI;
-}
-
-/* Texts that many rules look at are searched for all their strings at once. */
-enum { HEADER_RULES_MIN = 8 };
-
-static bool search_headers(struct rules_set *set)
-{
-    uint32_t *rules = rules_alloc(&set->arena, (set->header_count + 1) * sizeof(*rules));
-
-    set->header_search =
-        rules_alloc(&set->arena, (set->header_count + 1) * sizeof(struct rules_search *));
-    if (rules == NULL || set->header_search == NULL)
-        return false;
-    for (size_t i = 0; i < set->order_count[RULES_HEADER]; i++)
-        rules[set->rules[set->order[RULES_HEADER][i]].header]++;
-    for (size_t i = 0; i < set->order_count[RULES_HEADER]; i++) {
-        uint32_t index = set->order[RULES_HEADER][i];
-        uint32_t h = set->rules[index].header;
-
-        if (rules[h] < HEADER_RULES_MIN || (set->headers[h].parts & RULES_PARTS) != 0)
-            continue;
-        if (set->header_search[h] == NULL && (set->header_search[h] = rules_search_new()) == NULL)
-            return false;
-        if (!add_literals(set, set->header_search[h], index))
-            return false;
-    }
-    return true;
-}
-
-static bool order_kind(struct rules_set *set, enum rules_kind kind)
-{
-    uint32_t *order = rules_alloc(&set->arena, set->count * sizeof(*order));
-    bool any = false;
-
-    if (order == NULL || (has_search(kind) && (set->search[kind] = rules_search_new()) == NULL))
-        return false;
-    set->order[kind] = order;
-    for (uint32_t i = 0; i < set->count; i++) {
-        if (!set->rules[i].needed || set->rules[i].kind != kind)
-            continue;
-        order[set->order_count[kind]++] = i;
-        if (has_search(kind) && (!add_literals(set, set->search[kind], i) ||
-                                 (!set->rules[i].has_literals && !add_windows(set, i))))
-            return false;
-        any |= has_search(kind) && set->rules[i].has_literals;
-    }
-    if (set->windows[kind] != NULL)
-        rules_windows_finish(set->windows[kind]);
-    if (!any) {
-        rules_search_free(set->search[kind]);
-        set->search[kind] = NULL;
-    }
-    return true;
-}
-
 /* Does a rule look at where the message came from? */
 static bool wants_relays(const struct rules_set *set, const struct rule *r)
 {
@@ -469,9 +371,7 @@ bool rules_set_finish(struct rules_set *set)
     for (size_t i = 0; good && i < set->count; i++)
         if (rule_is_stated(&set->rules[i]))
             good = make_symbol(set, &set->rules[i]);
-    for (int kind = RULES_HEADER; good && set->count > 0 && kind < RULES_META; kind++)
-        good = order_kind(set, (enum rules_kind)kind);
-    good = good && search_headers(set) && rules_plan(set);
+    good = good && rules_seek(set) && rules_plan(set);
     pcre2_compile_context_free(context);
     return good;
 }
@@ -482,8 +382,6 @@ void rules_set_free(struct rules_set *set)
         pcre2_code_free(set->rules[i].code);
     for (int kind = 0; kind < RULES_KINDS; kind++)
         rules_search_free(set->search[kind]);
-    for (size_t i = 0; set->header_search != NULL && i < set->header_count; i++)
-        rules_search_free(set->header_search[i]);
     for (int kind = 0; kind < RULES_KINDS; kind++)
         rules_windows_free(set->windows[kind]);
     for (size_t i = 0; i < set->redirector_count; i++)

@@ -75,10 +75,8 @@ static void say_gave_up(struct postern_call *c, const struct rule *rule, int err
         c->host->log(c, POSTERN_LOG_WARN, (struct postern_str){text, (size_t)n});
 }
 
-/* 1 or 0: does it match, beginning at [*at, last]; -1: it gave up. *at goes behind the
- * match. */
-static int match_at(struct rules_matcher *m, const struct rule *rule, struct postern_str text,
-                    size_t *at, size_t last)
+int rules_match_at(struct rules_matcher *m, const struct rule *rule, struct postern_str text,
+                   size_t *at, size_t last)
 {
     const size_t *offsets;
     int n;
@@ -90,7 +88,8 @@ static int match_at(struct rules_matcher *m, const struct rule *rule, struct pos
     if (n == PCRE2_ERROR_NOMATCH)
         return 0;
     if (n < 0) {
-        say_gave_up(m->call, rule, n);
+        if (m->call != NULL)
+            say_gave_up(m->call, rule, n);
         return -1;
     }
     offsets = pcre2_get_ovector_pointer(m->data);
@@ -100,13 +99,18 @@ static int match_at(struct rules_matcher *m, const struct rule *rule, struct pos
     return 1;
 }
 
+double rules_match_most(const struct rule *rule)
+{
+    return !rule->multiple ? 1 : rule->max_hits > 0 ? rule->max_hits : RULES_HITS_MAX;
+}
+
 void rules_match_from(struct rules_matcher *m, const struct rule *rule, struct postern_str text,
                       size_t at, size_t last, struct rules_value *v)
 {
-    double most = !rule->multiple ? 1 : rule->max_hits > 0 ? rule->max_hits : RULES_HITS_MAX;
+    double most = rules_match_most(rule);
 
     while (v->known && v->number < most && at <= last) {
-        int n = match_at(m, rule, text, &at, last);
+        int n = rules_match_at(m, rule, text, &at, last);
 
         if (n == 0)
             return;

@@ -14,11 +14,16 @@ struct rules_matcher;
  * is told. NULL when memory ran out. */
 struct rules_matcher *rules_matcher_new(uint32_t match_limit);
 void rules_matcher_free(struct rules_matcher *m);
-/* The next message: what is captured goes to the arena. */
+/* The next message: what is captured goes to the arena. Without one, nothing is logged. */
 void rules_matcher_begin(struct rules_matcher *m, struct postern_call *call,
                          struct rules_arena *arena);
 const struct rules_captures *rules_matcher_captures(const struct rules_matcher *m);
 
+/* How often it may count at most. */
+double rules_match_most(const struct rule *rule);
+/* 1 or 0: does it match, beginning at [*at, last]; -1: it gave up. *at goes behind the match. */
+int rules_match_at(struct rules_matcher *m, const struct rule *rule, struct postern_str text,
+                   size_t *at, size_t last);
 /* Adds the matches that begin at [at, last] to *v, as far as the rule counts; *v becomes
  * unknown where it gives up. */
 void rules_match_from(struct rules_matcher *m, const struct rule *rule, struct postern_str text,

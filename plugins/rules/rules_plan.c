@@ -1,5 +1,5 @@
 /* What is known of each rule before a message comes, and which rules are asked for then. */
-#include "rules_set.h"
+#include "rules_match.h"
 
 /* Roughly so dear is it to ask, one to another: of several operands the cheap ones come first. */
 enum {
@@ -12,6 +12,8 @@ enum {
     COST_ALL = 200,     /* tried on all of the text */
     COST_TAGS = 1000    /* compiled first */
 };
+
+enum { ABSENT_LIMIT = 10000 }; /* steps of a match with the text of a header that is not there */
 
 static uint32_t own_cost(const struct rule *r)
 {
@@ -42,10 +44,15 @@ static uint32_t cost_of(const void *arg, uint32_t index)
     return index < set->count && set->rules[index].needed ? set->rules[index].cost : 0;
 }
 
+static bool is_of_parts(const struct rules_set *set, const struct rule *r)
+{
+    return (set->headers[r->header].parts & RULES_PARTS) != 0;
+}
+
 /* Counts of lines, parts or matches; a test may give any number. */
 static void bound(const struct rules_set *set, struct rule *r)
 {
-    bool parts = r->kind == RULES_HEADER && (set->headers[r->header].parts & RULES_PARTS) != 0;
+    bool parts = r->kind == RULES_HEADER && is_of_parts(set, r);
 
     r->least = 0;
     r->most = 1;
@@ -53,7 +60,7 @@ static void bound(const struct rules_set *set, struct rule *r)
         r->least = -INFINITY;
         r->most = INFINITY;
     } else if (r->multiple) {
-        r->most = r->max_hits > 0 ? r->max_hits : RULES_HITS_MAX;
+        r->most = rules_match_most(r);
     }
 }
 
@@ -120,34 +127,57 @@ static void plan_expressions(struct rules_set *set)
     set->order_count[RULES_META] = kept;
 }
 
-/* Where the search finds nothing of a rule it has not hit, and what is the contrary has. */
-static void set_first(struct rules_set *set)
+/* The value of a header rule where there is no such header; unknown: that is not sure. */
+static struct rules_value when_absent(const struct rules_set *set, const struct rule *r,
+                                      struct rules_matcher *m)
+{
+    struct rules_value v = {0, true};
+
+    if (r->kind == RULES_EXISTS || is_of_parts(set, r))
+        return v;
+    if (r->takes_tags || r->gives_tags)
+        return (struct rules_value){0, false};
+    v = rules_match(m, r, set->headers[r->header].unset);
+    return (struct rules_value){r->negate ? v.number == 0 : v.number, v.known};
+}
+
+/* Where the search finds nothing of a rule it has not hit. */
+static void set_first(struct rules_set *set, struct rules_matcher *m)
 {
     for (size_t i = 0; i < set->count; i++) {
         const struct rule *r = &set->rules[i];
-        bool sought = r->has_literals || r->has_windows;
+        struct rules_value v = {0, !is_unknown(r)};
 
-        set->open_at_first[i] = r->needed && r->kind != RULES_NONE && !sought;
-        set->at_first[i] = (struct rules_value){
-            r->needed && r->kind == RULES_HEADER && sought && r->negate, !is_unknown(r)};
+        set->open_at_first[i] =
+            r->needed && r->kind != RULES_NONE && !r->has_literals && !r->has_windows;
+        if (r->needed && (r->kind == RULES_HEADER || r->kind == RULES_EXISTS)) {
+            v = when_absent(set, r, m);
+            set->open_at_first[i] = !v.known;
+        }
+        set->at_first[i] = v;
     }
 }
 
 bool rules_plan(struct rules_set *set)
 {
+    struct rules_matcher *m = rules_matcher_new(ABSENT_LIMIT);
+
     set->at_first = rules_alloc(&set->arena, (set->count + 1) * sizeof(*set->at_first));
     set->open_at_first = rules_alloc(&set->arena, (set->count + 1) * sizeof(*set->open_at_first));
     set->stated = rules_alloc(&set->arena, (set->count + 1) * sizeof(*set->stated));
     set->early = rules_alloc(&set->arena, (set->count + 1) * sizeof(*set->early));
-    if (set->at_first == NULL || set->open_at_first == NULL || set->stated == NULL ||
-        set->early == NULL)
+    if (m == NULL || set->at_first == NULL || set->open_at_first == NULL || set->stated == NULL ||
+        set->early == NULL) {
+        rules_matcher_free(m);
         return false;
+    }
     for (size_t i = 0; i < set->count; i++) {
         set->rules[i].cost = own_cost(&set->rules[i]);
         bound(set, &set->rules[i]);
     }
     plan_expressions(set);
-    set_first(set);
+    set_first(set, m);
+    rules_matcher_free(m);
     for (int kind = RULES_HEADER; kind < RULES_KINDS; kind++)
         for (size_t i = 0; i < set->order_count[kind]; i++)
             if (rule_is_stated(&set->rules[set->order[kind][i]]))

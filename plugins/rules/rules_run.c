@@ -14,6 +14,7 @@ struct rules_run {
     struct rules_marks marks;
     struct rules_matcher *matcher;
     bool givers_asked; /* rules that capture for others */
+    uint32_t header;   /* whose text is searched */
 };
 
 void rules_run_free(struct rules_run *r)
@@ -64,15 +65,6 @@ static void mark_window(void *arg, uint32_t index, size_t at)
     mark_rule(arg, index, at + 1);
 }
 
-/* Of headers it matters only that they have a string of the rule. */
-static void mark_header(void *arg, uint32_t index, size_t mark)
-{
-    struct rules_run *r = arg;
-
-    (void)mark;
-    r->open[index] = true;
-}
-
 static struct rules_lines lines_for(struct rules_run *r, enum rules_kind kind)
 {
     if (kind == RULES_BODY)
@@ -99,10 +91,58 @@ static void search_texts(struct rules_run *r)
         if (set->windows[kind] != NULL)
             rules_windows_run(set->windows[kind], text, mark_window, r);
     }
-    for (uint32_t h = 0; h < set->header_count; h++)
-        if (set->header_search[h] != NULL)
-            rules_search_run(set->header_search[h], rules_text_header(r->text, h, NULL),
-                             mark_header, r);
+}
+
+/* One search has the strings of all headers: only those of this one count. */
+static void mark_header(void *arg, uint32_t index, size_t mark)
+{
+    struct rules_run *r = arg;
+
+    (void)mark;
+    if (r->set->rules[index].header == r->header)
+        r->open[index] = true;
+}
+
+/* A header that is there: what its rules come to if they have no string in it. */
+static void open_header(struct rules_run *r, uint32_t header, bool parts)
+{
+    const struct rules_set *set = r->set;
+
+    for (size_t i = set->header_from[header]; i < set->header_from[header + 1]; i++) {
+        uint32_t index = set->header_rules[i];
+        const struct rule *rule = &set->rules[index];
+
+        if (rule->kind == RULES_EXISTS)
+            r->values[index].number = 1;
+        else if (rule->has_literals)
+            r->values[index] = (struct rules_value){rule->negate && !parts, true};
+        r->open[index] = rule->kind == RULES_HEADER && !rule->has_literals;
+    }
+}
+
+static void search_headers(struct rules_run *r)
+{
+    const struct rules_set *set = r->set;
+
+    for (uint32_t h = 0; h < set->header_count; h++) {
+        bool parts = (set->headers[h].parts & RULES_PARTS) != 0;
+        struct postern_str text;
+        struct rules_lines v = {.line = &text, .count = 1};
+        bool present;
+
+        if (set->header_from[h] == set->header_from[h + 1])
+            continue;
+        if (parts)
+            v = rules_text_values(r->text, h);
+        else
+            text = rules_text_header(r->text, h, &present);
+        if (parts ? v.count == 0 : !present)
+            continue;
+        open_header(r, h, parts);
+        r->header = h;
+        for (size_t i = 0; i < v.count && set->search[RULES_HEADER] != NULL; i++)
+            rules_search_run(set->search[RULES_HEADER], v.line[i], mark_header, r);
+    }
 }
 
 /* ---- kinds ---- */
@@ -129,14 +169,6 @@ static struct rules_value match_header(struct rules_run *r, const struct rule *r
     if (!rule->multiple && sum.number > 1)
         sum.number = 1;
     return sum;
-}
-
-static struct rules_value match_exists(struct rules_run *r, const struct rule *rule)
-{
-    bool present;
-
-    (void)rules_text_header(r->text, rule->header, &present);
-    return (struct rules_value){present, true};
 }
 
 /* A rule that matches in the text of all lines may have matched over a line end: it must
@@ -190,48 +222,73 @@ static void go_to(struct place *p, size_t mark)
 }
 
 /*
- * A string of the rule has its mark in this line: it is tried at the beginnings from which
- * it can reach that, once each. Both bounds of them grow with the mark, though the strings
- * of one rule are of several lengths: so what is before `tried` has been tried. Rules
- * that count are tried on the whole line.
+ * A string of the rule has its mark in this line, or a window its beginning: a match begins
+ * within those bounds, both in the text. They grow with the mark, though the strings of one rule
+ * are of several lengths: so what is before `tried` has been tried.
  */
+static void bounds_of(const struct rule *rule, const struct place *p, size_t mark, size_t *first,
+                      size_t *last)
+{
+    *first = p->from;
+    if (rule->has_windows) {
+        *last = p->to - 1;
+        if (rule->windows_start)
+            *first = *last = mark - 1;
+        return;
+    }
+    *last = mark - rule->shortest;
+    if (rule->reach < RULES_LEAD_ANY && mark - p->from > rule->reach)
+        *first = mark - rule->reach;
+}
+
+/* Counts the matches that begin there; *tried goes behind them. */
 static void try_mark(struct rules_run *r, const struct rule *rule, const struct place *p,
                      size_t mark, size_t *tried, struct rules_value *v)
 {
-    size_t first = p->from;
-    size_t last = rule->multiple || rule->has_windows ? p->to : mark - rule->shortest;
+    double most = rules_match_most(rule);
+    size_t first, last;
 
-    if (!rule->multiple && !rule->has_windows && rule->reach < RULES_LEAD_ANY &&
-        mark - p->from > rule->reach)
-        first = mark - rule->reach;
+    bounds_of(rule, p, mark, &first, &last);
     if (first < *tried)
         first = *tried;
-    if (first > last || first >= p->to)
-        return;
-    *tried = last == p->to ? last : last + 1;
-    rules_match_from(r->matcher, rule, p->lines.line[p->line], first - p->from, last - p->from, v);
+    while (v->known && v->number < most && first <= last && first < p->to) {
+        size_t at = first - p->from;
+        int n = rules_match_at(r->matcher, rule, p->lines.line[p->line], &at, last - p->from);
+
+        *tried = n > 0 ? p->from + at : last + 1;
+        first = *tried;
+        v->number += n > 0;
+        v->known = n >= 0;
+    }
 }
 
-/* The rule's marks, one by one. Of windows so many must be in a line. */
+/* Are there as many windows in the line, that one and those behind it, as a match has? */
+static bool are_enough(const struct rules_run *r, const struct rule *rule, uint32_t i,
+                       const struct place *p)
+{
+    uint32_t count = 0;
+
+    for (; i != 0 && count < rule->windows_least && r->marks.mark[i - 1].at <= p->to; count++)
+        i = r->marks.mark[i - 1].next;
+    return count == rule->windows_least;
+}
+
+/* The rule's marks, one by one. */
 static struct rules_value match_marks(struct rules_run *r, const struct rule *rule,
                                       const struct rules_marked *marked)
 {
     struct rules_value v = {0, true};
     struct place p = {.lines = lines_for(r, rule->kind)};
     size_t tried = 0;
-    size_t count = 0;
-    size_t counted = SIZE_MAX; /* the line whose windows that is */
 
     for (uint32_t i = marked->first; i != 0 && v.known; i = r->marks.mark[i - 1].next) {
         size_t mark = r->marks.mark[i - 1].at;
 
-        if (v.number != 0 && !rule->multiple)
+        if (v.number >= rules_match_most(rule))
             break;
         go_to(&p, mark);
-        count = counted == p.line ? count + 1 : 1;
-        counted = p.line;
-        if (mark > p.to || (rule->has_windows && count < rule->windows_least) ||
-            (rule->no_subject && rule->kind == RULES_BODY && p.line == 0))
+        if (mark > p.to || (rule->no_subject && rule->kind == RULES_BODY && p.line == 0) ||
+            (rule->has_windows && !are_enough(r, rule, i, &p)))
             continue;
         try_mark(r, rule, &p, mark, &tried, &v);
     }
@@ -315,8 +372,6 @@ static struct rules_value find_value(struct rules_run *r, const struct rule *rul
     switch (rule->kind) {
     case RULES_HEADER:
         return rule->takes_tags ? match_tagged(r, rule) : match_header(r, rule);
-    case RULES_EXISTS:
-        return match_exists(r, rule);
     case RULES_EVAL:
         return run_eval(r, rule);
     case RULES_META:
@@ -369,6 +424,7 @@ int rules_run_message(struct rules_run *r, struct postern_call *call)
     int status;
 
     begin(r, call);
+    search_headers(r);
     search_texts(r);
     for (size_t i = 0; i < r->set->early_count; i++)
         ask(r, r->set->early[i]);

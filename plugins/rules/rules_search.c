@@ -3,8 +3,10 @@
 #include <stdlib.h>
 
 enum {
-    BITS = 15, /* 4 KB of set */
-    NONE = -1
+    GRAM = 4,
+    SPARSE = 5, /* bits of a set: so many times doubled what is in it */
+    BITS_MIN = 9,
+    BITS_MAX = 16 /* 8 KB */
 };
 
 struct entry {
@@ -12,23 +14,27 @@ struct entry {
     uint32_t len;
     uint32_t mark;
     uint32_t id;
-    int32_t next; /* of the same hash, or NONE */
+    uint32_t gram; /* the bytes that end at its mark, folded */
+    uint32_t hash;
+};
+
+/* Strings known by as many bytes. */
+struct grams {
+    size_t count;
+    unsigned shift;     /* of a product, to have a hash */
+    unsigned char *set; /* of hashes, a bit each */
+    uint32_t *first;    /* entry of each hash and of those behind it */
 };
 
 struct rules_search {
-    struct entry *entries;
+    struct entry *entries; /* those of three bytes first, then by hash */
     size_t count, room;
-    unsigned char set[1 << (BITS - 3)];
-    int32_t first[1 << BITS]; /* looked at only where the set says so */
+    struct grams three, four;
 };
 
 struct rules_search *rules_search_new(void)
 {
-    struct rules_search *s = calloc(1, sizeof(*s));
-
-    for (size_t i = 0; s != NULL && i < sizeof(s->first) / sizeof(s->first[0]); i++)
-        s->first[i] = NONE;
-    return s;
+    return calloc(1, sizeof(struct rules_search));
 }
 
 void rules_search_free(struct rules_search *s)
@@ -36,20 +42,23 @@ void rules_search_free(struct rules_search *s)
     if (s == NULL)
         return;
     free(s->entries);
+    free(s->three.set);
+    free(s->three.first);
+    free(s->four.set);
+    free(s->four.first);
     free(s);
 }
 
-/* Of three bytes, the first lowest. The bit that tells a capital from its small letter is
- * set in all of them, whatever they are: bytes that fall together cost a comparison. */
-static uint32_t hash(uint32_t three)
+/* The bit that tells a capital from its small letter is set in all bytes, whatever they are:
+ * bytes that fall together cost a comparison. */
+static uint32_t folded(uint32_t bytes)
 {
-    return ((three & 0xffffff) | 0x202020) * 2654435769U >> (32 - BITS);
+    return bytes | 0x20202020;
 }
 
-static uint32_t three_at(const char *p)
+static uint32_t hash(const struct grams *g, uint32_t gram)
 {
-    return (uint32_t)(unsigned char)p[0] | (uint32_t)(unsigned char)p[1] << 8 |
-           (uint32_t)(unsigned char)p[2] << 16;
+    return gram * 2654435769U >> g->shift;
 }
 
 /* How often a byte is met in mail, roughly: the letters of English by rank, blanks first. */
@@ -61,16 +70,23 @@ static unsigned commonness(char c)
     return at == NULL ? 4 : (unsigned)(at - ranked);
 }
 
-/* The end of the three bytes that are met least. */
+static size_t gram_size(size_t len)
+{
+    return len < GRAM ? len : GRAM;
+}
+
+/* The end of the bytes that are met least. */
 static size_t choose_mark(struct postern_str text)
 {
+    size_t size = gram_size(text.len);
     size_t best = 0;
     unsigned least = 0;
 
-    for (size_t end = RULES_SEARCH_MIN; end <= text.len; end++) {
-        unsigned sum =
-            commonness(text.p[end - 1]) + commonness(text.p[end - 2]) + commonness(text.p[end - 3]);
+    for (size_t end = size; end <= text.len; end++) {
+        unsigned sum = 0;
 
+        for (size_t i = 1; i <= size; i++)
+            sum += commonness(text.p[end - i]);
         if (best == 0 || sum < least) {
             best = end;
             least = sum;
@@ -79,10 +95,20 @@ static size_t choose_mark(struct postern_str text)
     return best;
 }
 
+/* Up to four bytes that end there, the last one highest; for fewer as if 0 stood before. */
+static uint32_t gram_before(const char *end, size_t size)
+{
+    uint32_t gram = 0;
+
+    for (size_t i = 1; i <= size; i++)
+        gram |= (uint32_t)(unsigned char)end[-(ptrdiff_t)i] << (32 - 8 * i);
+    return folded(gram);
+}
+
 size_t rules_search_add(struct rules_search *s, struct postern_str text, uint32_t id)
 {
     size_t mark = choose_mark(text);
-    uint32_t h = hash(three_at(text.p + mark - RULES_SEARCH_MIN));
+    size_t size = gram_size(text.len);
 
     if (s->count == s->room) {
         size_t room = s->room == 0 ? 64 : s->room * 2;
@@ -93,12 +119,74 @@ size_t rules_search_add(struct rules_search *s, struct postern_str text, uint32_
         s->entries = p;
         s->room = room;
     }
-    s->entries[s->count] =
-        (struct entry){text.p, (uint32_t)text.len, (uint32_t)mark, id, s->first[h]};
-    s->first[h] = (int32_t)s->count++;
-    s->set[h >> 3] |= (unsigned char)(1U << (h & 7));
+    s->entries[s->count++] = (struct entry){
+        text.p, (uint32_t)text.len, (uint32_t)mark, id, gram_before(text.p + mark, size), 0};
     return mark;
 }
+
+/* ---- when all are added ---- */
+
+static struct grams *grams_of(struct rules_search *s, const struct entry *e)
+{
+    return e->len < GRAM ? &s->three : &s->four;
+}
+
+static bool make_room(struct grams *g)
+{
+    unsigned bits = BITS_MIN;
+
+    while (bits < BITS_MAX && g->count << SPARSE > (size_t)1 << bits)
+        bits++;
+    g->shift = 32 - bits;
+    g->set = calloc(1, (size_t)1 << (bits - 3));
+    g->first = calloc(((size_t)1 << bits) + 1, sizeof(*g->first));
+    return g->set != NULL && g->first != NULL;
+}
+
+/* Those of one hash stay as they were added. */
+static int by_hash(const void *a, const void *b)
+{
+    const struct entry *x = a;
+    const struct entry *y = b;
+
+    if ((x->len < GRAM) != (y->len < GRAM))
+        return x->len < GRAM ? -1 : 1;
+    if (x->hash != y->hash)
+        return x->hash < y->hash ? -1 : 1;
+    return (x->id > y->id) - (x->id < y->id);
+}
+
+static void index_grams(struct rules_search *s, struct grams *g)
+{
+    size_t i = g == &s->three ? 0 : s->three.count;
+    size_t end = i + g->count;
+
+    for (uint32_t h = 0; h <= UINT32_MAX >> g->shift; h++) {
+        g->first[h] = (uint32_t)i;
+        if (i < end && s->entries[i].hash == h)
+            g->set[h >> 3] |= (unsigned char)(1U << (h & 7));
+        while (i < end && s->entries[i].hash == h)
+            i++;
+        g->first[h + 1] = (uint32_t)i;
+    }
+}
+
+bool rules_search_finish(struct rules_search *s)
+{
+    for (size_t i = 0; i < s->count; i++)
+        grams_of(s, &s->entries[i])->count++;
+    if (!make_room(&s->three) || !make_room(&s->four))
+        return false;
+    for (size_t i = 0; i < s->count; i++)
+        s->entries[i].hash = hash(grams_of(s, &s->entries[i]), s->entries[i].gram);
+    if (s->count > 1)
+        qsort(s->entries, s->count, sizeof(*s->entries), by_hash);
+    index_grams(s, &s->three);
+    index_grams(s, &s->four);
+    return true;
+}
+
+/* ---- the pass ---- */
 
 static bool stands_at(const struct entry *e, const char *p)
 {
@@ -109,32 +197,47 @@ static bool stands_at(const struct entry *e, const char *p)
 }
 
 /* Whatever has its mark at that place. */
-static void compare(const struct rules_search *s, struct postern_str text, size_t mark, uint32_t h,
-                    rules_hit *fn, void *arg)
+static void compare(const struct rules_search *s, const struct grams *g, uint32_t h, uint32_t gram,
+                    struct postern_str text, size_t mark, rules_hit *fn, void *arg)
 {
-    for (int32_t i = s->first[h]; i != NONE; i = s->entries[i].next) {
+    for (uint32_t i = g->first[h]; i < g->first[h + 1]; i++) {
         const struct entry *e = &s->entries[i];
 
-        if (e->mark <= mark && e->len - e->mark <= text.len - mark &&
+        if (e->gram == gram && e->mark <= mark && e->len - e->mark <= text.len - mark &&
             stands_at(e, text.p + mark - e->mark))
             fn(arg, e->id, mark);
     }
 }
 
+static inline uint32_t without_first(uint32_t gram)
+{
+    return folded(gram & 0xffffff00);
+}
+
+static inline bool is_in(const struct grams *g, uint32_t h)
+{
+    return (g->set[h >> 3] >> (h & 7) & 1) != 0;
+}
+
 void rules_search_run(const struct rules_search *s, struct postern_str text, rules_hit *fn,
                       void *arg)
 {
-    uint32_t three;
+    const struct grams three = s->three; /* in registers, whatever fn does */
+    const struct grams four = s->four;
+    uint32_t gram;
 
     if (text.len < RULES_SEARCH_MIN)
         return;
-    three = three_at(text.p) << 8;
+    gram = gram_before(text.p + RULES_SEARCH_MIN - 1, RULES_SEARCH_MIN - 1);
     for (size_t end = RULES_SEARCH_MIN; end <= text.len; end++) {
         uint32_t h;
 
-        three = three >> 8 | (uint32_t)(unsigned char)text.p[end - 1] << 16;
-        h = hash(three);
-        if ((s->set[h >> 3] >> (h & 7) & 1) != 0)
-            compare(s, text, end, h, fn, arg);
+        gram = folded(gram >> 8 | (uint32_t)(unsigned char)text.p[end - 1] << 24);
+        h = hash(&four, gram);
+        if (is_in(&four, h) && end >= GRAM)
+            compare(s, &four, h, gram, text, end, fn, arg);
+        h = hash(&three, without_first(gram));
+        if (is_in(&three, h))
+            compare(s, &three, h, without_first(gram), text, end, fn, arg);
     }
 }

@@ -116,7 +116,8 @@ struct rule {
     size_t shortest;   /* and at least so far */
     bool has_windows;  /* else: windows, so many of which do in a line */
     uint32_t windows_least;
-    uint32_t state; /* of the walk that orders expressions */
+    bool windows_start; /* one stands where a match begins */
+    uint32_t state;     /* of the walk that orders expressions */
 };
 
 /* A line that is left out. */
@@ -160,10 +161,12 @@ struct rules_set {
     struct rules_search *search[RULES_KINDS];   /* NULL: no rule of it has literals */
     struct rules_windows *windows[RULES_KINDS]; /* NULL: no rule of it has windows */
     void *known[RULES_KNOWN_MAX];
-    /* Of each text of headers: the rules' strings; NULL: there are few. */
-    struct rules_search **header_search;
-    /* Values before a text was looked at: of each rule, and whether it has to be asked for
-     * even where none of its strings is met. */
+    /* Rules of HEADER and EXISTS by what they look at: those of header h from header_from[h]
+     * up to header_from[h + 1]. */
+    uint32_t *header_rules;
+    size_t *header_from;
+    /* Values before a text was looked at, and without any header: of each rule, and whether
+     * it has to be asked for even where none of its strings is met. */
     struct rules_value *at_first;
     bool *open_at_first;
     uint32_t *stated; /* what is asked for, in the order of facts */
@@ -203,6 +206,8 @@ struct rules_reason {
 };
 size_t rules_set_reasons(const struct rules_set *set, struct rules_reason *out, size_t max);
 
+/* Orders the needed rules by kind, and builds the searches. False when memory ran out. */
+bool rules_seek(struct rules_set *set);
 /* Works out what is asked for, in which order, and what is known before: when all else is
  * finished. False when memory ran out. */
 bool rules_plan(struct rules_set *set);

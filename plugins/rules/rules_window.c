@@ -267,189 +267,151 @@ static void best_of(struct walk *w, uint32_t n, struct choice *out)
         best_below(w, n, out);
 }
 
-enum { WORTH_PER_MILLION = 10000, BUDGET = 3000000 };
+/* ---- windows that begin where a match does ---- */
 
-static size_t windows_of(const struct rules_pattern *p, struct rules_arena *a,
-                         struct rules_window *out, uint32_t *least)
+static void starts_of(struct walk *w, uint32_t n, struct choice *out);
+
+/* Adds the windows of b to those of a. */
+static bool add_choice(struct choice *a, const struct choice *b)
 {
+    if (b->count == 0 || a->count + b->count > RULES_WINDOWS_MAX)
+        return false;
+    memcpy(a->window + a->count, b->window, b->count * sizeof(b->window[0]));
+    a->count += b->count;
+    a->share += b->share;
+    return true;
+}
+
+/* Of alternatives each has its own; of what stands in a row the first, and those behind
+ * what may be left out. */
+static bool starts_below(struct walk *w, uint32_t n, struct choice *out)
+{
+    struct choice *one = malloc(sizeof(*one));
+    bool row = w->s->node[n].kind != RULES_SHAPE_ANY;
+    bool good = one != NULL;
+
+    w->no_memory |= one == NULL;
+    out->count = 0;
+    out->share = 0;
+    for (uint32_t c = w->s->node[n].child; good && c != 0; c = w->s->node[c].next) {
+        if (w->s->node[c].kind == RULES_SHAPE_EMPTY)
+            continue;
+        starts_of(w, c, one);
+        good = add_choice(out, one);
+        if (row && !w->s->node[c].optional)
+            break;
+    }
+    free(one);
+    return good && out->count > 0;
+}
+
+static void starts_of(struct walk *w, uint32_t n, struct choice *out)
+{
+    out->count = 0;
+    out->least = 1;
+    if (w->no_memory || w->budget < w->words)
+        return;
+    w->budget -= w->words;
+    if (w->s->node[n].kind != RULES_SHAPE_BYTE && !is_letter(w, n) && starts_below(w, n, out))
+        return;
+    if (!w->no_memory)
+        begin_at(w, n, out);
+}
+
+/* ---- which of both ---- */
+
+enum {
+    WORTH_PER_MILLION = 10000,
+    BUDGET = 3000000,
+    LINE = 300, /* bytes that are tried where a window stands in them, to one where it begins */
+    CALL = 15   /* bytes that could be tried for what it costs to begin */
+};
+
+static bool is_worth(const struct choice *c)
+{
+    return c->count > 0 && c->share * 1000000 <= WORTH_PER_MILLION;
+}
+
+/* Roughly what it costs to try, by bytes of text. */
+static double cost_of(const struct choice *c, bool starts)
+{
+    return c->share / c->least * (starts ? 1 + CALL : LINE + CALL);
+}
+
+/* How often the pattern's windows are in what repeats itself. */
+static uint32_t least_starts(const struct rules_shape *s)
+{
+    uint32_t n = s->top;
+
+    /* Down to the one thing that the pattern is. */
+    while (s->node[n].kind != RULES_SHAPE_BYTE && s->node[n].child != 0 &&
+           s->node[s->node[n].child].next == 0) {
+        if (s->node[n].kind == RULES_SHAPE_MANY)
+            return s->node[n].least > 0 ? s->node[n].least : 1;
+        n = s->node[n].child;
+    }
+    return 1;
+}
+
+static void choose(struct walk *w, struct choice *best, bool *starts)
+{
+    struct choice *other = malloc(sizeof(*other));
+
+    w->no_memory |= other == NULL;
+    best_of(w, w->s->top, best);
+    if (other != NULL) {
+        starts_of(w, w->s->top, other);
+        other->least = least_starts(w->s);
+        *starts =
+            is_worth(other) && (!is_worth(best) || cost_of(other, true) < cost_of(best, false));
+        if (*starts)
+            *best = *other;
+    }
+    free(other);
+}
+
+static struct rules_windowing windows_of(const struct rules_pattern *p, struct rules_arena *a,
+                                         struct rules_window *out)
+{
+    struct rules_windowing found = {0, 0, false};
     struct rules_shape s;
     struct walk w = {.s = &s, .arena = a, .budget = BUDGET};
     struct choice *best;
-    size_t n = 0;
 
     if (!rules_shape_read(&s, p, a) || s.node[s.top].optional)
-        return 0;
+        return found;
     w.words = s.places / 64 + 1;
     w.first = rules_alloc(a, s.nodes * sizeof(*w.first));
     w.last = rules_alloc(a, s.nodes * sizeof(*w.last));
     w.follow = rules_alloc(a, (s.places + 64) * sizeof(*w.follow));
     if (w.first == NULL || w.last == NULL || w.follow == NULL)
-        return 0;
+        return found;
     measure(&w, s.top);
     if (w.no_memory)
-        return 0;
+        return found;
     w.final = w.last[s.top];
     w.now = new_places(&w);
     w.then = new_places(&w);
     best = malloc(sizeof(*best));
     if (best == NULL || w.no_memory) {
         free(best);
-        return 0;
+        return found;
     }
-    best_of(&w, s.top, best);
-    if (!w.no_memory && best->count > 0 && best->share * 1000000 <= WORTH_PER_MILLION)
-        n = best->count;
-    memcpy(out, best->window, n * sizeof(*out));
-    *least = best->least;
+    choose(&w, best, &found.starts);
+    if (!w.no_memory && is_worth(best))
+        found.count = best->count;
+    memcpy(out, best->window, found.count * sizeof(*out));
+    found.least = best->least;
     free(best);
-    return n;
+    return found;
 }
 
-size_t rules_windows_of(const struct rules_pattern *p, struct rules_window out[RULES_WINDOWS_MAX],
-                        uint32_t *least)
+struct rules_windowing rules_windows_of(const struct rules_pattern *p,
+                                        struct rules_window out[RULES_WINDOWS_MAX])
 {
     struct rules_arena a = {.limit = (size_t)256 << 20};
-    size_t n = windows_of(p, &a, out, least);
+    struct rules_windowing found = windows_of(p, &a, out);
 
     rules_arena_free(&a);
-    return n;
-}
-
-/* ---- the search ---- */
-
-enum { WORDS = RULES_BUCKETS / 64, ENTRIES_MAX = 8192 };
-
-struct entry {
-    struct rules_window window;
-    uint32_t id;
-    uint32_t next; /* of the bucket: index + 1 */
-};
-
-struct rules_windows {
-    uint64_t row[RULES_WINDOW][256][WORDS];
-    uint32_t bucket[RULES_BUCKETS]; /* index + 1 of the first */
-    struct entry *entries;
-    size_t count, room;
-    size_t words;             /* of a row that are in use */
-    unsigned char first[256]; /* 1: a window may begin with it */
-};
-
-struct rules_windows *rules_windows_new(void)
-{
-    return calloc(1, sizeof(struct rules_windows));
-}
-
-void rules_windows_free(struct rules_windows *w)
-{
-    if (w == NULL)
-        return;
-    free(w->entries);
-    free(w);
-}
-
-bool rules_windows_add(struct rules_windows *w, const struct rules_window *window, uint32_t id)
-{
-    if (w->count == w->room) {
-        size_t room = w->room == 0 ? 64 : w->room * 2;
-        struct entry *p = room > ENTRIES_MAX ? NULL : realloc(w->entries, room * sizeof(*p));
-
-        if (p == NULL)
-            return false;
-        w->entries = p;
-        w->room = room;
-    }
-    w->entries[w->count++] = (struct entry){*window, id, 0};
-    return true;
-}
-
-/* Entries that begin alike lie side by side, then those of one rule. */
-static int by_bytes(const void *a, const void *b)
-{
-    const struct entry *x = a;
-    const struct entry *y = b;
-    int order = memcmp(&x->window, &y->window, sizeof(x->window));
-
-    return order != 0 ? order : (x->id > y->id) - (x->id < y->id);
-}
-
-/* What shares a bucket is told apart only when looked at closer: so what shares it should be
- * alike. */
-void rules_windows_finish(struct rules_windows *w)
-{
-    if (w->count > 1)
-        qsort(w->entries, w->count, sizeof(*w->entries), by_bytes);
-    for (size_t i = 0; i < w->count; i++) {
-        size_t bucket = w->count <= RULES_BUCKETS ? i : i * RULES_BUCKETS / w->count;
-
-        w->words = bucket / 64 + 1;
-        w->entries[i].next = w->bucket[bucket];
-        w->bucket[bucket] = (uint32_t)i + 1;
-        for (int k = 0; k < RULES_WINDOW; k++)
-            for (unsigned c = 0; c < 256; c++)
-                if (rules_bytes_has(&w->entries[i].window.byte[k], (unsigned char)c)) {
-                    w->row[k][c][bucket / 64] |= (uint64_t)1 << bucket % 64;
-                    w->first[c] |= k == 0;
-                }
-    }
-}
-
-static bool stands_at(const struct rules_window *w, const unsigned char *some)
-{
-    for (int i = 0; i < RULES_WINDOW; i++)
-        if (!rules_bytes_has(&w->byte[i], some[i]))
-            return false;
-    return true;
-}
-
-static void look_closer(const struct rules_windows *w, const uint64_t hit[WORDS],
-                        const unsigned char *some, size_t at, rules_window_hit *fn, void *arg)
-{
-    for (size_t i = 0; i < w->words; i++)
-        for (uint64_t bits = hit[i]; bits != 0; bits &= bits - 1) {
-            uint32_t e = w->bucket[i * 64 + (size_t)__builtin_ctzll(bits)];
-
-            for (; e != 0; e = w->entries[e - 1].next)
-                if (stands_at(&w->entries[e - 1].window, some))
-                    fn(arg, w->entries[e - 1].id, at);
-        }
-}
-
-static inline void run_at(const struct rules_windows *w, const unsigned char *some, size_t at,
-                          rules_window_hit *fn, void *arg)
-{
-    uint64_t hit[WORDS];
-    uint64_t any = 0;
-
-    for (size_t i = 0; i < w->words; i++) {
-        hit[i] = w->row[0][some[0]][i] & w->row[1][some[1]][i] & w->row[2][some[2]][i];
-        any |= hit[i];
-    }
-    if (any == 0)
-        return;
-    any = 0;
-    for (size_t i = 0; i < w->words; i++) {
-        for (int k = 3; k < RULES_WINDOW; k++)
-            hit[i] &= w->row[k][some[k]][i];
-        any |= hit[i];
-    }
-    if (any != 0)
-        look_closer(w, hit, some, at, fn, arg);
-}
-
-void rules_windows_run(const struct rules_windows *w, struct postern_str text, rules_window_hit *fn,
-                       void *arg)
-{
-    const unsigned char *p = (const unsigned char *)text.p;
-    size_t at = 0;
-
-    for (; at + RULES_WINDOW <= text.len; at++)
-        if (w->first[p[at]] != 0)
-            run_at(w, p + at, at, fn, arg);
-    /* Behind the end nothing stands, which only what has ended there may be. */
-    for (; at < text.len; at++) {
-        unsigned char some[RULES_WINDOW] = {0};
-
-        memcpy(some, p + at, text.len - at);
-        run_at(w, some, at, fn, arg);
-    }
+    return found;
 }

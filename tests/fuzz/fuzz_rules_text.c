@@ -72,10 +72,9 @@ static void check_shape(struct postern_str s)
 {
     static struct rules_window windows[RULES_WINDOWS_MAX];
     struct rules_pattern p = {s, 0};
-    uint32_t least = 0;
-    size_t n = rules_windows_of(&p, windows, &least);
+    struct rules_windowing found = rules_windows_of(&p, windows);
 
-    if (n > RULES_WINDOWS_MAX || (n > 0 && least == 0))
+    if (found.count > RULES_WINDOWS_MAX || (found.count > 0 && found.least == 0))
         abort();
 }
 

@@ -230,11 +230,22 @@ static void test_literals_random(void)
 
 /* ---- windows: what a pattern matches must hold so many of them ---- */
 
+struct seen {
+    size_t count;
+    size_t last; /* place */
+    bool where;  /* one was at `start` */
+    size_t start;
+};
+
 static void count_window(void *arg, uint32_t id, size_t at)
 {
+    struct seen *seen = arg;
+
     (void)id;
-    (void)at;
-    ++*(size_t *)arg;
+    UNIT_TRUE(seen->count == 0 || at >= seen->last);
+    seen->last = at;
+    seen->count++;
+    seen->where |= at == seen->start;
 }
 
 static void random_shape(struct pn_buf *b, unsigned depth)
@@ -261,8 +272,8 @@ static size_t check_windows(const struct rules_pattern *p)
     static const char bytes[] = "vui1!abBcx_ .7z";
     static struct rules_window found[RULES_WINDOWS_MAX];
     struct rules_windows *w = rules_windows_new();
-    uint32_t least = 0;
-    size_t n = rules_windows_of(p, found, &least);
+    struct rules_windowing known = rules_windows_of(p, found);
+    size_t n = known.count;
     size_t matched = 0;
     size_t at;
     int error;
@@ -270,19 +281,20 @@ static size_t check_windows(const struct rules_pattern *p)
     pcre2_match_data *data = pcre2_match_data_create(1, NULL);
 
     for (size_t i = 0; i < n; i++)
-        UNIT_TRUE(rules_windows_add(w, &found[i], (uint32_t)i));
-    rules_windows_finish(w);
+        UNIT_TRUE(rules_windows_add(w, &found[i], 1, (uint32_t)i));
+    UNIT_TRUE(rules_windows_finish(w));
     for (int round = 0; code != NULL && n > 0 && round < 60; round++) {
         char text[30];
         size_t len = draw(sizeof(text));
-        size_t seen = 0;
+        struct seen seen = {.count = 0};
 
         for (size_t i = 0; i < len; i++)
             text[i] = bytes[draw(sizeof(bytes) - 1)];
         if (pcre2_match(code, (PCRE2_SPTR)text, len, 0, 0, data, NULL) < 0)
             continue;
+        seen.start = pcre2_get_ovector_pointer(data)[0];
         rules_windows_run(w, (struct postern_str){text, len}, count_window, &seen);
-        UNIT_TRUE(seen >= least);
+        UNIT_TRUE(seen.count >= known.least && (seen.where || !known.starts));
         matched++;
     }
     pcre2_match_data_free(data);
@@ -472,6 +484,7 @@ static void test_search(void)
 
     for (uint32_t i = 0; i < 7; i++)
         UNIT_TRUE(rules_search_add(s, P(words[i]), i) >= RULES_SEARCH_MIN);
+    UNIT_TRUE(rules_search_finish(s));
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         unsigned char found[7] = {0};
         char got[7];
@@ -517,6 +530,7 @@ static void test_search_random(void)
             words[i][len] = '\0';
             UNIT_TRUE(rules_search_add(s, P(words[i]), i) > 0);
         }
+        UNIT_TRUE(rules_search_finish(s));
         for (size_t i = 0; i < sizeof(text); i++)
             text[i] = (char)('a' + draw(3));
         rules_search_run(s, (struct postern_str){text, sizeof(text)}, hear, &heard);

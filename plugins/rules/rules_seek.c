@@ -1,0 +1,129 @@
+/* What is sought in texts: the strings and windows of all needed rules of a kind. */
+#include "rules_set.h"
+
+static bool add_literals(struct rules_set *set, struct rules_search *search, uint32_t index)
+{
+    struct rule *r = &set->rules[index];
+    struct postern_str literals[RULES_LITERALS_MAX];
+    size_t lead = 0;
+    size_t longest = 0;
+    size_t n =
+        r->takes_tags ? 0 : rules_pattern_literals(&r->pattern, &set->arena, literals, &lead);
+
+    r->shortest = SIZE_MAX;
+    for (size_t i = 0; i < n; i++) {
+        size_t mark = rules_search_add(search, literals[i], index);
+
+        if (mark == 0)
+            return false;
+        longest = mark > longest ? mark : longest;
+        r->shortest = mark < r->shortest ? mark : r->shortest;
+    }
+    r->has_literals = n > 0;
+    r->reach = lead >= RULES_LEAD_ANY ? RULES_LEAD_ANY : lead + longest;
+    return true;
+}
+
+/* Where no string can be sought, windows of sets may be; if there are too many, the rule is
+ * tried always. */
+static bool add_windows(struct rules_set *set, uint32_t index)
+{
+    struct rules_window windows[RULES_WINDOWS_MAX];
+    struct rule *r = &set->rules[index];
+    struct rules_windowing found = {.count = 0};
+
+    if (!r->takes_tags)
+        found = rules_windows_of(&r->pattern, windows);
+    if (found.count == 0)
+        return true;
+    if (set->windows[r->kind] == NULL && (set->windows[r->kind] = rules_windows_new()) == NULL)
+        return false;
+    r->has_windows = rules_windows_add(set->windows[r->kind], windows, found.count, index);
+    r->windows_least = found.least;
+    r->windows_start = found.starts;
+    return true;
+}
+
+/* What must not stand in any of several parts can't be told by a string of it. */
+static bool may_seek(const struct rules_set *set, const struct rule *r)
+{
+    return !r->negate || (set->headers[r->header].parts & RULES_PARTS) == 0;
+}
+
+static bool add_rule(struct rules_set *set, uint32_t index)
+{
+    struct rule *r = &set->rules[index];
+
+    switch (r->kind) {
+    case RULES_HEADER:
+        return !may_seek(set, r) || add_literals(set, set->search[r->kind], index);
+    case RULES_BODY:
+    case RULES_RAWBODY:
+    case RULES_FULL:
+    case RULES_URI:
+        return add_literals(set, set->search[r->kind], index) &&
+               (r->has_literals || add_windows(set, index));
+    default:
+        return true;
+    }
+}
+
+static bool seek_kind(struct rules_set *set, enum rules_kind kind)
+{
+    uint32_t *order = rules_alloc(&set->arena, set->count * sizeof(*order));
+    bool any = false;
+
+    set->search[kind] = rules_search_new();
+    if (order == NULL || set->search[kind] == NULL)
+        return false;
+    set->order[kind] = order;
+    for (uint32_t i = 0; i < set->count; i++) {
+        if (!set->rules[i].needed || set->rules[i].kind != kind)
+            continue;
+        order[set->order_count[kind]++] = i;
+        if (!add_rule(set, i))
+            return false;
+        any |= set->rules[i].has_literals;
+    }
+    if (set->windows[kind] != NULL && !rules_windows_finish(set->windows[kind]))
+        return false;
+    if (any)
+        return rules_search_finish(set->search[kind]);
+    rules_search_free(set->search[kind]);
+    set->search[kind] = NULL;
+    return true;
+}
+
+/* Rules of headers by what they look at: counted, then put in their places. */
+static bool group_by_header(struct rules_set *set)
+{
+    static const enum rules_kind kinds[] = {RULES_HEADER, RULES_EXISTS};
+    size_t count = set->order_count[RULES_HEADER] + set->order_count[RULES_EXISTS];
+    size_t *from = rules_alloc(&set->arena, (set->header_count + 2) * sizeof(*from));
+
+    set->header_rules = rules_alloc(&set->arena, (count + 1) * sizeof(*set->header_rules));
+    set->header_from = from;
+    if (set->header_rules == NULL || from == NULL)
+        return false;
+    for (int k = 0; k < 2; k++)
+        for (size_t i = 0; i < set->order_count[kinds[k]]; i++)
+            from[set->rules[set->order[kinds[k]][i]].header + 2]++;
+    for (size_t h = 2; h < set->header_count + 2; h++)
+        from[h] += from[h - 1];
+    for (int k = 0; k < 2; k++)
+        for (size_t i = 0; i < set->order_count[kinds[k]]; i++) {
+            uint32_t index = set->order[kinds[k]][i];
+
+            set->header_rules[from[set->rules[index].header + 1]++] = index;
+        }
+    return true;
+}
+
+bool rules_seek(struct rules_set *set)
+{
+    bool good = true;
+
+    for (int kind = RULES_HEADER; good && set->count > 0 && kind < RULES_META; kind++)
+        good = seek_kind(set, (enum rules_kind)kind);
+    return good && group_by_header(set);
+}

@@ -1,0 +1,223 @@
+/* The pass over a text that looks for all windows. */
+#include "rules_window.h"
+
+#include <stdlib.h>
+
+/* A bucket is a bit of the tables that the pass looks at, and holds as many windows as there
+ * are bits to tell them apart by. */
+enum { BUCKETS = 64, IN_BUCKET = 64, ENTRIES_MAX = BUCKETS * IN_BUCKET, PAIRS = RULES_WINDOW / 2 };
+
+struct entry {
+    struct rules_window window;
+    uint32_t id;
+};
+
+struct rules_windows {
+    struct entry *entries;
+    size_t count, room;
+    /* Bytes that no window tells apart are one class. */
+    unsigned char class[256];
+    uint32_t classes;
+    uint64_t *pair[PAIRS];     /* buckets that have both classes at 2k and 2k + 1 */
+    uint64_t *single;          /* windows of a bucket that have a class at k */
+    size_t first[BUCKETS + 1]; /* entry of each bucket */
+};
+
+struct rules_windows *rules_windows_new(void)
+{
+    return calloc(1, sizeof(struct rules_windows));
+}
+
+void rules_windows_free(struct rules_windows *w)
+{
+    if (w == NULL)
+        return;
+    for (int k = 0; k < PAIRS; k++)
+        free(w->pair[k]);
+    free(w->single);
+    free(w->entries);
+    free(w);
+}
+
+bool rules_windows_add(struct rules_windows *w, const struct rules_window *window, size_t count,
+                       uint32_t id)
+{
+    while (w->room - w->count < count) {
+        size_t room = w->room == 0 ? 256 : w->room * 2;
+        struct entry *p = room > ENTRIES_MAX ? NULL : realloc(w->entries, room * sizeof(*p));
+
+        if (p == NULL)
+            return false;
+        w->entries = p;
+        w->room = room;
+    }
+    for (size_t i = 0; i < count; i++)
+        w->entries[w->count++] = (struct entry){window[i], id};
+    return true;
+}
+
+/* ---- tables ---- */
+
+/* Entries that begin alike lie side by side, then those of one rule. */
+static int by_bytes(const void *a, const void *b)
+{
+    const struct entry *x = a;
+    const struct entry *y = b;
+    int order = memcmp(&x->window, &y->window, sizeof(x->window));
+
+    return order != 0 ? order : (x->id > y->id) - (x->id < y->id);
+}
+
+/* Splits the classes by one set: of each, what is in it and what is not. */
+static void split(struct rules_windows *w, const struct rules_bytes *set)
+{
+    int made[256]; /* the new class of those of a class that are in the set */
+    bool in[256] = {false};
+    bool out[256] = {false};
+
+    for (unsigned c = 0; c < 256; c++) {
+        made[c] = -1;
+        (rules_bytes_has(set, (unsigned char)c) ? in : out)[w->class[c]] = true;
+    }
+    for (unsigned c = 0; c < 256; c++) {
+        unsigned old = w->class[c];
+
+        if (!in[old] || !out[old] || !rules_bytes_has(set, (unsigned char)c))
+            continue;
+        if (made[old] < 0)
+            made[old] = (int)w->classes++;
+        w->class[c] = (unsigned char)made[old];
+    }
+}
+
+static void make_classes(struct rules_windows *w)
+{
+    memset(w->class, 0, sizeof(w->class));
+    w->classes = 1;
+    for (size_t i = 0; i < w->count; i++)
+        for (int k = 0; k < RULES_WINDOW; k++)
+            split(w, &w->entries[i].window.byte[k]);
+}
+
+/* Has the set the bytes of that class? One stands for all. */
+static void classes_of(const struct rules_windows *w, const struct rules_bytes *set, bool has[256])
+{
+    for (unsigned c = 0; c < 256; c++)
+        has[w->class[c]] = rules_bytes_has(set, (unsigned char)c);
+}
+
+static uint64_t *single_of(const struct rules_windows *w, size_t bucket, int k)
+{
+    return w->single + (bucket * RULES_WINDOW + (size_t)k) * w->classes;
+}
+
+static void set_bits(struct rules_windows *w, size_t bucket, size_t i)
+{
+    uint32_t n = w->classes;
+    bool has[RULES_WINDOW][256];
+
+    for (int k = 0; k < RULES_WINDOW; k++) {
+        classes_of(w, &w->entries[i].window.byte[k], has[k]);
+        for (uint32_t c = 0; c < n; c++)
+            if (has[k][c])
+                single_of(w, bucket, k)[c] |= (uint64_t)1 << (i - w->first[bucket]);
+    }
+    for (int k = 0; k < PAIRS; k++)
+        for (uint32_t a = 0; a < n; a++)
+            for (uint32_t b = 0; has[2 * k][a] && b < n; b++)
+                if (has[2 * k + 1][b])
+                    w->pair[k][a * n + b] |= (uint64_t)1 << bucket;
+}
+
+/* What shares a bucket is told apart only when looked at closer: so what shares it should be
+ * alike. */
+bool rules_windows_finish(struct rules_windows *w)
+{
+    if (w->count > 1)
+        qsort(w->entries, w->count, sizeof(*w->entries), by_bytes);
+    make_classes(w);
+    for (int k = 0; k < PAIRS; k++) {
+        w->pair[k] = calloc((size_t)w->classes * w->classes, sizeof(uint64_t));
+        if (w->pair[k] == NULL)
+            return false;
+    }
+    w->single = calloc((size_t)BUCKETS * RULES_WINDOW * w->classes, sizeof(uint64_t));
+    if (w->single == NULL)
+        return false;
+    for (size_t bucket = 0; bucket < BUCKETS; bucket++) {
+        w->first[bucket + 1] = (bucket + 1) * w->count / BUCKETS;
+        for (size_t i = w->first[bucket]; i < w->first[bucket + 1]; i++)
+            set_bits(w, bucket, i);
+    }
+    return true;
+}
+
+/* ---- the pass ---- */
+
+static void look_closer(const struct rules_windows *w, uint64_t buckets, const unsigned char *bytes,
+                        size_t at, rules_window_hit *fn, void *arg)
+{
+    for (; buckets != 0; buckets &= buckets - 1) {
+        size_t bucket = (size_t)__builtin_ctzll(buckets);
+        uint64_t hit = ~(uint64_t)0;
+
+        for (int k = 0; k < RULES_WINDOW; k++)
+            hit &= single_of(w, bucket, k)[w->class[bytes[k]]];
+        for (; hit != 0; hit &= hit - 1)
+            fn(arg, w->entries[w->first[bucket] + (size_t)__builtin_ctzll(hit)].id, at);
+    }
+}
+
+/* The last places, whose windows reach behind the end: nothing stands there, which only what
+ * has ended may be. */
+static void run_end(const struct rules_windows *w, const unsigned char *p, size_t len,
+                    rules_window_hit *fn, void *arg)
+{
+    for (size_t at = len < RULES_WINDOW ? 0 : len - RULES_WINDOW + 1; at < len; at++) {
+        unsigned char some[RULES_WINDOW] = {0};
+
+        memcpy(some, p + at, len - at);
+        look_closer(w, ~(uint64_t)0, some, at, fn, arg);
+    }
+}
+
+/* Of the byte there and the one behind it. */
+static inline size_t pair_at(const struct rules_windows *w, const unsigned char *p)
+{
+    return (size_t)w->class[p[0]] * w->classes + w->class[p[1]];
+}
+
+/* A step looks at three pairs, two of which earlier steps have made. */
+static void run_middle(const struct rules_windows *w, const unsigned char *p, size_t len,
+                       rules_window_hit *fn, void *arg)
+{
+    const uint64_t *first = w->pair[0];
+    const uint64_t *second = w->pair[1];
+    const uint64_t *third = w->pair[2];
+    size_t a = pair_at(w, p);
+    size_t b = pair_at(w, p + 1);
+    size_t c = pair_at(w, p + 2);
+    size_t d = pair_at(w, p + 3);
+
+    for (size_t at = 0; at + RULES_WINDOW <= len; at++) {
+        size_t e = pair_at(w, p + at + 4);
+        uint64_t buckets = first[a] & second[c] & third[e];
+
+        if (buckets != 0)
+            look_closer(w, buckets, p + at, at, fn, arg);
+        a = b;
+        b = c;
+        c = d;
+        d = e;
+    }
+}
+
+void rules_windows_run(const struct rules_windows *w, struct postern_str text, rules_window_hit *fn,
+                       void *arg)
+{
+    const unsigned char *p = (const unsigned char *)text.p;
+
+    if (text.len >= RULES_WINDOW)
+        run_middle(w, p, text.len, fn, arg);
+    run_end(w, p, text.len, fn, arg);
+}
