@@ -2,6 +2,7 @@
 
 #include "alabel.h"
 #include "pool.h"
+#include "value.h"
 
 enum {
     CARRIERS_MAX = 8,  /* facts named as reasons for a score */
@@ -182,14 +183,18 @@ static void because_line(const struct view *v, struct img_str where, struct img_
     because(v, img_text(v->base, where), img_text(v->base, text));
 }
 
-static void settle(const struct view *v, enum pn_outcome outcome, struct img_str reply,
-                   enum img_reply general)
+static void settle_with(const struct view *v, enum pn_outcome outcome, struct pn_str text)
 {
-    struct pn_str text = img_text(v->base, reply.len != 0 ? reply : v->h->replies[general]);
     struct pn_str copy = pn_pool_dup(v->pool, text);
     v->out->outcome = outcome;
     /* A pool at its end leaves the mapping's own bytes: they live as long as the policy. */
     v->out->reply = copy.p == NULL ? text : copy;
+}
+
+static void settle(const struct view *v, enum pn_outcome outcome, struct img_str reply,
+                   enum img_reply general)
+{
+    settle_with(v, outcome, img_text(v->base, reply.len != 0 ? reply : v->h->replies[general]));
 }
 
 static enum img_reply reply_for(enum pn_outcome outcome)
@@ -437,6 +442,28 @@ static void because_carrier(const struct view *v, const struct carrier *c)
     pn_buf_fini(&text);
 }
 
+/*
+ * The reply that a fact brings in its detail: all of it, or what stands behind a ": ". It is a
+ * stranger's: taken only where it is a reply that can say this outcome (pn_reply_check); else
+ * empty.
+ */
+static struct pn_str reply_of(const struct pn_fact *fact, enum pn_outcome outcome)
+{
+    struct pn_str found = PN_STR("");
+    struct pn_buf err;
+    pn_buf_init(&err, 400);
+    for (size_t at = 0; found.len == 0 && at < fact->detail.len;) {
+        struct pn_str rest = pn_str_slice(fact->detail, at, fact->detail.len);
+        pn_buf_clear(&err);
+        if (pn_reply_check(rest, outcome == PN_REJECT ? 5 : 4, &err))
+            found = rest;
+        const char *colon = memmem(rest.p, rest.len, ": ", 2);
+        at = colon == NULL ? fact->detail.len : (size_t)(colon + 2 - fact->detail.p);
+    }
+    pn_buf_fini(&err);
+    return found;
+}
+
 static bool decide_action(const struct view *v, const struct found *f)
 {
     if (f->action == NULL)
@@ -444,7 +471,13 @@ static bool decide_action(const struct view *v, const struct found *f)
     enum pn_outcome outcome = (enum pn_outcome)f->action->outcome;
     because_line(v, f->action->where, f->action->text);
     because_carrier(v, &f->acted);
-    settle(v, outcome, f->action->reply, reply_for(outcome));
+    struct pn_str own = PN_STR("");
+    if ((f->action->flags & IMG_ITS_REPLY) != 0)
+        own = reply_of(f->acted.fact, outcome);
+    if (own.len != 0)
+        settle_with(v, outcome, own);
+    else
+        settle(v, outcome, f->action->reply, reply_for(outcome));
     return true;
 }
 

@@ -204,7 +204,8 @@ static bool said_again(struct emit *e, const struct ruled *rules, size_t i, size
 
 static struct img_rule rule_of(struct emit *e, const struct model_rule *r)
 {
-    unsigned flags = (r->has_detail ? IMG_HAS_DETAIL : 0U) | (r->takes_back ? IMG_TAKES_BACK : 0U);
+    unsigned flags = (r->has_detail ? IMG_HAS_DETAIL : 0U) | (r->takes_back ? IMG_TAKES_BACK : 0U) |
+                     (r->its_reply ? IMG_ITS_REPLY : 0U);
     return (struct img_rule){.symbol = r->symbol,
                              .flags = flags | (r->has_weight ? IMG_HAS_WEIGHT : IMG_HAS_ACTION),
                              .weight = r->has_weight ? r->weight : 0,

@@ -61,8 +61,15 @@ struct postern_block {
     uint32_t unused;
 };
 
-/* TAKES_BACK: `none`, an action that is none. */
-enum img_flag { IMG_HAS_WEIGHT = 1, IMG_HAS_ACTION = 2, IMG_HAS_DETAIL = 4, IMG_TAKES_BACK = 8 };
+/* TAKES_BACK: `none`, an action that is none. ITS_REPLY: the fact's own, where it has one. */
+enum img_flag {
+    IMG_HAS_WEIGHT = 1,
+    IMG_HAS_ACTION = 2,
+    IMG_HAS_DETAIL = 4,
+    IMG_TAKES_BACK = 8,
+    IMG_ITS_REPLY = 16,
+    IMG_FLAGS = 31
+};
 
 /* `on SYMBOL ...`; sorted by symbol, within a symbol those with a detail first. */
 struct img_rule {

@@ -121,9 +121,8 @@ static bool rules_ok(struct check *c, struct img_list list, uint32_t symbols)
     const struct img_rule *r = img_at(c->base, list.off);
     for (uint32_t i = 0; i < list.count; i++) {
         if (r[i].symbol >= symbols || (i > 0 && r[i - 1].symbol > r[i].symbol) ||
-            r[i].flags > (IMG_HAS_WEIGHT | IMG_HAS_ACTION | IMG_HAS_DETAIL | IMG_TAKES_BACK) ||
-            r[i].outcome > PN_REJECT || !str_ok(c, r[i].detail) || !str_ok(c, r[i].reply) ||
-            !str_ok(c, r[i].where) || !str_ok(c, r[i].text))
+            r[i].flags > IMG_FLAGS || r[i].outcome > PN_REJECT || !str_ok(c, r[i].detail) ||
+            !str_ok(c, r[i].reply) || !str_ok(c, r[i].where) || !str_ok(c, r[i].text))
             return false;
     }
     return true;

@@ -34,7 +34,7 @@ struct model_rule {
     struct model_rule *next;
     struct pn_place at;
     uint32_t symbol; /* its number in model.symbols */
-    bool has_detail, has_weight, takes_back;
+    bool has_detail, has_weight, takes_back, its_reply;
     struct pn_str detail, reply, text;
     int32_t weight; /* of one that has a weight, else it has an action, or `none` */
     enum pn_outcome outcome;

@@ -235,7 +235,8 @@ static void print_rules(struct printer *w, const struct img_policy *p,
         } else if ((r[i].flags & IMG_TAKES_BACK) != 0) {
             (void)pn_buf_addz(w->out, " none");
         } else {
-            (void)pn_buf_addf(w->out, " %s", pn_outcome_name((enum pn_outcome)r[i].outcome));
+            (void)pn_buf_addf(w->out, " %s%s", pn_outcome_name((enum pn_outcome)r[i].outcome),
+                              (r[i].flags & IMG_ITS_REPLY) != 0 ? " with its reply" : "");
             print_reply(w, r[i].reply);
         }
         end_rule(w, &r[i], defaults);

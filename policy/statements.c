@@ -271,6 +271,19 @@ static void add_rule(struct model *m, struct model_policy *policy, struct model_
     policy->rule_count++;
 }
 
+/* "with its reply": the words that the fact brings, where they can say this. */
+static bool parse_with(struct model *m, struct pn_lex *lex, const struct pn_token *name,
+                       struct model_rule *rule)
+{
+    if (!take_word(lex, "with"))
+        return true;
+    rule->its_reply =
+        pn_outcome_refuses(rule->outcome) && take_word(lex, "its") && take_word(lex, "reply");
+    if (!rule->its_reply)
+        expected(m, lex, name, "'with its reply' behind reject or defer");
+    return rule->its_reply;
+}
+
 static bool parse_effect(struct model *m, struct pn_lex *lex, const struct pn_token *name,
                          struct model_rule *rule)
 {
@@ -289,8 +302,16 @@ static bool parse_effect(struct model *m, struct pn_lex *lex, const struct pn_to
     if (rule->takes_back)
         return true;
     rule->outcome = outcomes[kind];
+    if (!parse_with(m, lex, name, rule))
+        return false;
     rule->reply = reply(m, lex, rule->outcome);
     return true;
+}
+
+static struct pn_str action_text(struct model *m, const struct model_rule *rule)
+{
+    const char *name = pn_outcome_name(rule->outcome);
+    return rule->its_reply ? text_of(m, "%s with its reply", name) : pn_str_of(name);
 }
 
 static void parse_on(struct model *m, struct pn_lex *lex, struct model_policy *policy,
@@ -318,7 +339,7 @@ static void parse_on(struct model *m, struct pn_lex *lex, struct model_policy *p
     struct pn_str number = milli(m, rule.weight);
     struct pn_str what = rule.has_weight   ? text_of(m, "weight %.*s", PN_FMT(number))
                          : rule.takes_back ? PN_STR("none")
-                                           : pn_str_of(pn_outcome_name(rule.outcome));
+                                           : action_text(m, &rule);
     rule.text = rule.has_detail ? text_of(m, "on %.*s detail \"%.*s\" %.*s", PN_FMT(symbol.text),
                                           PN_FMT(rule.detail), PN_FMT(what))
                                 : text_of(m, "on %.*s %.*s", PN_FMT(symbol.text), PN_FMT(what));

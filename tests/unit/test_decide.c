@@ -238,6 +238,56 @@ static void test_actions(void)
     CHECK(rows);
 }
 
+/* A fact's own words are a stranger's: they are a reply of that kind, or they are not said. */
+static void test_its_reply(void)
+{
+    static const char fallback[] = "550 5.7.1 Ours";
+    static const struct {
+        const char *label, *detail, *want;
+        bool defer;
+    } rows[] = {
+        {"behind a name", "one: 550 5.7.1 Theirs", "550 5.7.1 Theirs", false},
+        {"all of it", "554 5.7.0 Theirs", "554 5.7.0 Theirs", false},
+        {"the first that can be said", "a: 551: b: 550 5.1.1 c: d", "550 5.1.1 c: d", false},
+        {"no detail", "", fallback, false},
+        {"a name", "one", fallback, false},
+        {"a code alone", "one: 550", fallback, false},
+        {"another class", "one: 451 4.7.1 Theirs", fallback, false},
+        {"an enhanced code of another class", "one: 550 4.7.1 Theirs", fallback, false},
+        {"no enhanced code", "one: 550 Theirs", "550 Theirs", false},
+        {"no parting blank", "one:550 5.7.1 Theirs", fallback, false},
+        {"two lines", "one: 550 5.7.1 a\r\n250 b", fallback, false},
+        {"a NUL's neighbour", "one: 550 5.7.1 a\x01", fallback, false},
+        {"no text of this world", "one: 550 5.7.1 \xff", fallback, false},
+        {"defer", "one: 451 4.7.1 Theirs", "451 4.7.1 Theirs", true},
+        {"defer by another class", "one: 550 5.7.1 Theirs", "451 4.7.1 Ours", true},
+    };
+    struct pn_decision got;
+    struct kit k;
+    kit_open(&k,
+             "plugins { alpha }\n" HERE "on ALPHA_HIT reject with its reply \"550 5.7.1 Ours\" "
+             "on OTHER defer with its reply \"451 4.7.1 Ours\" }",
+             "");
+    UNIT_STR(kit_problems(&k), PN_STR(""));
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct pn_facts facts;
+        const struct pn_fact fact = {.name = pn_str_of(rows[i].defer ? "OTHER" : "ALPHA_HIT"),
+                                     .plugin = PN_STR("alpha"),
+                                     .detail = pn_str_of(rows[i].detail),
+                                     .rcpt = PN_FACT_ALL_RCPTS};
+        unit_row(rows[i].label);
+        pn_facts_init(&facts, k.pool);
+        UNIT_TRUE(pn_facts_add_symbol(&facts, &fact));
+        ask(&k, &(struct row){0}, "here.test", &facts, k.pool, &got);
+        UNIT_INT(got.outcome, rows[i].defer ? PN_DEFER : PN_REJECT);
+        UNIT_STR(got.reply, pn_str_of(rows[i].want));
+        UNIT_STR(got.because[0].text,
+                 pn_str_of(rows[i].defer ? "on OTHER defer with its reply"
+                                         : "on ALPHA_HIT reject with its reply"));
+    }
+    kit_close(&k);
+}
+
 /* What the domain says of a fact takes the place of the action that it inherits. */
 static void test_taken_back(void)
 {
@@ -972,6 +1022,7 @@ int main(int argc, char **argv)
         {"thresholds", test_thresholds},
         {"weights", test_weights},
         {"actions", test_actions},
+        {"its reply", test_its_reply},
         {"an action is taken back", test_taken_back},
         {"and that is said", test_taken_back_said},
         {"deny and allow", test_entries},

@@ -285,6 +285,12 @@ static void test_policies(void)
          "t.conf:1:41: '}' does not go on 'allow', expected 'pass'\n"},
         {"defaults { deny client 10.0.0.0/8 \"550 5.7.1 Go\" deny from \"<>\" allow auth \"*\" }",
          ""},
+        {"defaults { on SPF_FAIL reject with its words }",
+         "t.conf:1:40: 'words' does not go on 'on', expected 'with its reply' behind reject or "
+         "defer\n"},
+        {"defaults { on SPF_FAIL junk with its reply }",
+         "t.conf:1:34: 'its' does not go on 'on', expected 'with its reply' behind reject or "
+         "defer\n"},
         {"defaults { recipients none }", "t.conf:1:23: 'none' does not go on 'recipients', "
                                          "expected list FILE, verify, local or any\n"},
         {"defaults { recipients verify }",

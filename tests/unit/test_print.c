@@ -13,7 +13,7 @@ static const char everything[] =
     "login { user u } } beta gamma { on_failure defer workers { alone yes } } }\n"
     "include \"postern:strict\"\n"
     "defaults { route smtp 127.0.0.1:1 plugins off alpha, beta deny client ::1 \"550 5.7.1 x\" "
-    "mixed split on ALPHA_HIT detail \"z*\" reject \"550 5.7.1 y\" }\n"
+    "mixed split on ALPHA_HIT detail \"z*\" reject with its reply \"550 5.7.1 y\" }\n"
     "domain x.test { recipients verify allow from \"*@y\" if spf pass junk at 3 plugins on beta }\n"
     "domain .y.test { recipients any route local on ALPHA_HIT weight -3.125 on DMARC_REJECT none "
     "allow auth \"u*\" "
