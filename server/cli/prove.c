@@ -46,7 +46,7 @@ struct test {
     bool has_file, json, verbose, only_scripts, unreachable, seeded;
     struct rpl *scripts[SCRIPTS_MAX];
     size_t count;
-    unsigned fuzz_seconds;
+    unsigned needs, fuzz_seconds;
     uint64_t seed;
     struct prove_report report;
     struct prove_plan plan;
@@ -117,7 +117,7 @@ static void fuzz(struct test *t, struct prove *p, const struct rpl *script,
 
 static void prove_script_of(struct test *t, const struct rpl *script, bool first)
 {
-    struct prove_options o = {t->file, t->name, script, t->heap, t->calls};
+    struct prove_options o = {t->file, t->name, script, t->heap, t->calls, t->needs};
     struct pn_pool *pool = pn_pool_new(256 * 1024 * 1024);
     struct pn_buf err;
     struct rpl_case *cases = NULL;
@@ -301,6 +301,7 @@ static bool take_plugin(struct test *t, const char *path)
     } else {
         (void)snprintf(t->name, sizeof t->name, "%s", pn_plugin_desc(p)->name);
         (void)snprintf(t->version, sizeof t->version, "%.60s", pn_plugin_desc(p)->version);
+        t->needs = pn_plugin_desc(p)->needs;
         pn_plugin_unload(&p);
     }
     pn_buf_fini(&err);

@@ -80,6 +80,7 @@ struct prove_options {
     const struct rpl *script; /* whose conf, dns and files; may be NULL */
     struct heap_counts *heap;
     struct prove_calls *calls;
+    unsigned needs; /* of its manifest: granted, where no script grants */
 };
 
 /* NULL with sentences in err. */

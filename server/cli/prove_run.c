@@ -5,6 +5,7 @@
 #include "jail.h"
 #include "mem.h"
 #include "memfile.h"
+#include "needs.h"
 #include "policy.h"
 #include "scan_compile.h"
 
@@ -325,6 +326,19 @@ static void fill_in(const struct prove *p, struct pn_str conf, struct pn_buf *ou
     }
 }
 
+/* The network is granted by name alone, and a list of grants is all of them. */
+static void put_grants(const struct prove *p, struct pn_buf *conf)
+{
+    const char *before = " grant ";
+    if (p->o.script != NULL || (p->o.needs & POSTERN_NEED_NETWORK) == 0)
+        return;
+    for (const struct pn_need *n = pn_needs; n->name != NULL; n++)
+        if ((p->o.needs & n->bit) != 0 && n->bit != POSTERN_NEED_ALONE) {
+            (void)pn_buf_addf(conf, "%s%s", before, n->name);
+            before = ", ";
+        }
+}
+
 static bool compile(struct prove *p, struct pn_buf *err)
 {
     char path[PATH_MAX / 2];
@@ -332,7 +346,9 @@ static bool compile(struct prove *p, struct pn_buf *err)
     bool usage;
     pn_buf_init(&conf, RPL_BYTES_MAX);
     pn_buf_init(&filled, RPL_BYTES_MAX);
-    (void)pn_buf_addf(&conf, "plugins { %s { file \"%s\" } }\n", p->o.name, p->o.file);
+    (void)pn_buf_addf(&conf, "plugins { %s { file \"%s\"", p->o.name, p->o.file);
+    put_grants(p, &conf);
+    (void)pn_buf_addz(&conf, " } }\n");
     if (p->o.script != NULL)
         rpl_collect(p->o.script, RPL_CONF, &conf);
     else

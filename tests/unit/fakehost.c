@@ -449,14 +449,20 @@ void fakehost_reset(struct fakehost *h)
     transaction_end(h);
 }
 
+void fakehost_session_end(struct fakehost *h)
+{
+    transaction_end(h);
+    if (h->call.session != NULL && h->plugin->session_free != NULL)
+        h->plugin->session_free(h->instance, h->call.session);
+    h->call.session = NULL;
+}
+
 void fakehost_free(struct fakehost **hp)
 {
     struct fakehost *h = *hp;
     if (h == NULL)
         return;
-    transaction_end(h);
-    if (h->call.session != NULL && h->plugin->session_free != NULL)
-        h->plugin->session_free(h->instance, h->call.session);
+    fakehost_session_end(h);
     if (h->instance != NULL && h->plugin->instance_free != NULL)
         h->plugin->instance_free(h->instance);
     if (h->prepared != NULL && h->plugin->prepare_free != NULL)

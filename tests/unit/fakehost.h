@@ -95,6 +95,8 @@ void fakehost_give_standing(struct fakehost *h, const char *value);
 void fakehost_dns(struct fakehost *h, const char *dns);
 /* Ends the transaction, forgets message, envelope, facts; the client stays. */
 void fakehost_reset(struct fakehost *h);
+/* And the session: what is run next is in one of its own. */
+void fakehost_session_end(struct fakehost *h);
 
 /* ---- what it said, in order ---- */
 

@@ -17,9 +17,20 @@ const struct postern_block *fake_settings(struct fakehost *h, const struct fake_
     return b;
 }
 
+/* The core's own rows of a plugin's block, those that a plugin has a use for. */
+static const struct postern_row host_rows[] = {{.name = "edits",
+                                                .type = POSTERN_T_CHOICE,
+                                                .flags = POSTERN_ROW_LIST,
+                                                .def = "headers",
+                                                .choices = "headers|body|recipients|sender|none"},
+                                               {.name = NULL}};
+
 static const struct postern_row *row_of(const struct postern_block *b, const char *name)
 {
     for (const struct postern_row *r = b->rows; r != NULL && r->name != NULL; r++)
+        if (strcmp(r->name, name) == 0)
+            return r;
+    for (const struct postern_row *r = host_rows; r->name != NULL; r++)
         if (strcmp(r->name, name) == 0)
             return r;
     pn_assert(!"the plugin asks for a row that it has not declared");

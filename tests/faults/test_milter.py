@@ -1,0 +1,295 @@
+#!/usr/bin/env python3
+"""Milters in a whole server: what they answer at every stage and what a client hears of it, edits,
+a worker that dies between two stages, milters that hang, lie and die at every command.
+"""
+import os
+import signal
+import subprocess
+import sys
+import threading
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+import fakemilter  # noqa: E402
+import postern  # noqa: E402
+from fakemilter import ACCEPT, CONTINUE, DISCARD, REJECT, TEMPFAIL, header, packet, reply  # noqa: E402
+
+CONF = """
+smtp {{ hostname "mx.here.test" }}
+workers {{ count 1 }}
+limits {{ exempt 0.0.0.0/0 }}
+plugins {{ milter {{ grant network, dns  {servers} }} }}
+include "postern:default"
+domain "here.test" {{ recipients any  route local  {policy} }}
+"""
+MAIL = b"From: a@sender.test\nSubject: hello\n\nsome text\n"
+
+
+def server_of(path, rows="", policy=""):
+    server = postern.Server("")
+    server.write_conf(CONF.format(servers=f'server "one" {{ address "unix:{server.root}/{path}"  {rows} }}', policy=policy))
+    return server
+
+
+def send(server, rcpts=("u@here.test",)):
+    """The last reply, and the event."""
+    before = len(server.events("message"))
+    session = postern.Session(server)
+    try:
+        answer = session.send(MAIL, rcpts=rcpts)
+    finally:
+        session.close()
+    events = server.wait_events("message", before + 1)
+    return answer, events[before] if len(events) > before else {}
+
+
+def symbols(event):
+    return {s["name"]: s.get("detail", "") for s in event.get("symbols", [])}
+
+
+def workers(server):
+    """Process ids of filter workers, not of their template."""
+    found = []
+    for pid in server.roles("filter"):
+        with open(f"/proc/{pid}/comm", encoding="ascii") as f:
+            if f.read().startswith("worker"):
+                found.append(pid)
+    return found
+
+
+def answers(counter):
+    """Each answer at each stage, in the words that the client hears."""
+    words = {
+        "reject": (packet(REJECT), "550 5.7.1 Message refused", "MILTER_REJECT"),
+        "tempfail": (packet(TEMPFAIL), "451 4.7.1 Please try again later", "MILTER_TEMPFAIL"),
+        "a reply": (reply("554 5.7.0 By a milter"), "554 5.7.0 By a milter", "MILTER_REJECT"),
+        "a reply for later": (reply("452 4.2.2 Full"), "452 4.2.2 Full", "MILTER_TEMPFAIL"),
+        "a reply of lines": (reply("550-5.7.1 No\r\n550 5.7.1 way"), "550 5.7.1 No way", "MILTER_REJECT"),
+        "a reply that lies": (reply("550 4.7.1 Twisted"), "550 5.7.1 Message refused", "MILTER_REJECT"),
+        "accept": (packet(ACCEPT), "250", "MILTER_ACCEPT"),
+    }
+    with server_of("milter") as server:
+        milter = fakemilter.Milter(f"{server.root}/milter")
+        server.start()
+        answer, event = send(server)
+        counter.check(answer.startswith("250") and not symbols(event), "nothing to say", f"{answer} {event}")
+        told = postern.until(lambda: "OCHMRTLLNBEQ" in [milter.letters(i) for i in range(len(milter.heard))])
+        counter.check(told, "all of the session is told", str([milter.letters(i) for i in range(len(milter.heard))]))
+        for letter, stage in (("C", "connect"), ("H", "helo"), ("M", "mail"), ("R", "rcpt"), ("T", "data"),
+                              ("L", "header"), ("N", "end of headers"), ("B", "body"), ("E", "end")):
+            for what, (said, want, symbol) in words.items():
+                milter.answers = {letter: said}
+                answer, event = send(server)
+                good = answer.startswith(want) and (not event or symbol in symbols(event))
+                counter.check(good, f"{what} at {stage}", f"{answer} {symbols(event)}")
+        milter.answers = {"E": packet(DISCARD)}
+        before = len(server.mail())
+        answer, event = send(server)
+        counter.check(answer.startswith("250") and event.get("outcome") == "discard" and len(server.mail()) == before,
+                      "discard", f"{answer} {event}")
+        milter.answers = {"E": packet(b"q", b"looks bad\0") + packet(CONTINUE)}
+        answer, event = send(server)
+        good = event.get("outcome") == "quarantine" and symbols(event).get("MILTER_QUARANTINE") == "one: looks bad"
+        counter.check(good and len(server.mail()) == before, "quarantine", f"{answer} {event}")
+        milter.answers = {"R": lambda data: packet(REJECT if b"bad@" in data else CONTINUE)}
+        answer, event = send(server, ("u@here.test",))
+        counter.check(answer.startswith("250"), "a recipient that it takes", answer)
+        session = postern.Session(server)
+        session.command("EHLO x")
+        session.command("MAIL FROM:<a@sender.test>")
+        replies = [session.command(f"RCPT TO:<{r}@here.test>") for r in ("u", "bad", "v")]
+        counter.check([r[:3] for r in replies] == ["250", "550", "250"], "and one that it does not", str(replies))
+        session.close()
+        if counter.failed:
+            print(server.log()[-3000:])
+
+
+def edits(counter):
+    with server_of("milter") as server:
+        said = header("X-Milter", "was here\n\tand there") + packet(b"+", b"<x@here.test>\0") + packet(CONTINUE)
+        milter = fakemilter.Milter(f"{server.root}/milter", {"E": said})
+        server.start()
+        answer, event = send(server)
+        bodies = list(server.mail().values())
+        counter.check(answer.startswith("250") and len(bodies) == 1 and b"X-Milter: was here\n\tand there\n" in bodies[0],
+                      "a field is added", f"{answer} {bodies}")
+        counter.check(symbols(event).get("MILTER_EDIT_REFUSED") == "one: add-recipient <x@here.test>",
+                      "what was not granted is named", str(event))
+        milter.close()
+
+
+def failures(counter):
+    """It dies, hangs and lies at every command: mail is deferred, or passes, by on_failure."""
+    ways = {
+        "lets go": lambda data: None,
+        "a length of none": lambda data: b"\0\0\0\0",
+        "a length of too many": lambda data: b"\x7f\xff\xff\xff",
+        "half a packet": lambda data: b"\0\0\0\5y55",
+        "no answer": lambda data: packet(b"z"),
+        "hangs": lambda data: "hang",
+    }
+    for rows, want in (("on_failure defer", "451"), ("on_failure skip", "250"), ("on_failure reject", "550")):
+        with server_of("milter", rows + " reply-timeout 100ms end-timeout 100ms failures 0") as server:
+            milter = fakemilter.Milter(f"{server.root}/milter")
+            server.start()
+            before = workers(server)
+            for letter in "OCHMRTLNBE":
+                for what, way in ways.items():
+                    milter.answers = {letter: way}
+                    answer, event = send(server)
+                    good = answer.startswith(want) and (not event or "MILTER_AWAY" in symbols(event))
+                    counter.check(good, f"{rows}, {what} at {letter}", f"{answer} {symbols(event)}")
+            milter.answers = {}
+            counter.check(send(server)[0].startswith("250"), f"{rows}, and well again")
+            counter.check(workers(server) == before, "no worker was lost")
+            if counter.failed:
+                print(server.log()[-3000:])
+            milter.close()
+
+
+def left_alone(counter):
+    """After failures in a row nobody waits for it; when it is back, it is asked again."""
+    with server_of("milter", "on_failure skip failures 3 pause 300ms") as server:
+        server.start()
+        seen = [symbols(send(server)[1]).get("MILTER_AWAY", "") for _ in range(4)]
+        counter.check("can't be reached" in seen[0] and "left alone" in seen[3], "it is left alone", str(seen))
+        counter.check("it is left alone for 300 ms" in server.log(), "the log says so", server.log()[-1000:])
+        milter = fakemilter.Milter(f"{server.root}/milter", {"E": packet(REJECT)})
+        back = postern.until(lambda: send(server)[0].startswith("550"))
+        counter.check(back, "and asked again when it is back")
+        milter.close()
+
+
+def worker_dies(counter):
+    """Between RCPT and DATA: the fresh worker tells the milter of the session again."""
+    with server_of("milter") as server:
+        milter = fakemilter.Milter(f"{server.root}/milter", {"E": header("X-Milter", "yes") + packet(CONTINUE)})
+        server.start()
+        session = postern.Session(server)
+        for line in ("EHLO client.test", "MAIL FROM:<a@sender.test>", "RCPT TO:<u@here.test>", "RCPT TO:<v@here.test>"):
+            session.command(line)
+        counter.check(milter.letters() == "OCHMRR", "told up to the recipients", milter.letters())
+        for pid in workers(server):
+            os.kill(pid, signal.SIGKILL)
+        counter.check(postern.until(lambda: workers(server)), "a fresh worker comes")
+        session.command("DATA")
+        session.raw(MAIL.replace(b"\n", b"\r\n") + b".\r\n")
+        answer = session.reply()
+        session.close()
+        counter.check(answer.startswith("250"), "the message is taken", answer + server.log()[-2000:])
+        postern.until(lambda: milter.letters().endswith("Q"))
+        told = [milter.letters(i) for i in range(len(milter.heard))]
+        counter.check(told == ["OCHMRR", "OCHMRRTLLNBEQ"], "the fresh worker told it all again", str(told))
+        counter.check(all(b"X-Milter: yes" in m for m in server.mail().values()) and server.mail(), "and its edit counts")
+        milter.close()
+
+
+def many(counter):
+    """Sessions side by side, while it starts anew: each message is taken or deferred, none is lost."""
+    with server_of("milter", "keep 2") as server:
+        milter = fakemilter.Milter(f"{server.root}/milter")
+        server.start()
+        replies = []
+
+        def client():
+            for _ in range(10):
+                session = postern.Session(server)
+                replies.append(session.send(MAIL))
+                session.close()
+
+        threads = [threading.Thread(target=client) for _ in range(8)]
+        for t in threads:
+            t.start()
+        for _ in range(3):
+            milter.close()
+            milter.open()
+        for t in threads:
+            t.join()
+        good = len(replies) == 80 and all(r[:3] in ("250", "451") for r in replies)
+        counter.check(good, "each has an answer", str([r for r in replies if r[:3] not in ("250", "451")]))
+        taken = sum(r.startswith("250") for r in replies)
+        counter.check(postern.until(lambda: len(server.mail()) >= taken) and len(server.mail()) == taken, "and is there", str(taken))
+        counter.check(any("K" in milter.letters(i) for i in range(len(milter.heard))), "connections are kept")
+        milter.close()
+
+
+def scanned(counter):
+    with server_of("milter") as server:
+        milter = fakemilter.Milter(f"{server.root}/milter", {"E": reply("550 5.7.1 By a milter")})
+        path = f"{server.root}/mail.eml"
+        with open(path, "wb") as f:
+            f.write(MAIL)
+        done = subprocess.run(
+            [f"{postern.build_folder()}/postern", "scan", "--config", server.conf_path, "--ip", "192.0.2.1", "--helo", "x",
+             "--from", "a@sender.test", "--rcpt", "u@here.test", path],
+            capture_output=True, text=True, check=False,
+            env={**os.environ, "POSTERN_PLUGINS": f"{postern.build_folder()}/plugins"})  # fmt: skip
+        counter.check(done.returncode == 1 and "By a milter" in done.stdout, "postern scan asks it", done.stdout + done.stderr)
+        milter.close()
+
+
+SCRIPT = """
+conf smtp {{ hostname "mx.here.test" }}
+conf plugins {{ milter {{ grant network, dns
+conf     server "one" {{ address "unix:{path}"  failures 0  keep {keep}  edits headers, body, recipients, sender }} }} }}
+conf include "postern:default"
+conf domain "here.test" {{ recipients any  route local }}
+client 192.0.2.7
+> 220
+< EHLO friend
+>| 250\x20
+< MAIL FROM:<a@good.test>
+> 250
+< RCPT TO:<u@here.test>
+> 250
+< DATA
+> 354
+< From: a@good.test
+< Subject: hello
+<
+< text
+< .
+> 250
+event outcome=quarantine symbol=MILTER_QUARANTINE
+"""
+
+
+def proved(counter):
+    """The plugin test with a milter that wants everything changed: each allocation fails once, the
+    client goes at every stage, messages are hostile; nothing crashes, leaks or differs."""
+    everything = (
+        header("X-A", "1") + packet(b"i", b"\0\0\0\1X-B\0b\0") + packet(b"m", b"\0\0\0\1Subject\0new\0")
+        + packet(b"e", b"<b@good.test>\0") + packet(b"-", b"<u@here.test>\0") + packet(b"+", b"<v@here.test>\0")
+        + packet(b"b", b"new\r\n") + packet(b"q", b"held\0") + packet(CONTINUE)
+    )  # fmt: skip
+    for keep in (0, 2):
+        with postern.Server("") as server:
+            milter = fakemilter.Milter(f"{server.root}/milter", {"E": everything})
+            script = f"{server.root}/edits.rpl"
+            with open(script, "w", encoding="utf-8") as f:
+                f.write(SCRIPT.format(path=f"{server.root}/milter", keep=keep).replace("\\x20", " "))
+            build = postern.build_folder()
+            done = subprocess.run([f"{build}/postern", "plugin", "test", f"{build}/plugins/milter.so", script],
+                                  capture_output=True, text=True, check=False)  # fmt: skip
+            counter.check(done.returncode == 0, f"plugin test, keep {keep}", done.stdout[-3000:] + done.stderr[-1000:])
+            counter.check("0 failed" in done.stdout, f"plugin test, keep {keep}: all passed", done.stdout[-300:])
+            milter.close()
+
+
+def main():
+    counter = postern.Counter("milter")
+    if not os.path.exists(os.path.join(postern.build_folder(), "plugins", "milter.so")):
+        print("milter: skipped, the plugin was not built")
+        return 77
+    answers(counter)
+    edits(counter)
+    failures(counter)
+    left_alone(counter)
+    worker_dies(counter)
+    many(counter)
+    scanned(counter)
+    proved(counter)
+    return counter.close()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

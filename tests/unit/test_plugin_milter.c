@@ -1,0 +1,1023 @@
+#include "unit.h"
+
+#include "fakehost.h"
+#include "fakemilter.h"
+#include "milter_client.h"
+#include "milter_macro.h"
+#include "milter_packet.h"
+#include "milter_server.h"
+
+#include "buf.h"
+
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+extern const struct postern_plugin postern_plugin;
+
+#define ROWS(...)   ((const struct fake_row[]){__VA_ARGS__, {NULL}})
+#define BLOCKS(...) ((const struct fake_block[]){__VA_ARGS__, {NULL}})
+
+static char tmp[] = "/tmp/postern-milter-XXXXXX";
+
+static struct pn_str pn_of(struct postern_str s)
+{
+    return (struct pn_str){s.p, s.len};
+}
+
+/* ---- packets */
+
+static void test_take(void)
+{
+    const struct {
+        const char *label;
+        struct pn_str bytes;
+        enum milter_took want;
+        char command;
+        struct pn_str data;
+    } rows[] = {
+        {"nothing", PN_STR(""), MILTER_TOOK_NONE, 0, PN_STR("")},
+        {"a length", PN_STR("\0\0\0\1"), MILTER_TOOK_NONE, 0, PN_STR("")},
+        {"length 0", PN_STR("\0\0\0\0"), MILTER_TOOK_BAD, 0, PN_STR("")},
+        {"no data", PN_STR("\0\0\0\1c"), MILTER_TOOK, 'c', PN_STR("")},
+        {"data", PN_STR("\0\0\0\3yab"), MILTER_TOOK, 'y', PN_STR("ab")},
+        {"the most", PN_STR("\0\0\0\5yabcd"), MILTER_TOOK, 'y', PN_STR("abcd")},
+        {"one too many", PN_STR("\0\0\0\6yabcde"), MILTER_TOOK_BAD, 0, PN_STR("")},
+        {"far too many", PN_STR("\xff\xff\xff\xff"), MILTER_TOOK_BAD, 0, PN_STR("")},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        for (size_t split = 0; split <= rows[i].bytes.len; split++) {
+            struct milter_in in = {0};
+            struct milter_packet packet = {0};
+            enum milter_took took = MILTER_TOOK_NONE;
+            unit_row(rows[i].label);
+            for (size_t at = 0; at < rows[i].bytes.len;) {
+                size_t n = at < split ? split : rows[i].bytes.len, room;
+                char *p = milter_in_room(&in, &room);
+                memcpy(p, rows[i].bytes.p + at, n - at);
+                in.len += n - at;
+                at = n;
+                if (took == MILTER_TOOK_NONE)
+                    took = milter_take(&in, 4, &packet);
+            }
+            UNIT_INT(took, rows[i].want);
+            if (took == MILTER_TOOK) {
+                UNIT_INT(packet.command, rows[i].command);
+                UNIT_STR(pn_of(packet.data), rows[i].data);
+            }
+            milter_in_free(&in);
+        }
+}
+
+static void test_replies(void)
+{
+    const struct {
+        const char *label;
+        char command;
+        struct pn_str data;
+        bool want;
+        uint32_t index;
+        struct pn_str a, b;
+    } rows[] = {
+        {"continue", 'c', PN_STR(""), true, 0, PN_STR(""), PN_STR("")},
+        {"continue with something", 'c', PN_STR("x"), false, 0, PN_STR(""), PN_STR("")},
+        {"unknown", 'z', PN_STR(""), false, 0, PN_STR(""), PN_STR("")},
+        {"symbols by themselves", 'l', PN_STR("\0\0\0\0j\0"), false, 0, PN_STR(""), PN_STR("")},
+        {"reply", 'y', PN_STR("550 no\0"), true, 0, PN_STR("550 no"), PN_STR("")},
+        {"reply without end", 'y', PN_STR("550 no"), false, 0, PN_STR(""), PN_STR("")},
+        {"reply with more", 'y', PN_STR("550 no\0x"), false, 0, PN_STR(""), PN_STR("")},
+        {"add", 'h', PN_STR("A\0b\0"), true, 0, PN_STR("A"), PN_STR("b")},
+        {"add nothing", 'h', PN_STR("A\0\0"), true, 0, PN_STR("A"), PN_STR("")},
+        {"add without value", 'h', PN_STR("A\0"), false, 0, PN_STR(""), PN_STR("")},
+        {"insert", 'i', PN_STR("\0\0\1\2A\0b\0"), true, 258, PN_STR("A"), PN_STR("b")},
+        {"insert, short", 'i', PN_STR("\0\0\1"), false, 0, PN_STR(""), PN_STR("")},
+        {"change", 'm', PN_STR("\0\0\0\1A\0\0"), true, 1, PN_STR("A"), PN_STR("")},
+        {"from", 'e', PN_STR("<a@b>\0"), true, 0, PN_STR("<a@b>"), PN_STR("")},
+        {"from with arguments", 'e', PN_STR("<a@b>\0SIZE=1\0"), true, 0, PN_STR("<a@b>"),
+         PN_STR("SIZE=1")},
+        {"recipient", '+', PN_STR("<a@b>\0"), true, 0, PN_STR("<a@b>"), PN_STR("")},
+        {"recipient with arguments", '2', PN_STR("<a@b>\0X\0"), true, 0, PN_STR("<a@b>"),
+         PN_STR("X")},
+        {"body", 'b', PN_STR("a\0b"), true, 0, PN_STR("a\0b"), PN_STR("")},
+        {"quarantine", 'q', PN_STR("why\0"), true, 0, PN_STR("why"), PN_STR("")},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct milter_packet packet = {rows[i].command, {rows[i].data.p, rows[i].data.len}};
+        struct milter_reply reply;
+        unit_row(rows[i].label);
+        UNIT_INT(milter_reply_read(&packet, &reply), rows[i].want);
+        if (!rows[i].want)
+            continue;
+        UNIT_INT(reply.kind, rows[i].command);
+        UNIT_INT(reply.index, rows[i].index);
+        UNIT_STR(pn_of(reply.a), rows[i].a);
+        UNIT_STR(pn_of(reply.b), rows[i].b);
+    }
+}
+
+static void test_options(void)
+{
+    const struct {
+        const char *label;
+        struct pn_str data;
+        bool want;
+        uint32_t version, actions, steps, named;
+    } rows[] = {
+        {"version 6", PN_STR("\0\0\0\6\0\0\1\xff\0\x1f\0\0"), true, 6, 0x1ff, 0x1f0000, 0},
+        {"version 2", PN_STR("\0\0\0\2\0\0\0\1\0\0\0\0"), true, 2, 1, 0, 0},
+        {"version 1", PN_STR("\0\0\0\1\0\0\0\1\0\0\0\0"), false, 0, 0, 0, 0},
+        {"version 7", PN_STR("\0\0\0\7\0\0\0\1\0\0\0\0"), false, 0, 0, 0, 0},
+        {"short", PN_STR("\0\0\0\6\0\0\0\1\0\0\0"), false, 0, 0, 0, 0},
+        {"names", PN_STR("\0\0\0\6\0\0\0\0\0\0\0\0\0\0\0\2i {mail_addr}\0\0\0\0\5\0"), true, 6, 0,
+         0, 1U << 2 | 1U << 5},
+        {"names of a stage to come", PN_STR("\0\0\0\6\0\0\0\0\0\0\0\0\0\0\0\7i\0"), true, 6, 0, 0,
+         0},
+        {"names without end", PN_STR("\0\0\0\6\0\0\0\0\0\0\0\0\0\0\0\2i"), false, 0, 0, 0, 0},
+        {"half a stage", PN_STR("\0\0\0\6\0\0\0\0\0\0\0\0\0\0"), false, 0, 0, 0, 0},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct milter_packet packet = {'O', {rows[i].data.p, rows[i].data.len}};
+        struct milter_options o;
+        unit_row(rows[i].label);
+        UNIT_INT(milter_options_read(&packet, &o), rows[i].want);
+        if (!rows[i].want)
+            continue;
+        UNIT_INT(o.version, rows[i].version);
+        UNIT_INT(o.actions, rows[i].actions);
+        UNIT_INT(o.steps, rows[i].steps);
+        UNIT_INT(o.named, rows[i].named);
+    }
+}
+
+static void test_reply_line(void)
+{
+    static const struct {
+        const char *text, *want; /* NULL: none */
+    } rows[] = {
+        {"550 5.7.1 No", "550 5.7.1 No"},
+        {"451 4.7.1 Later", "451 4.7.1 Later"},
+        {"421 4.3.2 Going", "451 4.3.2 Going"},
+        {"550", "550"},
+        {"550 ", "550"},
+        {"550-5.7.1 One\r\n550 5.7.1 two", "550 5.7.1 One two"},
+        {"550-One\r\n550-two\r\n550 three\r\n", "550 One two three"},
+        {"550 caf\xc3\xa9\tx", "550 caf???x"},
+        {"250 Fine", NULL},
+        {"350 No", NULL},
+        {"560 No", NULL},
+        {"55x No", NULL},
+        {"5500 No", NULL},
+        {"55", NULL},
+        {"", NULL},
+    };
+    char room[MILTER_REPLY_MAX], text[400];
+    struct postern_str line;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct pn_str s = pn_str_of(rows[i].text);
+        unit_row(rows[i].text);
+        UNIT_INT(milter_reply_line((struct postern_str){s.p, s.len}, room, &line),
+                 rows[i].want != NULL);
+        if (rows[i].want != NULL)
+            UNIT_STR(pn_of(line), pn_str_of(rows[i].want));
+    }
+    unit_row("very long");
+    (void)snprintf(text, sizeof text, "550 %0390d", 7);
+    UNIT_TRUE(milter_reply_line((struct postern_str){text, strlen(text)}, room, &line));
+    UNIT_INT(line.len, MILTER_REPLY_MAX);
+}
+
+static void test_address(void)
+{
+    static const struct {
+        const char *text;
+        int family, port; /* family 0: an error */
+    } rows[] = {
+        {"inet:8891@127.0.0.1", AF_INET, 8891},
+        {"inet:8891@localhost", AF_INET, 8891},
+        {"inet6:8891@localhost", AF_INET6, 8891},
+        {"inet6:8891@::1", AF_INET6, 8891},
+        {"inet:8891@::1", AF_INET6, 8891},
+        {"inet:8891@[::1]", AF_INET6, 8891},
+        {"inet:127.0.0.1:8891", AF_INET, 8891},
+        {"inet:[::1]:65535", AF_INET6, 65535},
+        {"unix:/run/x.sock", AF_UNIX, 0},
+        {"local:/run/x.sock", AF_UNIX, 0},
+        {"unix:run/x.sock", 0, 0},
+        {"unix:", 0, 0},
+        {"/run/x.sock", 0, 0},
+        {"inet:", 0, 0},
+        {"inet:@127.0.0.1", 0, 0},
+        {"inet:8891@", 0, 0},
+        {"inet:8891", 0, 0},
+        {"inet:0@127.0.0.1", 0, 0},
+        {"inet:65536@127.0.0.1", 0, 0},
+        {"inet:008891@127.0.0.1", 0, 0},
+        {"inet:::1:8891", 0, 0},
+        {"inet:8891@mail.test", 0, 0},
+        {"inet6:8891@127.0.0.1", 0, 0},
+        {"", 0, 0},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct milter_address a;
+        struct sockaddr_in in;
+        struct pn_str s = pn_str_of(rows[i].text);
+        unit_row(rows[i].text);
+        const char *error = milter_address_read(&a, (struct postern_str){s.p, s.len});
+        UNIT_INT(error == NULL, rows[i].family != 0);
+        if (error != NULL)
+            continue;
+        UNIT_INT(a.at.any.sa_family, rows[i].family);
+        memcpy(&in, &a.at, sizeof in); /* the port stands in the same place in both */
+        if (rows[i].port != 0)
+            UNIT_INT(ntohs(in.sin_port), rows[i].port);
+    }
+}
+
+static void test_macros(void)
+{
+    static const struct milter_about about = {
+        .hostname = {"mx.test", 7}, .id = {"X1", 2}, .from = {"a@b", 3}};
+    const struct {
+        const char *names;
+        struct pn_str want;
+    } rows[] = {
+        {"", PN_STR("")},
+        {"j", PN_STR("\0\0\0\x0c"
+                     "DMj\0mx.test\0")},
+        {"unknown {also} i", PN_STR("\0\0\0\7"
+                                    "DMi\0X1\0")},
+        {" j,\t{i} {mail_addr}  ", PN_STR("\0\0\0\x1c"
+                                          "DMj\0mx.test\0{mail_addr}\0a@b\0")},
+        {"mail_addr", PN_STR("\0\0\0\x12"
+                             "DM{mail_addr}\0a@b\0")},
+        {"{rcpt_addr}", PN_STR("")},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct milter_out out = {0};
+        struct pn_str s = pn_str_of(rows[i].names);
+        unit_row(rows[i].names);
+        milter_put_macros(&out, 'M', milter_macros_named((struct postern_str){s.p, s.len}), &about);
+        UNIT_STR(((struct pn_str){out.p == NULL ? "" : out.p, out.len}), rows[i].want);
+        milter_out_free(&out);
+    }
+}
+
+static void test_put_lines(void)
+{
+    const struct {
+        const char *text;
+        struct pn_str want;
+    } rows[] = {{"", PN_STR("\0")},
+                {"a", PN_STR("a\0")},
+                {"a\r\n b", PN_STR("a\n b\0")},
+                {"a\rb\r", PN_STR("a\rb\r\0")},
+                {"\r\r\n\r\n", PN_STR("\r\n\n\0")}};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct milter_out out = {0};
+        struct pn_str s = pn_str_of(rows[i].text);
+        unit_row(rows[i].text);
+        milter_put_lines(&out, (struct postern_str){s.p, s.len});
+        UNIT_STR(((struct pn_str){out.p, out.len}), rows[i].want);
+        milter_out_free(&out);
+    }
+}
+
+/* ---- the breaker */
+
+static void test_breaker(void)
+{
+    struct milter_server s = {.failures_max = 2, .pause_ms = 100};
+    UNIT_TRUE(milter_server_asks(&s, 0));
+    UNIT_TRUE(!milter_server_bad(&s, 0));
+    milter_server_good(&s);
+    UNIT_TRUE(!milter_server_bad(&s, 0)); /* one in a row again */
+    UNIT_TRUE(milter_server_bad(&s, 1000));
+    UNIT_TRUE(!milter_server_asks(&s, 1099));
+    UNIT_TRUE(milter_server_asks(&s, 1100));  /* one tries */
+    UNIT_TRUE(!milter_server_asks(&s, 1101)); /* and the others wait for it */
+    milter_server_open(&s);
+    UNIT_TRUE(milter_server_asks(&s, 1102));
+    UNIT_TRUE(milter_server_bad(&s, 1103)); /* it hung again: one is enough now */
+    UNIT_TRUE(!milter_server_asks(&s, 1104));
+    UNIT_TRUE(milter_server_asks(&s, 1203));
+    milter_server_good(&s);
+    UNIT_TRUE(!milter_server_bad(&s, 1300));
+    s = (struct milter_server){.failures_max = 0, .pause_ms = 100};
+    for (int i = 0; i < 1000; i++)
+        UNIT_TRUE(!milter_server_bad(&s, i));
+    UNIT_TRUE(milter_server_asks(&s, 0));
+}
+
+/* ---- sessions */
+
+#define CONTENT                                                                                    \
+    "Received: from x\nSubject: one\n two\nTo: u@here.test\nTo: v@here.test\nX-Empty:\n\nhello\n"
+/* As a milter hears of it that has no wish. */
+#define BEFORE                                                                                     \
+    "O D(C|j=mx.here.test|_=[192.0.2.1]|v=Postern|{daemon_name}=postern|{client_addr}=192.0.2.1|"  \
+    "{client_name}=[192.0.2.1]|{client_port}=50025|{client_resolve}=FAIL) C([192.0.2.1]|4|50025|"  \
+    "192.0.2.1) D(H|s=friend) H(friend) D(M|i=TEST1|f=a@s.test|{mail_addr}=a@s.test) "             \
+    "M(<a@s.test>) D(R|{rcpt_addr}=u@here.test) R(<u@here.test>)"
+#define HEADER                                                                                     \
+    " L(Received|from x) L(Subject|one\n two) L(To|u@here.test) L(To|v@here.test) L(X-Empty|)"
+#define DATA    " D(T|{nrcpts}=1) T" HEADER " N B(hello\r\n)"
+#define WHOLE   BEFORE DATA " E"
+#define NO_EDIT ""
+
+struct talk_row {
+    const char *label, *script;
+    const char *facts, *edits, *heard; /* heard NULL: not looked at */
+};
+
+static void run_session(struct fakehost *h, const char *rcpts)
+{
+    static const enum postern_stage stages[] = {POSTERN_CONNECT, POSTERN_HELO, POSTERN_MAIL};
+    char so_far[400] = "";
+    fakehost_client(h, "192.0.2.1", "friend");
+    for (size_t i = 0; i < sizeof stages / sizeof stages[0]; i++) {
+        if (stages[i] == POSTERN_MAIL)
+            fakehost_envelope(h, "a@s.test", "");
+        UNIT_INT(fakehost_run(h, stages[i]), POSTERN_OK);
+    }
+    for (const char *at = rcpts; *at != '\0';) {
+        size_t n = strcspn(at, " "), len = strlen(so_far);
+        (void)snprintf(so_far + len, sizeof so_far - len, "%s%.*s", len == 0 ? "" : " ", (int)n,
+                       at);
+        at += n + (at[n] == ' ');
+        fakehost_envelope(h, "a@s.test", so_far);
+        UNIT_INT(fakehost_run(h, POSTERN_RCPT), POSTERN_OK);
+    }
+    fakehost_message(h, PN_STR(CONTENT));
+    UNIT_INT(fakehost_run(h, POSTERN_MESSAGE), POSTERN_OK);
+}
+
+static void play(const struct talk_row *row, const struct fake_row *more, bool bytewise)
+{
+    char path[100], address[120];
+    struct fake_row rows[10] = {
+        {"address", {address}}, {"reply-timeout", {"10s"}}, {"end-timeout", {"10s"}}};
+    const struct fake_row settings[] = {{"server", .blocks = BLOCKS({"one", rows})}, {NULL}};
+    unit_row(row->label);
+    for (size_t i = 3; more != NULL && more->name != NULL; i++)
+        rows[i] = *more++;
+    (void)snprintf(path, sizeof path, "%s/one", tmp);
+    (void)snprintf(address, sizeof address, "unix:%s", path);
+    struct fakemilter *m = fakemilter_new(path, row->script, bytewise);
+    struct fakehost *h = fakehost_new(&postern_plugin, settings, "");
+    UNIT_STR(fakehost_setup_error(h), PN_STR(""));
+    fakehost_limits(h, 1000, 16 * 1024 * 1024, 60000);
+    run_session(h, "u@here.test");
+    UNIT_STR(fakehost_facts(h), pn_str_of(row->facts));
+    UNIT_STR(fakehost_edits(h), pn_str_of(row->edits));
+    fakehost_free(&h);
+    if (row->heard != NULL)
+        UNIT_STR(fakemilter_heard(m), pn_str_of(row->heard));
+    fakemilter_free(&m);
+}
+
+/* Every answer at every command. */
+static void test_answers(void)
+{
+    static const struct talk_row rows[] = {
+        {"nothing to say", "", "", NO_EDIT, WHOLE " Q"},
+        {"accept at connect", "C=a", "MILTER_ACCEPT=0(one)", NO_EDIT, NULL},
+        {"reject at connect", "C=r", "MILTER_REJECT=0(one)", NO_EDIT, NULL},
+        {"later at connect", "C=t", "MILTER_TEMPFAIL=0(one)", NO_EDIT, NULL},
+        {"reply at connect", "C=y(554 5.7.1 No)", "MILTER_REJECT=0(one: 554 5.7.1 No)", NO_EDIT,
+         NULL},
+        {"shut down at connect", "C=4", "MILTER_TEMPFAIL=0(one)", NO_EDIT, NULL},
+        {"reject at helo", "H=r", "MILTER_REJECT=0(one)", NO_EDIT, NULL},
+        {"accept at helo", "H=a", "MILTER_ACCEPT=0(one)", NO_EDIT, NULL},
+        {"reject at mail", "M=r", "MILTER_REJECT=0(one)", NO_EDIT, NULL},
+        {"later at mail", "M=y(451 4.7.1 Greylisted)",
+         "MILTER_TEMPFAIL=0(one: 451 4.7.1 Greylisted)", NO_EDIT, NULL},
+        {"discard at mail", "M=d", "MILTER_DISCARD=0(one)", NO_EDIT, NULL},
+        {"accept at mail", "M=a", "MILTER_ACCEPT=0(one)", NO_EDIT, NULL},
+        {"reject a recipient", "R=r", "MILTER_REJECT=0(one)@0", NO_EDIT, BEFORE " A Q"},
+        {"reply to a recipient", "R=y(550 5.1.1 Who?)", "MILTER_REJECT=0(one: 550 5.1.1 Who?)@0",
+         NO_EDIT, BEFORE " A Q"},
+        {"later to a recipient", "R=t", "MILTER_TEMPFAIL=0(one)@0", NO_EDIT, BEFORE " A Q"},
+        {"discard at rcpt", "R=d", "MILTER_DISCARD=0(one)", NO_EDIT, BEFORE " A Q"},
+        {"reject at data", "T=r", "MILTER_REJECT=0(one)", NO_EDIT, BEFORE " D(T|{nrcpts}=1) T A Q"},
+        {"reject at a header", "L=c L=r", "MILTER_REJECT=0(one)", NO_EDIT,
+         BEFORE " D(T|{nrcpts}=1) T L(Received|from x) L(Subject|one\n two) A Q"},
+        {"skip headers", "L=s", "", NO_EDIT,
+         BEFORE " D(T|{nrcpts}=1) T L(Received|from x) N B(hello\r\n) E Q"},
+        {"reject at the end of headers", "N=r", "MILTER_REJECT=0(one)", NO_EDIT,
+         BEFORE " D(T|{nrcpts}=1) T" HEADER " N A Q"},
+        {"later at the body", "B=t", "MILTER_TEMPFAIL=0(one)", NO_EDIT, BEFORE DATA " A Q"},
+        {"skip the body", "B=s", "", NO_EDIT, WHOLE " Q"},
+        {"accept at the end", "E=a", "MILTER_ACCEPT=0(one)", NO_EDIT, WHOLE " Q"},
+        {"reject at the end", "E=r", "MILTER_REJECT=0(one)", NO_EDIT, WHOLE " Q"},
+        {"reply at the end", "E=y(550-5.7.1 Spam\r\n550 5.7.1 indeed)",
+         "MILTER_REJECT=0(one: 550 5.7.1 Spam indeed)", NO_EDIT, WHOLE " Q"},
+        {"later at the end", "E=y(421 4.3.0 Busy)", "MILTER_TEMPFAIL=0(one: 451 4.3.0 Busy)",
+         NO_EDIT, WHOLE " Q"},
+        {"discard at the end", "E=d", "MILTER_DISCARD=0(one)", NO_EDIT, WHOLE " Q"},
+        {"progress", "E=p,p,p,c M=p,c", "", NO_EDIT, WHOLE " Q"},
+        {"quarantine", "E=q(looks bad),a",
+         "MILTER_ACCEPT=0(one) MILTER_QUARANTINE=0(one: looks bad)", NO_EDIT, WHOLE " Q"},
+        {"edits of a rejected message", "E=h(X-A|1),b(x),r", "MILTER_REJECT=0(one)", NO_EDIT,
+         WHOLE " Q"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        for (int bytewise = 0; bytewise < 2; bytewise++)
+            play(&rows[i], NULL, bytewise != 0);
+}
+
+static void test_edits(void)
+{
+    static const struct talk_row rows[] = {
+        {"add", "E=h(X-A|1),h(X-B|),c", "", "+X-A: 1|+X-B: ", NULL},
+        {"a fold", "E=h(X-A|1\n\t2\r\n 3),c", "", "+X-A: 1\r\n\t2\r\n 3", NULL},
+        {"a line end that is none", "E=h(X-A|1\n2),c", "MILTER_EDIT_REFUSED=0(one: add-header X-A)",
+         NO_EDIT, NULL},
+        {"insert", "E=i(0|X-A|1),i(7|X-B|2),c", "", "@0 X-A: 1|@7 X-B: 2", NULL},
+        {"change", "E=m(1|Subject|three),m(2|to|w@here.test),c", "",
+         "=Subject:0 three|=to:1 w@here.test", NULL},
+        {"remove", "E=m(1|To|),m(2|To|),c", "", "=To:0 |=To:1 ", NULL},
+        {"change what is not there", "E=m(1|X-A|1),m(3|To|2),m(9|To|),c", "", "+X-A: 1|+To: 2",
+         NULL},
+        {"change what it added", "E=h(X-A|1),m(1|X-A|2),c", "", "+X-A: 1|+X-A: 2", NULL},
+        {"sender", "E=e(<b@s.test>),e(<>|X=1),c", "", "from b@s.test|from ", NULL},
+        {"recipients", "E=+(<w@here.test>),2(<x@here.test>|NOTIFY=NEVER),-(<u@here.test>),c", "",
+         "rcpt+w@here.test|rcpt+x@here.test|rcpt-u@here.test", NULL},
+        {"no address", "E=+(<>),c", "MILTER_EDIT_REFUSED=0(one: add-recipient <>)", NO_EDIT, NULL},
+        {"body", "E=b(new\n),b(text\r\n),c", "", "body", NULL},
+        {"no body", "E=b(),c", "", "body", NULL},
+        {"a body with a bare CR", "E=b(a\rb),c", "MILTER_EDIT_REFUSED=0(one: replace-body)",
+         NO_EDIT, NULL},
+    };
+    static const struct talk_row bare[] = {
+        {"all that is not granted",
+         "E=h(X-A|1),m(1|To|),e(<b@s.test>),+(<w@here.test>),-(<u@here.test>),b(x),q(y),c",
+         "MILTER_QUARANTINE=0(one: y) MILTER_EDIT_REFUSED=0(one: add-header X-A) "
+         "MILTER_EDIT_REFUSED=0(one: change-header To) "
+         "MILTER_EDIT_REFUSED=0(one: change-sender <b@s.test>) "
+         "MILTER_EDIT_REFUSED=0(one: add-recipient <w@here.test>) "
+         "MILTER_EDIT_REFUSED=0(one: remove-recipient <u@here.test>) "
+         "MILTER_EDIT_REFUSED=0(one: replace-body)",
+         NO_EDIT, NULL},
+    };
+    const struct fake_row all[] = {{"edits", {"headers", "body", "recipients", "sender"}}, {NULL}};
+    const struct fake_row none[] = {{"edits", {"none"}}, {NULL}};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        play(&rows[i], all, false);
+    play(&bare[0], none, false);
+}
+
+/* Every bit of what is negotiated. */
+static void test_negotiation(void)
+{
+    static const struct talk_row rows[] = {
+        {"no connect", "O(6|1ff|1)", "", "",
+         "O D(C|j=mx.here.test|_=[192.0.2.1]|v=Postern|{daemon_name}=postern|{client_addr}="
+         "192.0.2.1|{client_name}=[192.0.2.1]|{client_port}=50025|{client_resolve}=FAIL) "
+         "D(H|s=friend) "
+         "H(friend) D(M|i=TEST1|f=a@s.test|{mail_addr}=a@s.test) M(<a@s.test>) "
+         "D(R|{rcpt_addr}=u@here.test) R(<u@here.test>)" DATA " E Q"},
+        {"named macros", "O(6|1ff|23f|0 |1 |2 i|3 |4 |5 |6 )", "", "", "O D(M|i=TEST1) N E Q"},
+        {"nothing but the end", "O(6|1ff|27f|0 |1 |2 |3 |4 |5 |6 )", "", "", "O E Q"},
+        {"macros of the end", "O(6|1ff|27f|0 |1 |2 |3 |4 |5 i j|6 )", "", "",
+         "O D(E|j=mx.here.test|i=TEST1) E Q"},
+        {"no data, no end of headers", "O(6|1ff|25f|0 |1 |2 |3 |4 |5 |6 )", "", "",
+         "O" HEADER " E Q"},
+        {"no body", "O(6|1ff|10)", "", "", BEFORE " D(T|{nrcpts}=1) T" HEADER " N E Q"},
+        {"it answers nothing but the end", "O(6|1ff|ff080) C=. H=. M=. R=. T=. L=. N=. B=.", "", "",
+         WHOLE " Q"},
+        {"leading space", "O(6|1ff|100000) E=h(X-A| 1),h(X-B|2),c", "", "+X-A: 1|+X-B: 2",
+         BEFORE " D(T|{nrcpts}=1) T L(Received| from x) L(Subject| one\n two) L(To| u@here.test) "
+                "L(To| v@here.test) L(X-Empty|) N B(hello\r\n) E Q"},
+        {"version 2", "O(2|3f|0)", "", "", WHOLE " Q"},
+        {"bits to come", "O(6|fffff1ff|40000000)", "", "", WHOLE " Q"},
+        {"version 1", "O(1|3f|0)",
+         "MILTER_AWAY=0(one: negotiation: agreed to no version from 2 to 6) MILTER_TEMPFAIL=0(one)",
+         "", "O / O"},
+        {"another answer", "O=c",
+         "MILTER_AWAY=0(one: negotiation: agreed to no version from 2 to 6) MILTER_TEMPFAIL=0(one)",
+         "", "O / O"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        play(&rows[i], NULL, false);
+}
+
+/* What fails at every command. It is tried again at MAIL; behind that, the message has its share.
+ */
+static void test_failures(void)
+{
+    static const struct {
+        char command;
+        const char *at;
+        bool again; /* by a new connection, at MAIL */
+    } steps[] = {{'O', "negotiation", true}, {'C', "connect", true},
+                 {'H', "helo", true},        {'M', "mail", false},
+                 {'R', "rcpt", false},       {'T', "data", false},
+                 {'L', "header", false},     {'N', "end of headers", false},
+                 {'B', "body", false},       {'E', "end of message", false}};
+    static const struct {
+        const char *say, *why;
+    } ways[] = {{"X", "let go before it answered"},
+                {"Z(0)", "sent a packet of no possible length"},
+                {"Z(7fffffff)", "sent a packet of no possible length"},
+                {"!(z)", "sent what is no answer"},
+                {"!(hX)", "sent what is no answer"},
+                {"y(250 Fine)", "sent a reply without a code"},
+                {"f", "asked for a failed connection"}};
+    char script[200], facts[300];
+    for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++)
+        for (size_t k = 0; k < sizeof ways / sizeof ways[0]; k++) {
+            bool odd = steps[i].command == 'O' && k > 2;
+            const char *why = odd ? "agreed to no version from 2 to 6" : ways[k].why;
+            (void)snprintf(script, sizeof script, "%c=%s", steps[i].command, ways[k].say);
+            (void)snprintf(facts, sizeof facts, "MILTER_AWAY=0(one: %s: %s) MILTER_TEMPFAIL=0(one)",
+                           steps[i].at, why);
+            play(&(struct talk_row){script, script, facts, "", NULL}, NULL, false);
+            if (!steps[i].again)
+                continue;
+            (void)snprintf(script, sizeof script, "%c=%s %c%s", steps[i].command, ways[k].say,
+                           steps[i].command, steps[i].command == 'O' ? "(6|1ff|0)" : "=c");
+            play(&(struct talk_row){script, script, "", "", NULL}, NULL, false);
+        }
+}
+
+/* It hangs; the time that it is given is what ends that. */
+static void test_hangs(void)
+{
+    static const struct {
+        const char *script, *at, *why;
+    } rows[] = {{"O=W", "negotiation", "did not answer in time"},
+                {"C=W", "connect", "did not answer in time"},
+                {"M=W", "mail", "did not answer in time"},
+                {"B=W", "body", "did not answer in time"},
+                {"E=W", "end of message", "did not answer in time"},
+                {"E=p,p,W", "end of message", "did not answer in time"}};
+    char facts[200];
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        const struct fake_row *quick = ROWS({"reply-timeout", {"60ms"}}, {"end-timeout", {"60ms"}});
+        char path[100], address[120];
+        struct fakemilter *m;
+        (void)snprintf(path, sizeof path, "%s/one", tmp);
+        (void)snprintf(address, sizeof address, "unix:%s", path);
+        (void)snprintf(facts, sizeof facts, "MILTER_AWAY=0(one: %s: %s)", rows[i].at, rows[i].why);
+        const struct fake_row settings[] = {
+            {"server",
+             .blocks = BLOCKS({"one", ROWS({"address", {address}}, {"on_failure", {"skip"}},
+                                           quick[0], quick[1])})},
+            {NULL}};
+        unit_row(rows[i].script);
+        m = fakemilter_new(path, rows[i].script, false);
+        struct fakehost *h = fakehost_new(&postern_plugin, settings, "");
+        run_session(h, "u@here.test");
+        UNIT_STR(fakehost_facts(h), pn_str_of(facts));
+        fakehost_free(&h);
+        fakemilter_free(&m);
+    }
+}
+
+static void test_on_failure(void)
+{
+    static const struct {
+        const char *what, *want;
+    } rows[] = {
+        {"defer", "MILTER_AWAY=0(one: mail: let go before it answered) MILTER_TEMPFAIL=0(one)"},
+        {"skip", "MILTER_AWAY=0(one: mail: let go before it answered)"},
+        {"quarantine",
+         "MILTER_AWAY=0(one: mail: let go before it answered) MILTER_QUARANTINE=0(one)"},
+        {"reject", "MILTER_AWAY=0(one: mail: let go before it answered) MILTER_REJECT=0(one)"}};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        const struct fake_row more[] = {{"on_failure", {rows[i].what}}, {NULL}};
+        play(&(struct talk_row){rows[i].what, "M=X", rows[i].want, "", NULL}, more, false);
+    }
+}
+
+/* ---- several messages, sessions and servers */
+
+static void message(struct fakehost *h, const char *facts)
+{
+    fakehost_envelope(h, "a@s.test", "u@here.test");
+    UNIT_INT(fakehost_run(h, POSTERN_MAIL), POSTERN_OK);
+    UNIT_INT(fakehost_run(h, POSTERN_RCPT), POSTERN_OK);
+    fakehost_message(h, PN_STR(CONTENT));
+    UNIT_INT(fakehost_run(h, POSTERN_MESSAGE), POSTERN_OK);
+    UNIT_STR(fakehost_facts(h), pn_str_of(facts));
+    fakehost_reset(h);
+}
+
+static void connect_client(struct fakehost *h)
+{
+    fakehost_client(h, "192.0.2.1", "friend");
+    UNIT_INT(fakehost_run(h, POSTERN_CONNECT), POSTERN_OK);
+    UNIT_INT(fakehost_run(h, POSTERN_HELO), POSTERN_OK);
+}
+
+static struct fakehost *host_of(const char *path, const struct fake_row *more)
+{
+    static char address[120];
+    static struct fake_row rows[10];
+    static struct fake_block blocks[2];
+    static struct fake_row settings[2];
+    (void)snprintf(address, sizeof address, "unix:%s", path);
+    memset(rows, 0, sizeof rows);
+    rows[0] = (struct fake_row){"address", {address}};
+    for (size_t i = 1; more != NULL && more->name != NULL; i++)
+        rows[i] = *more++;
+    blocks[0] = (struct fake_block){"one", rows};
+    settings[0] = (struct fake_row){"server", .blocks = blocks};
+    struct fakehost *h = fakehost_new(&postern_plugin, settings, "");
+    UNIT_STR(fakehost_setup_error(h), PN_STR(""));
+    fakehost_limits(h, 1000, 16 * 1024 * 1024, 60000);
+    return h;
+}
+
+/* Wants nothing but MAIL and the end, and no macros: a transcript that can be read. */
+#define SHORT "O(6|1ff|27b|0 |1 |2 |3 |4 |5 |6 ) "
+
+static void test_messages(void)
+{
+    static const struct {
+        const char *label, *script, *facts[3], *heard;
+    } rows[] = {
+        {"three", SHORT, {"", "", ""}, "O M(<a@s.test>) E M(<a@s.test>) E M(<a@s.test>) E Q"},
+        {"the second is rejected at once",
+         SHORT "M=c M=r M=c",
+         {"", "MILTER_REJECT=0(one)", ""},
+         "O M(<a@s.test>) E M(<a@s.test>) A M(<a@s.test>) E Q"},
+        {"it is gone in the second, and back",
+         SHORT "M=c M=X M=c",
+         {"", "MILTER_AWAY=0(one: mail: let go before it answered) MILTER_TEMPFAIL=0(one)", ""},
+         "O M(<a@s.test>) E M(<a@s.test>) / O M(<a@s.test>) E Q"},
+        {"it wants no session",
+         "O(6|1ff|27a|0 |1 |2 |3 |4 |5 |6 ) C=a",
+         {"", "", ""},
+         "O C([192.0.2.1]|4|50025|192.0.2.1) Q"},
+    };
+    char path[100];
+    (void)snprintf(path, sizeof path, "%s/one", tmp);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct fakemilter *m = fakemilter_new(path, rows[i].script, false);
+        struct fakehost *h = host_of(path, NULL);
+        unit_row(rows[i].label);
+        connect_client(h);
+        fakehost_reset(h); /* what it said to the session */
+        for (int k = 0; k < 3; k++)
+            message(h, rows[i].facts[k]);
+        fakehost_free(&h);
+        if (rows[i].heard != NULL)
+            UNIT_STR(fakemilter_heard(m), pn_str_of(rows[i].heard));
+        fakemilter_free(&m);
+    }
+}
+
+/* It starts anew between two messages: that is no failure. */
+static void test_gone_between(void)
+{
+    char path[100];
+    (void)snprintf(path, sizeof path, "%s/one", tmp);
+    struct fakemilter *m = fakemilter_new(path, SHORT "E=c,X", false);
+    struct fakehost *h = host_of(path, NULL);
+    connect_client(h);
+    for (unsigned i = 1; i <= 3; i++) {
+        message(h, "");
+        fakemilter_wait_gone(m, i);
+    }
+    fakehost_free(&h);
+    UNIT_STR(fakemilter_heard(m),
+             PN_STR("O M(<a@s.test>) E / O M(<a@s.test>) E / O M(<a@s.test>) E"));
+    fakemilter_free(&m);
+}
+
+/* A message that comes to no end is told of so. */
+static void test_abort(void)
+{
+    char path[100];
+    (void)snprintf(path, sizeof path, "%s/one", tmp);
+    struct fakemilter *m = fakemilter_new(path, SHORT, false);
+    struct fakehost *h = host_of(path, NULL);
+    connect_client(h);
+    fakehost_envelope(h, "a@s.test", "u@here.test");
+    UNIT_INT(fakehost_run(h, POSTERN_MAIL), POSTERN_OK);
+    fakehost_reset(h);
+    fakehost_envelope(h, "b@s.test", "u@here.test");
+    UNIT_INT(fakehost_run(h, POSTERN_MAIL), POSTERN_OK);
+    fakehost_free(&h);
+    UNIT_STR(fakemilter_heard(m), PN_STR("O M(<a@s.test>) A M(<b@s.test>) A Q"));
+    fakemilter_free(&m);
+}
+
+/* Sessions over one connection, one after the other. */
+static void test_reuse(void)
+{
+    static const struct {
+        const char *label, *script, *heard;
+    } rows[] = {
+        {"kept", SHORT, "O M(<a@s.test>) E K M(<a@s.test>) E K Q"},
+        {"version 2 knows no such thing", "O(2|1ff|27b|0 |1 |2 |3 |4 |5 |6 )",
+         "O M(<a@s.test>) E Q / O M(<a@s.test>) E Q"},
+    };
+    const struct fake_row keep[] = {{"keep", {"2"}}, {NULL}};
+    char path[100];
+    (void)snprintf(path, sizeof path, "%s/one", tmp);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct fakemilter *m = fakemilter_new(path, rows[i].script, false);
+        struct fakehost *h = host_of(path, keep);
+        unit_row(rows[i].label);
+        for (int k = 0; k < 2; k++) {
+            connect_client(h);
+            message(h, "");
+            fakehost_client(h, "192.0.2.1", "next"); /* a session of its own */
+            fakehost_session_end(h);
+        }
+        fakehost_free(&h);
+        UNIT_STR(fakemilter_heard(m), pn_str_of(rows[i].heard));
+        fakemilter_free(&m);
+    }
+}
+
+/* The second milter sees what the first one changed. */
+static void test_two(void)
+{
+    static const struct {
+        const char *label, *first, *second, *facts, *edits, *heard, *body;
+    } rows[] = {
+        {"header", SHORT "E=h(X-A|1),i(1|X-B|2),m(1|Subject|new),m(1|To|),c",
+         "O(6|1ff|25f|0 |1 |2 |3 |4 |5 |6 )", "", "+X-A: 1|@1 X-B: 2|=Subject:0 new|=To:0 ",
+         "O L(X-B|2) L(Received|from x) L(Subject|new) L(To|v@here.test) L(X-Empty|) L(X-A|1) E Q",
+         ""},
+        {"what is left is counted anew", SHORT "E=m(1|To|),c",
+         "O(6|1ff|25f|0 |1 |2 |3 |4 |5 |6 ) E=m(1|To|w@here.test),c", "",
+         "=To:0 |=To:1 w@here.test", NULL, ""},
+        {"a field of the first", SHORT "E=h(X-A|1),c",
+         "O(6|1ff|25f|0 |1 |2 |3 |4 |5 |6 ) E=m(1|X-A|2),c",
+         "MILTER_EDIT_REFUSED=0(two: change-header X-A)", "+X-A: 1", NULL, ""},
+        {"body", SHORT "E=b(one\r\n),c", "O(6|1ff|26f|0 |1 |2 |3 |4 |5 |6 )", "", "body",
+         "O B(one\r\n) E Q", "one\r\n"},
+        {"both bodies", SHORT "E=b(one\r\n),c", SHORT "E=b(two\r\n),c", "", "body", NULL,
+         "two\r\n"},
+        {"the first rejects", SHORT "E=r", SHORT, "MILTER_REJECT=0(one)", "", "O M(<a@s.test>) E Q",
+         ""},
+        {"a recipient that the first rejects", "O(6|1ff|277|0 |1 |2 |3 |4 |5 |6 ) R=r",
+         "O(6|1ff|277|0 |1 |2 |3 |4 |5 |6 )", "MILTER_REJECT=0(one)@0", "", "O A Q", ""},
+        {"the second wants to know of it", "O(6|1ff|277|0 |1 |2 |3 |4 |5 |6 ) R=r",
+         "O(6|1ff|a77|0 |1 |2 |3 {rcpt_mailer} {rcpt_host}|4 |5 |6 )", "MILTER_REJECT=0(one)@0", "",
+         "O D(R|{rcpt_mailer}=error|{rcpt_host}=5.7.1) R(<u@here.test>) E Q", ""},
+    };
+    char paths[2][60], addresses[2][130];
+    for (size_t k = 0; k < 2; k++) {
+        (void)snprintf(paths[k], sizeof paths[k], "%s/%zu", tmp, k);
+        (void)snprintf(addresses[k], sizeof addresses[k], "unix:%s", paths[k]);
+    }
+    const struct fake_row settings[] = {
+        {"edits", {"headers", "body"}},
+        {"server", .blocks = BLOCKS({"one", ROWS({"address", {addresses[0]}})},
+                                    {"two", ROWS({"address", {addresses[1]}})})},
+        {NULL}};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct fakemilter *one = fakemilter_new(paths[0], rows[i].first, false);
+        struct fakemilter *two = fakemilter_new(paths[1], rows[i].second, false);
+        struct fakehost *h = fakehost_new(&postern_plugin, settings, "");
+        unit_row(rows[i].label);
+        UNIT_STR(fakehost_setup_error(h), PN_STR(""));
+        fakehost_limits(h, 1000, 16 * 1024 * 1024, 60000);
+        run_session(h, "u@here.test");
+        UNIT_STR(fakehost_facts(h), pn_str_of(rows[i].facts));
+        UNIT_STR(fakehost_edits(h), pn_str_of(rows[i].edits));
+        UNIT_STR(fakehost_body(h), pn_str_of(rows[i].body));
+        fakehost_free(&h);
+        if (rows[i].heard != NULL)
+            UNIT_STR(fakemilter_heard(two), pn_str_of(rows[i].heard));
+        fakemilter_free(&one);
+        fakemilter_free(&two);
+    }
+}
+
+/* Recipients, each with its answer; a message goes to those that the milter took. */
+static void test_recipients(void)
+{
+    char path[100];
+    (void)snprintf(path, sizeof path, "%s/one", tmp);
+    struct fakemilter *m =
+        fakemilter_new(path, "O(6|1ff|277|0 |1 |2 |3 |4 {nrcpts}|5 |6 ) R=c R=r R=t R=c", false);
+    struct fakehost *h = host_of(path, NULL);
+    run_session(h, "a@h.test b@h.test c@h.test d@h.test");
+    UNIT_STR(fakehost_facts(h), PN_STR("MILTER_REJECT=0(one)@1 MILTER_TEMPFAIL=0(one)@2"));
+    fakehost_free(&h);
+    UNIT_STR(
+        fakemilter_heard(m),
+        PN_STR("O R(<a@h.test>) R(<b@h.test>) R(<c@h.test>) R(<d@h.test>) D(T|{nrcpts}=4) E Q"));
+    fakemilter_free(&m);
+}
+
+/* A body of many packets, by the size that was agreed upon; and a header longer than one. */
+static void test_sizes(void)
+{
+    static const struct {
+        const char *label, *script, *heard;
+    } rows[] = {
+        {"64k", "O(6|1ff|26f|0 |1 |2 |3 |4 |5 |6 )",
+         "O B(65535 bytes) B(65535 bytes) B(65535 bytes) B(65535 bytes) B(37860 bytes) E Q"},
+        {"256k", "O(6|1ff|1000026f|0 |1 |2 |3 |4 |5 |6 )", "O B(262143 bytes) B(37857 bytes) E Q"},
+        {"1m", "O(6|1ff|2000026f|0 |1 |2 |3 |4 |5 |6 )", "O B(300000 bytes) E Q"},
+        {"skip in the middle", "O(6|1ff|66f|0 |1 |2 |3 |4 |5 |6 ) B=c B=s",
+         "O B(65535 bytes) B(65535 bytes) E Q"},
+        {"without answers", "O(6|1ff|8026f|0 |1 |2 |3 |4 |5 |6 ) B=.",
+         "O B(65535 bytes) B(65535 bytes) B(65535 bytes) B(65535 bytes) B(37860 bytes) E Q"},
+    };
+    struct pn_buf text;
+    char path[100];
+    (void)snprintf(path, sizeof path, "%s/one", tmp);
+    pn_buf_init(&text, SIZE_MAX);
+    (void)pn_buf_addz(&text, "X-Long: ");
+    while (text.len < 70000)
+        (void)pn_buf_addz(&text, "0123456789");
+    (void)pn_buf_addz(&text, "\n\n");
+    for (int i = 0; i < 5000; i++)
+        (void)pn_buf_addz(&text, "0123456789012345678901234567890123456789012345678901234567\n");
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct fakemilter *m = fakemilter_new(path, rows[i].script, false);
+        struct fakehost *h = host_of(path, NULL);
+        unit_row(rows[i].label);
+        connect_client(h);
+        fakehost_envelope(h, "a@s.test", "u@here.test");
+        UNIT_INT(fakehost_run(h, POSTERN_MAIL), POSTERN_OK);
+        UNIT_INT(fakehost_run(h, POSTERN_RCPT), POSTERN_OK);
+        fakehost_message(h, pn_buf_str(&text));
+        UNIT_INT(fakehost_run(h, POSTERN_MESSAGE), POSTERN_OK);
+        UNIT_STR(fakehost_facts(h), PN_STR(""));
+        fakehost_free(&h);
+        UNIT_STR(fakemilter_heard(m), pn_str_of(rows[i].heard));
+        fakemilter_free(&m);
+    }
+    unit_row("a long field");
+    struct fakemilter *m = fakemilter_new(path, "", false);
+    struct fakehost *h = host_of(path, NULL);
+    connect_client(h);
+    fakehost_envelope(h, "a@s.test", "u@here.test");
+    UNIT_INT(fakehost_run(h, POSTERN_MAIL), POSTERN_OK);
+    UNIT_INT(fakehost_run(h, POSTERN_RCPT), POSTERN_OK);
+    fakehost_message(h, pn_buf_str(&text));
+    UNIT_INT(fakehost_run(h, POSTERN_MESSAGE), POSTERN_OK);
+    UNIT_STR(fakehost_facts(h), PN_STR(""));
+    fakehost_free(&h);
+    UNIT_TRUE(fakemilter_heard(m).len > 65000 && fakemilter_heard(m).len < 67000);
+    fakemilter_free(&m);
+    pn_buf_fini(&text);
+}
+
+/* Left alone after two failures, and then it says so. */
+static void test_left_alone(void)
+{
+    const struct fake_row more[] = {
+        {"failures", {"2"}}, {"pause", {"1h"}}, {"on_failure", {"skip"}}, {NULL}};
+    static const char alone[] =
+        "MILTER_AWAY=0(one: connection: is left alone for a while, it failed too often)";
+    char path[100];
+    (void)snprintf(path, sizeof path, "%s/nobody", tmp);
+    struct fakehost *h = host_of(path, more);
+    connect_client(h); /* one */
+    fakehost_envelope(h, "a@s.test", "u@here.test");
+    UNIT_INT(fakehost_run(h, POSTERN_MAIL), POSTERN_OK);
+    UNIT_STR(fakehost_facts(h),
+             PN_STR("MILTER_AWAY=0(one: connection: can't be reached, No such file or directory)"));
+    UNIT_STR(fakehost_log(h),
+             PN_STR("warn: one: connection: can't be reached, No such file or directory; it is "
+                    "left alone for 3600000 ms\n"));
+    fakehost_reset(h);
+    message(h, alone);
+    message(h, alone);
+    fakehost_free(&h);
+}
+
+static void test_skip(void)
+{
+    const struct fake_row more[] = {{"skip", {"192.0.2.0/24"}}, {NULL}};
+    char path[100];
+    (void)snprintf(path, sizeof path, "%s/nobody", tmp);
+    struct fakehost *h = host_of(path, more);
+    connect_client(h);
+    message(h, "");
+    fakehost_free(&h);
+}
+
+/* No time is left: no wait, and the server's on_failure. */
+static void test_no_time(void)
+{
+    char path[100];
+    (void)snprintf(path, sizeof path, "%s/one", tmp);
+    struct fakemilter *m = fakemilter_new(path, "", false);
+    struct fakehost *h = host_of(path, NULL);
+    fakehost_limits(h, 1000, 16 * 1024 * 1024, 50);
+    connect_client(h);
+    message(h, "MILTER_AWAY=0(one: negotiation: did not answer in time) MILTER_TEMPFAIL=0(one)");
+    fakehost_free(&h);
+    fakemilter_free(&m);
+}
+
+static void test_names(void)
+{
+    static const struct {
+        const char *label, *ip, *dns, *name, *ptr, *resolve;
+    } rows[] = {
+        {"none", "192.0.2.7", "", "[192.0.2.7]", "", "FAIL"},
+        {"confirmed", "192.0.2.7",
+         "7.2.0.192.in-addr.arpa PTR mx.a.test.\nmx.a.test A 192.0.2.9\nmx.a.test A 192.0.2.7\n",
+         "mx.a.test", "mx.a.test", "OK"},
+        {"forged", "192.0.2.7", "7.2.0.192.in-addr.arpa PTR mx.a.test.\nmx.a.test A 192.0.2.9\n",
+         "[192.0.2.7]", "mx.a.test", "FORGED"},
+        {"the second is it", "192.0.2.7",
+         "7.2.0.192.in-addr.arpa PTR a.test.\n7.2.0.192.in-addr.arpa PTR b.test.\nb.test A "
+         "192.0.2.7\n",
+         "b.test", "b.test", "OK"},
+        {"trouble", "192.0.2.7", "7.2.0.192.in-addr.arpa SERVFAIL\n", "[192.0.2.7]", "", "TEMP"},
+        {"trouble with its address", "192.0.2.7",
+         "7.2.0.192.in-addr.arpa PTR a.test.\na.test TIMEOUT\n", "[192.0.2.7]", "a.test", "TEMP"},
+        {"IPv6", "2001:db8::1",
+         "1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa PTR "
+         "six.test.\nsix.test AAAA 2001:db8::1\n",
+         "six.test", "six.test", "OK"},
+        {"IPv6 without a name", "2001:db8::1", "", "[IPv6:2001:db8::1]", "", "FAIL"},
+    };
+    char path[100], address[120], heard[300];
+    (void)snprintf(path, sizeof path, "%s/one", tmp);
+    (void)snprintf(address, sizeof address, "unix:%s", path);
+    const struct fake_row settings[] = {
+        {"server", .blocks = BLOCKS({"one", ROWS({"address", {address}})})}, {NULL}};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        bool six = strchr(rows[i].ip, ':') != NULL;
+        struct fakemilter *m = fakemilter_new(
+            path, "O(6|1ff|0|0 {client_ptr} {client_resolve}|1 |2 |3 |4 |5 |6 )", false);
+        struct fakehost *h = fakehost_new(&postern_plugin, settings, rows[i].dns);
+        unit_row(rows[i].label);
+        fakehost_client(h, rows[i].ip, "x");
+        UNIT_INT(fakehost_run(h, POSTERN_CONNECT), POSTERN_OK);
+        fakehost_free(&h);
+        (void)snprintf(heard, sizeof heard, "O D(C|%s%s%s{client_resolve}=%s) C(%s|%c|50025|%s) Q",
+                       rows[i].ptr[0] == '\0' ? "" : "{client_ptr}=", rows[i].ptr,
+                       rows[i].ptr[0] == '\0' ? "" : "|", rows[i].resolve, rows[i].name,
+                       six ? '6' : '4', rows[i].ip);
+        UNIT_STR(fakemilter_heard(m), pn_str_of(heard));
+        fakemilter_free(&m);
+    }
+}
+
+static void test_settings(void)
+{
+    const struct {
+        const char *want;
+        struct fake_row settings[2];
+    } rows[] = {{"expected inet:PORT@ADDRESS",
+                 {{"server", .blocks = BLOCKS({"a", ROWS({"address", {"x"}})})}}},
+                {"without blanks and colons",
+                 {{"server", .blocks = BLOCKS({"a b", ROWS({"address", {"unix:/x"}})})}}},
+                {"another one has this name",
+                 {{"server", .blocks = BLOCKS({"a", ROWS({"address", {"unix:/x"}})},
+                                              {"a", ROWS({"address", {"unix:/y"}})})}}}};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct fakehost *h = fakehost_new(&postern_plugin, rows[i].settings, "");
+        struct pn_str said = fakehost_setup_error(h);
+        unit_row(rows[i].want);
+        UNIT_TRUE(memmem(said.p, said.len, rows[i].want, strlen(rows[i].want)) != NULL);
+        fakehost_free(&h);
+    }
+    unit_row("no server: nothing is done");
+    struct fakehost *h = fakehost_new(&postern_plugin, NULL, "");
+    connect_client(h);
+    message(h, "");
+    fakehost_free(&h);
+}
+
+int main(int argc, char **argv)
+{
+    static const struct unit_test tests[] = {{"take", test_take},
+                                             {"replies", test_replies},
+                                             {"options", test_options},
+                                             {"reply lines", test_reply_line},
+                                             {"addresses", test_address},
+                                             {"macros", test_macros},
+                                             {"lines", test_put_lines},
+                                             {"breaker", test_breaker},
+                                             {"answers", test_answers},
+                                             {"edits", test_edits},
+                                             {"negotiation", test_negotiation},
+                                             {"failures", test_failures},
+                                             {"hangs", test_hangs},
+                                             {"on_failure", test_on_failure},
+                                             {"messages", test_messages},
+                                             {"gone between", test_gone_between},
+                                             {"abort", test_abort},
+                                             {"reuse", test_reuse},
+                                             {"two servers", test_two},
+                                             {"recipients", test_recipients},
+                                             {"sizes", test_sizes},
+                                             {"left alone", test_left_alone},
+                                             {"skip", test_skip},
+                                             {"no time", test_no_time},
+                                             {"client names", test_names},
+                                             {"settings", test_settings},
+                                             {NULL, NULL}};
+    if (mkdtemp(tmp) == NULL)
+        return 1;
+    int status = unit_main("milter", tests, argc, argv);
+    (void)rmdir(tmp);
+    return status;
+}
