@@ -11,7 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { CHILDREN_MAX = 512 };
+enum { CHILDREN_MAX = 512, FIRST_TICKS_MS = 500 };
 
 struct template
 {
@@ -36,8 +36,8 @@ struct worker_process {
     struct pn_loop *loop;
     struct pn_worker *worker;
     struct pn_control *control;
-    struct pn_timer *drain_timer;
-    bool solo, still, draining;
+    struct pn_timer *drain_timer, *first_timer;
+    bool solo, still, draining, ready;
 };
 
 static void take_peer(struct worker_process *w, struct pn_peer *peer)
@@ -92,6 +92,16 @@ static void on_state_lost(void *ctx)
     pn_control_missing(w->control, PN_ROLE_STATE, 0);
 }
 
+/* Who waits for a new worker finds it with what its plugins look after, if that doesn't take
+ * long: requests are served from the beginning. */
+static void say_ready(void *ctx)
+{
+    struct worker_process *w = ctx;
+    if (!w->ready)
+        pn_control_ready(w->control);
+    w->ready = true;
+}
+
 static int serve(const struct template *t, struct pn_role_env *env)
 {
     static const struct pn_control_ops ops = {.on_peer = on_worker_peer,
@@ -122,13 +132,17 @@ static int serve(const struct template *t, struct pn_role_env *env)
     w.drain_timer = pn_timer_new(w.loop, on_drain_end, &w);
     for (size_t i = 0; i < env->peer_count; i++)
         take_peer(&w, &env->peers[i]);
-    if (!w.solo && !w.still)
-        pn_worker_ticks(w.worker);
     w.control = pn_control_new(w.loop, env, &ops, &w);
-    pn_control_ready(w.control);
+    w.first_timer = pn_timer_new(w.loop, say_ready, &w);
+    pn_timer_set(w.first_timer, FIRST_TICKS_MS);
+    if (!w.solo && !w.still)
+        pn_worker_ticks(w.worker, say_ready);
+    else
+        say_ready(&w);
     pn_loop_run(w.loop);
     pn_worker_free(&w.worker);
     pn_timer_free(&w.drain_timer);
+    pn_timer_free(&w.first_timer);
     pn_worker_instances_free(o.plugins, o.count);
     pn_control_free(&w.control);
     pn_loop_free(&w.loop);

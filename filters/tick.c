@@ -32,6 +32,7 @@ struct tick {
     struct pn_timer *timer;
     struct tick *next;
     uint32_t next_ms;
+    bool ran; /* once at least; the loop's */
 };
 
 static void wait_begin(void *ctx, struct host_call *h)
@@ -88,10 +89,21 @@ static int call(struct tick *t, unsigned thread, uint32_t *next_ms)
     return rc;
 }
 
+static void tell_first(struct pn_worker *w)
+{
+    if (w->ticks_due == 0 && w->on_first_ticks != NULL)
+        w->on_first_ticks(w->options.ctx);
+}
+
 static void arm(void *arg)
 {
     struct tick *t = arg;
     pn_timer_set(t->timer, t->next_ms);
+    if (t->ran)
+        return;
+    t->ran = true;
+    t->worker->ticks_due--;
+    tell_first(t->worker);
 }
 
 static void run(struct sched_unit *unit, unsigned thread)
@@ -114,8 +126,9 @@ static void on_time(void *arg)
     sched_submit(t->worker->sched, &t->unit);
 }
 
-void ticks_start(struct pn_worker *w)
+void ticks_start(struct pn_worker *w, void (*on_first)(void *ctx))
 {
+    w->on_first_ticks = on_first;
     for (unsigned i = 0; i < w->options.count; i++) {
         struct host_plugin *p = &w->options.plugins[i];
         if (p->desc->tick == NULL || p->standing != NULL)
@@ -130,8 +143,10 @@ void ticks_start(struct pn_worker *w)
         t->timer = pn_timer_new(w->loop, on_time, t);
         t->next = w->ticks;
         w->ticks = t;
+        w->ticks_due++;
         pn_timer_set(t->timer, 0);
     }
+    tell_first(w);
 }
 
 void ticks_free(struct pn_worker *w)

@@ -153,9 +153,9 @@ void pn_worker_state(struct pn_worker *w, int fd)
     pn_state_asker_channel(w->state, fd);
 }
 
-void pn_worker_ticks(struct pn_worker *w)
+void pn_worker_ticks(struct pn_worker *w, void (*on_first)(void *ctx))
 {
-    ticks_start(w);
+    ticks_start(w, on_first);
 }
 
 static void say_state_lost(void *arg)

@@ -42,8 +42,9 @@ void pn_worker_note_crashes(struct pn_worker *worker);
 /* True: no runner holds a channel to it. */
 bool pn_worker_idle(const struct pn_worker *worker);
 /* From now on plugins are called between messages too (postern_plugin.tick). Not where what
- * was judged is judged again: in solo workers and scans. */
-void pn_worker_ticks(struct pn_worker *worker);
+ * was judged is judged again: in solo workers and scans. on_first (NULL: nobody waits) is told,
+ * with the ctx of the options, when each was called once; from inside if there is none. */
+void pn_worker_ticks(struct pn_worker *worker, void (*on_first)(void *ctx));
 /* Takes fd: the channel to a resolver, replacing the one before. */
 void pn_worker_resolver(struct pn_worker *worker, int fd);
 /* Takes fd: the channel to a state role, replacing the one before. */

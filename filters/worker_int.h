@@ -48,6 +48,8 @@ struct pn_worker {
     struct watchdog *watchdog;
     struct host_waits waits;
     struct tick *ticks;
+    unsigned ticks_due; /* that did not run yet */
+    void (*on_first_ticks)(void *ctx);
 };
 
 /* ---- link (worker.c) */
@@ -148,7 +150,7 @@ bool visit_keeps(const struct visit *v);
 void visit_leave(struct task *t);
 
 /* ---- tick.c */
-void ticks_start(struct pn_worker *w);
+void ticks_start(struct pn_worker *w, void (*on_first)(void *ctx));
 /* Its threads are gone. */
 void ticks_free(struct pn_worker *w);
 

@@ -1,33 +1,30 @@
 /* The plugin: what is looked up at which stage. */
 #include "dnsbl_ask.h"
+#include "dnsbl_proof.h"
 
 #include <string.h>
 
-enum { LINKS_MAX = 2000, AUTHORS_MAX = 5 };
-
-static bool in_network(const unsigned char ip[16], const struct dnsbl_network *net)
-{
-    unsigned whole = net->bits / 8, rest = net->bits % 8;
-    return memcmp(ip, net->ip, whole) == 0 &&
-           (rest == 0 || ((ip[whole] ^ net->ip[whole]) & (0xff00U >> rest) & 0xff) == 0);
-}
+enum {
+    LINKS_MAX = 2000,
+    AUTHORS_MAX = 5,
+    OF_ENVELOPE = 1 << DNSBL_CLIENT | 1 << DNSBL_HELO | 1 << DNSBL_FROM,
+    OF_MESSAGE = 1 << DNSBL_HEADER_FROM | 1 << DNSBL_URL
+};
 
 /* Users of ours come from anywhere. */
-static bool is_skipped(const struct dnsbl_instance *in, const struct postern_client *client)
+static bool is_skipped(struct postern_call *c, const struct dnsbl_instance *in)
 {
-    for (size_t i = 0; i < in->skip_count; i++)
-        if (in_network(client->ip, &in->skip[i]))
-            return true;
-    return client->auth_id.len != 0;
+    return c->host->client(c)->auth_id.len != 0 ||
+           c->host->client_in(c, in->settings, "skip") == POSTERN_OK;
 }
 
 /* All that is to be known of client and envelope. */
-static void ask_envelope(struct dnsbl_questions *q)
+static void gather_envelope(struct dnsbl_questions *q)
 {
     struct postern_call *c = q->call;
     const struct postern_client *client = c->host->client(c);
     struct postern_str from = c->host->envelope(c)->from;
-    if (is_skipped(q->in, client))
+    if ((q->in->kinds & OF_ENVELOPE) == 0 || is_skipped(c, q->in))
         return;
     if ((q->in->kinds & 1U << DNSBL_CLIENT) != 0)
         dnsbl_add_address(q, DNSBL_CLIENT, client->ip, client->is_ipv4 != 0);
@@ -41,13 +38,16 @@ static void ask_envelope(struct dnsbl_questions *q)
     }
 }
 
-static void ask_links(struct dnsbl_questions *q)
+/* Each host once, up to a limit. */
+static void gather_links(struct dnsbl_questions *q)
 {
     struct postern_str url, host, *seen;
     size_t count = 0;
-    seen = q->call->host->alloc(q->call, q->in->max_names * sizeof *seen);
-    for (size_t n = 0; seen != NULL && n < LINKS_MAX && count < q->in->max_names; n++) {
+    seen = q->call->host->alloc(q->call, q->in->max_hosts * sizeof *seen);
+    q->no_memory = q->no_memory || seen == NULL;
+    for (size_t n = 0; seen != NULL && n < LINKS_MAX && !q->more_hosts; n++) {
         unsigned char ip[16];
+        bool is_ipv4;
         size_t i = 0;
         if (q->call->host->url(q->call, n, &url, &host) != POSTERN_OK)
             return;
@@ -55,19 +55,24 @@ static void ask_links(struct dnsbl_questions *q)
             i++;
         if (i < count || host.len == 0)
             continue;
+        q->more_hosts = count == q->in->max_hosts;
+        if (q->more_hosts)
+            return;
         seen[count++] = host;
-        if (dnsbl_ipv4(host, ip))
-            dnsbl_add_address(q, DNSBL_URL, ip, true);
+        if (dnsbl_ip(host, ip, &is_ipv4))
+            dnsbl_add_address(q, DNSBL_URL, ip, is_ipv4);
         else
             dnsbl_add_name(q, DNSBL_URL, host);
     }
 }
 
 /* And of the message. */
-static void ask_message(struct dnsbl_questions *q)
+static void gather_message(struct dnsbl_questions *q)
 {
     struct postern_call *c = q->call;
     struct postern_str local, domain, display;
+    gather_envelope(q);
+    dnsbl_earlier(q);
     if ((q->in->kinds & 1U << DNSBL_HEADER_FROM) != 0)
         for (size_t k = 0; k < AUTHORS_MAX; k++) {
             int status = c->host->header_address(c, "From", 0, k, &local, &domain, &display);
@@ -77,31 +82,44 @@ static void ask_message(struct dnsbl_questions *q)
                 dnsbl_add_name(q, DNSBL_HEADER_FROM, domain);
         }
     if ((q->in->kinds & 1U << DNSBL_URL) != 0)
-        ask_links(q);
+        gather_links(q);
+}
+
+/* Starts what the stage will look up, or does all of it. */
+static int look_up(struct postern_call *c, unsigned kinds, void (*gather)(struct dnsbl_questions *),
+                   bool prefetch)
+{
+    struct dnsbl_questions q = {.call = c, .in = c->instance};
+    if ((q.in->kinds & kinds) == 0)
+        return POSTERN_OK;
+    int status = dnsbl_begin(&q);
+    if (status != POSTERN_OK)
+        return status;
+    gather(&q);
+    if (!prefetch)
+        return dnsbl_conclude(&q);
+    dnsbl_start(&q);
+    return POSTERN_OK;
 }
 
 static void prefetch_mail(struct postern_call *c)
 {
-    ask_envelope(&(struct dnsbl_questions){.call = c, .in = c->instance});
+    (void)look_up(c, OF_ENVELOPE, gather_envelope, true);
 }
 
 static int on_mail(struct postern_call *c)
 {
-    struct dnsbl_questions q = {.call = c, .in = c->instance};
-    ask_envelope(&q);
-    return dnsbl_conclude(&q);
+    return look_up(c, OF_ENVELOPE, gather_envelope, false);
 }
 
 static void prefetch_message(struct postern_call *c)
 {
-    ask_message(&(struct dnsbl_questions){.call = c, .in = c->instance});
+    (void)look_up(c, OF_MESSAGE, gather_message, true);
 }
 
 static int on_message(struct postern_call *c)
 {
-    struct dnsbl_questions q = {.call = c, .in = c->instance};
-    ask_message(&q);
-    return dnsbl_conclude(&q);
+    return look_up(c, OF_MESSAGE, gather_message, false);
 }
 
 POSTERN_EXPORT const struct postern_plugin postern_plugin = {
@@ -109,13 +127,16 @@ POSTERN_EXPORT const struct postern_plugin postern_plugin = {
     .major = POSTERN_ABI_MAJOR,
     .minor = POSTERN_ABI_MINOR,
     .name = "dnsbl",
-    .version = "1.0",
+    .version = "1.1",
     .summary = "lists of addresses and names in the DNS (RFC 5782)",
     .rows = dnsbl_rows,
     .symbols = dnsbl_symbols,
     .needs = POSTERN_NEED_DNS,
     .on_failure = POSTERN_FAIL_SKIP,
+    .prepare = dnsbl_prepare,
+    .prepare_free = dnsbl_prepare_free,
     .instance_new = dnsbl_instance_new,
     .instance_free = dnsbl_instance_free,
     .on = {[POSTERN_MAIL] = on_mail, [POSTERN_MESSAGE] = on_message},
-    .prefetch = {[POSTERN_MAIL] = prefetch_mail, [POSTERN_MESSAGE] = prefetch_message}};
+    .prefetch = {[POSTERN_MAIL] = prefetch_mail, [POSTERN_MESSAGE] = prefetch_message},
+    .tick = dnsbl_tick};

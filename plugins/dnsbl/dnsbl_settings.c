@@ -9,6 +9,11 @@ const struct postern_symbol dnsbl_symbols[] = {
                           "On a list; detail: the zone, and the name if it is one"},
     [DNSBL_SYM_ALLOWED] = {"DNSBL_ALLOWED", -1000, "On a list of the good; detail as above"},
     [DNSBL_SYM_ERROR] = {"DNSBL_ERROR", 0, "A list that can't be used now; detail: zone and why"},
+    [DNSBL_SYM_SUSPENDED] = {"DNSBL_SUSPENDED", 0,
+                             "A list that is not asked, for it failed its proof; detail: zone "
+                             "and how"},
+    [DNSBL_SYM_LEFT_OUT] = {"DNSBL_LEFT_OUT", 0,
+                            "Questions beyond the budget, not asked; detail: which"},
     {NULL, 0, NULL}};
 
 static const struct postern_row code_rows[] = {
@@ -25,6 +30,13 @@ static const struct postern_row zone_rows[] = {
      .choices = "client|helo|from|header-from|url",
      .help = "What is looked up: the client's address, or the domains named by HELO, MAIL FROM, "
              "the From field or links."},
+    {.name = "ask",
+     .type = POSTERN_T_CHOICE,
+     .flags = POSTERN_ROW_LIST,
+     .def = "domain",
+     .choices = "domain|host|parents",
+     .help = "Of a name: the registered domain, the name as it stands, or that and all above it "
+             "from four labels down to two."},
     {.name = "code",
      .type = POSTERN_T_BLOCK,
      .flags = POSTERN_ROW_REPEAT | POSTERN_ROW_TITLED,
@@ -45,33 +57,69 @@ static const struct postern_row zone_rows[] = {
      .type = POSTERN_T_BOOL,
      .def = "no",
      .help = "A list of the good: DNSBL_ALLOWED."},
-    {.name = "parents",
-     .type = POSTERN_T_BOOL,
-     .def = "yes",
-     .help = "Of a name, ask for the domains above it too, down to two labels."},
-    {.name = "url-addresses",
+    {.name = "spares",
      .type = POSTERN_T_BOOL,
      .def = "no",
-     .help = "Ask for links to bare IPv4 addresses; some lists of names forbid it."},
+     .help = "Of a list of the good: what is on it is looked up in no other kind of list."},
+    {.name = "ipv4", .type = POSTERN_T_BOOL, .def = "yes", .help = "Ask for IPv4 addresses."},
+    {.name = "ipv6", .type = POSTERN_T_BOOL, .def = "yes", .help = "Ask for IPv6 addresses."},
+    {.name = "url-addresses",
+     .type = POSTERN_T_CHOICE,
+     .def = "no",
+     .choices = "no|yes|only",
+     .help = "Ask for links to bare addresses; some lists of names forbid it, lists of addresses "
+             "want nothing else."},
+    {.name = "max-questions",
+     .type = POSTERN_T_INT,
+     .def = "50",
+     .min = 1,
+     .max = 300,
+     .help = "Questions to this list in one message."},
+    {.name = "reason",
+     .type = POSTERN_T_BOOL,
+     .def = "no",
+     .help = "Look up the TXT record of what is listed too, for the detail."},
+    {.name = "proof",
+     .type = POSTERN_T_BOOL,
+     .def = "yes",
+     .help = "Ask for the test points of RFC 5782 now and then, and suspend the list while it "
+             "answers everything or nothing."},
     {.name = NULL}};
 
-const struct postern_row dnsbl_rows[] = {{.name = "zone",
-                                          .type = POSTERN_T_BLOCK,
-                                          .flags = POSTERN_ROW_REPEAT | POSTERN_ROW_TITLED,
-                                          .rows = zone_rows,
-                                          .title_type = POSTERN_T_STRING,
-                                          .help = "A list, by the name of its zone."},
-                                         {.name = "skip",
-                                          .type = POSTERN_T_NETWORK,
-                                          .flags = POSTERN_ROW_LIST,
-                                          .help = "Clients that are looked up in no list."},
-                                         {.name = "max-names",
-                                          .type = POSTERN_T_INT,
-                                          .def = "20",
-                                          .min = 1,
-                                          .max = 200,
-                                          .help = "Hosts of links looked up in one message."},
-                                         {.name = NULL}};
+const struct postern_row dnsbl_rows[] = {
+    {.name = "zone",
+     .type = POSTERN_T_BLOCK,
+     .flags = POSTERN_ROW_REPEAT | POSTERN_ROW_TITLED,
+     .rows = zone_rows,
+     .title_type = POSTERN_T_STRING,
+     .help = "A list, by the name of its zone."},
+    {.name = "skip",
+     .type = POSTERN_T_NETWORK,
+     .flags = POSTERN_ROW_LIST,
+     .help = "Clients that are looked up in no list."},
+    {.name = "skip-domain",
+     .type = POSTERN_T_STRING,
+     .flags = POSTERN_ROW_LIST,
+     .help = "Domains that are looked up in no list, with all below them."},
+    {.name = "max-names",
+     .type = POSTERN_T_INT,
+     .def = "20",
+     .min = 1,
+     .max = 200,
+     .help = "Hosts of links looked up in one message."},
+    {.name = "max-questions",
+     .type = POSTERN_T_INT,
+     .def = "100",
+     .min = 1,
+     .max = 300,
+     .help = "Questions to all lists in one message."},
+    {.name = "prove-every",
+     .type = POSTERN_T_DURATION,
+     .def = "1h",
+     .min = 1000,
+     .max = 24 * 60 * 60 * 1000,
+     .help = "How often lists are proved, beside when a worker begins."},
+    {.name = NULL}};
 
 void dnsbl_instance_free(void *arg)
 {
@@ -150,38 +198,92 @@ static int read_codes(struct postern_setup *s, const struct postern_block *b, st
     return POSTERN_OK;
 }
 
+static bool flag(const struct postern_host *h, const struct postern_block *b, const char *row)
+{
+    int v = 0;
+    return h->set_bool(b, row, &v) == POSTERN_OK && v != 0;
+}
+
+static bool is(struct postern_str word, const char *text)
+{
+    return word.len == strlen(text) && memcmp(word.p, text, word.len) == 0;
+}
+
+static unsigned number(const struct postern_host *h, const struct postern_block *b, const char *row)
+{
+    int64_t v = 1;
+    (void)h->set_int(b, row, 0, &v);
+    return (unsigned)v;
+}
+
+/* 1 << the place of each word that stands there. */
+static unsigned read_words(const struct postern_host *h, const struct postern_block *b,
+                           const char *row, const char *const *words, unsigned count)
+{
+    struct postern_str word;
+    unsigned bits = 0;
+    for (size_t i = 0; h->set_str(b, row, i, &word) == POSTERN_OK; i++)
+        for (unsigned k = 0; k < count; k++)
+            if (is(word, words[k]))
+                bits |= 1U << k;
+    return bits;
+}
+
 static int read_zone(struct postern_setup *s, const struct postern_block *b, struct dnsbl_zone *z)
 {
-    static const char *const words[DNSBL_KINDS] = {"client", "helo", "from", "header-from", "url"};
+    static const char *const kinds[DNSBL_KINDS] = {"client", "helo", "from", "header-from", "url"};
+    static const char *const asks[] = {"domain", "host", "parents"};
     const struct postern_host *h = s->host;
-    struct postern_str word;
-    int allow = 0, parents = 1, addresses = 0;
+    struct postern_str addresses = POSTERN_STR("no");
     if (!dnsbl_zone_name(z, h->set_title(b)))
         return refuse(s, b, "no name of a zone (at most 180 bytes):", h->set_title(b));
-    for (size_t i = 0; h->set_str(b, "check", i, &word) == POSTERN_OK; i++)
-        for (unsigned k = 0; k < DNSBL_KINDS; k++)
-            if (word.len == strlen(words[k]) && memcmp(word.p, words[k], word.len) == 0)
-                z->kinds |= 1U << k;
-    (void)h->set_bool(b, "allow", &allow);
-    (void)h->set_bool(b, "parents", &parents);
-    (void)h->set_bool(b, "url-addresses", &addresses);
-    z->allow = allow != 0;
-    z->parents = parents != 0;
-    z->url_addresses = addresses != 0;
+    z->kinds = read_words(h, b, "check", kinds, DNSBL_KINDS);
+    z->ask = read_words(h, b, "ask", asks, 3);
+    (void)h->set_str(b, "url-addresses", 0, &addresses);
+    z->url_addresses = !is(addresses, "no");
+    z->url_names = !is(addresses, "only");
+    z->allow = flag(h, b, "allow");
+    z->spares = flag(h, b, "spares");
+    z->proof = flag(h, b, "proof");
+    z->reason = flag(h, b, "reason");
+    z->ipv4 = flag(h, b, "ipv4");
+    z->ipv6 = flag(h, b, "ipv6");
+    z->max_questions = number(h, b, "max-questions");
+    if (z->spares && !z->allow)
+        return refuse_at(s, b, "spares", 0,
+                         "only a list of the good (allow yes) spares questions:", h->set_title(b));
     bool weighed = read_weight(h, b, z->allow, &z->weight);
     int status = read_codes(s, b, z);
     z->any = weighed || z->code_count == 0;
     return status;
 }
 
+static int read_skips(struct postern_setup *s, struct dnsbl_instance *in)
+{
+    struct postern_str word;
+    for (size_t i = 0; s->host->set_str(s->settings, "skip-domain", i, &word) == POSTERN_OK; i++) {
+        char *room = in->skip[in->skip_count];
+        if (dnsbl_domain(word, room) == 0 && dnsbl_labels(word, room, DNSBL_NAME_MAX) == 0)
+            return refuse_at(s, s->settings, "skip-domain", i, "no domain:", word);
+        in->skip_count++;
+    }
+    return POSTERN_OK;
+}
+
+static void sum_up(struct dnsbl_instance *in, const struct dnsbl_zone *z)
+{
+    in->kinds |= z->kinds;
+    in->proofs = in->proofs || z->proof;
+    in->spares = in->spares || z->spares;
+}
+
 static int read_settings(struct postern_setup *s, struct dnsbl_instance *in)
 {
     const struct postern_host *h = s->host;
     const struct postern_block *b;
-    int64_t max_names = 20;
-    size_t zones = h->set_count(s->settings, "zone"), skip = h->set_count(s->settings, "skip");
+    size_t zones = h->set_count(s->settings, "zone");
     in->zones = calloc(zones + 1, sizeof *in->zones);
-    in->skip = calloc(skip + 1, sizeof *in->skip);
+    in->skip = calloc(h->set_count(s->settings, "skip-domain") + 1, sizeof *in->skip);
     if (in->zones == NULL || in->skip == NULL) {
         h->setup_error(s, POSTERN_STR("out of memory"));
         return POSTERN_ERROR;
@@ -190,16 +292,16 @@ static int read_settings(struct postern_setup *s, struct dnsbl_instance *in)
         int status = read_zone(s, b, &in->zones[in->zone_count++]);
         if (status != POSTERN_OK)
             return status;
-        in->kinds |= in->zones[i].kinds;
+        sum_up(in, &in->zones[i]);
     }
-    for (; in->skip_count < skip; in->skip_count++)
-        (void)h->set_net(s->settings, "skip", in->skip_count, in->skip[in->skip_count].ip,
-                         &in->skip[in->skip_count].bits);
-    (void)h->set_int(s->settings, "max-names", 0, &max_names);
-    in->max_names = (size_t)max_names;
+    in->settings = s->settings;
+    in->suffixes = s->prepared;
+    in->max_hosts = number(h, s->settings, "max-names");
+    in->max_questions = number(h, s->settings, "max-questions");
+    in->prove_ms = number(h, s->settings, "prove-every");
     if (zones == 0)
         h->setup_warn(s, POSTERN_STR("dnsbl has no zone: nothing is looked up"));
-    return POSTERN_OK;
+    return read_skips(s, in);
 }
 
 int dnsbl_instance_new(struct postern_setup *s, void **instance)
@@ -215,4 +317,29 @@ int dnsbl_instance_new(struct postern_setup *s, void **instance)
     else
         dnsbl_instance_free(in);
     return status;
+}
+
+/* The system's list of public suffixes, or the one in libpsl where that is younger; only where a
+ * list of names asks for it. */
+int dnsbl_prepare(struct postern_setup *s, void **prepared)
+{
+    static const char *const asks[] = {"domain"}, *const kinds[] = {"client"};
+    const struct postern_host *h = s->host;
+    const struct postern_block *b;
+    bool wanted = false;
+    for (size_t i = 0; h->set_block(s->settings, "zone", i, &b) == POSTERN_OK; i++)
+        wanted = wanted || (read_words(h, b, "ask", asks, 1) != 0 &&
+                            h->set_count(b, "check") > read_words(h, b, "check", kinds, 1));
+    if (!wanted)
+        return POSTERN_OK;
+    *prepared = psl_latest(NULL);
+    if (*prepared != NULL)
+        return POSTERN_OK;
+    h->setup_error(s, POSTERN_STR("libpsl has no list of public suffixes"));
+    return POSTERN_ERROR;
+}
+
+void dnsbl_prepare_free(void *prepared)
+{
+    psl_free(prepared);
 }

@@ -1,13 +1,12 @@
 #include "dnsbl_zone.h"
 
-#include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 static const unsigned char refused[3] = {127, 255, 255};
 
-static bool is_trouble(const unsigned char ip[4])
+bool dnsbl_is_trouble(const unsigned char ip[4])
 {
     return ip[0] != 127 || memcmp(ip, refused, sizeof refused) == 0;
 }
@@ -34,14 +33,14 @@ static void judge_address(const struct dnsbl_zone *zone, const unsigned char ip[
 {
     static const unsigned char unused[4] = {127, 0, 0, 1};
     bool named = false;
-    for (size_t i = 0; !is_trouble(ip) && i < zone->code_count; i++)
+    for (size_t i = 0; !dnsbl_is_trouble(ip) && i < zone->code_count; i++)
         if (has_code(&zone->codes[i], ip)) {
             named = true;
             add_hit(out, zone->codes[i].weight);
         }
     if (named)
         return;
-    if (is_trouble(ip) || memcmp(ip, unused, sizeof unused) == 0) {
+    if (dnsbl_is_trouble(ip) || memcmp(ip, unused, sizeof unused) == 0) {
         if (out->meaning == DNSBL_NOTHING) {
             out->meaning = DNSBL_TROUBLE;
             memcpy(out->trouble, ip, sizeof out->trouble);
@@ -62,76 +61,29 @@ void dnsbl_judge(const struct dnsbl_zone *zone, const struct postern_dns_answer 
 
 /* ---- text ---- */
 
-bool dnsbl_ipv4(struct postern_str text, unsigned char ip[16])
-{
-    char room[INET_ADDRSTRLEN];
-    if (text.len == 0 || text.len >= sizeof room || memchr(text.p, '\0', text.len) != NULL)
-        return false;
-    memcpy(room, text.p, text.len);
-    room[text.len] = '\0';
-    memset(ip, 0, 10);
-    memset(ip + 10, 0xff, 2);
-    return inet_pton(AF_INET, room, ip + 12) == 1;
-}
-
 bool dnsbl_code_parse(struct postern_str text, struct dnsbl_code *out)
 {
     const char *slash = text.len == 0 ? NULL : memchr(text.p, '/', text.len);
     struct postern_str address = {text.p, slash == NULL ? text.len : (size_t)(slash - text.p)};
     unsigned char ip[16];
+    bool is_ipv4 = false;
     unsigned bits = 0;
     size_t at = slash == NULL ? text.len : address.len + 1;
     for (; at < text.len && text.p[at] >= '0' && text.p[at] <= '9' && bits <= 32; at++)
         bits = bits * 10 + (unsigned)(text.p[at] - '0');
-    if (at != text.len || !dnsbl_ipv4(address, ip))
+    if (at != text.len || !dnsbl_ip(address, ip, &is_ipv4) || !is_ipv4 ||
+        memchr(address.p, ':', address.len) != NULL)
         return false;
     *out = (struct dnsbl_code){.bits = slash == NULL ? 32 : bits};
     memcpy(out->ip, ip + 12, 4);
-    return out->bits >= 8 && out->bits <= 32 && !is_trouble(out->ip);
-}
-
-static char lower(char c)
-{
-    return c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
-}
-
-/* Labels of 1 to 63 letters, digits, "-" and "_". Counts them; 0: no name. */
-static size_t copy_labels(struct postern_str text, char *room, size_t max)
-{
-    size_t labels = 0, label = 0;
-    if (text.len != 0 && text.p[text.len - 1] == '.')
-        text.len--;
-    if (text.len == 0 || text.len > max)
-        return 0;
-    for (size_t i = 0; i < text.len; i++) {
-        char c = lower(text.p[i]);
-        bool dot = c == '.';
-        if (!dot && !(c >= 'a' && c <= 'z') && !(c >= '0' && c <= '9') && c != '-' && c != '_')
-            return 0;
-        if (dot ? label == 0 : label == 63)
-            return 0;
-        label = dot ? 0 : label + 1;
-        labels += label == 1;
-        room[i] = c;
-    }
-    room[text.len] = '\0';
-    return label == 0 ? 0 : labels;
+    return out->bits >= 8 && out->bits <= 32 && !dnsbl_is_trouble(out->ip);
 }
 
 bool dnsbl_zone_name(struct dnsbl_zone *zone, struct postern_str text)
 {
-    size_t labels = copy_labels(text, zone->name, DNSBL_ZONE_MAX);
+    size_t labels = dnsbl_labels(text, zone->name, DNSBL_ZONE_MAX);
     zone->name_len = labels == 0 ? 0 : strlen(zone->name);
     return labels != 0;
-}
-
-size_t dnsbl_domain(struct postern_str text, char room[DNSBL_NAME_MAX + 1])
-{
-    if (copy_labels(text, room, DNSBL_NAME_MAX) < 2)
-        return 0;
-    /* Digits alone can't be a top-level domain; that was an address. */
-    const char *last = strrchr(room, '.') + 1;
-    return strspn(last, "0123456789") == strlen(last) ? 0 : strlen(room);
 }
 
 /* ---- questions ---- */
@@ -141,6 +93,8 @@ bool dnsbl_ask_address(const struct dnsbl_zone *zone, const unsigned char ip[16]
 {
     static const char hex[] = "0123456789abcdef";
     size_t at = 0;
+    if (is_ipv4 ? !zone->ipv4 : !zone->ipv6)
+        return false;
     if (is_ipv4) {
         (void)snprintf(room, DNSBL_NAME_MAX + 1, "%u.%u.%u.%u.%s", ip[15], ip[14], ip[13], ip[12],
                        zone->name);

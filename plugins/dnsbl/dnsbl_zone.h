@@ -5,14 +5,19 @@
 #ifndef DNSBL_ZONE_H
 #define DNSBL_ZONE_H
 
-#include <postern/plugin.h>
+#include "dnsbl_name.h"
 
-#include <stdbool.h>
-
-enum { DNSBL_NAME_MAX = 253, DNSBL_ZONE_MAX = 180 };
+enum { DNSBL_ZONE_MAX = 180 };
 
 /* What of a message is looked up; bits 1 << DNSBL_... in a zone. */
 enum dnsbl_kind { DNSBL_CLIENT, DNSBL_HELO, DNSBL_FROM, DNSBL_HEADER_FROM, DNSBL_URL, DNSBL_KINDS };
+
+/* Of a name, what is asked for; bits. */
+enum dnsbl_ask {
+    DNSBL_ASK_DOMAIN = 1,  /* the registered domain */
+    DNSBL_ASK_HOST = 2,    /* the name as it stands */
+    DNSBL_ASK_PARENTS = 4, /* that, and those above it from four labels down to two */
+};
 
 /* Answers that mean something: within a network, or with a bit in the last byte. */
 struct dnsbl_code {
@@ -25,10 +30,13 @@ struct dnsbl_code {
 struct dnsbl_zone {
     char name[DNSBL_ZONE_MAX + 1];
     size_t name_len;
-    unsigned kinds;
-    bool allow, parents, url_addresses;
+    unsigned kinds, ask;
+    bool allow, spares, proof, reason;
+    bool ipv4, ipv6;
+    bool url_addresses, url_names;
     bool any; /* answers that no code names count too, with this weight */
     int32_t weight;
+    unsigned max_questions;   /* in a message */
     struct dnsbl_code *codes; /* owned by the instance */
     size_t code_count;
 };
@@ -48,6 +56,9 @@ struct dnsbl_result {
  */
 void dnsbl_judge(const struct dnsbl_zone *zone, const struct postern_dns_answer *answer,
                  struct dnsbl_result *out);
+/* Is it an address that a list answers in place of listing: outside 127.0.0.0/8, or within
+ * 127.255.255.0/24? */
+bool dnsbl_is_trouble(const unsigned char ip[4]);
 
 /* "127.0.0.2" or "127.0.0.0/24", within 127.0.0.0/8 and outside 127.255.255.0/24. */
 bool dnsbl_code_parse(struct postern_str text, struct dnsbl_code *out);
@@ -58,11 +69,5 @@ bool dnsbl_zone_name(struct dnsbl_zone *zone, struct postern_str text);
 bool dnsbl_ask_address(const struct dnsbl_zone *zone, const unsigned char ip[16], bool is_ipv4,
                        char *room);
 bool dnsbl_ask_name(const struct dnsbl_zone *zone, struct postern_str name, char *room);
-
-/* A domain name that lists may know: lower-cased into room, two labels at least, letters,
- * digits, "-" and "_", and no address. Returns its length or 0. */
-size_t dnsbl_domain(struct postern_str text, char room[DNSBL_NAME_MAX + 1]);
-/* Dotted IPv4, as ::ffff:a.b.c.d. */
-bool dnsbl_ipv4(struct postern_str text, unsigned char ip[16]);
 
 #endif

@@ -33,6 +33,7 @@ inc.pass.test MX 5 mail.pass.test
 _dmarc.pass.test TXT "v=DMARC1; p=reject"
 alias.test CNAME pass.test
 long.test TXT "v=spf1 {networks} -all"
+2.0.0.127.dnsbl.test A 127.0.0.2
 25.113.0.203.dnsbl.test A 127.0.0.2
 0.1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.dnsbl.test A 127.0.0.2
 10.2.0.192.in-addr.arpa PTR mail.pass.test

@@ -25,7 +25,7 @@ include "postern:default"
 domain "here.test" {{ recipients any  route local }}
 resolver {{ forward 127.0.0.1:{dns} }}
 """
-ZONE = "\n".join(f'd{i}.test TXT "v=spf1 ip4:198.51.0.0/16 -all"' for i in range(50))
+ZONE = "\n".join(f'd{i}.test TXT "v=spf1 ip4:198.51.0.0/16 -all"' for i in range(50)) + "\n2.0.0.127.bl.test A 127.0.0.2"
 SLOW, FAST = 100, 240
 
 

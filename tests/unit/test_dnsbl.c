@@ -1,6 +1,7 @@
 #include "unit.h"
 
-#include "dnsbl_zone.h"
+#include "dnsbl_ask.h"
+#include "dnsbl_proof.h"
 #include "fakehost.h"
 
 #include <stdio.h>
@@ -61,7 +62,10 @@ static void test_domain(void)
         {"192.0.2.1", NULL},
         {"[192.0.2.1]", NULL},
         {"a b.test", NULL},
-        {"caf\xc3\xa9.test", NULL},
+        {"caf\xc3\xa9.test", "xn--caf-dma.test"},
+        {"CAF\xc3\x89.test", "xn--caf-dma.test"},
+        {"caf\xc3.test", NULL},
+        {"\xe3\x80\x82.test", NULL},
         {"a.b1", "a.b1"},
         {"a.test/x", NULL},
         {"123456789012345678901234567890123456789012345678901234567890123.test",
@@ -77,7 +81,7 @@ static void test_domain(void)
             UNIT_STR(((struct pn_str){room, len}), pn_str_of(rows[i].want));
     }
     char room[DNSBL_NAME_MAX + 1], name[DNSBL_NAME_MAX + 2], long_zone[200];
-    struct dnsbl_zone zone;
+    struct dnsbl_zone zone = {.ipv4 = true};
     memset(name, 'a', sizeof name);
     for (size_t i = 60; i < sizeof name; i += 60)
         name[i] = '.';
@@ -195,11 +199,11 @@ static void test_client(void)
 }
 
 static const struct fake_row names[] = {
-    {"zone",
-     .blocks = BLOCKS({"nm.test", ROWS({"check", {"helo", "from", "header-from", "url"}})})},
+    {"zone", .blocks = BLOCKS({"nm.test", ROWS({"check", {"helo", "from", "header-from", "url"}},
+                                               {"ask", {"parents"}})})},
     {NULL}};
 static const struct fake_row exact[] = {
-    {"zone", .blocks = BLOCKS({"nm.test", ROWS({"check", {"from", "url"}}, {"parents", {"no"}},
+    {"zone", .blocks = BLOCKS({"nm.test", ROWS({"check", {"from", "url"}}, {"ask", {"host"}},
                                                {"url-addresses", {"yes"}})})},
     {"max-names", {"2"}},
     {NULL}};
@@ -227,7 +231,8 @@ static void test_names(void)
          "A spam.test.nm.test, A fine.example.nm.test, A www.bad.example.nm.test, "
          "A bad.example.nm.test, A third.example.nm.test"},
         {"whole names, addresses in links, two names at most", exact, "h.test", "u@x.a.test",
-         "9.2.0.192.nm.test A 127.0.0.3\na.test.nm.test A 127.0.0.2", "DNSBL_LISTED=3(nm.test)",
+         "9.2.0.192.nm.test A 127.0.0.3\na.test.nm.test A 127.0.0.2",
+         "DNSBL_LISTED=3(nm.test) DNSBL_LEFT_OUT=0(links to more than 2 hosts)",
          "A x.a.test.nm.test, A www.bad.example.nm.test, A 9.2.0.192.nm.test"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
@@ -252,8 +257,10 @@ static void test_names(void)
 
 static const struct fake_row many[] = {
     {"max-names", {"200"}},
-    {"zone",
-     .blocks = BLOCKS({"a.test", ROWS({"check", {"url"}})}, {"b.test", ROWS({"check", {"url"}})})},
+    {"max-questions", {"300"}},
+    {"zone", .blocks = BLOCKS({"a.test", ROWS({"check", {"url"}}, {"ask", {"parents"}},
+                                              {"max-questions", {"300"}})},
+                              {"b.test", ROWS({"check", {"url"}})})},
     {NULL}};
 
 /* More links than any list should be asked about. */
@@ -267,20 +274,382 @@ static void test_many(void)
     fakehost_message(h, pn_str_of(text));
     UNIT_INT(fakehost_run(h, POSTERN_MESSAGE), POSTERN_OK);
     UNIT_INT(fakehost_asked_count(h), 300);
+    UNIT_STR(fakehost_facts(h), PN_STR("DNSBL_LEFT_OUT=0(a.test: 150 questions) "
+                                       "DNSBL_LEFT_OUT=0(b.test: 150 questions) "
+                                       "DNSBL_LEFT_OUT=0(links to more than 200 hosts)"));
     fakehost_reset(h);
     fakehost_message(h, pn_str_of(text));
-    fakehost_limits(h, 7, 1 << 20, 5000);
+    fakehost_limits(h, 7, 8 << 20, 5000);
     unit_row("the host lets ask seven");
     UNIT_INT(fakehost_run(h, POSTERN_MESSAGE), POSTERN_OK);
     fakehost_reset(h);
     fakehost_message(h, pn_str_of(text));
     fakehost_limits(h, 700, 100, 5000);
     unit_row("no memory");
-    UNIT_INT(fakehost_run(h, POSTERN_MESSAGE), POSTERN_OK);
-    fakehost_limits(h, 700, 1 << 20, 0);
+    UNIT_INT(fakehost_run(h, POSTERN_MESSAGE), POSTERN_LIMIT);
+    fakehost_limits(h, 700, 8 << 20, 0);
     unit_row("no time");
     UNIT_INT(fakehost_run(h, POSTERN_MESSAGE), POSTERN_DEADLINE);
     fakehost_free(&h);
+}
+
+/* ---- names of other kinds ---- */
+
+static void test_registered(void)
+{
+    static const struct {
+        const char *name, *want;
+    } rows[] = {
+        {"a.b.co.uk", "b.co.uk"},
+        {"b.co.uk", "b.co.uk"},
+        {"co.uk", "co.uk"},
+        {"x.y.example", "y.example"},
+        {"evil.blogspot.com", "evil.blogspot.com"},
+        {"a.b.kobe.jp", "a.b.kobe.jp"},
+        {"x.a.b.kobe.jp", "a.b.kobe.jp"},
+        {"xn--bcher-kva.test", "xn--bcher-kva.test"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct postern_str got = dnsbl_registered(psl_builtin(), rows[i].name);
+        unit_row(rows[i].name);
+        UNIT_STR(((struct pn_str){got.p, got.len}), pn_str_of(rows[i].want));
+        got = dnsbl_registered(NULL, rows[i].name);
+        UNIT_STR(((struct pn_str){got.p, got.len}), pn_str_of(rows[i].name));
+    }
+}
+
+static void test_below_and_ip(void)
+{
+    static const struct {
+        const char *name, *parent;
+        bool want;
+    } rows[] = {
+        {"a.test", "a.test", true}, {"b.a.test", "a.test", true}, {"ba.test", "a.test", false},
+        {"test", "a.test", false},  {"a.test", "test", true},
+    };
+    static const struct {
+        const char *text;
+        bool want, is_ipv4;
+    } ips[] = {
+        {"192.0.2.1", true, true},
+        {"2001:db8::1", true, false},
+        {"::ffff:192.0.2.1", true, true},
+        {"", false, false},
+        {"192.0.2", false, false},
+        {"192.0.2.1.", false, false},
+        {"a.test", false, false},
+        {"2001:0db8:0000:0000:0000:0000:0000:0001:0000000000000", false, false},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        unit_row(rows[i].name);
+        UNIT_INT(dnsbl_below(str(rows[i].name), str(rows[i].parent)), rows[i].want);
+    }
+    for (size_t i = 0; i < sizeof ips / sizeof ips[0]; i++) {
+        unsigned char ip[16];
+        bool is_ipv4 = false;
+        unit_row(ips[i].text);
+        UNIT_INT(dnsbl_ip(str(ips[i].text), ip, &is_ipv4), ips[i].want);
+        UNIT_INT(is_ipv4, ips[i].is_ipv4);
+    }
+}
+
+/* ---- what is asked ---- */
+
+#define ZONE(...) .blocks = BLOCKS({"z.test", ROWS(__VA_ARGS__)})
+
+static const struct fake_row domains[] = {{"zone", ZONE({"check", {"url", "from"}})}, {NULL}};
+static const struct fake_row both_names[] = {
+    {"zone", ZONE({"check", {"url"}}, {"ask", {"domain", "host"}})}, {NULL}};
+static const struct fake_row spared_domain[] = {{"zone", ZONE({"check", {"url", "from"}})},
+                                                {"skip-domain", {"Good.Example.", "x.test"}},
+                                                {NULL}};
+static const struct fake_row only_addresses[] = {
+    {"zone", ZONE({"check", {"url"}}, {"url-addresses", {"only"}})}, {NULL}};
+static const struct fake_row not_v4[] = {
+    {"zone", ZONE({"check", {"client", "url"}}, {"url-addresses", {"yes"}}, {"ipv4", {"no"}})},
+    {NULL}};
+static const struct fake_row not_v6[] = {
+    {"zone", ZONE({"check", {"client", "url"}}, {"url-addresses", {"only"}}, {"ipv6", {"no"}})},
+    {NULL}};
+static const struct fake_row few[] = {
+    {"zone", ZONE({"check", {"from", "header-from", "url"}}, {"max-questions", {"2"}})}, {NULL}};
+static const struct fake_row few_in_all[] = {
+    {"max-questions", {"3"}},
+    {"zone", .blocks = BLOCKS({"a.test", ROWS({"check", {"from", "header-from", "url"}})},
+                              {"b.test", ROWS({"check", {"from", "header-from", "url"}})})},
+    {NULL}};
+static const struct fake_row sparing[] = {
+    {"zone", .blocks = BLOCKS({"bl.test", ROWS({"check", {"client", "url"}})},
+                              {"wl.test", ROWS({"check", {"client", "url"}}, {"allow", {"yes"}},
+                                               {"spares", {"yes"}})},
+                              {"other.test", ROWS({"check", {"client"}}, {"allow", {"yes"}})})},
+    {NULL}};
+static const struct fake_row reasons[] = {
+    {"zone", .blocks = BLOCKS({"bl.test", ROWS({"check", {"client", "from"}}, {"reason", {"yes"}},
+                                               {"max-questions", {"3"}})})},
+    {NULL}};
+
+#define V6 "9.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2"
+
+static void test_asked(void)
+{
+    static const char letter[] = "From: a@mail.own.example\n\nhttp://www.bad.co.uk/ "
+                                 "http://b\xc3\xbc"
+                                 "cher.example/ http://good.example/ "
+                                 "http://a.good.example/ http://192.0.2.9/ "
+                                 "http://[2001:db8::9]/ http://x.bad.co.uk/ http://co.uk/\n";
+    static const struct {
+        const char *label;
+        const struct fake_row *settings;
+        const char *dns, *want, *asked;
+    } rows[] = {
+        {"registered domains, each once", domains, "bad.co.uk.z.test A 127.0.0.2",
+         "DNSBL_LISTED=3(z.test bad.co.uk)",
+         "A own.example.z.test, A bad.co.uk.z.test, A xn--bcher-kva.example.z.test, "
+         "A good.example.z.test, A co.uk.z.test"},
+        {"and hosts", both_names, "x.bad.co.uk.z.test A 127.0.0.2",
+         "DNSBL_LISTED=3(z.test x.bad.co.uk)",
+         "A www.bad.co.uk.z.test, A bad.co.uk.z.test, A xn--bcher-kva.example.z.test, "
+         "A good.example.z.test, A a.good.example.z.test, A x.bad.co.uk.z.test, A co.uk.z.test"},
+        {"domains that are skipped", spared_domain, "", "",
+         "A own.example.z.test, A bad.co.uk.z.test, A xn--bcher-kva.example.z.test, "
+         "A co.uk.z.test"},
+        {"links to addresses", only_addresses, V6 ".z.test A 127.0.0.2", "DNSBL_LISTED=3(z.test)",
+         "A 9.2.0.192.z.test, A " V6 ".z.test"},
+        {"without IPv4", not_v4, "7.2.0.192.z.test A 127.0.0.2", "",
+         "A bad.co.uk.z.test, A xn--bcher-kva.example.z.test, A good.example.z.test, A " V6
+         ".z.test, A co.uk.z.test"},
+        {"without IPv6", not_v6, "7.2.0.192.z.test A 127.0.0.2", "DNSBL_LISTED=3(z.test)",
+         "A 7.2.0.192.z.test, A 9.2.0.192.z.test"},
+        {"a budget over stages, what two kinds ask counts once", few,
+         "own.example.z.test A 127.0.0.2",
+         "DNSBL_LISTED=3(z.test own.example) DNSBL_LEFT_OUT=0(z.test: 3 questions)",
+         "A own.example.z.test, A bad.co.uk.z.test"},
+        {"a budget of all", few_in_all, "",
+         "DNSBL_LEFT_OUT=0(a.test: 3 questions) DNSBL_LEFT_OUT=0(b.test: 4 questions)",
+         "A own.example.a.test, A own.example.b.test, A bad.co.uk.a.test"},
+        {"who is known as good is not asked for elsewhere", sparing,
+         "7.2.0.192.wl.test A 127.0.0.2\n7.2.0.192.bl.test A 127.0.0.2\n"
+         "good.example.wl.test A 127.0.0.2\nbad.co.uk.bl.test A 127.0.0.2\n"
+         "good.example.bl.test A 127.0.0.2",
+         "DNSBL_ALLOWED=-1(wl.test) DNSBL_LISTED=3(bl.test bad.co.uk) "
+         "DNSBL_ALLOWED=-1(wl.test good.example)",
+         "A 7.2.0.192.wl.test, A 7.2.0.192.other.test, A bad.co.uk.wl.test, "
+         "A xn--bcher-kva.example.wl.test, A good.example.wl.test, A co.uk.wl.test, "
+         "A bad.co.uk.bl.test, A xn--bcher-kva.example.bl.test, A co.uk.bl.test"},
+        {"a list of the good in trouble spares nothing", sparing,
+         "*.wl.test TIMEOUT\n7.2.0.192.bl.test A 127.0.0.2",
+         "DNSBL_LISTED=3(bl.test) DNSBL_ERROR=0(wl.test: no answer)",
+         "A 7.2.0.192.wl.test, A 7.2.0.192.other.test, A 7.2.0.192.bl.test, A bad.co.uk.wl.test, "
+         "A xn--bcher-kva.example.wl.test, A good.example.wl.test, A co.uk.wl.test, "
+         "A bad.co.uk.bl.test, A xn--bcher-kva.example.bl.test, A good.example.bl.test, "
+         "A co.uk.bl.test"},
+        {"reasons, as far as the budget reaches", reasons,
+         "7.2.0.192.bl.test A 127.0.0.2\n7.2.0.192.bl.test TXT \"spam \\007 \\200\"\n"
+         "own.example.bl.test A 127.0.0.2\nown.example.bl.test TXT no",
+         "DNSBL_LISTED=3(bl.test: spam ? ?) DNSBL_LISTED=3(bl.test own.example) "
+         "DNSBL_LEFT_OUT=0(bl.test: 1 question)",
+         "A 7.2.0.192.bl.test, A own.example.bl.test, TXT 7.2.0.192.bl.test"},
+        {"no reason given", reasons, "7.2.0.192.bl.test A 127.0.0.2", "DNSBL_LISTED=3(bl.test)",
+         "A 7.2.0.192.bl.test, A own.example.bl.test, TXT 7.2.0.192.bl.test"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct fakehost *h = fakehost_new(&postern_plugin, rows[i].settings, rows[i].dns);
+        unit_row(rows[i].label);
+        fakehost_client(h, "192.0.2.7", "mx.example");
+        fakehost_envelope(h, "u@own.example", "");
+        fakehost_message(h, pn_str_of(letter));
+        UNIT_INT(fakehost_run(h, POSTERN_MAIL), POSTERN_OK);
+        UNIT_INT(fakehost_run(h, POSTERN_MESSAGE), POSTERN_OK);
+        UNIT_STR(fakehost_facts(h), pn_str_of(rows[i].want));
+        UNIT_STR(fakehost_asked(h), pn_str_of(rows[i].asked));
+        fakehost_free(&h);
+    }
+}
+
+static void test_reason(void)
+{
+    char room[8];
+    dnsbl_reason(POSTERN_STR("1234567"), room, sizeof room);
+    UNIT_STR(pn_str_of(room), PN_STR("1234567"));
+    dnsbl_reason(POSTERN_STR("12345678"), room, sizeof room);
+    UNIT_STR(pn_str_of(room), PN_STR("1234567"));
+    dnsbl_reason(POSTERN_STR(""), room, sizeof room);
+    UNIT_STR(pn_str_of(room), PN_STR(""));
+}
+
+/* ---- the proof ---- */
+
+#define V6_2 "2.0.0.0.0.0.f.7.f.f.f.f.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0"
+#define V6_1 "1.0.0.0.0.0.f.7.f.f.f.f.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0"
+
+static void test_points(void)
+{
+    static const struct {
+        const char *label;
+        struct dnsbl_zone zone;
+        const char *want; /* a point each; "!": must not be listed */
+    } rows[] = {
+        {"addresses",
+         {.kinds = 1, .ipv4 = true, .ipv6 = true},
+         "2.0.0.127.z !1.0.0.127.z " V6_2 ".z !" V6_1 ".z "},
+        {"IPv4 alone", {.kinds = 1, .ipv4 = true}, "2.0.0.127.z !1.0.0.127.z "},
+        {"IPv6 alone", {.kinds = 1, .ipv6 = true}, V6_2 ".z !" V6_1 ".z "},
+        {"names", {.kinds = 1 << DNSBL_FROM, .ipv4 = true}, "test.z !invalid.z "},
+        {"links", {.kinds = 1 << DNSBL_URL, .url_names = true, .ipv4 = true}, "test.z !invalid.z "},
+        {"links to addresses alone",
+         {.kinds = 1 << DNSBL_URL, .url_addresses = true, .ipv4 = true},
+         "2.0.0.127.z !1.0.0.127.z "},
+        {"all", {.kinds = 3, .ipv4 = true}, "2.0.0.127.z !1.0.0.127.z test.z !invalid.z "},
+        {"nothing", {.kinds = 1}, ""},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct dnsbl_zone zone = rows[i].zone;
+        char room[DNSBL_NAME_MAX + 1], got[400] = "";
+        bool must;
+        UNIT_TRUE(dnsbl_zone_name(&zone, POSTERN_STR("z")));
+        for (unsigned n = 0; dnsbl_point(&zone, n, room, &must); n++)
+            (void)snprintf(got + strlen(got), sizeof got - strlen(got), "%s%s ", must ? "" : "!",
+                           room);
+        unit_row(rows[i].label);
+        UNIT_STR(pn_str_of(got), pn_str_of(rows[i].want));
+    }
+}
+
+static void test_standing(void)
+{
+    static const struct {
+        const char *standing;
+        enum dnsbl_state want; /* of bl.test */
+    } rows[] = {
+        {"", DNSBL_IN_USE},
+        {"bl.test=everything", DNSBL_EVERYTHING},
+        {"x=nothing bl.test=nothing", DNSBL_ANSWERLESS},
+        {"bl.test=refused y=nothing", DNSBL_REFUSES},
+        {"xbl.test=nothing", DNSBL_IN_USE},
+        {"bl.test2=nothing", DNSBL_IN_USE},
+        {"bl.test", DNSBL_IN_USE},
+        {"bl.test=", DNSBL_IN_USE},
+        {"bl.test=nothin", DNSBL_IN_USE},
+        {"bl.test=nothings", DNSBL_IN_USE},
+        {"  bl.test=nothing", DNSBL_ANSWERLESS},
+    };
+    struct dnsbl_zone zone;
+    char room[40] = "";
+    UNIT_TRUE(dnsbl_zone_name(&zone, POSTERN_STR("bl.test")));
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        unit_row(rows[i].standing);
+        UNIT_INT(dnsbl_standing_find(str(rows[i].standing), &zone), rows[i].want);
+    }
+    unit_row("room for two and not for three");
+    UNIT_TRUE(dnsbl_standing_add(room, sizeof room, &zone, DNSBL_EVERYTHING));
+    UNIT_TRUE(dnsbl_standing_add(room, sizeof room, &zone, DNSBL_REFUSES));
+    UNIT_TRUE(!dnsbl_standing_add(room, sizeof room, &zone, DNSBL_REFUSES));
+    UNIT_STR(pn_str_of(room), PN_STR("bl.test=everything bl.test=refused"));
+}
+
+static const struct fake_row unproved[] = {{"zone", ZONE({"proof", {"no"}})}, {NULL}};
+static const struct fake_row proved[] = {
+    {"prove-every", {"30m"}},
+    {"zone", .blocks = BLOCKS({"z.test", ROWS({"check", {"client", "from"}})},
+                              {"y.test", ROWS({"proof", {"no"}})})},
+    {NULL}};
+static const struct fake_row v4_only[] = {{"zone", ZONE({"ipv6", {"no"}})}, {NULL}};
+
+#define GOOD4     "2.0.0.127.z.test A 127.0.0.2\n"
+#define GOOD6     V6_2 ".z.test A 127.0.0.2\n"
+#define GOODNAME  "test.z.test A 127.0.0.2\n"
+#define SUSPENDED "warn: list z.test is suspended: it "
+
+static void test_tick(void)
+{
+    enum { MINUTE = 60 * 1000 };
+    static const struct {
+        const char *label;
+        const struct fake_row *settings;
+        const char *before, *dns, *want, *log;
+        uint32_t next;
+    } rows[] = {
+        {"as it should be", proved, "", GOOD4 GOOD6 GOODNAME, "", "", 30 * MINUTE},
+        {"no point of IPv6", proved, "", GOOD4 GOODNAME, "", "", 30 * MINUTE},
+        {"one point of many", proved, "", GOODNAME, "", "", 30 * MINUTE},
+        {"nothing", proved, "", "", "z.test=nothing",
+         SUSPENDED "lists nothing, not even its test points (`proof no` where it never had any)\n",
+         10 * MINUTE},
+        {"everything", proved, "", "*.z.test A 127.0.0.2", "z.test=everything",
+         SUSPENDED "lists everything\n", 10 * MINUTE},
+        {"127.0.0.1 is listed", v4_only, "", GOOD4 "1.0.0.127.z.test A 127.0.0.3",
+         "z.test=everything", SUSPENDED "lists everything\n", 10 * MINUTE},
+        {"INVALID is listed", proved, "", GOOD4 GOODNAME "invalid.z.test A 127.0.0.1",
+         "z.test=everything", SUSPENDED "lists everything\n", 10 * MINUTE},
+        {"sold", proved, "", "*.z.test A 203.0.113.1", "z.test=refused",
+         SUSPENDED "refuses us, or is no list any more\n", 10 * MINUTE},
+        {"refused", v4_only, "", "*.z.test A 127.255.255.254", "z.test=refused",
+         SUSPENDED "refuses us, or is no list any more\n", 10 * MINUTE},
+        {"still refused: said once", v4_only, "z.test=refused", "*.z.test A 127.255.255.254",
+         "z.test=refused", "", 10 * MINUTE},
+        {"another fault", v4_only, "z.test=refused", "", "z.test=nothing",
+         SUSPENDED "lists nothing, not even its test points (`proof no` where it never had any)\n",
+         10 * MINUTE},
+        {"well again", v4_only, "z.test=refused", GOOD4, "",
+         "info: list z.test passed its proof, and is in use again\n", 60 * MINUTE},
+        {"no answer", v4_only, "", "*.z.test TIMEOUT", "",
+         "warn: list z.test could not be proved: no answer for its test points\n", MINUTE},
+        {"half an answer", v4_only, "", GOOD4 "1.0.0.127.z.test SERVFAIL", "",
+         "warn: list z.test could not be proved: no answer for its test points\n", MINUTE},
+        {"no answer, and suspended before", v4_only, "z.test=everything", "*.z.test SERVFAIL",
+         "z.test=everything",
+         "warn: list z.test could not be proved: no answer for its test points\n", MINUTE},
+        {"a name without an address", v4_only, "", "2.0.0.127.z.test TXT x", "z.test=nothing",
+         SUSPENDED "lists nothing, not even its test points (`proof no` where it never had any)\n",
+         10 * MINUTE},
+        {"no proof wanted", unproved, "", "", "", "", 60 * MINUTE},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct fakehost *h = fakehost_new(&postern_plugin, rows[i].settings, rows[i].dns);
+        uint32_t next;
+        unit_row(rows[i].label);
+        fakehost_give_standing(h, rows[i].before);
+        UNIT_INT(fakehost_tick(h, &next), POSTERN_OK);
+        UNIT_STR(fakehost_standing(h), pn_str_of(rows[i].want));
+        UNIT_STR(fakehost_log(h), pn_str_of(rows[i].log));
+        UNIT_INT(next, rows[i].next);
+        fakehost_limits(h, 1000, 1 << 20, 0);
+        UNIT_INT(fakehost_tick(h, &next),
+                 rows[i].settings == unproved ? POSTERN_OK : POSTERN_DEADLINE);
+        UNIT_STR(fakehost_standing(h), pn_str_of(rows[i].want));
+        fakehost_free(&h);
+    }
+}
+
+/* A list that is suspended is not asked, and said to be so where it would have been. */
+static void test_suspended(void)
+{
+    static const struct {
+        const char *standing, *want, *asked;
+    } rows[] = {
+        {"bl.test=everything", "DNSBL_SUSPENDED=0(bl.test: lists everything)",
+         "A 7.2.0.192.wl.test"},
+        {"bl.test=nothing wl.test=refused",
+         "DNSBL_SUSPENDED=0(bl.test: lists nothing, not even its test points) "
+         "DNSBL_SUSPENDED=0(wl.test: refuses us, or is no list any more)",
+         ""},
+        {"gone.test=nothing", "DNSBL_LISTED=3(bl.test)",
+         "A 7.2.0.192.bl.test, A 7.2.0.192.wl.test"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct fakehost *h = fakehost_new(&postern_plugin, two, "*.bl.test A 127.0.0.2");
+        unit_row(rows[i].standing);
+        fakehost_give_standing(h, rows[i].standing);
+        fakehost_client(h, "192.0.2.7", "h.test");
+        fakehost_envelope(h, "u@a.test", "");
+        fakehost_message(h, PN_STR("\n\nhttp://a.example/\n"));
+        UNIT_INT(fakehost_run(h, POSTERN_MAIL), POSTERN_OK);
+        UNIT_INT(fakehost_run(h, POSTERN_MESSAGE), POSTERN_OK);
+        UNIT_STR(fakehost_facts(h), pn_str_of(rows[i].want));
+        UNIT_STR(fakehost_asked(h), pn_str_of(rows[i].asked));
+        fakehost_free(&h);
+    }
 }
 
 static const struct fake_row bad_zone[] = {{"zone", .blocks = BLOCKS({"bl..test", NULL})}, {NULL}};
@@ -290,6 +659,9 @@ static const struct fake_row bad_code[] = {
     {NULL}};
 static const struct fake_row bad_bit[] = {
     {"zone", .blocks = BLOCKS({"bl.test", ROWS({"bit", .blocks = BLOCKS({"3", NULL})})})}, {NULL}};
+
+static const struct fake_row bad_spares[] = {{"zone", ZONE({"spares", {"yes"}})}, {NULL}};
+static const struct fake_row bad_skip[] = {{"skip-domain", {"a..b"}}, {NULL}};
 
 static void test_settings(void)
 {
@@ -302,6 +674,10 @@ static void test_settings(void)
         {bad_code, "test.conf:1:1: a code is an address or network within 127.0.0.0/8 and outside "
                    "127.255.255.0/24, not \"127.255.255.1\"\n"},
         {bad_bit, "test.conf:1:1: a bit is 1, 2, 4, 8, 16, 32, 64 or 128, not \"3\"\n"},
+        {bad_spares, "test.conf:1:1: only a list of the good (allow yes) spares questions: "
+                     "\"z.test\"\n"},
+        {bad_skip, "warn: dnsbl has no zone: nothing is looked up\n"
+                   "test.conf:1:1: no domain: \"a..b\"\n"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct fakehost *h = fakehost_new(&postern_plugin, rows[i].settings, NULL);
@@ -313,8 +689,20 @@ static void test_settings(void)
 int main(int argc, char **argv)
 {
     static const struct unit_test tests[] = {
-        {"code", test_code},   {"domain", test_domain}, {"client", test_client},
-        {"names", test_names}, {"many", test_many},     {"settings", test_settings},
+        {"code", test_code},
+        {"domain", test_domain},
+        {"client", test_client},
+        {"names", test_names},
+        {"many", test_many},
+        {"registered", test_registered},
+        {"below and ip", test_below_and_ip},
+        {"asked", test_asked},
+        {"reason", test_reason},
+        {"points", test_points},
+        {"standing", test_standing},
+        {"tick", test_tick},
+        {"suspended", test_suspended},
+        {"settings", test_settings},
         {NULL, NULL},
     };
     return unit_main("dnsbl", tests, argc, argv);

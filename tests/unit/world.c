@@ -49,7 +49,7 @@ _Noreturn static void be_worker(struct world *w, const struct world_child *me, i
     pn_worker_resolver(worker, resolver_fd);
     pn_worker_link(worker, runner_fd);
     if (!me->solo)
-        pn_worker_ticks(worker);
+        pn_worker_ticks(worker, NULL);
     pn_loop_run(loop);
     pn_worker_free(&worker);
     pn_worker_instances_free(mine, count);

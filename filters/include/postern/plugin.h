@@ -76,7 +76,7 @@
  *                                      standing, standing_set; client and envelope are NULL,
  *                                      what it states is dropped
  *   prefetch                           set_*, client*, envelope, id, the message, now_ms,
- *                                      left_ms, log, and dns_start; lookups that would wait
+ *                                      left_ms, log, standing, and dns_start; lookups that would wait
  *                                      are POSTERN_INVALID, so are state_*; what it states is
  *                                      dropped
  *   session_new, transaction_new, on   all that takes a call, and set_*
