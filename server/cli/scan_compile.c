@@ -29,7 +29,7 @@ static bool has_files(const char *path)
  * the site's to name. */
 static void default_text(struct pn_buf *out, const char *folder)
 {
-    static const char *const names[] = {"spf", "dkim", "dmarc", "rules", "clamav"};
+    static const char *const names[] = {"client", "spf", "dkim", "dmarc", "rules", "clamav"};
     char path[PATH_MAX];
     (void)pn_buf_addz(out, "smtp { hostname \"localhost\" }\nplugins {\n");
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
