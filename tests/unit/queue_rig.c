@@ -3,12 +3,57 @@
 #include "clock.h"
 #include "command.h"
 #include "memfile.h"
+#include "queue.h"
 #include "unit.h"
 
 #include <string.h>
 #include <unistd.h>
 
 enum { LIST_TOKEN = 1000000 };
+
+void queue_rig_init(struct role_rig *rig)
+{
+    static const enum pn_role peers[] = {PN_ROLE_EDGE, PN_ROLE_MAILBOX, PN_ROLE_ADMIN};
+    role_rig_init(rig, PN_ROLE_QUEUE, PN_FOLDER_SPOOL, pn_queue_main);
+    for (rig->peer_count = 0; rig->peer_count < 3; rig->peer_count++)
+        rig->peer_roles[rig->peer_count] = peers[rig->peer_count];
+}
+
+void queue_rig_send(struct role_rig *rig, unsigned edge, const struct pn_envelope *env,
+                    struct pn_str content)
+{
+    struct pn_buf body;
+    pn_buf_init(&body, PN_ENVELOPE_MAX);
+    UNIT_TRUE(pn_envelope_put(&body, env));
+    int fd = env->content_file != 0 ? -1 : pn_memfile_of("test", content);
+    UNIT_INT(pn_channel_send_fd(rig->peers[edge], PN_REC_TAKE, pn_buf_str(&body), &fd, fd >= 0), 0);
+    if (fd >= 0)
+        (void)close(fd);
+    pn_buf_fini(&body);
+}
+
+uint16_t queue_rig_taken(struct role_rig *rig, unsigned edge, uint64_t *id)
+{
+    struct pn_record record;
+    struct pn_taken t = {0};
+    struct pn_buf buf;
+    pn_buf_init(&buf, PN_RECORD_MAX);
+    if (role_rig_recv(rig, edge, &record, &buf))
+        UNIT_TRUE(record.type == PN_REC_TAKEN && pn_taken_get(record.body, &t));
+    pn_buf_fini(&buf);
+    *id = t.id;
+    return t.reply.code;
+}
+
+uint16_t queue_rig_offer(struct role_rig *rig, unsigned edge, const struct pn_envelope *env,
+                         struct pn_str content)
+{
+    uint64_t id;
+    queue_rig_send(rig, edge, env, content);
+    uint16_t code = queue_rig_taken(rig, edge, &id);
+    UNIT_INT(id, env->id);
+    return code;
+}
 
 void queue_rig_ask(struct role_rig *rig, unsigned admin, uint64_t token, const char *verb,
                    const char *id, bool held)
@@ -77,18 +122,5 @@ void queue_rig_flush(struct role_rig *rig, unsigned edge, uint64_t id)
                                     .groups = &group,
                                     .recipient_count = 1,
                                     .recipients = &to};
-    struct pn_record record;
-    struct pn_taken t = {0};
-    struct pn_buf b;
-    pn_buf_init(&b, PN_ENVELOPE_MAX);
-    UNIT_TRUE(pn_envelope_put(&b, &env));
-    int fd = pn_memfile_of("flush", content);
-    UNIT_INT(pn_channel_send_fd(rig->peers[edge], PN_REC_TAKE, pn_buf_str(&b), &fd, 1), 0);
-    (void)close(fd);
-    pn_buf_fini(&b);
-    pn_buf_init(&b, PN_RECORD_MAX);
-    if (role_rig_recv(rig, edge, &record, &b))
-        UNIT_TRUE(pn_taken_get(record.body, &t));
-    UNIT_INT(t.reply.code, 250);
-    pn_buf_fini(&b);
+    UNIT_INT(queue_rig_offer(rig, edge, &env, content), 250);
 }

@@ -19,11 +19,7 @@ enum { EDGE, MAILBOX, ADMIN };
 
 static void rig_up(struct role_rig *rig)
 {
-    role_rig_init(rig, PN_ROLE_QUEUE, PN_FOLDER_SPOOL, pn_queue_main);
-    rig->peer_roles[EDGE] = PN_ROLE_EDGE;
-    rig->peer_roles[MAILBOX] = PN_ROLE_MAILBOX;
-    rig->peer_roles[ADMIN] = PN_ROLE_ADMIN;
-    rig->peer_count = 3;
+    queue_rig_init(rig);
     role_rig_start(rig);
 }
 
@@ -50,14 +46,7 @@ static void take_file(struct role_rig *rig, uint64_t id, uint32_t recipients, st
                                     .groups = &group,
                                     .recipient_count = recipients,
                                     .recipients = to};
-    struct pn_buf body;
-    pn_buf_init(&body, PN_ENVELOPE_MAX);
-    UNIT_TRUE(pn_envelope_put(&body, &env));
-    int fd = file != 0 ? -1 : pn_memfile_of("test", content);
-    UNIT_INT(pn_channel_send_fd(rig->peers[EDGE], PN_REC_TAKE, pn_buf_str(&body), &fd, fd >= 0), 0);
-    if (fd >= 0)
-        (void)close(fd);
-    pn_buf_fini(&body);
+    queue_rig_send(rig, EDGE, &env, content);
 }
 
 static void take(struct role_rig *rig, uint64_t id, uint32_t recipients, struct pn_str content)
@@ -67,15 +56,7 @@ static void take(struct role_rig *rig, uint64_t id, uint32_t recipients, struct 
 
 static uint16_t taken(struct role_rig *rig, uint64_t *id)
 {
-    struct pn_record record;
-    struct pn_buf buf;
-    struct pn_taken t = {0};
-    pn_buf_init(&buf, PN_RECORD_MAX);
-    if (role_rig_recv(rig, EDGE, &record, &buf))
-        UNIT_TRUE(record.type == PN_REC_TAKEN && pn_taken_get(record.body, &t));
-    pn_buf_fini(&buf);
-    *id = t.id;
-    return t.reply.code;
+    return queue_rig_taken(rig, EDGE, id);
 }
 
 /* Takes the next delivery; answers code unless that is 1. Its user's number. */

@@ -10,7 +10,6 @@
 #include "clock.h"
 #include "held.h"
 #include "memfile.h"
-#include "queue.h"
 #include "spool.h"
 
 #include <errno.h>
@@ -91,11 +90,7 @@ static void wait_batch(void)
 
 static void rig_up(struct role_rig *rig)
 {
-    role_rig_init(rig, PN_ROLE_QUEUE, PN_FOLDER_SPOOL, pn_queue_main);
-    rig->peer_roles[EDGE] = PN_ROLE_EDGE;
-    rig->peer_roles[MAILBOX] = PN_ROLE_MAILBOX;
-    rig->peer_roles[ADMIN] = PN_ROLE_ADMIN;
-    rig->peer_count = 3;
+    queue_rig_init(rig);
     gate_set(OPEN);
     role_rig_start(rig);
 }
@@ -119,20 +114,7 @@ static uint16_t offer(struct role_rig *rig, uint64_t id, uint8_t hand)
                                     .groups = &group,
                                     .recipient_count = 1,
                                     .recipients = &to};
-    struct pn_record record;
-    struct pn_taken t = {0};
-    struct pn_buf body;
-    pn_buf_init(&body, PN_ENVELOPE_MAX);
-    UNIT_TRUE(pn_envelope_put(&body, &env));
-    int fd = pn_memfile_of("test", content);
-    UNIT_INT(pn_channel_send_fd(rig->peers[EDGE], PN_REC_TAKE, pn_buf_str(&body), &fd, 1), 0);
-    (void)close(fd);
-    pn_buf_fini(&body);
-    pn_buf_init(&body, PN_RECORD_MAX);
-    if (role_rig_recv(rig, EDGE, &record, &body))
-        UNIT_TRUE(pn_taken_get(record.body, &t));
-    pn_buf_fini(&body);
-    return t.reply.code;
+    return queue_rig_offer(rig, EDGE, &env, content);
 }
 
 static void take(struct role_rig *rig, uint64_t id, uint8_t hand)
@@ -222,6 +204,23 @@ static void keep_waiting(struct role_rig *rig, uint64_t id)
     wait_list(rig, false, "\"state\":\"waiting\"");
 }
 
+/* Asks while the disk holds still, then lets it do what it does: the operator hears this. */
+static void ask_through(struct role_rig *rig, const char *verb, const char *id, bool held,
+                        enum gate_mode mode, const char *want)
+{
+    ask_shut(rig, verb, id, held);
+    gate_set(mode);
+    expect(rig, 1, want);
+    gate_set(OPEN);
+}
+
+/* All that was not on disk is gone. */
+static void kill_and_start(struct role_rig *rig)
+{
+    role_rig_kill(rig);
+    role_rig_start(rig);
+}
+
 /* ---- tests ---- */
 
 static void test_held_release(void)
@@ -229,16 +228,10 @@ static void test_held_release(void)
     struct role_rig rig;
     rig_up(&rig);
     const char *name = keep_back(&rig, 7);
-    ask_shut(&rig, "release", name, true);
-    gate_set(BROKEN);
-    expect(&rig, 1, "Input/output error");
-    gate_set(OPEN);
+    ask_through(&rig, "release", name, true, BROKEN, "Input/output error");
     wait_list(&rig, true, "\"count\":1"); /* it is still there */
-    ask_shut(&rig, "release", name, true);
-    gate_set(OPEN);
-    expect(&rig, 1, "\"did\":\"released\"");
-    role_rig_kill(&rig); /* and is in the journal now */
-    role_rig_start(&rig);
+    ask_through(&rig, "release", name, true, OPEN, "\"did\":\"released\"");
+    kill_and_start(&rig); /* and is in the journal now */
     wait_list(&rig, true, "\"count\":0");
     UNIT_TRUE(deliver(&rig, 250) != 0);
     rig_down(&rig);
@@ -268,8 +261,7 @@ static void test_held_coming(void)
     wait_list(&rig, true, "\"count\":1");
     ask(&rig, 1, "drop", name, true);
     expect(&rig, 1, "\"did\":\"dropped\"");
-    role_rig_kill(&rig);
-    role_rig_start(&rig);
+    kill_and_start(&rig);
     wait_list(&rig, false, "\"count\":0");
     wait_list(&rig, true, "\"count\":0");
     rig_down(&rig);
@@ -309,11 +301,8 @@ static void test_release(void)
     struct role_rig rig;
     rig_up(&rig);
     keep_waiting(&rig, 7);
-    ask_shut(&rig, "release", text_of(7), false);
-    gate_set(OPEN);
-    expect(&rig, 1, "\"did\":\"released\"");
-    role_rig_kill(&rig);
-    role_rig_start(&rig); /* which knows that it is due */
+    ask_through(&rig, "release", text_of(7), false, OPEN, "\"did\":\"released\"");
+    kill_and_start(&rig); /* it knows that it is due */
     UNIT_INT(deliver(&rig, 250), 7);
     rig_down(&rig);
 }
@@ -338,16 +327,10 @@ static void test_drop(void)
     struct role_rig rig;
     rig_up(&rig);
     keep_waiting(&rig, 7);
-    ask_shut(&rig, "drop", text_of(7), false);
-    gate_set(BROKEN);
-    expect(&rig, 1, "Input/output error");
-    gate_set(OPEN);
+    ask_through(&rig, "drop", text_of(7), false, BROKEN, "Input/output error");
     wait_list(&rig, false, "\"state\":\"waiting\""); /* nothing changed */
-    ask_shut(&rig, "drop", text_of(7), false);
-    gate_set(OPEN);
-    expect(&rig, 1, "\"did\":\"dropped\"");
-    role_rig_kill(&rig);
-    role_rig_start(&rig);
+    ask_through(&rig, "drop", text_of(7), false, OPEN, "\"did\":\"dropped\"");
+    kill_and_start(&rig);
     wait_list(&rig, false, "\"count\":0");
     rig_down(&rig);
 }
@@ -389,8 +372,7 @@ static void test_no_disk(void)
         gate_set(OPEN);
         take(&rig, 12, PN_HAND_DELIVER);
         UNIT_INT(deliver(&rig, 250), 12);
-        role_rig_kill(&rig);
-        role_rig_start(&rig);
+        kill_and_start(&rig);
         ask(&rig, 1, "release", text_of(7), false);
         expect(&rig, 1, "\"did\":\"released\"");
         uint64_t got = deliver(&rig, 250); /* 12 again, if its end was not on disk */
@@ -448,8 +430,7 @@ static void test_damaged(void)
     ask(&rig, 1, "drop", text_of(7), false);
     expect(&rig, 1, "\"did\":\"dropped\"");
     wait_list(&rig, false, "\"count\":0");
-    role_rig_kill(&rig);
-    role_rig_start(&rig);
+    kill_and_start(&rig);
     wait_list(&rig, false, "\"count\":0");
     rig_down(&rig);
 }
@@ -513,8 +494,7 @@ static void test_undecodable(void)
     ask(&rig, 1, "drop", text_of(7), false);
     expect(&rig, 1, "\"did\":\"dropped\"");
     wait_list(&rig, false, "\"count\":0");
-    role_rig_kill(&rig);
-    role_rig_start(&rig);
+    kill_and_start(&rig);
     wait_list(&rig, false, "\"count\":0");
     rig_down(&rig);
 }

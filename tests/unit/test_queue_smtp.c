@@ -179,20 +179,7 @@ static void take_content(struct role_rig *rig, uint64_t id, const char *from, ui
                                     .groups = groups,
                                     .recipient_count = count,
                                     .recipients = to};
-    struct pn_record record;
-    struct pn_taken t = {0};
-    struct pn_buf body;
-    pn_buf_init(&body, PN_ENVELOPE_MAX);
-    UNIT_TRUE(pn_envelope_put(&body, &env));
-    int fd = pn_memfile_of("test", content);
-    UNIT_INT(pn_channel_send_fd(rig->peers[EDGE], PN_REC_TAKE, pn_buf_str(&body), &fd, 1), 0);
-    (void)close(fd);
-    pn_buf_fini(&body);
-    pn_buf_init(&body, PN_RECORD_MAX);
-    if (role_rig_recv(rig, EDGE, &record, &body))
-        UNIT_TRUE(pn_taken_get(record.body, &t));
-    UNIT_INT(t.reply.code, 250);
-    pn_buf_fini(&body);
+    UNIT_INT(queue_rig_offer(rig, EDGE, &env, content), 250);
 }
 
 static void take(struct role_rig *rig, uint64_t id, const char *from, uint32_t flags,
