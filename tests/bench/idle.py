@@ -21,11 +21,11 @@ CONF = 'domain "dest.test" { recipients any  route local }\nlimits { exempt 127.
 
 
 def cpu_of(server):
-    return sum(run.cpu_s(p) for p in run.processes(server.process.pid))
+    return sum(run.cpu_s(p) for p in postern.processes(server.process.pid))
 
 
 def pss_of(server):
-    return sum(run.pss_kb(p) for p in run.processes(server.process.pid))
+    return sum(postern.pss_kb(p) for p in postern.processes(server.process.pid))
 
 
 def until_reply(poller, waiting, want):

@@ -44,29 +44,6 @@ PLUGINS = {
 }
 
 
-def processes(pid):
-    """pid and all below it: {pid: role}."""
-    found, todo = {}, [pid]
-    while todo:
-        p = todo.pop()
-        try:
-            with open(f"/proc/{p}/cmdline", "rb") as f:
-                words = f.read().split(b"\0")
-            for t in os.listdir(f"/proc/{p}/task"):
-                with open(f"/proc/{p}/task/{t}/children", encoding="ascii") as f:
-                    todo += [int(c) for c in f.read().split()]
-        except OSError:
-            continue
-        role = "supervisor"
-        if b"--role" in words:
-            role = words[words.index(b"--role") + 1].decode()
-        for w in words:
-            if w.startswith(b"--role="):
-                role = w[7:].decode()
-        found[p] = role
-    return found
-
-
 def cpu_s(pid):
     """User and system time of a process and of those it waited for."""
     try:
@@ -83,17 +60,6 @@ def cpu_s(pid):
         return total / 1e9
     except (OSError, ValueError):
         return sum(int(v) for v in fields[11:15]) / TICK
-
-
-def pss_kb(pid):
-    try:
-        with open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as f:
-            for line in f:
-                if line.startswith("Pss:"):
-                    return int(line.split()[1])
-    except OSError:
-        pass
-    return 0
 
 
 def config(args, dns_port, sink_port):
@@ -114,7 +80,7 @@ def config(args, dns_port, sink_port):
 
 
 def one_run(args, server, tools, sink):
-    before = {p: cpu_s(p) for p in processes(server.process.pid)}
+    before = {p: cpu_s(p) for p in postern.processes(server.process.pid)}
     command = [tools + "/loadgen", "-c", str(args.sessions), "-m", str(args.per_session), "-n", str(args.messages)]
     if args.manifest:
         command += ["-f", args.manifest, "-X"] + (["-d", args.folder] if args.folder else [])
@@ -130,9 +96,9 @@ def one_run(args, server, tools, sink):
     n = max(result["accepted"], 1)
     roles = {}
     pss = 0
-    for p, role in processes(server.process.pid).items():
+    for p, role in postern.processes(server.process.pid).items():
         roles[role] = roles.get(role, 0.0) + (cpu_s(p) - before.get(p, 0.0)) * 1000 / n
-        pss += pss_kb(p)
+        pss += postern.pss_kb(p)
     result["cpu_ms"] = round(sum(roles.values()), 4)
     result["cpu_ms_by_role"] = {r: round(v, 4) for r, v in sorted(roles.items(), key=lambda x: -x[1])}
     result["pss_mb"] = round(pss / 1024, 1)

@@ -92,15 +92,8 @@ def status_of(pid):
 
 def processes(server):
     """{pid: name} of all roles; the names are those of the log."""
-    found, todo = {}, [server.process.pid]
-    while todo:
-        pid = todo.pop()
-        for path in glob.glob(f"/proc/{pid}/task/*/children"):
-            with open(path, encoding="ascii") as f:
-                todo += [int(p) for p in f.read().split()]
-        if pid != server.process.pid:
-            found[pid] = status_of(pid)["Name"].strip()
-    return found
+    pids = postern.processes(server.process.pid)
+    return {pid: status_of(pid)["Name"].strip() for pid in pids if pid != server.process.pid}
 
 
 def kind_of(name):

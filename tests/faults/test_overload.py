@@ -29,18 +29,7 @@ SIZE = 1024
 
 def pss(server):
     """Kilobytes of all processes of the server."""
-    total, todo = 0, [server.process.pid]
-    while todo:
-        pid = todo.pop()
-        try:
-            for path in glob.glob(f"/proc/{pid}/task/*/children"):
-                with open(path, encoding="ascii") as f:
-                    todo += [int(p) for p in f.read().split()]
-            with open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as f:
-                total += int(re.search(r"^Pss:\s+(\d+)", f.read(), re.M).group(1))
-        except (OSError, AttributeError):
-            pass
-    return total
+    return sum(postern.pss_kb(pid) for pid in postern.processes(server.process.pid))
 
 
 def load(server, run, *args):

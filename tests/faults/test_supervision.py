@@ -140,18 +140,6 @@ def broken_plugins(counter, server, session):
     counter.check(postern.until(lambda: not server.roles("filter")), "nothing of them is left")
 
 
-def workers(server):
-    found = []
-    for pid in server.roles("filter"):
-        try:
-            with open(f"/proc/{pid}/comm", encoding="ascii") as f:
-                if f.read().startswith("worker"):
-                    found.append(pid)
-        except OSError:
-            pass
-    return found
-
-
 def old_plugins(counter, server):
     """A session ends with the plugins that it began with, even if their worker dies."""
     conf = CONF + "workers { count 2 }\nplugins { dkim }\n"
@@ -159,13 +147,13 @@ def old_plugins(counter, server):
     session = postern.Session(server)
     for line in ("EHLO client.test", "MAIL FROM:<a@b.test>", "RCPT TO:<u@here.test>"):
         session.command(line)
-    old = workers(server)
+    old = server.workers()
     counter.check(len(old) == 2, "two workers", str(old))
     counter.check(reload(server, conf + "# again\n", "reloaded"), "loaded anew")
-    counter.check(len(workers(server)) == 4, "the old workers serve on", str(workers(server)))
+    counter.check(len(server.workers()) == 4, "the old workers serve on", str(server.workers()))
     for pid in old:
         os.kill(pid, signal.SIGKILL)
-    counter.check(postern.until(lambda: len(workers(server)) == 4 and not set(old) & set(workers(server))), "are started again")
+    counter.check(postern.until(lambda: len(server.workers()) == 4 and not set(old) & set(server.workers())), "are started again")
     before = len(server.events("message"))
     session.command("DATA")
     session.raw(b"Subject: x\r\n\r\nhello\r\n.\r\n")
@@ -173,7 +161,7 @@ def old_plugins(counter, server):
     event = postern.until(lambda: server.events("message")[before:])[0]
     counter.check([p["status"] for p in event["plugins"]] == ["ok"], "checked", str(event["plugins"]))
     session.close()
-    counter.check(postern.until(lambda: len(workers(server)) == 2), "then they are let go", str(workers(server)))
+    counter.check(postern.until(lambda: len(server.workers()) == 2), "then they are let go", str(server.workers()))
     counter.check(reload(server, CONF, "reloaded"), "no plugins")
     counter.check(postern.until(lambda: not server.roles("filter")), "no templates", str(server.roles("filter")))
 

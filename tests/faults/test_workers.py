@@ -40,19 +40,6 @@ MESSAGES = (
 )
 
 
-def workers(server):
-    """Process ids of workers, not of templates."""
-    found = []
-    for pid in server.roles("filter"):
-        try:
-            with open(f"/proc/{pid}/comm", encoding="ascii") as f:
-                if f.read().startswith("worker"):
-                    found.append(pid)
-        except OSError:
-            pass
-    return found
-
-
 def metric(server, name):
     with urllib.request.urlopen(f"http://127.0.0.1:{server.admin}/metrics", timeout=5) as page:
         text = page.read().decode()
@@ -68,7 +55,7 @@ class Killer(threading.Thread):
     def run(self):
         while self.left and not self.over.is_set():
             time.sleep(self.rnd.uniform(0.05, 0.2))
-            pids = workers(self.server)
+            pids = self.server.workers()
             if pids:
                 try:
                     os.kill(self.rnd.choice(pids), signal.SIGKILL)

@@ -49,6 +49,38 @@ def patience():
     return int(os.environ.get("POSTERN_PATIENCE", "1"))
 
 
+def processes(pid):
+    """pid and all below it: {pid: role}; a role is a word of the command line."""
+    found, todo = {}, [pid]
+    while todo:
+        p = todo.pop()
+        try:
+            with open(f"/proc/{p}/cmdline", "rb") as f:
+                words = f.read().split(b"\0")
+            for path in glob.glob(f"/proc/{p}/task/*/children"):
+                with open(path, encoding="ascii") as f:
+                    todo += [int(c) for c in f.read().split()]
+        except OSError:
+            continue
+        role = "supervisor"
+        if b"--role" in words:
+            role = words[words.index(b"--role") + 1].decode()
+        for w in words:
+            if w.startswith(b"--role="):
+                role = w[7:].decode()
+        found[p] = role
+    return found
+
+
+def pss_kb(pid):
+    """What a process adds to memory, in kilobytes; 0 where it is gone."""
+    try:
+        with open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as f:
+            return next((int(line.split()[1]) for line in f if line.startswith("Pss:")), 0)
+    except OSError:
+        return 0
+
+
 def until(what, seconds=30):
     """What `what()` gives once that is true, or at the end of all patience."""
     end = time.monotonic() + seconds * patience()
@@ -129,34 +161,22 @@ class Server:
 
     def roles(self, name):
         """Process ids of a role, by its command line (workers included)."""
-        found = []
-        todo = [self.process.pid]
-        while todo:
-            pid = todo.pop()
-            try:
-                for path in glob.glob(f"/proc/{pid}/task/*/children"):
-                    with open(path, encoding="ascii") as f:
-                        todo += [int(p) for p in f.read().split()]
-                with open(f"/proc/{pid}/cmdline", "rb") as f:
-                    words = f.read().split(b"\0")
-            except OSError:
-                continue
-            if f"--role={name}".encode() in words or (
-                b"--role" in words and words[words.index(b"--role") + 1] == name.encode()
-            ):
-                found.append(pid)
-        return sorted(found)
+        return sorted(pid for pid, role in processes(self.process.pid).items() if role == name)
 
-    def kill_all(self):
-        pids = [self.process.pid]
-        for pid in pids:
+    def workers(self):
+        """Process ids of filter workers, not of templates."""
+        found = []
+        for pid in self.roles("filter"):
             try:
-                for path in glob.glob(f"/proc/{pid}/task/*/children"):
-                    with open(path, encoding="ascii") as f:
-                        pids += [int(p) for p in f.read().split()]
+                with open(f"/proc/{pid}/comm", encoding="ascii") as f:
+                    if f.read().startswith("worker"):
+                        found.append(pid)
             except OSError:
                 pass
-        for pid in pids:
+        return found
+
+    def kill_all(self):
+        for pid in processes(self.process.pid):
             try:
                 os.kill(pid, signal.SIGKILL)
             except ProcessLookupError:
