@@ -51,6 +51,38 @@ def wait_failed(server, count, seconds=5):
         time.sleep(0.02)
 
 
+class Calm:
+    """Others that come and go meanwhile, a thread each: what they sent, and what went wrong."""
+
+    def __init__(self, server, count):
+        self.server, self.stop = server, threading.Event()
+        self.wrong, self.sent = [], [0] * count
+        self.threads = [threading.Thread(target=self.send, args=(i,)) for i in range(count)]
+
+    def send(self, thread):
+        while not self.stop.is_set():
+            try:
+                reply = send(self.server, number=thread)
+            except OSError as e:
+                reply = f"connection: {e}"
+            self.sent[thread] += 1
+            if not reply.startswith("250"):
+                self.wrong.append(reply)
+
+    def __enter__(self):
+        for t in self.threads:
+            t.start()
+        return self
+
+    def __exit__(self, *_):
+        self.stop.set()
+        for t in self.threads:
+            t.join()
+
+    def touched(self):
+        return f"{len(self.wrong)} of {sum(self.sent)}: {self.wrong[:3]}"
+
+
 def each_kind(counter, plugin):
     """Every kind at every stage, the first call of a fresh server included."""
     with postern.Server(CONF.format(plugin=plugin, failure="defer")) as server:
@@ -97,36 +129,20 @@ def hostile(counter, plugin, kind, replies, workers):
     """One such message while others come and go: it alone is touched, at a bounded price."""
     with postern.Server(HOSTILE_CONF.format(plugin=plugin, failure="defer")) as server:
         server.start()
-        stop = threading.Event()
-        wrong, sent = [], [0] * 4
+        with Calm(server, 4) as calm:
+            try:
+                reply = send(server, kind, "message", client="192.0.2.77")
+            except OSError as e:
+                reply = f"connection: {e}"
+            seen = list(calm.sent)
 
-        def calm(thread):
-            while not stop.is_set():
-                try:
-                    reply = send(server, number=thread)
-                except OSError as e:
-                    reply = f"connection: {e}"
-                sent[thread] += 1
-                if not reply.startswith("250"):
-                    wrong.append(reply)
+            def went_on():  # each of the others ends what it has under way, and one more
+                return all(calm.sent[i] >= seen[i] + 2 for i in range(4))
 
-        threads = [threading.Thread(target=calm, args=(i,)) for i in range(4)]
-        for t in threads:
-            t.start()
-        try:
-            reply = send(server, kind, "message", client="192.0.2.77")
-        except OSError as e:
-            reply = f"connection: {e}"
-        seen = list(sent)
-        end = time.monotonic() + 30  # each of the others ends what it has under way, and one more
-        while any(sent[i] < seen[i] + 2 for i in range(4)) and time.monotonic() < end:
-            time.sleep(0.02)
-        stop.set()
-        for t in threads:
-            t.join()
+            postern.until(went_on)
         counter.check(reply[:3] in replies, f"{kind}: its own message", reply)
-        counter.check(not wrong, f"{kind}: no other is touched", f"{len(wrong)} of {sum(sent)}: {wrong[:2]}")
-        counter.check(all(sent[i] >= seen[i] + 2 for i in range(4)), f"{kind}: others go on", str((seen, sent)))
+        counter.check(not calm.wrong, f"{kind}: no other is touched", calm.touched())
+        counter.check(went_on(), f"{kind}: others go on", str((seen, calm.sent)))
         if reply.startswith("451"):
             found = [e for e in server.events("message") if failed(e)]
             counter.check(
@@ -137,7 +153,7 @@ def hostile(counter, plugin, kind, replies, workers):
         counter.check((cost > 0 or kind == "fork" or "250" in replies) and cost <= workers, f"{kind}: workers lost", f"{cost}, not {workers}")
         stopped = [pid for pid in server.roles("filter") if state_of(pid) == "T"]
         counter.check(not stopped, f"{kind}: nobody is left stopped", str(stopped))
-        print(f"{kind}: {reply[:40]!r}, {cost} workers lost, {sum(sent)} others passed", flush=True)
+        print(f"{kind}: {reply[:40]!r}, {cost} workers lost, {sum(calm.sent)} others passed", flush=True)
 
 
 def dns_again(counter, plugin):
@@ -260,31 +276,13 @@ def under_load(counter, plugin):
     """Eight threads send calm mail while a ninth sends nothing but crashes."""
     with postern.Server(CONF.format(plugin=plugin, failure="defer")) as server:
         server.start()
-        stop = threading.Event()
-        wrong, sent = [], [0]
-
-        def calm(thread):
-            while not stop.is_set():
-                try:
-                    reply = send(server, number=thread)
-                except OSError as e:
-                    reply = f"connection: {e}"
-                sent[0] += 1
-                if not reply.startswith("250"):
-                    wrong.append(reply)
-
-        threads = [threading.Thread(target=calm, args=(i,)) for i in range(8)]
-        for t in threads:
-            t.start()
-        replies = [send(server, ("crash", "wild")[i % 2], "message", client="192.0.2.77") for i in range(20)]
-        stop.set()
-        for t in threads:
-            t.join()
+        with Calm(server, 8) as calm:
+            replies = [send(server, ("crash", "wild")[i % 2], "message", client="192.0.2.77") for i in range(20)]
         counter.check(all(r.startswith("451") for r in replies), "a stream of crashes: each deferred", str(replies[:3]))
-        counter.check(not wrong and sent[0] > 100, "and nobody else is touched", f"{len(wrong)} of {sent[0]}: {wrong[:3]}")
+        counter.check(not calm.wrong and sum(calm.sent) > 100, "and nobody else is touched", calm.touched())
         touched = [e for e in server.events("message") if failed(e) and e["client"]["ip"] != "192.0.2.77"]
         counter.check(not touched, "no PLUGIN_FAILED elsewhere", str(touched[:1]))
-        print(f"under load: {sent[0]} calm messages beside 20 that crash the plugin")
+        print(f"under load: {sum(calm.sent)} calm messages beside 20 that crash the plugin")
 
 
 def main():
