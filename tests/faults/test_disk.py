@@ -113,6 +113,19 @@ def delivered(c, disk, kept, hop):
     c.check(postern.until(lambda: queue(disk.server, "list")[1] == "0 messages\n", 60), "the queue is empty", queue(disk.server, "list")[1][-200:])
 
 
+def taken_again(c, disk, kept, name, seconds=60):
+    """The disk has room: mail is taken, and nobody had to do anything."""
+    answer = postern.until(lambda: (lambda a: a.startswith("250") and a)(send(disk, name)), seconds)
+    if c.check(answer, "mail is taken again, by itself", disk.server.log()[-500:]):
+        kept.append(name)
+
+
+def all_delivered(c, disk, kept):
+    hop = Hop(disk.hop_port)
+    delivered(c, disk, kept, hop)
+    hop.stop()
+
+
 def full(c, words):
     """It runs into the reserve: 452 at MAIL, while there is room for what was begun."""
     disk, kept = Disk(words, 48, "16m"), []
@@ -132,9 +145,7 @@ def full(c, words):
         c.check(not server.events("role_died"), "no role died", server.log()[-500:])
         hop = Hop(disk.hop_port)
         delivered(c, disk, kept, hop)
-        answer = postern.until(lambda: (lambda a: a.startswith("250") and a)(send(disk, "again")), 60)
-        if c.check(answer, "mail is taken again, by itself", server.log()[-500:]):
-            kept.append("again")
+        taken_again(c, disk, kept, "again")
         delivered(c, disk, kept, hop)
         hop.stop()
 
@@ -164,12 +175,8 @@ def brim(c, words):
         answer = send_until(disk, "k", lambda a: a[:3] in ("451", "452"), kept, most=40)
         c.check(answer[:3] in ("451", "452"), "still no room", answer)
         c.check(disk.empty(), "the disk has room again")
-        found = postern.until(lambda: (lambda a: a.startswith("250") and a)(send(disk, "after")), 60)
-        if c.check(found, "mail is taken again, by itself", server.log()[-500:]):
-            kept.append("after")
-        hop = Hop(disk.hop_port)
-        delivered(c, disk, kept, hop)
-        hop.stop()
+        taken_again(c, disk, kept, "after")
+        all_delivered(c, disk, kept)
 
 
 def read_only(c, words):
@@ -192,12 +199,8 @@ def read_only(c, words):
             answer = send(disk, f"no{n}")
             c.check(answer[:3] in ("451", "452"), "clients are told to come later", answer)
         c.check(disk.inside("mount", "-o", "remount,rw", disk.spool).returncode == 0, "it can be written again")
-        found = postern.until(lambda: (lambda a: a.startswith("250") and a)(send(disk, "after")), 90)
-        if c.check(found, "mail is taken again, by itself", server.log()[-500:]):
-            kept.append("after")
-        hop = Hop(disk.hop_port)
-        delivered(c, disk, kept, hop)
-        hop.stop()
+        taken_again(c, disk, kept, "after", 90)
+        all_delivered(c, disk, kept)
 
 
 def main():
