@@ -57,8 +57,9 @@ struct prove {
 
 /* ---- DNS */
 
-static void answer(struct asker *a, const struct pn_dns_ask *ask)
+static void answer(void *ctx, const struct pn_dns_ask *ask)
 {
+    struct asker *a = ctx;
     struct pn_dns_answer found = {.rcode = PN_DNS_TIMEOUT};
     struct pn_buf b;
     if (a->prove->dns == PROVE_DNS_SILENT)
@@ -75,15 +76,7 @@ static void answer(struct asker *a, const struct pn_dns_ask *ask)
 
 static bool on_ask(void *ctx, struct pn_record *record)
 {
-    struct pn_rd r = pn_rd_of(record->body);
-    struct pn_dns_ask ask;
-    bool ok = record->type == PN_REC_DNS_ASK && record->body.len != 0;
-    while (ok && !pn_rd_done(&r)) {
-        ok = pn_dns_ask_next(&r, &ask);
-        if (ok)
-            answer(ctx, &ask);
-    }
-    return ok;
+    return record->type == PN_REC_DNS_ASK && pn_dns_asks_each(record->body, answer, ctx);
 }
 
 static void on_asker_end(void *ctx, enum pn_channel_end how)

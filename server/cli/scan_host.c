@@ -76,16 +76,17 @@ static void answer_now(struct asker *a, uint64_t id, const struct pn_dns_answer 
     pn_buf_fini(&b);
 }
 
-static bool forward(struct asker *a, struct pn_dns_ask *ask)
+static bool forward(struct asker *a, const struct pn_dns_ask *asked)
 {
     struct pn_scan_host *h = a->host;
-    struct forwarded f = {++h->next_id, ask->id, a};
+    struct pn_dns_ask ask = *asked;
+    struct forwarded f = {++h->next_id, ask.id, a};
     struct pn_buf b;
     if (h->upstream == NULL)
         return false;
-    ask->id = f.id;
+    ask.id = f.id;
     pn_buf_init(&b, 1024);
-    pn_dns_ask_put(&b, ask);
+    pn_dns_ask_put(&b, &ask);
     bool sent = pn_channel_send(h->upstream, PN_REC_DNS_ASK, pn_buf_str(&b), NULL, 0);
     pn_buf_fini(&b);
     if (sent) {
@@ -95,30 +96,22 @@ static bool forward(struct asker *a, struct pn_dns_ask *ask)
     return sent;
 }
 
-static void ask_one(struct asker *a, struct pn_dns_ask *ask)
+static void ask_one(void *ctx, const struct pn_dns_ask *ask)
 {
+    struct asker *a = ctx;
     static const struct pn_dns_answer none = {.rcode = PN_DNS_TIMEOUT};
     struct pn_dns_answer answer;
-    uint64_t asked = ask->id;
     if (a->host->file != NULL) {
         pn_dnsfile_find(a->host->file, ask->name, ask->type, &answer);
-        answer_now(a, asked, &answer);
+        answer_now(a, ask->id, &answer);
     } else if (!forward(a, ask)) {
-        answer_now(a, asked, &none);
+        answer_now(a, ask->id, &none);
     }
 }
 
 static bool on_ask(void *ctx, struct pn_record *record)
 {
-    struct pn_rd r = pn_rd_of(record->body);
-    struct pn_dns_ask ask;
-    bool ok = record->type == PN_REC_DNS_ASK && record->body.len != 0;
-    while (ok && !pn_rd_done(&r)) {
-        ok = pn_dns_ask_next(&r, &ask);
-        if (ok)
-            ask_one(ctx, &ask);
-    }
-    return ok;
+    return record->type == PN_REC_DNS_ASK && pn_dns_asks_each(record->body, ask_one, ctx);
 }
 
 static void on_asker_end(void *ctx, enum pn_channel_end how)

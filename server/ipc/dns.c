@@ -178,6 +178,20 @@ bool pn_dns_ask_next(struct pn_rd *r, struct pn_dns_ask *ask)
     return pn_rd_ok(r) && pn_dns_name_ok(ask->name);
 }
 
+bool pn_dns_asks_each(struct pn_str body, void (*fn)(void *ctx, const struct pn_dns_ask *ask),
+                      void *ctx)
+{
+    struct pn_rd r = pn_rd_of(body);
+    struct pn_dns_ask ask;
+    bool ok = body.len != 0;
+    while (ok && !pn_rd_done(&r)) {
+        ok = pn_dns_ask_next(&r, &ask);
+        if (ok)
+            fn(ctx, &ask);
+    }
+    return ok;
+}
+
 bool pn_dns_ask_get(struct pn_str body, struct pn_dns_ask *ask)
 {
     struct pn_rd r = pn_rd_of(body);

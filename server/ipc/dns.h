@@ -91,6 +91,9 @@ uint32_t pn_dns_sort(struct pn_dns_record *records, uint32_t count);
  * one at a time gets them one at a time.
  */
 bool pn_dns_ask_next(struct pn_rd *r, struct pn_dns_ask *ask);
+/* Calls fn for each question; false: there is none, or it is malformed from some on. */
+bool pn_dns_asks_each(struct pn_str body, void (*fn)(void *ctx, const struct pn_dns_ask *ask),
+                      void *ctx);
 bool pn_dns_answer_next(struct pn_rd *r, uint64_t *id, struct pn_dns_answer *answer,
                         struct pn_dns_record *records);
 void pn_dns_ask_put(struct pn_buf *out, const struct pn_dns_ask *ask);

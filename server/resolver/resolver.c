@@ -215,18 +215,16 @@ static void on_answer(void *ctx, uint64_t id, const struct pn_dns_answer *answer
     }
 }
 
+static void ask_one(void *ctx, const struct pn_dns_ask *ask)
+{
+    asker_ask(ctx, ask);
+}
+
 static bool on_record(struct pn_guest *guest, struct pn_record *record)
 {
     struct resolver *r = guest->ctx;
-    struct pn_rd rd = pn_rd_of(record->body);
-    struct pn_dns_ask ask;
-    bool ok = record->type == PN_REC_DNS_ASK && record->body.len != 0;
     r->asking = guest;
-    while (ok && !pn_rd_done(&rd)) {
-        ok = pn_dns_ask_next(&rd, &ask);
-        if (ok)
-            asker_ask(guest->own, &ask);
-    }
+    bool ok = record->type == PN_REC_DNS_ASK && pn_dns_asks_each(record->body, ask_one, guest->own);
     r->asking = NULL;
     send_answers(guest, &r->gathered);
     return ok;

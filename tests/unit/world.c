@@ -85,8 +85,9 @@ static void send_late(void *arg)
     drop_late(late);
 }
 
-static void ask_one(struct world_child *c, const struct pn_dns_ask *ask)
+static void ask_one(void *ctx, const struct pn_dns_ask *ask)
 {
+    struct world_child *c = ctx;
     struct pn_dns_answer answer;
     c->world->asked++;
     if (pn_str_eq(ask->name, PN_STR("never.test")))
@@ -106,14 +107,7 @@ static void ask_one(struct world_child *c, const struct pn_dns_ask *ask)
 
 static bool on_ask(void *ctx, struct pn_record *record)
 {
-    struct pn_rd r = pn_rd_of(record->body);
-    struct pn_dns_ask ask;
-    while (!pn_rd_done(&r)) {
-        if (!pn_dns_ask_next(&r, &ask))
-            return false;
-        ask_one(ctx, &ask);
-    }
-    return true;
+    return record->type == PN_REC_DNS_ASK && pn_dns_asks_each(record->body, ask_one, ctx);
 }
 
 static void spawn(struct world *w, unsigned group, bool solo, uint64_t token);
