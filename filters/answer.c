@@ -4,6 +4,8 @@
 #include "handover.h"
 #include "records.h"
 
+#include <unistd.h>
+
 static struct ask *find(struct remote *m, uint64_t id)
 {
     struct ask *a = m->asks;
@@ -24,7 +26,15 @@ static void settle_in(struct remote *m, struct ask *a)
     m->kept = m->solo;
 }
 
-static void take_findings(struct remote *m, struct ask *a, const struct pn_findings *f)
+static int take_file(int *fd)
+{
+    int taken = *fd;
+    *fd = -1;
+    return taken;
+}
+
+/* body: a new one that came along, taken; -1: none. */
+static void take_findings(struct remote *m, struct ask *a, const struct pn_findings *f, int *body)
 {
     struct pn_check *c = a->check;
     struct pn_runner *r = m->runner;
@@ -35,7 +45,7 @@ static void take_findings(struct remote *m, struct ask *a, const struct pn_findi
         uint64_t answered = 0;
         for (uint32_t i = 0; i < f->count; i++)
             if ((a->plugins >> f->items[i].plugin & 1) != 0) {
-                check_found(c, &f->items[i]);
+                check_found(c, &f->items[i], f->items[i].body ? take_file(body) : -1);
                 answered |= UINT64_C(1) << f->items[i].plugin;
             }
         if ((f->flags & PN_FINDINGS_KEPT) != 0)
@@ -72,14 +82,16 @@ static bool on_done(struct remote *m, struct pn_record *record)
     if (!pn_handover_open(record, &h))
         return false;
     struct pn_pool *pool = pn_pool_new(PN_REQUEST_BYTES_MAX * 4);
-    bool ok = h.content_fd < 0 && pn_findings_get(h.body, pool, &f);
+    bool ok = pn_findings_get(h.body, pool, &f);
     struct ask *a = ok ? find(m, f.id) : NULL;
     if (a != NULL && (f.flags & PN_FINDINGS_TOLD) != 0)
         take_told(a, &f);
     else if (a != NULL)
-        take_findings(m, a, &f);
+        take_findings(m, a, &f, &h.content_fd);
     pn_pool_free(&pool);
     pn_handover_close(&h);
+    if (h.content_fd >= 0)
+        (void)close(h.content_fd);
     return ok;
 }
 

@@ -5,6 +5,7 @@
 #include "mem.h"
 
 #include <stdlib.h>
+#include <unistd.h>
 
 enum { SESSION_POOL_MAX = 1024 * 1024, TRANSACTION_POOL_MAX = 64 * 1024 * 1024 };
 
@@ -39,7 +40,7 @@ struct pn_check *pn_check_new(struct pn_runner *r, const struct pn_check_client 
         c->client.now_ms = pn_clock_wall_ms();
     c->hostname =
         pn_pool_dup(c->session_pool, client->hostname.len != 0 ? client->hostname : r->hostname);
-    c->content_fd = -1;
+    c->content_fd = c->body.fd = -1;
     pn_facts_init(&c->connect_facts, c->session_pool);
     begin_helo(c);
     c->steps = pn_grow(NULL, &c->step_cap, 0, sizeof *c->steps);
@@ -66,9 +67,16 @@ static void abandon_run(struct pn_check *c)
         ask_abandon(c->asks);
     c->running = false;
     c->done = NULL;
-    c->found_count = 0;
+    check_forget_found(c);
     pn_loop_forget(c->runner->loop, c);
     pn_pool_free(&c->run_pool);
+}
+
+static void drop_body(struct pn_check *c)
+{
+    if (c->body.fd >= 0)
+        (void)close(c->body.fd);
+    c->body.fd = -1;
 }
 
 void pn_check_free(struct pn_check **check)
@@ -83,6 +91,7 @@ void pn_check_free(struct pn_check **check)
     if (c->next != NULL)
         c->next->at = c->at;
     struct pn_runner *r = c->runner;
+    drop_body(c);
     pn_pool_free(&c->pool);
     pn_pool_free(&c->helo_pool);
     pn_pool_free(&c->session_pool);
@@ -129,6 +138,7 @@ void pn_check_reset(struct pn_check *c)
     c->wanted = c->given = c->skipped = c->failed = 0;
     c->content_fd = -1;
     c->content_size = 0;
+    drop_body(c);
     c->used_ns = 0;
     c->mail = (struct pn_check_mail){.id = PN_STR("")};
     pn_pool_free(&c->pool);

@@ -6,10 +6,17 @@
 #include "mem.h"
 
 #include <stdlib.h>
+#include <unistd.h>
 
 const struct pn_facts *pn_check_facts(const struct pn_check *c)
 {
     return c->in_transaction ? &c->facts : &c->session_facts;
+}
+
+int pn_check_body(const struct pn_check *c, size_t *edit)
+{
+    *edit = c->body.edit;
+    return c->body.fd;
 }
 
 /* A worker speaks for its plugins only: what one that was taken over says in the name of
@@ -34,15 +41,32 @@ static bool are_own(struct pn_check *c, struct pn_str facts, struct pn_str plugi
     return own;
 }
 
-void check_found(struct pn_check *c, const struct pn_finding *f)
+static void drop_file(int *fd)
 {
-    if (f->step >= c->run_end || f->plugin >= c->plan->count)
+    if (*fd >= 0)
+        (void)close(*fd);
+    *fd = -1;
+}
+
+void check_forget_found(struct pn_check *c)
+{
+    for (size_t i = 0; i < c->found_count; i++)
+        drop_file(&c->found[i].body);
+    c->found_count = 0;
+}
+
+void check_found(struct pn_check *c, const struct pn_finding *f, int body)
+{
+    if (f->step >= c->run_end || f->plugin >= c->plan->count) {
+        drop_file(&body);
         return;
+    }
     bool own = f->facts.len == 0 || are_own(c, f->facts, c->plan->plugins[f->plugin].name);
     struct found found = {.step = f->step < c->done_count ? (uint32_t)c->done_count : f->step,
                           .plugin = f->plugin,
                           .status = own ? f->status : (uint8_t)PN_PLUGIN_FAILED,
                           .us = f->us,
+                          .body = body,
                           .reason = PN_STR("its worker sent what are no facts of its own")};
     if (own) {
         found.reason = pn_pool_dup(c->run_pool, f->reason);
@@ -68,10 +92,12 @@ static void fail_plugins(struct pn_check *c, uint64_t plugins, const char *why)
 {
     for (unsigned i = 0; i < c->plan->count; i++)
         if ((plugins >> i & 1) != 0)
-            check_found(c, &(struct pn_finding){.step = (uint32_t)c->done_count,
-                                                .plugin = (uint8_t)i,
-                                                .status = PN_PLUGIN_FAILED,
-                                                .reason = pn_str_of(why)});
+            check_found(c,
+                        &(struct pn_finding){.step = (uint32_t)c->done_count,
+                                             .plugin = (uint8_t)i,
+                                             .status = PN_PLUGIN_FAILED,
+                                             .reason = pn_str_of(why)},
+                        -1);
 }
 
 void check_bad_findings(struct pn_check *c, uint64_t plugins)
@@ -134,10 +160,27 @@ void check_missing(struct pn_check *c, const char *why)
         heard |= UINT64_C(1) << c->found[i].plugin;
     for (unsigned i = 0; i < c->plan->count; i++)
         if (((all & ~heard) >> i & 1) != 0)
-            check_found(c, &(struct pn_finding){.step = (uint32_t)c->done_count,
-                                                .plugin = (uint8_t)i,
-                                                .status = PN_PLUGIN_SKIPPED,
-                                                .reason = pn_str_of(why)});
+            check_found(c,
+                        &(struct pn_finding){.step = (uint32_t)c->done_count,
+                                             .plugin = (uint8_t)i,
+                                             .status = PN_PLUGIN_SKIPPED,
+                                             .reason = pn_str_of(why)},
+                        -1);
+}
+
+/* It is that of the last edit that speaks of one, of those just entered; those that came before
+ * are overruled. */
+static void enter_body(struct pn_check *c, struct found *f, size_t edits_before)
+{
+    size_t i = c->facts.edit_count;
+    while (i > edits_before && c->facts.edits[i - 1].op != PN_FACT_REPLACE_BODY)
+        i--;
+    if (f->body < 0 || i == edits_before ||
+        (c->plan->plugins[f->plugin].edits & PN_EDITS_BODY) == 0)
+        return;
+    drop_file(&c->body.fd);
+    c->body = (struct new_body){.fd = f->body, .edit = i - 1};
+    f->body = -1;
 }
 
 void check_merge(struct pn_check *c)
@@ -145,7 +188,8 @@ void check_merge(struct pn_check *c)
     if (c->found_count != 0)
         qsort(c->found, c->found_count, sizeof *c->found, by_order);
     for (size_t i = 0; i < c->found_count; i++) {
-        const struct found *f = &c->found[i];
+        struct found *f = &c->found[i];
+        size_t edits = c->facts.edit_count;
         uint8_t stage = c->steps[f->step].stage;
         if (stage == POSTERN_AFTER) /* behind the verdict there is nothing to find */
             continue;
@@ -153,10 +197,12 @@ void check_merge(struct pn_check *c)
             enter_found(c, f, &c->connect_facts);
         if (stage < POSTERN_MAIL)
             enter_found(c, f, &c->session_facts);
-        if (c->in_transaction)
+        if (c->in_transaction) {
             enter_found(c, f, &c->facts);
+            enter_body(c, f, edits);
+        }
     }
-    c->found_count = 0;
+    check_forget_found(c);
     pn_pool_free(&c->run_pool);
     c->used_ns += pn_clock_mono_ns() - c->run_start;
     c->done_count = c->run_end;

@@ -31,6 +31,7 @@ static void take_row(struct pn_plan *plan, unsigned i)
         .file = pn_plugin_file(row),
         .settings = pn_plugin_settings(plan->policy, row),
         .needs = pn_plugin_needs(row),
+        .edits = pn_plugin_edits(row),
         .stages = pn_plugin_stages(row),
         .rank = pn_plugin_rank(row),
         .group = pn_plugin_group(row),
@@ -89,6 +90,15 @@ uint64_t pn_plan_wanted(const struct pn_plan *plan, const struct pn_domain *doma
         if (pn_domain_wants_plugin(plan->policy, domain, i))
             wanted |= UINT64_C(1) << i;
     return wanted;
+}
+
+uint64_t pn_plan_shared(const struct pn_plan *plan)
+{
+    uint64_t shared = 0;
+    for (unsigned i = 0; i < plan->count; i++)
+        if ((plan->plugins[i].edits & (PN_EDITS_BODY | PN_EDITS_SENDER)) != 0)
+            shared |= UINT64_C(1) << i;
+    return shared;
 }
 
 uint64_t pn_plan_at(const struct pn_plan *plan, unsigned stage)

@@ -20,6 +20,7 @@ struct pn_plan_plugin {
     struct pn_str file;
     const struct postern_block *settings; /* may be NULL in tests */
     unsigned needs;                       /* POSTERN_NEED_* granted */
+    unsigned edits;                       /* PN_EDITS_* granted */
     unsigned stages;                      /* bits 1 << POSTERN_* that it has */
     unsigned rank;
     uint64_t after; /* those of other groups that it waits for */
@@ -46,6 +47,8 @@ struct pn_plan *pn_plan_ref(struct pn_plan *plan);
 void pn_plan_unref(struct pn_plan **plan);
 /* The plugins that this domain wants (NULL: all). */
 uint64_t pn_plan_wanted(const struct pn_plan *plan, const struct pn_domain *domain);
+/* Those that may change what all recipients of a message share: body or sender. */
+uint64_t pn_plan_shared(const struct pn_plan *plan);
 /* Those that have a stage. */
 uint64_t pn_plan_at(const struct pn_plan *plan, unsigned stage);
 /* The index of a name, or -1. */

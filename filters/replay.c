@@ -97,7 +97,7 @@ static void convict(struct ask *a, const struct pn_page_slot *s, bool stuck)
             PN_FMT(a->check->plan->plugins[s->plugin].name), what, pn_stage_name(s->stage),
             PN_FMT(a->check->mail.id));
     report(a, s, f.reason);
-    check_found(a->check, &f);
+    check_found(a->check, &f, -1);
     if (!check_stop_plugin(a->check, s->plugin, s->step))
         a->plugins &= ~(UINT64_C(1) << s->plugin);
     a->suspects = 0;

@@ -134,6 +134,7 @@ bool pn_findings_put(struct pn_buf *out, const struct pn_findings *f)
         pn_wr_u8(out, item->plugin);
         pn_wr_u8(out, item->status);
         pn_wr_u32(out, item->us);
+        pn_wr_u8(out, item->body);
         pn_wr_str(out, item->reason);
         pn_wr_str(out, item->facts);
     }
@@ -143,9 +144,10 @@ bool pn_findings_put(struct pn_buf *out, const struct pn_findings *f)
 bool pn_findings_get(struct pn_str bytes, struct pn_pool *pool, struct pn_findings *f)
 {
     struct pn_rd r = pn_rd_of(bytes);
+    unsigned bodies = 0;
     *f = (struct pn_findings){.id = pn_rd_u64(&r)};
     f->flags = pn_rd_u32(&r);
-    f->count = pn_rd_count(&r, 18);
+    f->count = pn_rd_count(&r, 19);
     if (!pn_rd_ok(&r) || (f->flags & ~(uint32_t)PN_FINDINGS_ALL) != 0 || f->count > PN_FINDINGS_MAX)
         return false;
     f->items = pn_pool_alloc(pool, f->count * sizeof *f->items);
@@ -155,11 +157,14 @@ bool pn_findings_get(struct pn_str bytes, struct pn_pool *pool, struct pn_findin
         item->plugin = pn_rd_u8(&r);
         item->status = pn_rd_u8(&r);
         item->us = pn_rd_u32(&r);
+        uint8_t body = pn_rd_u8(&r);
+        item->body = body == 1;
         item->reason = pn_rd_str(&r);
         item->facts = pn_rd_str(&r);
         bool later = i == 0 || item->step > item[-1].step ||
                      (item->step == item[-1].step && item->plugin > item[-1].plugin);
-        if (!later || item->plugin >= 64 || item->status > 3)
+        bodies += body;
+        if (!later || item->plugin >= 64 || item->status > 3 || body > 1 || bodies > 1)
             return false;
     }
     return f->items != NULL && pn_rd_done(&r);

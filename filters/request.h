@@ -4,7 +4,8 @@
  *   PN_REC_CHECK_PAGE    worker -> runner, first on each channel   struct pn_page_tag, fd: page.h
  *   PN_REC_CHECK         runner -> worker   struct pn_request; fds as handover.h has it: the
  *                        body where it is large, then the content (may be missing)
- *   PN_REC_CHECK_DONE    worker -> runner   struct pn_findings, large or not
+ *   PN_REC_CHECK_DONE    worker -> runner   struct pn_findings; fds: the body where it is large,
+ *                        then the new body of a message, a sealed memory file (may be missing)
  *   PN_REC_CHECK_CANCEL  runner -> worker   struct pn_cancel
  *
  * A request is complete: session, envelope, earlier facts and notes, all stages up to
@@ -82,6 +83,7 @@ struct pn_finding {
     uint8_t plugin;
     uint8_t status; /* enum pn_plugin_status: ok, failed, timeout or skipped */
     uint32_t us;
+    bool body; /* the new body that came with the findings is what it proposed */
     struct pn_str reason;
     struct pn_str facts; /* pn_facts_put; empty: none */
 };
@@ -93,7 +95,7 @@ enum pn_findings_flag {
     PN_FINDINGS_ALL = 7
 };
 
-/* Sorted by step, then plugin. */
+/* Sorted by step, then plugin. One at most has a new body: the last that may propose one. */
 struct pn_findings {
     uint64_t id;
     uint32_t flags;

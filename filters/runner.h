@@ -163,5 +163,8 @@ typedef void pn_state_send(void *ctx, struct pn_str body);
 void pn_check_fate(struct pn_check *check, enum pn_fate fate, pn_state_send *send, void *ctx);
 /* Borrowed until the next run, reset or free. */
 const struct pn_facts *pn_check_facts(const struct pn_check *check);
+/* The new body that a plugin proposed: a descriptor, borrowed as the facts are, and which of
+ * their edits it belongs to; -1: none. What is in it nobody has looked at. */
+int pn_check_body(const struct pn_check *check, size_t *edit);
 
 #endif

@@ -112,6 +112,13 @@ struct found {
     uint8_t plugin, status;
     uint32_t us;
     struct pn_str reason, facts;
+    int body; /* the new one that it proposed, owned; -1: none */
+};
+
+/* The new body of a transaction: of several the last, in the ledger's order. */
+struct new_body {
+    int fd;      /* owned; -1: none */
+    size_t edit; /* which of the ledger's edits it belongs to */
 };
 
 struct check_step {
@@ -146,7 +153,8 @@ struct pn_check {
     struct pn_facts connect_facts; /* in session_pool */
     struct pn_facts session_facts; /* those and helo's: in helo_pool */
     struct pn_facts facts;         /* all, while there is a transaction: in pool */
-    uint64_t given, skipped;       /* plugins; of the transaction */
+    struct new_body body;
+    uint64_t given, skipped; /* plugins; of the transaction */
     uint64_t failed, session_failed;
     bool session_kept; /* a message was decided in it: what it put was written */
 
@@ -188,7 +196,10 @@ struct pn_str check_request(struct pn_check *c, const struct ask *a);
 uint64_t check_budget_end(const struct pn_check *c);
 
 /* ---- ledger.c */
-void check_found(struct pn_check *c, const struct pn_finding *f);
+/* body is taken; -1: none. */
+void check_found(struct pn_check *c, const struct pn_finding *f, int body);
+/* What was found and is not in the ledger is dropped. */
+void check_forget_found(struct pn_check *c);
 /* Calls it no more from this step on; true: it still has steps before in this run. */
 bool check_stop_plugin(struct pn_check *c, unsigned plugin, uint32_t step);
 /* The worker could not run these. */

@@ -46,8 +46,10 @@ struct task *task_new(struct link *l, struct pn_str body, int fd)
 
 void task_free(struct task *t)
 {
-    for (uint32_t i = 0; i < t->count; i++)
+    for (uint32_t i = 0; i < t->count; i++) {
         pn_pool_free(&t->calls[i].pool);
+        pn_memfile_fini(&t->calls[i].body);
+    }
     free(t->calls);
     if (t->has_message)
         host_message_fini(&t->message);
@@ -112,8 +114,8 @@ static void plan_calls(struct task *t)
                 (old && !repeats(t, p, step->stage)))
                 continue;
             t->calls = pn_grow(t->calls, &cap, t->count, sizeof *t->calls);
-            t->calls[t->count++] =
-                (struct task_call){.step = s, .plugin = (uint8_t)p->index, .repeat = old};
+            t->calls[t->count++] = (struct task_call){
+                .step = s, .plugin = (uint8_t)p->index, .repeat = old, .body.fd = -1};
         }
     }
 }
@@ -270,6 +272,7 @@ static void judge(struct task_call *c, const struct host_call *h, int rc)
     if (rc == POSTERN_OK && !c->repeat)
         return;
     pn_facts_init(&c->facts, c->pool); /* what a failed call said does not count */
+    pn_memfile_fini(&c->body);
     if (rc >= 0)
         return;
     c->status = rc == POSTERN_DEADLINE ? PN_PLUGIN_TIMEOUT : PN_PLUGIN_FAILED;
@@ -323,6 +326,8 @@ static void run_call(struct task *t, struct task_call *c, unsigned thread)
     c->pool = pn_pool_new(HOST_POOL_MAX);
     pn_facts_init(&c->facts, c->pool);
     uint64_t begun = enter_call(&r, t, c, thread, &c->facts);
+    if (!c->repeat && (t->worker->options.plan->plugins[c->plugin].edits & PN_EDITS_BODY) != 0)
+        h->body = &c->body;
     int rc = t->visit == NULL ? POSTERN_OK : visit_enter(t->visit, h);
     if (rc == POSTERN_OK)
         rc = h->plugin->desc->on[h->step->stage](&h->call);
@@ -364,9 +369,19 @@ static void prefetch(struct task *t, unsigned thread)
 
 /* ---- answering */
 
+/* The last call with a new body: those before it are overruled. NULL: there is none, or the
+ * file can't be sealed, and then the body that its facts speak of is missing. */
+static struct task_call *with_body(struct task *t)
+{
+    for (uint32_t i = t->count; i-- > 0;)
+        if (t->calls[i].body.fd >= 0)
+            return pn_memfile_seal(&t->calls[i].body) == 0 ? &t->calls[i] : NULL;
+    return NULL;
+}
+
 /* Encodes the facts of all calls behind one another; items get views when it is whole. */
-static bool put_items(struct task *t, struct pn_finding *items, uint32_t *count,
-                      struct pn_buf *facts)
+static bool put_items(struct task *t, const struct task_call *body, struct pn_finding *items,
+                      uint32_t *count, struct pn_buf *facts)
 {
     size_t *ends = pn_calloc(t->count + 1, sizeof *ends);
     *count = 0;
@@ -386,6 +401,7 @@ static bool put_items(struct task *t, struct pn_finding *items, uint32_t *count,
                                             .plugin = c->plugin,
                                             .status = c->status,
                                             .us = c->us,
+                                            .body = c == body,
                                             .reason = c->reason};
         ends[++*count] = facts->len;
     }
@@ -395,9 +411,10 @@ static bool put_items(struct task *t, struct pn_finding *items, uint32_t *count,
     return !facts->overflow;
 }
 
-static void send_body(struct link *l, struct pn_str body)
+static void send_body(struct link *l, struct pn_str body, int new_body)
 {
-    int fd = -1;
+    int fd = -1, fds[2];
+    unsigned count = 0;
     if (body.len > INLINE_MAX) {
         fd = pn_memfile_of("findings", body);
         if (fd < 0) {
@@ -406,8 +423,12 @@ static void send_body(struct link *l, struct pn_str body)
         }
         body = PN_STR("");
     }
+    if (fd >= 0)
+        fds[count++] = fd;
+    if (new_body >= 0)
+        fds[count++] = new_body;
     /* A runner reads at once or is gone, so this does not wait for long. */
-    (void)pn_channel_send_fd(l->fd, PN_REC_CHECK_DONE, body, &fd, fd < 0 ? 0 : 1);
+    (void)pn_channel_send_fd(l->fd, PN_REC_CHECK_DONE, body, fds, count);
     if (fd >= 0)
         (void)close(fd);
 }
@@ -432,7 +453,7 @@ static void tell(struct host_call *h, const struct pn_dns_seen *dns,
         pn_facts_put(&bytes, &facts);
         item.facts = pn_buf_str(&bytes);
         if (pn_findings_put(&body, &f))
-            send_body(t->link, pn_buf_str(&body));
+            send_body(t->link, pn_buf_str(&body), -1);
     }
     pn_buf_fini(&bytes);
     pn_buf_fini(&body);
@@ -466,10 +487,11 @@ static void answer(struct task *t, bool bad)
 {
     struct pn_buf body, facts;
     struct pn_findings f = {.id = t->request.id};
+    const struct task_call *with = bad ? NULL : with_body(t);
     f.items = pn_calloc(t->count + 1, sizeof *f.items);
     pn_buf_init(&body, PN_REQUEST_BYTES_MAX);
     pn_buf_init(&facts, PN_REQUEST_BYTES_MAX);
-    if (bad || !put_items(t, f.items, &f.count, &facts)) {
+    if (bad || !put_items(t, with, f.items, &f.count, &facts)) {
         f.flags |= PN_FINDINGS_BAD;
         f.count = 0;
     }
@@ -482,7 +504,7 @@ static void answer(struct task *t, bool bad)
         (void)pn_findings_put(&body, &f);
     }
     unlink_task(t);
-    send_body(t->link, pn_buf_str(&body));
+    send_body(t->link, pn_buf_str(&body), f.count == 0 || with == NULL ? -1 : with->body.fd);
     free(f.items);
     pn_buf_fini(&facts);
     pn_buf_fini(&body);

@@ -61,9 +61,18 @@ static void settle_mixed(struct pn_verdict *v, struct mix mix)
     }
 }
 
-void pn_verdict_settle(struct pn_verdict *v, bool each_replies, struct pn_pool *pool)
+static void find_strictest(struct pn_verdict *v)
 {
-    pn_assert(v->rcpt_count > 0);
+    v->strictest = 0;
+    for (size_t i = 1; i < v->rcpt_count; i++)
+        if (v->rcpts[i].decision.outcome > v->rcpts[v->strictest].decision.outcome)
+            v->strictest = i;
+    v->outcome = v->rcpts[v->strictest].decision.outcome;
+}
+
+/* What all of rcpts come to. */
+static void settle(struct pn_verdict *v, bool each_replies, struct pn_pool *pool)
+{
     struct mix mix = mix_of(v);
     struct pn_str refusal = PN_STR("");
     for (size_t i = 0; i < v->rcpt_count; i++) {
@@ -75,16 +84,70 @@ void pn_verdict_settle(struct pn_verdict *v, bool each_replies, struct pn_pool *
     }
     if (!each_replies)
         settle_mixed(v, mix);
-    v->strictest = 0;
-    for (size_t i = 1; i < v->rcpt_count; i++)
-        if (v->rcpts[i].decision.outcome > v->rcpts[v->strictest].decision.outcome)
-            v->strictest = i;
+    find_strictest(v);
     const struct pn_decision *worst = &v->rcpts[v->strictest].decision;
-    v->outcome = worst->outcome;
     if (!pn_outcome_refuses(v->outcome))
         v->reply = taken_reply(v, worst->reply, pool);
     else
         v->reply = each_replies || refusal.len == 0 ? worst->reply : refusal;
+}
+
+/* Whom the message goes to as well, unless its own policy refuses it. */
+static void settle_added(struct pn_verdict *v, const struct pn_verdict_rcpt *r)
+{
+    if (pn_outcome_refuses(v->outcome))
+        return;
+    if (!pn_outcome_refuses(r->decision.outcome))
+        v->rcpts[v->rcpt_count++] = *r;
+    else if (r->edit < v->edit_count)
+        v->edits[r->edit].refused = r->decision.reply;
+}
+
+static void drop(const struct pn_verdict *v, struct pn_verdict_rcpt *r, struct pn_pool *pool)
+{
+    struct pn_buf b;
+    pn_buf_init(&b, 200);
+    (void)pn_buf_addz(&b, "removed by plugin ");
+    if (r->edit < v->edit_count)
+        (void)pn_buf_adds(&b, v->edits[r->edit].edit->plugin);
+    struct pn_str text = pn_pool_dup(pool, pn_buf_str(&b));
+    pn_buf_fini(&b);
+    r->decision.outcome = PN_DISCARD;
+    r->decision.because_count = 0;
+    because(&r->decision, text.p == NULL ? PN_STR("removed by a plugin") : text);
+}
+
+/* Nobody is left: it is taken, unless it would have been refused, and dropped. */
+static void settle_none(struct pn_verdict *v, struct pn_pool *pool)
+{
+    if (pn_outcome_refuses(v->outcome))
+        return;
+    for (size_t i = 0; i < v->rcpt_count; i++)
+        drop(v, &v->rcpts[i], pool);
+    find_strictest(v);
+}
+
+void pn_verdict_settle(struct pn_verdict *v, bool each_replies, struct pn_pool *pool)
+{
+    size_t all = v->rcpt_count, kept = 0, added = 0;
+    pn_assert(all > 0);
+    for (size_t i = 0; i < all; i++) {
+        kept += !v->rcpts[i].added && !v->rcpts[i].removed;
+        added += v->rcpts[i].added;
+    }
+    v->rcpt_count = kept != 0 ? kept : added != 0 ? added : all;
+    settle(v, each_replies, pool);
+    if (kept + added == 0) {
+        settle_none(v, pool);
+        return;
+    }
+    for (size_t i = kept; kept != 0 && i < kept + added; i++)
+        settle_added(v, &v->rcpts[i]);
+    find_strictest(v);
+    for (size_t i = kept + added; i < all; i++) {
+        v->rcpts[v->rcpt_count] = v->rcpts[i];
+        drop(v, &v->rcpts[v->rcpt_count++], pool);
+    }
 }
 
 void pn_verdict_replied(struct pn_verdict *v, struct pn_str reply)
@@ -96,6 +159,8 @@ void pn_verdict_replied(struct pn_verdict *v, struct pn_str reply)
     v->outcome = outcome;
     for (size_t i = 0; i < v->rcpt_count; i++) {
         struct pn_decision *d = &v->rcpts[i].decision;
+        if (v->rcpts[i].removed)
+            continue;
         d->outcome = outcome;
         d->reply = reply;
         because(d, PN_STR("it was to be taken, and could not be kept"));
@@ -233,24 +298,6 @@ static void plugins_json(struct pn_json *j, const struct pn_facts *facts)
     pn_json_array_end(j);
 }
 
-static void edits_json(struct pn_json *j, const struct pn_facts *facts)
-{
-    pn_json_array(j, "edits");
-    for (size_t i = 0; i < facts->edit_count; i++) {
-        const struct pn_fact_edit *e = &facts->edits[i];
-        bool add = e->op == PN_FACT_ADD_HEADER;
-        pn_json_object(j, NULL);
-        pn_json_str(j, "op", add ? PN_STR("add-header") : PN_STR("remove-header"));
-        pn_json_str(j, "name", e->name);
-        if (add)
-            pn_json_str(j, "value", e->value);
-        else
-            pn_json_i64(j, "index", e->index);
-        pn_json_object_end(j);
-    }
-    pn_json_array_end(j);
-}
-
 /* A record's data as a person would write it. */
 static void answer_json(struct pn_json *j, uint16_t type, struct pn_str data)
 {
@@ -378,7 +425,7 @@ void pn_verdict_json(struct pn_json *j, const struct pn_verdict *v)
     symbols_json(j, v);
     auth_json(j, v->facts);
     plugins_json(j, v->facts);
-    edits_json(j, v->facts);
+    pn_verdict_edits_json(j, v);
     dns_json(j, v->facts);
     state_json(j, v->facts);
     pn_standing_json(j, v->facts);

@@ -8,6 +8,12 @@
  * gets it, a recipient whose policy refuses gets quarantine, with the reason "mixed
  * envelope": nothing is lost, nobody's policy lets through what another's would not, and
  * no bounce goes to a forged address.
+ *
+ * Edits. What plugins proposed is in the facts; what becomes of each is settled here
+ * (verdict_edits.c): the operator's grant, the recipients that the plugin counts for, and a look
+ * at what it gave. A recipient that was removed has no say, as long as another is left; one that
+ * was added has none in what becomes of the others, and where its own policy refuses the
+ * message it does not get it.
  */
 #ifndef PN_VERDICT_H
 #define PN_VERDICT_H
@@ -19,7 +25,17 @@ struct pn_verdict_rcpt {
     struct pn_str address;
     const struct pn_domain *domain;
     uint32_t index;              /* as facts count recipients: in the envelope below */
+    bool added, removed;         /* by a plugin */
+    uint32_t edit;               /* which of the verdict's edits did that */
     struct pn_decision decision; /* pn_verdict_settle may change it */
+};
+
+/* One edit of the facts, and what becomes of it. */
+struct pn_verdict_edit {
+    const struct pn_fact_edit *edit;
+    int plugin;            /* its number in the policy; -1: it has none such */
+    struct pn_str value;   /* to be printed */
+    struct pn_str refused; /* why it is not made; empty: it is */
 };
 
 struct pn_verdict {
@@ -27,8 +43,11 @@ struct pn_verdict {
     struct pn_str file; /* of `scan`; empty: not printed */
     const struct pn_policy *policy;
     const struct pn_facts *facts;
-    struct pn_verdict_rcpt *rcpts; /* at least one */
+    /* At least one; those of the client, then those added, then those removed. */
+    struct pn_verdict_rcpt *rcpts;
     size_t rcpt_count;
+    struct pn_verdict_edit *edits; /* by pn_verdict_edits; NULL: none is made */
+    size_t edit_count;
     /* All that plugins were told of: rcpts, and those that were refused at RCPT. */
     const struct pn_str *envelope;
     size_t envelope_count;
@@ -37,6 +56,28 @@ struct pn_verdict {
     struct pn_str reply;     /* the session's */
     size_t strictest;        /* index of that recipient */
 };
+
+/* Before recipients are decided on: which of the facts' edits are granted. False: the pool's
+ * limit. */
+bool pn_verdict_edits(struct pn_verdict *v, struct pn_pool *pool);
+/* Is this edit made for recipients of that domain? */
+bool pn_verdict_edit_counts(const struct pn_verdict *v, size_t edit,
+                            const struct pn_domain *domain);
+
+/* The new body of a message. fd, which: as pn_check_body gave them. */
+struct pn_new_body {
+    struct pn_str bytes; /* mapped: pn_unmap */
+    bool eight;          /* not ASCII alone */
+};
+enum pn_new_body_end {
+    PN_BODY_STAYS,
+    PN_BODY_NEW,
+    PN_BODY_BROKEN /* there is to be one, and what came is none: its edit says why */
+};
+enum pn_new_body_end pn_verdict_body(struct pn_verdict *v, int fd, size_t which,
+                                     struct pn_pool *pool, struct pn_new_body *out);
+/* Both arrays of a verdict's JSON, "edits" and, where there are any, "edits_refused". */
+void pn_verdict_edits_json(struct pn_json *j, const struct pn_verdict *v);
 
 /* each_replies: the protocol gives every recipient a reply (LMTP, PRDR): no decision is
  * changed, and `reply` is the strictest recipient's. Taken: "250 2.0.0 Taken as ID". */

@@ -71,6 +71,7 @@ struct task_call {
     struct pn_str reason; /* in pool */
     struct pn_pool *pool;
     struct pn_facts facts;
+    struct pn_memfile body; /* the new one that it proposed; fd -1: none */
 };
 
 struct task {

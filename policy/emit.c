@@ -139,6 +139,7 @@ static struct img_list put_plugins(struct emit *e)
         row->version = put_str(e, pn_str_of(p->desc->version));
         row->where = put_where(e, p->at);
         row->needs = p->needs;
+        row->edits = p->edits;
         row->stages = p->stages;
         row->rank = p->rank;
         row->after = p->after;

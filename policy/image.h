@@ -135,7 +135,7 @@ struct pn_plugin_row {
     uint32_t alone;    /* 0 or 1 */
     uint32_t settings; /* offset of its block */
     uint32_t self;     /* its own offset */
-    uint32_t unused;
+    uint32_t edits;    /* PN_EDITS_* */
 };
 
 enum img_reply {

@@ -7,6 +7,11 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+/* In the order of the choices of the row `edits`; the one behind them is `none`. */
+static const unsigned edits[] = {PN_EDITS_HEADERS, PN_EDITS_BODY, PN_EDITS_RECIPIENTS,
+                                 PN_EDITS_SENDER};
+enum { EDITS = sizeof edits / sizeof edits[0] };
+
 static bool wanted(const struct pn_compile *c, struct pn_str name)
 {
     for (size_t i = 0; i < c->only_count; i++)
@@ -221,6 +226,21 @@ static void settle_needs(struct model *m, struct model_plugin *plugin)
     plugin->needs = needs;
 }
 
+static void settle_edits(struct model *m, struct model_plugin *plugin)
+{
+    const struct pn_tree_entry *entry = pn_tree_entry(plugin->block, "edits");
+    bool none = false;
+    plugin->edits = 0;
+    for (const struct pn_tree_value *v = entry->first; v != NULL; v = v->next) {
+        none = none || v->data.number == EDITS;
+        plugin->edits |= v->data.number == EDITS ? 0 : edits[v->data.number];
+    }
+    if (none && plugin->edits != 0)
+        pn_error_at(m->p.problems, entry->first->at,
+                    "'none' beside other edits, expected one "
+                    "or the other");
+}
+
 static void settle(struct model *m, struct model_plugin *plugin)
 {
     const struct postern_plugin *desc = plugin->desc;
@@ -240,6 +260,7 @@ static void settle(struct model *m, struct model_plugin *plugin)
         if (desc->on[stage] != NULL)
             plugin->stages |= 1U << stage;
     settle_needs(m, plugin);
+    settle_edits(m, plugin);
 }
 
 /* One behind the last of those that it reads facts of; false while one has no rank yet. */

@@ -326,6 +326,11 @@ unsigned pn_plugin_needs(const struct pn_plugin_row *row)
     return row->needs;
 }
 
+unsigned pn_plugin_edits(const struct pn_plugin_row *row)
+{
+    return row->edits;
+}
+
 unsigned pn_plugin_stages(const struct pn_plugin_row *row)
 {
     return row->stages;

@@ -74,11 +74,21 @@ bool pn_policy_net_at(const struct pn_policy *p, const char *name, size_t n, str
 
 /* ---- plugins, in the order of the plan ---- */
 
+/* What the operator lets a plugin change. */
+enum {
+    PN_EDITS_HEADERS = 1,
+    PN_EDITS_BODY = 2,
+    PN_EDITS_RECIPIENTS = 4,
+    PN_EDITS_SENDER = 8,
+    PN_EDITS_ALL = 15
+};
+
 size_t pn_policy_plugin_count(const struct pn_policy *p);
 const struct pn_plugin_row *pn_policy_plugin(const struct pn_policy *p, size_t i);
 struct pn_str pn_plugin_name(const struct pn_plugin_row *row);
 struct pn_str pn_plugin_file(const struct pn_plugin_row *row);  /* the .so, absolute */
 unsigned pn_plugin_needs(const struct pn_plugin_row *row);      /* granted; with PN_NEED_LOCAL */
+unsigned pn_plugin_edits(const struct pn_plugin_row *row);      /* PN_EDITS_* granted */
 unsigned pn_plugin_stages(const struct pn_plugin_row *row);     /* bits 1 << POSTERN_* it has */
 unsigned pn_plugin_rank(const struct pn_plugin_row *row);       /* 0, or behind its `after` */
 uint64_t pn_plugin_after(const struct pn_plugin_row *row);      /* bits of those it waits for */

@@ -707,6 +707,12 @@ const struct postern_row pn_plugin_host_rows[] = {
      .choices = "dns|files|tmp|network|threads|openssl|state",
      .help = "What its sandbox leaves open, and no more; without this row all that it asks for "
              "but network."},
+    {.name = "edits",
+     .type = POSTERN_T_CHOICE,
+     .flags = POSTERN_ROW_LIST,
+     .def = "headers",
+     .choices = "headers|body|recipients|sender|none",
+     .help = "What it may change of a message; of more it proposes, the event tells."},
     {.name = "workers",
      .type = POSTERN_T_BLOCK,
      .rows = plugin_workers_rows,

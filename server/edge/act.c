@@ -91,7 +91,6 @@ static void fill_recipient(struct transaction *t, const struct pn_verdict_rcpt *
     const struct pn_decision *d = &v->decision;
     pn_domain_route(t->s->gen->policy, r->domain, &route);
     *out = (struct pn_recipient){.address = r->address, .hand = (uint8_t)hand_of(d->outcome)};
-    out->group = d->outcome == PN_JUNK;
     if (route.kind == PN_ROUTE_LOCAL) {
         out->via = PN_VIA_LOCAL;
         out->user = user_of(t, r);
@@ -118,48 +117,45 @@ static bool spf_passed(const struct pn_facts *facts)
     return false;
 }
 
-static bool any_junk(const struct transaction *t)
-{
-    for (size_t i = 0; i < t->verdict.rcpt_count; i++)
-        if (t->verdict.rcpts[i].decision.outcome == PN_JUNK)
-            return true;
-    return false;
-}
-
-/* All that is not discarded; group 1 is junk's. NULL: the pool's limit. */
+/* All that is not discarded. NULL: the pool's limit. */
 static struct pn_envelope *envelope(struct transaction *t)
 {
     struct session *s = t->s;
     char ip[PN_IP_TEXT_MAX];
     struct pn_envelope *env = pn_pool_alloc(t->pool, sizeof *env);
-    struct pn_edit_group *groups = pn_pool_alloc(t->pool, 2 * sizeof *groups);
+    struct trace_group same[TRACE_GROUPS_MAX];
+    uint16_t *of = pn_pool_alloc(t->pool, t->verdict.rcpt_count * sizeof *of);
+    struct pn_edit_group *groups = pn_pool_alloc(t->pool, TRACE_GROUPS_MAX * sizeof *groups);
     struct pn_recipient *rcpts = pn_pool_alloc(t->pool, t->verdict.rcpt_count * sizeof *rcpts);
-    uint32_t group_count = any_junk(t) ? 2 : 1;
-    if (env == NULL || groups == NULL || rcpts == NULL)
+    if (env == NULL || of == NULL || groups == NULL || rcpts == NULL)
         return NULL;
+    uint32_t group_count = trace_groups(t, same, of);
     for (uint32_t i = 0; i < group_count; i++)
-        if (!trace_edits(t, i == 1, &groups[i]))
+        if (!trace_edits(t, i, same[i], &groups[i]))
             return NULL;
     *env = (struct pn_envelope){.id = t->id,
                                 .arrived_ms = pn_clock_wall_ms(),
-                                .size = t->size,
+                                .size = t->content.len,
                                 .generation = s->gen->serial,
-                                .reverse_path = t->from,
+                                .reverse_path = t->onward,
                                 .helo = pn_str_of(s->helo == NULL ? "" : s->helo),
                                 .group_count = group_count,
                                 .groups = groups,
                                 .recipients = rcpts};
     env->client = pn_pool_dup(t->pool, pn_str_of(pn_ip_text(&s->ip, ip)));
-    bool eight = t->body_8bit || pn_smtp_server_info(s->smtp)->eight;
-    env->flags = (eight ? PN_ENV_8BITMIME : 0) | (t->smtputf8 ? PN_ENV_SMTPUTF8 : 0) |
-                 (spf_passed(t->verdict.facts) ? PN_ENV_SPF_PASS : 0);
+    bool eight = t->body_8bit || t->eight || pn_smtp_server_info(s->smtp)->eight;
+    env->flags =
+        (eight ? PN_ENV_8BITMIME : 0) | (t->smtputf8 ? PN_ENV_SMTPUTF8 : 0) |
+        (pn_str_eq(t->onward, t->from) && spf_passed(t->verdict.facts) ? PN_ENV_SPF_PASS : 0);
     env->content_file = content_file(t);
     if (env->content_file != 0)
         env->flags |= PN_ENV_CONTENT_FILE;
     for (size_t i = 0; i < t->verdict.rcpt_count; i++) {
         const struct pn_verdict_rcpt *v = &t->verdict.rcpts[i];
-        if (v->decision.outcome != PN_DISCARD)
-            fill_recipient(t, v, &t->rcpts[v->index], &rcpts[env->recipient_count++]);
+        if (v->decision.outcome == PN_DISCARD)
+            continue;
+        fill_recipient(t, v, &t->rcpts[v->index], &rcpts[env->recipient_count]);
+        rcpts[env->recipient_count++].group = of[i];
     }
     return env;
 }
@@ -209,17 +205,31 @@ static bool deliver(struct transaction *t, const struct pn_envelope *env)
     return t->token != 0;
 }
 
-void act(struct transaction *t)
+static bool all_dropped(const struct transaction *t)
 {
-    if (pn_outcome_refuses(t->verdict.outcome)) {
-        finish(t, t->verdict.reply);
+    for (size_t i = 0; i < t->verdict.rcpt_count; i++)
+        if (t->verdict.rcpts[i].decision.outcome != PN_DISCARD)
+            return false;
+    return true;
+}
+
+/* What is handed on is there as it shall be. */
+static void hand_over(struct transaction *t, bool kept)
+{
+    if (!kept) {
+        finish(t,
+               PN_STR("451 4.3.0 The message could not be changed as it must be, try again later"));
         return;
     }
     const struct pn_envelope *env = envelope(t);
-    if (env != NULL && env->recipient_count == 0) { /* all discard */
-        finish(t, t->verdict.reply);
-        return;
-    }
     if (env == NULL || !deliver(t, env))
         take(t);
+}
+
+void act(struct transaction *t)
+{
+    if (pn_outcome_refuses(t->verdict.outcome) || all_dropped(t))
+        finish(t, t->verdict.reply);
+    else
+        edits_content(t, hand_over);
 }

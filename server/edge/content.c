@@ -33,6 +33,20 @@ static bool move(struct transaction *t)
     return true;
 }
 
+/* Memory will do where the queue has no file for us. */
+static void on_replaced(struct transaction *t)
+{
+    struct edge_content *c = &t->content;
+    void (*done)(struct transaction *, bool) = c->replaced;
+    c->replaced = NULL;
+    if (c->file != 0 && !move(t)) {
+        c->failed = true;
+        done(t, false);
+    } else {
+        done(t, c->file != 0 || pn_memfile_seal(&c->memory) == 0);
+    }
+}
+
 /* The queue's answer; file 0: it has none for us. */
 static void on_file(void *ctx, uint64_t file, int rw, int ro)
 {
@@ -46,6 +60,10 @@ static void on_file(void *ctx, uint64_t file, int rw, int ro)
     c->queue_serial = s->edge->queue_serial;
     c->rw = rw;
     c->ro = ro;
+    if (c->replaced != NULL) {
+        on_replaced(t);
+        return;
+    }
     c->failed = c->failed || file == 0 || !move(t);
     if (!data_due)
         turn_settle(s, false);
@@ -127,12 +145,11 @@ uint64_t content_file(const struct transaction *t)
     return c->queue_serial == t->s->edge->queue_serial ? c->file : 0;
 }
 
-void content_end(struct transaction *t)
+/* The bytes are wanted no more. */
+static void drop(struct transaction *t)
 {
     struct session *s = t->s;
     struct edge_content *c = &t->content;
-    if (c->token != 0)
-        outbox_forget(s->edge, c->token);
     if (s->counted)
         pn_cap_give(s->edge->limits, PN_CAP_BYTES, c->len);
     if (c->file != 0) {
@@ -143,4 +160,53 @@ void content_end(struct transaction *t)
     }
     if (c->open)
         pn_memfile_fini(&c->memory);
+    c->file = 0;
+}
+
+/* The content's first bytes, to the end of another. */
+static bool copy_header(struct transaction *t, size_t len, struct pn_memfile *to)
+{
+    while (to->len < len) {
+        size_t want = len - to->len < PN_SMTP_RESERVE_MAX ? len - to->len : PN_SMTP_RESERVE_MAX;
+        ssize_t n = pread(content_fd(t), t->s->edge->scratch, want, (off_t)to->len);
+        if (n <= 0 || !pn_memfile_write(to, (struct pn_str){t->s->edge->scratch, (size_t)n}))
+            return false;
+    }
+    return true;
+}
+
+void content_replace(struct transaction *t, size_t header, struct pn_str between,
+                     struct pn_str body, void (*done)(struct transaction *t, bool kept))
+{
+    struct session *s = t->s;
+    struct edge_content *c = &t->content;
+    struct pn_memfile next = {.fd = -1};
+    uint64_t len = header + between.len + body.len;
+    bool room = len <= s->gen->size_max &&
+                (!s->counted ||
+                 pn_cap_sum(s->edge->limits, PN_CAP_BYTES) + len <= s->gen->flight_bytes_max) &&
+                pn_memfile_init(&next, "content", (size_t)s->gen->size_max) == 0;
+    if (!room || !copy_header(t, header, &next) || !pn_memfile_write(&next, between) ||
+        !pn_memfile_write(&next, body)) {
+        pn_memfile_fini(&next);
+        done(t, false);
+        return;
+    }
+    drop(t);
+    c->memory = next;
+    c->open = true;
+    c->len = len;
+    if (s->counted)
+        (void)pn_cap_take(s->edge->limits, PN_CAP_BYTES, len, UINT64_MAX);
+    c->replaced = done;
+    if (len <= s->gen->memory_max || !ask_for_file(t))
+        on_replaced(t);
+}
+
+void content_end(struct transaction *t)
+{
+    struct edge_content *c = &t->content;
+    if (c->token != 0)
+        outbox_forget(t->s->edge, c->token);
+    drop(t);
 }

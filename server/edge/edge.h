@@ -14,6 +14,8 @@
  *   turn.c          how long a client may take, what may lie in memory for it
  *   trace.c         the header lines that we add and remove
  *   content.c       a message's content: in memory, or in a file of the queue's
+ *   rcpt_known.c    whom we take mail for
+ *   edits.c         what plugins may change of envelope and body
  *   act.c           what is done about a message, and the reply
  *   transaction.c   one message: checks, decisions
  *   recipients.c    RCPT
@@ -30,6 +32,7 @@
 #include "admin_link.h"
 #include "channel.h"
 #include "control.h"
+#include "edit.h"
 #include "handover.h"
 #include "limit_table.h"
 #include "memfile.h"
@@ -172,15 +175,21 @@ struct session {
     bool *gone;            /* set when it is freed in a callback of its stream */
 };
 
-/* AWAY_NAMED: of those turned away, so many are named in the event; the rest is counted. */
-enum { TXN_POOL_MAX = 4 * 1024 * 1024, TXN_AWAY_NAMED = 50 };
+enum {
+    TXN_POOL_MAX = 4 * 1024 * 1024,
+    TXN_AWAY_NAMED = 50,  /* of those turned away, so many are named in the event; the rest is
+                             counted */
+    TRACE_GROUPS_MAX = 10 /* of recipients with the same header */
+};
 
 struct txn_rcpt {
     struct pn_str address; /* canonical */
     struct pn_str local;   /* its part before the @, in lower case */
     const struct pn_domain *domain;
-    bool refused;          /* at RCPT, behind what check_recipient says */
+    bool refused;          /* at RCPT, behind what rcpt_refusal says */
     struct pn_str refusal; /* in these words; pooled or static */
+    bool added, removed;   /* by a plugin */
+    uint32_t edit;         /* that edit */
 };
 
 struct edge_content {
@@ -190,10 +199,11 @@ struct edge_content {
     bool given;    /* the file went with a TAKE: it is the queue's */
     struct pn_memfile memory;
     uint64_t len;
-    uint64_t token;        /* of the want; 0: none is open */
-    uint64_t file;         /* its number; 0: none */
-    uint64_t queue_serial; /* of the queue that gave it */
-    int rw, ro;            /* of the file */
+    uint64_t token;                                     /* of the want; 0: none is open */
+    uint64_t file;                                      /* its number; 0: none */
+    uint64_t queue_serial;                              /* of the queue that gave it */
+    int rw, ro;                                         /* of the file */
+    void (*replaced)(struct transaction *t, bool kept); /* waits for the file */
 };
 
 struct transaction {
@@ -214,13 +224,21 @@ struct transaction {
     size_t seen_count, seen_cap;
     uint32_t group;            /* of policy: the first recipient's taken */
     bool groups_differ, split; /* of those taken: another has another; one wants one */
+    uint64_t shared;           /* plugins that may change body or sender: those they all want */
     uint64_t declared;         /* SIZE of MAIL, or 0 */
     struct edge_content content;
     uint64_t size;
     struct pn_str message_id;
     bool ran; /* the plan ran over content: there is a verdict, or will be */
     struct pn_verdict verdict;
-    uint64_t token; /* of what was handed over; 0: nothing is */
+    size_t next_edit;
+    void (*edits_done)(struct transaction *t);
+    struct pn_str onward; /* the reverse-path with which it goes on */
+    struct pn_new_body body;
+    enum pn_new_body_end body_end;
+    bool eight;                               /* the new body is not ASCII alone */
+    struct pn_edits *lines[TRACE_GROUPS_MAX]; /* of trace.c's groups; those used come first */
+    uint64_t token;                           /* of what was handed over; 0: nothing is */
     bool evented;
 };
 
@@ -318,9 +336,19 @@ void turn_uncount(struct session *s);
 
 /* ---- trace.c ---- */
 
-/* The edits of a recipient group; junk: marked as such. Strings are pooled. False: the
- * pool's limit. */
-bool trace_edits(struct transaction *t, bool junk, struct pn_edit_group *out);
+/* Recipients whose header is the same: marked as junk or not, and changed by which plugins. */
+struct trace_group {
+    bool junk;
+    uint64_t plugins;
+};
+/* The groups of a settled verdict, and for each of its recipients (but the discarded ones) the
+ * number of its group. groups has room for TRACE_GROUPS_MAX. Returns how many. */
+uint32_t trace_groups(const struct transaction *t, struct trace_group *groups, uint16_t *of);
+/* The edits of a group, number i. Strings live as long as the transaction. False: the pool's
+ * limit, or the content can't be read. */
+bool trace_edits(struct transaction *t, uint32_t i, struct trace_group group,
+                 struct pn_edit_group *out);
+void trace_end(struct transaction *t);
 
 /* ---- content.c ---- */
 
@@ -335,7 +363,39 @@ int content_fd(const struct transaction *t);
 /* The file that the queue knows it by; 0: none. The next queue knows nothing of it: then it
  * is handed over as any other content. */
 uint64_t content_file(const struct transaction *t);
+/* The first `header` bytes stay, `between` and body follow. done is called now or later; kept
+ * false: there is no room. */
+void content_replace(struct transaction *t, size_t header, struct pn_str between,
+                     struct pn_str body, void (*done)(struct transaction *t, bool kept));
 void content_end(struct transaction *t);
+
+/* ---- rcpt_known.c ---- */
+
+/* The recipient in the one form that everything later uses. */
+void rcpt_canonical(struct transaction *t, const struct pn_smtp_mailbox *to, struct txn_rcpt *out);
+/* What no plugin has a say in: NULL, or the reply. Fills in the domain. */
+const char *rcpt_refusal(const struct transaction *t, struct txn_rcpt *r,
+                         const struct pn_smtp_mailbox *to);
+/* That address among those taken; NULL: it is not. */
+struct txn_rcpt *rcpt_taken(const struct transaction *t, struct pn_str address);
+/* t->rcpts[index] is taken. */
+void rcpt_remember(struct transaction *t, size_t index);
+bool rcpt_must_verify(const struct txn_rcpt *r);
+/* Asks the next hop, by way of the queue. fn may be called at once. */
+void rcpt_verify(struct transaction *t, const struct txn_rcpt *r, outbox_fn *fn);
+/* The refusal that its answer comes to; NULL: it takes the recipient. */
+const char *rcpt_verified(const struct transaction *t, const struct pn_reply *reply);
+/* Behind those that are there. Borrowed until the next. */
+struct txn_rcpt *txn_add_rcpt(struct transaction *t, const struct txn_rcpt *r);
+
+/* ---- edits.c ---- */
+
+/* What plugins proposed of recipients, sender and body; done is called now or later. False:
+ * the pool's limit. */
+bool edits_begin(struct transaction *t, void (*done)(struct transaction *t));
+/* The content as it is handed on. */
+void edits_content(struct transaction *t, void (*done)(struct transaction *t, bool kept));
+void edits_end(struct transaction *t);
 
 /* ---- act.c: from a settled verdict to the reply ---- */
 

@@ -1,23 +1,29 @@
-/* The header lines that we add: Received, Authentication-Results, the verdict; and the
- * forged Authentication-Results that we remove (RFC 8601, section 5). */
+/* The header lines that we add: Received, Authentication-Results, the verdict; the forged
+ * Authentication-Results that we remove (RFC 8601, section 5); and what plugins change. */
 #include "edge.h"
 
 #include "authres.h"
 #include "clock.h"
 #include "received.h"
 
-enum { EDITS_MAX = 8 + PN_FACTS_EDITS_MAX, RESULTS_MAX = PN_FACTS_AUTH_MAX, PROPERTIES_MAX = 8 };
+enum {
+    OUR_LINES = 8,
+    LINES_BYTES = 2 * PN_FACTS_EDIT_BYTES_MAX,
+    RESULTS_MAX = PN_FACTS_AUTH_MAX,
+    PROPERTIES_MAX = 8
+};
 
 struct list {
     struct transaction *t;
     struct pn_edit_group *group;
+    size_t room;
 };
 
 /* value is copied. */
 static void add(struct list *l, enum pn_hedit op, const char *name, struct pn_str value)
 {
     struct pn_edit_group *g = l->group;
-    if (g->count == EDITS_MAX || value.p == NULL || !pn_header_value_ok(value))
+    if (g->count == l->room || value.p == NULL || !pn_header_value_ok(value))
         return;
     g->edits[g->count++] = (struct pn_header_edit){
         .op = (uint8_t)op, .name = pn_str_of(name), .value = pn_pool_dup(l->t->pool, value)};
@@ -116,6 +122,57 @@ static void add_results(struct list *l)
     pn_buf_fini(&b);
 }
 
+/* Of the header. */
+static bool is_line(enum pn_fact_edit_op op)
+{
+    return op == PN_FACT_ADD_HEADER || op == PN_FACT_REMOVE_HEADER || op == PN_FACT_INSERT_HEADER ||
+           op == PN_FACT_CHANGE_HEADER;
+}
+
+/* Plugins that change the header of what this recipient gets. */
+static uint64_t changes(const struct transaction *t, const struct pn_verdict_rcpt *r)
+{
+    uint64_t plugins = 0;
+    for (size_t i = 0; i < t->verdict.edit_count; i++) {
+        const struct pn_verdict_edit *e = &t->verdict.edits[i];
+        if (is_line(e->edit->op) && pn_verdict_edit_counts(&t->verdict, i, r->domain))
+            plugins |= UINT64_C(1) << e->plugin;
+    }
+    return plugins;
+}
+
+static bool same_group(struct trace_group a, struct trace_group b)
+{
+    return a.junk == b.junk && a.plugins == b.plugins;
+}
+
+/* Two are kept for those that come when there are too many: they have no plugin's lines. */
+static uint32_t find_group(struct trace_group *groups, uint32_t *count, struct trace_group g)
+{
+    for (unsigned more = 0;; more++) {
+        for (uint32_t i = 0; i < *count; i++)
+            if (same_group(groups[i], g))
+                return i;
+        if (*count < TRACE_GROUPS_MAX - 2 || more != 0)
+            break;
+        g.plugins = 0;
+    }
+    groups[*count] = g;
+    return (*count)++;
+}
+
+uint32_t trace_groups(const struct transaction *t, struct trace_group *groups, uint16_t *of)
+{
+    uint32_t count = 0;
+    for (size_t i = 0; i < t->verdict.rcpt_count; i++) {
+        const struct pn_verdict_rcpt *r = &t->verdict.rcpts[i];
+        const struct trace_group g = {r->decision.outcome == PN_JUNK, changes(t, r)};
+        if (r->decision.outcome != PN_DISCARD)
+            of[i] = (uint16_t)find_group(groups, &count, g);
+    }
+    return count;
+}
+
 /* The strictest of those whose header lines these are; of the others, those that get it
  * now stand before those in quarantine, who may share the lines. */
 static const struct pn_verdict_rcpt *of_group(const struct pn_verdict *v, bool junk)
@@ -163,39 +220,85 @@ static void add_verdict(struct list *l, bool junk)
     pn_buf_fini(&b);
 }
 
-static void add_proposed(struct list *l)
+/* ---- what plugins change ---- */
+
+static enum pn_wish_op wish_of(enum pn_fact_edit_op op)
 {
-    const struct pn_facts *facts = l->t->verdict.facts;
-    for (size_t i = 0; i < facts->edit_count && l->group->count < EDITS_MAX; i++) {
-        const struct pn_fact_edit *e = &facts->edits[i];
-        struct pn_header_edit *out = &l->group->edits[l->group->count];
-        if (!pn_header_name_ok(e->name) || !pn_header_value_ok(e->value))
-            continue;
-        *out = (struct pn_header_edit){.op = PN_HEDIT_AFTER_TRACE, .name = e->name};
-        if (e->op == PN_FACT_ADD_HEADER) {
-            out->value = e->value;
-        } else {
-            out->op = PN_HEDIT_REMOVE;
-            out->nth = (int32_t)(e->index + 1); /* facts count from 0, edits from 1 */
-        }
-        l->group->count++;
+    return op == PN_FACT_ADD_HEADER      ? PN_WISH_ADD
+           : op == PN_FACT_REMOVE_HEADER ? PN_WISH_REMOVE
+           : op == PN_FACT_INSERT_HEADER ? PN_WISH_INSERT
+                                         : PN_WISH_CHANGE;
+}
+
+static size_t wishes_of(const struct transaction *t, uint64_t plugins, struct pn_wish *wishes)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < t->verdict.edit_count; i++) {
+        const struct pn_verdict_edit *e = &t->verdict.edits[i];
+        if (is_line(e->edit->op) && e->refused.len == 0 && (plugins >> e->plugin & 1) != 0)
+            wishes[count++] = (struct pn_wish){wish_of(e->edit->op), e->edit->index, e->edit->name,
+                                               e->edit->value};
+    }
+    return count;
+}
+
+/* The operations that plugins' wishes come to; NULL: none. False: the content can't be read, or
+ * it is more than a header may be changed by. */
+static bool resolve(const struct transaction *t, uint64_t plugins, struct pn_edits **out)
+{
+    struct pn_wish wishes[PN_FACTS_EDITS_MAX];
+    size_t count = wishes_of(t, plugins, wishes);
+    struct pn_str content = PN_STR("");
+    pn_edits_free(out);
+    if (count == 0)
+        return true;
+    if (t->content.len != 0 && pn_map_fd(content_fd(t), false, &content) != 0)
+        return false;
+    struct pn_message *m = pn_message_new(content, NULL);
+    *out = pn_edits_new(LINES_BYTES);
+    bool ok = m != NULL && pn_edits_resolve(*out, m, wishes, count) == PN_EDIT_OK;
+    pn_message_free(&m);
+    pn_unmap(&content);
+    return ok;
+}
+
+/* Those that go above all other lines, or all others. */
+static void add_lines(struct list *l, const struct pn_edits *edits, bool top)
+{
+    struct pn_edit_group *g = l->group;
+    for (size_t i = 0; edits != NULL && i < pn_edits_count(edits); i++) {
+        const struct pn_edit *e = pn_edits_at(edits, i);
+        if ((e->op == PN_EDIT_ADD_TOP) == top)
+            g->edits[g->count++] = (struct pn_header_edit){
+                .op = (uint8_t)e->op, .nth = e->nth, .name = e->name, .value = e->value};
     }
 }
 
-bool trace_edits(struct transaction *t, bool junk, struct pn_edit_group *out)
+bool trace_edits(struct transaction *t, uint32_t i, struct trace_group group,
+                 struct pn_edit_group *out)
 {
-    struct list l = {t, out};
+    struct list l = {.t = t, .group = out};
+    if (!resolve(t, group.plugins, &t->lines[i]))
+        return false;
+    l.room = OUR_LINES + (t->lines[i] == NULL ? 0 : pn_edits_count(t->lines[i]));
     out->count = 0;
-    out->edits = pn_pool_alloc(t->pool, EDITS_MAX * sizeof *out->edits);
+    out->edits = pn_pool_alloc(t->pool, l.room * sizeof *out->edits);
     if (out->edits == NULL)
         return false;
+    add_lines(&l, t->lines[i], true);
     add_received(&l);
     add_results(&l);
-    add_verdict(&l, junk);
-    if (junk)
+    add_verdict(&l, group.junk);
+    if (group.junk)
         add(&l, PN_HEDIT_TOP, "X-Spam-Flag", PN_STR("YES"));
     out->edits[out->count++] = (struct pn_header_edit){
         .op = PN_HEDIT_REMOVE_RESULTS, .name = PN_STR(""), .value = t->s->gen->authserv_id};
-    add_proposed(&l);
+    add_lines(&l, t->lines[i], false);
     return true;
+}
+
+void trace_end(struct transaction *t)
+{
+    for (size_t i = 0; i < TRACE_GROUPS_MAX; i++)
+        pn_edits_free(&t->lines[i]);
 }

@@ -147,8 +147,15 @@ static const char *read_header(struct transaction *t)
     return refusal;
 }
 
+/* What it is about; not yet of whom. */
+static void verdict_begin(struct transaction *t)
+{
+    t->verdict = (struct pn_verdict){
+        .id = pn_str_of(t->id_text), .policy = t->s->gen->policy, .facts = txn_facts(t)};
+}
+
 /* Makes room for the verdict on n of the recipients. False: the pool's limit. */
-static bool verdict_begin(struct transaction *t, size_t n)
+static bool verdict_room(struct transaction *t, size_t n)
 {
     struct pn_str *envelope = pn_pool_alloc(t->pool, t->rcpt_count * sizeof *envelope);
     struct pn_verdict_rcpt *rcpts = pn_pool_alloc(t->pool, n * sizeof *rcpts);
@@ -156,12 +163,9 @@ static bool verdict_begin(struct transaction *t, size_t n)
         return false;
     for (size_t i = 0; i < t->rcpt_count; i++)
         envelope[i] = t->rcpts[i].address;
-    t->verdict = (struct pn_verdict){.id = pn_str_of(t->id_text),
-                                     .policy = t->s->gen->policy,
-                                     .facts = txn_facts(t),
-                                     .rcpts = rcpts,
-                                     .envelope = envelope,
-                                     .envelope_count = t->rcpt_count};
+    t->verdict.rcpts = rcpts;
+    t->verdict.envelope = envelope;
+    t->verdict.envelope_count = t->rcpt_count;
     return true;
 }
 
@@ -173,6 +177,9 @@ static struct pn_decision *verdict_add(struct transaction *t, const struct txn_r
     v->address = r->address;
     v->domain = r->domain;
     v->index = (uint32_t)i;
+    v->added = r->added;
+    v->removed = r->removed;
+    v->edit = r->edit;
     txn_decide(t, r, i, early, &v->decision);
     return &v->decision;
 }
@@ -183,19 +190,39 @@ static void on_after(void *ctx, enum pn_check_end end)
     act(ctx);
 }
 
-static void verdict(struct transaction *t)
+static void no_memory(struct transaction *t)
 {
-    if (!verdict_begin(t, t->rcpt_count - t->refused_count)) {
-        turn_answer(t->s, PN_STR("452 4.3.1 Out of memory for this message, try again later"));
+    turn_answer(t->s, PN_STR("452 4.3.1 Out of memory for this message, try again later"));
+}
+
+/* Those of the client, those added, those removed. */
+static unsigned rcpt_class(const struct txn_rcpt *r)
+{
+    return r->removed ? 2 : r->added;
+}
+
+/* Who is to have it is known. */
+static void decide(struct transaction *t)
+{
+    if (!verdict_room(t, t->rcpt_count - t->refused_count)) {
+        no_memory(t);
         return;
     }
-    for (size_t i = 0; i < t->rcpt_count; i++)
-        if (!t->rcpts[i].refused)
-            (void)verdict_add(t, &t->rcpts[i], i, false);
+    for (unsigned class = 0; class < 3; class ++)
+        for (size_t i = 0; i < t->rcpt_count; i++)
+            if (!t->rcpts[i].refused && rcpt_class(&t->rcpts[i]) == class)
+                (void)verdict_add(t, &t->rcpts[i], i, false);
     pn_verdict_settle(&t->verdict, false, t->pool);
     t->ran = true;
     if (t->s->check == NULL || !pn_check_run(t->s->check, POSTERN_AFTER, on_after, t))
         act(t);
+}
+
+static void verdict(struct transaction *t)
+{
+    verdict_begin(t);
+    if (!edits_begin(t, decide))
+        no_memory(t);
 }
 
 /* Refused before there was a verdict. */
@@ -255,7 +282,8 @@ static void refused_otherwise(const struct txn_rcpt *r, struct pn_decision *d)
  * none of them, it is theirs. */
 static void refused_event(struct transaction *t)
 {
-    if (!verdict_begin(t, t->rcpt_count == 0 ? t->away_count : t->rcpt_count))
+    verdict_begin(t);
+    if (!verdict_room(t, t->rcpt_count == 0 ? t->away_count : t->rcpt_count))
         return;
     for (size_t i = 0; i < t->rcpt_count; i++) {
         struct pn_decision *d = verdict_add(t, &t->rcpts[i], i, true);
@@ -290,6 +318,8 @@ void txn_done(struct session *s)
     edge_fate(s, fate_of(t));
     if (s->check != NULL)
         pn_check_reset(s->check);
+    trace_end(t);
+    edits_end(t);
     content_end(t);
     if (s->counted)
         pn_cap_give(s->edge->limits, PN_CAP_MESSAGES, 1);

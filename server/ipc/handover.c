@@ -114,8 +114,8 @@ static void edits_put(struct pn_buf *out, const struct pn_edit_group *group)
 static bool edit_ok(const struct pn_header_edit *e)
 {
     bool nameless = e->op == PN_HEDIT_REMOVE_RESULTS && e->name.len == 0;
-    return e->op < PN_HEDIT_COUNT && e->nth >= -1 && (nameless || pn_header_name_ok(e->name)) &&
-           pn_header_value_ok(e->value);
+    return e->op < PN_HEDIT_COUNT && e->nth >= (e->op == PN_HEDIT_AT ? 0 : -1) &&
+           (nameless || pn_header_name_ok(e->name)) && pn_header_value_ok(e->value);
 }
 
 /* left: edits that may still come, over all groups. */

@@ -104,6 +104,7 @@ enum pn_hedit {
     PN_HEDIT_END,            /* a line before the empty line */
     PN_HEDIT_REMOVE,         /* the nth line of that name; 0: all; -1: the last */
     PN_HEDIT_REMOVE_RESULTS, /* each Authentication-Results of the id `value`; no name */
+    PN_HEDIT_AT,             /* a line before the nth of all, from 0 */
     PN_HEDIT_COUNT
 };
 

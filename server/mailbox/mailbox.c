@@ -67,7 +67,8 @@ static bool edits_of(const struct pn_edit_group *group, struct pn_edits *edits)
                        (int)PN_HEDIT_AFTER_TRACE == PN_EDIT_ADD_AFTER_TRACE &&
                        (int)PN_HEDIT_END == PN_EDIT_ADD_END &&
                        (int)PN_HEDIT_REMOVE == PN_EDIT_REMOVE &&
-                       (int)PN_HEDIT_REMOVE_RESULTS == PN_EDIT_REMOVE_RESULTS,
+                       (int)PN_HEDIT_REMOVE_RESULTS == PN_EDIT_REMOVE_RESULTS &&
+                       (int)PN_HEDIT_AT == PN_EDIT_ADD_AT,
                    "one order of edits");
     for (uint32_t i = 0; i < group->count; i++) {
         const struct pn_header_edit *e = &group->edits[i];

@@ -135,9 +135,17 @@ enum pn_edit_status pn_edits_add(struct pn_edits *edits, enum pn_edit_op op, str
                                  struct pn_str value, bool folded)
 {
     enum pn_edit_status status = pn_edit_check(name, value, folded);
-    if (op == PN_EDIT_REMOVE || op == PN_EDIT_REMOVE_RESULTS)
+    if (op == PN_EDIT_REMOVE || op == PN_EDIT_REMOVE_RESULTS || op == PN_EDIT_ADD_AT)
         return PN_EDIT_BAD_NAME;
     return status != PN_EDIT_OK ? status : append(edits, (struct pn_edit){op, name, value, 0});
+}
+
+enum pn_edit_status pn_edits_add_at(struct pn_edits *edits, int nth, struct pn_str name,
+                                    struct pn_str value, bool folded)
+{
+    enum pn_edit_status status = nth < 0 ? PN_EDIT_BAD_NAME : pn_edit_check(name, value, folded);
+    return status != PN_EDIT_OK ? status
+                                : append(edits, (struct pn_edit){PN_EDIT_ADD_AT, name, value, nth});
 }
 
 enum pn_edit_status pn_edits_remove(struct pn_edits *edits, struct pn_str name, int nth)
@@ -159,6 +167,8 @@ enum pn_edit_status pn_edits_put(struct pn_edits *edits, const struct pn_edit *e
         return pn_edits_remove(edits, edit->name, edit->nth);
     if (edit->op == PN_EDIT_REMOVE_RESULTS)
         return pn_edits_remove_results(edits, edit->value);
+    if (edit->op == PN_EDIT_ADD_AT)
+        return pn_edits_add_at(edits, edit->nth, edit->name, edit->value, true);
     return pn_edits_add(edits, edit->op, edit->name, edit->value, true);
 }
 
@@ -178,6 +188,7 @@ static const char *const op_names[] = {
     [PN_EDIT_ADD_END] = "add-end",
     [PN_EDIT_REMOVE] = "remove",
     [PN_EDIT_REMOVE_RESULTS] = "remove-results",
+    [PN_EDIT_ADD_AT] = "add-at",
 };
 
 const char *pn_edit_op_name(enum pn_edit_op op)

@@ -25,6 +25,8 @@ enum pn_edit_op {
     PN_EDIT_REMOVE,          /* the nth of that name; 0: all of them; -1: the last */
     PN_EDIT_REMOVE_RESULTS,  /* each Authentication-Results whose authserv-id is `value`, or that
                                 claims so malformed (RFC 8601, section 5); name is not used */
+    PN_EDIT_ADD_AT,          /* before the nth field of all, from 0; behind the last if there are
+                                no more */
 };
 
 enum pn_edit_status {
@@ -52,13 +54,16 @@ void pn_edits_free(struct pn_edits **edits);
  * is: signatures need that. */
 enum pn_edit_status pn_edits_add(struct pn_edits *edits, enum pn_edit_op op, struct pn_str name,
                                  struct pn_str value, bool folded);
+/* PN_EDIT_ADD_AT; nth is not negative. */
+enum pn_edit_status pn_edits_add_at(struct pn_edits *edits, int nth, struct pn_str name,
+                                    struct pn_str value, bool folded);
 enum pn_edit_status pn_edits_remove(struct pn_edits *edits, struct pn_str name, int nth);
 enum pn_edit_status pn_edits_remove_results(struct pn_edits *edits, struct pn_str authserv_id);
 /* Any operation as a struct has it, folds taken: what another role or a file brings. */
 enum pn_edit_status pn_edits_put(struct pn_edits *edits, const struct pn_edit *edit);
 size_t pn_edits_count(const struct pn_edits *edits);
 const struct pn_edit *pn_edits_at(const struct pn_edits *edits, size_t index);
-/* "add-top", "add-after-trace", "add-end", "remove", "remove-results"; and back. */
+/* "add-top", "add-after-trace", "add-end", "remove", "remove-results", "add-at"; and back. */
 const char *pn_edit_op_name(enum pn_edit_op op);
 bool pn_edit_op_find(struct pn_str name, enum pn_edit_op *out);
 const char *pn_edit_status_text(enum pn_edit_status status);
@@ -68,6 +73,30 @@ enum pn_edit_status pn_edit_check(struct pn_str name, struct pn_str value, bool 
 /* Appends "Name: value" folded at 78 where blanks allow (998 at the very most), with
  * eol behind each line. value is checked already. */
 void pn_field_write(struct pn_buf *out, struct pn_str name, struct pn_str value, struct pn_str eol);
+
+/*
+ * What is wished for a header one after another: a position counts in the header as the wishes
+ * before left it. pn_edits_resolve says the same in operations whose order does not matter.
+ */
+enum pn_wish_op {
+    PN_WISH_ADD,    /* behind the trace lines at the top */
+    PN_WISH_REMOVE, /* the index-th field of that name, from 0, as received */
+    PN_WISH_INSERT, /* index: the position; 0 is above what is added at the top, which counts as
+                       one field */
+    PN_WISH_CHANGE  /* the index-th field of that name, as received, gets the value, or goes if that
+                       is empty; one that is not there is added. The last change counts. */
+};
+
+struct pn_wish {
+    enum pn_wish_op op;
+    uint32_t index;
+    struct pn_str name, value; /* borrowed; checked */
+};
+
+/* Adds operations to edits: those with PN_EDIT_ADD_TOP are to stand above all other lines that are
+ * added at the top. */
+enum pn_edit_status pn_edits_resolve(struct pn_edits *edits, const struct pn_message *m,
+                                     const struct pn_wish *wishes, size_t count);
 
 struct pn_segment {
     const char *p; /* bytes of ours, owned by the pn_segments; NULL: a range of the content */

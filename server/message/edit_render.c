@@ -23,14 +23,23 @@ struct drop {
     size_t from, to;
 };
 
+/* Where a line comes that stands before a field. */
+struct place {
+    size_t at; /* of the content */
+    size_t edit;
+};
+
 struct render {
     const struct pn_edits *edits;
     const struct pn_message *m;
     struct pn_segments *out;
     struct drop *drops; /* owned; ascending once all are there */
     size_t drop_count, drop_cap;
-    size_t drop; /* the first at or behind `at` */
-    size_t at;   /* of the content: what is behind it is not yet rendered */
+    size_t drop;          /* the first at or behind `at` */
+    struct place *places; /* owned; ascending */
+    size_t place_count, place_cap;
+    size_t place; /* the first that is not yet rendered */
+    size_t at;    /* of the content: what is behind it is not yet rendered */
 };
 
 /* ---- what goes */
@@ -186,20 +195,24 @@ static bool line_is_open(const struct render *r)
     return base[last->at + last->len - 1] != '\n';
 }
 
-static void add_lines(struct render *r, enum pn_edit_op op)
+static void add_line(struct render *r, const struct pn_edit *e)
 {
     struct pn_buf *text = &r->out->text;
     struct pn_str eol = pn_message_eol(r->m);
     size_t from = text->len;
+    if (line_is_open(r))
+        (void)pn_buf_adds(text, eol);
+    pn_field_write(text, e->name, e->value, eol);
+    add_text(r, from);
+}
+
+static void add_lines(struct render *r, enum pn_edit_op op)
+{
     for (size_t i = 0; i < pn_edits_count(r->edits); i++) {
         const struct pn_edit *e = pn_edits_at(r->edits, i);
-        if (e->op != op)
-            continue;
-        if (text->len == from && line_is_open(r))
-            (void)pn_buf_adds(text, eol);
-        pn_field_write(text, e->name, e->value, eol);
+        if (e->op == op)
+            add_line(r, e);
     }
-    add_text(r, from);
 }
 
 static size_t trace_end(const struct render *r)
@@ -224,6 +237,40 @@ static size_t header_end(const struct pn_message *m)
     return root->body - scan_eol(pn_part_header(m, root));
 }
 
+static int compare_places(const void *a, const void *b)
+{
+    const struct place *x = a, *y = b;
+    if (x->at != y->at)
+        return x->at < y->at ? -1 : 1;
+    return (x->edit > y->edit) - (x->edit < y->edit);
+}
+
+static void find_places(struct render *r)
+{
+    size_t count = 0, end = header_end(r->m);
+    const struct pn_field *fields = pn_part_fields(r->m, NULL, &count);
+    for (size_t i = 0; i < pn_edits_count(r->edits); i++) {
+        const struct pn_edit *e = pn_edits_at(r->edits, i);
+        if (e->op != PN_EDIT_ADD_AT)
+            continue;
+        size_t at = (size_t)e->nth < count ? fields[e->nth].at : end;
+        r->places = pn_grow(r->places, &r->place_cap, r->place_count, sizeof *r->places);
+        r->places[r->place_count++] = (struct place){at, i};
+    }
+    if (r->place_count > 1)
+        qsort(r->places, r->place_count, sizeof *r->places, compare_places);
+}
+
+/* Copies up to `end`, with the lines that come before it. */
+static void render_to(struct render *r, size_t end)
+{
+    for (; r->place < r->place_count && r->places[r->place].at < end; r->place++) {
+        copy_to(r, r->places[r->place].at);
+        add_line(r, pn_edits_at(r->edits, r->places[r->place].edit));
+    }
+    copy_to(r, end);
+}
+
 /* Content without any header, not even the empty line: lines of ours need one behind them. */
 static void add_empty_line(struct render *r)
 {
@@ -243,15 +290,19 @@ void pn_edits_render(const struct pn_edits *edits, const struct pn_message *m,
     pn_buf_clear(&s->text);
     if (edits != NULL) {
         find_drops(&r);
+        find_places(&r);
         add_lines(&r, PN_EDIT_ADD_TOP);
-        copy_to(&r, trace_end(&r));
+        render_to(&r, trace_end(&r));
         add_lines(&r, PN_EDIT_ADD_AFTER_TRACE);
-        copy_to(&r, header_end(m));
+        render_to(&r, header_end(m));
+        for (; r.place < r.place_count; r.place++)
+            add_line(&r, pn_edits_at(edits, r.places[r.place].edit));
         add_lines(&r, PN_EDIT_ADD_END);
         add_empty_line(&r);
     }
     copy_to(&r, pn_message_content(m).len);
     free(r.drops);
+    free(r.places);
     for (size_t i = 0; i < s->count; i++)
         if (s->v[i].p != NULL)
             s->v[i].p = s->text.p + s->v[i].at;

@@ -217,6 +217,13 @@ static void test_plugins(void)
         {"plugins { alpha { on_failure explode } }",
          "t.conf:1:30: 'explode' does not fit 'on_failure', expected one of defer, skip, "
          "quarantine\n"},
+        {"plugins { alpha { edits headers body  edits sender } }", ""},
+        {"plugins { alpha { edits none } }", ""},
+        {"plugins { alpha { edits body none } }",
+         "t.conf:1:25: 'none' beside other edits, expected one or the other\n"},
+        {"plugins { alpha { edits all } }",
+         "t.conf:1:25: 'all' does not fit 'edits', expected one of headers, body, recipients, "
+         "sender, none\n"},
         {"plugins { alpha } plugins { alpha { count 1 } beta }", ""},
     };
     CHECK(rows);

@@ -139,6 +139,30 @@ static void test_lists(void)
     kit_close(&k);
 }
 
+/* What each plugin may change: the header where nothing is said. */
+static void test_edits_granted(void)
+{
+    static const struct {
+        const char *conf;
+        unsigned want;
+    } rows[] = {
+        {"plugins { alpha }", PN_EDITS_HEADERS},
+        {"plugins { alpha { edits none } }", 0},
+        {"plugins { alpha { edits body } }", PN_EDITS_BODY},
+        {"plugins { alpha { edits recipients sender } }", PN_EDITS_RECIPIENTS | PN_EDITS_SENDER},
+        {"plugins { alpha { edits headers body recipients sender } }", PN_EDITS_ALL},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct kit k;
+        unit_row(rows[i].conf);
+        kit_open(&k, rows[i].conf, "");
+        UNIT_STR(kit_problems(&k), PN_STR(""));
+        if (k.policy != NULL)
+            UNIT_INT(pn_plugin_edits(pn_policy_plugin(k.policy, 0)), rows[i].want);
+        kit_close(&k);
+    }
+}
+
 static void test_plan(void)
 {
     static const struct {
@@ -476,6 +500,7 @@ int main(int argc, char **argv)
         {"design example", test_design_example},
         {"listen", test_listen},
         {"lists", test_lists},
+        {"edits granted", test_edits_granted},
         {"plan", test_plan},
         {"groups", test_groups},
         {"block values", test_block_values},
