@@ -108,6 +108,14 @@ static struct pn_fact_edit *body_edit(struct pn_facts *f)
     return NULL;
 }
 
+static bool write_body(struct host_call *h, struct pn_str chunk)
+{
+    if (h->body == NULL)
+        return true;
+    return (h->body->fd >= 0 || pn_memfile_init(h->body, "body", h->body_max) == 0) &&
+           pn_memfile_write(h->body, chunk);
+}
+
 int host_replace_body(struct postern_call *c, struct postern_str piece)
 {
     struct host_call *h = host_of(c);
@@ -121,13 +129,9 @@ int host_replace_body(struct postern_call *c, struct postern_str piece)
             return rc;
         edit = body_edit(h->facts);
     }
-    if (chunk.len > h->body_max || edit->index > h->body_max - chunk.len)
+    if (chunk.len > h->body_max || edit->index > h->body_max - chunk.len || !write_body(h, chunk)) {
+        edit->index = PN_FACT_BODY_BROKEN; /* a plugin that goes on must not cut a body short */
         return POSTERN_LIMIT;
-    if (h->body != NULL) {
-        if (h->body->fd < 0 && pn_memfile_init(h->body, "body", h->body_max) != 0)
-            return POSTERN_LIMIT;
-        if (!pn_memfile_write(h->body, chunk))
-            return POSTERN_LIMIT;
     }
     edit->index += (uint32_t)chunk.len;
     if (chunk.len != 0)

@@ -413,7 +413,7 @@ static bool put_items(struct task *t, const struct task_call *body, struct pn_fi
 
 static void send_body(struct link *l, struct pn_str body, int new_body)
 {
-    int fd = -1, fds[2];
+    int fd = -1, fds[2] = {-1, -1};
     unsigned count = 0;
     if (body.len > INLINE_MAX) {
         fd = pn_memfile_of("findings", body);

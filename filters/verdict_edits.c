@@ -43,7 +43,8 @@ static struct pn_str bytes_text(struct pn_pool *pool, uint32_t bytes)
 {
     struct pn_buf b;
     pn_buf_init(&b, 40);
-    (void)pn_buf_addf(&b, "%u bytes", bytes);
+    if (bytes != PN_FACT_BODY_BROKEN)
+        (void)pn_buf_addf(&b, "%u bytes", bytes);
     return pooled(pool, &b);
 }
 
@@ -148,6 +149,10 @@ enum pn_new_body_end pn_verdict_body(struct pn_verdict *v, int fd, size_t which,
     }
     if (last == NULL)
         return PN_BODY_STAYS;
+    if (last->edit->index == PN_FACT_BODY_BROKEN) {
+        last->refused = PN_STR("the new body is more than a message may have");
+        return PN_BODY_BROKEN;
+    }
     if (fd < 0 || (size_t)(last - v->edits) != which) {
         last->refused = PN_STR("the new body did not come");
         return PN_BODY_BROKEN;

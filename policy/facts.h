@@ -64,6 +64,8 @@ enum pn_fact_edit_op {
     PN_FACT_EDIT_OPS
 };
 
+#define PN_FACT_BODY_BROKEN UINT32_MAX
+
 /* As <postern/plugin.h> has them, and no less strange: who applies them checks them. */
 struct pn_fact_edit {
     enum pn_fact_edit_op op;
@@ -71,7 +73,8 @@ struct pn_fact_edit {
     struct pn_str name;  /* of a field; else empty */
     struct pn_str value; /* of a field, empty for a removal; an address */
     /* Of a removal and a change: the n-th field of that name, from 0. Of an insertion: the
-     * position. Of a body: its bytes, which lie beside the facts (request.h). */
+     * position. Of a body: its bytes, which lie beside the facts (request.h), or that it is not
+     * whole. */
     uint32_t index;
 };
 

@@ -1,6 +1,7 @@
 /* postern scan: judges messages as the server would, and says why. */
 #include "scan_batch.h"
 #include "scan_compile.h"
+#include "scan_edits.h"
 #include "scan_host.h"
 #include "scan_input.h"
 #include "scan_show.h"
@@ -95,8 +96,9 @@ static void judged_free(struct judged *j)
     free(j);
 }
 
-static const struct pn_domain *domain_of(const struct scan *s, struct pn_str address)
+static const struct pn_domain *domain_of(void *ctx, struct pn_str address)
 {
+    const struct scan *s = ctx;
     size_t at = address.len;
     while (at > 0 && address.p[at - 1] != '@')
         at--;
@@ -104,22 +106,55 @@ static const struct pn_domain *domain_of(const struct scan *s, struct pn_str add
     return d != NULL ? d : pn_policy_default_domain(s->policy);
 }
 
-static void decide_all(struct judged *j, struct pn_verdict *v)
+static void decide(struct judged *j, struct pn_verdict *v, uint32_t index,
+                   const struct pn_scan_rcpt *rcpt)
 {
     struct scan *s = j->scan;
-    for (size_t i = 0; i < j->rcpt_count; i++) {
-        struct pn_decide_input in = {.facts = v->facts,
-                                     .sender = j->from,
-                                     .recipient = j->rcpts[i],
-                                     .rcpt = (uint32_t)i,
-                                     .client = j->ip,
-                                     .auth_id = j->auth_id};
-        v->rcpts[i].address = j->rcpts[i];
-        v->rcpts[i].index = (uint32_t)i;
-        v->rcpts[i].domain = domain_of(s, j->rcpts[i]);
-        pn_decide(s->policy, v->rcpts[i].domain, &in, j->pool, &v->rcpts[i].decision);
-    }
+    struct pn_verdict_rcpt *r = &v->rcpts[v->rcpt_count++];
+    struct pn_decide_input in = {.facts = v->facts,
+                                 .sender = j->from,
+                                 .recipient = rcpt->address,
+                                 .rcpt = index,
+                                 .client = j->ip,
+                                 .auth_id = j->auth_id};
+    *r = (struct pn_verdict_rcpt){.address = rcpt->address,
+                                  .index = index,
+                                  .domain = domain_of(s, rcpt->address),
+                                  .added = rcpt->added,
+                                  .removed = rcpt->removed,
+                                  .edit = rcpt->edit};
+    pn_decide(s->policy, r->domain, &in, j->pool, &r->decision);
+}
+
+/* The new body is looked at, as the server does, and not kept. */
+static void look_at_body(struct judged *j, struct pn_verdict *v, bool *broken)
+{
+    struct pn_new_body body;
+    size_t edit = 0;
+    int fd = pn_check_body(j->check, &edit);
+    *broken = pn_verdict_body(v, fd, edit, j->pool, &body) == PN_BODY_BROKEN;
+    pn_unmap(&body.bytes);
+}
+
+/* False: the pool's limit. */
+static bool decide_all(struct judged *j, struct pn_verdict *v)
+{
+    size_t count = j->rcpt_count;
+    bool broken;
+    struct pn_scan_rcpt *rcpts = pn_scan_edits(v, j->rcpts, &count, j->pool, domain_of, j->scan);
+    v->rcpts = pn_pool_alloc(j->pool, count * sizeof *v->rcpts);
+    if (rcpts == NULL || v->rcpts == NULL)
+        return false;
+    look_at_body(j, v, &broken);
+    for (unsigned class = 0; class < 3; class ++)
+        for (size_t i = 0; i < count; i++)
+            if ((rcpts[i].removed ? 2 : rcpts[i].added) == class)
+                decide(j, v, (uint32_t)i, &rcpts[i]);
     pn_verdict_settle(v, false, j->pool);
+    if (broken)
+        pn_verdict_replied(v, PN_STR("451 4.3.0 The message could not be changed as it must be, "
+                                     "try again later"));
+    return true;
 }
 
 static void on_after(void *ctx, enum pn_check_end end)
@@ -138,14 +173,12 @@ static void on_checked(void *ctx, enum pn_check_end end)
     (void)snprintf(id, sizeof id, "scan-%" PRIu64, j->number + 1);
     struct pn_verdict v = {.id = pn_str_of(id), .file = j->file, .policy = s->policy};
     v.facts = pn_check_facts(j->check);
-    v.rcpt_count = v.envelope_count = j->rcpt_count;
+    v.envelope_count = j->rcpt_count;
     v.envelope = j->rcpts;
-    v.rcpts = pn_pool_alloc(j->pool, j->rcpt_count * sizeof *v.rcpts);
-    if (v.rcpts == NULL || end == PN_CHECK_OVERLOAD) {
+    if (end == PN_CHECK_OVERLOAD || !decide_all(j, &v)) {
         pn_error("%.*s: not judged: too much at once", PN_FMT(j->file));
         s->failed = true;
     } else {
-        decide_all(j, &v);
         s->refused = s->refused || v.outcome != PN_ACCEPT;
         pn_scan_show_verdict(&s->show, j->number, &v);
     }

@@ -70,6 +70,18 @@ static void send_event(struct edge *edge, struct pn_json *j)
         edge->events_lost++;
 }
 
+static void refused_json(struct pn_json *j, const struct txn_rcpt *rcpts, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (!rcpts[i].refused)
+            continue;
+        pn_json_object(j, NULL);
+        pn_json_str(j, "address", rcpts[i].address);
+        pn_json_str(j, "reply", rcpts[i].refusal);
+        pn_json_object_end(j);
+    }
+}
+
 /* What the client said: who has the message, or would have; apart from them, who was refused at
  * RCPT and how: by policy, then those that we take no mail for. */
 static void envelope_json(struct pn_json *j, const struct transaction *t)

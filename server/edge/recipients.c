@@ -1,6 +1,8 @@
 /* RCPT: whom we take mail for, and what policy says before content. */
 #include "edge.h"
 
+#include "mem.h"
+
 /* Refused without a trace in the envelope, beyond the limit of recipients. */
 enum { TURNED_AWAY_MORE = 100 };
 

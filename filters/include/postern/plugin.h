@@ -631,8 +631,9 @@ struct postern_host {
     /* kind body: all behind the header's empty line. The first call of a callback begins a new
      * body (the chunk may be empty), those that follow append. Line ends are CRLF, which two
      * chunks may share; a bare CR or LF, or a NUL, is POSTERN_INVALID and takes nothing.
-     * POSTERN_LIMIT beyond what a message may have (limits.message-size). The whole takes the
-     * place of what earlier callbacks said. */
+     * POSTERN_LIMIT beyond what a message may have (limits.message-size): then there is no such
+     * body, and a message that was to have it is deferred, as it is where header and body are too
+     * much together. The whole takes the place of what earlier callbacks said. */
     int (*replace_body)(struct postern_call *c, struct postern_str chunk);
     /* kind sender: the reverse-path with which the message goes on (Return-Path, reports); "" is
      * the null one. Addresses are without brackets; POSTERN_INVALID for what is none. */
