@@ -240,4 +240,5 @@ const struct postern_host host_table = {
     .standing = host_standing_get,
     .standing_set = host_standing_set,
     .setup_info = host_setup_info,
+    .state_take_all = host_state_take_all,
 };

@@ -200,6 +200,7 @@ int host_dns_wait_all(struct postern_call *c);
 int host_state_get(struct postern_call *c, struct postern_str key, struct postern_str *value);
 int host_state_put(struct postern_call *c, struct postern_str key, struct postern_str value,
                    uint64_t ttl_ms, uint32_t when);
+int host_state_take_all(struct postern_call *c, struct postern_take *takes, size_t count);
 int host_state_take(struct postern_call *c, struct postern_str key,
                     const struct postern_bucket *bucket, uint32_t *left);
 

@@ -13,7 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { BATCH = 64, ASK_MAX = PN_STATE_KEY_MAX + 128 };
+enum { BATCH = 64 };
 
 /* The channel: threads read outside of the lock, so it is counted. */
 struct line {
@@ -32,6 +32,7 @@ struct pn_state_asker {
     bool reading;
     uint64_t next_id;
     struct pn_buf record; /* the reader's */
+    struct pn_buf out;    /* what is sent */
     void (*on_lost)(void *ctx);
     void *ctx;
 };
@@ -69,36 +70,65 @@ static void lose(struct pn_state_asker *a, const struct line *l)
         a->on_lost(a->ctx);
 }
 
-/* Under the lock. A channel that is full has a role behind it that does not read: its
- * questions wait for their own end. */
-static void send(struct pn_state_asker *a, struct pn_state_wait *w)
+/* As many as a record holds. */
+static void pack(struct pn_state_asker *a)
 {
-    char bytes[ASK_MAX];
-    struct pn_buf b = {.p = bytes, .cap = sizeof bytes, .max = sizeof bytes};
-    pn_state_ask_put(&b, &w->ask);
-    if (a->line == NULL)
+    pn_buf_clear(&a->out);
+    for (struct pn_state_wait *w = a->waits; w != NULL; w = w->next) {
+        size_t before = a->out.len;
+        if (w->sent || w->done)
+            continue;
+        pn_state_ask_put(&a->out, &w->ask);
+        w->sent = w->packed = !a->out.overflow;
+        if (w->packed)
+            continue;
+        a->out.len = before;
         return;
-    w->sent = pn_channel_try_fd(a->line->fd, PN_REC_STATE_ASK, pn_buf_str(&b), NULL, 0) == 0;
-    if (!w->sent && errno != EAGAIN)
+    }
+}
+
+/* Under the lock: all that is not sent yet, whoever asks, in one record. A channel that is full
+ * has a role behind it that does not read: its questions wait for their own end. */
+static void send(struct pn_state_asker *a)
+{
+    pack(a);
+    bool ok = pn_channel_try_fd(a->line->fd, PN_REC_STATE_ASK, pn_buf_str(&a->out), NULL, 0) == 0;
+    int error = errno;
+    for (struct pn_state_wait *w = a->waits; w != NULL; w = w->next) {
+        w->sent = w->sent && (ok || !w->packed);
+        w->packed = false;
+    }
+    if (!ok && error != EAGAIN)
         lose(a, a->line);
 }
 
-/* Under the lock. False: not an answer. One that comes too late is nobody's. */
+/* One that comes too late is nobody's. */
+static void give(struct pn_state_asker *a, const struct pn_state_answer *answer)
+{
+    for (struct pn_state_wait *w = a->waits; w != NULL; w = w->next) {
+        if (w->ask.id != answer->id || w->done)
+            continue;
+        w->status = answer->status;
+        w->left = answer->left;
+        w->local = answer->local;
+        w->len = answer->value.len;
+        if (w->len != 0)
+            memcpy(w->value, answer->value.p, w->len);
+        w->done = true;
+    }
+}
+
+/* Under the lock. False: not answers. */
 static bool take(struct pn_state_asker *a, const struct pn_record *record)
 {
+    struct pn_rd r = pn_rd_of(record->body);
     struct pn_state_answer answer;
-    if (record->type != PN_REC_STATE_ANSWER || !pn_state_answer_get(record->body, &answer))
+    if (record->type != PN_REC_STATE_ANSWER || record->body.len == 0)
         return false;
-    for (struct pn_state_wait *w = a->waits; w != NULL; w = w->next) {
-        if (w->ask.id != answer.id || w->done)
-            continue;
-        w->status = answer.status;
-        w->left = answer.left;
-        w->local = answer.local;
-        w->len = answer.value.len;
-        if (w->len != 0)
-            memcpy(w->value, answer.value.p, w->len);
-        w->done = true;
+    while (!pn_rd_done(&r)) {
+        if (!pn_state_answer_next(&r, &answer))
+            return false;
+        give(a, &answer);
     }
     return true;
 }
@@ -155,7 +185,7 @@ void pn_state_wait_start(struct pn_state_wait *w, struct pn_state_asker *a,
 {
     w->asker = a;
     w->ask = *ask;
-    w->sent = w->done = w->local = false;
+    w->sent = w->packed = w->done = w->local = false;
     w->status = PN_STATE_IS_AWAY;
     w->left = 0;
     w->len = 0;
@@ -166,8 +196,6 @@ void pn_state_wait_start(struct pn_state_wait *w, struct pn_state_asker *a,
     uint64_t grace = (uint64_t)PN_STATE_WAIT_MS * PN_NS_PER_MS;
     if (a->line == NULL && a->lost != 0 && pn_clock_mono_ns() - a->lost > grace)
         w->done = true;
-    else
-        send(a, w);
     unlock(a);
 }
 
@@ -177,7 +205,7 @@ bool pn_state_wait_for(struct pn_state_wait *w, uint64_t until)
     lock(a);
     while (!w->done && pn_clock_mono_ns() < until) {
         if (a->line != NULL && !w->sent)
-            send(a, w);
+            send(a);
         if (a->line != NULL && !a->reading)
             read_turn(a, w, until);
         else
@@ -223,6 +251,7 @@ struct pn_state_asker *pn_state_asker_new(void)
 {
     struct pn_state_asker *a = pn_calloc(1, sizeof *a);
     pn_buf_init(&a->record, PN_RECORD_MAX);
+    pn_buf_init(&a->out, PN_RECORD_MAX - 64);
     pn_assert(pthread_mutex_init(&a->lock, NULL) == 0 && pthread_cond_init(&a->woken, NULL) == 0);
     return a;
 }
@@ -238,5 +267,6 @@ void pn_state_asker_free(struct pn_state_asker **asker)
     (void)pthread_mutex_destroy(&a->lock);
     (void)pthread_cond_destroy(&a->woken);
     pn_buf_fini(&a->record);
+    pn_buf_fini(&a->out);
     free(a);
 }

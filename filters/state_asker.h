@@ -31,14 +31,15 @@ struct pn_state_wait {
     struct pn_state_wait *next;
     struct pn_state_asker *asker;
     struct pn_state_ask ask; /* its key is borrowed */
-    bool sent, done, local;
+    bool sent, packed, done, local;
     uint8_t status; /* enum pn_state_status; PN_STATE_IS_AWAY until done */
     uint32_t left;
     size_t len;
     char value[PN_STATE_VALUE_MAX];
 };
 
-/* ask->id is set here. */
+/* ask->id is set here. It is sent when its thread first waits, with all others that are not
+ * sent yet. */
 void pn_state_wait_start(struct pn_state_wait *wait, struct pn_state_asker *asker,
                          const struct pn_state_ask *ask);
 /* Until it is done or `until` (monotonic ns) came; true: done. */

@@ -46,30 +46,44 @@ static uint32_t cost_of(struct postern_call *c, const struct ratelimit_limit *l)
     return n > 1000000 ? 1000000 : (uint32_t)n;
 }
 
-static int look(struct postern_call *c, const struct ratelimit_limit *l)
+static int is_over(struct postern_call *c, const struct ratelimit_limit *l)
 {
-    char text[RATELIMIT_KEY_MAX];
-    struct postern_bucket bucket = l->bucket;
-    uint32_t left;
-    size_t len = ratelimit_key(c, l, text);
-    if (len == 0)
-        return POSTERN_OK;
-    bucket.cost = cost_of(c, l);
-    int rc = c->host->state_take(c, (struct postern_str){text, len}, &bucket, &left);
-    if (rc != POSTERN_NONE)
-        return rc;
     if (c->stage == POSTERN_RCPT) /* those before this one were within it */
         return c->host->fact_for(c, c->host->envelope(c)->rcpt_count - 1, RATELIMIT, l->name);
     return c->host->fact(c, RATELIMIT, l->name);
 }
 
+/* All of a stage at once. */
+struct asked {
+    const struct ratelimit_limit *limits[RATELIMIT_MAX];
+    struct postern_take takes[RATELIMIT_MAX];
+    char keys[RATELIMIT_MAX][RATELIMIT_KEY_MAX];
+    size_t count;
+};
+
+static void add(struct postern_call *c, struct asked *a, const struct ratelimit_limit *l)
+{
+    struct postern_take *t = &a->takes[a->count];
+    size_t len = ratelimit_key(c, l, a->keys[a->count]);
+    if (len == 0)
+        return;
+    *t = (struct postern_take){.key = {a->keys[a->count], len}, .bucket = l->bucket};
+    t->bucket.cost = cost_of(c, l);
+    a->limits[a->count++] = l;
+}
+
 static int on_stage(struct postern_call *c)
 {
     const struct ratelimit_instance *in = c->instance;
-    int rc = POSTERN_OK;
-    for (size_t i = 0; rc == POSTERN_OK && i < in->count; i++)
+    struct asked a;
+    a.count = 0;
+    for (size_t i = 0; i < in->count; i++)
         if (counts(c, &in->limits[i]))
-            rc = look(c, &in->limits[i]);
+            add(c, &a, &in->limits[i]);
+    int rc = a.count == 0 ? POSTERN_OK : c->host->state_take_all(c, a.takes, a.count);
+    for (size_t i = 0; rc == POSTERN_OK && i < a.count; i++)
+        if (a.takes[i].status == POSTERN_NONE)
+            rc = is_over(c, a.limits[i]);
     return rc;
 }
 

@@ -101,16 +101,15 @@ void pn_state_answer_put(struct pn_buf *out, const struct pn_state_answer *answe
     pn_wr_str(out, answer->value);
 }
 
-bool pn_state_answer_get(struct pn_str body, struct pn_state_answer *answer)
+bool pn_state_answer_next(struct pn_rd *r, struct pn_state_answer *answer)
 {
-    struct pn_rd r = pn_rd_of(body);
-    *answer = (struct pn_state_answer){.id = pn_rd_u64(&r)};
-    answer->status = pn_rd_u8(&r);
-    uint8_t local = pn_rd_u8(&r);
+    *answer = (struct pn_state_answer){.id = pn_rd_u64(r)};
+    answer->status = pn_rd_u8(r);
+    uint8_t local = pn_rd_u8(r);
     answer->local = local == 1;
-    answer->left = pn_rd_u32(&r);
-    answer->value = pn_rd_str(&r);
-    return pn_rd_done(&r) && answer->status < PN_STATE_STATUSES && local <= 1 &&
+    answer->left = pn_rd_u32(r);
+    answer->value = pn_rd_str(r);
+    return pn_rd_ok(r) && answer->status < PN_STATE_STATUSES && local <= 1 &&
            answer->value.len <= PN_STATE_VALUE_MAX;
 }
 

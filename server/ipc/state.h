@@ -2,7 +2,7 @@
  * Lasting state between roles: what filter workers ask of the state role, what edges tell it.
  *
  *   PN_REC_STATE_ASK     worker -> state   struct pn_state_ask, one or several
- *   PN_REC_STATE_ANSWER  state -> worker   struct pn_state_answer, one
+ *   PN_REC_STATE_ANSWER  state -> worker   struct pn_state_answer, one or several
  *   PN_REC_STATE_END     edge -> state     struct pn_state_end, then its puts
  *
  * What a message would write stays in its facts (policy/facts.h) until its fate is known:
@@ -77,7 +77,8 @@ void pn_state_ask_put(struct pn_buf *out, const struct pn_state_ask *ask);
 /* The next of a record's asks; false: malformed. Until pn_rd_done. */
 bool pn_state_ask_next(struct pn_rd *r, struct pn_state_ask *ask);
 void pn_state_answer_put(struct pn_buf *out, const struct pn_state_answer *answer);
-bool pn_state_answer_get(struct pn_str body, struct pn_state_answer *answer);
+/* The next of a record's answers, as with asks. */
+bool pn_state_answer_next(struct pn_rd *r, struct pn_state_answer *answer);
 void pn_state_end_put(struct pn_buf *out, const struct pn_state_end *end);
 void pn_state_put_put(struct pn_buf *out, const struct pn_state_put *put);
 /* First the end, then pn_state_put_next as often as its count says, then pn_rd_done. */

@@ -77,7 +77,8 @@ struct role {
     struct state_takes *takes;
     struct pn_guests *guests;
     struct asked *asked; /* all that have no answer yet */
-    struct pn_buf out;
+    struct pn_buf out, gathered;
+    const struct pn_guest *asking; /* whose record is being read */
 };
 
 /* A question under way. */
@@ -112,6 +113,15 @@ static void asked_free(struct asked *a)
 }
 
 /* One who does not read its answers has a deadline of its own. */
+static void send_answers(const struct pn_guest *guest, struct pn_buf *answers)
+{
+    if (answers->len != 0 &&
+        !pn_channel_send(guest->channel, PN_REC_STATE_ANSWER, pn_buf_str(answers), NULL, 0))
+        pn_warn("a worker does not read what it asked for");
+    pn_buf_clear(answers);
+}
+
+/* What is known at once of the questions of one record goes back in one. */
 static void answer(struct role *r, const struct pn_guest *guest, uint64_t id,
                    const struct pn_state_answer *from)
 {
@@ -123,8 +133,12 @@ static void answer(struct role *r, const struct pn_guest *guest, uint64_t id,
     answer.id = id;
     pn_buf_clear(&r->out);
     pn_state_answer_put(&r->out, &answer);
-    if (!pn_channel_send(guest->channel, PN_REC_STATE_ANSWER, pn_buf_str(&r->out), NULL, 0))
-        pn_warn("a worker does not read what it asked for");
+    if (r->asking != guest) {
+        send_answers(guest, &r->out);
+    } else if (!pn_buf_adds(&r->gathered, pn_buf_str(&r->out))) {
+        send_answers(guest, &r->gathered);
+        (void)pn_buf_adds(&r->gathered, pn_buf_str(&r->out));
+    }
 }
 
 static void on_got(void *ctx, const struct pn_state_answer *got)
@@ -200,6 +214,7 @@ static bool on_asks(struct pn_guest *guest, struct pn_str body)
     struct pn_rd rd = pn_rd_of(body);
     struct pn_state_ask ask;
     bool ok = body.len != 0;
+    r->asking = guest;
     while (ok && !pn_rd_done(&rd)) {
         ok = pn_state_ask_next(&rd, &ask);
         if (ok && ask.take) {
@@ -209,6 +224,8 @@ static bool on_asks(struct pn_guest *guest, struct pn_str body)
             r->engine->ops->get(r->engine, ask.key, ask.now_ms, on_got, asked_new(guest, ask.id));
         }
     }
+    r->asking = NULL;
+    send_answers(guest, &r->gathered);
     return ok;
 }
 
@@ -416,11 +433,13 @@ static void role_fini(struct role *r)
     pn_control_free(&r->control);
     pn_loop_free(&r->loop);
     pn_buf_fini(&r->out);
+    pn_buf_fini(&r->gathered);
 }
 
 static bool role_init(struct role *r, struct pn_role_env *env, struct pn_buf *err)
 {
     pn_buf_init(&r->out, PN_RECORD_MAX - 64);
+    pn_buf_init(&r->gathered, PN_RECORD_MAX - 64);
     r->loop = pn_loop_new();
     r->takes = state_takes_new(TAKES_MAX, TAKES_AGE_NS);
     if (!state_settings_of(env->gen, &r->settings, err) || !open_engine(r, env, err))

@@ -39,7 +39,7 @@ PLUGINS = {
     "dnsbl": 'dnsbl { zone "dnsbl.test" { code 127.0.0.2 weight 4 } }',
     "rules": "rules",
     "greylist": "greylist",
-    "ratelimit": 'ratelimit { limit "c" { key client  tokens 1000000  per 1h } }',
+    "ratelimit": "ratelimit {" + "".join(f' limit "{k}" {{ key {k}  tokens 1000000  per 1h }}' for k in ("client", "network", "sender", "helo")) + " }",
     "clamav": f'clamav {{ signatures "{postern.TOP}/contrib/demo/clamav/eicar.ndb" }}',
 }
 

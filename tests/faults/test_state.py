@@ -289,7 +289,9 @@ def replays(counter):
 
 
 def limits(counter):
-    conf = CONF.replace("greylist }", 'ratelimit { limit "c" { key client  tokens 2  per 1h } } }')
+    three = "".join(f'limit "{n}" {{ key {k}  tokens {t}  per 1h }} ' for n, k, t in
+                    (("c", "client", 2), ("n", "network", 5), ("s", "sender", 9)))
+    conf = CONF.replace("greylist }", f"ratelimit {{ {three} }} }}")
     with postern.Server(conf) as server:
         clock = Clock(server)
         server.start()
@@ -297,6 +299,9 @@ def limits(counter):
             answer = send(server)
             counter.check(answer.startswith(want), f"limits: message {i}", answer)
         counter.check(send(server, "192.0.2.99").startswith("250"), "limits: another client")
+        left = {s["key"]: s["left"] for s in server.wait_events("message", 4)[3]["state"]}
+        want = {"c 192.0.2.99": 1, "n c0000200/24": 1, "s a@sender.test": 5}
+        counter.check(left == want, "limits: several of one message", f"{left}")
         server.stop()
         server.start()
         counter.check(send(server).startswith("451"), "limits: they outlive the server")

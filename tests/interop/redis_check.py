@@ -352,12 +352,17 @@ def jail(counter):
 
 
 def remote_ports(pid):
+    """Whom its TCP sockets are connected to; none of a process that is gone."""
+    try:
+        return ports_of(pid)
+    except OSError:
+        return []
+
+
+def ports_of(pid):
     inodes = set()
     for fd in os.listdir(f"/proc/{pid}/fd"):
-        try:
-            target = os.readlink(f"/proc/{pid}/fd/{fd}")
-        except OSError:
-            continue
+        target = os.readlink(f"/proc/{pid}/fd/{fd}")
         if target.startswith("socket:"):
             inodes.add(target[8:-1])
     ports = []

@@ -130,11 +130,24 @@ static int take(struct postern_call *c, struct postern_str key, const struct pos
     return ok ? POSTERN_OK : POSTERN_NONE;
 }
 
+static int take_all(struct postern_call *c, struct postern_take *takes, size_t count)
+{
+    int rc = POSTERN_OK;
+    pn_assert(count <= POSTERN_STATE_TAKES_MAX);
+    for (size_t i = 0; i < count; i++) {
+        takes[i].status = take(c, takes[i].key, &takes[i].bucket, &takes[i].left);
+        if (takes[i].status < 0)
+            rc = takes[i].status;
+    }
+    return rc;
+}
+
 void fake_state_table(struct postern_host *t)
 {
     t->state_get = get;
     t->state_put = put;
     t->state_take = take;
+    t->state_take_all = take_all;
 }
 
 void fake_state_new(struct fakehost *h)

@@ -359,8 +359,13 @@ static void test_layout(void)
         AT(postern_host, standing, 448),
         AT(postern_host, standing_set, 456),
         AT(postern_host, setup_info, 464),
+        AT(postern_host, state_take_all, 472),
         AT(postern_bucket, interval_ms, 8),
         SIZE(postern_bucket, 24),
+        AT(postern_take, bucket, 16),
+        AT(postern_take, left, 40),
+        AT(postern_take, status, 44),
+        SIZE(postern_take, 48),
     };
     static const struct {
         int is, want;

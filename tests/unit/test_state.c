@@ -406,7 +406,8 @@ static struct pn_state_answer ask_role(struct role_rig *rig, struct pn_state_ask
     UNIT_INT(pn_channel_send_fd(rig->peers[WORKER], PN_REC_STATE_ASK, pn_buf_str(&b), NULL, 0), 0);
     if (role_rig_recv(rig, WORKER, &record, room)) {
         UNIT_INT(record.type, PN_REC_STATE_ANSWER);
-        UNIT_TRUE(pn_state_answer_get(record.body, &answer));
+        struct pn_rd r = pn_rd_of(record.body);
+        UNIT_TRUE(pn_state_answer_next(&r, &answer) && pn_rd_done(&r));
         UNIT_INT(answer.id, ask.id);
     }
     pn_buf_fini(&b);

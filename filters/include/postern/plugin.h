@@ -113,8 +113,8 @@
  * lower one, and asks with POSTERN_HAS before it calls what came later.
  *
  *   1.0   the first
- *   1.1   prefetch, needs_if, changed, tick, info; client_in, state_get, state_put, state_take;
- *         insert_header, change_header, replace_body, change_from, add_rcpt, remove_rcpt;
+ *   1.1   prefetch, needs_if, changed, tick, info; client_in, state_get, state_put, state_take,
+ * state_take_all; insert_header, change_header, replace_body, change_from, add_rcpt, remove_rcpt;
  *         standing, standing_set; setup_info; early of struct postern_client
  *
  * Widths are fixed: enumerations appear in structs and arguments as uint32_t or int, so
@@ -479,6 +479,15 @@ struct postern_bucket {
     const void *reserved;
 };
 
+/* One of several: key and bucket are the caller's, left and status the answer. */
+enum { POSTERN_STATE_TAKES_MAX = 64 };
+struct postern_take {
+    struct postern_str key;
+    struct postern_bucket bucket;
+    uint32_t left;
+    int32_t status;
+};
+
 /* Bytes that a plugin's tick may leave as its standing. */
 enum { POSTERN_STANDING_MAX = 1024 };
 
@@ -660,6 +669,13 @@ struct postern_host {
      *    one more of its kind. value: one line of printable UTF-8, at most 2000 bytes.
      *    POSTERN_LIMIT beyond 32 MB in all. */
     int (*setup_info)(struct postern_setup *s, struct postern_str key, struct postern_str value);
+
+    /* -- state_take for several buckets at once: one question instead of one each. Up to
+     *    POSTERN_STATE_TAKES_MAX; each is taken or not for itself, and its status says so: as
+     *    state_take returns it. Of the same key twice the first counts. POSTERN_OK, or a status
+     *    below zero that one of them has (POSTERN_AWAY); POSTERN_INVALID, and nothing is taken,
+     *    where one of them is. */
+    int (*state_take_all)(struct postern_call *c, struct postern_take *takes, size_t count);
 };
 
 #ifdef __cplusplus
