@@ -103,25 +103,10 @@ static struct postern_str read_file(struct rules_arena *a, const char *path)
     return text;
 }
 
-struct including {
-    struct postern_str from; /* the file that is read: included names are beside it */
-};
-
 static struct postern_str load(void *arg, struct rules_arena *a, struct postern_str path)
 {
-    const struct including *in = arg;
-    char full[4096];
-    size_t folder = in->from.len;
-    int n;
-
-    while (folder > 0 && in->from.p[folder - 1] != '/')
-        folder--;
-    if (path.len > 0 && path.p[0] == '/')
-        folder = 0;
-    n = snprintf(full, sizeof(full), "%.*s%.*s", (int)folder, in->from.p, (int)path.len, path.p);
-    if (n < 0 || (size_t)n >= sizeof(full))
-        return (struct postern_str){NULL, 0};
-    return read_file(a, full);
+    (void)arg;
+    return read_file(a, path.p);
 }
 
 static int say_error(struct postern_setup *s, struct postern_str path, const char *why)
@@ -137,7 +122,6 @@ static int say_error(struct postern_setup *s, struct postern_str path, const cha
 
 static int add_file(struct postern_setup *s, struct rules_set *set, struct postern_str path)
 {
-    struct including in = {.from = path};
     struct postern_str copy = rules_dup(&set->arena, path);
     struct postern_str text;
 
@@ -146,8 +130,8 @@ static int add_file(struct postern_setup *s, struct rules_set *set, struct poste
     text = read_file(&set->arena, copy.p);
     if (text.p == NULL)
         return say_error(s, path, "the file can't be read");
-    return rules_set_read(set, path, text, load, &in) ? POSTERN_OK
-                                                      : say_error(s, path, "out of memory");
+    return rules_set_read(set, path, text, load, NULL) ? POSTERN_OK
+                                                       : say_error(s, path, "out of memory");
 }
 
 static int is_rules(const struct dirent *e)

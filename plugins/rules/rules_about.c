@@ -70,6 +70,8 @@ static void read_flag(struct rule *rule, struct postern_str flag)
         rule->no_subject = true;
     else if (rules_eq(flag, POSTERN_STR("net")) || rules_eq(flag, POSTERN_STR("learn")))
         rule->network = true;
+    else if (rules_starts(flag, POSTERN_STR("range=")) || rules_eq(flag, POSTERN_STR("concat")))
+        rule->odd_parts = true;
     else if (rules_starts(flag, POSTERN_STR("maxhits=")) &&
              read_number((struct postern_str){flag.p + 8, flag.len - 8}, &n) && n > 0)
         rule->max_hits = (uint32_t)n / 1000;
@@ -229,7 +231,9 @@ bool reader_setting(struct reader *r, struct postern_str word, struct postern_st
             add_names(r, lists[i].list, rest);
             return true;
         }
-    if (rules_eq(word, POSTERN_STR("clear_util_rb")))
+    if (rules_eq(word, POSTERN_STR("enable_compat")))
+        add_names(r, RULES_COMPAT, rest);
+    else if (rules_eq(word, POSTERN_STR("clear_util_rb")))
         clear_domains(r);
     else if (rules_eq(word, POSTERN_STR("enlist_uri_host")))
         add_listed(r, RULES_HOSTS, rest);

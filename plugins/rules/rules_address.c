@@ -141,6 +141,8 @@ static bool finish(const struct item *i, struct rules_arena *a, struct rules_add
     }
     if (rules_eq(out->name, out->address) || out->name.len == 0)
         out->name = aside;
+    if (out->name.len > 2 && out->name.p[0] == '\'' && out->name.p[out->name.len - 1] == '\'')
+        out->name = rules_trim((struct postern_str){out->name.p + 1, out->name.len - 2});
     out->address = rules_dup(a, out->address);
     out->name = rules_dup(a, out->name);
     return out->address.len > 0 || out->name.len > 0;

@@ -85,6 +85,11 @@ pcre2_code *rules_captures_compile(const struct rules_captures *c, const struct 
     for (size_t i = 0; i < s.len; i++) {
         const char *end = NULL;
 
+        if (s.p[i] == '\\' && i + 1 < s.len) { /* "\%{" is no tag */
+            put(&o, s.p[i++]);
+            put(&o, s.p[i]);
+            continue;
+        }
         if (s.p[i] == '%' && i + 1 < s.len && s.p[i + 1] == '{')
             end = memchr(s.p + i, '}', s.len - i);
         if (end == NULL) {

@@ -5,7 +5,7 @@
 
 #include <stdio.h>
 
-enum { NAME_ROOM = 80 };
+enum { NAME_ROOM = 80, NAMES_MAX = 3 };
 
 /* "7.2.0.192.in-addr.arpa" */
 static struct postern_str reverse_name(const struct postern_client *c, char out[NAME_ROOM])
@@ -35,14 +35,40 @@ void rules_client_prefetch(struct postern_call *c)
     (void)c->host->dns_start(c, reverse_name(c->host->client(c), name), POSTERN_DNS_PTR);
 }
 
+static bool ask(struct postern_call *c, struct postern_str name, uint32_t type,
+                const struct postern_dns_answer **answer)
+{
+    *answer = NULL;
+    return c->host->dns_lookup(c, name, type, answer) == POSTERN_OK && *answer != NULL &&
+           (*answer)->rcode == POSTERN_DNS_NOERROR;
+}
+
+/* Anybody may write any name for his own address: it counts where it leads back. */
+static bool is_address_of(struct postern_call *call, const struct postern_client *c,
+                          struct postern_str name)
+{
+    size_t from = c->is_ipv4 ? 12 : 0;
+    const struct postern_dns_answer *answer;
+
+    if (!ask(call, name, c->is_ipv4 ? POSTERN_DNS_A : POSTERN_DNS_AAAA, &answer))
+        return false;
+    for (size_t i = 0; i < answer->count; i++)
+        if (answer->records[i].data.len == sizeof(c->ip) - from &&
+            memcmp(answer->records[i].data.p, c->ip + from, sizeof(c->ip) - from) == 0)
+            return true;
+    return false;
+}
+
 struct postern_str rules_relay_client_name(struct rules_text *t)
 {
+    const struct postern_client *c = t->call->host->client(t->call);
     const struct postern_dns_answer *answer = NULL;
     char name[NAME_ROOM];
 
-    if (t->call->host->dns_lookup(t->call, reverse_name(t->call->host->client(t->call), name),
-                                  POSTERN_DNS_PTR, &answer) != POSTERN_OK ||
-        answer == NULL || answer->rcode != POSTERN_DNS_NOERROR || answer->count == 0)
+    if (!ask(t->call, reverse_name(c, name), POSTERN_DNS_PTR, &answer))
         return POSTERN_STR("");
-    return rules_dup(&t->arena, answer->records[0].data);
+    for (size_t i = 0; i < answer->count && i < NAMES_MAX; i++)
+        if (is_address_of(t->call, c, answer->records[i].data))
+            return rules_dup(&t->arena, answer->records[i].data);
+    return POSTERN_STR("");
 }

@@ -43,7 +43,7 @@ static bool is_known_plugin(struct postern_str name)
 }
 
 /* can(X::feature): features of version 4.0.1 itself, "X::has_…" those of a plugin. */
-static bool is_known_feature(struct postern_str name)
+static bool is_known_feature(const struct rules_set *set, struct postern_str name)
 {
     static const char *const features[] = {"feature_bug6558_free",
                                            "feature_welcomelist_blocklist",
@@ -73,6 +73,9 @@ static bool is_known_feature(struct postern_str name)
     if (rules_starts(name, (struct postern_str){conf, sizeof(conf) - 1})) {
         name.p += sizeof(conf) - 1;
         name.len -= sizeof(conf) - 1;
+        if (rules_starts(name, POSTERN_STR("compat_"))) /* of an "enable_compat" line */
+            return rules_names_has(&set->names, RULES_COMPAT,
+                                   (struct postern_str){name.p + 7, name.len - 7});
         return is_one_of(name, features, sizeof(features) / sizeof(features[0]));
     }
     while (at > 0 && name.p[at - 1] != ':')
@@ -86,7 +89,8 @@ enum { NO, YES, VERSION, PERL_VERSION };
 
 static bool resolve(void *arg, struct postern_str name, struct postern_str argument, uint32_t *out)
 {
-    (void)arg;
+    const struct rules_set *set = arg;
+
     *out = NO;
     if (rules_eq(name, POSTERN_STR("version")))
         *out = VERSION;
@@ -95,7 +99,7 @@ static bool resolve(void *arg, struct postern_str name, struct postern_str argum
     else if (rules_eq(name, POSTERN_STR("plugin")))
         *out = is_known_plugin(argument) ? YES : NO;
     else if (rules_eq(name, POSTERN_STR("can")) || rules_eq(name, POSTERN_STR("has")))
-        *out = is_known_feature(argument) ? YES : NO;
+        *out = is_known_feature(set, argument) ? YES : NO;
     else if (rules_eq(name, POSTERN_STR("true")) || rules_eq(name, POSTERN_STR("local_tests_only")))
         *out = YES;
     else
@@ -155,7 +159,7 @@ static void read_if(struct reader *r, struct postern_str rest)
     struct rules_meta m;
     struct rules_arena a = {.used = 0};
     struct rules_value v = {0, false};
-    const char *error = rules_meta_compile(&m, rest, &a, resolve, NULL);
+    const char *error = rules_meta_compile(&m, rest, &a, resolve, r->set);
 
     if (error == NULL)
         v = rules_meta_run(&m, lookup, NULL);

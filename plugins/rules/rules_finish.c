@@ -74,8 +74,32 @@ static void find_test(struct rules_set *set, struct rule *r)
 static void find_tests(struct rules_set *set)
 {
     for (size_t i = 0; i < set->count; i++)
+        if (set->rules[i].odd_parts && set->rules[i].kind != RULES_NONE)
+            rules_set_drop(set, &set->rules[i], "tflags range or concat, which are not known here");
+    for (size_t i = 0; i < set->count; i++)
         if (set->rules[i].kind == RULES_EVAL && !rule_is_off(&set->rules[i]))
             find_test(set, &set->rules[i]);
+}
+
+/* ---- tags */
+
+/* "%{NAME}", but for "\%{NAME}". */
+static bool has_tag(struct postern_str s)
+{
+    for (size_t i = 0; i + 1 < s.len; i++)
+        if (s.p[i] == '\\')
+            i++;
+        else if (s.p[i] == '%' && s.p[i + 1] == '{')
+            return true;
+    return false;
+}
+
+static bool has_named_group(struct postern_str s)
+{
+    for (size_t i = 0; i + 3 < s.len; i++)
+        if (memcmp(s.p + i, "(?<", 3) == 0 && s.p[i + 3] >= 'A' && s.p[i + 3] <= 'Z')
+            return true;
+    return false;
 }
 
 /* ---- the order of expressions: depth first, with a stack of our own ---- */
@@ -118,7 +142,9 @@ static void enter(struct walk *w, uint32_t index)
     r->needed = true;
     if (r->kind != RULES_META)
         return;
-    error = rules_meta_compile(&r->meta, r->expression, &w->set->arena, resolve_rule, w->set);
+    error = rules_matching_expand(w->set, r);
+    if (error == NULL)
+        error = rules_meta_compile(&r->meta, r->expression, &w->set->arena, resolve_rule, w->set);
     if (error != NULL) {
         rules_set_drop(w->set, r, error);
         return;
@@ -153,6 +179,24 @@ static void advance(struct walk *w)
     w->depth--;
 }
 
+static void walk_from(struct walk *w, uint32_t index)
+{
+    if (w->set->rules[index].state != UNSEEN)
+        return;
+    enter(w, index);
+    while (w->depth > 0)
+        advance(w);
+}
+
+/* Then rules that capture are needed, though nobody names them. */
+static bool wants_tags(const struct rules_set *set)
+{
+    for (size_t i = 0; i < set->count; i++)
+        if (set->rules[i].needed && has_tag(set->rules[i].pattern.text))
+            return true;
+    return false;
+}
+
 static bool find_needed(struct rules_set *set)
 {
     struct walk w = {.set = set};
@@ -163,13 +207,13 @@ static bool find_needed(struct rules_set *set)
         free(w.stack);
         return false;
     }
-    for (uint32_t i = 0; i < set->count; i++) {
-        if (set->rules[i].state != UNSEEN || !rule_is_stated(&set->rules[i]))
-            continue;
-        enter(&w, i);
-        while (w.depth > 0)
-            advance(&w);
-    }
+    for (uint32_t i = 0; i < set->count; i++)
+        if (rule_is_stated(&set->rules[i]))
+            walk_from(&w, i);
+    if (wants_tags(set))
+        for (uint32_t i = 0; i < set->count; i++)
+            if (has_named_group(set->rules[i].pattern.text))
+                walk_from(&w, i);
     free(w.stack);
     return true;
 }
@@ -201,14 +245,6 @@ static bool looks_around(struct postern_str s)
 
     for (size_t i = 0; i < sizeof(signs) / sizeof(signs[0]); i++)
         if (holds(s, signs[i]))
-            return true;
-    return false;
-}
-
-static bool has_named_group(struct postern_str s)
-{
-    for (size_t i = 0; i + 3 < s.len; i++)
-        if (memcmp(s.p + i, "(?<", 3) == 0 && s.p[i + 3] >= 'A' && s.p[i + 3] <= 'Z')
             return true;
     return false;
 }
@@ -261,7 +297,7 @@ static void compile(struct rules_set *set, struct rule *r, pcre2_compile_context
     int error;
 
     r->by_line = r->kind == RULES_RAWBODY || looks_around(r->pattern.text);
-    r->takes_tags = holds(r->pattern.text, "%{");
+    r->takes_tags = has_tag(r->pattern.text);
     r->gives_tags = has_named_group(r->pattern.text);
     if (r->takes_tags)
         return;

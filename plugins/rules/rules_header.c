@@ -93,7 +93,7 @@ static struct postern_str unfolded(struct rules_text *t, struct postern_str raw)
     return p == NULL ? POSTERN_STR("") : rules_trim((struct postern_str){p, n});
 }
 
-static bool is_plain(struct postern_str s)
+bool rules_is_plain(struct postern_str s)
 {
     for (size_t i = 0; i < s.len; i++)
         if ((unsigned char)s.p[i] >= 0x80 || (s.p[i] == '=' && i + 1 < s.len && s.p[i + 1] == '?'))
@@ -114,6 +114,35 @@ static bool is_of_machines(struct postern_str name)
     return rules_istarts(name, POSTERN_STR("List-"));
 }
 
+/* What the host decodes keeps the blanks that a fold begins with: one is left of each. Those
+ * between two encoded words are gone already, and a run that looks like one is taken for it.
+ * Tabs are blanks like others. */
+static size_t without_folds(char *p, size_t len, struct postern_str raw)
+{
+    size_t from = 0;
+
+    for (size_t i = 0; i + 1 < raw.len; i++) {
+        size_t n = 0;
+        char *at;
+
+        if (raw.p[i] != '\n')
+            continue;
+        while (i + 1 + n < raw.len && (raw.p[i + 1 + n] == ' ' || raw.p[i + 1 + n] == '\t'))
+            n++;
+        at = n < 2 ? NULL : memmem(p + from, len - from, raw.p + i + 1, n);
+        if (at == NULL)
+            continue;
+        from = (size_t)(at - p) + 1;
+        memmove(p + from, p + from + n - 1, len - from - n + 1);
+        p[from - 1] = ' ';
+        len -= n - 1;
+    }
+    for (size_t i = 0; i < len; i++)
+        if (p[i] == '\t')
+            p[i] = ' ';
+    return len;
+}
+
 struct postern_str rules_field_value(struct rules_text *t, struct rules_field *f)
 {
     struct postern_str name;
@@ -122,16 +151,15 @@ struct postern_str rules_field_value(struct rules_text *t, struct rules_field *f
     if (f->value.p != NULL)
         return f->value;
     f->value = unfolded(t, f->raw);
-    if (is_plain(f->value) || is_of_machines(f->name))
+    if (rules_is_plain(f->value) || is_of_machines(f->name))
         return f->value;
     name = rules_dup(&t->arena, f->name);
     if (name.p != NULL && t->call->host->header_text(t->call, name.p, f->nth, &text) == POSTERN_OK)
         f->value = rules_dup(&t->arena, text);
-    /* What folds leave of tabs is a blank like others. */
-    for (size_t i = 0; f->value.p != NULL && i < f->value.len; i++)
-        if (f->value.p[i] == '\t')
-            ((char *)(uintptr_t)f->value.p)[i] = ' ';
-    return f->value.p == NULL ? POSTERN_STR("") : f->value;
+    if (f->value.p == NULL)
+        return POSTERN_STR("");
+    f->value.len = without_folds((char *)(uintptr_t)f->value.p, f->value.len, f->raw);
+    return f->value;
 }
 
 /* ---- values of a header ---- */
@@ -164,7 +192,7 @@ static void add_all(struct rules_text *t, struct rules_list_of *l, bool raw, siz
 {
     size_t count;
     struct rules_field *f = rules_fields(t, &count);
-    size_t received = 0; /* so far */
+    size_t received = t->session ? 1 : 0; /* so far: the one that we write stands above all */
 
     for (size_t i = 0; i < count; i++) {
         struct postern_str value = raw ? f[i].raw : rules_field_value(t, &f[i]);
@@ -341,128 +369,6 @@ static void add_values(struct rules_text *t, struct rules_list_of *l, const stru
     }
 }
 
-/* ---- parts of values ---- */
-
-/* A name that was encoded is decoded by the host, which does so field by field. */
-static struct postern_str decoded_name(struct rules_text *t, const struct rules_header *h,
-                                       size_t field, size_t k, struct postern_str name)
-{
-    struct postern_str local;
-    struct postern_str domain;
-    struct postern_str display;
-
-    if (is_plain(name) || (h->parts & RULES_RAW) != 0)
-        return name;
-    if (t->call->host->header_address(t->call, h->cstr, field, k, &local, &domain, &display) !=
-        POSTERN_OK)
-        return name;
-    return display;
-}
-
-/* In the field that has most: what parts them is a comma, or a semicolon that ends a group. */
-static size_t most_addresses(const struct rules_list_of *from)
-{
-    size_t most = 1;
-
-    for (size_t i = 0; i < from->count; i++) {
-        size_t n = 1;
-
-        for (size_t k = 0; k < from->p[i].len && n < RULES_ADDRESSES_MAX; k++)
-            n += from->p[i].p[k] == ',' || from->p[i].p[k] == ';';
-        most = n > most ? n : most;
-    }
-    return most;
-}
-
-static struct rules_list_of addresses_of(struct rules_text *t, const struct rules_header *h,
-                                         const struct rules_list_of *from)
-{
-    struct rules_list_of out = {.count = 0};
-    size_t most = most_addresses(from);
-    struct rules_address *a = rules_alloc(&t->arena, most * sizeof(*a));
-
-    for (size_t i = 0; a != NULL && i < from->count; i++) {
-        size_t n = rules_addresses(from->p[i], &t->arena, a, most);
-
-        for (size_t k = 0; k < n; k++)
-            if ((h->parts & RULES_NAME) != 0 && a[k].name.len > 0)
-                (void)rules_list_push(t, &out, decoded_name(t, h, i, k, a[k].name));
-            else if ((h->parts & RULES_ADDR) != 0 && a[k].address.len > 0)
-                (void)rules_list_push(t, &out, a[k].address);
-    }
-    return out;
-}
-
-static struct postern_str host_in(const struct rules_set *set, struct postern_str s, bool domain)
-{
-    const char *at = memrchr(s.p, '@', s.len);
-    struct postern_str host = {NULL, 0};
-
-    if (at == NULL)
-        return host;
-    host.p = at + 1;
-    while (host.p + host.len < s.p + s.len && !rules_is_blank(host.p[host.len]) &&
-           !rules_in(host.p[host.len], "<>()[],;\""))
-        host.len++;
-    if (host.len == 0)
-        host.p = NULL;
-    return domain && host.p != NULL ? rules_domain_of(&set->names, host) : host;
-}
-
-/* The address of a host in text; reversed where asked for. */
-static struct postern_str ip_in(struct rules_text *t, struct postern_str s, bool reversed)
-{
-    for (size_t at = 0; at < s.len; at++) {
-        struct postern_str ip = {s.p + at, 0};
-        char *p;
-
-        if (!rules_is_digit(s.p[at]) ||
-            (at > 0 && (rules_is_word(s.p[at - 1]) || s.p[at - 1] == '.')))
-            continue;
-        while (at + ip.len < s.len && (rules_is_digit(ip.p[ip.len]) || ip.p[ip.len] == '.'))
-            ip.len++;
-        if (!rules_is_ipv4(ip))
-            continue;
-        if (!reversed)
-            return ip;
-        p = rules_alloc(&t->arena, ip.len + 1);
-        for (size_t from = ip.len, n = 0; p != NULL && n < ip.len; from--) {
-            size_t begin = from;
-
-            while (begin > 0 && ip.p[begin - 1] != '.')
-                begin--;
-            memcpy(p + n, ip.p + begin, from - begin);
-            n += from - begin;
-            if (n < ip.len)
-                p[n++] = '.';
-            from = begin == 0 ? 1 : begin;
-        }
-        return (struct postern_str){p, p == NULL ? 0 : ip.len};
-    }
-    return (struct postern_str){NULL, 0};
-}
-
-static struct rules_list_of narrowed(struct rules_text *t, const struct rules_header *h,
-                                     struct rules_list_of l)
-{
-    struct rules_list_of out = {.count = 0};
-
-    if (l.count > 1 && (h->parts & RULES_FIRST) != 0)
-        l.count = 1;
-    else if (l.count > 1 && (h->parts & RULES_LAST) != 0)
-        l = (struct rules_list_of){l.p + l.count - 1, 1, 1};
-    if ((h->parts & (RULES_ADDR | RULES_NAME)) != 0)
-        l = addresses_of(t, h, &l);
-    if ((h->parts & (RULES_HOST | RULES_IP)) == 0)
-        return l;
-    for (size_t i = 0; i < l.count; i++)
-        (void)rules_list_push(t, &out,
-                              (h->parts & RULES_HOST) != 0
-                                  ? host_in(t->set, l.p[i], (h->parts & RULES_DOMAIN) != 0)
-                                  : ip_in(t, l.p[i], (h->parts & RULES_REVIP) != 0));
-    return out;
-}
-
 /* ---- what is asked for ---- */
 
 static struct rules_lines make_values(struct rules_text *t, const struct rules_header *h)
@@ -473,7 +379,7 @@ static struct rules_lines make_values(struct rules_text *t, const struct rules_h
         add_parts(t, &l, h);
     } else {
         add_values(t, &l, h);
-        l = narrowed(t, h, l);
+        l = rules_narrowed(t, h, l);
     }
     return (struct rules_lines){{"", 0}, l.p, l.count};
 }

@@ -17,6 +17,7 @@ enum rules_list {
     RULES_HOSTS,     /* "LIST host" */
     RULES_ADDRESSES, /* "LIST address" */
     RULES_TRUSTED,   /* networks whose relays are believed, as written */
+    RULES_COMPAT,    /* "enable_compat" */
     RULES_LISTS
 };
 

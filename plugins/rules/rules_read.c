@@ -39,6 +39,25 @@ struct rule *reader_rule(struct reader *r, struct postern_str name)
 
 static bool read_text(struct reader *r, struct postern_str text);
 
+/* Beside the file that includes it, unless it begins with a slash. */
+static struct postern_str beside(struct reader *r, struct postern_str path)
+{
+    struct postern_str full = {NULL, 0};
+    size_t folder = r->file.len;
+    char *p;
+
+    while (folder > 0 && r->file.p[folder - 1] != '/')
+        folder--;
+    if (path.len > 0 && path.p[0] == '/')
+        folder = 0;
+    p = rules_alloc(&r->set->arena, folder + path.len + 1);
+    if (p == NULL)
+        return full;
+    memcpy(p, r->file.p, folder);
+    memcpy(p + folder, path.p, path.len);
+    return (struct postern_str){p, folder + path.len};
+}
+
 static void read_include(struct reader *r, struct postern_str path)
 {
     struct reader inner = {.set = r->set, .load = r->load, .arg = r->arg, .depth = r->depth + 1};
@@ -48,9 +67,10 @@ static void read_include(struct reader *r, struct postern_str path)
         reader_skip(r, "include nested too deeply");
         return;
     }
-    text = r->load(r->arg, &r->set->arena, path);
-    inner.file = rules_dup(&r->set->arena, path);
-    if (text.p == NULL || inner.file.p == NULL) {
+    inner.file = beside(r, path);
+    if (inner.file.p != NULL)
+        text = r->load(r->arg, &r->set->arena, inner.file);
+    if (text.p == NULL) {
         reader_skip(r, "include of a file that can't be read");
         return;
     }

@@ -160,7 +160,7 @@ static void make(struct rules_text *t, struct rules_relays *r)
     if (t->session) {
         add_client(t, r);
         trusted = rules_is_trusted(&t->set->names, &r->relay[0]);
-        r->trusted = trusted;
+        r->trusted = r->trusted_fields = trusted;
     }
     for (size_t i = 0; i < count && r->count < most; i++)
         if (rules_ieq(f[i].name, POSTERN_STR("Received")))

@@ -179,7 +179,7 @@ static struct rules_value match_lines(struct rules_run *r, const struct rule *ru
     struct rules_value sum = {1, true};
     size_t i = rule->no_subject && rule->kind == RULES_BODY ? 1 : 0;
 
-    if (!rule->by_line && lines.count > 1)
+    if (!rule->by_line && lines.count > 1 && !lines.cut)
         sum = rules_match(r->matcher, rule, lines.text);
     if (!sum.known || sum.number == 0)
         return sum;

@@ -93,6 +93,7 @@ struct rule {
     bool elsewhere;    /* a test that other plugins do, or the policy */
     bool network;      /* tflags net or learn */
     bool replace;      /* its pattern has replace tags */
+    bool odd_parts;    /* tflags of mimeheader that are not known here */
     uint32_t max_hits; /* of `multiple`; 0: any */
 
     bool needed;
@@ -177,7 +178,8 @@ struct rules_set {
 };
 
 /* Reads the text of one file (changed in place, kept). `name` is for messages; `load` gets
- * included files: the text from the arena, or .p NULL. False when memory ran out. */
+ * included files, by a name with a NUL behind it: the text from the arena, or .p NULL. False when
+ * memory ran out. */
 typedef struct postern_str rules_load(void *arg, struct rules_arena *a, struct postern_str path);
 bool rules_set_read(struct rules_set *set, struct postern_str name, struct postern_str text,
                     rules_load *load, void *arg);
@@ -220,6 +222,9 @@ bool rules_tags_expand(struct rules_set *set);
 /* The same pattern with each tag's text once, at its end, and calls to it: for one that
  * grows too large. .p NULL when memory ran out. */
 struct postern_str rules_tags_call(struct rules_set *set, const struct rule *rule);
+
+/* Writes out what "rules_matching(GLOB)" stands for in its expression. NULL, or what is wrong. */
+const char *rules_matching_expand(struct rules_set *set, struct rule *rule);
 
 /* Does PCRE2 take its pattern? Compiled for that where the set does not need it; else *why. */
 bool rules_set_compiles(struct rules_set *set, struct rule *rule, struct postern_str *why);

@@ -188,6 +188,7 @@ static struct rules_lines split_lines(struct rules_text *t, struct postern_str s
 {
     struct rules_list_of l = {.count = 0};
     struct postern_str rest = s;
+    bool is_cut = false;
 
     while (rest.len > 0) {
         const char *lf = memchr(rest.p, '\n', rest.len);
@@ -197,13 +198,14 @@ static struct rules_lines split_lines(struct rules_text *t, struct postern_str s
             const char *blank = memrchr(rest.p, ' ', RULES_LINE_MAX + 1);
 
             n = blank == NULL ? RULES_LINE_MAX : (size_t)(blank - rest.p) + 1;
+            is_cut = true;
         }
         if (!rules_list_push(t, &l, (struct postern_str){rest.p, n}))
             break;
         rest.p += n;
         rest.len -= n;
     }
-    return (struct rules_lines){s, l.p, l.count};
+    return (struct rules_lines){s, l.p, l.count, is_cut};
 }
 
 /* The parts are joined before blanks are collapsed, a line end between two of them. */
@@ -304,7 +306,7 @@ struct rules_lines rules_text_rawbody(struct rules_text *t)
         if (!push_pieces(t, &l, piece))
             break;
     }
-    t->raw_lines = (struct rules_lines){rules_buf_str(&t->raw), l.p, l.count};
+    t->raw_lines = (struct rules_lines){rules_buf_str(&t->raw), l.p, l.count, false};
     return t->raw_lines;
 }
 
@@ -332,7 +334,7 @@ struct rules_lines rules_text_full(struct rules_text *t)
         t->full_made = true;
         add_without_cr(&t->full, t->call->host->content(t->call));
         (void)rules_list_push(t, &l, rules_buf_str(&t->full));
-        t->full_lines = (struct rules_lines){rules_buf_str(&t->full), l.p, l.count};
+        t->full_lines = (struct rules_lines){rules_buf_str(&t->full), l.p, l.count, false};
     }
     return t->full_lines;
 }

@@ -21,6 +21,7 @@ struct rules_lines {
     struct postern_str text; /* all of them, one behind the other */
     const struct postern_str *line;
     size_t count;
+    bool cut; /* some end where the text has no line end: they were too long */
 };
 
 /* One MIME part as tests want it: SpamAssassin's words for its type ("text/plain" for all

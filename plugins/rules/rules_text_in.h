@@ -88,5 +88,10 @@ struct rules_list_of {
     size_t count, room;
 };
 bool rules_list_push(struct rules_text *t, struct rules_list_of *l, struct postern_str s);
+/* Nothing in it is to be decoded. */
+bool rules_is_plain(struct postern_str s);
+/* What of a header's values its parts (":addr", ":host"...) want. */
+struct rules_list_of rules_narrowed(struct rules_text *t, const struct rules_header *h,
+                                    struct rules_list_of l);
 
 #endif
