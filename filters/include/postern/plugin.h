@@ -76,10 +76,11 @@
  *                                      standing, standing_set; client and envelope are NULL,
  *                                      what it states is dropped
  *   prefetch                           set_*, client*, envelope, id, the message, now_ms,
- *                                      left_ms, log, standing, and dns_start; lookups that would
- * wait are POSTERN_INVALID, so are state_*; what it states is dropped session_new, transaction_new,
- * on   all that takes a call, and set_* the _free functions                nothing: they are given
- * no call
+ *                                      left_ms, log, standing, and dns_start; lookups that
+ *                                      would wait are POSTERN_INVALID, so are state_*; what
+ *                                      it states is dropped
+ *   session_new, transaction_new, on   all that takes a call, and set_*
+ *   the _free functions                nothing: they are given no call
  *
  * envelope is there from POSTERN_MAIL on, the message from POSTERN_HEADERS on; before
  * that envelope is NULL and the message empty. Facts, results, notes and edits of
