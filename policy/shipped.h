@@ -2,13 +2,8 @@
 #ifndef PN_SHIPPED_H
 #define PN_SHIPPED_H
 
-#include "str.h"
+#include "embedded.h"
 
-struct pn_shipped {
-    const char *name; /* NULL ends the list */
-    const unsigned char *text;
-    size_t len;
-};
-extern const struct pn_shipped pn_shipped[];
+extern const struct pn_embedded pn_shipped[];
 
 #endif

@@ -150,7 +150,7 @@ static const struct pn_source *read_fd(struct pn_sources *s, int fd, struct pn_s
 static const struct pn_source *shipped(struct pn_sources *s, struct pn_str path, struct pn_place at)
 {
     struct pn_str name = pn_str_slice(path, shipped_prefix.len, path.len);
-    for (const struct pn_shipped *x = pn_shipped; x->name != NULL; x++)
+    for (const struct pn_embedded *x = pn_shipped; x->name != NULL; x++)
         if (pn_str_eq(pn_str_of(x->name), name))
             return pn_source_of(s, path, (struct pn_str){(const char *)x->text, x->len});
     refuse(s, path, at, "no such shipped policy, expected postern:default or postern:strict");

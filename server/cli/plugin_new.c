@@ -55,13 +55,13 @@ static void fill_in(struct pn_str text, const char *name, struct pn_buf *out)
     }
 }
 
-static bool write_one(const char *folder, const struct pn_template *t, const char *name)
+static bool write_one(const char *folder, const struct pn_embedded *t, const char *name)
 {
     char path[PATH_MAX];
     struct pn_buf file, text;
     pn_buf_init(&file, 256);
     pn_buf_init(&text, 1 << 20);
-    fill_in(pn_str_of(t->file), name, &file);
+    fill_in(pn_str_of(t->name), name, &file);
     fill_in((struct pn_str){(const char *)t->text, t->len}, name, &text);
     int n = snprintf(path, sizeof path, "%s/%s", folder, pn_buf_cstr(&file));
     int fd = n < 0 || (size_t)n >= sizeof path
@@ -84,7 +84,7 @@ static int write_all(const char *folder, const char *name)
         fprintf(stderr, "postern plugin new: %s: %s\n", folder, strerror(saved));
         return saved == EEXIST ? PN_EXIT_NO : PN_EXIT_UNREACHABLE;
     }
-    for (const struct pn_template *t = pn_templates; t->file != NULL; t++)
+    for (const struct pn_embedded *t = pn_templates; t->name != NULL; t++)
         if (!write_one(folder, t, name))
             return PN_EXIT_UNREACHABLE;
     printf("%s: a plugin that finds words in the Subject, to begin with. Now:\n"

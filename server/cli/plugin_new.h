@@ -3,13 +3,8 @@
 #ifndef PN_PLUGIN_NEW_H
 #define PN_PLUGIN_NEW_H
 
-#include "str.h"
+#include "embedded.h"
 
-struct pn_template {
-    const char *file; /* NULL ends the list */
-    const unsigned char *text;
-    size_t len;
-};
-extern const struct pn_template pn_templates[];
+extern const struct pn_embedded pn_templates[];
 
 #endif

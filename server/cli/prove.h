@@ -1,7 +1,8 @@
 /*
  * Proving a plugin (`postern plugin test`): it runs here in workers as the server's, forked
  * from this process and jailed alike, with the runner, its DNS and its clock in our hand.
- * prove_run.c has the processes, prove_call.c what stands around each callback,
+ * prove_new.c makes it, prove_workers.c has the processes, prove_run.c leads a session through
+ * them, prove_call.c is what stands around each callback,
  * prove_faults.c what is done to a plugin, prove_hostile.c the messages nobody should send,
  * prove_fuzz.c those that nobody thought of, prove.c the command.
  *
@@ -94,6 +95,7 @@ bool prove_start(struct prove *p, uint64_t fail_at, uint64_t *asked, struct pn_b
 struct prove_how {
     const char *trial;
     enum prove_dns dns;
+    bool state_away;      /* nobody answers for lasting state */
     uint64_t fail_at;     /* 0: none */
     uint32_t deadline_ms; /* of a callback; 0: its own */
     int last_stage;       /* the connection ends behind it; POSTERN_AFTER: it does not */
@@ -121,7 +123,7 @@ struct prove_load {
 };
 struct prove_load prove_load(const struct prove *p);
 bool prove_has_stage(const struct prove *p, unsigned stage);
-bool prove_asks_dns(const struct prove *p);
+bool prove_needs(const struct prove *p, unsigned need); /* POSTERN_NEED_* */
 
 /* ---- what is done to it */
 

@@ -2,6 +2,7 @@
 #include "prove.h"
 
 #include "mem.h"
+#include "rpl_server.h"
 
 #include <limits.h>
 #include <signal.h>
@@ -220,14 +221,24 @@ static void answers(struct prove *p, const struct prove_case *c, const struct rp
                 {"servfail", PROVE_DNS_SERVFAIL, 0},
                 {"slow", PROVE_DNS_SILENT, SLOW_DEADLINE_MS}};
     char name[PROVE_NAME_MAX];
-    for (size_t i = 0; prove_asks_dns(p) && i < sizeof rows / sizeof rows[0]; i++) {
+    for (size_t i = 0; prove_needs(p, POSTERN_NEED_DNS) && i < sizeof rows / sizeof rows[0]; i++) {
         (void)snprintf(name, sizeof name, "%s/dns/%s", c->name, rows[i].name);
         struct prove_how how = {.trial = name,
                                 .dns = rows[i].dns,
-                                .deadline_ms = rows[i].deadline_ms,
+                                .deadline_ms = (uint32_t)rpl_patience_ms((int)rows[i].deadline_ms),
                                 .last_stage = POSTERN_AFTER};
         simple(p, c, origin, plan, &how);
     }
+}
+
+static void away(struct prove *p, const struct prove_case *c, const struct rpl *origin,
+                 struct prove_plan *plan)
+{
+    char name[PROVE_NAME_MAX];
+    (void)snprintf(name, sizeof name, "%s/state/away", c->name);
+    struct prove_how how = {.trial = name, .last_stage = POSTERN_AFTER, .state_away = true};
+    if (prove_needs(p, POSTERN_NEED_STATE))
+        simple(p, c, origin, plan, &how);
 }
 
 /* ---- leaks */
@@ -362,6 +373,7 @@ void prove_faults(struct prove *p, const struct prove_case *c, const struct rpl 
         replacements(p, c, origin, plan, &base);
         ends(p, c, origin, plan);
         answers(p, c, origin, plan);
+        away(p, c, origin, plan);
         allocations(p, c, origin, plan);
     }
     pn_buf_fini(&base.facts);

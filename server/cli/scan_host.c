@@ -1,5 +1,6 @@
 #include "scan_host.h"
 
+#include "answers.h"
 #include "dns.h"
 #include "launch.h"
 #include "log.h"
@@ -18,13 +19,6 @@
 #include <unistd.h>
 
 enum { START_MS = 120 * 1000, QUEUE_MAX = 8 * 1024 * 1024 };
-
-/* A channel over which a worker asks for names, or for lasting state. */
-struct asker {
-    struct pn_scan_host *host;
-    struct pn_channel *channel;
-    struct asker *next;
-};
 
 /* A worker's control channel: held open for as long as it is to live. */
 struct control {
@@ -49,15 +43,15 @@ struct pn_scan_host {
     unsigned group_count; /* started */
     uint32_t next_worker;
     struct control *controls;
-    struct asker *askers;
+    struct pn_answers *answers;
     const struct pn_dnsfile *file;
     const struct pn_facts *state; /* what it answered once; NULL: it is empty */
     struct pn_launch resolver;
     struct pn_channel *upstream; /* to the resolver role; NULL: none */
     struct forwarded {
-        uint64_t id;         /* ours, to the resolver */
-        uint64_t asked;      /* the worker's own */
-        struct asker *asker; /* NULL: it is gone */
+        uint64_t id;            /* ours, to the resolver */
+        uint64_t asked;         /* the worker's own */
+        struct pn_asker *asker; /* NULL: it is gone */
     } * forwarded;
     size_t forwarded_count, forwarded_cap;
     uint64_t next_id;
@@ -66,19 +60,8 @@ struct pn_scan_host {
 
 /* ---- DNS ---- */
 
-static void answer_now(struct asker *a, uint64_t id, const struct pn_dns_answer *answer)
+static bool forward(struct pn_scan_host *h, struct pn_asker *a, const struct pn_dns_ask *asked)
 {
-    struct pn_buf b;
-    pn_buf_init(&b, 1 << 20);
-    pn_dns_answer_put(&b, id, answer);
-    if (!pn_channel_send(a->channel, PN_REC_DNS_ANSWER, pn_buf_str(&b), NULL, 0))
-        pn_warn("an answer was too large, or its worker is gone");
-    pn_buf_fini(&b);
-}
-
-static bool forward(struct asker *a, const struct pn_dns_ask *asked)
-{
-    struct pn_scan_host *h = a->host;
     struct pn_dns_ask ask = *asked;
     struct forwarded f = {++h->next_id, ask.id, a};
     struct pn_buf b;
@@ -96,38 +79,25 @@ static bool forward(struct asker *a, const struct pn_dns_ask *asked)
     return sent;
 }
 
-static void ask_one(void *ctx, const struct pn_dns_ask *ask)
+static void answer_dns(void *ctx, struct pn_asker *a, const struct pn_dns_ask *ask)
 {
-    struct asker *a = ctx;
     static const struct pn_dns_answer none = {.rcode = PN_DNS_TIMEOUT};
+    struct pn_scan_host *h = ctx;
     struct pn_dns_answer answer;
-    if (a->host->file != NULL) {
-        pn_dnsfile_find(a->host->file, ask->name, ask->type, &answer);
-        answer_now(a, ask->id, &answer);
-    } else if (!forward(a, ask)) {
-        answer_now(a, ask->id, &none);
+    if (h->file != NULL) {
+        pn_dnsfile_find(h->file, ask->name, ask->type, &answer);
+        pn_asker_dns(a, ask->id, &answer);
+    } else if (!forward(h, a, ask)) {
+        pn_asker_dns(a, ask->id, &none);
     }
 }
 
-static bool on_ask(void *ctx, struct pn_record *record)
+static void on_asker_gone(void *ctx, struct pn_asker *a)
 {
-    return record->type == PN_REC_DNS_ASK && pn_dns_asks_each(record->body, ask_one, ctx);
-}
-
-static void on_asker_end(void *ctx, enum pn_channel_end how)
-{
-    struct asker *a = ctx;
-    struct pn_scan_host *h = a->host;
-    (void)how;
+    struct pn_scan_host *h = ctx;
     for (size_t i = 0; i < h->forwarded_count; i++)
         if (h->forwarded[i].asker == a)
             h->forwarded[i].asker = NULL;
-    struct asker **at = &h->askers;
-    while (*at != a)
-        at = &(*at)->next;
-    *at = a->next;
-    pn_channel_free(&a->channel);
-    free(a);
 }
 
 static bool on_answer(void *ctx, struct pn_record *record)
@@ -147,7 +117,7 @@ static bool on_answer(void *ctx, struct pn_record *record)
             continue;
         h->forwarded[i] = h->forwarded[--h->forwarded_count];
         if (f.asker != NULL)
-            answer_now(f.asker, f.asked, &answer);
+            pn_asker_dns(f.asker, f.asked, &answer);
         return true;
     }
     return true; /* answered behind its deadline */
@@ -189,45 +159,19 @@ static const struct pn_state_seen *recorded(const struct pn_scan_host *h,
     return s;
 }
 
-static struct pn_state_answer state_answer(const struct pn_scan_host *h,
-                                           const struct pn_state_ask *ask)
+static void answer_state(void *ctx, const struct pn_state_ask *ask, struct pn_state_answer *answer)
 {
-    struct pn_state_answer answer = {.id = ask->id, .status = PN_STATE_IS_NONE};
-    const struct pn_state_seen *s = recorded(h, ask);
-    int64_t full_us = 0;
-    if (s != NULL) {
-        answer.status = s->result == PN_STATE_OK     ? PN_STATE_IS_OK
-                        : s->result == PN_STATE_NONE ? PN_STATE_IS_NONE
-                                                     : PN_STATE_IS_AWAY;
-        answer.local = s->local;
-        answer.left = s->left;
-        answer.value = s->value;
-    } else if (ask->take && pn_bucket_take(&full_us, ask->now_ms, &ask->bucket, &answer.left)) {
-        answer.status = PN_STATE_IS_OK;
+    const struct pn_state_seen *s = recorded(ctx, ask);
+    if (s == NULL) {
+        pn_answers_empty(ask, answer);
+        return;
     }
-    return answer;
-}
-
-static bool on_state_ask(void *ctx, struct pn_record *record)
-{
-    struct asker *a = ctx;
-    struct pn_rd r = pn_rd_of(record->body);
-    struct pn_state_ask ask;
-    struct pn_buf b;
-    bool ok = record->type == PN_REC_STATE_ASK && record->body.len != 0;
-    pn_buf_init(&b, PN_RECORD_MAX / 2);
-    while (ok && !pn_rd_done(&r)) {
-        ok = pn_state_ask_next(&r, &ask);
-        if (!ok)
-            break;
-        const struct pn_state_answer answer = state_answer(a->host, &ask);
-        pn_buf_clear(&b);
-        pn_state_answer_put(&b, &answer);
-        if (!pn_channel_send(a->channel, PN_REC_STATE_ANSWER, pn_buf_str(&b), NULL, 0))
-            pn_warn("a worker does not read what it asked for");
-    }
-    pn_buf_fini(&b);
-    return ok;
+    answer->status = s->result == PN_STATE_OK     ? PN_STATE_IS_OK
+                     : s->result == PN_STATE_NONE ? PN_STATE_IS_NONE
+                                                  : PN_STATE_IS_AWAY;
+    answer->local = s->local;
+    answer->left = s->left;
+    answer->value = s->value;
 }
 
 /* ---- processes ---- */
@@ -345,19 +289,6 @@ static int introduce(int control, struct pn_peer peer)
     return fds[0];
 }
 
-/* For names, or for lasting state. */
-static void add_asker(struct pn_scan_host *h, int fd, bool state)
-{
-    static const struct pn_channel_ops dns_ops = {.on_record = on_ask, .on_end = on_asker_end};
-    static const struct pn_channel_ops state_ops = {.on_record = on_state_ask,
-                                                    .on_end = on_asker_end};
-    struct asker *a = pn_calloc(1, sizeof *a);
-    a->host = h;
-    a->channel = pn_channel_new(h->loop, fd, state ? &state_ops : &dns_ops, a, QUEUE_MAX);
-    a->next = h->askers;
-    h->askers = a;
-}
-
 /* want: NULL for an ordinary worker. */
 static bool start_worker(struct pn_scan_host *h, unsigned group, const struct pn_want_solo *want,
                          struct pn_buf *err)
@@ -389,9 +320,9 @@ static bool start_worker(struct pn_scan_host *h, unsigned group, const struct pn
     int dns_fd = ok ? introduce(fds[0], resolver) : -1;
     int state_fd = ok ? introduce(fds[0], state) : -1;
     if (dns_fd >= 0)
-        add_asker(h, dns_fd, false);
+        pn_answers_add_dns(h->answers, dns_fd);
     if (state_fd >= 0)
-        add_asker(h, state_fd, true);
+        pn_answers_add_state(h->answers, state_fd);
     if (edge_fd < 0 || dns_fd < 0 || state_fd < 0 || !give_private(h, group, fds[0]) ||
         !pn_launch_go(fds[0]) || !pn_launch_ready(fds[0], START_MS, err)) {
         if (err->len == 0)
@@ -477,11 +408,14 @@ static bool start_all(struct pn_scan_host *h, bool network, struct pn_buf *err)
 struct pn_scan_host *pn_scan_host_new(struct pn_loop *loop, struct pn_plan *plan, int policy_fd,
                                       bool network, struct pn_buf *err)
 {
+    static const struct pn_answers_ops answers_ops = {
+        .dns = answer_dns, .state = answer_state, .gone = on_asker_gone};
     static const struct pn_runner_ops ops = {.want_solo = on_want_solo,
                                              .lost_worker = on_lost_worker};
     const char *tmp = getenv("TMPDIR");
     struct pn_scan_host *h = pn_calloc(1, sizeof *h);
     h->loop = loop;
+    h->answers = pn_answers_new(loop, &answers_ops, h);
     h->plan = pn_plan_ref(plan);
     h->policy_fd = policy_fd;
     h->resolver.fd = -1;
@@ -523,8 +457,7 @@ void pn_scan_host_free(struct pn_scan_host **hp)
         return;
     *hp = NULL;
     pn_runner_free(&h->runner);
-    while (h->askers != NULL)
-        on_asker_end(h->askers, PN_CHANNEL_CLOSED);
+    pn_answers_free(&h->answers);
     /* Before its workers, of whose end it would have news else. */
     for (unsigned g = 0; g < h->group_count; g++)
         drain(h->groups[g].template.fd);

@@ -689,7 +689,7 @@ static bool next_weight(struct pn_str *text, struct pn_str *name)
     return false;
 }
 
-static size_t weights_move(const struct pn_shipped *shipped)
+static size_t weights_move(const struct pn_embedded *shipped)
 {
     struct pn_str text = {(const char *)shipped->text, shipped->len}, name;
     struct kit before, after;
@@ -717,7 +717,7 @@ static size_t weights_move(const struct pn_shipped *shipped)
 
 static void test_weights_move(void)
 {
-    for (const struct pn_shipped *s = pn_shipped; s->name != NULL; s++)
+    for (const struct pn_embedded *s = pn_shipped; s->name != NULL; s++)
         UNIT_TRUE(weights_move(s) > 1);
 }
 
@@ -768,7 +768,7 @@ static void test_shipped_weights(void)
         {"PLUGIN_FAILED", 0, 0},
     };
     size_t lines = 0;
-    for (const struct pn_shipped *s = pn_shipped; s->name != NULL; s++) {
+    for (const struct pn_embedded *s = pn_shipped; s->name != NULL; s++) {
         struct pn_str text = {(const char *)s->text, s->len}, name;
         bool strict = strcmp(s->name, "strict") == 0;
         struct kit k;
