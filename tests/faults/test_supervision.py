@@ -254,6 +254,39 @@ def more_and_fewer(counter, server):
     counter.check(postern.until(closed), "it is closed")
 
 
+def edges(server):
+    """{name: pid} of those that serve."""
+    roles = control(server, "status")[0]["roles"]
+    return {r["name"]: r["pid"] for r in roles if r["role"] == "edge" and r["state"] == "ready"}
+
+
+def all_numbers_used(counter, server):
+    """An edge that is not done keeps its number, and there are 64: the next ones wait for it."""
+    many = CONF.replace("edges 1", "edges 64") + "timeouts { drain 10m }\n"
+    counter.check(reload(server, many, "reloaded"), "64 edges")
+    counter.check(postern.until(lambda: len(edges(server)) == 64), "serve", str(edges(server)))
+    last = [edges(server)[f"edge-{n}"] for n in (61, 62, 63)]
+    for pid in last:
+        os.kill(pid, signal.SIGSTOP)  # so that they are not done
+    counter.check(reload(server, many.replace("edges 64", "edges 61"), "reloaded"), "three fewer")
+    counter.check(len(edges(server)) == 61, "serve", str(edges(server)))
+    seen = len(server.log())
+    counter.check(reload(server, many, "reloaded"), "64 again")
+    counter.check("3 more edges start as others are done" in server.log()[seen:], "three wait", server.log()[seen:][-300:])
+    session = postern.Session(server)
+    counter.check(session.command("NOOP").startswith("250"), "the others serve")
+    session.close()
+    counter.check(len(server.roles("edge")) == 64, "no edge is beyond the table", str(len(server.roles("edge"))))
+    for n, pid in enumerate(last, 62):
+        os.kill(pid, signal.SIGCONT)
+        counter.check(postern.until(lambda n=n: len(edges(server)) == n), "one is done: its number is used again", str(edges(server)))
+        counter.check(set(last[n - 61 :]) <= set(server.roles("edge")), "the others are waited for")
+    names = [f"edge-{n}" for n in range(64)]
+    counter.check(sorted(edges(server)) == sorted(names), "each has a number of its own", str(edges(server)))
+    counter.check(reload(server, CONF, "reloaded"), "one edge once more")
+    counter.check(postern.until(lambda: len(server.roles("edge")) == 1), "is left, once more", str(len(server.roles("edge"))))
+
+
 def certificate(server, name):
     subprocess.run(
         ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"]
@@ -396,6 +429,7 @@ def main():
         deaths(counter, server)
         reloads(counter, server)
         more_and_fewer(counter, server)
+        all_numbers_used(counter, server)
         generations(counter, server)
         fewer_with_sessions(counter, server)
         old_plugins(counter, server)
