@@ -212,8 +212,10 @@ static void test_early_talker_noted(void)
 {
     struct client c, other;
     up("greet-delay 100ms  greet-at-once 192.0.2.0/24  early-talkers note }");
+    UNIT_INT(kill(fx.rig.pid, SIGSTOP), 0); /* so that its bytes are there first */
     dial(&c, PLAIN);
     say(&c, PN_STR("EHLO c.test\r\nMAIL FROM:<bad@b.test>\r\n"));
+    UNIT_INT(kill(fx.rig.pid, SIGCONT), 0);
     expect(&c, "220");
     expect(&c, "250");
     expect(&c, "250 2.1.0");
