@@ -63,9 +63,37 @@ def next_queue(count):
         count.check(len(files(server)) == 1, "its content has a file again", files(server))
 
 
+def edited(count):
+    """A plugin makes another body: its file takes the place of the one that came in."""
+    plugin = os.path.join(postern.build_folder(), "tests", "plugins", "editor.so")
+    conf = QUEUED + f'plugins {{ editor {{ file "{plugin}"  edits body }} }}\n'
+    more, less = b"X-Edit: big 2000000\r\n\r\nsmall\r\n", b"X-Edit: body small/\r\n" + BODY
+    with postern.Server(conf) as server:
+        server.start()
+        session = postern.Session(server)
+        answer = session.send(more)
+        count.check(answer.startswith("250"), "a large body in place of a small one", answer)
+        sizes = [os.path.getsize(os.path.join(server.root, "spool", "content", f)) for f in files(server)]
+        count.check(len(sizes) == 1 and sizes[0] >= 2000000, "it has a file", sizes)
+        answer = session.send(less, helo=None)
+        count.check(answer.startswith("250"), "a small body in place of a large one", answer)
+        count.check(postern.until(lambda: len(files(server)) == 1), "whose file is given back", files(server))
+        session.close()
+        os.kill(server.roles("queue")[0], signal.SIGKILL)
+        session = postern.Session(server)
+        answer = session.send(more)
+        session.close()
+        count.check(answer[0] in "24", "the queue is gone when the file is wanted", answer)
+        taken = 1 + answer.startswith("250")
+        answer = send_until(server, more)
+        count.check(answer.startswith("250"), "the next queue has a file", answer)
+        count.check(postern.until(lambda: len(files(server)) == taken + 1), "one a message", files(server))
+
+
 def main():
     count = postern.Counter("large")
     next_queue(count)
+    edited(count)
     with postern.Server(CONF) as server:
         server.start()
         for size in (None, len(BODY)):

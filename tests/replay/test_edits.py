@@ -6,8 +6,10 @@ the event says. `postern scan` must say the same. Closes with the counted line.
 import hashlib
 import json
 import os
+import socket
 import subprocess
 import sys
+import threading
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 import postern  # noqa: E402
@@ -28,6 +30,12 @@ domain "off.test" {{ recipients any  route local  plugins off editor }}
 domain "bad.test" {{ recipients any  route local  reject at 0 }}
 """
 U = "u@here.test"
+
+
+def start(server):
+    with open(os.path.join(server.root, "users"), "w", encoding="utf-8") as f:
+        f.write("known@list.test\n")
+    server.start()
 
 
 class Row:
@@ -232,9 +240,7 @@ NOT_IN_SCAN = ("no relay", "no literal", "none of a list", "more than a client m
 def play(counter, label, rows, edits, second):
     conf = CONF.format(plugins=PLUGINS, edits=edits, second=second)
     with postern.Server(conf) as server:
-        with open(os.path.join(server.root, "users"), "w", encoding="utf-8") as f:
-            f.write("known@list.test\n")
-        server.start()
+        start(server)
         for i, row in enumerate(rows):
             name = f"{label}, {row.label}"
             session = postern.Session(server, "192.0.2.7")
@@ -252,8 +258,100 @@ def play(counter, label, rows, edits, second):
                 os.unlink(os.path.join(server.root, "mail", path))
 
 
+class NextHop:
+    """An SMTP server that knows who yes@, no@ and later@ are, and keeps what it gets."""
+
+    def __init__(self):
+        self.port = postern.free_port()
+        self.mails = []
+        self.listener = socket.create_server(("127.0.0.1", self.port))
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self):
+        while True:
+            try:
+                sock, _ = self.listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self.serve, args=(sock,), daemon=True).start()
+
+    def serve(self, sock):
+        words = {b"yes": b"250 2.1.5 yes", b"no": b"550 5.1.1 no", b"later": b"451 4.3.0 later"}
+        with sock, sock.makefile("rb") as lines:
+            sock.sendall(b"220 next\r\n")
+            envelope = []
+            for line in lines:
+                verb, answer = line[:4].upper(), b"250 2.0.0 ok"
+                if verb in (b"MAIL", b"RCPT"):
+                    envelope.append(line.decode().strip())
+                if verb == b"RCPT":
+                    answer = words[line.partition(b"<")[2].partition(b"@")[0]]
+                elif verb == b"DATA":
+                    sock.sendall(b"354 go\r\n")
+                    self.mails.append((envelope, b"".join(iter(lines.readline, b".\r\n")).decode()))
+                    envelope = []
+                elif verb in (b"RSET", b"EHLO", b"HELO"):
+                    envelope = []
+                sock.sendall((b"221 bye" if verb == b"QUIT" else answer) + b"\r\n")
+                if verb == b"QUIT":
+                    return
+
+    def close(self):
+        self.listener.close()
+
+
+def next_hop(counter):
+    """Who is added is asked for where his mail goes, as for one of the client's."""
+    hop = NextHop()
+    conf = CONF.format(plugins=PLUGINS, edits="headers body recipients sender", second="none") + (
+        f'domain "next.test" {{ recipients verify  route smtp 127.0.0.1:{hop.port} }}\n'
+    )
+    text = "".join(f"X-Edit: {e}\r\n" for e in (
+        "rcpt+ no@next.test", "rcpt+ later@next.test", "rcpt+ yes@next.test", "rcpt- u@here.test",
+        "from new@other.test", "body new/", "add X x")) + "\r\ntext\r\n"
+    with postern.Server(conf) as server:
+        start(server)
+        session = postern.Session(server, "192.0.2.7")
+        answer = session.send(text)
+        session.close()
+        counter.check(answer.startswith("250"), "next hop: reply", answer)
+        event = server.wait_events("message", 1)[-1]
+        refused = [(e["value"], e["because"][:9]) for e in event.get("edits_refused", [])]
+        want = [("no@next.test", "550 5.1.1"), ("later@next.test", "451 4.4.0")]
+        counter.check(refused == want, "next hop: who is not known is not added", refused)
+        to = [(r["address"], r["outcome"]) for r in event["recipients"]]
+        counter.check(to == [("yes@next.test", "accept"), (U, "discard")], "next hop: recipients", to)
+        counter.check(event["envelope"] == {"from": "a@sender.test", "to": [U]}, "next hop: the event has the client's",
+                      event["envelope"])
+        postern.until(lambda: hop.mails, 20)
+        counter.check(len(hop.mails) == 1, "next hop: it has one message", hop.mails)
+        envelope, content = hop.mails[0] if hop.mails else ([], "")
+        counter.check([e.split(">")[0] for e in envelope] == ["MAIL FROM:<new@other.test", "RCPT TO:<yes@next.test"],
+                      "next hop: its envelope", envelope)
+        counter.check(content.endswith("\r\n\r\nnew\r\n") and "\r\nX: x\r\n" in content, "next hop: its content", content)
+        counter.check(not server.mail(), "next hop: nobody else has it")
+    hop.close()
+
+
+def apart(counter):
+    """Body and sender are all recipients' at once: whoever wants no edits of the plugin's is sent to apart."""
+    for edits, want in (("body", "452 4.5.3"), ("sender", "452 4.5.3"), ("headers recipients", "250")):
+        with postern.Server(CONF.format(plugins=PLUGINS, edits=edits, second="none")) as server:
+            start(server)
+            session = postern.Session(server, "192.0.2.7")
+            answers = [session.command(line) for line in (
+                "EHLO c.test", "MAIL FROM:<a@sender.test>", "RCPT TO:<u@here.test>", "RCPT TO:<v@off.test>",
+                "RCPT TO:<v@here.test>", "RSET", "MAIL FROM:<a@sender.test>", "RCPT TO:<v@off.test>",
+                "RCPT TO:<u@here.test>")]
+            session.close()
+            counter.check(all(answers[i].startswith("250") for i in (2, 4, 7)), f"apart, {edits}: taken", answers)
+            counter.check(all(answers[i].startswith(want) for i in (3, 8)), f"apart, {edits}: the other", answers)
+
+
 def main():
     counter = postern.Counter("edits")
+    next_hop(counter)
+    apart(counter)
     play(counter, "all granted", ALL, "headers body recipients sender", "headers body recipients sender")
     play(counter, "none granted", FEW, "none", "headers")
     play(counter, "masked", MASKED, "headers recipients", "none")

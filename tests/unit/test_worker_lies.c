@@ -2,6 +2,7 @@
  * A worker that was taken over: the test speaks for it, in records that no plugin's host
  * would send. What it says of its own plugin counts, and nothing else.
  */
+#include "memfile.h"
 #include "page.h"
 #include "request.h"
 #include "unit.h"
@@ -21,6 +22,8 @@ struct liar {
     uint8_t plugin;
     uint32_t step;
     void (*lie)(struct pn_facts *f, struct pn_str plugin);
+    int body;       /* a descriptor that it sends along; 0: none */
+    bool says_body; /* that its plugin proposed that one */
     unsigned asked;
     bool ended;
 };
@@ -49,6 +52,12 @@ static void an_edit(struct pn_facts *f, struct pn_str plugin)
         &(struct pn_fact_edit){.plugin = plugin, .name = PN_STR("X-Lie"), .value = PN_STR("v")}));
 }
 
+static void a_body(struct pn_facts *f, struct pn_str plugin)
+{
+    UNIT_TRUE(
+        pn_facts_add_edit(f, &(struct pn_fact_edit){.op = PN_FACT_REPLACE_BODY, .plugin = plugin}));
+}
+
 static void a_run(struct pn_facts *f, struct pn_str plugin)
 {
     UNIT_TRUE(pn_facts_add_run(f, &(struct pn_plugin_run){plugin, PN_PLUGIN_OK, 1, PN_STR("")}));
@@ -67,10 +76,12 @@ static void answer(struct liar *l, uint64_t id)
     pn_facts_put(&facts, &f);
     if (l->lie == NULL)
         (void)pn_buf_addz(&facts, "no facts");
-    struct pn_finding finding = {.step = l->step, .plugin = l->plugin, .facts = pn_buf_str(&facts)};
+    struct pn_finding finding = {
+        .step = l->step, .plugin = l->plugin, .body = l->says_body, .facts = pn_buf_str(&facts)};
     UNIT_TRUE(
         pn_findings_put(&body, &(struct pn_findings){.id = id, .count = 1, .items = &finding}));
-    UNIT_TRUE(pn_channel_send(l->channel, PN_REC_CHECK_DONE, pn_buf_str(&body), NULL, 0));
+    UNIT_TRUE(
+        pn_channel_send(l->channel, PN_REC_CHECK_DONE, pn_buf_str(&body), &l->body, l->body != 0));
     pn_buf_fini(&body);
     pn_buf_fini(&facts);
     pn_pool_free(&pool);
@@ -188,9 +199,48 @@ static void test_places(void)
     }
 }
 
+/* A new body counts with an edit that speaks of one, of a plugin that may. */
+static void test_bodies(void)
+{
+    static const struct {
+        const char *label;
+        void (*lie)(struct pn_facts *f, struct pn_str plugin);
+        unsigned edits;
+        bool sends, says, want;
+    } rows[] = {
+        {"granted", a_body, PN_EDITS_BODY, true, true, true},
+        {"not granted", a_body, PN_EDITS_ALL & ~(unsigned)PN_EDITS_BODY, true, true, false},
+        {"no edit speaks of it", an_edit, PN_EDITS_BODY, true, true, false},
+        {"nobody says it is his", a_body, PN_EDITS_BODY, true, false, false},
+        {"it did not come", a_body, PN_EDITS_BODY, false, true, false},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct liar l = {.name = "calm", .lie = rows[i].lie, .says_body = rows[i].says};
+        size_t edit = 99;
+        unit_row(rows[i].label);
+        l.body = rows[i].sends ? pn_memfile_of("body", PN_STR("x")) : 0;
+        liar_up(&l);
+        l.world.plan->plugins[0].edits = rows[i].edits;
+        struct pn_check *c = session_begin(&l.world, "192.0.2.1");
+        session_mail(c, "a@b.test", "u@here.test");
+        UNIT_INT(run_to(&l.world, c, POSTERN_MAIL), PN_CHECK_WHOLE);
+        UNIT_INT(status_of(pn_check_facts(c), "calm"), PN_PLUGIN_OK);
+        UNIT_INT(pn_check_body(c, &edit) >= 0, rows[i].want);
+        if (rows[i].want)
+            UNIT_INT(edit, 0);
+        pn_check_reset(c);
+        UNIT_INT(pn_check_body(c, &edit), -1);
+        pn_check_free(&c);
+        pn_channel_free(&l.channel);
+        if (rows[i].sends)
+            (void)close(l.body);
+        liar_down(&l);
+    }
+}
+
 int main(int argc, char **argv)
 {
     static const struct unit_test tests[] = {
-        {"names", test_names}, {"places", test_places}, {NULL, NULL}};
+        {"names", test_names}, {"places", test_places}, {"bodies", test_bodies}, {NULL, NULL}};
     return unit_main("worker_lies", tests, argc, argv);
 }
