@@ -38,6 +38,8 @@ struct word {
     const char *name;
 };
 
+static const struct word others[] = {{1, "prefetch"}, {2, "changed"}, {4, "tick"}, {0, NULL}};
+
 static const struct word stages[] = {
     {1U << POSTERN_CONNECT, "connect"}, {1U << POSTERN_HELO, "helo"},
     {1U << POSTERN_MAIL, "mail"},       {1U << POSTERN_RCPT, "rcpt"},
@@ -104,6 +106,15 @@ static unsigned stages_of(const struct postern_plugin *d)
     return bits;
 }
 
+/* What it is called for beside the stages. */
+static unsigned others_of(const struct postern_plugin *d)
+{
+    unsigned bits = (d->changed != NULL ? 2U : 0) | (d->tick != NULL ? 4U : 0);
+    for (unsigned i = 0; i < POSTERN_STAGES; i++)
+        bits |= d->prefetch[i] != NULL ? 1U : 0;
+    return bits;
+}
+
 static void print_words(struct pn_buf *out, const char *label, const struct word *words,
                         unsigned bits)
 {
@@ -156,6 +167,8 @@ static void show_text(const struct postern_plugin *d, const struct shown *shown,
     (void)pn_buf_addf(out, "%s %s: %s\n", d->name, d->version, d->summary);
     (void)pn_buf_addf(out, "%-12s %u.%u\n", "ABI", d->major, d->minor);
     print_words(out, "stages", stages, stages_of(d));
+    if (others_of(d) != 0)
+        print_words(out, "beside them", others, others_of(d));
     print_needs(out, "needs", d->needs);
     for (const struct postern_need_if *n = d->needs_if; n != NULL && n->row != NULL; n++) {
         struct pn_buf label;
@@ -211,6 +224,7 @@ static void json_head(const struct postern_plugin *d, struct pn_json *json)
     (void)snprintf(abi, sizeof abi, "%u.%u", d->major, d->minor);
     pn_json_str(json, "abi", pn_str_of(abi));
     json_words(json, "stages", stages, stages_of(d));
+    json_words(json, "beside_stages", others, others_of(d));
     json_needs(json, "needs", d->needs);
     json_sandbox(json, needs_of(d));
     pn_json_array(json, "needs_if");

@@ -55,6 +55,7 @@ expect 0 '"name":"limits.message-size"' ./postern config rows --json
 expect 2 '^usage: postern config' ./postern config
 expect 2 '^usage: postern plugin' ./postern plugin
 expect 3 'nowhere: No such file' ./postern plugin list --folder "$tmp/nowhere"
+expect 0 '^beside them  prefetch tick' ./postern plugin show --folder plugins dnsbl
 expect 3 'nosuch.so: No such file' ./postern plugin show --folder "$tmp" nosuch
 expect 0 '^$' sh -c "./postern plugin list --folder '$tmp'; echo"
 
