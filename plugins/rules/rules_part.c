@@ -124,6 +124,13 @@ struct postern_str rules_without_cr(struct rules_text *t, struct postern_str s)
 
 /* ---- its text ---- */
 
+/* What has lines; a picture has bytes. */
+static bool is_text(const struct rules_part *p)
+{
+    return rules_istarts(p->effective, POSTERN_STR("text/")) ||
+           rules_istarts(p->type, POSTERN_STR("message/"));
+}
+
 struct postern_str rules_part_decoded(struct rules_text *t, struct rules_part *p)
 {
     struct postern_str text;
@@ -135,7 +142,7 @@ struct postern_str rules_part_decoded(struct rules_text *t, struct rules_part *p
     if (t->call->host->part_text(t->call, (size_t)(p - t->parts), POSTERN_TEXT_DECODED, &text) !=
         POSTERN_OK)
         return p->decoded;
-    p->decoded = rules_without_cr(t, text);
+    p->decoded = is_text(p) ? rules_without_cr(t, text) : text;
     return p->decoded;
 }
 
