@@ -29,7 +29,7 @@ chmod 755 "$dest"
 usr=$dest$prefix
 conf=$dest$etc/postern/postern.conf
 for path in sbin/posternd bin/postern include/postern/plugin.h lib/pkgconfig/postern.pc lib/postern/spf.so \
-    share/man/man8/posternd.8 share/man/man1/postern.1 share/man/man3/postern-plugin.3 share/man/man3/postern-plugin-dns.3 lib/systemd/system/postern.service lib/sysusers.d/postern.conf lib/tmpfiles.d/postern.conf; do
+    share/man/man8/posternd.8 share/man/man1/postern.1 share/man/man3/postern-plugin.3 share/man/man3/postern-plugin-dns.3 share/man/man7/postern-state.7 lib/systemd/system/postern.service lib/sysusers.d/postern.conf lib/tmpfiles.d/postern.conf; do
     check "$path" test -s "$usr/$path"
 done
 check "$etc/postern/postern.conf" test -s "$conf"

@@ -291,7 +291,8 @@ def login(counter):
     """A password and a user, a database, a prefix; and each of them wrong."""
     with Redis("--requirepass", "first secret") as redis:
         redis.ask = lambda *w, ask=redis.ask: logged_in(redis, *w)
-        redis.ask("ACL", "SETUSER", "mail", "on", ">other", "~p:*", "+@all")
+        commands = "+get +set +del +time +eval +evalsha +script|load +select".split()  # postern-state(7)
+        redis.ask("ACL", "SETUSER", "mail", "on", ">other", "~p:*", "-@all", *commands)
         secret = os.path.join(redis.folder, "secret")
         rows = [  # what, password file's bytes, settings, state-away's detail or None
             ("no password", None, "", "NOAUTH"),
@@ -306,10 +307,17 @@ def login(counter):
                 with open(secret, "w", encoding="ascii") as f:
                     f.write(password)
                 more += f' password-file "{secret}"'
-            with Node(redis, GREYLIST, more) as node:
+            with Node(redis, GREYLIST + "\n" + BUCKET, more) as node:
                 node.start()
                 if want is None:
                     counter.check(node.mail().startswith("451"), f"login, {what}: it works", node.log()[-300:])
+                    session = postern.Session(node, "192.0.2.77")
+                    for line in ("EHLO x.test", "MAIL FROM:<a@x.test>", "RCPT TO:<u@here.test>", "QUIT"):
+                        session.command(line)
+                    session.close()
+                    event = node.wait_events("message", 2)[1]
+                    failed = [p["name"] for p in event["plugins"] if p["status"] != "ok"]
+                    counter.check(not failed and not node.events("state-away"), f"login, {what}: buckets too", f"{failed} {node.log()[-300:]}")
                 else:
                     said = node.wait_events("state-away", 1)
                     counter.check(said and want in said[0]["detail"], f"login, {what}: said", f"{said}")
