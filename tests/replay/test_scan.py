@@ -52,6 +52,14 @@ def main():
                 p["ms"] = 0
         c.check(v == again, "a verdict repeats, bit for bit")
 
+        early = ["--plugins", "client", "--dns", f"{DEMO}/demo.zone", "--json", "--early", "greeting,command"]
+        v = json.loads(scan(*early, *who, good)[1] or "{}")
+        names = [s["name"] for s in v.get("symbols", [])]
+        want = ["CLIENT_EARLY_GREETING", "CLIENT_NAME", "CLIENT_HELO_CONFIRMED", "CLIENT_EARLY_COMMAND"]
+        c.check(names == want, "what the client did not wait for is told", str(names))
+        code, _, err = scan("--early", "greeting,soon", *who, good)
+        c.check(code == 2 and "--early" in err, "in words that are known", f"{code} {err}")
+
         forged = [a if a != "192.0.2.10" else "198.51.100.1" for a in who]
         code, out, err = scan(*base, "--json", *forged, good)
         v = json.loads(out or "{}")
