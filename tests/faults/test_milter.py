@@ -46,16 +46,6 @@ def symbols(event):
     return {s["name"]: s.get("detail", "") for s in event.get("symbols", [])}
 
 
-def workers(server):
-    """Process ids of filter workers, not of their template."""
-    found = []
-    for pid in server.roles("filter"):
-        with open(f"/proc/{pid}/comm", encoding="ascii") as f:
-            if f.read().startswith("worker"):
-                found.append(pid)
-    return found
-
-
 def answers(counter):
     """Each answer at each stage, in the words that the client hears."""
     words = {
@@ -131,7 +121,7 @@ def failures(counter):
         with server_of("milter", rows + " reply-timeout 100ms end-timeout 100ms failures 0") as server:
             milter = fakemilter.Milter(f"{server.root}/milter")
             server.start()
-            before = workers(server)
+            before = server.workers()
             for letter in "OCHMRTLNBE":
                 for what, way in ways.items():
                     milter.answers = {letter: way}
@@ -140,7 +130,7 @@ def failures(counter):
                     counter.check(good, f"{rows}, {what} at {letter}", f"{answer} {symbols(event)}")
             milter.answers = {}
             counter.check(send(server)[0].startswith("250"), f"{rows}, and well again")
-            counter.check(workers(server) == before, "no worker was lost")
+            counter.check(server.workers() == before, "no worker was lost")
             if counter.failed:
                 print(server.log()[-3000:])
             milter.close()
@@ -168,9 +158,9 @@ def worker_dies(counter):
         for line in ("EHLO client.test", "MAIL FROM:<a@sender.test>", "RCPT TO:<u@here.test>", "RCPT TO:<v@here.test>"):
             session.command(line)
         counter.check(milter.letters() == "OCHMRR", "told up to the recipients", milter.letters())
-        for pid in workers(server):
+        for pid in server.workers():
             os.kill(pid, signal.SIGKILL)
-        counter.check(postern.until(lambda: workers(server)), "a fresh worker comes")
+        counter.check(postern.until(lambda: server.workers()), "a fresh worker comes")
         session.command("DATA")
         session.raw(MAIL.replace(b"\n", b"\r\n") + b".\r\n")
         answer = session.reply()

@@ -48,16 +48,6 @@ def send(server):
     return server.events("message")[-1]
 
 
-def workers(server):
-    """Process ids of workers, not of templates."""
-    found = []
-    for pid in server.roles("filter"):
-        with open(f"/proc/{pid}/comm", encoding="ascii") as f:
-            if f.read().startswith("worker"):
-                found.append(pid)
-    return found
-
-
 def scanned(c, server, event):
     """Nothing but what the event has."""
     case = {
@@ -94,7 +84,7 @@ def main():
         scanned(c, server, event)
 
         said = server.log().count("all.test is suspended")
-        pids = workers(server)
+        pids = server.workers()
         for pid in pids:
             os.kill(pid, signal.SIGKILL)
         c.check(pids and postern.until(lambda: server.log().count("all.test is suspended") > said), "said again", server.log())
