@@ -7,7 +7,6 @@ import gzip
 import io
 import os
 import quopri
-import socket
 import sys
 import tarfile
 import threading
@@ -16,6 +15,7 @@ import zipfile
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 import postern  # noqa: E402
+from localdaemon import LocalDaemon  # noqa: E402
 
 # In halves, so that no scanner takes this file for it.
 EICAR = b"X5O!P%@AP[4\\PZX54(P^)7CC)7}$" + b"EICAR-STANDARD-ANTIVIRUS-TEST-FILE!$H+H*"
@@ -26,15 +26,6 @@ limits {{ exempt 0.0.0.0/0 }}
 plugins {{ clamav {{ {clamav} }} }}
 domain "here.test" {{ recipients any  route local  on VIRUS_FOUND reject "550 5.7.1 Virus" }}
 """
-
-
-def until(condition, seconds=20):
-    end = time.monotonic() + seconds
-    while True:
-        value = condition()
-        if value or time.monotonic() > end:
-            return value
-        time.sleep(0.02)
 
 
 def ndb(name, content):
@@ -142,7 +133,7 @@ def fresh_signatures(counter, server, folder):
     thread = threading.Thread(target=traffic)
     thread.start()
     write(folder, "second.ndb", ndb("Second", second))
-    counter.check(until(lambda: server.events("reloaded")), "new signatures: a new generation serves", server.log()[-500:])
+    counter.check(postern.until(lambda: server.events("reloaded")), "new signatures: a new generation serves", server.log()[-500:])
     stop.set()
     thread.join()
     counter.check(server.events("plugin_changed")[0]["plugin"] == "clamav", "an event says whose files changed")
@@ -154,7 +145,7 @@ def fresh_signatures(counter, server, folder):
     counter.check(send(server, mail(second)).startswith("550 5.7.1 Virus"), "the sample is known now")
     reloads = len(server.events("reloaded"))
     write(folder, "third.ndb", "this is no signature\n")
-    counter.check(until(lambda: server.events("reload_refused")), "broken signatures: refused")
+    counter.check(postern.until(lambda: server.events("reload_refused")), "broken signatures: refused")
     reason = server.events("reload_refused")[-1]["reason"] if server.events("reload_refused") else ""
     counter.check("clamav" in reason and "signatures" in reason, "the event says why", reason)
     counter.check(send(server, mail(second)).startswith("550 5.7.1 Virus"), "the old ones serve on")
@@ -164,44 +155,25 @@ def fresh_signatures(counter, server, folder):
     os.unlink(f"{folder}/third.ndb")
     third = b"and a third kind, in a file that is whole"
     write(folder, "third.ndb", ndb("Third", third))
-    counter.check(until(lambda: len(server.events("reloaded")) > reloads), "whole ones are taken after them")
+    counter.check(postern.until(lambda: len(server.events("reloaded")) > reloads), "whole ones are taken after them")
     counter.check(send(server, mail(third)).startswith("550 5.7.1 Virus"), "and used")
 
 
-class Clamd:
-    """A clamd of ours: finds what holds EICAR in base64; may be told to be away."""
+class Clamd(LocalDaemon):
+    """A clamd of ours: finds what holds EICAR in base64."""
 
-    def __init__(self, path):
-        self.path, self.socket, self.asked = path, None, 0
-        self.open()
+    asked = 0
 
-    def open(self):
-        self.socket = socket.socket(socket.AF_UNIX)
-        self.socket.bind(self.path)
-        os.chmod(self.path, 0o666)
-        self.socket.listen(20)
-        threading.Thread(target=self.run, args=(self.socket,), daemon=True).start()
-
-    def close(self):
-        self.socket.shutdown(socket.SHUT_RDWR)
-        self.socket.close()
-        os.unlink(self.path)
-
-    def run(self, listener):
-        while True:
-            try:
-                connection = listener.accept()[0]
-            except OSError:
+    def serve(self, connection):
+        with connection, connection.makefile("rb") as f:
+            if f.read(10) != b"zINSTREAM\0":
                 return
-            with connection, connection.makefile("rb") as f:
-                if f.read(10) != b"zINSTREAM\0":
-                    continue
-                data = b""
-                while size := int.from_bytes(f.read(4), "big"):
-                    data += f.read(size)
-                self.asked += 1
-                bad = base64.b64encode(EICAR)[:60] in data.replace(b"\r\n", b"")
-                connection.sendall(b"stream: Fake.Eicar FOUND\0" if bad else b"stream: OK\0")
+            data = b""
+            while size := int.from_bytes(f.read(4), "big"):
+                data += f.read(size)
+            self.asked += 1
+            bad = base64.b64encode(EICAR)[:60] in data.replace(b"\r\n", b"")
+            connection.sendall(b"stream: Fake.Eicar FOUND\0" if bad else b"stream: OK\0")
 
 
 def by_clamd(counter):
@@ -222,7 +194,7 @@ def by_clamd(counter):
         server.write_conf(CONF.format(clamav=setting))
         before = len(server.events("reload_refused"))
         server.process.send_signal(1)
-        counter.check(until(lambda: len(server.events("reload_refused")) > before), "without the grant: refused")
+        counter.check(postern.until(lambda: len(server.events("reload_refused")) > before), "without the grant: refused")
         counter.check("expected 'grant network'" in server.log(), "and says what it needs", server.log()[-500:])
         clamd.close()
 

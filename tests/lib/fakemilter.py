@@ -1,8 +1,7 @@
 """A milter of ours for tests of whole servers: answers by a table, and keeps what it heard."""
-import os
-import socket
 import struct
-import threading
+
+from localdaemon import LocalDaemon
 
 CONTINUE, ACCEPT, REJECT, TEMPFAIL, DISCARD = b"c", b"a", b"r", b"t", b"d"
 
@@ -19,36 +18,17 @@ def header(name, value):
     return packet(b"h", name.encode() + b"\0" + value.encode() + b"\0")
 
 
-class Milter:
+class Milter(LocalDaemon):
     """answers: {command letter: bytes of packets, or a function of the data that gives them}; None
     lets go, "hang" never answers. heard: a list of (letter, data) a connection."""
 
     def __init__(self, path, answers=None, steps=0):
-        self.path, self.answers, self.steps = path, dict(answers or {}), steps
-        self.heard, self.socket = [], None
-        self.open()
+        self.answers, self.steps, self.heard = dict(answers or {}), steps, []
+        super().__init__(path)
 
-    def open(self):
-        self.socket = socket.socket(socket.AF_UNIX)
-        self.socket.bind(self.path)
-        os.chmod(self.path, 0o666)
-        self.socket.listen(50)
-        threading.Thread(target=self.run, args=(self.socket,), daemon=True).start()
-
-    def close(self):
-        self.socket.shutdown(socket.SHUT_RDWR)
-        self.socket.close()
-        os.unlink(self.path)
-
-    def run(self, listener):
-        while True:
-            try:
-                connection = listener.accept()[0]
-            except OSError:
-                return
-            heard = []
-            self.heard.append(heard)
-            threading.Thread(target=self.serve, args=(connection, heard), daemon=True).start()
+    def begin(self):
+        self.heard.append([])
+        return (self.heard[-1],)
 
     def serve(self, connection, heard):
         with connection, connection.makefile("rb") as f:
