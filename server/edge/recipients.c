@@ -67,10 +67,18 @@ static void rcpt_check(struct transaction *t)
     rcpt_decide(t);
 }
 
+/* Who probes for names shall be known by his own: at leisure, and nobody waits for it. */
+static void look_at_client(struct session *s)
+{
+    if (s->check != NULL && s->gen->early_stages && pn_runner_at_leisure(s->edge->runner))
+        (void)pn_check_run(s->check, POSTERN_HELO, NULL, NULL);
+}
+
 /* Nobody that we take mail for: named in the event alone, where there are not too many. */
 static void turn_away(struct transaction *t, const struct txn_rcpt *r, struct pn_str reply)
 {
     t->turned_away++;
+    look_at_client(t->s);
     if (t->away_count < TXN_AWAY_NAMED && r->address.p != NULL) {
         t->away = pn_grow(t->away, &t->away_cap, t->away_count, sizeof *t->away);
         t->away[t->away_count] = *r;

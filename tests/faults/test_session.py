@@ -108,10 +108,43 @@ def who_may_proxy(count):
         count.check(server.wait_events("proxy-refused", 1), "an event says so")
 
 
+def probing(count):
+    """Who asks for names that nobody has is known by his own name, where there is a plugin
+    that asks for it; and each of those he tried is in the event."""
+    conf = 'plugins { client }\ndomain "here.test" { recipients list "LIST" }\n'
+    dns = "9.2.0.192.in-addr.arpa PTR probe.b.test\nprobe.b.test A 192.0.2.9\n"
+    with postern.Server("", dns=dns) as server:
+        names = os.path.join(server.root, "names")
+        with open(names, "w", encoding="ascii") as f:
+            f.write("known\n")
+        server.write_conf(conf.replace("LIST", names))
+        server.start()
+
+        def probe():  # nobody waits for what plugins find of him: it may come late
+            session = postern.Session(server, client="192.0.2.9")
+            for line in ("EHLO probe.b.test", "MAIL FROM:<a@b.test>"):
+                session.command(line)
+            answers = [session.command(f"RCPT TO:<{name}@here.test>")[:3] for name in ("a", "b", "c")]
+            before = len(server.events("message"))
+            session.command("RSET")
+            event = server.wait_events("message", before + 1)[before]
+            session.close()
+            count.check(answers == ["550"] * 3, "nobody of that name", str(answers))
+            refused = [r["address"] for r in event["envelope"]["refused"]]
+            count.check(refused == ["a@here.test", "b@here.test", "c@here.test"], "each is named", str(event["envelope"]))
+            return event["client"]["ptr"] == "probe.b.test" and event
+
+        event = postern.until(probe)
+        if count.check(event, "and the client"):
+            found = {s["name"] for s in event["symbols"]}
+            count.check({"CLIENT_NAME", "CLIENT_HELO_CONFIRMED"} <= found, "as is what the plugin found", str(found))
+
+
 def main():
     count = postern.Counter("session")
     who_may_proxy(count)
     recipient_rate(count)
+    probing(count)
     six = postern.free_port()
     conf = CONF + (f"listen smtp [::1]:{six}\n" if socket.has_ipv6 else "")
     with postern.Server(conf) as server:
