@@ -135,6 +135,8 @@ static void prove_script_of(struct test *t, const struct rpl *script, bool first
         size_t found = t->report.count;
         prove_starts(p, script, &t->plan);
         bool starts = t->report.count == found;
+        if (starts)
+            prove_ticks(p, script, &t->plan);
         for (size_t i = 0; starts && i < count; i++) {
             name_case(script, &cases[i], name);
             prove_faults(p, &(struct prove_case){name, &cases[i]}, script, &t->plan);

@@ -3,8 +3,8 @@
  * from this process and jailed alike, with the runner, its DNS and its clock in our hand.
  * prove_new.c makes it, prove_workers.c has the processes, prove_run.c leads a session through
  * them, prove_call.c is what stands around each callback,
- * prove_faults.c what is done to a plugin, prove_hostile.c the messages nobody should send,
- * prove_fuzz.c those that nobody thought of, prove.c the command.
+ * prove_faults.c what is done to a plugin, prove_ticks.c to its tick, prove_hostile.c the messages
+ * nobody should send, prove_fuzz.c those that nobody thought of, prove.c the command.
  *
  * A *trial* is one session led to its end, or cut off, under one fault. It has a name,
  * "CASE/FAULT" or "CASE/FAULT/N", by which it can be repeated alone (--only).
@@ -56,6 +56,7 @@ const char *prove_kind_name(enum prove_kind kind);
 struct prove_calls {
     _Atomic int32_t sessions, transactions; /* made and not freed */
     _Atomic int32_t inside;                 /* callbacks that run */
+    _Atomic int32_t ticks;                  /* that ended */
 };
 
 struct prove_calls *prove_calls_init(void);
@@ -101,6 +102,7 @@ struct prove_how {
     int last_stage;       /* the connection ends behind it; POSTERN_AFTER: it does not */
     unsigned replace;     /* 1 << stage: behind it the worker is replaced */
     bool fresh;           /* in a new worker */
+    bool tick;            /* its worker calls the tick: of prove_tick */
     bool may_fail;        /* a callback that returns an error is no finding */
 };
 
@@ -116,12 +118,15 @@ struct prove_result {
 
 void prove_run(struct prove *p, const struct rpl_case *c, const struct prove_how *how,
                struct prove_result *out);
+/* Its tick, once, in a fresh worker; no session. */
+void prove_tick(struct prove *p, const struct prove_how *how, struct prove_result *out);
 /* Of the worker at work. */
 struct prove_load {
     long descriptors, threads;
     int64_t blocks, bytes;
 };
 struct prove_load prove_load(const struct prove *p);
+bool prove_has_tick(struct prove *p);
 bool prove_has_stage(const struct prove *p, unsigned stage);
 bool prove_needs(const struct prove *p, unsigned need); /* POSTERN_NEED_* */
 
@@ -137,6 +142,13 @@ struct prove_plan {
 
 void prove_find(struct prove_plan *plan, enum prove_kind kind, const char *trial, const char *stage,
                 const char *text, const struct prove_case *c, const struct rpl *origin);
+/* Whether this trial was asked for; it is counted then. */
+bool prove_wanted(struct prove_plan *plan, const char *trial);
+/* Crashes and hangs, and objects that stay: found. True: nothing of these. c may be NULL. */
+bool prove_judge(struct prove_plan *plan, const char *trial, const struct prove_result *r,
+                 const struct prove_case *c, const struct rpl *origin);
+/* All faults on its tick, where it has one. */
+void prove_ticks(struct prove *p, const struct rpl *origin, struct prove_plan *plan);
 /* All faults on one case. */
 void prove_faults(struct prove *p, const struct prove_case *c, const struct rpl *origin,
                   struct prove_plan *plan);

@@ -30,6 +30,7 @@ void prove_calls_reset(void)
     atomic_store(&calls->sessions, 0);
     atomic_store(&calls->transactions, 0);
     atomic_store(&calls->inside, 0);
+    atomic_store(&calls->ticks, 0);
 }
 
 static void begin(struct postern_call *c)
@@ -94,6 +95,16 @@ static void on_transaction_free(void *instance, void *transaction)
     count(&calls->transactions, -1);
 }
 
+/* Once is enough. */
+static int on_tick(struct postern_call *c, uint32_t *next_ms)
+{
+    begin(c);
+    int rc = done(real.tick(c, next_ms));
+    *next_ms = UINT32_MAX;
+    count(&calls->ticks, 1);
+    return rc < 0 ? POSTERN_OK : rc;
+}
+
 static void *alloc(struct postern_call *c, size_t n)
 {
     return heap_may() ? host_table.alloc(c, n) : NULL;
@@ -110,6 +121,8 @@ void prove_calls_watch(struct host_plugin *p, bool keeps)
         if (real.prefetch[i] != NULL)
             watched.prefetch[i] = on_prefetch;
     }
+    if (real.tick != NULL)
+        watched.tick = on_tick;
     if (real.session_new != NULL) {
         watched.session_new = on_session_new;
         watched.session_free = on_session_free;

@@ -66,8 +66,7 @@ void prove_find(struct prove_plan *plan, enum prove_kind kind, const char *trial
         f->saved = save_script(plan, trial, text, c, origin);
 }
 
-/* Whether this trial was asked for. */
-static bool wanted(struct prove_plan *plan, const char *trial)
+bool prove_wanted(struct prove_plan *plan, const char *trial)
 {
     if (plan->only != NULL && !pn_str_starts(pn_str_of(trial), pn_str_of(plan->only)))
         return false;
@@ -86,9 +85,8 @@ static const char *death_text(int status, char *out, size_t size)
     return out;
 }
 
-/* Crashes and hangs, and objects that stay. True: nothing of these. */
-static bool judge(struct prove_plan *plan, const char *trial, const struct prove_result *r,
-                  const struct prove_case *c, const struct rpl *origin)
+bool prove_judge(struct prove_plan *plan, const char *trial, const struct prove_result *r,
+                 const struct prove_case *c, const struct rpl *origin)
 {
     char text[800], how[200];
     bool jail = WIFSIGNALED(r->death) && WTERMSIG(r->death) == SIGSYS;
@@ -117,14 +115,14 @@ static bool trial(struct prove *p, const struct prove_case *c, const struct rpl 
     *r = (struct prove_result){.death = 0};
     pn_buf_init(&r->facts, FACTS_MAX);
     prove_run(p, c->session, how, r);
-    return judge(plan, how->trial, r, c, origin);
+    return prove_judge(plan, how->trial, r, c, origin);
 }
 
 static void simple(struct prove *p, const struct prove_case *c, const struct rpl *origin,
                    struct prove_plan *plan, const struct prove_how *how)
 {
     struct prove_result r;
-    if (!wanted(plan, how->trial))
+    if (!prove_wanted(plan, how->trial))
         return;
     plan->report->passed += trial(p, c, origin, plan, how, &r);
     pn_buf_fini(&r.facts);
@@ -159,7 +157,7 @@ static void compare(struct prove *p, const struct prove_case *c, const struct rp
 {
     char text[800];
     struct prove_result r;
-    if (!wanted(plan, how->trial))
+    if (!prove_wanted(plan, how->trial))
         return;
     bool ok = trial(p, c, origin, plan, how, &r);
     if (ok && !same(base, &r)) {
@@ -304,7 +302,7 @@ static void allocation(struct prove *p, const struct prove_case *c, const struct
                        struct prove_plan *plan, const struct prove_how *how, int64_t usual)
 {
     struct prove_result r;
-    if (!wanted(plan, how->trial))
+    if (!prove_wanted(plan, how->trial))
         return;
     plan->report->points++;
     struct prove_load before = {.blocks = 0}, after;
@@ -347,7 +345,7 @@ bool prove_once(struct prove *p, const struct prove_case *c, const struct rpl *o
     struct prove_result r;
     (void)snprintf(name, sizeof name, "%s/plain", c->name);
     struct prove_how how = {.trial = name, .last_stage = POSTERN_AFTER};
-    if (!wanted(plan, name))
+    if (!prove_wanted(plan, name))
         return true;
     bool ok = trial(p, c, origin, plan, &how, &r);
     pn_buf_fini(&r.facts);
@@ -362,11 +360,11 @@ void prove_faults(struct prove *p, const struct prove_case *c, const struct rpl 
     struct prove_result base;
     (void)snprintf(name, sizeof name, "%s/plain", c->name);
     struct prove_how how = {.trial = name, .last_stage = POSTERN_AFTER, .fresh = true};
-    bool counted = wanted(plan, name);
+    bool counted = prove_wanted(plan, name);
     bool ok = trial(p, c, origin, plan, &how, &base);
     plan->report->passed += counted && ok;
     (void)snprintf(name, sizeof name, "%s/leak", c->name);
-    if (ok && wanted(plan, name))
+    if (ok && prove_wanted(plan, name))
         plan->report->passed += keeps_nothing(p, c, origin, plan, name);
     if (ok) { /* who fails without a fault says nothing by failing with one */
         again(p, c, origin, plan, &base);
@@ -398,7 +396,7 @@ void prove_starts(struct prove *p, const struct rpl *origin, struct prove_plan *
         count > plan->points_max ? (count + plan->points_max - 1) / plan->points_max : 1;
     for (uint64_t at = 1; ok && at <= count; at += step) {
         (void)snprintf(name, sizeof name, "%s/start/alloc/%llu", of, (unsigned long long)at);
-        if (!wanted(plan, name))
+        if (!prove_wanted(plan, name))
             continue;
         pn_buf_clear(&why);
         plan->report->points++;

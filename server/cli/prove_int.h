@@ -28,6 +28,7 @@ struct prove {
     int target; /* the plugin's index in the plan */
     uint32_t deadline_ms;
     struct prove_worker *workers;
+    bool ticked; /* they had a tick under some fault: no session is for them */
     struct pn_answers *answers;
     uint32_t next_worker;
     struct pn_dnsfile *file;

@@ -6,6 +6,7 @@
 
 #include <dirent.h>
 #include <stdio.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 enum { STUCK_MS = 60 * 1000, REST_MS = 3000 };
@@ -136,13 +137,14 @@ void prove_run(struct prove *p, const struct rpl_case *c, const struct prove_how
         out->stuck = true;
         return;
     }
-    bool fresh =
-        how->fresh || p->workers == NULL || deadline != p->plan->plugins[p->target].deadline_ms;
+    bool fresh = how->fresh || p->ticked || p->workers == NULL ||
+                 deadline != p->plan->plugins[p->target].deadline_ms;
     p->plan->plugins[p->target].deadline_ms = deadline;
     p->how = how;
     atomic_store(&p->o.heap->fail_at, 0);
     if (fresh)
         prove_workers_replace(p);
+    p->ticked = false;
     atomic_store(&p->o.heap->asked, 0);
     atomic_store(&p->o.heap->failed, 0);
     atomic_store(&p->o.heap->fail_at, how->fail_at);
@@ -158,6 +160,37 @@ void prove_run(struct prove *p, const struct rpl_case *c, const struct prove_how
     p->how = NULL;
     if (fd >= 0)
         (void)close(fd);
+}
+
+void prove_tick(struct prove *p, const struct prove_how *how, struct prove_result *out)
+{
+    uint64_t end = pn_clock_mono_ns() + (uint64_t)STUCK_MS * PN_NS_PER_MS;
+    struct prove_calls *k = p->o.calls;
+    if (!prove_load_all(p)) {
+        out->stuck = true;
+        return;
+    }
+    p->plan->plugins[p->target].deadline_ms =
+        how->deadline_ms != 0 ? how->deadline_ms : p->deadline_ms;
+    p->how = how;
+    p->result = out;
+    prove_calls_reset();
+    atomic_store(&p->o.heap->fail_at, how->fail_at);
+    prove_workers_replace(p);
+    while (atomic_load(&k->ticks) == 0 && out->death == 0 && pn_clock_mono_ns() < end)
+        pn_loop_turn(p->loop, 5);
+    p->ticked = true;
+    (void)snprintf(out->stage, sizeof out->stage, "tick");
+    out->convicted = out->death != 0; /* nothing else ran there */
+    (void)snprintf(out->text, sizeof out->text, "%s",
+                   WIFEXITED(out->death) && WEXITSTATUS(out->death) == PN_WORKER_HUNG_EXIT
+                       ? "hangs"
+                       : "crashes");
+    out->stuck = atomic_load(&k->ticks) == 0 && out->death == 0;
+    out->asked = atomic_load(&p->o.heap->asked);
+    atomic_store(&p->o.heap->fail_at, 0);
+    p->result = NULL;
+    p->how = NULL;
 }
 
 /* ---- looking at the worker */
@@ -186,6 +219,19 @@ struct prove_load prove_load(const struct prove *p)
             l.threads = entries(w->pid, "task");
         }
     return l;
+}
+
+bool prove_has_tick(struct prove *p)
+{
+    unsigned count;
+    if (!prove_load_all(p))
+        return false;
+    const struct host_plugin *all =
+        pn_group_plugins(p->groups[p->plan->plugins[p->target].group], &count);
+    for (unsigned i = 0; i < count; i++)
+        if (all[i].index == (unsigned)p->target)
+            return all[i].desc->tick != NULL;
+    return false;
 }
 
 bool prove_has_stage(const struct prove *p, unsigned stage)

@@ -105,6 +105,8 @@ _Noreturn static void be_worker(struct prove *p, const struct prove_worker *w, i
     pn_worker_resolver(worker, dns);
     pn_worker_state(worker, state);
     pn_worker_link(worker, edge);
+    if (!w->solo && p->how != NULL && p->how->tick)
+        pn_worker_ticks(worker, NULL);
     pn_loop_run(loop);
     _exit(0);
 }

@@ -54,6 +54,8 @@ ROWS = [
     ("slow", "hang", "/dns/slow", "hangs"),
     ("network", "jail", "/plain", "a system call"),
     ("deep", "crash", "hostile:", "crashes"),
+    ("tick", "crash", "/tick", "crashes"),
+    ("tick-leak", "leak", "/tick", "careless.so+0x"),
 ]
 # A sanitizer's build is jailed by errors, not by signals; see STYLE.md, Tests.
 NOT_SANITIZED = {"network"}

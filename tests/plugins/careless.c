@@ -9,7 +9,8 @@
  *                                                                which it has no object
  *   halfway   crashes where a message ends early       servfail  crashes where DNS is broken
  *   slow      sleeps where DNS is slow                 network   opens a socket
- *   deep      recurses with the depth of a message     nothing   no mistake
+ *   deep      recurses with the depth of a message     tick      crashes in its tick
+ *   tick-leak forgets a block a tick                   nothing   no mistake
  *
  * With CARELESS_PLAIN it has no transaction of its own, and forgets all the better.
  */
@@ -37,18 +38,20 @@ enum does {
     SLOW,
     NETWORK,
     DEEP,
+    TICK,
+    TICK_LEAK,
     NOTHING
 };
 
-static const char *const words[] = {"alloc",    "prepare", "leak",    "error",   "pool",
-                                    "fd",       "thread",  "counts",  "forgets", "halfway",
-                                    "servfail", "slow",    "network", "deep",    "nothing"};
+static const char *const words[] = {
+    "alloc",   "prepare",  "leak", "error",   "pool", "fd",   "thread",    "counts", "forgets",
+    "halfway", "servfail", "slow", "network", "deep", "tick", "tick-leak", "nothing"};
 
 static const struct postern_row rows[] = {
     {.name = "does",
      .type = POSTERN_T_CHOICE,
      .choices = "alloc|prepare|leak|error|pool|fd|thread|counts|forgets|halfway|servfail|slow|"
-                "network|deep|nothing",
+                "network|deep|tick|tick-leak|nothing",
      .def = "nothing",
      .help = "The mistake."},
     {.name = NULL},
@@ -68,6 +71,7 @@ static struct transaction {
 } no_transaction;
 
 static unsigned messages; /* a mistake by itself */
+static void *volatile forgotten;
 
 static enum does does(const struct postern_call *c)
 {
@@ -231,6 +235,16 @@ static int on_message(struct postern_call *c)
     return c->host->fact(c, SEEN, (struct postern_str){digits + said % 10, 1});
 }
 
+static int on_tick(struct postern_call *c, uint32_t *next_ms)
+{
+    (void)next_ms;
+    if (does(c) == TICK)
+        abort();
+    if (does(c) == TICK_LEAK)
+        forgotten = malloc(100);
+    return POSTERN_OK;
+}
+
 POSTERN_EXPORT const struct postern_plugin postern_plugin = {
     .size = sizeof(struct postern_plugin),
     .major = POSTERN_ABI_MAJOR,
@@ -249,4 +263,5 @@ POSTERN_EXPORT const struct postern_plugin postern_plugin = {
     .transaction_free = transaction_free,
 #endif
     .on = {[POSTERN_MAIL] = on_mail, [POSTERN_MESSAGE] = on_message},
+    .tick = on_tick,
 };
