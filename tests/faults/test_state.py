@@ -13,6 +13,7 @@ import threading
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+import fakeredis  # noqa: E402
 import postern  # noqa: E402
 
 CONF = """
@@ -288,6 +289,52 @@ def replays(counter):
         )
 
 
+def shared(counter):
+    """Two servers at one Redis (of our own: make interop has a real one): what one greylists
+    passes at the other, a bucket is one. The role is killed, the server goes away and comes
+    back, a reload names another one; each has an end and is said."""
+    plugins = 'greylist  ratelimit { limit "c" { key network  tokens 5  per 1d } }'
+    with fakeredis.FakeRedis(b"secret") as redis, fakeredis.FakeRedis() as other:
+        more = f'\nstate {{ redis "127.0.0.1:{redis.port}"  password-file "{{root}}/secret" }}\n'
+        conf = CONF.replace("plugins { greylist }", f"plugins {{ {plugins} }}") + more
+        with postern.Server(conf) as a, postern.Server(conf) as b:
+            clock = Clock(a)
+            b.env.update(a.env)
+            for server in (a, b):
+                with open(os.path.join(server.root, "secret"), "w", encoding="ascii") as f:
+                    f.write("secret\nno more of it\n")
+                server.start()
+            counter.check(send(a).startswith("451"), "shared: new at one")
+            clock.set(6 * MINUTE)
+            counter.check(send(b).startswith("250"), "shared: passed at the other")
+            for pid in a.roles("state"):
+                os.kill(pid, signal.SIGKILL)
+            counter.check(send(a).startswith("250"), "shared: the role was killed, and asks anew", a.log()[-500:])
+            counter.check(redis.connections == 3, "shared: a connection each", f"{redis.connections}")
+            left = [s["left"] for s in a.wait_events("message", 2)[1]["state"] if s["op"] == "take"]
+            counter.check(left == [2], "shared: one bucket", f"{left}")
+            redis.stop()
+            told = a.wait_events("state-away", 1)
+            counter.check(told and told[0]["engine"] == "redis", "shared: away, said", f"{told}")
+            counter.check(send(a, "198.51.100.7").startswith("250"), "shared: away, on_failure skip")
+            redis.start()
+            counter.check(a.wait_events("state-back", 1), "shared: there again, said")
+            counter.check(send(a, "198.51.100.7").startswith("451"), "shared: and greylisting again")
+            with open(a.conf_path, encoding="utf-8") as f:
+                text = f.read().replace(str(redis.port), str(other.port))
+            with open(a.conf_path, "w", encoding="utf-8") as f:
+                f.write(text.replace(f'password-file "{a.root}/secret"', "on-away local"))
+            a.process.send_signal(signal.SIGHUP)
+            counter.check(postern.until(lambda: other.connections == 1), "shared: another by a reload", a.log()[-500:])
+            counter.check(send(a).startswith("451"), "shared: which knows of nothing")
+            other.stop()
+            a.wait_events("state-away", 2)
+            clock.set(12 * MINUTE)
+            counter.check(send(a).startswith("250"), "shared: on-away local knows what this one put")
+            seen = [s for s in a.wait_events("message", 6)[-1]["state"] if s["op"] == "get"]
+            counter.check(seen and seen[0].get("local"), "shared: and the event says whose word it was", f"{seen}")
+
+
 def limits(counter):
     three = "".join(f'limit "{n}" {{ key {k}  tokens {t}  per 1h }} ' for n, k, t in
                     (("c", "client", 2), ("n", "network", 5), ("s", "sender", 9)))
@@ -311,7 +358,7 @@ def limits(counter):
 
 def main():
     counter = postern.Counter("state")
-    for part in (over_days, repeated, no_decision, replays, limits, kill, full, broken):
+    for part in (over_days, repeated, no_decision, replays, shared, limits, kill, full, broken):
         part(counter)
     return counter.close()
 
