@@ -12,6 +12,7 @@
 
 struct milter_line {
     int fd; /* -1: closed */
+    bool tcp;
     struct milter_out out;
     struct milter_in in;
     size_t max; /* bytes of data in a packet, of either side */

@@ -24,9 +24,10 @@ domain "here.test" {{ recipients any  route local  {policy} }}
 MAIL = b"From: a@sender.test\nSubject: hello\n\nsome text\n"
 
 
-def server_of(path, rows="", policy=""):
+def server_of(path, rows="", policy="", edits=""):
     server = postern.Server("")
-    server.write_conf(CONF.format(servers=f'server "one" {{ address "unix:{server.root}/{path}"  {rows} }}', policy=policy))
+    one = f'{edits} server "one" {{ address "unix:{server.root}/{path}"  {rows} }}'
+    server.write_conf(CONF.format(servers=one, policy=policy))
     return server
 
 
@@ -93,6 +94,11 @@ def answers(counter):
             print(server.log()[-3000:])
 
 
+def offered(milter):
+    """Actions that the milter was offered in the last session."""
+    return int.from_bytes(dict(milter.heard[-1])["O"][4:8], "big")
+
+
 def edits(counter):
     with server_of("milter") as server:
         said = header("X-Milter", "was here\n\tand there") + packet(b"+", b"<x@here.test>\0") + packet(CONTINUE)
@@ -103,7 +109,26 @@ def edits(counter):
         counter.check(answer.startswith("250") and len(bodies) == 1 and b"X-Milter: was here\n\tand there\n" in bodies[0],
                       "a field is added", f"{answer} {bodies}")
         counter.check(symbols(event).get("MILTER_EDIT_REFUSED") == "one: add-recipient <x@here.test>",
-                      "what was not granted is named", str(event))
+                      "what was not granted is named", str(event))  # fmt: skip
+        counter.check(offered(milter) == 0x131, "and was not offered", hex(offered(milter)))
+        milter.close()
+    everything = (
+        packet(b"i", b"\0\0\0\0X-Top\0first\0") + packet(b"m", b"\0\0\0\1Subject\0another\0") + packet(b"m", b"\0\0\0\1X-Gone\0\0")
+        + packet(b"e", b"<b@sender.test>\0") + packet(b"+", b"<x@here.test>\0") + packet(b"-", b"<u@here.test>\0")
+        + packet(b"b", b"another\n") + packet(b"b", b"body\r\n") + packet(CONTINUE)
+    )  # fmt: skip
+    with server_of("milter", edits="edits headers, body, recipients, sender") as server:
+        milter = fakemilter.Milter(f"{server.root}/milter", {"E": everything})
+        server.start()
+        answer, event = send(server)
+        found = server.mail()
+        message = b"".join(found.values())
+        counter.check(offered(milter) == 0x1FF, "all is offered that is granted", hex(offered(milter)))
+        counter.check(len(found) == 1 and "x/" in list(found)[0], "one recipient in place of another", f"{answer} {list(found)}")
+        counter.check(message.startswith(b"Return-Path: <b@sender.test>\n"), "another sender", message.decode())
+        counter.check(b"X-Top: first\n" in message and b"\nSubject: another\n" in message, "fields", message.decode())
+        counter.check(message.endswith(b"\n\nanother\nbody\n"), "another body", message.decode())
+        counter.check("MILTER_EDIT_REFUSED" not in symbols(event), "nothing is refused", str(symbols(event)))
         milter.close()
 
 
@@ -220,7 +245,8 @@ def scanned(counter):
 SCRIPT = """
 conf smtp {{ hostname "mx.here.test" }}
 conf plugins {{ milter {{ grant network, dns
-conf     server "one" {{ address "unix:{path}"  failures 0  keep {keep}  edits headers, body, recipients, sender }} }} }}
+conf     edits headers, body, recipients, sender
+conf     server "one" {{ address "unix:{path}"  failures 0  keep {keep} }} }} }}
 conf include "postern:default"
 conf domain "here.test" {{ recipients any  route local }}
 client 192.0.2.7
