@@ -229,8 +229,13 @@ static int64_t shift_of(const struct rules_eval_call *c)
 
 static double shifted(const struct rules_eval_call *c)
 {
-    double shift = (double)shift_of(c);
+    struct rules_figures *f = &c->text->figures;
+    double shift;
 
+    if (!f->shift_made)
+        f->shift = shift_of(c);
+    f->shift_made = true;
+    shift = (double)f->shift;
     return (rules_arg_is(c, 0, "undef") || shift >= HOUR * rules_arg_number(c, 0)) &&
            (rules_arg_is(c, 1, "undef") || shift < HOUR * rules_arg_number(c, 1));
 }

@@ -344,13 +344,15 @@ static void read_declaration(struct rules_html_parser *p, struct postern_str tex
 static size_t characters(struct postern_str s, size_t *blank)
 {
     size_t n = 0;
+    size_t blanks = 0;
 
-    *blank = 0;
     for (size_t i = 0; i < s.len; i++) {
         n += ((unsigned char)s.p[i] & 0xc0) != 0x80;
-        *blank += rules_is_blank(s.p[i]);
-        *blank += s.p[i] == '\xc2' && i + 1 < s.len && s.p[i + 1] == '\xa0';
+        blanks += (s.p[i] == ' ') | ((unsigned char)(s.p[i] - '\t') <= '\r' - '\t');
     }
+    for (size_t i = 0; i + 1 < s.len; i++) /* no-break spaces */
+        blanks += (s.p[i] == '\xc2') & (s.p[i + 1] == '\xa0');
+    *blank = blanks;
     return n;
 }
 

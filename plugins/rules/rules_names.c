@@ -50,18 +50,18 @@ static bool grow(struct rules_names *n)
     return true;
 }
 
-static bool add_glob(struct rules_names *n, uint32_t index)
+static bool add_glob(struct rules_globs *g, uint32_t index)
 {
-    if (n->glob_count == n->glob_room) {
-        size_t room = n->glob_room == 0 ? 32 : n->glob_room * 2;
-        uint32_t *p = realloc(n->globs, room * sizeof(*p));
+    if (g->count == g->room) {
+        size_t room = g->room == 0 ? 32 : g->room * 2;
+        uint32_t *p = realloc(g->item, room * sizeof(*p));
 
         if (p == NULL)
             return false;
-        n->globs = p;
-        n->glob_room = room;
+        g->item = p;
+        g->room = room;
     }
-    n->globs[n->glob_count++] = index;
+    g->item[g->count++] = index;
     return true;
 }
 
@@ -83,7 +83,7 @@ bool rules_names_add(struct rules_names *n, struct rules_arena *a, enum rules_li
     if (item.text.p == NULL)
         return false;
     item.glob = memchr(name.p, '*', name.len) != NULL || memchr(name.p, '?', name.len) != NULL;
-    if (item.glob && !add_glob(n, (uint32_t)n->count))
+    if (item.glob && !add_glob(&n->globs[list], (uint32_t)n->count))
         return false;
     n->counts[list]++;
     n->items[n->count++] = item;
@@ -107,11 +107,10 @@ bool rules_names_has(const struct rules_names *n, enum rules_list list, struct p
     slot = slot_of(n, list, name);
     if (n->table[slot] != 0 && !n->items[n->table[slot] - 1].gone)
         return true;
-    for (size_t i = 0; i < n->glob_count; i++) {
-        const struct rules_name *item = &n->items[n->globs[i]];
+    for (size_t i = 0; i < n->globs[list].count; i++) {
+        const struct rules_name *item = &n->items[n->globs[list].item[i]];
 
-        if (item->list == list && !item->gone &&
-            rules_glob(item->text, name, list == RULES_FREEMAIL))
+        if (!item->gone && rules_glob(item->text, name, list == RULES_FREEMAIL))
             return true;
     }
     return false;
@@ -128,7 +127,8 @@ struct postern_str rules_names_at(const struct rules_names *n, enum rules_list l
 void rules_names_free(struct rules_names *n)
 {
     free(n->items);
-    free(n->globs);
+    for (int list = 0; list < RULES_LISTS; list++)
+        free(n->globs[list].item);
     free(n->table);
     *n = (struct rules_names){.count = 0};
 }

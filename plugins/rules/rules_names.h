@@ -23,14 +23,19 @@ enum rules_list {
 
 enum { RULES_NAMES_MAX = 100000 };
 
+/* Entries with stars: indices. */
+struct rules_globs {
+    uint32_t *item;
+    size_t count, room;
+};
+
 struct rules_names {
     struct rules_name *items;
     size_t count, room;
     uint32_t *table; /* index + 1 */
     size_t slots;
     size_t counts[RULES_LISTS];
-    uint32_t *globs; /* entries with stars: indices */
-    size_t glob_count, glob_room;
+    struct rules_globs globs[RULES_LISTS];
 };
 
 /* False when memory ran out or there are too many. */

@@ -129,8 +129,10 @@ bool rules_iends(struct postern_str s, struct postern_str suffix)
 
 struct postern_str rules_ifind(struct postern_str s, struct postern_str what)
 {
+    char low = what.len == 0 ? '\0' : rules_lower(what.p[0]);
+
     while (s.len >= what.len) {
-        if (rules_istarts(s, what))
+        if (what.len == 0 || (rules_lower(s.p[0]) == low && rules_istarts(s, what)))
             return s;
         s.p++;
         s.len--;

@@ -37,7 +37,7 @@ static inline char rules_lower(char c)
 
 static inline bool rules_is_blank(char c)
 {
-    return c == ' ' || c == '\t' || c == '\r' || c == '\n' || c == '\f' || c == '\v';
+    return c == ' ' || (unsigned char)(c - '\t') <= '\r' - '\t';
 }
 
 static inline bool rules_is_digit(char c)

@@ -42,6 +42,8 @@ enum { RULES_GOT_MAX = 64 };
 /* Figures that several tests ask for; negative: not made yet. */
 struct rules_figures {
     double body_length, shouting, difference, html_words, text_words;
+    int64_t shift; /* of the message's date, seconds */
+    bool shift_made;
 };
 
 struct rules_text {
