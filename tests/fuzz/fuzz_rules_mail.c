@@ -20,6 +20,8 @@ static const char rules[] =
     "header A4 From:name =~ /x/\nheader A5 MESSAGEID:raw =~ /x/\nheader A6 EnvelopeFrom =~ /x/\n"
     "header A7 X-Spam-Relays-External =~ /x/\nheader A8 From:addr:domain =~ /x/\n"
     "header A9 Received:revip =~ /x/\nmimeheader A10 Content-Type:raw =~ /x/\n"
+    "header A11 From:ip =~ /x/\nheader A12 Subject:host =~ /x/\nheader A13 ALL:first:domain =~ "
+    "/x/\nheader A14 Subject:revip =~ /x/\nmeta A15 rules_matching(A1*) > 3\n"
     "body B1 /x/\nbody B2 /(?!y)x/\nbody B3 /[vu][i1]a/\nbody B4 /%{TO}/\nrawbody B5 /^x/\n"
     "full B6 /x/\nuri B7 /x/\nuri B8 m{^https?://\\d}\n"
     "header E1 eval:check_for_missing_to_header()\nheader E2 eval:subject_is_all_caps()\n"
