@@ -188,8 +188,26 @@ static void take(struct role_rig *rig, uint64_t id, const char *from, uint32_t f
     take_content(rig, id, from, flags, to, count, usual);
 }
 
-static unsigned held_files(const struct role_rig *rig, struct held *held, struct pn_buf *bytes,
-                           struct pn_pool *pool)
+/* What lies held, and the last of it read. */
+struct found {
+    struct held held;
+    struct pn_buf bytes;
+    struct pn_pool *pool;
+};
+
+static void found_init(struct found *f)
+{
+    *f = (struct found){.pool = pn_pool_new(1000000)};
+    pn_buf_init(&f->bytes, 1000000);
+}
+
+static void found_fini(struct found *f)
+{
+    pn_pool_free(&f->pool);
+    pn_buf_fini(&f->bytes);
+}
+
+static unsigned held_files(const struct role_rig *rig, struct found *f)
 {
     unsigned n = 0;
     int folder = held_folder(rig->folder);
@@ -200,19 +218,17 @@ static unsigned held_files(const struct role_rig *rig, struct held *held, struct
         if (!held_name_parse(e->d_name, &id, &(uint32_t){0}))
             continue;
         n++;
-        UNIT_INT(held_get(folder, e->d_name, bytes, pool, held), 0);
+        UNIT_INT(held_get(folder, e->d_name, &f->bytes, f->pool, &f->held), 0);
     }
     (void)closedir(dir);
     return n;
 }
 
 /* Waits until it is there: the role writes it behind our back. */
-static unsigned wait_held(const struct role_rig *rig, struct held *held, struct pn_buf *bytes,
-                          struct pn_pool *pool)
+static unsigned wait_held(const struct role_rig *rig, struct found *f)
 {
     unsigned n = 0;
-    for (int i = 0; i < QUEUE_RIG_PATIENCE_MS / 10 && (n = held_files(rig, held, bytes, pool)) == 0;
-         i++)
+    for (int i = 0; i < QUEUE_RIG_PATIENCE_MS / 10 && (n = held_files(rig, f)) == 0; i++)
         (void)usleep(10000);
     return n;
 }
@@ -279,13 +295,10 @@ static void test_report(void)
     (void)usleep(100000);
     role_rig_kill(&rig);
     /* What is left in the spool is the report alone. */
-    struct pn_buf held;
-    pn_buf_init(&held, 1000000);
-    struct pn_pool *pool = pn_pool_new(100000);
-    struct held h;
-    UNIT_INT(held_files(&rig, &h, &held, pool), 0);
-    pn_pool_free(&pool);
-    pn_buf_fini(&held);
+    struct found f;
+    found_init(&f);
+    UNIT_INT(held_files(&rig, &f), 0);
+    found_fini(&f);
     role_rig_start(&rig);
     role_rig_fini(&rig);
     server_fini(&s);
@@ -298,10 +311,8 @@ static void test_no_backscatter(void)
     for (int i = 0; i < 3; i++) {
         struct role_rig rig;
         struct hop_server s;
-        struct held h = {0};
-        struct pn_buf bytes;
-        pn_buf_init(&bytes, 1000000);
-        struct pn_pool *pool = pn_pool_new(1000000);
+        struct found f;
+        found_init(&f);
         server_init(&s);
         rig_up(&rig);
         struct pn_recipient to = to_hop(&s, "bad@dest.test");
@@ -310,15 +321,14 @@ static void test_no_backscatter(void)
         expect_ehlo(&s);
         (void)hear(&s, false);
         say(&s, "550 5.7.1 go away\r\n");
-        UNIT_INT(wait_held(&rig, &h, &bytes, pool), 1);
-        UNIT_INT(h.id, 77);
-        UNIT_INT(h.kind, HELD_HELD);
-        UNIT_INT(h.count, 1);
-        UNIT_TRUE(pn_str_ends(h.reason, PN_STR("550 5.7.1 go away")));
+        UNIT_INT(wait_held(&rig, &f), 1);
+        UNIT_INT(f.held.id, 77);
+        UNIT_INT(f.held.kind, HELD_HELD);
+        UNIT_INT(f.held.count, 1);
+        UNIT_TRUE(pn_str_ends(f.held.reason, PN_STR("550 5.7.1 go away")));
         struct pn_envelope env;
-        UNIT_TRUE(pn_envelope_get(h.envelope, pool, &env) && env.recipient_count == 1);
-        pn_pool_free(&pool);
-        pn_buf_fini(&bytes);
+        UNIT_TRUE(pn_envelope_get(f.held.envelope, f.pool, &env) && env.recipient_count == 1);
+        found_fini(&f);
         role_rig_fini(&rig);
         server_fini(&s);
     }
@@ -329,70 +339,27 @@ static void test_eight(void)
 {
     struct role_rig rig;
     struct hop_server s;
-    struct held h = {0};
-    struct pn_buf bytes, want;
-    pn_buf_init(&bytes, 1000000);
+    struct found f;
+    struct pn_buf want;
+    found_init(&f);
     pn_buf_init(&want, 1000);
-    struct pn_pool *pool = pn_pool_new(1000000);
     server_init(&s);
     rig_up(&rig);
     struct pn_recipient to = to_hop(&s, "u@dest.test");
     take_content(&rig, 77, "s@from.test", 0, &to, 1, PN_STR("A: b\r\n\r\n\xe4\r\n"));
     greet(&s);
     expect(&s, "EHLO localhost", "250-hop.test\r\n250 SIZE\r\n");
-    UNIT_INT(wait_held(&rig, &h, &bytes, pool), 1);
+    UNIT_INT(wait_held(&rig, &f), 1);
     (void)pn_buf_addf(&want,
                       "554 5.6.3 Conversion required but not supported: the next hop does not take "
                       "8-bit content (8BITMIME) [next hop %s]",
                       s.name);
-    UNIT_TRUE(pn_str_ends(h.reason, pn_buf_str(&want)));
+    UNIT_TRUE(pn_str_ends(f.held.reason, pn_buf_str(&want)));
     /* The connection is as good as before. */
     take(&rig, 78, "s@from.test", PN_ENV_8BITMIME, &to, 1);
     expect(&s, "MAIL FROM:<s@from.test> SIZE=30", "250 ok\r\n");
-    pn_pool_free(&pool);
-    pn_buf_fini(&bytes);
+    found_fini(&f);
     pn_buf_fini(&want);
-    role_rig_fini(&rig);
-    server_fini(&s);
-}
-
-/* What policy quarantined never leaves; the other recipient gets his. */
-static void test_quarantine(void)
-{
-    struct role_rig rig;
-    struct hop_server s;
-    struct held h = {0};
-    struct pn_buf bytes;
-    pn_buf_init(&bytes, 1000000);
-    struct pn_pool *pool = pn_pool_new(1000000);
-    server_init(&s);
-    rig_up(&rig);
-    struct pn_recipient to[2] = {to_hop(&s, "q@dest.test"), to_hop(&s, "u@dest.test")};
-    to[0].hand = PN_HAND_QUARANTINE;
-    to[0].reason = PN_STR("score 9 >= 8");
-    take(&rig, 5, "s@from.test", 0, to, 2);
-    greet(&s);
-    expect_ehlo(&s);
-    expect(&s, "MAIL FROM:<s@from.test> SIZE=30", "250 ok\r\n");
-    expect(&s, "RCPT TO:<u@dest.test>", "250 ok\r\n");
-    expect(&s, "DATA", "354 go\r\n");
-    (void)hear(&s, true);
-    say(&s, "250 ok\r\n");
-    UNIT_INT(wait_held(&rig, &h, &bytes, pool), 1);
-    UNIT_INT(h.kind, HELD_QUARANTINE);
-    UNIT_STR(h.reason, PN_STR("score 9 >= 8"));
-    UNIT_TRUE(h.count == 1 && h.indices[0] == 0);
-    char name[HELD_NAME_MAX];
-    int folder = held_folder(rig.folder), fd = -1;
-    struct pn_str view;
-    UNIT_INT(held_content(folder, held_name(5, 0, name), &fd), 0);
-    UNIT_INT(pn_map_fd(fd, true, &view), 0);
-    UNIT_STR(view, PN_STR("Subject: a\r\nX-Old: b\r\n\r\n.dot\r\n"));
-    pn_unmap(&view);
-    (void)close(fd);
-    (void)close(folder);
-    pn_pool_free(&pool);
-    pn_buf_fini(&bytes);
     role_rig_fini(&rig);
     server_fini(&s);
 }
@@ -404,6 +371,40 @@ static void transaction(struct hop_server *s)
     expect(s, "DATA", "354 go\r\n");
     (void)hear(s, true);
     say(s, "250 ok\r\n");
+}
+
+/* What policy quarantined never leaves; the other recipient gets his. */
+static void test_quarantine(void)
+{
+    struct role_rig rig;
+    struct hop_server s;
+    struct found f;
+    found_init(&f);
+    server_init(&s);
+    rig_up(&rig);
+    struct pn_recipient to[2] = {to_hop(&s, "q@dest.test"), to_hop(&s, "u@dest.test")};
+    to[0].hand = PN_HAND_QUARANTINE;
+    to[0].reason = PN_STR("score 9 >= 8");
+    take(&rig, 5, "s@from.test", 0, to, 2);
+    greet(&s);
+    expect_ehlo(&s);
+    transaction(&s);
+    UNIT_INT(wait_held(&rig, &f), 1);
+    UNIT_INT(f.held.kind, HELD_QUARANTINE);
+    UNIT_STR(f.held.reason, PN_STR("score 9 >= 8"));
+    UNIT_TRUE(f.held.count == 1 && f.held.indices[0] == 0);
+    char name[HELD_NAME_MAX];
+    int folder = held_folder(rig.folder), fd = -1;
+    struct pn_str view;
+    UNIT_INT(held_content(folder, held_name(5, 0, name), &fd), 0);
+    UNIT_INT(pn_map_fd(fd, true, &view), 0);
+    UNIT_STR(view, PN_STR("Subject: a\r\nX-Old: b\r\n\r\n.dot\r\n"));
+    pn_unmap(&view);
+    (void)close(fd);
+    (void)close(folder);
+    found_fini(&f);
+    role_rig_fini(&rig);
+    server_fini(&s);
 }
 
 /* A connection has its share and is closed; one that waits for QUIT's answer takes nothing. */
@@ -503,11 +504,9 @@ static void test_mx(void)
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct role_rig rig;
-        struct held h = {0};
-        struct pn_buf bytes;
+        struct found f;
         unit_row(rows[i].label);
-        pn_buf_init(&bytes, 1000000);
-        struct pn_pool *pool = pn_pool_new(1000000);
+        found_init(&f);
         rig_up(&rig);
         struct pn_recipient to = {
             .address = PN_STR("u@dest.test"), .via = PN_VIA_MX, .next_hop = PN_STR("dest.test")};
@@ -518,13 +517,12 @@ static void test_mx(void)
                     n == 0 ? rows[i].aaaa : rows[i].a);
         if (rows[i].want == NULL) {
             UNIT_INT(role_rig_drain(&rig), 0);
-            UNIT_INT(held_files(&rig, &h, &bytes, pool), 0);
+            UNIT_INT(held_files(&rig, &f), 0);
         } else {
-            UNIT_INT(wait_held(&rig, &h, &bytes, pool), 1);
-            UNIT_TRUE(pn_str_ends(h.reason, pn_str_of(rows[i].want)));
+            UNIT_INT(wait_held(&rig, &f), 1);
+            UNIT_TRUE(pn_str_ends(f.held.reason, pn_str_of(rows[i].want)));
         }
-        pn_pool_free(&pool);
-        pn_buf_fini(&bytes);
+        found_fini(&f);
         role_rig_fini(&rig);
     }
 }
