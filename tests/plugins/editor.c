@@ -5,7 +5,8 @@
  *   add NAME VALUE          remove NAME N
  *   insert POSITION NAME VALUE
  *   change NAME N VALUE     (or no value)
- *   body TEXT               a chunk of the new body; '/' is a line end, '%' splits in two
+ *   body TEXT               a chunk of the new body; '/' is a line end, '%' splits in two, '~'
+ *                           is a letter beyond ASCII
  *   big BYTES               a chunk of so many bytes, in lines
  *   from ADDRESS            (or none)
  *   rcpt+ ADDRESS           rcpt- ADDRESS
@@ -63,6 +64,9 @@ static int text_body(struct postern_call *c, struct postern_str text)
         if (text.p[i] == '/') {
             bytes[len++] = '\r';
             bytes[len++] = '\n';
+        } else if (text.p[i] == '~') {
+            bytes[len++] = (char)0xc3;
+            bytes[len++] = (char)0xbc;
         } else if (text.p[i] == '%') {
             rc = c->host->replace_body(c, (struct postern_str){bytes, len});
             len = 0;

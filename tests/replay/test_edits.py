@@ -292,6 +292,8 @@ class NextHop:
                     envelope = []
                 elif verb in (b"RSET", b"EHLO", b"HELO"):
                     envelope = []
+                if verb == b"EHLO":
+                    sock.sendall(b"250-next\r\n250-8BITMIME\r\n")
                 sock.sendall((b"221 bye" if verb == b"QUIT" else answer) + b"\r\n")
                 if verb == b"QUIT":
                     return
@@ -308,7 +310,7 @@ def next_hop(counter):
     )
     text = "".join(f"X-Edit: {e}\r\n" for e in (
         "rcpt+ no@next.test", "rcpt+ later@next.test", "rcpt+ yes@next.test", "rcpt- u@here.test",
-        "from new@other.test", "body new/", "add X x")) + "\r\ntext\r\n"
+        "from new@other.test", "body ~/", "add X x")) + "\r\ntext\r\n"
     with postern.Server(conf) as server:
         start(server)
         session = postern.Session(server, "192.0.2.7")
@@ -326,11 +328,30 @@ def next_hop(counter):
         postern.until(lambda: hop.mails, 20)
         counter.check(len(hop.mails) == 1, "next hop: it has one message", hop.mails)
         envelope, content = hop.mails[0] if hop.mails else ([], "")
-        counter.check([e.split(">")[0] for e in envelope] == ["MAIL FROM:<new@other.test", "RCPT TO:<yes@next.test"],
-                      "next hop: its envelope", envelope)
-        counter.check(content.endswith("\r\n\r\nnew\r\n") and "\r\nX: x\r\n" in content, "next hop: its content", content)
+        want = ["MAIL FROM:<new@other.test>", "RCPT TO:<yes@next.test>"]
+        counter.check([e.split(" ")[0] + " " + e.split(" ")[1] for e in envelope] == want, "next hop: its envelope", envelope)
+        counter.check("BODY=8BITMIME" in envelope[0], "next hop: the new body is 8-bit, and said to be", envelope)
+        counter.check(content.endswith("\r\n\r\n\u00fc\r\n") and "\r\nX: x\r\n" in content, "next hop: its content", content)
         counter.check(not server.mail(), "next hop: nobody else has it")
     hop.close()
+
+
+def too_many(counter):
+    """Whoever a plugin adds counts as named by the client, whose pace is limited."""
+    conf = CONF.format(plugins=PLUGINS, edits="recipients", second="none") + "limits { recipients-per-minute 4 }\n"
+    with postern.Server(conf) as server:
+        start(server)
+        before = len(server.events("message"))
+        session = postern.Session(server, "192.0.2.7")
+        edits = "".join(f"X-Edit: rcpt+ {c}@here.test\r\n" for c in "bc")
+        answers = [session.send(edits + "\r\ntext\r\n", helo=helo) for helo in ("c.test", None)]
+        session.close()
+        counter.check(all(a.startswith("250") for a in answers), "too many: taken", answers)
+        events = server.wait_events("message", before + 2)[before:]
+        to = [[r["address"][0] for r in e["recipients"]] for e in events]
+        counter.check(to == [["u", "b", "c"], ["u"]], "too many: within the limit", to)
+        why = [e["because"][:9] for e in events[1].get("edits_refused", [])]
+        counter.check(why == ["451 4.7.1", "451 4.7.1"], "too many: beyond it", why)
 
 
 def apart(counter):
@@ -352,6 +373,7 @@ def main():
     counter = postern.Counter("edits")
     next_hop(counter)
     apart(counter)
+    too_many(counter)
     play(counter, "all granted", ALL, "headers body recipients sender", "headers body recipients sender")
     play(counter, "none granted", FEW, "none", "headers")
     play(counter, "masked", MASKED, "headers recipients", "none")
