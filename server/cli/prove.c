@@ -6,6 +6,7 @@
 #include "json.h"
 #include "log.h"
 #include "mem.h"
+#include "prove_blame.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -164,9 +165,10 @@ static void prove_all(struct test *t)
     struct pn_plugin *plugin = pn_plugin_load(t->file, &err);
     if (plugin == NULL || !heap_lead(&err)) {
         prove_find(&t->plan, PROVE_START, t->file, "load", pn_buf_cstr(&err), NULL, NULL);
-    } else if (t->count == 0) {
-        prove_script_of(t, NULL, true);
     } else {
+        blame_plugin(pn_plugin_desc(plugin)->name);
+        if (t->count == 0)
+            prove_script_of(t, NULL, true);
         for (size_t i = 0; i < t->count; i++)
             prove_script_of(t, t->scripts[i], i == 0);
     }
@@ -191,6 +193,10 @@ static void report_text(const struct test *t)
     }
     if (r->more != 0)
         printf("and %zu more\n", r->more);
+    for (size_t i = 0; i < r->library_count; i++)
+        printf("note: %s crashes in %zu trials where an allocation of its own fails, which no "
+               "plugin can\n      help: workers die of it, mail does not (first: %s)\n",
+               r->libraries[i].name, r->libraries[i].count, r->libraries[i].first);
     if (t->has_file && !t->only_scripts)
         printf("%s %s: %zu allocations were made to fail\n", t->name, t->version, r->points);
     printf("plugin test: %zu passed, %zu failed\n", r->passed, r->trials - r->passed);
@@ -229,6 +235,15 @@ static void report_json(const struct test *t)
         (void)snprintf(seed, sizeof seed, "%" PRIu64, t->seed);
         pn_json_str(&j, "seed", pn_str_of(seed));
     }
+    pn_json_array(&j, "libraries");
+    for (size_t i = 0; i < r->library_count; i++) {
+        pn_json_object(&j, NULL);
+        pn_json_str(&j, "name", pn_str_of(r->libraries[i].name));
+        pn_json_i64(&j, "trials", (int64_t)r->libraries[i].count);
+        pn_json_str(&j, "first", pn_str_of(r->libraries[i].first));
+        pn_json_object_end(&j);
+    }
+    pn_json_array_end(&j);
     pn_json_array(&j, "findings");
     for (size_t i = 0; i < r->count; i++)
         put_finding(&j, &r->findings[i]);
@@ -399,6 +414,7 @@ int pn_cli_plugin_test(int argc, char **argv)
     }
     if (status < 0) {
         pn_log_init("postern", PN_LOG_ERROR); /* what the runner warns of is in the report */
+        blame_init();
         t->heap = heap_init();
         t->calls = prove_calls_init();
         status = run(t, argc - optind, argv + optind);

@@ -18,7 +18,7 @@
 #include "rpl.h"
 #include "runner.h"
 
-enum { PROVE_NAME_MAX = 400, PROVE_FINDINGS_MAX = 1000 };
+enum { PROVE_NAME_MAX = 400, PROVE_FINDINGS_MAX = 1000, PROVE_LIBRARIES_MAX = 16 };
 
 /* ---- what was found */
 
@@ -46,6 +46,12 @@ struct prove_report {
     size_t count, more;    /* more: over the limit */
     size_t trials, passed; /* of them */
     size_t points;         /* allocations that were made to fail */
+    /* Trials that ended in a library's own crash: they pass, since no plugin can do better. */
+    struct prove_library {
+        char name[64], first[PROVE_NAME_MAX];
+        size_t count;
+    } libraries[PROVE_LIBRARIES_MAX];
+    size_t library_count;
 };
 
 const char *prove_kind_name(enum prove_kind kind);

@@ -2,12 +2,14 @@
 #include "prove.h"
 
 #include "mem.h"
+#include "prove_blame.h"
 #include "rpl_server.h"
 
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -66,6 +68,28 @@ void prove_find(struct prove_plan *plan, enum prove_kind kind, const char *trial
         f->saved = save_script(plan, trial, text, c, origin);
 }
 
+/* A crash under a failing allocation. True: it is a library's, and was noted as that. */
+static bool blame_it(struct prove_plan *plan, const char *trial)
+{
+    struct prove_report *r = plan->report;
+    char name[64];
+    size_t i = 0;
+    if (blame_library(name, sizeof name) == NULL)
+        return false;
+    while (i < r->library_count && strcmp(r->libraries[i].name, name) != 0)
+        i++;
+    if (i == PROVE_LIBRARIES_MAX)
+        return false;
+    struct prove_library *l = &r->libraries[i];
+    if (i == r->library_count) {
+        r->library_count++;
+        (void)snprintf(l->name, sizeof l->name, "%s", name);
+        (void)snprintf(l->first, sizeof l->first, "%s", trial);
+    }
+    l->count++;
+    return true;
+}
+
 bool prove_wanted(struct prove_plan *plan, const char *trial)
 {
     if (plan->only != NULL && !pn_str_starts(pn_str_of(trial), pn_str_of(plan->only)))
@@ -92,6 +116,8 @@ bool prove_judge(struct prove_plan *plan, const char *trial, const struct prove_
     bool jail = WIFSIGNALED(r->death) && WTERMSIG(r->death) == SIGSYS;
     bool hangs = WIFEXITED(r->death) && WEXITSTATUS(r->death) == PN_WORKER_HUNG_EXIT;
     if (!r->convicted && r->death == 0 && !r->stuck)
+        return true;
+    if (!jail && blame_it(plan, trial))
         return true;
     if (r->death != 0 && !hangs) {
         (void)snprintf(text, sizeof text, "%s%s%s%s", r->convicted ? r->text : "crashes",
@@ -400,7 +426,7 @@ void prove_starts(struct prove *p, const struct rpl *origin, struct prove_plan *
             continue;
         pn_buf_clear(&why);
         plan->report->points++;
-        bool orderly = prove_start(p, at, &asked, &why);
+        bool orderly = prove_start(p, at, &asked, &why) || blame_it(plan, name);
         plan->report->passed += orderly;
         if (!orderly)
             prove_find(plan, PROVE_START, name, "prepare", pn_buf_cstr(&why), NULL, origin);

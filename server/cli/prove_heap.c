@@ -1,6 +1,7 @@
 #include "prove_heap.h"
 
 #include "assert.h"
+#include "prove_blame.h"
 
 #include <dlfcn.h>
 #include <errno.h>
@@ -149,6 +150,7 @@ static bool refused(void)
 {
     if (inside == 0 || heap_may())
         return false;
+    blame_refused();
     errno = ENOMEM;
     return true;
 }

@@ -21,8 +21,8 @@ struct prove_worker {
 struct prove {
     struct prove_options o;
     struct pn_loop *loop;
-    struct pn_policy *policy;
     struct pn_plan *plan;
+    struct pn_plan *alone; /* the plugin without others: what fails at start is its own */
     struct pn_group *groups[PN_PLAN_GROUPS_MAX];
     struct pn_runner *runner;
     int target; /* the plugin's index in the plan */

@@ -3,6 +3,7 @@
 #include "clock.h"
 #include "mem.h"
 #include "needs.h"
+#include "prove_blame.h"
 #include "rpl_server.h"
 #include "scan_compile.h"
 
@@ -78,11 +79,23 @@ static void put_grants(const struct prove *p, struct pn_buf *conf)
         }
 }
 
+/* plugins: as in pn_scan_compile. NULL with sentences in err. */
+static struct pn_plan *plan_of(const char *path, const char *plugins, struct pn_buf *err)
+{
+    bool usage;
+    int fd = pn_scan_compile(path, plugins, &usage, err);
+    struct pn_policy *policy = fd < 0 ? NULL : pn_policy_open(fd, err);
+    if (policy == NULL)
+        return NULL;
+    struct pn_plan *plan = pn_plan_new(policy, 1);
+    pn_policy_unref(&policy);
+    return plan;
+}
+
 static bool compile(struct prove *p, struct pn_buf *err)
 {
     char path[PATH_MAX / 2];
     struct pn_buf conf, filled;
-    bool usage;
     pn_buf_init(&conf, RPL_BYTES_MAX);
     pn_buf_init(&filled, RPL_BYTES_MAX);
     (void)pn_buf_addf(&conf, "plugins { %s { file \"%s\"", p->o.name, p->o.file);
@@ -94,14 +107,14 @@ static bool compile(struct prove *p, struct pn_buf *err)
         (void)pn_buf_addz(&conf, "smtp { hostname \"mx.here.test\" }\n");
     fill_in(p, pn_buf_str(&conf), &filled);
     (void)snprintf(path, sizeof path, "%s/postern.conf", p->root);
-    int fd =
-        write_file(path, pn_buf_str(&filled), err) ? pn_scan_compile(path, NULL, &usage, err) : -1;
-    p->policy = fd < 0 ? NULL : pn_policy_open(fd, err);
+    if (write_file(path, pn_buf_str(&filled), err)) {
+        p->plan = plan_of(path, NULL, err);
+        p->alone = p->plan == NULL ? NULL : plan_of(path, p->o.name, err);
+    }
     pn_buf_fini(&filled);
     pn_buf_fini(&conf);
-    if (p->policy == NULL)
+    if (p->alone == NULL)
         return false;
-    p->plan = pn_plan_new(p->policy, 1);
     p->target = pn_plan_find(p->plan, pn_str_of(p->o.name));
     p->deadline_ms = (uint32_t)rpl_patience_ms((int)p->plan->plugins[p->target].deadline_ms);
     return true;
@@ -118,9 +131,10 @@ static bool read_dns(struct prove *p, struct pn_buf *err)
     return p->file != NULL;
 }
 
-static struct pn_group *load_group(struct prove *p, unsigned group, struct pn_buf *err)
+static struct pn_group *load_group(const struct prove *p, struct pn_plan *plan, unsigned group,
+                                   struct pn_buf *err)
 {
-    return pn_group_load(p->plan, group, pn_str_of(p->root), NULL, err);
+    return pn_group_load(plan, group, pn_str_of(p->root), NULL, err);
 }
 
 struct prove *prove_new(const struct prove_options *options, struct pn_buf *err)
@@ -149,7 +163,7 @@ bool prove_load_all(struct prove *p)
     bool ok = true;
     pn_buf_init(&err, 64 * 1024);
     for (unsigned g = 0; ok && g < p->plan->group_count; g++) {
-        p->groups[g] = load_group(p, g, &err);
+        p->groups[g] = load_group(p, p->plan, g, &err);
         ok = p->groups[g] != NULL && heap_lead(&err);
     }
     if (!ok)
@@ -159,7 +173,7 @@ bool prove_load_all(struct prove *p)
         return false;
     p->loop = pn_loop_new();
     p->answers = prove_answers_new(p);
-    p->runner = pn_runner_new(p->loop, p->plan, pn_policy_str(p->policy, "smtp.hostname"),
+    p->runner = pn_runner_new(p->loop, p->plan, pn_policy_str(p->plan->policy, "smtp.hostname"),
                               &prove_runner_ops, p);
     return true;
 }
@@ -184,8 +198,8 @@ void prove_free(struct prove **prove)
     pn_loop_free(&p->loop);
     for (unsigned g = 0; g < PN_PLAN_GROUPS_MAX; g++)
         pn_group_free(&p->groups[g]);
+    pn_plan_unref(&p->alone);
     pn_plan_unref(&p->plan);
-    pn_policy_unref(&p->policy);
     pn_dnsfile_free(&p->file);
     if (p->root[0] != '\0')
         (void)nftw(p->root, remove_one, 16, FTW_DEPTH | FTW_PHYS);
@@ -199,15 +213,15 @@ _Noreturn static void start_in_child(struct prove *p, int out)
     static const int fatal[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT};
     struct pn_buf err;
     unsigned count;
-    unsigned group = p->plan->plugins[p->target].group;
     pn_buf_init(&err, 4000);
     prove_quiet();
     /* A sanitizer's handlers would make an exit status of what is a signal. */
     for (size_t i = 0; i < sizeof fatal / sizeof fatal[0]; i++)
         (void)signal(fatal[i], SIG_DFL);
+    blame_watch();
     heap_reset(false);
     heap_enter();
-    struct pn_group *g = load_group(p, group, &err);
+    struct pn_group *g = load_group(p, p->alone, 0, &err);
     struct host_plugin *plugins = g == NULL ? NULL : pn_group_plugins(g, &count);
     bool ok = g != NULL && pn_worker_instances(plugins, count, &err);
     if (ok)
@@ -226,6 +240,7 @@ bool prove_start(struct prove *p, uint64_t fail_at, uint64_t *asked, struct pn_b
     if (pipe2(fds, O_CLOEXEC) != 0)
         return false;
     atomic_store(&p->o.heap->fail_at, fail_at);
+    blame_reset();
     pid_t pid = fork();
     if (pid == 0)
         start_in_child(p, fds[1]);

@@ -2,6 +2,7 @@
 
 #include "clock.h"
 #include "memfile.h"
+#include "prove_blame.h"
 #include "rpl_server.h"
 
 #include <dirent.h>
@@ -145,6 +146,7 @@ void prove_run(struct prove *p, const struct rpl_case *c, const struct prove_how
     if (fresh)
         prove_workers_replace(p);
     p->ticked = false;
+    blame_reset();
     atomic_store(&p->o.heap->asked, 0);
     atomic_store(&p->o.heap->failed, 0);
     atomic_store(&p->o.heap->fail_at, how->fail_at);

@@ -3,6 +3,7 @@
 #include "dns.h"
 #include "jail.h"
 #include "mem.h"
+#include "prove_blame.h"
 #include "state.h"
 
 #include <fcntl.h>
@@ -102,6 +103,7 @@ _Noreturn static void be_worker(struct prove *p, const struct prove_worker *w, i
     o.ctx = loop;
     struct pn_worker *worker = pn_worker_new(loop, &o);
     pn_worker_note_crashes(worker);
+    blame_watch();
     pn_worker_resolver(worker, dns);
     pn_worker_state(worker, state);
     pn_worker_link(worker, edge);

@@ -23,6 +23,20 @@ def build_folder():
 ports_given = set()
 
 
+def script_is_built(path):
+    """Whether the engines that a replay script names are built: "# needs PLUGIN ENGINE"."""
+    with open(path, encoding="utf-8") as f:
+        needs = [line.split()[2:4] for line in f if line.startswith("# needs ")]
+    for plugin, engine in needs:
+        command = [os.path.join(build_folder(), "postern"), "plugin", "show", "--json"]
+        folder = ["--folder", os.path.join(build_folder(), "plugins")]
+        p = subprocess.run([*command, *folder, plugin], stdout=subprocess.PIPE, check=False)
+        rows = json.loads(p.stdout or "{}").get("settings", [])
+        if not any(engine in row.get("choices", "").split("|") for row in rows):
+            return False
+    return True
+
+
 def free_port(host="127.0.0.1"):
     """A port that nobody has, below those that the kernel gives to outgoing connections,
     and by chance, so that tests that run at the same time do not choose the same."""

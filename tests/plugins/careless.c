@@ -10,13 +10,16 @@
  *   halfway   crashes where a message ends early       servfail  crashes where DNS is broken
  *   slow      sleeps where DNS is slow                 network   opens a socket
  *   deep      recurses with the depth of a message     tick      crashes in its tick
- *   tick-leak forgets a block a tick                   nothing   no mistake
+ *   tick-leak forgets a block a tick                   hands     NULL of a library to the library
+ *   library   none, but its library does               nothing   no mistake
  *
  * With CARELESS_PLAIN it has no transaction of its own, and forgets all the better.
  */
 #include <postern/plugin.h>
 
+#include <dlfcn.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -40,18 +43,21 @@ enum does {
     DEEP,
     TICK,
     TICK_LEAK,
+    HANDS,
+    LIBRARY,
     NOTHING
 };
 
-static const char *const words[] = {
-    "alloc",   "prepare",  "leak", "error",   "pool", "fd",   "thread",    "counts", "forgets",
-    "halfway", "servfail", "slow", "network", "deep", "tick", "tick-leak", "nothing"};
+static const char *const words[] = {"alloc",     "prepare", "leak",    "error",   "pool",
+                                    "fd",        "thread",  "counts",  "forgets", "halfway",
+                                    "servfail",  "slow",    "network", "deep",    "tick",
+                                    "tick-leak", "hands",   "library", "nothing"};
 
 static const struct postern_row rows[] = {
     {.name = "does",
      .type = POSTERN_T_CHOICE,
      .choices = "alloc|prepare|leak|error|pool|fd|thread|counts|forgets|halfway|servfail|slow|"
-                "network|deep|tick|tick-leak|nothing",
+                "network|deep|tick|tick-leak|hands|library|nothing",
      .def = "nothing",
      .help = "The mistake."},
     {.name = NULL},
@@ -89,6 +95,31 @@ static enum does setting(const struct postern_setup *s)
     return (enum does)i;
 }
 
+/* fragile.so beside this one; it is not there in a server, whose jail does not know of it. */
+static char *(*fragile_get)(void), *(*fragile_make)(void);
+static void (*fragile_use)(char *p);
+
+static void open_library(void)
+{
+    static char path[4096];
+    Dl_info self;
+    void *library = NULL, *get, *make, *use;
+    if (dladdr(rows, &self) != 0 && strlen(self.dli_fname) + 16 < sizeof path) {
+        const char *slash = strrchr(self.dli_fname, '/');
+        (void)snprintf(path, sizeof path, "%.*s/fragile.so", (int)(slash - self.dli_fname),
+                       self.dli_fname);
+        library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    }
+    if (library == NULL)
+        return;
+    get = dlsym(library, "fragile_get");
+    make = dlsym(library, "fragile_make");
+    use = dlsym(library, "fragile_use");
+    memcpy(&fragile_get, &get, sizeof get);
+    memcpy(&fragile_make, &make, sizeof make);
+    memcpy(&fragile_use, &use, sizeof use);
+}
+
 static void *sleeps(void *arg)
 {
     for (;;)
@@ -102,6 +133,8 @@ static int prepare(struct postern_setup *s, void **prepared)
     if (setting(s) == PREPARE)
         *(volatile char *)p = 'x';
     free(p);
+    if (setting(s) == HANDS || setting(s) == LIBRARY)
+        open_library();
     *prepared = NULL;
     return POSTERN_OK;
 }
@@ -173,6 +206,14 @@ static int with_memory(struct postern_call *c)
         return malloc(64) == NULL ? POSTERN_LIMIT : POSTERN_OK;
     case POOL:
         memset(c->host->alloc(c, 100), 'x', 100);
+        return POSTERN_OK;
+    case HANDS:
+        if (fragile_make != NULL)
+            fragile_use(t->owned = fragile_make());
+        return POSTERN_OK;
+    case LIBRARY:
+        if (fragile_get != NULL)
+            t->owned = fragile_get();
         return POSTERN_OK;
     case FAILING:
         t->owned = malloc(10);

@@ -9,7 +9,6 @@ with "replay: N passed, N failed".
 """
 import concurrent.futures
 import glob
-import json
 import os
 import subprocess
 import sys
@@ -18,22 +17,9 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import postern  # noqa: E402
 
 
-def is_built(path):
-    with open(path, encoding="utf-8") as f:
-        needs = [line.split()[2:4] for line in f if line.startswith("# needs ")]
-    for plugin, engine in needs:
-        command = [os.path.join(postern.build_folder(), "postern"), "plugin", "show", "--json"]
-        folder = ["--folder", os.path.join(postern.build_folder(), "plugins")]
-        p = subprocess.run([*command, *folder, plugin], stdout=subprocess.PIPE, check=False)
-        rows = json.loads(p.stdout or "{}").get("settings", [])
-        if not any(engine in row.get("choices", "").split("|") for row in rows):
-            return False
-    return True
-
-
 def play(path):
     """None, or what the program said."""
-    if not is_built(path):
+    if not postern.script_is_built(path):
         return None
     command = [os.path.join(postern.build_folder(), "postern"), "plugin", "test", "--scripts", path]
     p = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False)
