@@ -280,6 +280,26 @@ static bool delimiter_ok(struct pn_str s)
                           !pn_is_alpha(s.p[0]) && !pn_is_digit(s.p[0]));
 }
 
+/* A word that goes to the server of lasting state. */
+static bool state_word_ok(struct pn_str s)
+{
+    bool ok = s.len <= 64;
+    for (size_t i = 0; i < s.len; i++)
+        ok = ok && s.p[i] > ' ' && s.p[i] < 127;
+    return ok;
+}
+
+static void check_state(struct model *m)
+{
+    const struct pn_tree_block *state = pn_tree_value(m->core, "state")->block;
+    const struct pn_tree_value *user = pn_tree_value(state, "user");
+    const char *expected = "up to 64 printable bytes without a blank";
+    check_name(m, state, "prefix", state_word_ok, expected);
+    check_name(m, state, "user", state_word_ok, expected);
+    if (user != NULL && pn_tree_value(state, "password-file") == NULL)
+        pn_error_at(m->p.problems, user->at, "'user' without a password, expected 'password-file'");
+}
+
 static void check_names(struct model *m)
 {
     const struct pn_tree_block *smtp = pn_tree_value(m->core, "smtp")->block;
@@ -395,6 +415,7 @@ bool pn_compile_run(const struct pn_compile *c, struct pn_pool *pool, struct pn_
         run_later(&m, LATER_DOMAIN, parse_domain);
         settle_names(&m);
         check_names(&m);
+        check_state(&m);
         check_listeners(&m);
         check_policies(&m);
         ok = !out_of_memory(&m) && problems->errors == 0 && model_emit(&m, image) &&

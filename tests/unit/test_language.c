@@ -114,6 +114,13 @@ static void test_statements(void)
          "mx.example.org\nt.conf:1:52: 'ab' does not fit 'delimiter', expected one sign such as +, "
          "or "
          "\"\" for none\n"},
+        {"state { redis 127.0.0.1:6379 prefix \"a b\" user x }",
+         "t.conf:1:37: 'a b' does not fit 'prefix', expected up to 64 printable bytes without a "
+         "blank\nt.conf:1:48: 'user' without a password, expected 'password-file'\n"},
+        {"state { redis 127.0.0.1:6379 prefix \"\" on-away local }", ""},
+        {"state { redis \"redis.test\" }",
+         "t.conf:1:15: 'redis.test' does not fit 'redis', expected an address with a port such "
+         "as 127.0.0.1:25 or [::1]:25\n"},
         {"smtp { hostname [192.0.2.1] authserv-id \"\" delimiter @ }",
          "t.conf:1:41: '' does not fit 'authserv-id', expected a name such as mx.example.org\n"
          "t.conf:1:54: '@' does not fit 'delimiter', expected one sign such as +, or \"\" for "
