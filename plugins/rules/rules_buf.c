@@ -2,7 +2,7 @@
 
 #include <stdlib.h>
 
-enum { FIRST = 8192, KEPT_MAX = 64 * 1024 };
+enum { FIRST = 8192, KEPT_MAX = 32 * 1024 };
 
 size_t rules_buf_room(struct rules_buf *b, size_t n)
 {

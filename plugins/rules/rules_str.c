@@ -3,7 +3,13 @@
 #include <stdalign.h>
 #include <stdlib.h>
 
-enum { BLOCK = 64 * 1024, KEPT_MAX = 128 * 1024, GROWN_MAX = 1024 * 1024, LIST_FIRST = 16 };
+enum {
+    BLOCK = 64 * 1024,
+    GROWN_MIN = 512 * 1024,  /* a large arena doubles, */
+    GROWN_MAX = 1024 * 1024, /* a very large one grows evenly */
+    KEPT_MAX = 128 * 1024,
+    LIST_FIRST = 16
+};
 
 struct rules_block {
     struct rules_block *next;
@@ -13,7 +19,7 @@ struct rules_block {
 
 static bool add_block(struct rules_arena *a, size_t n)
 {
-    size_t size = a->total < BLOCK ? BLOCK : a->total < GROWN_MAX ? a->total : BLOCK;
+    size_t size = a->total < GROWN_MIN ? BLOCK : a->total < GROWN_MAX ? a->total : GROWN_MAX;
     struct rules_block *b;
 
     size = n > size ? n : size;
