@@ -1,4 +1,5 @@
 /* What is known of each rule before a message comes, and which rules are asked for then. */
+#include "rules_keys.h"
 #include "rules_match.h"
 
 /* Roughly so dear is it to ask, one to another: of several operands the cheap ones come first. */
@@ -102,6 +103,10 @@ static const char *plan_expression(struct rules_set *set, uint32_t index)
         r->least = -INFINITY;
         r->most = INFINITY;
     }
+    if (rules_keys_find(set, r)) {
+        set->open_at_first[index] = false;
+        set->at_first[index] = (struct rules_value){0, true};
+    }
     if (r->nest == RULES_NEST_MAX) {
         set->early[set->early_count++] = index;
         r->nest = 0;
@@ -119,10 +124,13 @@ static void plan_expressions(struct rules_set *set)
         struct rule *r = &set->rules[order[i]];
         const char *error = plan_expression(set, order[i]);
 
-        if (error == NULL)
+        if (error == NULL) {
             order[kept++] = order[i];
-        else
-            rules_set_drop(set, r, error);
+            continue;
+        }
+        rules_set_drop(set, r, error);
+        set->open_at_first[order[i]] = false;
+        set->at_first[order[i]] = (struct rules_value){0, false};
     }
     set->order_count[RULES_META] = kept;
 }
@@ -175,12 +183,12 @@ bool rules_plan(struct rules_set *set)
         set->rules[i].cost = own_cost(&set->rules[i]);
         bound(set, &set->rules[i]);
     }
-    plan_expressions(set);
     set_first(set, m);
     rules_matcher_free(m);
+    plan_expressions(set);
     for (int kind = RULES_HEADER; kind < RULES_KINDS; kind++)
         for (size_t i = 0; i < set->order_count[kind]; i++)
             if (rule_is_stated(&set->rules[set->order[kind][i]]))
                 set->stated[set->stated_count++] = set->order[kind][i];
-    return true;
+    return rules_keys_finish(set);
 }

@@ -51,11 +51,28 @@ struct rules_run *rules_run_new(const struct rules_set *set, size_t max_text, ui
 
 /* ---- one search of each text tells which rules can match at all, and where ---- */
 
+/* The rule has something to show: so may the expressions that it is a key of. */
+static void wake(struct rules_run *r, uint32_t index)
+{
+    const struct rules_set *set = r->set;
+
+    for (size_t i = set->wakes_from[index]; i < set->wakes_from[index + 1]; i++)
+        r->open[set->wakes[i]] = true;
+}
+
+static void open_rule(struct rules_run *r, uint32_t index)
+{
+    if (r->open[index])
+        return;
+    r->open[index] = true;
+    wake(r, index);
+}
+
 static void mark_rule(void *arg, uint32_t index, size_t mark)
 {
     struct rules_run *r = arg;
 
-    r->open[index] = true;
+    open_rule(r, index);
     rules_marks_add(&r->marks, index, mark);
 }
 
@@ -100,7 +117,7 @@ static void mark_header(void *arg, uint32_t index, size_t mark)
 
     (void)mark;
     if (r->set->rules[index].header == r->header)
-        r->open[index] = true;
+        open_rule(r, index);
 }
 
 /* A header that is there: what its rules come to if they have no string in it. */
@@ -112,11 +129,15 @@ static void open_header(struct rules_run *r, uint32_t header, bool parts)
         uint32_t index = set->header_rules[i];
         const struct rule *rule = &set->rules[index];
 
+        r->open[index] = false;
         if (rule->kind == RULES_EXISTS)
             r->values[index].number = 1;
         else if (rule->has_literals)
             r->values[index] = (struct rules_value){rule->negate && !parts, true};
-        r->open[index] = rule->kind == RULES_HEADER && !rule->has_literals;
+        else
+            open_rule(r, index);
+        if (r->values[index].number != 0)
+            wake(r, index);
     }
 }
 

@@ -105,10 +105,12 @@ struct rule {
     bool jit;                  /* compiled to machine code */
     struct rules_meta meta;
     struct rules_tree tree; /* of meta */
-    unsigned nest;          /* so deep does it lead to others */
-    bool doubtful;          /* may turn out unknown */
-    double least, most;     /* it can't come to less or more */
-    uint32_t cost;          /* of asking for it, roughly */
+    uint32_t *keys;         /* rules without which it is 0 */
+    size_t key_count;
+    unsigned nest;      /* so deep does it lead to others */
+    bool doubtful;      /* may turn out unknown */
+    double least, most; /* it can't come to less or more */
+    uint32_t cost;      /* of asking for it, roughly */
     const struct rules_eval *eval;
     struct postern_str args[RULES_ARGS_MAX];
     size_t arg_count;
@@ -170,6 +172,8 @@ struct rules_set {
      * it has to be asked for even where none of its strings is met. */
     struct rules_value *at_first;
     bool *open_at_first;
+    uint32_t *wakes; /* expressions that rule i is a key of: from wakes_from[i] to [i + 1] */
+    size_t *wakes_from;
     uint32_t *stated; /* what is asked for, in the order of facts */
     size_t stated_count;
     uint32_t *early; /* expressions to be asked for before all else, so that none leads too deep */
