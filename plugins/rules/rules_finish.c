@@ -238,10 +238,11 @@ static bool holds(struct postern_str s, const char *what)
     return memmem(s.p, s.len, what, strlen(what)) != NULL;
 }
 
-/* What looks around a match may see another line there: such a rule sees one at a time. */
+/* What looks around a match may see another line there, and what looks for an end sees none
+ * behind a line end that the match has taken: such a rule sees one at a time. */
 static bool looks_around(struct postern_str s)
 {
-    static const char *const signs[] = {"(?!", "(?<", "\\z", "\\Z", "\\A", "\\G"};
+    static const char *const signs[] = {"(?!", "(?<", "\\z", "\\Z", "\\A", "\\G", "$"};
 
     for (size_t i = 0; i < sizeof(signs) / sizeof(signs[0]); i++)
         if (holds(s, signs[i]))

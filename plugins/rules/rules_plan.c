@@ -103,7 +103,7 @@ static const char *plan_expression(struct rules_set *set, uint32_t index)
         r->least = -INFINITY;
         r->most = INFINITY;
     }
-    if (rules_keys_find(set, r)) {
+    if (!set->plain && rules_keys_find(set, r)) {
         set->open_at_first[index] = false;
         set->at_first[index] = (struct rules_value){0, true};
     }
@@ -143,7 +143,7 @@ static struct rules_value when_absent(const struct rules_set *set, const struct 
 
     if (r->kind == RULES_EXISTS || is_of_parts(set, r))
         return v;
-    if (r->takes_tags || r->gives_tags)
+    if (r->takes_tags || r->gives_tags || set->plain)
         return (struct rules_value){0, false};
     v = rules_match(m, r, set->headers[r->header].unset);
     return (struct rules_value){r->negate ? v.number == 0 : v.number, v.known};

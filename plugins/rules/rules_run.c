@@ -5,6 +5,7 @@
 #include "rules_match.h"
 
 #include <stdlib.h>
+#include <time.h>
 
 struct rules_run {
     const struct rules_set *set;
@@ -14,7 +15,9 @@ struct rules_run {
     struct rules_marks marks;
     struct rules_matcher *matcher;
     bool givers_asked; /* rules that capture for others */
-    uint32_t header;   /* whose text is searched */
+    rules_meter *meter;
+    void *meter_arg;
+    int64_t inner; /* nanoseconds of what was asked for within what is asked for */
 };
 
 void rules_run_free(struct rules_run *r)
@@ -104,20 +107,17 @@ static void search_texts(struct rules_run *r)
             continue;
         text = lines_for(r, (enum rules_kind)kind).text;
         if (set->search[kind] != NULL)
-            rules_search_run(set->search[kind], text, mark_rule, r);
+            rules_search_run(set->search[kind], text, 0, mark_rule, r);
         if (set->windows[kind] != NULL)
             rules_windows_run(set->windows[kind], text, mark_window, r);
     }
 }
 
-/* One search has the strings of all headers: only those of this one count. */
+/* Of headers it matters only that they have a string of the rule. */
 static void mark_header(void *arg, uint32_t index, size_t mark)
 {
-    struct rules_run *r = arg;
-
     (void)mark;
-    if (r->set->rules[index].header == r->header)
-        open_rule(r, index);
+    open_rule(arg, index);
 }
 
 /* A header that is there: what its rules come to if they have no string in it. */
@@ -160,9 +160,8 @@ static void search_headers(struct rules_run *r)
         if (parts ? v.count == 0 : !present)
             continue;
         open_header(r, h, parts);
-        r->header = h;
         for (size_t i = 0; i < v.count && set->search[RULES_HEADER] != NULL; i++)
-            rules_search_run(set->search[RULES_HEADER], v.line[i], mark_header, r);
+            rules_search_run(set->search[RULES_HEADER], v.line[i], h, mark_header, r);
     }
 }
 
@@ -200,7 +199,7 @@ static struct rules_value match_lines(struct rules_run *r, const struct rule *ru
     struct rules_value sum = {1, true};
     size_t i = rule->no_subject && rule->kind == RULES_BODY ? 1 : 0;
 
-    if (!rule->by_line && lines.count > 1 && !lines.cut)
+    if (!rule->by_line && !r->set->plain && lines.count > 1 && !lines.cut)
         sum = rules_match(r->matcher, rule, lines.text);
     if (!sum.known || sum.number == 0)
         return sum;
@@ -402,13 +401,44 @@ static struct rules_value find_value(struct rules_run *r, const struct rule *rul
     }
 }
 
+static int64_t now_ns(void)
+{
+    struct timespec t;
+
+    (void)clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+static struct rules_value find_metered(struct rules_run *r, const struct rule *rule, uint32_t index)
+{
+    int64_t before = r->inner;
+    int64_t start = now_ns();
+    struct rules_value v;
+    int64_t took;
+
+    r->inner = 0;
+    v = find_value(r, rule, index);
+    took = now_ns() - start;
+    r->meter(r->meter_arg, rule, took - r->inner);
+    r->inner = before + took;
+    return v;
+}
+
+void rules_run_meter(struct rules_run *r, rules_meter *fn, void *arg)
+{
+    r->meter = fn;
+    r->meter_arg = arg;
+}
+
 static void ask(void *arg, uint32_t index)
 {
     struct rules_run *r = arg;
+    const struct rule *rule;
 
     if (index >= r->set->count || !r->open[index])
         return;
-    r->values[index] = find_value(r, &r->set->rules[index], index);
+    rule = &r->set->rules[index];
+    r->values[index] = r->meter == NULL ? find_value(r, rule, index) : find_metered(r, rule, index);
     r->open[index] = false;
 }
 
@@ -422,6 +452,14 @@ static void begin(struct rules_run *r, struct postern_call *c)
     rules_text_begin(r->text, c);
     rules_matcher_begin(r->matcher, c, rules_text_arena(r->text));
     r->givers_asked = false;
+}
+
+/* Expressions stand behind what they name. */
+static void ask_all(struct rules_run *r)
+{
+    for (int kind = RULES_HEADER; kind < RULES_KINDS; kind++)
+        for (size_t i = 0; i < r->set->order_count[kind]; i++)
+            ask(r, r->set->order[kind][i]);
 }
 
 static int state(struct rules_run *r, struct postern_call *c)
@@ -447,6 +485,8 @@ int rules_run_message(struct rules_run *r, struct postern_call *call)
     begin(r, call);
     search_headers(r);
     search_texts(r);
+    if (r->set->plain)
+        ask_all(r);
     for (size_t i = 0; i < r->set->early_count; i++)
         ask(r, r->set->early[i]);
     status = state(r, call);

@@ -4,7 +4,7 @@
 
 enum {
     GRAM = 4,
-    SPARSE = 5, /* bits of a set: so many times doubled what is in it */
+    SPARSE = 6, /* bits of a set: so many times doubled what is in it */
     BITS_MIN = 9,
     BITS_MAX = 16 /* 8 KB */
 };
@@ -13,6 +13,7 @@ struct entry {
     const char *text;
     uint32_t len;
     uint32_t mark;
+    uint32_t kind;
     uint32_t id;
     uint32_t gram; /* the bytes that end at its mark, folded */
     uint32_t hash;
@@ -105,7 +106,7 @@ static uint32_t gram_before(const char *end, size_t size)
     return folded(gram);
 }
 
-size_t rules_search_add(struct rules_search *s, struct postern_str text, uint32_t id)
+size_t rules_search_add(struct rules_search *s, struct postern_str text, uint32_t kind, uint32_t id)
 {
     size_t mark = choose_mark(text);
     size_t size = gram_size(text.len);
@@ -120,7 +121,7 @@ size_t rules_search_add(struct rules_search *s, struct postern_str text, uint32_
         s->room = room;
     }
     s->entries[s->count++] = (struct entry){
-        text.p, (uint32_t)text.len, (uint32_t)mark, id, gram_before(text.p + mark, size), 0};
+        text.p, (uint32_t)text.len, (uint32_t)mark, kind, id, gram_before(text.p + mark, size), 0};
     return mark;
 }
 
@@ -188,6 +189,13 @@ bool rules_search_finish(struct rules_search *s)
 
 /* ---- the pass ---- */
 
+struct pass {
+    struct postern_str text;
+    uint32_t kind;
+    rules_hit *fn;
+    void *arg;
+};
+
 static bool stands_at(const struct entry *e, const char *p)
 {
     for (size_t i = 0; i < e->len; i++)
@@ -198,14 +206,14 @@ static bool stands_at(const struct entry *e, const char *p)
 
 /* Whatever has its mark at that place. */
 static void compare(const struct rules_search *s, const struct grams *g, uint32_t h, uint32_t gram,
-                    struct postern_str text, size_t mark, rules_hit *fn, void *arg)
+                    const struct pass *p, size_t mark)
 {
     for (uint32_t i = g->first[h]; i < g->first[h + 1]; i++) {
         const struct entry *e = &s->entries[i];
 
-        if (e->gram == gram && e->mark <= mark && e->len - e->mark <= text.len - mark &&
-            stands_at(e, text.p + mark - e->mark))
-            fn(arg, e->id, mark);
+        if (e->gram == gram && e->kind == p->kind && e->mark <= mark &&
+            e->len - e->mark <= p->text.len - mark && stands_at(e, p->text.p + mark - e->mark))
+            p->fn(p->arg, e->id, mark);
     }
 }
 
@@ -219,9 +227,10 @@ static inline bool is_in(const struct grams *g, uint32_t h)
     return (g->set[h >> 3] >> (h & 7) & 1) != 0;
 }
 
-void rules_search_run(const struct rules_search *s, struct postern_str text, rules_hit *fn,
-                      void *arg)
+void rules_search_run(const struct rules_search *s, struct postern_str text, uint32_t kind,
+                      rules_hit *fn, void *arg)
 {
+    const struct pass p = {text, kind, fn, arg};
     const struct grams three = s->three; /* in registers, whatever fn does */
     const struct grams four = s->four;
     uint32_t gram;
@@ -235,9 +244,9 @@ void rules_search_run(const struct rules_search *s, struct postern_str text, rul
         gram = folded(gram >> 8 | (uint32_t)(unsigned char)text.p[end - 1] << 24);
         h = hash(&four, gram);
         if (is_in(&four, h) && end >= GRAM)
-            compare(s, &four, h, gram, text, end, fn, arg);
+            compare(s, &four, h, gram, &p, end);
         h = hash(&three, without_first(gram));
         if (is_in(&three, h))
-            compare(s, &three, h, without_first(gram), text, end, fn, arg);
+            compare(s, &three, h, without_first(gram), &p, end);
     }
 }

@@ -5,6 +5,7 @@ static bool add_literals(struct rules_set *set, struct rules_search *search, uin
 {
     struct rule *r = &set->rules[index];
     struct postern_str literals[RULES_LITERALS_MAX];
+    uint32_t kind = r->kind == RULES_HEADER ? r->header : 0;
     size_t lead = 0;
     size_t longest = 0;
     size_t n =
@@ -12,7 +13,7 @@ static bool add_literals(struct rules_set *set, struct rules_search *search, uin
 
     r->shortest = SIZE_MAX;
     for (size_t i = 0; i < n; i++) {
-        size_t mark = rules_search_add(search, literals[i], index);
+        size_t mark = rules_search_add(search, literals[i], kind, index);
 
         if (mark == 0)
             return false;
@@ -81,7 +82,7 @@ static bool seek_kind(struct rules_set *set, enum rules_kind kind)
         if (!set->rules[i].needed || set->rules[i].kind != kind)
             continue;
         order[set->order_count[kind]++] = i;
-        if (!add_rule(set, i))
+        if (!set->plain && !add_rule(set, i))
             return false;
         any |= set->rules[i].has_literals;
     }

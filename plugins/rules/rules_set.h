@@ -150,6 +150,7 @@ struct rules_set {
     size_t left_count, left_room;
     unsigned skipped; /* lines, also those beyond RULES_LEFT_MAX */
     unsigned column;  /* of four scores; 0: without network and learning */
+    bool plain;       /* nothing is sought, all is tried: for tests of the search */
     struct rules_tag *tags;
     size_t tag_count, tag_room;
     char tag_open, tag_close;

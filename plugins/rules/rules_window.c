@@ -30,7 +30,7 @@ static double share_of_set(const struct rules_bytes *b)
     for (unsigned i = 0; i < 4; i++)
         for (uint64_t bits = b->bit[i]; bits != 0; bits &= bits - 1)
             sum += share_of((unsigned char)(i * 64 + (unsigned)__builtin_ctzll(bits)));
-    return sum;
+    return sum < 1 ? sum : 1;
 }
 
 static double share_of_window(const struct rules_window *w)
@@ -190,6 +190,13 @@ static void begin_at(struct walk *w, uint32_t n, struct choice *out)
 
 static void best_of(struct walk *w, uint32_t n, struct choice *out);
 
+enum { WORTH_PER_MILLION = 10000 };
+
+static bool is_worth(const struct choice *c)
+{
+    return c->count > 0 && c->share * 1000000 <= WORTH_PER_MILLION;
+}
+
 static void keep_better(struct choice *best, const struct choice *other)
 {
     /* So often in some text of usual length. */
@@ -197,7 +204,8 @@ static void keep_better(struct choice *best, const struct choice *other)
     double a = other->share * length / other->least;
     double b = best->share * length / best->least;
 
-    if (other->count > 0 && (best->count == 0 || a < b))
+    if (other->count > 0 && (best->count == 0 || is_worth(other) > is_worth(best) ||
+                             (is_worth(other) == is_worth(best) && a < b)))
         *best = *other;
 }
 
@@ -321,16 +329,10 @@ static void starts_of(struct walk *w, uint32_t n, struct choice *out)
 /* ---- which of both ---- */
 
 enum {
-    WORTH_PER_MILLION = 10000,
     BUDGET = 3000000,
     LINE = 300, /* bytes that are tried where a window stands in them, to one where it begins */
     CALL = 15   /* bytes that could be tried for what it costs to begin */
 };
-
-static bool is_worth(const struct choice *c)
-{
-    return c->count > 0 && c->share * 1000000 <= WORTH_PER_MILLION;
-}
 
 /* Roughly what it costs to try, by bytes of text. */
 static double cost_of(const struct choice *c, bool starts)

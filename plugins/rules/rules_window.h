@@ -1,7 +1,7 @@
 /*
  * Patterns without a fixed string in them, "[vu][i1!][a4@]gr[a4@]": each is known by
- * windows of six bytes, one of which is in whatever it matches, given as the sets of bytes
- * that each of the six may be. One pass over a text looks at all windows of all patterns at
+ * windows of eight bytes, one of which is in whatever it matches, given as the sets of bytes
+ * that each of the eight may be. One pass over a text looks at all windows of all patterns at
  * once: a bit for each few windows, in tables of what two bytes beside one another may be.
  */
 #ifndef RULES_WINDOW_H
@@ -9,7 +9,7 @@
 
 #include "rules_shape.h"
 
-enum { RULES_WINDOW = 6, RULES_WINDOWS_MAX = 200 };
+enum { RULES_WINDOW = 8, RULES_WINDOWS_MAX = 200 };
 
 struct rules_window {
     struct rules_bytes byte[RULES_WINDOW];

@@ -5,7 +5,13 @@
 
 /* A bucket is a bit of the tables that the pass looks at, and holds as many windows as there
  * are bits to tell them apart by. */
-enum { BUCKETS = 64, IN_BUCKET = 64, ENTRIES_MAX = BUCKETS * IN_BUCKET, PAIRS = RULES_WINDOW / 2 };
+enum {
+    BUCKETS = 64,
+    IN_BUCKET = 64,
+    ENTRIES_MAX = BUCKETS * IN_BUCKET,
+    PAIRS = RULES_WINDOW / 2,
+    PAIRS_BEFORE = RULES_WINDOW - 2
+};
 
 struct entry {
     struct rules_window window;
@@ -187,28 +193,30 @@ static inline size_t pair_at(const struct rules_windows *w, const unsigned char 
     return (size_t)w->class[p[0]] * w->classes + w->class[p[1]];
 }
 
-/* A step looks at three pairs, two of which earlier steps have made. */
+/* A step looks at four pairs, three of which earlier steps have made. */
 static void run_middle(const struct rules_windows *w, const unsigned char *p, size_t len,
                        rules_window_hit *fn, void *arg)
 {
     const uint64_t *first = w->pair[0];
     const uint64_t *second = w->pair[1];
     const uint64_t *third = w->pair[2];
-    size_t a = pair_at(w, p);
-    size_t b = pair_at(w, p + 1);
-    size_t c = pair_at(w, p + 2);
-    size_t d = pair_at(w, p + 3);
+    const uint64_t *fourth = w->pair[3];
+    size_t pair[PAIRS_BEFORE];
 
+    for (size_t i = 0; i < PAIRS_BEFORE; i++)
+        pair[i] = pair_at(w, p + i);
     for (size_t at = 0; at + RULES_WINDOW <= len; at++) {
-        size_t e = pair_at(w, p + at + 4);
-        uint64_t buckets = first[a] & second[c] & third[e];
+        size_t last = pair_at(w, p + at + PAIRS_BEFORE);
+        uint64_t buckets = first[pair[0]] & second[pair[2]] & third[pair[4]] & fourth[last];
 
         if (buckets != 0)
             look_closer(w, buckets, p + at, at, fn, arg);
-        a = b;
-        b = c;
-        c = d;
-        d = e;
+        pair[0] = pair[1]; /* one by one: they are registers */
+        pair[1] = pair[2];
+        pair[2] = pair[3];
+        pair[3] = pair[4];
+        pair[4] = pair[5];
+        pair[5] = last;
     }
 }
 

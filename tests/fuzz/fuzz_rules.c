@@ -32,7 +32,7 @@ static void check(struct rules_set *set, struct postern_str text)
 {
     for (int kind = 0; kind < RULES_KINDS; kind++)
         if (set->search[kind] != NULL)
-            rules_search_run(set->search[kind], text, count, set);
+            rules_search_run(set->search[kind], text, 0, count, set);
     for (size_t i = 0; i < set->order_count[RULES_META]; i++) {
         const struct rule *r = &set->rules[set->order[RULES_META][i]];
 

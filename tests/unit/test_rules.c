@@ -483,13 +483,14 @@ static void test_search(void)
     struct rules_search *s = rules_search_new();
 
     for (uint32_t i = 0; i < 7; i++)
-        UNIT_TRUE(rules_search_add(s, P(words[i]), i) >= RULES_SEARCH_MIN);
+        UNIT_TRUE(rules_search_add(s, P(words[i]), i % 2, i) >= RULES_SEARCH_MIN);
     UNIT_TRUE(rules_search_finish(s));
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         unsigned char found[7] = {0};
         char got[7];
 
-        rules_search_run(s, P(rows[i].text), note, found);
+        rules_search_run(s, P(rows[i].text), 0, note, found);
+        rules_search_run(s, P(rows[i].text), 1, note, found);
         for (size_t k = 0; k < 7; k++)
             got[k] = found[k] ? 'x' : '.';
         unit_row(rows[i].text);
@@ -502,13 +503,14 @@ static void test_search(void)
 struct heard {
     unsigned char found[20];
     size_t last;
+    uint32_t kind;
 };
 
 static void hear(void *arg, uint32_t id, size_t mark)
 {
     struct heard *h = arg;
 
-    UNIT_TRUE(mark >= h->last);
+    UNIT_TRUE(mark >= h->last && id % 2 == h->kind);
     h->last = mark;
     h->found[id] = 1;
 }
@@ -528,12 +530,16 @@ static void test_search_random(void)
             for (size_t k = 0; k < len; k++)
                 words[i][k] = (char)('a' + draw(3));
             words[i][len] = '\0';
-            UNIT_TRUE(rules_search_add(s, P(words[i]), i) > 0);
+            UNIT_TRUE(rules_search_add(s, P(words[i]), i % 2, i) > 0);
         }
         UNIT_TRUE(rules_search_finish(s));
         for (size_t i = 0; i < sizeof(text); i++)
             text[i] = (char)('a' + draw(3));
-        rules_search_run(s, (struct postern_str){text, sizeof(text)}, hear, &heard);
+        for (uint32_t kind = 0; kind < 2; kind++) {
+            heard.last = 0;
+            heard.kind = kind;
+            rules_search_run(s, (struct postern_str){text, sizeof(text)}, kind, hear, &heard);
+        }
         for (size_t i = 0; i < WORDS; i++)
             UNIT_INT(heard.found[i], holds((struct pn_str){text, sizeof(text)}, P(words[i])));
         rules_search_free(s);
