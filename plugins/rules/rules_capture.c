@@ -72,35 +72,89 @@ static bool put_values(struct out *o, const struct rules_captures *c, struct pos
     return any;
 }
 
-pcre2_code *rules_captures_compile(const struct rules_captures *c, const struct rules_pattern *p,
-                                   struct rules_arena *a)
+static void put_all(struct out *o, const char *s)
 {
-    struct out o = {.p = rules_alloc(a, PATTERN_MAX)};
-    struct postern_str s = p->text;
-    size_t offset;
-    int error;
+    while (*s != '\0')
+        put(o, *s++);
+}
 
-    if (o.p == NULL)
-        return NULL;
+/* The pattern with values for its tags; without captures, with what any value matches. False:
+ * a tag has no value, or it grows too large. */
+static bool put_pattern(struct out *o, const struct rules_captures *c, struct postern_str s)
+{
     for (size_t i = 0; i < s.len; i++) {
         const char *end = NULL;
 
         if (s.p[i] == '\\' && i + 1 < s.len) { /* "\%{" is no tag */
-            put(&o, s.p[i++]);
-            put(&o, s.p[i]);
+            put(o, s.p[i++]);
+            put(o, s.p[i]);
             continue;
         }
         if (s.p[i] == '%' && i + 1 < s.len && s.p[i + 1] == '{')
             end = memchr(s.p + i, '}', s.len - i);
         if (end == NULL) {
-            put(&o, s.p[i]);
+            put(o, s.p[i]);
             continue;
         }
-        if (!put_values(&o, c, (struct postern_str){s.p + i + 2, (size_t)(end - s.p) - i - 2}))
-            return NULL;
+        if (c == NULL)
+            put_all(o, "(?:[\\s\\S]+)");
+        else if (!put_values(o, c, (struct postern_str){s.p + i + 2, (size_t)(end - s.p) - i - 2}))
+            return false;
         i = (size_t)(end - s.p);
     }
-    if (o.full)
+    return !o->full;
+}
+
+/* Is it a group of plain bytes, to its end? "(?!" or the like is at that place. */
+static bool is_plain_group(struct postern_str s)
+{
+    const char *end = memchr(s.p, ')', s.len);
+
+    for (const char *p = s.p + 1; end != NULL && p < end; p++)
+        if (rules_in(*p, "([\\%"))
+            return false;
+    return end != NULL;
+}
+
+/* Could a longer value in the place of a tag match less? */
+static bool may_lose(struct postern_str s)
+{
+    static const char *const signs[] = {"(?>", "++", "*+", "?+", "}+"};
+    static const char *const looks[] = {"(?!", "(?<!"};
+
+    for (size_t i = 0; i < sizeof(signs) / sizeof(signs[0]); i++)
+        if (memmem(s.p, s.len, signs[i], strlen(signs[i])) != NULL)
+            return true;
+    for (size_t i = 0; i < s.len; i++)
+        for (size_t k = 0; k < sizeof(looks) / sizeof(looks[0]); k++) {
+            struct postern_str rest = {s.p + i, s.len - i};
+
+            if (rules_starts(rest, (struct postern_str){looks[k], strlen(looks[k])}) &&
+                !is_plain_group(rest))
+                return true;
+        }
+    return false;
+}
+
+struct postern_str rules_captures_stand_in(struct postern_str pattern, struct rules_arena *a)
+{
+    struct out o = {.p = NULL};
+
+    if (!may_lose(pattern))
+        o.p = rules_alloc(a, PATTERN_MAX + 1);
+    if (o.p == NULL || !put_pattern(&o, NULL, pattern))
+        return (struct postern_str){NULL, 0};
+    return (struct postern_str){o.p, o.len};
+}
+
+pcre2_code *rules_captures_compile(const struct rules_captures *c, const struct rules_pattern *p,
+                                   struct rules_arena *a)
+{
+    struct out o = {.p = rules_alloc(a, PATTERN_MAX)};
+    size_t offset;
+    int error;
+
+    if (o.p == NULL || !put_pattern(&o, c, p->text))
         return NULL;
     return pcre2_compile((PCRE2_SPTR)o.p, o.len,
                          p->options | PCRE2_NEVER_UTF | PCRE2_NEVER_BACKSLASH_C |

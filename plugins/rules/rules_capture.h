@@ -27,4 +27,9 @@ void rules_captures_take(struct rules_captures *c, const pcre2_code *code,
 pcre2_code *rules_captures_compile(const struct rules_captures *c, const struct rules_pattern *p,
                                    struct rules_arena *a);
 
+/* The pattern with something that all values match in the place of its tags: it matches
+ * wherever the pattern does, whatever is captured. .p NULL: that can't be said, or memory ran
+ * out. */
+struct postern_str rules_captures_stand_in(struct postern_str pattern, struct rules_arena *a);
+
 #endif

@@ -1,5 +1,6 @@
 /* From what was read to what is run: which rules are needed, in which order, compiled. */
 #define PCRE2_CODE_UNIT_WIDTH 8
+#include "rules_capture.h"
 #include "rules_eval.h"
 #include "rules_known.h"
 
@@ -293,6 +294,21 @@ static struct postern_str refusal(struct rules_set *set, int error)
     return s.p == NULL ? (struct postern_str){before, sizeof(before) - 1} : s;
 }
 
+/* Of a pattern with tags what can be said without their values: only where that matches it is
+ * compiled with them. */
+static void compile_stand_in(struct rules_set *set, struct rule *r, pcre2_compile_context *context)
+{
+    size_t offset;
+    int error;
+
+    r->sought.text = rules_captures_stand_in(r->pattern.text, &set->arena);
+    if (r->sought.text.p == NULL)
+        return;
+    r->code = pcre2_compile((PCRE2_SPTR)r->sought.text.p, r->sought.text.len, options_of(r), &error,
+                            &offset, context);
+    r->jit = r->code != NULL && pcre2_jit_compile(r->code, PCRE2_JIT_COMPLETE) == 0;
+}
+
 static void compile(struct rules_set *set, struct rule *r, pcre2_compile_context *context)
 {
     int error;
@@ -300,8 +316,11 @@ static void compile(struct rules_set *set, struct rule *r, pcre2_compile_context
     r->by_line = r->kind == RULES_RAWBODY || looks_around(r->pattern.text);
     r->takes_tags = has_tag(r->pattern.text);
     r->gives_tags = has_named_group(r->pattern.text);
-    if (r->takes_tags)
+    r->sought = r->pattern;
+    if (r->takes_tags) {
+        compile_stand_in(set, r, context);
         return;
+    }
     r->code = code_of(set, r, context, &error);
     if (r->code == NULL) {
         drop_for(set, r, refusal(set, error));

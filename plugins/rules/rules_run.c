@@ -342,19 +342,33 @@ static void ask_givers(struct rules_run *r)
                 ask(r, set->order[kind][i]);
 }
 
+static struct rules_value match_either(struct rules_run *r, const struct rule *rule)
+{
+    return rule->kind == RULES_HEADER ? match_header(r, rule)
+                                      : match_lines(r, rule, lines_for(r, rule->kind));
+}
+
 static struct rules_value match_tagged(struct rules_run *r, const struct rule *rule)
 {
     struct rules_value v = {0, true};
     struct rule with = *rule;
 
+    with.by_line = true;
+    with.gives_tags = false;
+    if (rule->code != NULL && !rule->negate && !r->set->plain) {
+        v = match_either(r, &with);
+        if (v.known && v.number == 0)
+            return v; /* whatever the tags' values are */
+    }
+    with = *rule;
+    with.by_line = true;
     ask_givers(r);
     with.code = rules_captures_compile(rules_matcher_captures(r->matcher), &rule->pattern,
                                        rules_text_arena(r->text));
     if (with.code == NULL)
-        return v; /* a tag that it wants is not there */
-    with.by_line = true;
-    v = rule->kind == RULES_HEADER ? match_header(r, &with)
-                                   : match_lines(r, &with, lines_for(r, rule->kind));
+        return (struct rules_value){0, true}; /* a tag that it wants is not there */
+    with.jit = false;
+    v = match_either(r, &with);
     pcre2_code_free(with.code);
     return v;
 }

@@ -8,8 +8,9 @@ static bool add_literals(struct rules_set *set, struct rules_search *search, uin
     uint32_t kind = r->kind == RULES_HEADER ? r->header : 0;
     size_t lead = 0;
     size_t longest = 0;
-    size_t n =
-        r->takes_tags ? 0 : rules_pattern_literals(&r->pattern, &set->arena, literals, &lead);
+    size_t n = r->sought.text.p == NULL
+                   ? 0
+                   : rules_pattern_literals(&r->sought, &set->arena, literals, &lead);
 
     r->shortest = SIZE_MAX;
     for (size_t i = 0; i < n; i++) {
@@ -33,8 +34,8 @@ static bool add_windows(struct rules_set *set, uint32_t index)
     struct rule *r = &set->rules[index];
     struct rules_windowing found = {.count = 0};
 
-    if (!r->takes_tags)
-        found = rules_windows_of(&r->pattern, windows);
+    if (r->sought.text.p != NULL)
+        found = rules_windows_of(&r->sought, windows);
     if (found.count == 0)
         return true;
     if (set->windows[r->kind] == NULL && (set->windows[r->kind] = rules_windows_new()) == NULL)
@@ -45,10 +46,11 @@ static bool add_windows(struct rules_set *set, uint32_t index)
     return true;
 }
 
-/* What must not stand in any of several parts can't be told by a string of it. */
+/* What must not stand in any of several parts can't be told by a string of it, and what takes
+ * tags has not hit where there are none. */
 static bool may_seek(const struct rules_set *set, const struct rule *r)
 {
-    return !r->negate || (set->headers[r->header].parts & RULES_PARTS) == 0;
+    return !r->negate || ((set->headers[r->header].parts & RULES_PARTS) == 0 && !r->takes_tags);
 }
 
 static bool add_rule(struct rules_set *set, uint32_t index)

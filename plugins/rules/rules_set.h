@@ -100,9 +100,11 @@ struct rule {
     bool by_line;    /* tells something of what is around a line: never tried on all at once */
     bool takes_tags; /* has "%{NAME}": compiled for each message */
     bool gives_tags; /* has named groups */
-    struct postern_str symbol; /* the name as facts want it: in capitals */
-    void *code;                /* pcre2_code */
-    bool jit;                  /* compiled to machine code */
+    struct postern_str symbol;   /* the name as facts want it: in capitals */
+    struct rules_pattern sought; /* the pattern, or what stands in for one that takes tags; .p
+                                    NULL: nothing does */
+    void *code;                  /* pcre2_code of that */
+    bool jit;                    /* compiled to machine code */
     struct rules_meta meta;
     struct rules_tree tree; /* of meta */
     uint32_t *keys;         /* rules without which it is 0 */

@@ -18,8 +18,9 @@ enum { MAX_TEXT = 50000, MATCH_LIMIT = 100000 };
 
 struct cost {
     const struct rule *rule;
-    int64_t ns;
-    long asked;
+    int64_t ns;    /* of all messages before this one */
+    int64_t least; /* of this message, read several times */
+    long asked;    /* messages */
 };
 
 static struct rules_set set;
@@ -32,8 +33,8 @@ static void meter(void *arg, const struct rule *rule, int64_t ns)
 
     (void)arg;
     c->rule = rule;
-    c->ns += ns;
-    c->asked++;
+    if (c->least == 0 || ns < c->least)
+        c->least = ns;
 }
 
 static int instance_new(struct postern_setup *s, void **instance)
@@ -125,7 +126,16 @@ static int64_t now_ns(void)
     return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
 
-/* Nanoseconds of the message at its quickest; once more for the dearest rules. */
+static void add_costs(void)
+{
+    for (size_t i = 0; i < set.count; i++) {
+        costs[i].ns += costs[i].least;
+        costs[i].asked += costs[i].least != 0;
+        costs[i].least = 0;
+    }
+}
+
+/* Nanoseconds of the message at its quickest; then as often again for the dearest rules. */
 static int64_t run(struct fakehost *h, const char *path, long times)
 {
     struct pn_buf file;
@@ -134,20 +144,21 @@ static int64_t run(struct fakehost *h, const char *path, long times)
 
     if (pn_str_starts(text, PN_STR("From ")))
         text = pn_str_slice(text, pn_str_find(text, '\n', 0) + 1, text.len);
-    for (long i = 0; i <= times; i++) {
+    for (long i = 0; i < 2 * times; i++) {
         int64_t start;
 
         fakehost_reset(h);
         fakehost_client(h, "192.0.2.1", "client.test");
         fakehost_envelope(h, "from@client.test", "to@dest.test");
         fakehost_message(h, text);
-        metering = i == times;
+        metering = i >= times;
         start = now_ns();
         (void)fakehost_run(h, POSTERN_MESSAGE);
         if (!metering && now_ns() - start < least)
             least = now_ns() - start;
     }
     pn_buf_fini(&file);
+    add_costs();
     return least;
 }
 
