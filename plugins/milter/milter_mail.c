@@ -4,7 +4,7 @@
 #include <string.h>
 #include <strings.h>
 
-enum { EDITS_MAX = 1000, BODY_MAX = 64 * 1024 * 1024, FIELDS_ROOM = 32 };
+enum { EDITS_MAX = 1000, REFUSED_MAX = 8, BODY_MAX = 64 * 1024 * 1024, FIELDS_ROOM = 32 };
 
 /* Room for one more in a list of the transaction's memory. */
 static void *grow(struct postern_call *c, void *list, size_t count, size_t *cap, size_t size)
@@ -333,13 +333,17 @@ int milter_mail_apply(struct milter_mail *mail, const struct milter_talk *talk,
 {
     const struct apply a = {mail, mail->call, talk};
     const uint32_t may = talk->server->actions;
+    unsigned refusals = 0;
     int rc = POSTERN_OK;
 
     for (size_t i = 0; i < mail->edit_count && rc == POSTERN_OK; i++) {
         const struct milter_reply *r = &mail->edits[i];
 
         rc = (may & action_of(r->kind)) == 0 ? POSTERN_INVALID : apply_one(&a, r);
-        if (rc == POSTERN_INVALID || rc == POSTERN_LIMIT)
+        if (rc != POSTERN_INVALID && rc != POSTERN_LIMIT)
+            continue;
+        rc = POSTERN_OK;
+        if (refusals++ < REFUSED_MAX) /* more say no more */
             rc = refused(mail->call, talk->server, milter_reply_word(r->kind), r->a);
     }
     if (!mail->next_replaced || rc != POSTERN_OK)

@@ -168,11 +168,25 @@ static void test_edits(void)
          "MILTER_EDIT_REFUSED=0(one: replace-body)",
          NO_EDIT, NULL},
     };
+    static const struct talk_row noise[] = {
+        {"more refusals than are worth saying",
+         "E=+(<1@a>),+(<2@a>),+(<3@a>),+(<4@a>),+(<5@a>),+(<6@a>),+(<7@a>),+(<8@a>),+(<9@a>),c",
+         "MILTER_EDIT_REFUSED=0(one: add-recipient <1@a>) "
+         "MILTER_EDIT_REFUSED=0(one: add-recipient <2@a>) "
+         "MILTER_EDIT_REFUSED=0(one: add-recipient <3@a>) "
+         "MILTER_EDIT_REFUSED=0(one: add-recipient <4@a>) "
+         "MILTER_EDIT_REFUSED=0(one: add-recipient <5@a>) "
+         "MILTER_EDIT_REFUSED=0(one: add-recipient <6@a>) "
+         "MILTER_EDIT_REFUSED=0(one: add-recipient <7@a>) "
+         "MILTER_EDIT_REFUSED=0(one: add-recipient <8@a>)",
+         NO_EDIT, NULL},
+    };
     const struct fake_row all[] = {{"edits", {"headers", "body", "recipients", "sender"}}, {NULL}};
     const struct fake_row none[] = {{"edits", {"none"}}, {NULL}};
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
         play(&rows[i], all, false);
     play(&bare[0], none, false);
+    play(&noise[0], none, false);
 }
 
 /* Every bit of what is negotiated. */

@@ -499,7 +499,8 @@ struct postern_host {
     uint16_t major, minor;
 
     /* -- settings; in prepare and instance_new, and later too: the block stays. A row that
-     *    is absent and has no default gives POSTERN_NONE. n counts a list's values. */
+     *    is absent and has no default gives POSTERN_NONE. n counts a list's values. The
+     *    core's own rows of the plugin's block can be read as well: `edits`, what it may change. */
     int (*set_str)(const struct postern_block *b, const char *row, size_t n,
                    struct postern_str *out);
     int (*set_int)(const struct postern_block *b, const char *row, size_t n, int64_t *out);
