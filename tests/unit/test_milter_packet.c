@@ -303,5 +303,5 @@ int main(int argc, char **argv)
         {"take", test_take},       {"replies", test_replies},        {"options", test_options},
         {"lines", test_put_lines}, {"addresses", test_address},      {"macros", test_macros},
         {"breaker", test_breaker}, {"reply lines", test_reply_line}, {NULL, NULL}};
-    return unit_main("milter packets", tests, argc, argv);
+    return unit_main("milter_packet", tests, argc, argv);
 }

@@ -283,5 +283,5 @@ int main(int argc, char **argv)
                                              {"marks", test_marks},
                                              {NULL, NULL}};
 
-    return unit_main("rules, deciding", tests, argc, argv);
+    return unit_main("rules_decide", tests, argc, argv);
 }
