@@ -25,7 +25,7 @@ static void render(struct render *r, const struct pn_edits *edits, const struct 
         (void)pn_buf_adds(&r->text, pn_segment_bytes(&s.v[i], m));
     pn_assert(r->text.len == s.size);
     pn_segments_fini(&s);
-    r->m = pn_message_new(pn_buf_str(&r->text), NULL);
+    r->m = pn_message_new(r->text.len == 0 ? PN_STR("") : pn_buf_str(&r->text), NULL);
 }
 
 static struct pn_str name_for(const struct pn_message *m, unsigned byte)

@@ -15,7 +15,7 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static const char text[] =
-    "plugins { alpha { } beta gamma }\n"
+    "plugins { alpha { edits headers body recipients sender } beta gamma { edits none } }\n"
     "include \"postern:default\"\n"
     "domain x.test { recipients any on ALPHA_HIT weight 3 on BETA_HIT reject junk at 3\n"
     "  quarantine at 6 reject at 9 allow from \"*@y\" if spf pass }\n"
@@ -53,6 +53,25 @@ static void check_lines(const struct pn_facts *facts, struct pn_buf *out)
     }
 }
 
+/* Of the edits only those are made that a line may come of, and no body is made of nothing. */
+static void check_edits(struct pn_verdict *v, struct pn_pool *pool)
+{
+    struct pn_new_body body;
+    if (!pn_verdict_edits(v, pool))
+        return;
+    pn_assert(pn_verdict_body(v, -1, 0, pool, &body) != PN_BODY_NEW);
+    for (size_t i = 0; i < v->edit_count; i++) {
+        const struct pn_fact_edit *e = v->edits[i].edit;
+        if (v->edits[i].refused.len != 0)
+            continue;
+        pn_assert(pn_str_eq(e->plugin, PN_STR("alpha")) || pn_str_eq(e->plugin, PN_STR("beta")));
+        if (e->op <= PN_FACT_CHANGE_HEADER)
+            pn_assert(pn_edit_check(e->name, e->value, true) == PN_EDIT_OK);
+        else
+            pn_assert(pn_str_eq(e->plugin, PN_STR("alpha")) && e->op != PN_FACT_REPLACE_BODY);
+    }
+}
+
 static void settle(const struct pn_policy *p, const struct pn_facts *facts, struct pn_pool *pool,
                    struct pn_buf *out)
 {
@@ -66,6 +85,7 @@ static void settle(const struct pn_policy *p, const struct pn_facts *facts, stru
         rcpts[i].domain = pn_policy_domain(p, i == 0 ? PN_STR("x.test") : PN_STR("y.test"));
         pn_decide(p, rcpts[i].domain, &in, pool, &rcpts[i].decision);
     }
+    check_edits(&v, pool);
     pn_verdict_settle(&v, false, pool);
     struct pn_json j = pn_json_to(out);
     pn_json_object(&j, NULL);
