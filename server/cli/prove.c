@@ -36,6 +36,8 @@ static const char usage[] =
     "      --json          one JSON object\n"
     "  -v, --verbose       names what passed too\n"
     "\n"
+    "Where FILE+0x1234 stands in a finding, addr2line -e FILE 0x1234 says the line.\n"
+    "\n"
     "Exit status: 0 nothing was found, 1 something was, 2 usage, 3 a file can't be read.\n";
 
 enum { SCRIPTS_MAX = 1000, POINTS = 200 };
@@ -186,7 +188,8 @@ static void report_text(const struct test *t)
         const struct prove_finding *f = &r->findings[i];
         printf("FAIL %s: %s%s%s: %s\n", f->trial, prove_kind_name(f->kind),
                f->stage == NULL ? "" : " in stage ", f->stage == NULL ? "" : f->stage, f->text);
-        if (f->kind != PROVE_SCRIPT && !pn_str_starts(pn_str_of(f->trial), PN_STR("fuzz:")))
+        if (f->kind != PROVE_SCRIPT && strcmp(f->trial, t->file) != 0 &&
+            !pn_str_starts(pn_str_of(f->trial), PN_STR("fuzz:")))
             printf("     repeat: postern plugin test --only '%s' %s ...\n", f->trial, t->file);
         if (f->saved != NULL)
             printf("     saved: %s\n", f->saved);
@@ -197,8 +200,9 @@ static void report_text(const struct test *t)
         printf("note: %s crashes in %zu trials where an allocation of its own fails, which no "
                "plugin can\n      help: workers die of it, mail does not (first: %s)\n",
                r->libraries[i].name, r->libraries[i].count, r->libraries[i].first);
-    if (t->has_file && !t->only_scripts)
-        printf("%s %s: %zu allocations were made to fail\n", t->name, t->version, r->points);
+    if (t->version[0] != '\0' && !t->only_scripts)
+        printf("%s %s: %zu allocation%s made to fail\n", t->name, t->version, r->points,
+               r->points == 1 ? " was" : "s were");
     printf("plugin test: %zu passed, %zu failed\n", r->passed, r->trials - r->passed);
 }
 
@@ -372,6 +376,11 @@ static int run(struct test *t, int argc, char **argv)
     play_all(t);
     if (plugin && !t->only_scripts)
         prove_all(t);
+    if (t->plan.only != NULL && t->plan.matched == 0 && t->report.count == 0) {
+        fprintf(stderr, "postern plugin test: --only: no trial's name begins with '%s'\n",
+                t->plan.only);
+        return PN_EXIT_USAGE;
+    }
     return finish(t);
 }
 

@@ -144,6 +144,7 @@ struct prove_plan {
     const char *save; /* folder for scripts that repeat a finding; NULL: none */
     const char *file, *name;
     uint64_t points_max; /* allocations refused a case */
+    size_t matched;      /* trials that `only` names */
 };
 
 void prove_find(struct prove_plan *plan, enum prove_kind kind, const char *trial, const char *stage,

@@ -95,6 +95,7 @@ bool prove_wanted(struct prove_plan *plan, const char *trial)
     if (plan->only != NULL && !pn_str_starts(pn_str_of(trial), pn_str_of(plan->only)))
         return false;
     plan->report->trials++;
+    plan->matched++;
     return true;
 }
 
@@ -271,18 +272,23 @@ static void say_leak(struct prove_plan *plan, const char *trial, struct prove_lo
                      struct prove_load b, int sessions, const struct prove_case *c,
                      const struct rpl *origin)
 {
-    char text[800];
-    struct pn_buf site;
-    pn_buf_init(&site, 400);
-    if (b.blocks - a.blocks >= sessions)
-        heap_site(&site);
-    (void)snprintf(text, sizeof text,
-                   "%d session(s) leave %lld blocks (%lld bytes), %ld descriptors, %ld threads%s%s",
-                   sessions, (long long)(b.blocks - a.blocks), (long long)(b.bytes - a.bytes),
-                   b.descriptors - a.descriptors, b.threads - a.threads,
-                   site.len == 0 ? "" : "; most live blocks come from ", pn_buf_cstr(&site));
-    prove_find(plan, PROVE_LEAK, trial, NULL, text, c, origin);
-    pn_buf_fini(&site);
+    long long blocks = b.blocks - a.blocks, bytes = b.bytes - a.bytes;
+    struct pn_buf text;
+    pn_buf_init(&text, 800);
+    (void)pn_buf_addf(&text, "%d session%s leave%s", sessions, sessions == 1 ? "" : "s",
+                      sessions == 1 ? "s" : "");
+    if (blocks > 0)
+        (void)pn_buf_addf(&text, " %lld blocks (%lld bytes)", blocks, bytes);
+    if (b.descriptors > a.descriptors)
+        (void)pn_buf_addf(&text, " %ld descriptors", b.descriptors - a.descriptors);
+    if (b.threads > a.threads)
+        (void)pn_buf_addf(&text, " %ld threads", b.threads - a.threads);
+    if (blocks >= sessions) {
+        (void)pn_buf_addz(&text, "; most live blocks come from ");
+        heap_site(&text);
+    }
+    prove_find(plan, PROVE_LEAK, trial, NULL, pn_buf_cstr(&text), c, origin);
+    pn_buf_fini(&text);
 }
 
 static bool keeps_nothing(struct prove *p, const struct prove_case *c, const struct rpl *origin,

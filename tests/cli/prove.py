@@ -122,6 +122,7 @@ def main():
             ([careless, bad], 2),
             ([careless, os.path.join(folder, "none.rpl")], 3),
             ([os.path.join(folder, "none.so"), good], 3),
+            (["--only", "no such trial", careless, good], 2),
             (["--help"], 0),
             ([os.path.join(BUILD, "tests", "plugins", "shout_major.so")], 1),
         ):
