@@ -343,15 +343,16 @@ def too_many(counter):
         start(server)
         before = len(server.events("message"))
         session = postern.Session(server, "192.0.2.7")
-        edits = "".join(f"X-Edit: rcpt+ {c}@here.test\r\n" for c in "bc")
-        answers = [session.send(edits + "\r\ntext\r\n", helo=helo) for helo in ("c.test", None)]
+        answers = [session.send("".join(f"X-Edit: rcpt+ {c}@here.test\r\n" for c in more) + "\r\ntext\r\n", helo=helo)
+                   for more, helo in (("bc", "c.test"), ("bcdefghijklmnop", None))]
         session.close()
         counter.check(all(a.startswith("250") for a in answers), "too many: taken", answers)
         events = server.wait_events("message", before + 2)[before:]
         to = [[r["address"][0] for r in e["recipients"]] for e in events]
-        counter.check(to == [["u", "b", "c"], ["u"]], "too many: within the limit", to)
+        counter.check(to[0] == ["u", "b", "c"], "too many: within the limit", to)
+        # However long the test takes: some are allowed again by then, not all of them.
         why = [e["because"][:9] for e in events[1].get("edits_refused", [])]
-        counter.check(why == ["451 4.7.1", "451 4.7.1"], "too many: beyond it", why)
+        counter.check("451 4.7.1" in why and len(to[1]) < 5, "too many: beyond it", (why, to))
 
 
 def apart(counter):
