@@ -68,6 +68,19 @@ static void test_over_time(void)
     play(NULL, rows, sizeof rows / sizeof rows[0]);
 }
 
+/* A clock that was wrong for a while puts nobody off until it would be right. */
+static void test_clock_set_back(void)
+{
+    static const struct visit rows[] = {
+        {"a year ahead", 365 * DAY, "192.0.2.7", "a@a.test", NEW("192.0.2.0/24 a.test"), 'r'},
+        {"set back", 0, "192.0.2.7", "a@a.test", NEW("192.0.2.0/24 a.test"), 'r'},
+        {"early", MINUTE, "192.0.2.7", "a@a.test", EARLY("60 s"), 'r'},
+        {"it waited", 5 * MINUTE, "192.0.2.7", "a@a.test", PASSED("5 min"), 't'},
+        {"known stays known", 0, "192.0.2.7", "a@a.test", KNOWN("1"), 't'},
+    };
+    play(NULL, rows, sizeof rows / sizeof rows[0]);
+}
+
 static void test_well_known(void)
 {
     static const struct fake_row settings[] = {
@@ -231,6 +244,7 @@ static void test_list(void)
 int main(int argc, char **argv)
 {
     static const struct unit_test tests[] = {{"over time", test_over_time},
+                                             {"clock set back", test_clock_set_back},
                                              {"well known", test_well_known},
                                              {"skip", test_skip},
                                              {"users and spf", test_users_and_spf},
