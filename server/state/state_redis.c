@@ -10,6 +10,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 enum {
@@ -83,6 +84,7 @@ struct redis {
     struct command *open, **open_end;
     size_t open_count;
     unsigned greeting; /* answers to come */
+    bool login;        /* the next one is of AUTH */
     char sha[SCRIPTS][SHA_MAX];
     struct pn_timer *timer; /* by state: try again, give up connecting, the oldest's end */
     uint64_t retry_ms, ready_since;
@@ -356,13 +358,30 @@ static void on_answer(struct redis *r, struct command *c, const struct resp_repl
     free(c);
 }
 
+/* Servers that do not know AUTH repeat its words, and so the password, in their error: what
+ * they say of the login is told in words of ours. */
+static void fail_login(struct redis *r, struct pn_str error)
+{
+    bool needless = memmem(error.p, error.len, "without any password", 20) != NULL ||
+                    memmem(error.p, error.len, "no password is set", 18) != NULL;
+    fail(r, starts(error, "WRONGPASS") || starts(error, "ERR invalid password")
+                ? "the server refuses user and password (WRONGPASS)"
+            : needless ? "the server has no password, and there is a password-file"
+                       : "the server refuses AUTH (its words may hold the password)");
+}
+
 /* The answers before READY: errors of any are the end of it. */
 static void on_greeting(struct redis *r, const struct resp_reply *reply)
 {
+    if (reply->type == RESP_ERROR && r->login) {
+        fail_login(r, reply->text);
+        return;
+    }
     if (reply->type == RESP_ERROR) {
         fail_by(r, "the server says", reply->text);
         return;
     }
+    r->login = false;
     unsigned left = --r->greeting; /* the scripts' are the last but the write's */
     if (left >= 1 && left <= SCRIPTS) {
         if (reply->type != RESP_TEXT || reply->text.len != SHA_MAX) {
@@ -429,7 +448,8 @@ static bool add_login(struct redis *r, struct pn_buf *b, struct pn_str password)
     const struct pn_str plain[] = {PN_STR("AUTH"), password};
     const struct pn_str select[] = {PN_STR("SELECT"), number(text, r->set.database)};
     bool ok = true;
-    if (password.len != 0) {
+    r->login = password.len != 0;
+    if (r->login) {
         ok = r->set.user[0] != '\0' ? resp_command(b, login, 3) : resp_command(b, plain, 2);
         r->greeting++;
     }

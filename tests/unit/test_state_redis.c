@@ -368,6 +368,33 @@ static void test_greeting(void)
     }
 }
 
+/* A server that does not know AUTH says its words back. */
+static void test_login(void)
+{
+    static const struct {
+        const char *label, *bytes, *why;
+    } rows[] = {
+        {"wrong", "-WRONGPASS invalid username-password pair\r\n", "WRONGPASS"},
+        {"none there", "-ERR AUTH <password> called without any password configured\r\n",
+         "has no password"},
+        {"AUTH renamed",
+         "-ERR unknown command 'AUTH', with args beginning with: 'mail' 'secret'\r\n", "AUTH"},
+        {"and no quotes", "-secret\r\n", "AUTH"},
+        {"it took it, and refuses the next", "+OK\r\n-NOPERM x\r\n", "the server says: NOPERM"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct rig rig;
+        rig_init(&rig);
+        rig_open(&rig);
+        unit_row(rows[i].label);
+        give_socket(&rig, "secret");
+        answers(&rig, rows[i].bytes);
+        UNIT_TRUE(rig.redis->away && strstr(rig.redis->why, rows[i].why) != NULL);
+        UNIT_TRUE(strstr(rig.redis->why, "secret") == NULL);
+        rig_fini(&rig);
+    }
+}
+
 /* What is asked before the first connection waits for it. */
 static void test_start(void)
 {
@@ -531,12 +558,18 @@ static void test_both(void)
 
 int main(int argc, char **argv)
 {
-    static const struct unit_test tests[] = {
-        {"replies", test_replies},       {"sizes of replies", test_reply_sizes},
-        {"commands", test_command},      {"what is said", test_words},
-        {"answers", test_answers},       {"a forgotten script", test_forgotten_script},
-        {"the greeting", test_greeting}, {"the start", test_start},
-        {"no socket", test_no_socket},   {"hung", test_hung},
-        {"both engines", test_both},     {NULL, NULL}};
+    static const struct unit_test tests[] = {{"replies", test_replies},
+                                             {"sizes of replies", test_reply_sizes},
+                                             {"commands", test_command},
+                                             {"what is said", test_words},
+                                             {"answers", test_answers},
+                                             {"a forgotten script", test_forgotten_script},
+                                             {"the greeting", test_greeting},
+                                             {"the start", test_start},
+                                             {"login", test_login},
+                                             {"no socket", test_no_socket},
+                                             {"hung", test_hung},
+                                             {"both engines", test_both},
+                                             {NULL, NULL}};
     return unit_main("state_redis", tests, argc, argv);
 }
