@@ -194,11 +194,15 @@ static unsigned granted_by(const struct pn_tree_entry *grant)
     return granted | POSTERN_NEED_ALONE;
 }
 
+/* With commas, since a word of the list may be the name of one of its rows. */
 static void add_names(struct pn_buf *b, unsigned bits)
 {
+    const char *before = " ";
     for (const struct pn_need *n = pn_needs; n->name != NULL; n++)
-        if ((bits & n->bit) != 0)
-            (void)pn_buf_addf(b, " %s", n->name);
+        if ((bits & n->bit) != 0) {
+            (void)pn_buf_addf(b, "%s%s", before, n->name);
+            before = ", ";
+        }
 }
 
 /* What the operator did not grant is refused, with the line that grants it. */

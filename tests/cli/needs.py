@@ -154,7 +154,7 @@ def check_grants(counter, place):
         said = "plugin 'prober' 1.0 asks for network, which is not granted, " + (want or "")
         counter.check(status == (1 if want else 0) and (not want or said in err), f"grants: {more!r}", out + err)
     status, out, err = check("dmarc", "dmarc { grant dns  organizational-domain psl }")
-    counter.check(status == 1 and "asks for files" in err and "expected 'grant dns files'" in err,
+    counter.check(status == 1 and "asks for files" in err and "expected 'grant dns, files'" in err,
                   "a setting that needs more names all of it", out + err)
     rbl = 'dnsbl { zone "bl.test" }'
     status, out, err = check("groups", rbl, "greylist", place.block("network", "grant network", "groups"))
