@@ -44,9 +44,10 @@ static double share_of_window(const struct rules_window *w)
 
 /* ---- what may follow what ---- */
 
-/* Places by number, as bits. */
+/* Places by number, as bits. Most sets hold few, near to each other. */
 struct places {
     uint64_t *bit;
+    size_t from, to; /* words that are not 0, and perhaps some that are */
 };
 
 struct walk {
@@ -64,29 +65,55 @@ struct walk {
 
 static struct places new_places(struct walk *w)
 {
-    struct places p = {rules_alloc(w->arena, w->words * sizeof(uint64_t))};
+    struct places p = {rules_alloc(w->arena, w->words * sizeof(uint64_t)), 0, 0};
 
     w->no_memory |= p.bit == NULL;
     return p;
 }
 
-static void join(const struct walk *w, struct places *a, const struct places *b)
+static void widen(struct places *p, size_t from, size_t to)
 {
-    for (size_t i = 0; i < w->words; i++)
+    if (p->from == p->to) {
+        p->from = from;
+        p->to = to;
+        return;
+    }
+    p->from = from < p->from ? from : p->from;
+    p->to = to > p->to ? to : p->to;
+}
+
+static void join(struct places *a, const struct places *b)
+{
+    if (b->from == b->to)
+        return;
+    widen(a, b->from, b->to);
+    for (size_t i = b->from; i < b->to; i++)
         a->bit[i] |= b->bit[i];
+}
+
+static void add_place(struct places *p, uint32_t place)
+{
+    widen(p, place / 64, place / 64 + 1);
+    p->bit[place / 64] |= (uint64_t)1 << place % 64;
+}
+
+static void clear(struct places *p)
+{
+    memset(p->bit + p->from, 0, (p->to - p->from) * sizeof(uint64_t));
+    p->from = p->to = 0;
 }
 
 /* Behind each place of `from` may stand one of `to`. */
 static void link_places(struct walk *w, const struct places *from, const struct places *to)
 {
-    for (size_t i = 0; i < w->words; i++)
+    for (size_t i = from->from; i < from->to; i++)
         for (uint64_t bits = from->bit[i]; bits != 0; bits &= bits - 1) {
             struct places *f = &w->follow[i * 64 + (size_t)__builtin_ctzll(bits)];
 
             if (f->bit == NULL)
                 *f = new_places(w);
             if (f->bit != NULL)
-                join(w, f, to);
+                join(f, to);
         }
 }
 
@@ -103,14 +130,14 @@ static void measure_all(struct walk *w, uint32_t n)
             return;
         link_places(w, &open, &w->first[c]);
         if (begin)
-            join(w, &w->first[n], &w->first[c]);
+            join(&w->first[n], &w->first[c]);
         begin = begin && w->s->node[c].optional;
         if (!w->s->node[c].optional)
-            memset(open.bit, 0, w->words * sizeof(uint64_t));
-        join(w, &open, &w->last[c]);
+            clear(&open);
+        join(&open, &w->last[c]);
     }
     if (!w->no_memory)
-        join(w, &w->last[n], &open);
+        join(&w->last[n], &open);
 }
 
 /* The depth of nodes is limited by the reader. */
@@ -123,15 +150,15 @@ static void measure(struct walk *w, uint32_t n)
     if (w->no_memory)
         return;
     if (node->kind == RULES_SHAPE_BYTE) {
-        w->first[n].bit[node->place / 64] |= (uint64_t)1 << node->place % 64;
-        w->last[n].bit[node->place / 64] |= (uint64_t)1 << node->place % 64;
+        add_place(&w->first[n], node->place);
+        add_place(&w->last[n], node->place);
     } else if (node->kind == RULES_SHAPE_ANY) {
         for (uint32_t c = node->child; c != 0 && !w->no_memory; c = w->s->node[c].next) {
             measure(w, c);
             if (w->no_memory)
                 return;
-            join(w, &w->first[n], &w->first[c]);
-            join(w, &w->last[n], &w->last[c]);
+            join(&w->first[n], &w->first[c]);
+            join(&w->last[n], &w->last[c]);
         }
     } else if (node->kind != RULES_SHAPE_EMPTY) {
         measure_all(w, n);
@@ -151,37 +178,54 @@ struct choice {
 
 static void add_bytes(const struct walk *w, struct rules_bytes *b, const struct places *p)
 {
-    for (size_t i = 0; i < w->words; i++)
+    for (size_t i = p->from; i < p->to; i++)
         for (uint64_t bits = p->bit[i]; bits != 0; bits &= bits - 1)
             rules_bytes_join(b, &w->s->place[i * 64 + (size_t)__builtin_ctzll(bits)]);
 }
 
-/* The one window that begins with a node's first byte. */
+static void add_followers(const struct walk *w, struct places *next, const struct places *now)
+{
+    for (size_t k = now->from; k < now->to; k++)
+        for (uint64_t bits = now->bit[k]; bits != 0; bits &= bits - 1) {
+            const struct places *f = &w->follow[k * 64 + (size_t)__builtin_ctzll(bits)];
+
+            if (f->bit != NULL)
+                join(next, f);
+        }
+}
+
+static bool meet(const struct places *a, const struct places *b)
+{
+    for (size_t k = a->from; k < a->to; k++)
+        if ((a->bit[k] & b->bit[k]) != 0)
+            return true;
+    return false;
+}
+
+/* The one window that begins with a node's first byte. Behind where the pattern may end
+ * anything stands. */
 static void begin_at(struct walk *w, uint32_t n, struct choice *out)
 {
     static const struct rules_bytes any = {{~0ULL, ~0ULL, ~0ULL, ~0ULL}};
-    struct places now = w->now;
-    struct places next = w->then;
+    struct places *now = &w->now;
+    struct places *next = &w->then;
     bool ended = false;
 
-    memset(now.bit, 0, w->words * sizeof(uint64_t));
-    memset(&out->window[0], 0, sizeof(out->window[0]));
-    join(w, &now, &w->first[n]);
+    clear(now);
+    join(now, &w->first[n]);
     for (int i = 0; i < RULES_WINDOW; i++) {
-        add_bytes(w, &out->window[0].byte[i], &now);
-        if (ended)
-            out->window[0].byte[i] = any;
-        memset(next.bit, 0, w->words * sizeof(uint64_t));
-        for (size_t k = 0; k < w->words; k++)
-            for (uint64_t bits = now.bit[k]; bits != 0; bits &= bits - 1) {
-                const struct places *f = &w->follow[k * 64 + (size_t)__builtin_ctzll(bits)];
+        struct places *old = now;
 
-                if (f->bit != NULL)
-                    join(w, &next, f);
-            }
-        for (size_t k = 0; k < w->words; k++)
-            ended |= (now.bit[k] & w->final.bit[k]) != 0;
-        memcpy(now.bit, next.bit, w->words * sizeof(uint64_t));
+        out->window[0].byte[i] = any;
+        if (ended)
+            continue;
+        memset(&out->window[0].byte[i], 0, sizeof(any));
+        add_bytes(w, &out->window[0].byte[i], now);
+        ended = meet(now, &w->final);
+        clear(next);
+        add_followers(w, next, now);
+        now = next;
+        next = old;
     }
     out->count = 1;
     out->least = 1;
