@@ -174,23 +174,29 @@ static void look_closer(const struct rules_windows *w, uint64_t buckets, const u
     }
 }
 
+/* Of the byte there and the one behind it. */
+static inline size_t pair_at(const struct rules_windows *w, const unsigned char *p)
+{
+    return (size_t)w->class[p[0]] * w->classes + w->class[p[1]];
+}
+
 /* The last places, whose windows reach behind the end: nothing stands there, which only what
  * has ended may be. */
 static void run_end(const struct rules_windows *w, const unsigned char *p, size_t len,
                     rules_window_hit *fn, void *arg)
 {
-    for (size_t at = len < RULES_WINDOW ? 0 : len - RULES_WINDOW + 1; at < len; at++) {
-        unsigned char some[RULES_WINDOW] = {0};
+    size_t from = len < RULES_WINDOW ? 0 : len - RULES_WINDOW + 1;
+    unsigned char some[2 * RULES_WINDOW] = {0};
 
-        memcpy(some, p + at, len - at);
-        look_closer(w, ~(uint64_t)0, some, at, fn, arg);
+    if (len > from)
+        memcpy(some, p + from, len - from);
+    for (size_t at = from; at < len; at++) {
+        uint64_t buckets = ~(uint64_t)0;
+
+        for (int k = 0; k < PAIRS; k++)
+            buckets &= w->pair[k][pair_at(w, some + (at - from) + 2 * k)];
+        look_closer(w, buckets, some + (at - from), at, fn, arg);
     }
-}
-
-/* Of the byte there and the one behind it. */
-static inline size_t pair_at(const struct rules_windows *w, const unsigned char *p)
-{
-    return (size_t)w->class[p[0]] * w->classes + w->class[p[1]];
 }
 
 /* A step looks at four pairs, three of which earlier steps have made. */

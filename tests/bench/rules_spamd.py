@@ -20,7 +20,6 @@ import sys
 import tempfile
 import time
 
-PORT = 7831
 
 
 def arguments():
@@ -68,9 +67,14 @@ def tree_cpu(top):
         members |= more
 
 
-def check(message):
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as s:
+        return s.getsockname()[1]
+
+
+def check(port, message):
     """One message by spamd's protocol: its score line."""
-    with socket.create_connection(("127.0.0.1", PORT), timeout=120) as s:
+    with socket.create_connection(("127.0.0.1", port), timeout=120) as s:
         s.sendall(b"CHECK SPAMC/1.2\r\nContent-length: %d\r\n\r\n" % len(message) + message)
         s.shutdown(socket.SHUT_WR)
         reply = b""
@@ -80,12 +84,12 @@ def check(message):
         raise RuntimeError(f"spamd said {reply[:200]!r}")
 
 
-def wait_for(process):
+def wait_for(process, port):
     for _ in range(600):
         if process.poll() is not None:
             raise RuntimeError("spamd ended")
         try:
-            socket.create_connection(("127.0.0.1", PORT), timeout=1).close()
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
             return
         except OSError:
             time.sleep(0.1)
@@ -93,20 +97,21 @@ def wait_for(process):
 
 
 def spamd_ms(root, files):
-    command = ["chroot", root, "/usr/sbin/spamd", "-L", "-i", "127.0.0.1", "-p", str(PORT),
+    port = free_port()
+    command = ["chroot", root, "/usr/sbin/spamd", "-L", "-i", "127.0.0.1", "-p", str(port),
                "--max-children=1", "--min-children=1", "-u", "debian-spamd", "-s", "null"]
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                                stderr=subprocess.DEVNULL)
     try:
-        wait_for(process)
+        wait_for(process, port)
         texts = [open(f, "rb").read() for f in files]
         for text in texts[:2]:
-            check(text)  # the child compiles its rules on the first
+            check(port, text)  # the child compiles its rules on the first
         rounds = []
         for _ in range(3):
             before = tree_cpu(process.pid)
             for text in texts:
-                check(text)
+                check(port, text)
             rounds.append(tree_cpu(process.pid) - before)
         return min(rounds) * 1000 / len(texts)
     finally:
