@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { GATHER_MAX = 64 * 1024, IDLE_MS = 60000, NO_STAGE = -1 };
+enum { GATHER_MAX = 64 * 1024, IDLE_MS = 60000, NO_STAGE = -1, VERSION_OF_DATA = 4 };
 
 static const struct {
     char command;
@@ -72,6 +72,8 @@ static void settle(struct milter_channel *channel, const struct milter_options *
 
     *agreed = *answer;
     agreed->steps &= MILTER_STEPS | MILTER_SIZES;
+    if (agreed->version < VERSION_OF_DATA) /* it takes the command for a broken packet */
+        agreed->steps |= MILTER_NO_DATA;
     if ((agreed->steps & MILTER_1M) != 0)
         channel->line.max = MILTER_DATA_1M;
     else if ((agreed->steps & MILTER_256K) != 0)
@@ -180,10 +182,16 @@ size_t milter_data_max(const struct milter_talk *talk)
     return talk->channel->line.max;
 }
 
+/* Macros of a command that a milter of its version does not know are none to it either. */
+static bool knows(const struct milter_talk *talk, enum milter_step step)
+{
+    return step != MILTER_STEP_DATA || talk->channel->agreed.version >= VERSION_OF_DATA;
+}
+
 void milter_say_macros(struct milter_talk *talk, enum milter_step step,
                        const struct milter_about *about)
 {
-    if (talk->channel != NULL && rows[step].stage != NO_STAGE)
+    if (talk->channel != NULL && rows[step].stage != NO_STAGE && knows(talk, step))
         milter_put_macros(&talk->channel->line.out, rows[step].command,
                           talk->channel->macros[rows[step].stage], about);
 }

@@ -211,7 +211,9 @@ static void test_negotiation(void)
         {"leading space", "O(6|1ff|100000) E=h(X-A| 1),h(X-B|2),c", "", "+X-A: 1|+X-B: 2",
          BEFORE " D(T|{nrcpts}=1) T L(Received| from x) L(Subject| one\n two) L(To| u@here.test) "
                 "L(To| v@here.test) L(X-Empty|) N B(hello\r\n) E Q"},
-        {"version 2", "O(2|3f|0)", "", "", WHOLE " Q"},
+        {"version 2 knows no DATA", "O(2|3f|0)", "", "", BEFORE HEADER " N B(hello\r\n) E Q"},
+        {"version 3 knows no DATA", "O(3|3f|0)", "", "", BEFORE HEADER " N B(hello\r\n) E Q"},
+        {"version 4", "O(4|3f|0)", "", "", WHOLE " Q"},
         {"bits to come", "O(6|fffff1ff|40000000)", "", "", WHOLE " Q"},
         {"version 1", "O(1|3f|0)",
          "MILTER_AWAY=0(one: negotiation: agreed to no version from 2 to 6) MILTER_TEMPFAIL=0(one)",
