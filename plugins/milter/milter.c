@@ -233,8 +233,9 @@ static int heed_rcpt(struct postern_call *c, struct milter_talk *talk, enum milt
     return milter_state_for(c, rcpt, symbol, talk);
 }
 
-/* One milter after the other: those behind are not told of a recipient that one before rejected,
- * but for those who want to know (SMFIP_RCPT_REJ). */
+/* One milter after the other, and all of them: whether a recipient that one before rejected is
+ * rejected is policy's to say, and if it is not, who was not told of it would be passed by.
+ * Those who want to know what became of it (SMFIP_RCPT_REJ) are told so. */
 static int on_rcpt(struct postern_call *c)
 {
     struct milter_session *s = c->session;
@@ -250,11 +251,11 @@ static int on_rcpt(struct postern_call *c)
     for (size_t i = 0; i < s->settings->count && rc == POSTERN_OK; i++) {
         struct milter_talk *talk = &s->talks[i];
 
-        if (!milter_is_asked(c, talk) ||
-            (rejected && milter_agreed(talk, MILTER_WANTS_REJECTED) == 0))
+        if (!milter_is_asked(c, talk))
             continue;
-        about.rcpt_mailer = rejected ? POSTERN_STR("error") : POSTERN_STR("");
-        about.rcpt_host = rejected ? POSTERN_STR("5.7.1") : POSTERN_STR("");
+        bool say_so = rejected && milter_agreed(talk, MILTER_WANTS_REJECTED) != 0;
+        about.rcpt_mailer = say_so ? POSTERN_STR("error") : POSTERN_STR("");
+        about.rcpt_host = say_so ? POSTERN_STR("5.7.1") : POSTERN_STR("");
         milter_say_macros(talk, MILTER_STEP_RCPT, &about);
         if (milter_wants(talk, MILTER_STEP_RCPT)) {
             size_t at = milter_say(talk, MILTER_STEP_RCPT, &out);
