@@ -7,6 +7,8 @@
 #include <time.h>
 #include <unistd.h>
 
+enum { FULL_QUEUE_MS = 5 };
+
 int64_t milter_now_ms(void)
 {
     struct timespec t;
@@ -66,6 +68,19 @@ static void send_now(struct milter_line *line, const struct milter_address *addr
         (void)setsockopt(line->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 }
 
+/* A UNIX socket whose queue is full refuses with EAGAIN, and poll says nothing of when there is
+ * room: a busy milter, not one that is away. False: errno says why. */
+static bool begin_connection(const struct milter_line *line, const struct milter_address *address,
+                             int64_t end)
+{
+    while (connect(line->fd, &address->at.any, address->len) != 0) {
+        if (errno != EAGAIN || milter_now_ms() >= end)
+            return false;
+        (void)poll(NULL, 0, FULL_QUEUE_MS);
+    }
+    return true;
+}
+
 bool milter_line_connect(struct milter_line *line, const struct milter_address *address,
                          int64_t end)
 {
@@ -76,8 +91,10 @@ bool milter_line_connect(struct milter_line *line, const struct milter_address *
     if (line->fd < 0)
         return milter_line_fail(line, "no socket", errno);
     send_now(line, address);
-    if (connect(line->fd, &address->at.any, address->len) == 0)
+    if (begin_connection(line, address, end))
         return true;
+    if (errno == EAGAIN)
+        return milter_line_fail(line, "took no connection in time", 0);
     if (errno != EINPROGRESS && errno != EINTR)
         return milter_line_fail(line, "can't be reached", errno);
     if (wait_for(line, POLLOUT, end) <= 0)

@@ -2,12 +2,18 @@
 #include "unit.h"
 
 #include "milter_address.h"
+#include "milter_line.h"
 #include "milter_macro.h"
 #include "milter_packet.h"
 #include "milter_server.h"
 
 #include <netinet/in.h>
+#include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
 
 static struct pn_str pn_of(struct postern_str s)
 {
@@ -297,11 +303,73 @@ static void test_breaker(void)
     UNIT_TRUE(milter_server_asks(&s, 0));
 }
 
+/* ---- sockets */
+
+enum { FULL = 8 };
+
+/* Lets those in who wait, late. */
+static void *accept_all(void *ctx)
+{
+    int listener = *(int *)ctx, fds[FULL];
+    const struct timespec late = {0, 30 * 1000 * 1000};
+    (void)nanosleep(&late, NULL);
+    for (int i = 0; i < FULL; i++)
+        fds[i] = accept(listener, NULL, NULL);
+    for (int i = 0; i < FULL; i++)
+        if (fds[i] >= 0)
+            (void)close(fds[i]);
+    return NULL;
+}
+
+/* A queue of connections that is full is waited for; its milter is not away. */
+static void test_full_queue(void)
+{
+    char tmp[] = "/tmp/postern-line-XXXXXX", text[80];
+    int waiting[FULL], listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), count = 0;
+    struct milter_address address;
+    struct milter_line line;
+    pthread_t thread;
+    UNIT_TRUE(mkdtemp(tmp) != NULL);
+    int len = snprintf(text, sizeof text, "unix:%s/full", tmp);
+    UNIT_TRUE(milter_address_read(&address, (struct postern_str){text, (size_t)len}) == NULL);
+    UNIT_INT(bind(listener, &address.at.any, address.len), 0);
+    UNIT_INT(listen(listener, FULL - 2), 0); /* one more is let in by Linux */
+    for (; count < FULL; count++) {
+        waiting[count] = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+        if (connect(waiting[count], &address.at.any, address.len) != 0)
+            break;
+    }
+    UNIT_INT(count, FULL - 1);
+    milter_line_init(&line);
+    UNIT_TRUE(!milter_line_connect(&line, &address, milter_now_ms() + 20));
+    UNIT_TRUE(strcmp(line.why, "took no connection in time") == 0);
+    milter_line_close(&line);
+    milter_line_init(&line);
+    UNIT_INT(pthread_create(&thread, NULL, accept_all, &listener), 0);
+    bool open = milter_line_connect(&line, &address, milter_now_ms() + 60000);
+    UNIT_TRUE(open);
+    if (!open)
+        (void)shutdown(listener, SHUT_RDWR); /* ends the thread */
+    UNIT_INT(pthread_join(thread, NULL), 0);
+    milter_line_close(&line);
+    for (int i = 0; i <= count && i < FULL; i++)
+        (void)close(waiting[i]);
+    (void)close(listener);
+    UNIT_INT(unlink(text + 5), 0);
+    UNIT_INT(rmdir(tmp), 0);
+}
+
 int main(int argc, char **argv)
 {
-    static const struct unit_test tests[] = {
-        {"take", test_take},       {"replies", test_replies},        {"options", test_options},
-        {"lines", test_put_lines}, {"addresses", test_address},      {"macros", test_macros},
-        {"breaker", test_breaker}, {"reply lines", test_reply_line}, {NULL, NULL}};
+    static const struct unit_test tests[] = {{"take", test_take},
+                                             {"replies", test_replies},
+                                             {"options", test_options},
+                                             {"lines", test_put_lines},
+                                             {"addresses", test_address},
+                                             {"macros", test_macros},
+                                             {"breaker", test_breaker},
+                                             {"reply lines", test_reply_line},
+                                             {"a full queue", test_full_queue},
+                                             {NULL, NULL}};
     return unit_main("milter_packet", tests, argc, argv);
 }
