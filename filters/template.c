@@ -3,8 +3,10 @@
 #include "charset.h"
 #include "jail.h"
 #include "log.h"
+#include "tick_watch.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,8 +26,10 @@ struct template
     struct {
         pid_t pid;
         uint32_t number;
+        unsigned slot;
     } children[CHILDREN_MAX];
     unsigned count;
+    struct tick_watch ticks;
     bool draining;
     struct pn_timer *refresh;
 };
@@ -102,7 +106,7 @@ static void say_ready(void *ctx)
     w->ready = true;
 }
 
-static int serve(const struct template *t, struct pn_role_env *env)
+static int serve(const struct template *t, struct pn_role_env *env, struct pn_ticking *ticking)
 {
     static const struct pn_control_ops ops = {.on_peer = on_worker_peer,
                                               .on_drain = on_worker_drain};
@@ -113,6 +117,7 @@ static int serve(const struct template *t, struct pn_role_env *env)
     struct pn_buf err;
     struct pn_worker_options o = {
         .plan = t->plan, .on_idle = on_idle, .on_state_lost = on_state_lost, .ctx = &w};
+    o.ticking = ticking;
     o.threads = (unsigned)pn_policy_int(t->policy, "workers.threads");
     o.share = (unsigned)pn_policy_int(t->policy, "workers.share");
     o.plugins = pn_group_plugins(t->group, &o.count);
@@ -150,7 +155,7 @@ static int serve(const struct template *t, struct pn_role_env *env)
 }
 
 /* The template's own channel and loop go first; plugins, plan and policy stay. */
-_Noreturn static void be_worker(struct template *t, int control_fd)
+_Noreturn static void be_worker(struct template *t, int control_fd, struct pn_ticking *ticking)
 {
     struct pn_role_env env;
     pn_loop_after_fork(t->loop);
@@ -161,7 +166,7 @@ _Noreturn static void be_worker(struct template *t, int control_fd)
     (void)signal(SIGTERM, SIG_DFL);
     if (!pn_role_env_read(&env, control_fd))
         _exit(1);
-    int status = serve(t, &env);
+    int status = serve(t, &env, ticking);
     pn_role_env_fini(&env);
     _exit(status);
 }
@@ -179,12 +184,26 @@ static void tell(struct template *t, uint16_t type, const struct pn_worker *w)
     pn_buf_fini(&b);
 }
 
+/* There is one. */
+static unsigned free_slot(const struct template *t)
+{
+    unsigned slot = 0;
+    for (unsigned i = 0; i < t->count; i++)
+        if (t->children[i].slot == slot) {
+            slot++;
+            i = UINT_MAX; /* from the beginning */
+        }
+    return slot;
+}
+
 static void spawn(struct template *t, uint32_t number, int control_fd)
 {
     struct pn_worker w = {.number = number};
+    unsigned slot = t->count < CHILDREN_MAX ? free_slot(t) : 0;
+    struct pn_ticking *ticking = t->count < CHILDREN_MAX ? tick_watch_begin(&t->ticks, slot) : NULL;
     pid_t pid = t->count < CHILDREN_MAX ? fork() : -1;
     if (pid == 0)
-        be_worker(t, control_fd);
+        be_worker(t, control_fd, ticking);
     (void)close(control_fd);
     if (pid < 0) {
         pn_error("cannot fork worker %u: %s", number, strerror(errno));
@@ -193,6 +212,7 @@ static void spawn(struct template *t, uint32_t number, int control_fd)
         return;
     }
     t->children[t->count].pid = w.pid = pid;
+    t->children[t->count].slot = slot;
     t->children[t->count++].number = number;
     tell(t, PN_REC_WORKER_UP, &w);
 }
@@ -208,6 +228,20 @@ static bool on_record(void *ctx, struct pn_record *record)
     record->fds[0] = -1;
     spawn(t, w.number, fd);
     return true;
+}
+
+/* A worker that was killed from outside died of nothing that ran in it. */
+static void look_for_ticks(struct template *t, unsigned slot, int status)
+{
+    bool outside = WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
+    uint64_t those = tick_watch_end(&t->ticks, slot, status == 0 || outside);
+    unsigned count;
+    const struct host_plugin *plugins = pn_group_plugins(t->group, &count);
+    for (unsigned i = 0; i < count; i++)
+        if ((those >> i & 1) != 0)
+            pn_warn("plugin %s: a worker died while it was in its tick; the next one calls that "
+                    "later",
+                    plugins[i].desc->name);
 }
 
 static void stop_if_done(struct template *t)
@@ -230,6 +264,7 @@ static void on_child(void *ctx, int signo)
         for (unsigned i = 0; i < t->count; i++)
             if (t->children[i].pid == pid) {
                 struct pn_worker w = {t->children[i].number, pid, status};
+                look_for_ticks(t, t->children[i].slot, status);
                 t->children[i] = t->children[--t->count];
                 tell(t, PN_REC_WORKER_DOWN, &w);
                 break;
@@ -293,6 +328,8 @@ int pn_filter_main(struct pn_role_env *env)
     }
     pn_buf_fini(&err);
 
+    tick_watch_init(&t.ticks, CHILDREN_MAX);
+
     /* jail: what any worker of the group may, and forking */
     struct pn_jail jail = {.kind = PN_JAIL_TEMPLATE,
                            .grants = pn_group_grants(t.plan, env->start.group)};
@@ -313,6 +350,7 @@ int pn_filter_main(struct pn_role_env *env)
     pn_timer_free(&t.refresh);
     pn_control_free(&t.control);
     pn_loop_free(&t.loop);
+    tick_watch_fini(&t.ticks);
     pn_group_free(&t.group);
     pn_plan_unref(&t.plan);
     pn_policy_unref(&t.policy);

@@ -32,7 +32,8 @@ struct tick {
     struct pn_timer *timer;
     struct tick *next;
     uint32_t next_ms;
-    bool ran; /* once at least; the loop's */
+    uint64_t bit; /* in the worker's note of what ticks */
+    bool ran;     /* once at least, or nobody waits for it; the loop's */
 };
 
 static void wait_begin(void *ctx, struct host_call *h)
@@ -65,6 +66,7 @@ static int call(struct tick *t, unsigned thread, uint32_t *next_ms)
     struct pn_facts facts, none;
     struct host_call h;
     struct pn_pool *pool = pn_pool_new(TICK_POOL_MAX);
+    struct pn_ticking *note = w->options.ticking;
     pn_facts_init(&facts, pool);
     pn_facts_init(&none, pool);
     request.now_ms[0] = pn_clock_wall_ms();
@@ -82,7 +84,11 @@ static int call(struct tick *t, unsigned thread, uint32_t *next_ms)
     h.deadline = begun + (uint64_t)deadline_ms * PN_NS_PER_MS;
     pn_page_enter(h.slot, PN_PAGE_TICK, 0, 0, (uint8_t)t->plugin->index, POSTERN_CONNECT,
                   deadline_ms, begun);
+    if (note != NULL)
+        (void)atomic_fetch_or(&note->now, t->bit);
     int rc = t->plugin->desc->tick(&h.call, next_ms);
+    if (note != NULL)
+        (void)atomic_fetch_and(&note->now, ~t->bit);
     pn_page_leave(h.slot);
     pn_questions_free(&h.questions);
     pn_pool_free(&pool);
@@ -126,6 +132,13 @@ static void on_time(void *arg)
     sched_submit(t->worker->sched, &t->unit);
 }
 
+/* One that took a worker along is not called at once in the next: that one is to serve. */
+static uint64_t put_off_ms(const struct pn_ticking *note, unsigned i)
+{
+    uint64_t now = pn_clock_mono_ns();
+    return note == NULL || note->due[i] <= now ? 0 : (note->due[i] - now) / PN_NS_PER_MS + 1;
+}
+
 void ticks_start(struct pn_worker *w, void (*on_first)(void *ctx))
 {
     w->on_first_ticks = on_first;
@@ -141,10 +154,13 @@ void ticks_start(struct pn_worker *w, void (*on_first)(void *ctx))
         (void)pthread_mutex_init(&t->standing.lock, NULL);
         p->standing = &t->standing;
         t->timer = pn_timer_new(w->loop, on_time, t);
+        t->bit = UINT64_C(1) << i;
         t->next = w->ticks;
         w->ticks = t;
-        w->ticks_due++;
-        pn_timer_set(t->timer, 0);
+        uint64_t wait_ms = put_off_ms(w->options.ticking, i);
+        t->ran = wait_ms != 0;
+        w->ticks_due += !t->ran;
+        pn_timer_set(t->timer, wait_ms);
     }
     tell_first(w);
 }

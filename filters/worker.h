@@ -22,6 +22,13 @@ enum {
 
 struct pn_worker;
 
+/* In memory that outlives the worker: whose ticks run now (bit: the place in the group), for
+ * who sees it die. And what it is told: when the first ones are due. */
+struct pn_ticking {
+    _Atomic uint64_t now;
+    uint64_t due[PN_PLAN_PLUGINS_MAX]; /* monotonic ns; in the past: at once */
+};
+
 struct pn_worker_options {
     const struct pn_plan *plan;
     struct host_plugin *plugins; /* borrowed; those of the group, in plan order */
@@ -30,6 +37,7 @@ struct pn_worker_options {
     unsigned share;                   /* percent of threads for one network; 0: PN_WORKER_SHARE */
     void (*on_idle)(void *ctx);       /* the last channel ended; may be NULL */
     void (*on_state_lost)(void *ctx); /* no state role any more; may be NULL */
+    struct pn_ticking *ticking;       /* NULL: nobody asks */
     void *ctx;
 };
 

@@ -19,6 +19,7 @@ enum {
     WORKER_PATIENCE_MS = 200, /* between its channel's end and its own */
     BACKOFF_FIRST_MS = 100,
     BACKOFF_MAX_MS = 30 * 1000,
+    START_TRIES = 3,
     WORKER_AT_ONCE = 10, /* deaths: of messages, as likely as not, and the others need it back */
     WORKER_BACKOFF_MAX_MS = 1000,
     FORGIVEN_MS = 30 * 1000 /* a death is, for each so long that it lives again */
@@ -125,6 +126,13 @@ static void restart(struct child *c, const char *how, bool clean)
     tell_state(c->sup);
 }
 
+/* What a worker dies of before it is ready, without a word, may be a plugin's tick, which its
+ * template puts off in the next one: what the world answered must not refuse a start. */
+static bool may_try_again(const struct child *c)
+{
+    return c->kind == PEER_WORKER && !c->solo && c->why[0] == '\0' && c->fails < START_TRIES;
+}
+
 /* Its process is gone, or as good as gone. clean: it ended as it was asked to, or asks
  * to be started anew. */
 static void gone(struct child *c, const char *how, bool clean)
@@ -143,7 +151,7 @@ static void gone(struct child *c, const char *how, bool clean)
         stop_step(sup);
         return;
     }
-    if (was == CHILD_STARTING && bringup_failed(sup, c))
+    if (was == CHILD_STARTING && !may_try_again(c) && bringup_failed(sup, c))
         return;
     if (!c->solo) {
         restart(c, how, clean);

@@ -70,8 +70,23 @@ def scanned(c, server, event):
             c.check(symbols(found) == SUSPENDED[:1], "and proves nothing itself", done.stdout)
 
 
+def crashing_tick(c):
+    """A tick that crashes on what the DNS says: not a reason to refuse a start, or mail."""
+    ticker = os.path.join(postern.build_folder(), "tests", "plugins", "ticker.so")
+    conf = CONF.replace("plugins { dnsbl", f'plugins {{ ticker {{ file "{ticker}" }}  dnsbl')
+    with postern.Server(conf, dns=WELL + 'tick.test TXT "crash"\n') as server:
+        server.start()
+        said = "the next one calls that later"
+        c.check(postern.until(lambda: said in server.log()), "the first tick crashed", server.log())
+        event = send(server)
+        c.check(("TICKER_NOTHING", "") in symbols(event), "mail is taken, and looked at", str(event))
+        c.check(server.log().count(said) == 1, "once", server.log())
+        c.check(server.stop() == 0, "clean stop")
+
+
 def main():
     c = postern.Counter("proof")
+    crashing_tick(c)
     with postern.Server(CONF, dns=ILL) as server:
         server.start()
         log = server.log()
