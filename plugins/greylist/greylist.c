@@ -91,11 +91,21 @@ static void prepare_free(void *prepared)
     free(list);
 }
 
+/* what: with the place of the row's n-th value before it. */
+static int refuse(struct postern_setup *s, const char *row, size_t n, const char *what)
+{
+    char line[5000];
+    struct postern_str where = s->host->set_where(s->settings, row, n);
+    (void)snprintf(line, sizeof line, "%.*s: %s", (int)where.len, where.p, what);
+    s->host->setup_error(s, (struct postern_str){line, strlen(line)});
+    return POSTERN_ERROR;
+}
+
 /* In the template: files are open there, and nowhere else. */
 static int prepare(struct postern_setup *s, void **prepared)
 {
     struct postern_str path;
-    char text[4096], why[200], line[5000];
+    char text[4096], why[200], what[sizeof text + sizeof why + 2];
     if (s->host->set_str(s->settings, "skip-list", 0, &path) != POSTERN_OK)
         return POSTERN_OK;
     struct greylist_list *list = calloc(1, sizeof *list);
@@ -107,10 +117,17 @@ static int prepare(struct postern_setup *s, void **prepared)
         return POSTERN_OK;
     }
     free(list);
-    struct postern_str where = s->host->set_where(s->settings, "skip-list", 0);
-    int n = snprintf(line, sizeof line, "%.*s: %s: %s", (int)where.len, where.p, text, why);
-    s->host->setup_error(s, (struct postern_str){line, n < 0 ? 0 : strlen(line)});
-    return POSTERN_ERROR;
+    (void)snprintf(what, sizeof what, "%s: %s", text, why);
+    return refuse(s, "skip-list", 0, what);
+}
+
+static int check_domains(struct postern_setup *s)
+{
+    struct postern_str pattern;
+    for (size_t n = 0; s->host->set_str(s->settings, "skip-domain", n, &pattern) == POSTERN_OK; n++)
+        if (!greylist_pattern_ok(pattern))
+            return refuse(s, "skip-domain", n, "expected a domain, or a dot and one");
+    return POSTERN_OK;
 }
 
 static int instance_new(struct postern_setup *s, void **out)
@@ -129,10 +146,12 @@ static int instance_new(struct postern_setup *s, void **out)
     for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
         (void)s->host->set_int(s->settings, numbers[i].row, 0, numbers[i].to);
     (void)s->host->set_bool(s->settings, "spf-domain", &in->spf_domain);
-    if (in->delay_ms >= in->window_ms) {
-        s->host->setup_error(s, POSTERN_STR("delay is not below window: nobody could pass"));
+    int rc = check_domains(s);
+    if (in->delay_ms >= in->window_ms)
+        rc = refuse(s, "delay", 0, "delay is not below window: nobody could pass");
+    if (rc != POSTERN_OK) {
         free(in);
-        return POSTERN_ERROR;
+        return rc;
     }
     in->list = s->prepared;
     *out = in;

@@ -34,6 +34,9 @@ struct postern_str greylist_domain(struct postern_str address);
 /* domain is pattern, or, where pattern begins with a dot, below it; without case. */
 bool greylist_matches(struct postern_str domain, struct postern_str pattern);
 
+/* Is it one that something can match? */
+bool greylist_pattern_ok(struct postern_str pattern);
+
 /* A list of senders' domains from a file: one a line, as in greylist_matches, "#" begins a
  * comment. Sorted; owned. */
 struct greylist_list {

@@ -17,7 +17,7 @@ static int by_text(const void *a, const void *b)
     return c != 0 ? c : (x->len > y->len) - (x->len < y->len);
 }
 
-static bool domain_ok(struct postern_str s)
+bool greylist_pattern_ok(struct postern_str s)
 {
     for (size_t i = 0; i < s.len; i++)
         if (s.p[i] <= ' ' || s.p[i] == 0x7f || s.p[i] == '@')
@@ -63,7 +63,7 @@ bool greylist_list_parse(struct greylist_list *list, const char *bytes, size_t l
         number++;
         if (s.len == 0)
             continue;
-        if (!domain_ok(s)) {
+        if (!greylist_pattern_ok(s)) {
             (void)snprintf(err, err_size, "line %zu: expected a domain, or a dot and one", number);
             greylist_list_free(list);
             return false;

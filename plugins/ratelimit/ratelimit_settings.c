@@ -102,6 +102,9 @@ static uint32_t stage_needed(const struct ratelimit_limit *l)
     if (has_part(l, RATELIMIT_RECIPIENT) || has_part(l, RATELIMIT_RECIPIENT_DOMAIN) ||
         l->cost == RATELIMIT_RECIPIENTS)
         return POSTERN_RCPT;
+    /* Who logs in does so before MAIL. */
+    if (has_part(l, RATELIMIT_USER) || l->users != RATELIMIT_ANYBODY)
+        return POSTERN_MAIL;
     if (has_part(l, RATELIMIT_SENDER) || has_part(l, RATELIMIT_SENDER_DOMAIN))
         return POSTERN_MAIL;
     return has_part(l, RATELIMIT_HELO) ? POSTERN_HELO : POSTERN_CONNECT;
@@ -157,6 +160,10 @@ static bool read_limit(struct postern_setup *s, const struct postern_block *b,
         refuse(s, b, "key", "a name is 1 to 40 bytes of printable ASCII without blanks");
     else if (l->stage < needed)
         refuse(s, b, "stage", "what it counts is not known at that stage");
+    else if (h->set_count(b, "symbol") > RATELIMIT_SYMBOLS_MAX)
+        refuse(s, b, "symbol", "more than 16 symbols");
+    else if (has_part(l, RATELIMIT_USER) && l->users == RATELIMIT_STRANGERS)
+        refuse(s, b, "users", "a key of a user, and users none: it would count nothing");
     else if (has_part(l, RATELIMIT_SYMBOL) && l->symbol_count == 0)
         refuse(s, b, "key", "a key of a symbol needs the row symbol");
     else

@@ -31,7 +31,7 @@ struct fake_block;
 /* A row that is set: words as an operator writes them, or the blocks of a block row. */
 struct fake_row {
     const char *name; /* NULL ends */
-    const char *values[8];
+    const char *values[20];
     const struct fake_block *blocks;
 };
 struct fake_block {

@@ -143,6 +143,7 @@ static void test_users_and_spf(void)
 static void test_trouble(void)
 {
     static const struct fake_row bad[] = {{"delay", {"1d"}}, {"window", {"1d"}}, {NULL}};
+    static const char *const strange[] = {".", "@a.test", "u@a.test", "a b"};
     static const struct fake_row missing[] = {{"skip-list", {"/nowhere/list"}}, {NULL}};
     struct fakehost *h = fakehost_new(&postern_plugin, NULL, "");
     fakehost_client(h, "192.0.2.7", "helo.test");
@@ -156,8 +157,17 @@ static void test_trouble(void)
     UNIT_STR(fakehost_facts(h), PN_STR(NEW("192.0.2.0/24 a.test")));
     fakehost_free(&h);
     h = fakehost_new(&postern_plugin, bad, "");
-    UNIT_STR(fakehost_setup_error(h), PN_STR("delay is not below window: nobody could pass\n"));
+    UNIT_STR(fakehost_setup_error(h),
+             PN_STR("test.conf:1:1: delay is not below window: nobody could pass\n"));
     fakehost_free(&h);
+    for (size_t i = 0; i < sizeof strange / sizeof strange[0]; i++) {
+        const struct fake_row settings[] = {{"skip-domain", {"a.test", strange[i]}}, {NULL}};
+        unit_row(strange[i]);
+        h = fakehost_new(&postern_plugin, settings, "");
+        UNIT_STR(fakehost_setup_error(h),
+                 PN_STR("test.conf:1:1: expected a domain, or a dot and one\n"));
+        fakehost_free(&h);
+    }
     h = fakehost_new(&postern_plugin, missing, "");
     UNIT_TRUE(fakehost_setup_error(h).len != 0);
     fakehost_free(&h);

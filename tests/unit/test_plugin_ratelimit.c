@@ -185,8 +185,20 @@ static void test_settings(void)
 {
     const struct fake_row early[] = LIMIT(
         {"x", ROWS({"key", {"sender"}}, {"stage", {"helo"}}, {"tokens", {"1"}}, {"per", {"1h"}})});
+    const struct fake_row user[] = LIMIT(
+        {"x", ROWS({"key", {"user"}}, {"stage", {"connect"}}, {"tokens", {"1"}}, {"per", {"1h"}})});
+    const struct fake_row strangers[] =
+        LIMIT({"x", ROWS({"key", {"client"}}, {"users", {"none"}}, {"stage", {"connect"}},
+                         {"tokens", {"1"}}, {"per", {"1h"}})});
+    const struct fake_row nobody[] = LIMIT(
+        {"x", ROWS({"key", {"user"}}, {"users", {"none"}}, {"tokens", {"1"}}, {"per", {"1h"}})});
     const struct fake_row symbol[] =
         LIMIT({"x", ROWS({"key", {"symbol"}}, {"tokens", {"1"}}, {"per", {"1h"}})});
+    const struct fake_row many[] = LIMIT({"x", ROWS({"key", {"client"}},
+                                                    {"symbol",
+                                                     {"A", "B", "C", "D", "E", "F", "G", "H", "I",
+                                                      "J", "K", "L", "M", "N", "O", "P", "Q"}},
+                                                    {"tokens", {"1"}}, {"per", {"1h"}})});
     const struct fake_row part[] =
         LIMIT({"x", ROWS({"key", {"client", "client"}}, {"tokens", {"1"}}, {"per", {"1h"}})});
     const struct fake_row name[] =
@@ -198,6 +210,10 @@ static void test_settings(void)
         const char *want;
         const struct fake_row *settings;
     } rows[] = {{"not known at that stage", early},
+                {"not known at that stage", user},
+                {"not known at that stage", strangers},
+                {"it would count nothing", nobody},
+                {"more than 16 symbols", many},
                 {"needs the row symbol", symbol},
                 {"stands twice", part},
                 {"without blanks", name},
