@@ -95,8 +95,30 @@ struct instance {
     int helo_lookup;
 };
 
+/* Words of names are runs of letters: anything else would tell of nothing. */
+static int check_words(struct postern_setup *s)
+{
+    struct postern_str word, where;
+    char line[400];
+    for (size_t n = 0; s->host->set_str(s->settings, "generic-word", n, &word) == POSTERN_OK; n++) {
+        size_t i = 0;
+        while (i < word.len && ((word.p[i] | 0x20) >= 'a' && (word.p[i] | 0x20) <= 'z'))
+            i++;
+        if (word.len != 0 && i == word.len)
+            continue;
+        where = s->host->set_where(s->settings, "generic-word", n);
+        (void)snprintf(line, sizeof line, "%.*s: expected letters alone, not \"%.*s\"",
+                       (int)where.len, where.p, word.len < 100 ? (int)word.len : 100, word.p);
+        s->host->setup_error(s, (struct postern_str){line, strlen(line)});
+        return POSTERN_ERROR;
+    }
+    return POSTERN_OK;
+}
+
 static int instance_new(struct postern_setup *s, void **out)
 {
+    if (check_words(s) != POSTERN_OK)
+        return POSTERN_ERROR;
     struct instance *in = calloc(1, sizeof *in);
     if (in == NULL) {
         s->host->setup_error(s, POSTERN_STR("out of memory"));

@@ -199,6 +199,21 @@ static const struct fake_row settings[] = {{"skip", {"198.51.100.0/24", "2001:db
                                            {"generic-word", {"kunde"}},
                                            {NULL}};
 
+static void test_settings(void)
+{
+    static const char *const bad[] = {"dyn-1", "pool7", ".", "d\xc3\xbcnn"};
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        const struct fake_row rows[] = {{"generic-word", {"kunde", bad[i]}}, {NULL}};
+        char want[100];
+        struct fakehost *h = fakehost_new(&postern_plugin, rows, "");
+        (void)snprintf(want, sizeof want, "test.conf:1:1: expected letters alone, not \"%s\"\n",
+                       bad[i]);
+        unit_row(bad[i]);
+        UNIT_STR(fakehost_setup_error(h), pn_str_of(want));
+        fakehost_free(&h);
+    }
+}
+
 static void run_stage(enum postern_stage stage, const struct fake_row *rows, const char *ip,
                       const char *helo, uint32_t early, const char *facts, const char *auth)
 {
@@ -361,7 +376,8 @@ static void test_limits(void)
 
 int main(int argc, char **argv)
 {
-    static const struct unit_test tests[] = {{"HELO by itself", test_helo_read},
+    static const struct unit_test tests[] = {{"settings", test_settings},
+                                             {"HELO by itself", test_helo_read},
                                              {"names with an address", test_has_address},
                                              {"words", test_word},
                                              {"the client's name", test_name},
