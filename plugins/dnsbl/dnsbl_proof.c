@@ -134,7 +134,8 @@ static void say_change(struct postern_call *c, const struct dnsbl_zone *zone, en
     }
 }
 
-static int prove(struct postern_call *c, const struct dnsbl_zone *zone, enum dnsbl_state *state)
+/* What does not come in time is no answer: the other lists are not to wait for that one. */
+static enum dnsbl_state prove(struct postern_call *c, const struct dnsbl_zone *zone)
 {
     struct dnsbl_proof proof = {0};
     char room[DNSBL_NAME_MAX + 1];
@@ -143,12 +144,9 @@ static int prove(struct postern_call *c, const struct dnsbl_zone *zone, enum dns
         const struct postern_dns_answer *answer = NULL;
         int status = c->host->dns_lookup(c, (struct postern_str){room, strlen(room)}, POSTERN_DNS_A,
                                          &answer);
-        if (status == POSTERN_DEADLINE)
-            return status;
         dnsbl_proof_add(&proof, status == POSTERN_OK ? answer : NULL, must);
     }
-    *state = dnsbl_proof_state(&proof);
-    return POSTERN_OK;
+    return dnsbl_proof_state(&proof);
 }
 
 static void start_all(struct postern_call *c, const struct dnsbl_instance *in)
@@ -175,10 +173,8 @@ int dnsbl_tick(struct postern_call *c, uint32_t *next_ms)
     (void)c->host->standing(c, &before);
     for (size_t i = 0; i < in->zone_count; i++) {
         const struct dnsbl_zone *zone = &in->zones[i];
-        enum dnsbl_state was = dnsbl_standing_find(before, zone), is = DNSBL_IN_USE;
-        int status = zone->proof ? prove(c, zone, &is) : (int)POSTERN_OK;
-        if (status != POSTERN_OK)
-            return status;
+        enum dnsbl_state was = dnsbl_standing_find(before, zone);
+        enum dnsbl_state is = zone->proof ? prove(c, zone) : DNSBL_IN_USE;
         say_change(c, zone, was, is);
         if (is == DNSBL_UNKNOWN)
             *next_ms = sooner(*next_ms, SOON_MS);

@@ -229,6 +229,15 @@ static unsigned read_words(const struct postern_host *h, const struct postern_bl
     return bits;
 }
 
+/* Is there anything that it would ever be asked? */
+static bool is_asked(const struct dnsbl_zone *z)
+{
+    bool names = (z->kinds & ~(1U << DNSBL_CLIENT | 1U << DNSBL_URL)) != 0 ||
+                 ((z->kinds >> DNSBL_URL & 1) != 0 && z->url_names);
+    bool addresses = (z->kinds >> DNSBL_CLIENT & 1) != 0 || z->url_addresses;
+    return names || (addresses && (z->ipv4 || z->ipv6));
+}
+
 static int read_zone(struct postern_setup *s, const struct postern_block *b, struct dnsbl_zone *z)
 {
     static const char *const kinds[DNSBL_KINDS] = {"client", "helo", "from", "header-from", "url"};
@@ -252,6 +261,8 @@ static int read_zone(struct postern_setup *s, const struct postern_block *b, str
     if (z->spares && !z->allow)
         return refuse_at(s, b, "spares", 0,
                          "only a list of the good (allow yes) spares questions:", h->set_title(b));
+    if (!is_asked(z))
+        return refuse(s, b, "neither names nor addresses are left to ask of zone", h->set_title(b));
     bool weighed = read_weight(h, b, z->allow, &z->weight);
     int status = read_codes(s, b, z);
     z->any = weighed || z->code_count == 0;

@@ -615,8 +615,8 @@ static void test_tick(void)
         UNIT_STR(fakehost_log(h), pn_str_of(rows[i].log));
         UNIT_INT(next, rows[i].next);
         fakehost_limits(h, 1000, 1 << 20, 0);
-        UNIT_INT(fakehost_tick(h, &next),
-                 rows[i].settings == unproved ? POSTERN_OK : POSTERN_DEADLINE);
+        UNIT_INT(fakehost_tick(h, &next), POSTERN_OK);
+        UNIT_INT(next, rows[i].settings == unproved ? 60 * MINUTE : MINUTE);
         UNIT_STR(fakehost_standing(h), pn_str_of(rows[i].want));
         fakehost_free(&h);
     }
@@ -661,6 +661,12 @@ static const struct fake_row bad_bit[] = {
     {"zone", .blocks = BLOCKS({"bl.test", ROWS({"bit", .blocks = BLOCKS({"3", NULL})})})}, {NULL}};
 
 static const struct fake_row bad_spares[] = {{"zone", ZONE({"spares", {"yes"}})}, {NULL}};
+static const struct fake_row unasked[] = {{"zone", ZONE({"ipv4", {"no"}}, {"ipv6", {"no"}})},
+                                          {NULL}};
+static const struct fake_row unasked_urls[] = {
+    {"zone",
+     ZONE({"check", {"url"}}, {"url-addresses", {"only"}}, {"ipv4", {"no"}}, {"ipv6", {"no"}})},
+    {NULL}};
 static const struct fake_row bad_skip[] = {{"skip-domain", {"a..b"}}, {NULL}};
 
 static void test_settings(void)
@@ -676,6 +682,10 @@ static void test_settings(void)
         {bad_bit, "test.conf:1:1: a bit is 1, 2, 4, 8, 16, 32, 64 or 128, not \"3\"\n"},
         {bad_spares, "test.conf:1:1: only a list of the good (allow yes) spares questions: "
                      "\"z.test\"\n"},
+        {unasked, "test.conf:1:1: neither names nor addresses are left to ask of zone "
+                  "\"z.test\"\n"},
+        {unasked_urls, "test.conf:1:1: neither names nor addresses are left to ask of zone "
+                       "\"z.test\"\n"},
         {bad_skip, "warn: dnsbl has no zone: nothing is looked up\n"
                    "test.conf:1:1: no domain: \"a..b\"\n"},
     };
