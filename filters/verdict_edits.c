@@ -48,12 +48,15 @@ static struct pn_str bytes_text(struct pn_pool *pool, uint32_t bytes)
     return pooled(pool, &b);
 }
 
-/* The worker may be anybody by now: a line is looked at as one of a stranger. */
+/* The worker may be anybody by now: a line is looked at as one of a stranger. What was decided
+ * is said by the core alone, whoever reads the mail shall be able to go by that. */
 static void check_line(struct pn_verdict_edit *e)
 {
     enum pn_edit_status status = pn_edit_check(e->edit->name, e->edit->value, true);
     if (status != PN_EDIT_OK)
         e->refused = pn_str_of(pn_edit_status_text(status));
+    else if (pn_str_istarts(e->edit->name, PN_STR("X-Postern-")))
+        e->refused = PN_STR("a line of this server's own");
 }
 
 bool pn_verdict_edits(struct pn_verdict *v, struct pn_pool *pool)

@@ -1,10 +1,12 @@
-/* The header lines that we add: Received, Authentication-Results, the verdict; the forged
- * Authentication-Results that we remove (RFC 8601, section 5); and what plugins change. */
+/* The header lines that we add: Received, Authentication-Results, the verdict; the forged ones
+ * of the last two that we remove (RFC 8601, section 5); and what plugins change. */
 #include "edge.h"
 
 #include "authres.h"
 #include "clock.h"
 #include "received.h"
+
+#define VERDICT "X-Postern-Verdict"
 
 enum {
     OUR_LINES = 8,
@@ -216,7 +218,7 @@ static void add_verdict(struct list *l, bool junk)
             run->status == PN_PLUGIN_TIMEOUT)
             (void)pn_buf_addf(&b, "; not-run=%.*s", PN_FMT(run->plugin));
     }
-    add(l, PN_HEDIT_TOP, "X-Postern-Verdict", pn_buf_str(&b));
+    add(l, PN_HEDIT_TOP, VERDICT, pn_buf_str(&b));
     pn_buf_fini(&b);
 }
 
@@ -293,6 +295,8 @@ bool trace_edits(struct transaction *t, uint32_t i, struct trace_group group,
         add(&l, PN_HEDIT_TOP, "X-Spam-Flag", PN_STR("YES"));
     out->edits[out->count++] = (struct pn_header_edit){
         .op = PN_HEDIT_REMOVE_RESULTS, .name = PN_STR(""), .value = t->s->gen->authserv_id};
+    out->edits[out->count++] = (struct pn_header_edit){
+        .op = PN_HEDIT_REMOVE, .name = PN_STR(VERDICT), .value = PN_STR("")}; /* all of them */
     add_lines(&l, t->lines[i], false);
     return true;
 }

@@ -629,6 +629,7 @@ struct postern_host {
      *    in the order of the plan, then of the calls. The operator grants kinds of them to each
      *    plugin (the row `edits`: headers alone unless it says more). What is not granted, or
      *    fails a check of the core's, is left out and named in the event; the plugin is not told.
+     *    So are lines whose name begins with X-Postern-: those are the core's.
      *
      *    kind headers. position is libmilter's (smfi_insheader): 0 is the very top, above the
      *    lines of this server, which count as one field; 1 is behind them. It counts in the
