@@ -124,6 +124,18 @@ static uint32_t actions_of(struct postern_str word)
     return 0;
 }
 
+/* `none` stands alone, as in the plugin's own row. */
+static bool edits_ok(struct postern_setup *s, const struct postern_block *b)
+{
+    struct postern_str word;
+    size_t n = 0;
+    bool none = false;
+
+    for (; s->host->set_str(b, "edits", n, &word) == POSTERN_OK; n++)
+        none = none || is_word(word, "none");
+    return !none || n == 1;
+}
+
 /* The server's own row; else the plugin's, which the core grants by; else headers. */
 static uint32_t read_actions(struct postern_setup *s, const struct postern_block *b)
 {
@@ -187,6 +199,8 @@ static bool read_server(struct postern_setup *s, const struct postern_block *b,
     error = milter_address_read(&server->address, address);
     if (error != NULL)
         return refuse(s, b, "address", error);
+    if (!edits_ok(s, b))
+        return refuse(s, b, "edits", "'none' beside other edits");
     server->actions = read_actions(s, b);
     server->on_failure = read_on_failure(s, b);
     server->connect_ms = number(s, b, "connect-timeout");

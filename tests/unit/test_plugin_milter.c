@@ -697,6 +697,9 @@ static void test_settings(void)
                  {{"server", .blocks = BLOCKS({"a", ROWS({"address", {"x"}})})}}},
                 {"without blanks and colons",
                  {{"server", .blocks = BLOCKS({"a b", ROWS({"address", {"unix:/x"}})})}}},
+                {"'none' beside other edits",
+                 {{"server", .blocks = BLOCKS({"a", ROWS({"address", {"unix:/x"}},
+                                                         {"edits", {"body", "none"}})})}}},
                 {"another one has this name",
                  {{"server", .blocks = BLOCKS({"a", ROWS({"address", {"unix:/x"}})},
                                               {"a", ROWS({"address", {"unix:/y"}})})}}}};
