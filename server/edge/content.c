@@ -17,6 +17,8 @@
 #include <errno.h>
 #include <unistd.h>
 
+enum { HEADER_FIRST = 16 * 1024 };
+
 /* From memory to the file's beginning. */
 static bool move(struct transaction *t)
 {
@@ -137,6 +139,25 @@ bool content_close(struct transaction *t)
 int content_fd(const struct transaction *t)
 {
     return t->content.file != 0 ? t->content.ro : t->content.memory.fd;
+}
+
+bool content_header(const struct transaction *t, struct pn_str *header, struct pn_str *map)
+{
+    char *first = t->s->edge->scratch;
+    *header = *map = PN_STR("");
+    if (t->content.len == 0)
+        return true;
+    ssize_t n = pread(content_fd(t), first, HEADER_FIRST, 0);
+    if (n < 0)
+        return false;
+    const char *end = memmem(first, (size_t)n, "\r\n\r\n", 4);
+    *header = (struct pn_str){first, end == NULL ? (size_t)n : (size_t)(end - first) + 4};
+    if (end != NULL || (uint64_t)n == t->content.len)
+        return true;
+    if (pn_map_fd(content_fd(t), false, map) != 0)
+        return false;
+    *header = *map;
+    return true;
 }
 
 uint64_t content_file(const struct transaction *t)

@@ -363,6 +363,11 @@ int content_fd(const struct transaction *t);
 /* The file that the queue knows it by; 0: none. The next queue knows nothing of it: then it
  * is handed over as any other content. */
 uint64_t content_file(const struct transaction *t);
+/* The header, and maybe what follows: most headers stand in the first bytes, which are read alone,
+ * and the content is mapped only where they don't; it may be large, and nobody else is served
+ * while it is looked at. A view for the moment: in the edge's scratch, or *map, which the caller
+ * unmaps in any case. False: it can't be read. */
+bool content_header(const struct transaction *t, struct pn_str *header, struct pn_str *map);
 /* The first `header` bytes stay, `between` and body follow. done is called now or later; kept
  * false: there is no room. */
 void content_replace(struct transaction *t, size_t header, struct pn_str between,

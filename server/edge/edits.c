@@ -188,12 +188,10 @@ bool edits_begin(struct transaction *t, void (*done)(struct transaction *t))
 /* Where the body begins, and whether an empty line stands before it. */
 static bool header_of(struct transaction *t, size_t *len, bool *ended)
 {
-    struct pn_str content;
+    struct pn_str content, map;
     *len = 0;
     *ended = false;
-    if (t->size == 0)
-        return true;
-    if (pn_map_fd(content_fd(t), false, &content) != 0)
+    if (!content_header(t, &content, &map))
         return false;
     struct pn_message *m = pn_message_new(content, NULL);
     if (m != NULL) {
@@ -203,7 +201,7 @@ static bool header_of(struct transaction *t, size_t *len, bool *ended)
     }
     bool read = m != NULL;
     pn_message_free(&m);
-    pn_unmap(&content);
+    pn_unmap(&map);
     return read;
 }
 

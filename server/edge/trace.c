@@ -250,17 +250,17 @@ static bool resolve(const struct transaction *t, uint64_t plugins, struct pn_edi
 {
     struct pn_wish wishes[PN_FACTS_EDITS_MAX];
     size_t count = wishes_of(t, plugins, wishes);
-    struct pn_str content = PN_STR("");
+    struct pn_str content, map;
     pn_edits_free(out);
     if (count == 0)
         return true;
-    if (t->content.len != 0 && pn_map_fd(content_fd(t), false, &content) != 0)
+    if (!content_header(t, &content, &map))
         return false;
     struct pn_message *m = pn_message_new(content, NULL);
     *out = pn_edits_new(LINES_BYTES);
     bool ok = m != NULL && pn_edits_resolve(*out, m, wishes, count) == PN_EDIT_OK;
     pn_message_free(&m);
-    pn_unmap(&content);
+    pn_unmap(&map);
     return ok;
 }
 

@@ -11,8 +11,6 @@
 #include <sys/random.h>
 #include <unistd.h>
 
-enum { HEADER_FIRST = 16 * 1024 };
-
 const struct pn_facts *txn_facts(struct transaction *t)
 {
     static const struct pn_facts none;
@@ -128,22 +126,13 @@ static const char *look_at(struct transaction *t, struct pn_str content)
     return refusal;
 }
 
-/* Most headers stand in the first bytes: they are read, and the file mapped only where
- * they don't. */
 static const char *read_header(struct transaction *t)
 {
-    static const char no_room[] = "451 4.3.2 No room for the message, try again later";
-    char *first = t->s->edge->scratch;
-    ssize_t n = pread(content_fd(t), first, HEADER_FIRST, 0);
-    struct pn_str whole;
-    if (n < 0)
-        return no_room;
-    if ((uint64_t)n == t->size || memmem(first, (size_t)n, "\r\n\r\n", 4) != NULL)
-        return look_at(t, (struct pn_str){first, (size_t)n});
-    if (pn_map_fd(content_fd(t), false, &whole) != 0)
-        return no_room;
-    const char *refusal = look_at(t, whole);
-    pn_unmap(&whole);
+    struct pn_str header, map;
+    if (!content_header(t, &header, &map))
+        return "451 4.3.2 No room for the message, try again later";
+    const char *refusal = look_at(t, header);
+    pn_unmap(&map);
     return refusal;
 }
 
