@@ -26,6 +26,13 @@ static void put_seed(struct pn_json *j, const char *name, uint64_t seed)
     pn_json_str(j, name, pn_str_of(text));
 }
 
+void pn_check_told_json(const struct pn_check *c, struct pn_json *j)
+{
+    pn_json_milli(j, "session_time", c->client.now_ms);
+    put_seed(j, "seed", c->in_transaction ? c->mail.seed : c->client.seed);
+    put_seed(j, "session_seed", c->client.seed);
+}
+
 static void put_answers(struct pn_buf *out, const struct pn_facts *f)
 {
     struct pn_dns_record records[PN_DNS_RECORDS_MAX];
@@ -98,9 +105,7 @@ void check_case(const struct ask *a, const struct pn_failure *f, struct pn_buf *
     pn_json_str(&j, "from", mail ? c->mail.from : PN_STR(""));
     put_rcpts(c, &j);
     pn_json_milli(&j, "time", mail ? c->mail.now_ms : c->client.now_ms);
-    pn_json_milli(&j, "session_time", c->client.now_ms);
-    put_seed(&j, "seed", mail ? c->mail.seed : c->client.seed);
-    put_seed(&j, "session_seed", c->client.seed);
+    pn_check_told_json(c, &j);
     put_heard(c, a, &j);
     pn_json_bool(&j, "exact", true);
     pn_json_object_end(&j);

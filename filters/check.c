@@ -111,8 +111,8 @@ const struct pn_plan *pn_check_plan(const struct pn_check *c)
 static struct check_step *add_step(struct pn_check *c, unsigned stage)
 {
     c->steps = pn_grow(c->steps, &c->step_cap, c->step_count, sizeof *c->steps);
-    c->steps[c->step_count] =
-        (struct check_step){.stage = (uint8_t)stage, .rcpts = (uint32_t)c->rcpt_count};
+    c->steps[c->step_count] = (struct check_step){
+        .stage = (uint8_t)stage, .rcpts = (uint32_t)c->rcpt_count, .wanted = c->wanted};
     return &c->steps[c->step_count++];
 }
 

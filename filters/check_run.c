@@ -16,7 +16,7 @@ static uint64_t mask_of(const struct pn_check *c, const struct check_step *s)
     if (s->stage >= POSTERN_MAIL || c->in_transaction)
         not |= c->given | c->skipped | c->failed;
     uint64_t at = pn_plan_at(c->plan, s->stage) & ~not ;
-    return s->stage >= POSTERN_RCPT ? at & c->wanted : at;
+    return s->stage >= POSTERN_RCPT ? at & s->wanted : at;
 }
 
 static uint64_t group_mask(const struct pn_plan *plan, unsigned group)

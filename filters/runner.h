@@ -40,6 +40,7 @@
 
 struct pn_runner;
 struct pn_check;
+struct pn_json;
 
 enum { PN_FAILURE_CASE_MAX = 16 * 1024 * 1024 };
 
@@ -161,6 +162,9 @@ enum pn_fate { PN_FATE_TAKEN, PN_FATE_REFUSED, PN_FATE_DROPPED };
 typedef void pn_state_send(void *ctx, struct pn_str body);
 /* What it leaves in lasting state; calls send for each record, often for none. */
 void pn_check_fate(struct pn_check *check, enum pn_fate fate, pn_state_send *send, void *ctx);
+/* Members of an object that is open: what plugins were told of time and chance beside the message's
+ * "time", by the names that a case of `scan --batch` has for it. */
+void pn_check_told_json(const struct pn_check *check, struct pn_json *j);
 /* Borrowed until the next run, reset or free. */
 const struct pn_facts *pn_check_facts(const struct pn_check *check);
 /* The new body that a plugin proposed: a descriptor, borrowed as the facts are, and which of

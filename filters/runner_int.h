@@ -124,7 +124,8 @@ struct new_body {
 struct check_step {
     uint8_t stage;
     uint32_t rcpts;
-    uint64_t ran; /* plugins that were called in it, or are about to be */
+    uint64_t wanted; /* by a recipient that was there by then */
+    uint64_t ran;    /* plugins that were called in it, or are about to be */
 };
 
 struct pn_check {

@@ -197,7 +197,8 @@ static void recipients_json(struct pn_json *j, const struct pn_verdict *v)
     pn_json_array_end(j);
 }
 
-/* Weights as they count for the strictest recipient: they sum to the score. */
+/* Weights as they count for the strictest recipient: they sum to the score. "own": the plugin's,
+ * where that is another. */
 static void symbols_json(struct pn_json *j, const struct pn_verdict *v)
 {
     const struct pn_verdict_rcpt *worst = &v->rcpts[v->strictest];
@@ -211,6 +212,8 @@ static void symbols_json(struct pn_json *j, const struct pn_verdict *v)
         pn_json_str(j, "name", f->name);
         pn_json_str(j, "plugin", f->plugin);
         pn_json_milli(j, "weight", counts ? weight : 0);
+        if (f->weight != (counts ? weight : 0))
+            pn_json_milli(j, "own", f->weight);
         pn_json_str(j, "detail", f->detail);
         if (f->rcpt < v->envelope_count)
             pn_json_str(j, "recipient", v->envelope[f->rcpt]);
@@ -232,7 +235,8 @@ static bool property_shown(const struct pn_auth *a, uint32_t i)
     for (uint32_t k = 0; k < i; k++)
         if (pn_str_eq(a->properties[k].name, name))
             return false;
-    return name.len != 0 && !pn_str_eq(name, PN_STR("result"));
+    return name.len != 0 && !pn_str_eq(name, PN_STR("result")) &&
+           !pn_str_eq(name, PN_STR("plugin"));
 }
 
 static void auth_object(struct pn_json *j, const char *key, const struct pn_auth *a)
@@ -252,6 +256,8 @@ static void auth_object(struct pn_json *j, const char *key, const struct pn_auth
         else
             pn_json_str(j, name, a->properties[i].value);
     }
+    if (!pn_str_eq(a->plugin, a->method))
+        pn_json_str(j, "plugin", a->plugin);
     pn_json_object_end(j);
 }
 

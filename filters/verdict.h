@@ -57,6 +57,8 @@ struct pn_verdict {
     size_t strictest;        /* index of that recipient */
 };
 
+/* By its word in the event. */
+bool pn_verdict_edit_op(struct pn_str name, enum pn_fact_edit_op *op);
 /* Before recipients are decided on: which of the facts' edits are granted. False: the pool's
  * limit. */
 bool pn_verdict_edits(struct pn_verdict *v, struct pn_pool *pool);

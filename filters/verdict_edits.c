@@ -23,6 +23,16 @@ static const struct {
                              "not granted: edits recipients"},
 };
 
+bool pn_verdict_edit_op(struct pn_str name, enum pn_fact_edit_op *op)
+{
+    for (size_t i = 0; i < PN_FACT_EDIT_OPS; i++)
+        if (pn_str_eq(name, pn_str_of(ops[i].name))) {
+            *op = (enum pn_fact_edit_op)i;
+            return true;
+        }
+    return false;
+}
+
 static int plugin_of(const struct pn_policy *policy, struct pn_str name)
 {
     size_t count = pn_policy_plugin_count(policy);

@@ -26,6 +26,7 @@
 static const char usage[] =
     "usage: postern scan [options] --ip ADDR --helo NAME --from ADDR --rcpt ADDR... FILE|DIR|-...\n"
     "       postern scan [options] --batch FILE\n"
+    "       postern scan [options] --event FILE MESSAGE\n"
     "\n"
     "  -c, --config FILE  policy and plugins; without it the shipped default policy, all\n"
     "                     plugins, and any recipient\n"
@@ -39,6 +40,11 @@ static const char usage[] =
     "  --port N  --auth-id USER  --tls\n"
     "  --early LIST       what the client did not wait for, of greeting,helo,command\n"
     "  --batch FILE       one JSON case a line: ip helo from rcpt, file or message, dns time auth\n"
+    "  --event FILE       judges MESSAGE anew as FILE, its event, says it was: client, envelope, "
+    "DNS,\n"
+    "                     state, time; what a daemon answered (milter, clamd) is taken from it "
+    "too\n"
+    "  --given LIST       with --event: only these plugins' facts are taken from it (\"\": none)\n"
     "  --json             one JSON object a message\n"
     "\n"
     "Exit status: 0 all are accepted, 1 some are not, 2 usage, 3 a file or process failed.\n";
@@ -46,8 +52,8 @@ static const char usage[] =
 enum { FLIGHT_MAX = 16, CASE_POOL_MAX = 64 * 1024 * 1024 };
 
 struct options {
-    const char *config, *plugins, *dns, *state;
-    bool json, has_ip;
+    const char *config, *plugins, *dns, *state, *event, *given;
+    bool json, has_ip, has_case; /* has_case: an option says what an event would */
     struct pn_scan_source source;
     struct pn_str rcpts[PN_SCAN_RCPTS_MAX];
 };
@@ -62,7 +68,8 @@ struct scan {
     struct pn_dnsfile *case_dns; /* of the batch line at hand */
     struct pn_pool *state_pool;  /* of what the case at hand was answered */
     struct pn_facts state;
-    struct pn_buf state_file; /* of --state */
+    struct pn_buf state_file;    /* of --state */
+    struct pn_scan_event *event; /* of --event */
     struct pn_scan_show show;
     size_t flight;       /* cases under way */
     uint64_t next, done; /* numbers: results are printed in the order of the cases */
@@ -80,6 +87,12 @@ struct judged {
     struct pn_str auth_id;
     const struct pn_str *rcpts;
     size_t rcpt_count;
+    const struct pn_scan_event *event; /* NULL: none */
+    struct pn_str id;                  /* the event's */
+    const struct pn_str *refusals;     /* beside rcpts; NULL: none was refused at RCPT */
+    bool before_content;
+    size_t body_edit; /* which edit has the new body */
+    struct pn_scan_recorded *recorded;
     int content_fd;
     uint64_t number;
 };
@@ -106,6 +119,15 @@ static const struct pn_domain *domain_of(void *ctx, struct pn_str address)
     return d != NULL ? d : pn_policy_default_domain(s->policy);
 }
 
+/* What no line of the policy refused, something else did. */
+static void refused_otherwise(struct pn_str reply, struct pn_decision *d)
+{
+    d->outcome = pn_str_starts(reply, PN_STR("4")) ? PN_DEFER : PN_REJECT;
+    d->reply = reply;
+    d->because[0] = (struct pn_because){PN_STR(""), PN_STR("refused at RCPT")};
+    d->because_count = 1;
+}
+
 static void decide(struct judged *j, struct pn_verdict *v, uint32_t index,
                    const struct pn_scan_rcpt *rcpt)
 {
@@ -116,7 +138,8 @@ static void decide(struct judged *j, struct pn_verdict *v, uint32_t index,
                                  .recipient = rcpt->address,
                                  .rcpt = index,
                                  .client = j->ip,
-                                 .auth_id = j->auth_id};
+                                 .auth_id = j->auth_id,
+                                 .early = j->before_content};
     *r = (struct pn_verdict_rcpt){.address = rcpt->address,
                                   .index = index,
                                   .domain = domain_of(s, rcpt->address),
@@ -124,31 +147,47 @@ static void decide(struct judged *j, struct pn_verdict *v, uint32_t index,
                                   .removed = rcpt->removed,
                                   .edit = rcpt->edit};
     pn_decide(s->policy, r->domain, &in, j->pool, &r->decision);
+    if (j->before_content && !pn_outcome_refuses(r->decision.outcome))
+        refused_otherwise(j->refusals[index], &r->decision);
 }
 
 /* The new body is looked at, as the server does, and not kept. */
 static void look_at_body(struct judged *j, struct pn_verdict *v, bool *broken)
 {
     struct pn_new_body body;
-    size_t edit = 0;
-    int fd = pn_check_body(j->check, &edit);
+    size_t edit = j->body_edit;
+    int fd = pn_check_body(j->check, &(size_t){0});
+    if (j->recorded != NULL && pn_scan_recorded_body(v, j->recorded, broken))
+        return;
     *broken = pn_verdict_body(v, fd, edit, j->pool, &body) == PN_BODY_BROKEN;
     pn_unmap(&body.bytes);
+}
+
+/* Refused at RCPT, all of them: no edit was looked at then. */
+static bool decide_early(struct judged *j, struct pn_verdict *v)
+{
+    v->rcpts = pn_pool_alloc(j->pool, j->rcpt_count * sizeof *v->rcpts);
+    for (size_t i = 0; v->rcpts != NULL && i < j->rcpt_count; i++)
+        decide(j, v, (uint32_t)i, &(struct pn_scan_rcpt){.address = j->rcpts[i]});
+    if (v->rcpts != NULL)
+        pn_verdict_settle(v, false, j->pool);
+    return v->rcpts != NULL;
 }
 
 /* False: the pool's limit. */
 static bool decide_all(struct judged *j, struct pn_verdict *v)
 {
-    size_t count = j->rcpt_count;
+    const struct pn_scan_envelope envelope = {j->rcpts, j->refusals, j->rcpt_count, j->recorded};
+    size_t count = 0;
     bool broken;
-    struct pn_scan_rcpt *rcpts = pn_scan_edits(v, j->rcpts, &count, j->pool, domain_of, j->scan);
+    struct pn_scan_rcpt *rcpts = pn_scan_edits(v, &envelope, &count, j->pool, domain_of, j->scan);
     v->rcpts = pn_pool_alloc(j->pool, count * sizeof *v->rcpts);
     if (rcpts == NULL || v->rcpts == NULL)
         return false;
     look_at_body(j, v, &broken);
     for (unsigned class = 0; class < 3; class ++)
         for (size_t i = 0; i < count; i++)
-            if ((rcpts[i].removed ? 2 : rcpts[i].added) == class)
+            if ((rcpts[i].removed ? 2 : rcpts[i].added) == class && !rcpts[i].refused)
                 decide(j, v, (uint32_t)i, &rcpts[i]);
     pn_verdict_settle(v, false, j->pool);
     if (broken)
@@ -172,10 +211,18 @@ static void on_checked(void *ctx, enum pn_check_end end)
     char id[32];
     (void)snprintf(id, sizeof id, "scan-%" PRIu64, j->number + 1);
     struct pn_verdict v = {.id = pn_str_of(id), .file = j->file, .policy = s->policy};
+    struct pn_facts facts;
     v.facts = pn_check_facts(j->check);
+    (void)pn_check_body(j->check, &j->body_edit);
+    bool ok = end != PN_CHECK_OVERLOAD;
+    if (ok && j->event != NULL) {
+        ok = pn_scan_event_order(j->event, v.facts, &facts, &j->recorded, &j->body_edit, j->pool);
+        v.facts = &facts;
+        v.id = j->id;
+    }
     v.envelope_count = j->rcpt_count;
     v.envelope = j->rcpts;
-    if (end == PN_CHECK_OVERLOAD || !decide_all(j, &v)) {
+    if (!ok || !(j->before_content ? decide_early : decide_all)(j, &v)) {
         pn_error("%.*s: not judged: too much at once", PN_FMT(j->file));
         s->failed = true;
     } else {
@@ -212,6 +259,26 @@ static bool give_auth(struct judged *j, struct pn_str auth)
     return true;
 }
 
+/* What the event has stands for plugins that learned it elsewhere. */
+static bool give_recorded(struct judged *j)
+{
+    const struct pn_plan *plan = j->scan->plan;
+    for (unsigned i = 0; i < plan->count; i++) {
+        const struct pn_plan_plugin *p = &plan->plugins[i];
+        struct pn_facts facts;
+        if (!pn_scan_event_gives(j->event, p->name, (p->needs & POSTERN_NEED_NETWORK) != 0))
+            continue;
+        pn_facts_init(&facts, j->pool);
+        if (!pn_scan_event_facts(j->event, p->name, &facts)) {
+            (void)pn_buf_addf(j->scan->err, "--event: %.*s found more than facts hold",
+                              PN_FMT(p->name));
+            return false;
+        }
+        pn_check_give(j->check, i, &facts);
+    }
+    return true;
+}
+
 static struct judged *judged_new(struct scan *s, const struct pn_scan_case *c)
 {
     struct judged *j = pn_calloc(1, sizeof *j);
@@ -227,6 +294,10 @@ static struct judged *judged_new(struct scan *s, const struct pn_scan_case *c)
     for (size_t i = 0; i < c->rcpt_count; i++)
         rcpts[i] = pn_pool_dup(j->pool, c->rcpts[i]);
     j->rcpts = rcpts;
+    j->event = c->event;
+    j->refusals = c->refusals;
+    j->before_content = c->before_content;
+    j->id = c->id.len == 0 ? PN_STR("") : pn_pool_dup(j->pool, c->id);
     j->content_fd = pn_memfile_of("scan", c->content);
     s->flight++;
     return j;
@@ -271,7 +342,12 @@ static bool judge(struct scan *s, const struct pn_scan_case *c)
         judged_free(j);
         return false;
     }
-    pn_check_content(j->check, j->content_fd, c->content.len);
+    if (j->event != NULL && !give_recorded(j)) {
+        judged_free(j);
+        return false;
+    }
+    if (!j->before_content)
+        pn_check_content(j->check, j->content_fd, c->content.len);
     if (!pn_check_run(j->check, POSTERN_MESSAGE, on_checked, j))
         on_checked(j, PN_CHECK_WHOLE);
     return true;
@@ -345,11 +421,22 @@ static bool on_case(void *ctx, const struct pn_scan_case *c)
     return !s->failed && ferror(stdout) == 0;
 }
 
+/* The one message of an event; one that was refused at RCPT has none. */
+static bool each(struct scan *s)
+{
+    struct pn_scan_case *base = &s->o->source.base;
+    if (s->event == NULL || !base->before_content)
+        return pn_scan_each(&s->o->source, on_case, s, s->err);
+    base->file = PN_STR("-");
+    base->content = PN_STR("");
+    return on_case(s, base);
+}
+
 static bool run(struct scan *s)
 {
     size_t total = pn_scan_show_wants_total() ? pn_scan_count(&s->o->source) : 0;
     pn_scan_show_init(&s->show, s->o->json, total, stdout);
-    bool ok = pn_scan_each(&s->o->source, on_case, s, s->err) && !s->failed;
+    bool ok = each(s) && !s->failed;
     wait_until(s, 0);
     pn_scan_show_fini(&s->show);
     return ok && !s->failed;
@@ -416,7 +503,14 @@ static bool take_option(struct options *o, int c)
 {
     struct pn_scan_case *base = &o->source.base;
     uint64_t n;
+    o->has_case = o->has_case || strchr("dStAspuTEiefrb", c) != NULL;
     switch (c) {
+    case 'v':
+        o->event = optarg;
+        return true;
+    case 'g':
+        o->given = optarg;
+        return true;
     case 'c':
         o->config = optarg;
         return true;
@@ -494,6 +588,8 @@ static int parse(struct options *o, int argc, char **argv)
                                             {"json", no_argument, NULL, 'j'},
                                             {"standing", required_argument, NULL, 's'},
                                             {"state", required_argument, NULL, 'S'},
+                                            {"event", required_argument, NULL, 'v'},
+                                            {"given", required_argument, NULL, 'g'},
                                             {"help", no_argument, NULL, 'h'},
                                             {NULL, 0, NULL, 0}};
     int c;
@@ -515,7 +611,13 @@ static int parse(struct options *o, int argc, char **argv)
     }
     o->source.paths = (const char *const *)(argv + optind);
     o->source.path_count = (size_t)(argc - optind);
-    bool batch = o->source.batch != NULL;
+    bool batch = o->source.batch != NULL, event = o->event != NULL;
+    if (event ? o->has_case || o->source.path_count > 1 : o->given != NULL) {
+        fputs(usage, stderr);
+        return PN_EXIT_USAGE + 1;
+    }
+    if (event)
+        return 0;
     if (batch ? optind != argc : optind == argc || !o->has_ip || o->source.base.rcpt_count == 0) {
         fputs(usage, stderr);
         return PN_EXIT_USAGE + 1;
@@ -524,6 +626,39 @@ static int parse(struct options *o, int argc, char **argv)
 }
 
 /* ---- all of it ---- */
+
+static bool given_known(const struct scan *s)
+{
+    struct pn_str list = pn_str_of(s->o->given == NULL ? "" : s->o->given);
+    while (list.p != NULL) {
+        struct pn_str name = pn_str_trim(pn_str_split(&list, ','));
+        if (name.len == 0 || pn_plan_find(s->plan, name) >= 0)
+            continue;
+        (void)pn_buf_addf(s->err, "--given: no plugin is called %.*s", PN_FMT(name));
+        return false;
+    }
+    return true;
+}
+
+static bool read_event(struct scan *s)
+{
+    struct pn_scan_source *source = &s->o->source;
+    s->event = pn_scan_event_read(s->o->event, &source->base, s->err);
+    if (s->event == NULL)
+        return false;
+    pn_scan_event_given(s->event, s->o->given);
+    s->usage = !given_known(s);
+    if (s->usage)
+        return false;
+    if (source->base.before_content == (source->path_count == 0))
+        return true;
+    s->usage = true;
+    (void)pn_buf_addf(s->err, "%s: %s", s->o->event,
+                      source->path_count == 0
+                          ? "the message that it is of was expected too"
+                          : "all were refused at RCPT, no message was expected");
+    return false;
+}
 
 static bool prepare(struct scan *s, int *policy_fd)
 {
@@ -543,8 +678,10 @@ static bool prepare(struct scan *s, int *policy_fd)
         s->o->source.base.state = pn_buf_str(&s->state_file);
     }
     s->plan = pn_plan_new(s->policy, 1);
+    if (s->o->event != NULL && !read_event(s))
+        return false;
     s->loop = pn_loop_new();
-    bool network = s->dns == NULL && s->o->source.batch == NULL;
+    bool network = s->dns == NULL && s->o->source.batch == NULL && s->event == NULL;
     s->host = pn_scan_host_new(s->loop, s->plan, *policy_fd, network, s->err);
     if (s->host != NULL)
         pn_scan_host_dns(s->host, s->dns);
@@ -574,6 +711,7 @@ int pn_cli_scan(int argc, char **argv)
         pn_dnsfile_free(&s.dns);
         pn_dnsfile_free(&s.case_dns);
         pn_pool_free(&s.state_pool);
+        pn_scan_event_free(&s.event);
         if (s.state_file.max != 0)
             pn_buf_fini(&s.state_file);
         if (s.plan != NULL)

@@ -3,7 +3,6 @@
 #include "early.h"
 
 #include <errno.h>
-#include <jansson.h>
 #include <stdlib.h>
 
 struct line {
@@ -204,6 +203,15 @@ static bool fill(const struct line *l, struct pn_scan_case *c, struct pn_str *rc
     if (c->rcpt_count == 0)
         return bad(l, "rcpt: at least one address was expected");
     return true;
+}
+
+bool pn_scan_batch_object(json_t *object, const char *what, struct pn_scan_case *c,
+                          struct pn_str *rcpts, char **state, struct pn_buf *err)
+{
+    struct line l = {.path = what, .number = 1, .object = object, .err = err};
+    bool ok = fill(&l, c, rcpts) && get_state(&l, c);
+    *state = l.state;
+    return ok;
 }
 
 static bool run_line(struct line *l, struct pn_str text, const struct pn_scan_case *base,

@@ -4,6 +4,8 @@
 
 #include "scan_input.h"
 
+#include <jansson.h>
+
 /* A line is an object: ip, helo, from, rcpt (a string or a list), file or message, and
  * optionally port, tls, auth_id, dns, zone, time (seconds, with a fraction), auth, state (the
  * list of an event). What is absent comes from base. A reproducer (filters/case.c) also has id,
@@ -12,6 +14,11 @@
 bool pn_scan_batch(const struct pn_scan_case *base, const char *path,
                    bool (*fn)(void *ctx, const struct pn_scan_case *c), void *ctx,
                    struct pn_buf *err);
+
+/* What such a line says but for its content. what: its name in err. rcpts: room for
+ * PN_SCAN_RCPTS_MAX. *state: free it behind the case. Borrows from object. */
+bool pn_scan_batch_object(json_t *object, const char *what, struct pn_scan_case *c,
+                          struct pn_str *rcpts, char **state, struct pn_buf *err);
 
 /* The whole of a file ("-": standard input) into out, which it initialises. */
 bool pn_scan_read_file(const char *path, struct pn_buf *out, struct pn_buf *err);

@@ -34,7 +34,8 @@ static struct pn_scan_rcpt *find(const struct list *l, struct pn_str address)
 {
     for (size_t i = 0; i < l->count; i++) {
         struct pn_str there = canonical(l->rcpts[i].address, l->pool);
-        if (pn_str_eq(there.len == 0 ? l->rcpts[i].address : there, address))
+        if (!l->rcpts[i].refused &&
+            pn_str_eq(there.len == 0 ? l->rcpts[i].address : there, address))
             return &l->rcpts[i];
     }
     return NULL;
@@ -54,9 +55,9 @@ static void recipient(struct list *l, size_t i)
     else if (!pn_verdict_edit_counts(l->v, i, l->domain_of(l->ctx, address)))
         e->refused = PN_STR("the plugin does not count for this recipient");
     else if (there != NULL && (!add || there->removed))
-        *there = (struct pn_scan_rcpt){there->address, there->added, !add, (uint32_t)i};
+        *there = (struct pn_scan_rcpt){there->address, there->added, !add, (uint32_t)i, false};
     else if (there == NULL)
-        l->rcpts[l->count++] = (struct pn_scan_rcpt){address, true, false, (uint32_t)i};
+        l->rcpts[l->count++] = (struct pn_scan_rcpt){address, true, false, (uint32_t)i, false};
 }
 
 static void sender(struct pn_verdict *v, struct pn_pool *pool)
@@ -77,15 +78,20 @@ static void sender(struct pn_verdict *v, struct pn_pool *pool)
 }
 
 struct pn_scan_rcpt *
-pn_scan_edits(struct pn_verdict *v, const struct pn_str *rcpts, size_t *count, struct pn_pool *pool,
+pn_scan_edits(struct pn_verdict *v, const struct pn_scan_envelope *envelope, size_t *count,
+              struct pn_pool *pool,
               const struct pn_domain *(*domain_of)(void *ctx, struct pn_str address), void *ctx)
 {
     if (!pn_verdict_edits(v, pool))
         return NULL;
+    if (envelope->recorded != NULL)
+        pn_scan_recorded_refusals(v, envelope->recorded);
     struct list l = {.v = v, .pool = pool, .domain_of = domain_of, .ctx = ctx};
-    l.rcpts = pn_pool_alloc(pool, (*count + v->edit_count) * sizeof *l.rcpts);
-    for (; l.rcpts != NULL && l.count < *count; l.count++)
-        l.rcpts[l.count] = (struct pn_scan_rcpt){.address = rcpts[l.count]};
+    l.rcpts = pn_pool_alloc(pool, (envelope->count + v->edit_count) * sizeof *l.rcpts);
+    for (; l.rcpts != NULL && l.count < envelope->count; l.count++)
+        l.rcpts[l.count] = (struct pn_scan_rcpt){.address = envelope->rcpts[l.count],
+                                                 .refused = envelope->refusals != NULL &&
+                                                            envelope->refusals[l.count].p != NULL};
     for (size_t i = 0; l.rcpts != NULL && i < v->edit_count; i++)
         if (is_made(v, i, PN_FACT_ADD_RCPT) || is_made(v, i, PN_FACT_REMOVE_RCPT))
             recipient(&l, i);

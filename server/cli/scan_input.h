@@ -46,7 +46,10 @@ struct pn_scan_case {
     struct pn_str auth;                     /* as in --auth; empty: none */
     struct pn_scan_standing standings[PN_SCAN_STANDINGS_MAX];
     size_t standing_count;
-    struct pn_str state; /* as in --state; .p is NULL: none */
+    struct pn_str state;               /* as in --state; .p is NULL: none */
+    const struct pn_str *refusals;     /* beside rcpts: what RCPT got; .p is NULL: it was taken */
+    bool before_content;               /* all were refused then: there is no content */
+    const struct pn_scan_event *event; /* NULL: none */
     struct pn_str content;
 };
 

@@ -70,7 +70,8 @@ static void send_event(struct edge *edge, struct pn_json *j)
         edge->events_lost++;
 }
 
-static void refused_json(struct pn_json *j, const struct txn_rcpt *rcpts, size_t count)
+/* told: plugins count them too; their number says as which. */
+static void refused_json(struct pn_json *j, const struct txn_rcpt *rcpts, size_t count, bool told)
 {
     for (size_t i = 0; i < count; i++) {
         if (!rcpts[i].refused)
@@ -78,6 +79,8 @@ static void refused_json(struct pn_json *j, const struct txn_rcpt *rcpts, size_t
         pn_json_object(j, NULL);
         pn_json_str(j, "address", rcpts[i].address);
         pn_json_str(j, "reply", rcpts[i].refusal);
+        if (told)
+            pn_json_i64(j, "index", (int64_t)i);
         pn_json_object_end(j);
     }
 }
@@ -95,8 +98,8 @@ static void envelope_json(struct pn_json *j, const struct transaction *t)
     pn_json_array_end(j);
     if (t->refused_count + t->away_count != 0) {
         pn_json_array(j, "refused");
-        refused_json(j, t->rcpts, t->rcpt_count);
-        refused_json(j, t->away, t->away_count);
+        refused_json(j, t->rcpts, t->rcpt_count, true);
+        refused_json(j, t->away, t->away_count, false);
         pn_json_array_end(j);
     }
     if (t->turned_away > t->away_count)
@@ -118,6 +121,8 @@ void event_message(struct transaction *t)
     pn_json_i64(&j, "size", (int64_t)t->size);
     pn_json_str(&j, "policy", pn_policy_generation(s->gen->policy));
     pn_json_milli(&j, "time", t->now_ms); /* as plugins saw it: scan's --time */
+    if (s->check != NULL)
+        pn_check_told_json(s->check, &j);
     pn_json_milli(&j, "ms", (int64_t)((pn_clock_mono_ns() - t->began_ns) / 1000));
     pn_verdict_json(&j, &t->verdict);
     send_event(s->edge, &j);

@@ -153,7 +153,7 @@ static void test_refusals(void)
     EXPECT_EVENT("\"helo\":\"c.test\"", "\"outcome\":\"reject\"",
                  "\"reply\":\"550 5.7.1 Not from you\"", "\"to\":[]",
                  "\"refused\":[{\"address\":\"u@deny.test\",\"reply\":\"550 5.7.1 Not from "
-                 "you\"}]");
+                 "you\",\"index\":0}]");
     /* One is refused, another is not: the envelope that goes on has the other. */
     ask(&c, "MAIL FROM:<bad@b.test>", "250 2.1.0");
     ask(&c, "RCPT TO:<u@deny.test>", "550 5.7.1");

@@ -118,7 +118,7 @@ static void test_turned_away_named(void)
     let_go(&h);
     EXPECT_EVENT(
         "\"to\":[\"u@here.test\"],\"refused\":[{\"address\":\"u@deny.test\",\"reply\":\"550 "
-        "5.7.1 Not from you\"},{\"address\":\"u@elsewhere.test\",\"reply\":\"550 5.7.1",
+        "5.7.1 Not from you\",\"index\":0},{\"address\":\"u@elsewhere.test\",\"reply\":\"550 5.7.1",
         "{\"address\":\"u@[192.0.2.1]\",\"reply\":\"550 5.1.2");
     /* None but these: it is told when the transaction ends, however it does. */
     ask(&c, "MAIL FROM:<bad@b.test>", "250 2.1.0");

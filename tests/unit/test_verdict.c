@@ -170,18 +170,19 @@ static void test_json(void)
     pn_json_object(&j, NULL);
     pn_verdict_json(&j, &f.verdict);
     pn_json_object_end(&j);
-    UNIT_STR(pn_buf_str(&out),
-             PN_STR("{\"id\":\"q1\",\"outcome\":\"junk\",\"reply\":\"250 2.0.0 Taken as q1\","
-                    "\"score\":4.5,\"recipients\":[{\"address\":\"a@x.test\",\"outcome\":\"junk\","
-                    "\"score\":4.5,\"reply\":\"250 2.0.0 Taken as q1\",\"because\":["
-                    "\"here.conf:3:5 junk when score >= 4\"]}],\"symbols\":[{\"name\":\"SPF_FAIL\","
-                    "\"plugin\":\"spf\",\"weight\":4.5,\"detail\":\"d.test\"},{\"name\":\"MASKED\","
-                    "\"plugin\":\"x\",\"weight\":0,\"detail\":\"\",\"recipient\":\"a@x.test\","
-                    "\"counts\":false}],\"auth\":{\"spf\":[],\"dkim\":[{\"result\":\"pass\","
-                    "\"domain\":\"d.test\",\"bits\":2048}],\"dmarc\":{\"result\":\"none\"}},"
-                    "\"plugins\":[{\"name\":\"spf\",\"status\":\"ok\",\"ms\":1.25}],\"edits\":[],"
-                    "\"dns\":[{\"name\":\"a.bl.test\",\"type\":\"A\",\"rcode\":\"NOERROR\","
-                    "\"secure\":false,\"answers\":[\"127.0.0.2\"]}]}"));
+    UNIT_STR(
+        pn_buf_str(&out),
+        PN_STR("{\"id\":\"q1\",\"outcome\":\"junk\",\"reply\":\"250 2.0.0 Taken as q1\","
+               "\"score\":4.5,\"recipients\":[{\"address\":\"a@x.test\",\"outcome\":\"junk\","
+               "\"score\":4.5,\"reply\":\"250 2.0.0 Taken as q1\",\"because\":["
+               "\"here.conf:3:5 junk when score >= 4\"]}],\"symbols\":[{\"name\":\"SPF_FAIL\","
+               "\"plugin\":\"spf\",\"weight\":4.5,\"detail\":\"d.test\"},{\"name\":\"MASKED\","
+               "\"plugin\":\"x\",\"weight\":0,\"own\":9,\"detail\":\"\",\"recipient\":\"a@x.test\","
+               "\"counts\":false}],\"auth\":{\"spf\":[],\"dkim\":[{\"result\":\"pass\","
+               "\"domain\":\"d.test\",\"bits\":2048}],\"dmarc\":{\"result\":\"none\"}},"
+               "\"plugins\":[{\"name\":\"spf\",\"status\":\"ok\",\"ms\":1.25}],\"edits\":[],"
+               "\"dns\":[{\"name\":\"a.bl.test\",\"type\":\"A\",\"rcode\":\"NOERROR\","
+               "\"secure\":false,\"answers\":[\"127.0.0.2\"]}]}"));
     pn_buf_fini(&out);
     pn_pool_free(&f.pool);
 }
