@@ -7,6 +7,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 
 struct pn_group {
@@ -166,11 +167,14 @@ static int by_index(const void *a, const void *b)
     return x->index < y->index ? -1 : x->index > y->index;
 }
 
-/* A jail only narrows, so those that read files come first. */
+/* A jail only narrows, so those that read files come first. Processes whose parent ends become
+ * ours, so that left_child sees them too. */
 static bool load_all(struct pn_group *g, unsigned group, struct pn_str tmp_folder,
                      const struct pn_role_env *env, struct pn_buf *err)
 {
     bool files = false;
+    if (env != NULL)
+        (void)prctl(PR_SET_CHILD_SUBREAPER, 1);
     for (unsigned i = 0; i < g->plan->count; i++)
         files |= g->plan->plugins[i].group == group && has_files(&g->plan->plugins[i]);
     if (files && ((env != NULL && !enter_jail(g->plan, group, true, env, err)) ||

@@ -113,6 +113,12 @@ def try_fatal(counter, place, what, where, sanitized):
         counter.check("prober" in details(out, "PLUGIN_FAILED"), f"{name}: ends its process", out + err)
 
 
+def try_orphan(counter, place):
+    """A process that it leaves behind is found, whoever its parent was."""
+    status, out, err = place.scan(place.conf("orphan", place.block("none", "fatal orphan at prepare", "orphan")))
+    counter.check(status == 3 and "left a process behind" in err, "an orphan is found", f"{status} {out} {err}")
+
+
 SCRIPT = """# the stage after is called behind a verdict, on a server too
 conf smtp { hostname "mx.here.test" }
 conf plugins { prober { secret "nowhere" } }
@@ -173,6 +179,7 @@ def main():
         jobs = [pool.submit(try_row, counter, place, i) for i in range(len(ROWS))]
         jobs += [pool.submit(try_fatal, counter, place, what, where, sanitized)
                  for what in ("fork", "exec") for where in places]
+        jobs.append(pool.submit(try_orphan, counter, place))
         for job in jobs:
             job.result()
         check_grants(counter, place)

@@ -67,7 +67,7 @@ static const struct postern_row rows[] = {
     {.name = "hidden", .type = POSTERN_T_STRING, .help = "The same, without its first /."},
     {.name = "fatal",
      .type = POSTERN_T_CHOICE,
-     .choices = "nothing|fork|exec",
+     .choices = "nothing|fork|exec|orphan",
      .def = "nothing",
      .help = "What else."},
     {.name = "at", .type = POSTERN_T_STRING, .help = "The place for that."},
@@ -87,7 +87,7 @@ enum { SECRET, SETTING, MAKE, SOCKET, CONNECT, UNIX, THINGS };
 
 struct shared {
     char setting[256], secret[256], make[256], local[256], at[32];
-    char fatal; /* 'n', 'f', 'e' */
+    char fatal; /* 'n', 'f', 'e', 'o' */
     int wait;
     int64_t port;
     _Atomic unsigned tried[PLACES], got[PLACES], messages;
@@ -153,9 +153,30 @@ static unsigned sockets(void)
     return got;
 }
 
+/* A process whose parent is gone, as daemons are made. */
+static void leave_orphan(void)
+{
+    int status;
+    pid_t pid = fork();
+    if (pid == 0) {
+        if (fork() != 0)
+            _exit(0);
+        for (int fd = 0; fd < 3; fd++)
+            (void)close(fd);
+        (void)sleep(20);
+        _exit(0);
+    }
+    if (pid > 0)
+        (void)waitpid(pid, &status, 0);
+}
+
 /* What ends the process where it is not open. */
 static void be_fatal(void)
 {
+    if (shared->fatal == 'o') {
+        leave_orphan();
+        return;
+    }
     if (shared->fatal == 'e') {
         (void)execl("/bin/sh", "sh", "-c", ": >\"$0\"", shared->make, (char *)NULL);
         return;

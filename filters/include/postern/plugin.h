@@ -320,7 +320,9 @@ struct postern_plugin {
      * a list of the DNS still answers as it should, say. It runs beside the callbacks of
      * messages, once at a time, with the deadline of a callback, and costs no message anything.
      * What messages shall know of it, it leaves as its standing (host->standing_set). A negative
-     * status is logged, and it is called again in a minute. It is not called where a message is
+     * status is logged, and it is called again in a minute. One that crashes or hangs takes the
+     * worker along; those that begin then call it later: after a minute, then two, up to an
+     * hour. It is not called where a message is
      * only repeated: in `postern scan`, and in a process that is there for one message alone.
      * May be NULL. */
     int (*tick)(struct postern_call *call, uint32_t *next_ms);
