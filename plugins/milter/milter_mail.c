@@ -78,9 +78,10 @@ void milter_mail_fini(struct milter_mail *mail)
     mail->new_body = mail->next_body = NULL;
 }
 
-void milter_mail_next(struct milter_mail *mail)
+void milter_mail_next(struct milter_mail *mail, uint32_t may)
 {
     mail->serial++;
+    mail->may = may;
     mail->edit_count = 0;
     mail->quarantine = (struct postern_str){NULL, 0};
     free(mail->next_body);
@@ -118,12 +119,14 @@ static bool body_room(struct milter_mail *mail, size_t n)
     return true;
 }
 
-/* Line ends of milters that know LF alone become CRLF. */
+/* Line ends of milters that know LF alone become CRLF. What will be refused is not kept. */
 static bool take_body(struct milter_mail *mail, struct postern_str chunk)
 {
+    mail->next_replaced = true;
+    if ((mail->may & MILTER_MAY_CHANGE_BODY) == 0)
+        return true;
     if (chunk.len > BODY_MAX - mail->next_len || !body_room(mail, 2 * chunk.len + 1))
         return false;
-    mail->next_replaced = true;
     for (size_t i = 0; i < chunk.len; i++) {
         if (chunk.p[i] == '\n' && !mail->last_cr)
             mail->next_body[mail->next_len++] = '\r';

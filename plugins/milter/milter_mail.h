@@ -24,6 +24,7 @@ struct milter_mail {
     const struct milter_server *replaced; /* by whom; NULL: nobody */
 
     unsigned serial; /* of the milter that speaks now, from 1; the rest is that one's */
+    uint32_t may;    /* what it was granted: MILTER_MAY_ */
     struct milter_reply *edits;
     size_t edit_count, edit_cap;
     char *next_body;
@@ -37,7 +38,7 @@ struct milter_mail {
 bool milter_mail_init(struct milter_mail *mail, struct postern_call *call);
 void milter_mail_fini(struct milter_mail *mail);
 /* The next milter has its turn; what the one before said and was not applied is forgotten. */
-void milter_mail_next(struct milter_mail *mail);
+void milter_mail_next(struct milter_mail *mail, uint32_t may);
 /* The i-th field that this milter is shown, from *i on; false at the end. */
 bool milter_mail_field(const struct milter_mail *mail, size_t *i,
                        const struct milter_field **field);

@@ -107,7 +107,7 @@ static int show_message(struct postern_call *c, struct milter_talk *talk,
 {
     enum milter_answer answer;
 
-    milter_mail_next(mail);
+    milter_mail_next(mail, talk->server->actions);
     answer = say_message(talk, about, mail);
     return answer == MILTER_GOES_ON ? hear_end(c, talk, mail)
                                     : milter_heed(c, talk, answer, MILTER_OVER_MAIL);

@@ -111,6 +111,10 @@ def edits(counter):
         counter.check(symbols(event).get("MILTER_EDIT_REFUSED") == "one: add-recipient <x@here.test>",
                       "what was not granted is named", str(event))  # fmt: skip
         counter.check(offered(milter) == 0x131, "and was not offered", hex(offered(milter)))
+        milter.answers = {"E": packet(b"b", b"x" * 65535) * 1100 + packet(CONTINUE)}
+        answer, event = send(server)
+        counter.check(answer.startswith("250") and symbols(event) == {"MILTER_EDIT_REFUSED": "one: replace-body"},
+                      "a body that was not granted takes no memory", f"{answer} {symbols(event)}")
         milter.close()
     everything = (
         packet(b"i", b"\0\0\0\0X-Top\0first\0") + packet(b"m", b"\0\0\0\1Subject\0another\0") + packet(b"m", b"\0\0\0\1X-Gone\0\0")
