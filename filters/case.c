@@ -98,11 +98,22 @@ void check_case(const struct ask *a, const struct pn_failure *f, struct pn_buf *
     pn_json_str(&j, "ip", pn_str_of(pn_ip_text(&c->client.ip, ip)));
     pn_json_i64(&j, "port", c->client.port);
     pn_json_bool(&j, "tls", c->client.tls);
+    if (c->client.tls_info.version.len != 0) {
+        pn_json_str(&j, "tls_version", c->client.tls_info.version);
+        pn_json_str(&j, "tls_cipher", c->client.tls_info.cipher);
+        pn_json_i64(&j, "tls_bits", c->client.tls_info.bits);
+    }
+    if (c->client.local_port != 0) {
+        pn_json_str(&j, "local_ip", pn_str_of(pn_ip_text(&c->client.local, ip)));
+        pn_json_i64(&j, "local_port", c->client.local_port);
+    }
     pn_early_json(&j, c->client.early);
     if (c->client.auth_id.len != 0)
         pn_json_str(&j, "auth_id", c->client.auth_id);
     pn_json_str(&j, "helo", c->helo);
     pn_json_str(&j, "from", mail ? c->mail.from : PN_STR(""));
+    if (mail && c->mail.args.len != 0)
+        pn_json_str(&j, "mail_args", c->mail.args);
     put_rcpts(c, &j);
     pn_json_milli(&j, "time", mail ? c->mail.now_ms : c->client.now_ms);
     pn_check_told_json(c, &j);

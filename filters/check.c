@@ -21,6 +21,14 @@ static void begin_helo(struct pn_check *c)
     (void)pn_facts_merge(&c->session_facts, &c->connect_facts);
 }
 
+static void keep_tls(struct pn_check *c, const struct pn_check_tls *info)
+{
+    c->client.tls_info =
+        (struct pn_check_tls){.version = pn_pool_dup(c->session_pool, info->version),
+                              .cipher = pn_pool_dup(c->session_pool, info->cipher),
+                              .bits = info->bits};
+}
+
 struct pn_check *pn_check_new(struct pn_runner *r, const struct pn_check_client *client)
 {
     struct pn_check *c = pn_calloc(1, sizeof *c);
@@ -36,6 +44,7 @@ struct pn_check *pn_check_new(struct pn_runner *r, const struct pn_check_client 
     c->client = *client;
     c->client.auth_id = pn_pool_dup(c->session_pool, client->auth_id);
     c->client.id = pn_pool_dup(c->session_pool, client->id);
+    keep_tls(c, &client->tls_info);
     if (client->now_ms == 0)
         c->client.now_ms = pn_clock_wall_ms();
     c->hostname =
@@ -159,10 +168,11 @@ void pn_check_helo(struct pn_check *c, struct pn_str helo)
     (void)add_step(c, POSTERN_HELO);
 }
 
-void pn_check_tls(struct pn_check *c)
+void pn_check_tls(struct pn_check *c, const struct pn_check_tls *info)
 {
     forget_helo(c);
     c->client.tls = true;
+    keep_tls(c, info);
 }
 
 void pn_check_auth(struct pn_check *c, struct pn_str auth_id)
@@ -186,6 +196,7 @@ void pn_check_mail(struct pn_check *c, const struct pn_check_mail *mail)
     c->transaction++;
     c->mail = *mail;
     c->mail.from = pn_pool_dup(c->pool, mail->from);
+    c->mail.args = pn_pool_dup(c->pool, mail->args);
     c->mail.id = pn_pool_dup(c->pool, mail->id);
     pn_facts_init(&c->facts, c->pool);
     (void)pn_facts_merge(&c->facts, &c->session_facts);

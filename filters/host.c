@@ -160,6 +160,12 @@ static void fill_client(struct host_call *c, const struct pn_request *q, unsigne
     c->client.tls = (q->flags & PN_REQUEST_TLS) != 0;
     c->client.authserv_id = c->client.hostname = host_str(q->hostname);
     c->client.early = early_at(q, stage);
+    c->client.tls_version = host_str(q->tls_version);
+    c->client.tls_cipher = host_str(q->tls_cipher);
+    c->client.tls_bits = q->tls_bits;
+    c->client.local_port = q->local_port;
+    c->client.local_ip_text =
+        host_str(pn_str_of(q->local_port == 0 ? "" : pn_ip_text(&q->local, c->local_ip_text)));
 }
 
 void host_call_init(struct host_call *c, const struct host_plugin *plugin,
@@ -172,8 +178,10 @@ void host_call_init(struct host_call *c, const struct host_plugin *plugin,
     fill_client(c, q, s->stage);
     /* Same shape: counted views. */
     _Static_assert(sizeof(struct postern_str) == sizeof(struct pn_str), "views differ");
-    c->envelope = (struct postern_envelope){
-        .from = host_str(q->from), .rcpt_count = s->rcpts, .rcpt = (const void *)q->rcpts};
+    c->envelope = (struct postern_envelope){.from = host_str(q->from),
+                                            .rcpt_count = s->rcpts,
+                                            .rcpt = (const void *)q->rcpts,
+                                            .mail_args = host_str(q->mail_args)};
     c->random = pn_str_hash(pn_str_of(plugin->desc->name),
                             q->seed[pn_request_phase(s->stage)] + step, false);
 }

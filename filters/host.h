@@ -103,7 +103,7 @@ struct host_call {
     const struct pn_step *step;
     unsigned step_number;
     struct postern_client client;
-    char ip_text[PN_IP_TEXT_MAX];
+    char ip_text[PN_IP_TEXT_MAX], local_ip_text[PN_IP_TEXT_MAX];
     struct postern_envelope envelope;
     struct host_message *message; /* NULL before HEADERS */
     struct pn_questions *questions;

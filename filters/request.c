@@ -32,7 +32,13 @@ bool pn_request_put(struct pn_buf *out, const struct pn_request *q)
     pn_wr_str(out, q->helo);
     pn_wr_str(out, q->auth_id);
     pn_wr_str(out, q->hostname);
+    pn_wr_str(out, q->tls_version);
+    pn_wr_str(out, q->tls_cipher);
+    pn_wr_u32(out, q->tls_bits);
+    put_ip(out, &q->local);
+    pn_wr_u16(out, q->local_port);
     pn_wr_str(out, q->from);
+    pn_wr_str(out, q->mail_args);
     pn_wr_u32(out, q->rcpt_count);
     for (uint32_t i = 0; i < q->rcpt_count; i++)
         pn_wr_str(out, q->rcpts[i]);
@@ -112,7 +118,13 @@ bool pn_request_get(struct pn_str bytes, struct pn_pool *pool, struct pn_request
     q->helo = pn_rd_str(&r);
     q->auth_id = pn_rd_str(&r);
     q->hostname = pn_rd_str(&r);
+    q->tls_version = pn_rd_str(&r);
+    q->tls_cipher = pn_rd_str(&r);
+    q->tls_bits = pn_rd_u32(&r);
+    get_ip(&r, &q->local);
+    q->local_port = pn_rd_u16(&r);
     q->from = pn_rd_str(&r);
+    q->mail_args = pn_rd_str(&r);
     if (!pn_rd_ok(&r) || (q->flags & ~(uint32_t)PN_REQUEST_ALL) != 0 || q->id == 0 ||
         !get_rcpts(&r, pool, q) || !get_steps(&r, pool, q))
         return false;

@@ -59,7 +59,11 @@ struct pn_request {
     struct pn_ip client;
     uint16_t port;
     struct pn_str helo, auth_id, hostname;
-    struct pn_str from;
+    struct pn_str tls_version, tls_cipher;
+    uint32_t tls_bits;
+    struct pn_ip local; /* where it connected to; local_port 0: not known */
+    uint16_t local_port;
+    struct pn_str from, mail_args;
     uint32_t rcpt_count;
     struct pn_str *rcpts;
     uint32_t step_count;

@@ -90,10 +90,18 @@ void pn_runner_stats(const struct pn_runner *runner, struct pn_runner_stats *out
 /* Fewer requests are under way than there are workers: a check may as well begin early. */
 bool pn_runner_at_leisure(const struct pn_runner *runner);
 
+struct pn_check_tls {
+    struct pn_str version, cipher;
+    uint32_t bits;
+};
+
 struct pn_check_client {
     struct pn_ip ip;
     uint16_t port;
     bool tls;
+    struct pn_check_tls tls_info; /* empty where it is not known */
+    struct pn_ip local;           /* where it connected to; local_port 0: not known */
+    uint16_t local_port;
     uint32_t early;         /* POSTERN_EARLY_* */
     struct pn_str auth_id;  /* or empty */
     struct pn_str id;       /* names the session in the log */
@@ -112,13 +120,14 @@ bool pn_check_standing(struct pn_check *check, struct pn_str plugin, struct pn_s
                        uint32_t step);
 /* Each ends a transaction that is open, and what the helo stage found before. */
 void pn_check_helo(struct pn_check *check, struct pn_str helo);
-void pn_check_tls(struct pn_check *check);
+void pn_check_tls(struct pn_check *check, const struct pn_check_tls *info);
 void pn_check_auth(struct pn_check *check, struct pn_str auth_id);
 /* What the client did not wait for by now (POSTERN_EARLY_*); ends nothing. */
 void pn_check_early(struct pn_check *check, uint32_t early);
 
 struct pn_check_mail {
     struct pn_str from; /* reverse-path without brackets */
+    struct pn_str args; /* MAIL's ESMTP arguments, as written; or empty */
     struct pn_str id;   /* names the message in the log */
     int64_t now_ms;     /* wall clock that plugins see */
     uint64_t seed;      /* of what plugins get as randomness */

@@ -155,6 +155,20 @@ static void put_address(struct milter_out *out, struct postern_str address)
     milter_put_text(out, POSTERN_STR(">"));
 }
 
+/* A string each. */
+static void put_arguments(struct milter_out *out, struct postern_str args)
+{
+    for (size_t at = 0; at < args.len;) {
+        size_t end = at;
+
+        while (end < args.len && args.p[end] != ' ')
+            end++;
+        if (end > at)
+            milter_put_text(out, (struct postern_str){args.p + at, end - at});
+        at = end + 1;
+    }
+}
+
 /* A milter that failed before is told of the session again, over a new connection. Facts of its
  * answers to that are the message's now. */
 static int open_again(struct postern_call *c, struct milter_talk *talk,
@@ -189,6 +203,7 @@ static void say_mail(struct milter_talk *talk, const struct milter_about *about)
         return;
     at = milter_say(talk, MILTER_STEP_MAIL, &out);
     put_address(out, about->from);
+    put_arguments(out, about->mail_args);
     if (milter_said(talk, at))
         milter_send(talk, MILTER_STEP_MAIL);
 }

@@ -102,6 +102,23 @@ int milter_heed(struct postern_call *c, struct milter_talk *talk, enum milter_an
 
 /* ---- what is known */
 
+/* Where it connected to, and how. */
+static void fill_connection(const struct postern_client *client, struct milter_about *about)
+{
+    about->tls_version = client->tls_version;
+    about->cipher = client->tls_cipher;
+    if (client->tls_bits != 0) {
+        (void)snprintf(about->bits_room, sizeof(about->bits_room), "%u", client->tls_bits);
+        about->cipher_bits = milter_text(about->bits_room);
+    }
+    if (client->local_port == 0)
+        return;
+    (void)snprintf(about->port_room, sizeof(about->port_room), "%u", client->local_port);
+    about->daemon_port = milter_text(about->port_room);
+    about->if_addr = client->local_ip_text;
+    about->if_name = client->hostname;
+}
+
 void milter_about_fill(struct postern_call *c, struct milter_about *about)
 {
     const struct milter_session *s = c->session;
@@ -120,8 +137,10 @@ void milter_about_fill(struct postern_call *c, struct milter_about *about)
                                    .client_resolve = milter_text(s->client.resolve),
                                    .helo = client->helo,
                                    .auth_id = client->auth_id};
+    fill_connection(client, about);
     if (envelope == NULL)
         return;
+    about->mail_args = envelope->mail_args;
     about->id = c->host->id(c);
     about->from = envelope->from;
 }

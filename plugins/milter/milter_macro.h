@@ -12,10 +12,12 @@
 struct milter_about {
     struct postern_str hostname, daemon, version, client, client_addr, client_name, client_ptr,
         client_port, client_resolve; /* of the session */
+    struct postern_str if_name, if_addr, daemon_port, tls_version, cipher, cipher_bits;
     struct postern_str helo, auth_id;
-    struct postern_str id, from; /* of the message */
+    struct postern_str id, from, mail_args; /* of the message */
     struct postern_str rcpt, rcpt_mailer, rcpt_host;
     struct postern_str rcpt_count, message_id;
+    char port_room[8], bits_room[12];
 };
 
 /* A bit a macro. */

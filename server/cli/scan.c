@@ -38,6 +38,7 @@ static const char usage[] =
     "plugins\n"
     "  --standing PLUGIN=TEXT  what the plugin's tick had left (an event's \"standing\")\n"
     "  --port N  --auth-id USER  --tls\n"
+    "  --mail-args TEXT   MAIL's ESMTP arguments (an event's \"mail_args\")\n"
     "  --early LIST       what the client did not wait for, of greeting,helo,command\n"
     "  --batch FILE       one JSON case a line: ip helo from rcpt, file or message, dns time auth\n"
     "  --event FILE       judges MESSAGE anew as FILE, its event, says it was: client, envelope, "
@@ -311,6 +312,9 @@ static bool judge(struct scan *s, const struct pn_scan_case *c)
     struct pn_check_client client = {.ip = c->ip,
                                      .port = c->port,
                                      .tls = c->tls,
+                                     .tls_info = c->tls_info,
+                                     .local = c->local,
+                                     .local_port = c->local_port,
                                      .early = c->early,
                                      .auth_id = c->auth_id,
                                      .hostname = c->hostname,
@@ -328,8 +332,11 @@ static bool judge(struct scan *s, const struct pn_scan_case *c)
             return false;
         }
     pn_check_helo(j->check, c->helo);
-    struct pn_check_mail mail = {
-        .from = c->from, .id = id, .now_ms = now_ms, .seed = c->has_seed ? c->seed[1] : j->number};
+    struct pn_check_mail mail = {.from = c->from,
+                                 .args = c->mail_args,
+                                 .id = id,
+                                 .now_ms = now_ms,
+                                 .seed = c->has_seed ? c->seed[1] : j->number};
     pn_check_mail(j->check, &mail);
     for (size_t i = 0; i < c->rcpt_count; i++)
         pn_check_rcpt(j->check, c->rcpts[i], pn_plan_wanted(s->plan, domain_of(s, c->rcpts[i])));
@@ -549,6 +556,9 @@ static bool take_option(struct options *o, int c)
     case 'e':
         base->helo = pn_str_of(optarg);
         return true;
+    case 'm':
+        base->mail_args = pn_str_of(optarg);
+        return true;
     case 'f':
         base->from = pn_str_of(optarg);
         return true;
@@ -583,6 +593,7 @@ static int parse(struct options *o, int argc, char **argv)
                                             {"ip", required_argument, NULL, 'i'},
                                             {"helo", required_argument, NULL, 'e'},
                                             {"from", required_argument, NULL, 'f'},
+                                            {"mail-args", required_argument, NULL, 'm'},
                                             {"rcpt", required_argument, NULL, 'r'},
                                             {"batch", required_argument, NULL, 'b'},
                                             {"json", no_argument, NULL, 'j'},
@@ -597,6 +608,8 @@ static int parse(struct options *o, int argc, char **argv)
         .time_ms = -1, .session_time_ms = -1, .helo = PN_STR(""), .from = PN_STR("")};
     o->source.base.rcpts = o->rcpts;
     o->source.base.auth = o->source.base.dns = PN_STR("");
+    o->source.base.mail_args = PN_STR("");
+    o->source.base.tls_info = (struct pn_check_tls){PN_STR(""), PN_STR(""), 0};
     optind = 1;
     while ((c = getopt_long(argc, argv, "c:h", options, NULL)) != -1) {
         if (c == 'h') {

@@ -128,6 +128,35 @@ static bool get_seed(const struct line *l, const char *key, struct pn_scan_case 
     return bad(l, what);
 }
 
+static bool get_number(const struct line *l, const char *key, uint32_t max, uint32_t *out)
+{
+    const json_t *v = json_object_get(l->object, key);
+    char what[128];
+    if (v == NULL)
+        return true;
+    if (!json_is_integer(v) || json_integer_value(v) < 0 || json_integer_value(v) > max) {
+        (void)snprintf(what, sizeof what, "%s: a number up to %u was expected", key, max);
+        return bad(l, what);
+    }
+    *out = (uint32_t)json_integer_value(v);
+    return true;
+}
+
+/* What the client connected to, and how. */
+static bool get_connection(const struct line *l, struct pn_scan_case *c)
+{
+    struct pn_str local = {NULL, 0};
+    uint32_t port = c->local_port;
+    if (!get_str(l, "tls_version", &c->tls_info.version) ||
+        !get_str(l, "tls_cipher", &c->tls_info.cipher) ||
+        !get_number(l, "tls_bits", 65535, &c->tls_info.bits) || !get_str(l, "local_ip", &local) ||
+        !get_number(l, "local_port", 65535, &port))
+        return false;
+    c->local_port = (uint16_t)port;
+    return local.p == NULL || pn_ip_parse(local, &c->local) ||
+           bad(l, "local_ip: an IPv4 or IPv6 address was expected");
+}
+
 static bool get_numbers(const struct line *l, struct pn_scan_case *c)
 {
     const json_t *port = json_object_get(l->object, "port");
@@ -196,6 +225,7 @@ static bool fill(const struct line *l, struct pn_scan_case *c, struct pn_str *rc
         !get_str(l, "dns", &c->dns) || !get_str(l, "zone", &c->zone) || !get_str(l, "id", &c->id) ||
         !get_str(l, "session_id", &c->session_id) || !get_str(l, "hostname", &c->hostname) ||
         !get_str(l, "auth", &c->auth) || !get_str(l, "auth_id", &c->auth_id) ||
+        !get_str(l, "mail_args", &c->mail_args) || !get_connection(l, c) ||
         !get_rcpts(l, c, rcpts) || !get_numbers(l, c) || !get_early(l, c) || !get_standings(l, c))
         return false;
     if (ip.p != NULL && !pn_ip_parse(ip, &c->ip))

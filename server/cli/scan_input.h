@@ -15,6 +15,7 @@
 
 #include "facts.h"
 #include "net.h"
+#include "runner.h"
 
 enum { PN_SCAN_RCPTS_MAX = 1000, PN_SCAN_MESSAGE_MAX = 256 * 1024 * 1024 };
 
@@ -31,6 +32,10 @@ struct pn_scan_case {
     struct pn_ip ip;
     uint16_t port;
     struct pn_str helo, from;
+    struct pn_str mail_args; /* as an event's; empty: none */
+    struct pn_check_tls tls_info;
+    struct pn_ip local;
+    uint16_t local_port; /* 0: local is not known */
     const struct pn_str *rcpts;
     size_t rcpt_count;
     struct pn_str auth_id;

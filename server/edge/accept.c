@@ -98,6 +98,8 @@ static void on_proxy(void *arg, unsigned events)
     if (!proxy.local) {
         s->ip = proxy.source;
         s->port = proxy.source_port;
+        s->local = proxy.dest;
+        s->local_port = proxy.dest_port;
     }
     come_in(s);
 }
@@ -111,6 +113,16 @@ static bool proxies(const struct session *s, const struct edge_listener *listene
             return true;
     }
     return false;
+}
+
+/* A listener of any address serves many. */
+static void look_at_local(struct session *s)
+{
+    struct sockaddr_storage at;
+    socklen_t len = sizeof at;
+    if (getsockname(s->fd, (struct sockaddr *)&at, &len) != 0 ||
+        !pn_endpoint_of_sockaddr((const struct sockaddr *)&at, &s->local, &s->local_port))
+        s->local_port = 0;
 }
 
 void session_accept(struct edge_listener *listener, int fd, const struct sockaddr *peer)
@@ -136,6 +148,7 @@ void session_accept(struct edge_listener *listener, int fd, const struct sockadd
     s->ip = ip;
     s->port = port;
     s->fd = fd;
+    look_at_local(s);
     if (!proxies(s, listener)) {
         come_in(s);
         return;

@@ -157,6 +157,8 @@ struct session {
     enum pn_listen_kind kind;
     struct pn_ip ip; /* the client's, by PROXY if one was read */
     uint16_t port;
+    struct pn_ip local; /* where it connected to; local_port 0: not known */
+    uint16_t local_port;
     bool tls_due, started, early_talker, tls_on;
     bool proxied;        /* a balancer speaks for it */
     uint32_t held;       /* bytes sent ahead, and replies unread, counted in those in flight */
@@ -214,6 +216,7 @@ struct transaction {
     uint64_t began_ns;
     int64_t now_ms; /* its clock, as plugins see it */
     struct pn_str from;
+    struct pn_str mail_args; /* of MAIL, as written */
     bool body_8bit, smtputf8;
     struct txn_rcpt *rcpts;
     size_t rcpt_count, rcpt_cap, refused_count;
@@ -292,6 +295,8 @@ void edge_count(struct edge *edge, enum pn_outcome outcome);
 const char *session_name(const struct session *s, char text[32]);
 /* What the client did not wait for by now: POSTERN_EARLY_*. */
 uint32_t session_early(const struct session *s);
+/* Empty where the session has none. Its strings are OpenSSL's and stay. */
+struct pn_check_tls session_tls(const struct session *s);
 /* Of a verdict that is settled and answered. */
 void event_message(struct transaction *t);
 /* A session that was refused before any message: which limit, which rule. */

@@ -27,6 +27,14 @@ uint32_t session_early(const struct session *s)
     return early;
 }
 
+struct pn_check_tls session_tls(const struct session *s)
+{
+    const struct pn_tls_info *tls = s->stream == NULL ? NULL : pn_stream_tls(s->stream);
+    return tls == NULL
+               ? (struct pn_check_tls){PN_STR(""), PN_STR(""), 0}
+               : (struct pn_check_tls){pn_str_of(tls->protocol), pn_str_of(tls->cipher), tls->bits};
+}
+
 static void begin(struct pn_json *j, const char *kind)
 {
     struct pn_buf ts;
@@ -60,6 +68,14 @@ static void client_json(struct pn_json *j, const struct session *s)
     if (s->early_talker)
         pn_json_bool(j, "early_talker", true);
     pn_early_json(j, session_early(s));
+    if (tls != NULL) {
+        pn_json_str(j, "tls_cipher", pn_str_of(tls->cipher));
+        pn_json_i64(j, "tls_bits", tls->bits);
+    }
+    if (s->local_port != 0) {
+        pn_json_str(j, "local_ip", pn_str_of(pn_ip_text(&s->local, ip)));
+        pn_json_i64(j, "local_port", s->local_port);
+    }
     pn_json_object_end(j);
 }
 
@@ -91,6 +107,8 @@ static void envelope_json(struct pn_json *j, const struct transaction *t)
 {
     pn_json_object(j, "envelope");
     pn_json_str(j, "from", t->from);
+    if (t->mail_args.len != 0)
+        pn_json_str(j, "mail_args", t->mail_args);
     pn_json_array(j, "to");
     for (size_t i = 0; i < t->rcpt_count; i++)
         if (!t->rcpts[i].refused && !t->rcpts[i].added)

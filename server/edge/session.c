@@ -233,8 +233,9 @@ static void on_tls(void *ctx)
     struct session *s = ctx;
     s->tls_due = false;
     s->tls_on = true;
+    const struct pn_check_tls info = session_tls(s);
     if (s->check != NULL)
-        pn_check_tls(s->check);
+        pn_check_tls(s->check, &info);
     if (s->smtp == NULL) {
         begin(s);
     } else {

@@ -43,6 +43,9 @@ static struct pn_check *check_of(struct session *s)
                                          .early = session_early(s),
                                          .seed = seed()};
         client.id = pn_str_of(session_name(s, name));
+        client.tls_info = session_tls(s);
+        client.local = s->local;
+        client.local_port = s->local_port;
         s->check = pn_check_new(s->edge->runner, &client);
         if (s->helo != NULL)
             pn_check_helo(s->check, pn_str_of(s->helo));
@@ -81,11 +84,13 @@ void txn_mail(struct session *s, const struct pn_smtp_mail *mail)
         pn_smtp_mailbox_canonical(&from, &mail->from);
     t->from = from.len == 0 ? PN_STR("") : pn_pool_dup(t->pool, pn_buf_str(&from));
     pn_buf_fini(&from);
+    t->mail_args = pn_pool_dup(t->pool, mail->args);
     t->body_8bit = mail->body_8bit;
     t->smtputf8 = mail->smtputf8;
     s->txn = t;
     if (has_plugins(s)) {
         struct pn_check_mail check = {.from = t->from, .id = pn_str_of(t->id_text)};
+        check.args = t->mail_args;
         check.now_ms = t->now_ms;
         check.seed = seed();
         pn_check_mail(check_of(s), &check);

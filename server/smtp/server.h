@@ -44,6 +44,7 @@ struct pn_smtp_mail {
     uint64_t size;               /* declared, 0: not */
     bool body_8bit;
     bool smtputf8;
+    struct pn_str args; /* the parameters that say so, as written */
 };
 
 struct pn_smtp_rcpt {

@@ -230,6 +230,7 @@ static const struct pn_smtp_reply *check_mail(struct pn_smtp_server *s, struct s
     case PN_SMTP_PATH_BARE:
         return &bad_sender;
     }
+    mail->args = pn_str_trim(rest);
     const struct pn_smtp_reply *no = check_mail_params(rest, mail);
     if (no != NULL)
         return no;

@@ -4,6 +4,8 @@ a worker that dies between two stages, milters that hang, lie and die at every c
 """
 import os
 import signal
+import smtplib
+import ssl
 import subprocess
 import sys
 import threading
@@ -92,6 +94,56 @@ def answers(counter):
         session.close()
         if counter.failed:
             print(server.log()[-3000:])
+
+
+def arrival(counter):
+    """What the client said with MAIL, where it came to, and its TLS."""
+    port = postern.free_port()
+    with server_of("milter") as server:
+        key, cert = f"{server.root}/key.pem", f"{server.root}/cert.pem"
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", cert, "-days", "2",
+                        "-subj", "/CN=mx.here.test"], check=True, capture_output=True)
+        with open(server.conf_path, "a", encoding="utf-8") as f:
+            f.write(f'tls {{ certificate "{cert}" key "{key}" }}\nlisten smtps 127.0.0.1:{port}\n')
+        milter = fakemilter.Milter(f"{server.root}/milter")
+        server.start()
+
+        def told():
+            return [[(letter, data) for letter, data in c if letter in "DM"] for c in milter.heard if any(x == "M" for x, _ in c)]
+
+        session = postern.Session(server)
+        session.command("EHLO x")
+        session.command("MAIL FROM:<a@sender.test> BODY=8bitmime SIZE=99")
+        answer = session.command("RCPT TO:<u@here.test> NOTIFY=NEVER")
+        counter.check(answer.startswith("555"), "a recipient has no argument", answer)
+        session.command("RCPT TO:<u@here.test>")
+        session.command("DATA")
+        session.raw(b"Subject: x\r\n\r\n.\r\n")
+        counter.check(session.reply().startswith("250"), "taken")
+        session.close()
+        heard = dict(told()[-1])
+        counter.check(heard["M"] == b"<a@sender.test>\0BODY=8bitmime\0SIZE=99\0", "arguments of MAIL", str(heard["M"]))
+        macros = b"".join(data for letter, data in told()[-1] if letter == "D")
+        for want in (b"{daemon_port}\x0025\0", b"{if_addr}\x00192.0.2.254\0", b"{if_name}\0mx.here.test\0"):
+            counter.check(want in macros, f"{want} of the PROXY header", str(macros))
+        counter.check(b"tls_version" not in macros, "no TLS, no word of it", str(macros))
+        event = server.wait_events("message", 1)[0]
+        counter.check(event["envelope"].get("mail_args") == "BODY=8bitmime SIZE=99", "and in the event", str(event["envelope"]))
+        counter.check((event["client"].get("local_ip"), event["client"].get("local_port")) == ("192.0.2.254", 25), "where it came to",
+                      str(event["client"]))
+
+        context = ssl.create_default_context(cafile=cert)
+        context.check_hostname = False
+        with smtplib.SMTP_SSL("127.0.0.1", port, context=context, timeout=30) as s:
+            version, (cipher, _, bits) = s.sock.version(), s.sock.cipher()
+            s.sendmail("a@sender.test", ["u@here.test"], MAIL.decode())
+        macros = b"".join(data for letter, data in told()[-1] if letter == "D")
+        for name, value in (("tls_version", version), ("cipher", cipher), ("cipher_bits", bits), ("daemon_port", port),
+                            ("if_addr", "127.0.0.1")):
+            counter.check(f"{{{name}}}\0{value}\0".encode() in macros, f"{name} is {value}", str(macros))
+        client = server.wait_events("message", 2)[1]["client"]
+        counter.check((client["tls"], client.get("tls_cipher"), client.get("tls_bits"), client.get("local_port")) ==
+                      (version, cipher, bits, port), "and in the event", str(client))
 
 
 def offered(milter):
@@ -302,6 +354,7 @@ def main():
         print("milter: skipped, the plugin was not built")
         return 77
     answers(counter)
+    arrival(counter)
     edits(counter)
     failures(counter)
     left_alone(counter)

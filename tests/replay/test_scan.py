@@ -60,6 +60,16 @@ def main():
         code, _, err = scan("--early", "greeting,soon", *who, good)
         c.check(code == 2 and "--early" in err, "in words that are known", f"{code} {err}")
 
+        seen = {"mail_args": "SIZE=12 BODY=8BITMIME", "tls": True, "tls_version": "TLSv1.3", "tls_cipher": "C", "tls_bits": 256,
+                "local_ip": "192.0.2.25", "local_port": 25, "ip": "192.0.2.10", "helo": "h", "from": "a@friend.test",
+                "rcpt": "u@here.test", "message": "Subject: x\r\n\r\n"}
+        for change, want in (({}, (0, 1)), ({"local_port": 65536}, (3,)), ({"tls_bits": "x"}, (3,)), ({"local_ip": "x"}, (3,)),
+                             ({"mail_args": 1}, (3,))):
+            with open(f"{folder}/seen.json", "w", encoding="ascii") as f:
+                f.write(json.dumps(seen | change) + "\n")
+            code, _, err = scan("--plugins", "", "--json", "--batch", f"{folder}/seen.json")
+            c.check(code in want, f"a batch says how the client came: {change}", f"{code} {err}")
+
         forged = [a if a != "192.0.2.10" else "198.51.100.1" for a in who]
         code, out, err = scan(*base, "--json", *forged, good)
         v = json.loads(out or "{}")

@@ -516,6 +516,20 @@ void fakehost_auth_id(struct fakehost *h, const char *user)
     h->client.auth_id = keep_in(h->life, pn_str_of(user));
 }
 
+void fakehost_tls(struct fakehost *h, const char *version, const char *cipher, uint32_t bits)
+{
+    h->client.tls = 1;
+    h->client.tls_version = keep_in(h->life, pn_str_of(version));
+    h->client.tls_cipher = keep_in(h->life, pn_str_of(cipher));
+    h->client.tls_bits = bits;
+}
+
+void fakehost_local(struct fakehost *h, const char *ip, uint16_t port)
+{
+    h->client.local_ip_text = keep_in(h->life, pn_str_of(ip));
+    h->client.local_port = port;
+}
+
 void fakehost_early(struct fakehost *h, uint32_t early)
 {
     h->early = early;
@@ -531,7 +545,13 @@ void fakehost_envelope(struct fakehost *h, const char *from, const char *rcpts)
         if (one.len != 0)
             list[count++] = fake_keep(h, one);
     }
-    h->envelope = (struct postern_envelope){fake_keep(h, pn_str_of(from)), count, list};
+    h->envelope =
+        (struct postern_envelope){fake_keep(h, pn_str_of(from)), count, list, POSTERN_STR("")};
+}
+
+void fakehost_mail_args(struct fakehost *h, const char *args)
+{
+    h->envelope.mail_args = fake_keep(h, pn_str_of(args));
 }
 
 void fakehost_time(struct fakehost *h, int64_t now)

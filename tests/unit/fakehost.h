@@ -56,6 +56,11 @@ struct pn_str fakehost_info(struct fakehost *h);
 
 void fakehost_client(struct fakehost *h, const char *ip, const char *helo);
 void fakehost_auth_id(struct fakehost *h, const char *user);
+/* TLS, and where the client connected to. */
+void fakehost_tls(struct fakehost *h, const char *version, const char *cipher, uint32_t bits);
+void fakehost_local(struct fakehost *h, const char *ip, uint16_t port);
+/* Of the envelope that is there. */
+void fakehost_mail_args(struct fakehost *h, const char *args);
 /* POSTERN_EARLY_*; told from its stage on. */
 void fakehost_early(struct fakehost *h, uint32_t early);
 /* rcpts: addresses parted by blanks. */

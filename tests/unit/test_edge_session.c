@@ -231,7 +231,8 @@ static void test_early_talker_noted(void)
     expect(&other, "550 5.7.1");
     expect(&other, "250 2.0.0");
     expect(&other, "250 2.0.0");
-    EXPECT_EVENT("\"tls\":null,\"early\":[\"command\"]}");
+    EXPECT_EVENT(
+        "\"tls\":null,\"early\":[\"command\"],\"local_ip\":\"192.0.2.1\",\"local_port\":25}");
     hang_up(&other);
     UNIT_INT(role_rig_drain(&fx.rig), 0);
     down();

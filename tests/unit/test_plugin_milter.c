@@ -717,6 +717,52 @@ static void test_settings(void)
     fakehost_free(&h);
 }
 
+/* What a session has that not every one has: TLS, where the client came to, arguments of MAIL. */
+static void test_more_known(void)
+{
+    static const struct {
+        const char *label, *args, *mail;
+    } rows[] = {
+        {"no argument", "", "M(<a@s.test>)"},
+        {"one", "SIZE=12", "M(<a@s.test>|SIZE=12)"},
+        {"several", "SIZE=12 body=8BITMIME  SMTPUTF8",
+         "M(<a@s.test>|SIZE=12|body=8BITMIME|SMTPUTF8)"},
+        {"a blank at the end", "SIZE=12 ", "M(<a@s.test>|SIZE=12)"},
+    };
+    char path[100], address[120], want[400];
+    (void)snprintf(path, sizeof path, "%s/one", tmp);
+    (void)snprintf(address, sizeof address, "unix:%s", path);
+    const struct fake_row server[] = {{"address", {address}}, {NULL}};
+    const struct fake_row settings[] = {{"server", .blocks = BLOCKS({"one", server})}, {NULL}};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        unit_row(rows[i].label);
+        struct fakemilter *m =
+            fakemilter_new(path,
+                           "O(6|1ff|378|0 {daemon_addr} {daemon_port} {if_name} {if_addr}|"
+                           "1 {tls_version} {cipher} {cipher_bits} {cert_subject}|2 |3 |4 |5 |6 )",
+                           false);
+        struct fakehost *h = fakehost_new(&postern_plugin, settings, "");
+        fakehost_client(h, "192.0.2.1", "friend");
+        fakehost_tls(h, "TLSv1.3", "TLS_AES_256_GCM_SHA384", 256);
+        fakehost_local(h, "192.0.2.25", 2525);
+        UNIT_INT(fakehost_run(h, POSTERN_CONNECT), POSTERN_OK);
+        UNIT_INT(fakehost_run(h, POSTERN_HELO), POSTERN_OK);
+        fakehost_envelope(h, "a@s.test", "");
+        fakehost_mail_args(h, rows[i].args);
+        UNIT_INT(fakehost_run(h, POSTERN_MAIL), POSTERN_OK);
+        fakehost_free(&h);
+        (void)snprintf(want, sizeof want,
+                       "O D(C|{daemon_addr}=192.0.2.25|{daemon_port}=2525|"
+                       "{if_name}=mx.here.test|{if_addr}=192.0.2.25) "
+                       "C([192.0.2.1]|4|50025|192.0.2.1) "
+                       "D(H|{tls_version}=TLSv1.3|{cipher}=TLS_AES_256_GCM_SHA384|"
+                       "{cipher_bits}=256) H(friend) %s A Q",
+                       rows[i].mail);
+        UNIT_STR(fakemilter_heard(m), pn_str_of(want));
+        fakemilter_free(&m);
+    }
+}
+
 int main(int argc, char **argv)
 {
     static const struct unit_test tests[] = {{"answers", test_answers},
@@ -734,6 +780,7 @@ int main(int argc, char **argv)
                                              {"sizes", test_sizes},
                                              {"left alone", test_left_alone},
                                              {"skip", test_skip},
+                                             {"more known", test_more_known},
                                              {"no time", test_no_time},
                                              {"client names", test_names},
                                              {"settings", test_settings},

@@ -106,7 +106,12 @@ static void steps_request(struct pn_request *q, struct pn_step *steps, uint32_t 
                              .transaction = 1,
                              .log_id = PN_STR("m"),
                              .helo = PN_STR("friend"),
+                             .tls_version = PN_STR("TLSv1.3"),
+                             .tls_cipher = PN_STR("C"),
+                             .tls_bits = 256,
+                             .local_port = 25,
                              .from = PN_STR("a@b.test"),
+                             .mail_args = PN_STR("SIZE=9 BODY=8BITMIME"),
                              .rcpt_count = 2,
                              .rcpts = rcpts,
                              .step_count = count,
@@ -152,6 +157,13 @@ static void test_steps(void)
         UNIT_TRUE(pn_request_put(&b, &q));
         struct pn_pool *pool = pn_pool_new(100000);
         UNIT_INT(pn_request_get(pn_buf_str(&b), pool, &got), rows[i].want);
+        if (rows[i].want) {
+            UNIT_STR(got.mail_args, q.mail_args);
+            UNIT_STR(got.tls_version, q.tls_version);
+            UNIT_STR(got.tls_cipher, q.tls_cipher);
+            UNIT_INT(got.tls_bits, 256);
+            UNIT_INT(got.local_port, 25);
+        }
         /* Cut anywhere it is none. */
         for (size_t n = 0; n < b.len; n++)
             UNIT_TRUE(!pn_request_get(pn_str_slice(pn_buf_str(&b), 0, n), pool, &got));

@@ -116,7 +116,8 @@
  *   1.0   the first
  *   1.1   prefetch, needs_if, changed, tick, info; client_in, state_get, state_put, state_take,
  * state_take_all; insert_header, change_header, replace_body, change_from, add_rcpt, remove_rcpt;
- *         standing, standing_set; setup_info; early of struct postern_client
+ *         standing, standing_set; setup_info; early, tls_version, tls_cipher, tls_bits,
+ *         local_ip_text, local_port of struct postern_client; mail_args of postern_envelope
  *
  * Widths are fixed: enumerations appear in structs and arguments as uint32_t or int, so
  * that no compiler's option changes them; int has 32 bits, pointers and size_t have the
@@ -368,12 +369,24 @@ struct postern_client {
     /* ---- 1.1 */
     uint32_t early; /* POSTERN_EARLY_* */
     uint32_t reserved;
+    struct postern_str tls_version; /* "TLSv1.3"; empty where tls is 0 */
+    struct postern_str tls_cipher;  /* OpenSSL's name of it */
+    uint32_t tls_bits;              /* of the cipher's key; 0 where tls is 0 */
+    uint16_t local_port; /* where it connected to, as a PROXY header says if there is one; 0:
+                          * not known */
+    uint16_t reserved2;
+    struct postern_str local_ip_text; /* likewise, written as ip_text; empty: not known */
 };
 
 struct postern_envelope {
     struct postern_str from; /* reverse-path without brackets; empty: null */
     size_t rcpt_count;
     const struct postern_str *rcpt; /* addresses without brackets */
+
+    /* ---- 1.1 */
+    /* The ESMTP arguments of MAIL as the client wrote them, parted by blanks ("SIZE=1200
+     * BODY=8BITMIME"); empty for none. RCPT has none: this server refuses them all. */
+    struct postern_str mail_args;
 };
 
 struct postern_pair {
