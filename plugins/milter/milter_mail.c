@@ -322,6 +322,40 @@ static uint32_t action_of(char kind)
     }
 }
 
+/* Those that the core sets by itself, as the message that goes on needs them. */
+static bool is_ours(struct postern_str arg)
+{
+    static const char *const keys[] = {"SIZE", "BODY", "SMTPUTF8"};
+    size_t len = 0;
+
+    while (len < arg.len && arg.p[len] != '=')
+        len++;
+    for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
+        if (same_name((struct postern_str){arg.p, len},
+                      (struct postern_str){keys[i], strlen(keys[i])}))
+            return true;
+    return false;
+}
+
+/* The first ESMTP argument of a sender's or recipient's edit that can't be honoured; or empty. */
+static struct postern_str foreign_argument(const struct milter_reply *r)
+{
+    if (r->kind != MILTER_CHANGE_FROM && r->kind != MILTER_ADD_RCPT_ARGS)
+        return POSTERN_STR("");
+    for (size_t at = 0; at < r->b.len;) {
+        size_t end = at;
+        struct postern_str arg;
+
+        while (end < r->b.len && r->b.p[end] != ' ')
+            end++;
+        arg = (struct postern_str){r->b.p + at, end - at};
+        if (arg.len > 0 && !is_ours(arg))
+            return arg;
+        at = end + 1;
+    }
+    return POSTERN_STR("");
+}
+
 static void take_new_body(struct milter_mail *mail, const struct milter_server *server)
 {
     free(mail->new_body);
@@ -343,6 +377,8 @@ int milter_mail_apply(struct milter_mail *mail, const struct milter_talk *talk,
         const struct milter_reply *r = &mail->edits[i];
 
         rc = (may & action_of(r->kind)) == 0 ? POSTERN_INVALID : apply_one(&a, r);
+        if (rc == POSTERN_OK && foreign_argument(r).len > 0 && refusals++ < REFUSED_MAX)
+            rc = refused(mail->call, talk->server, "argument", foreign_argument(r));
         if (rc != POSTERN_INVALID && rc != POSTERN_LIMIT)
             continue;
         rc = POSTERN_OK;
