@@ -38,6 +38,7 @@ include "postern:default"
 domain "here.test" { recipients any  route local }
 domain "list.test" { recipients list "{root}/users"  route local }
 domain "off.test" { recipients any  route local  plugins off milter  on HAS_OFFER weight 1.5 }
+domain "known.test" { recipients any  route local  plugins off greylist }
 domain "late.test" { recipients any  route local  on GREYLIST_WAIT none  on MILTER_REJECT weight 2.25 }
 """
 RULES = """
@@ -122,6 +123,7 @@ APART = [
         ("v@off.test", "u@here.test"), {"R": bad, "E": header("X", "y") + packet(CONTINUE)}),
     Row("one of two is bad to it, the other does not want it", text(), "192.0.2.62", "a@b.test",
         ("bad@here.test", "v@off.test", "bad@late.test"), {"R": bad}),
+    Row("one whose sender nobody has to know", text(), "198.51.100.21", "a@d.test", ("v@known.test", "u@late.test")),
     Row("one of the third network is to wait", text(), "198.51.100.20", "a@c.test", ("v@off.test", "u@late.test")),
 ]  # fmt: skip
 
@@ -164,6 +166,17 @@ def repeats(counter, server, row, event):
     now = {p["name"]: p["status"] for p in found.get("plugins", [])}
     counter.check(now.get("milter") == "given" and {n: s for n, s in now.items() if n != "milter"} ==
                   {n: s for n, s in was.items() if n != "milter"}, f"{row.label}: who ran", f"{was} {now}")  # fmt: skip
+
+
+ALL = "client,spf,dkim,dmarc,dnsbl,rules,greylist,ratelimit,milter"
+
+
+def repeats_given(counter, server, row, event):
+    """The same where nothing runs."""
+    found, p = scan(server, event, row.message if event["envelope"]["to"] else None, "--given", ALL)
+    for name in ("outcome", "reply", "score", "recipients", "symbols", "auth", "edits", "edits_refused"):
+        counter.check(found.get(name) == event.get(name), f"{row.label}: {name}, all given",
+                      f"\n  scan  {json.dumps(found.get(name))} {p.stderr}\n  event {json.dumps(event.get(name))}")  # fmt: skip
 
 
 def take(counter, server, milter, row):
@@ -222,6 +235,7 @@ def play(counter, rows, edits, more=None):
         for row, event in zip(rows, events):
             if counter.check(event is not None, f"{row.label}: an event"):
                 repeats(counter, server, row, event)
+                repeats_given(counter, server, row, event)
         if more is not None:
             more(counter, server, events[0])
 
