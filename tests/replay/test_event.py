@@ -27,7 +27,7 @@ plugins {
     dnsbl { zone "dnsbl.test" }
     rules { default no  load "{root}/ours.cf" }
     greylist { delay 5m  window 2d  remember 35d  known-after 2  skip 192.0.2.0/25  skip 203.0.113.0/24 }
-    ratelimit { limit "client" { key client  tokens 3  per 1h } }
+    ratelimit { limit "client" { key client  tokens 3  per 1h }  limit "known" { key recipient  tokens 90  per 1h } }
     milter {
         grant network, dns
         edits EDITS
@@ -38,7 +38,7 @@ include "postern:default"
 domain "here.test" { recipients any  route local }
 domain "list.test" { recipients list "{root}/users"  route local }
 domain "off.test" { recipients any  route local  plugins off milter  on HAS_OFFER weight 1.5 }
-domain "known.test" { recipients any  route local  plugins off greylist }
+domain "known.test" { recipients any  route local  plugins off ratelimit }
 domain "late.test" { recipients any  route local  on GREYLIST_WAIT none  on MILTER_REJECT weight 2.25 }
 """
 RULES = """
@@ -123,7 +123,7 @@ APART = [
         ("v@off.test", "u@here.test"), {"R": bad, "E": header("X", "y") + packet(CONTINUE)}),
     Row("one of two is bad to it, the other does not want it", text(), "192.0.2.62", "a@b.test",
         ("bad@here.test", "v@off.test", "bad@late.test"), {"R": bad}),
-    Row("one whose sender nobody has to know", text(), "198.51.100.21", "a@d.test", ("v@known.test", "u@late.test")),
+    Row("one whose domain wants no limits", text(), "198.51.100.21", "a@d.test", ("v@known.test", "u@late.test")),
     Row("one of the third network is to wait", text(), "198.51.100.20", "a@c.test", ("v@off.test", "u@late.test")),
 ]  # fmt: skip
 
