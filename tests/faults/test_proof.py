@@ -76,7 +76,7 @@ def crashing_tick(c):
     conf = CONF.replace("plugins { dnsbl", f'plugins {{ ticker {{ file "{ticker}" }}  dnsbl')
     with postern.Server(conf, dns=WELL + 'tick.test TXT "crash"\n') as server:
         server.start()
-        said = "the next one calls that later"
+        said = "plugin ticker: a worker died while it was in its tick"
         c.check(postern.until(lambda: said in server.log()), "the first tick crashed", server.log())
         event = send(server)
         c.check(("TICKER_NOTHING", "") in symbols(event), "mail is taken, and looked at", str(event))
