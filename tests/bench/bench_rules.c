@@ -4,11 +4,10 @@
  * A folder of rules over messages, each read so many times (10): what one takes at its
  * quickest, which others on the machine don't change, and which rules are the dearest.
  */
-#include "buf.h"
 #include "fakehost.h"
+#include "rules_folder.h"
 #include "rules_run.h"
 
-#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -65,20 +64,6 @@ static const struct postern_plugin plugin = {.size = sizeof(struct postern_plugi
                                              .instance_free = instance_free,
                                              .on = {[POSTERN_MESSAGE] = on_message}};
 
-static struct pn_str read_file(struct pn_buf *b, const char *path)
-{
-    FILE *f = fopen(path, "rb");
-    char block[65536];
-    size_t n;
-
-    pn_buf_init(b, 64 << 20);
-    while (f != NULL && (n = fread(block, 1, sizeof(block), f)) > 0)
-        (void)pn_buf_add(b, block, n);
-    if (f != NULL)
-        (void)fclose(f);
-    return pn_buf_str(b);
-}
-
 static struct postern_str no_file(void *arg, struct rules_arena *a, struct postern_str path)
 {
     (void)arg;
@@ -87,35 +72,12 @@ static struct postern_str no_file(void *arg, struct rules_arena *a, struct poste
     return (struct postern_str){NULL, 0};
 }
 
-static int is_rules(const struct dirent *e)
+static bool read_rules(void *arg, struct pn_str text)
 {
-    size_t n = strlen(e->d_name);
-
-    return n > 3 && strcmp(e->d_name + n - 3, ".cf") == 0;
-}
-
-static bool read_folder(const char *folder)
-{
-    struct dirent **list;
-    int count = scandir(folder, &list, is_rules, alphasort);
-    bool good = count > 0;
-
-    for (int i = 0; i < count; i++) {
-        char path[1024];
-        struct pn_buf file;
-        struct pn_str text;
-
-        (void)snprintf(path, sizeof(path), "%s/%s", folder, list[i]->d_name);
-        text = read_file(&file, path);
-        good = good && rules_set_read(&set, POSTERN_STR("file"),
-                                      rules_dup(&set.arena, (struct postern_str){text.p, text.len}),
-                                      no_file, NULL);
-        pn_buf_fini(&file);
-        free(list[i]);
-    }
-    if (count >= 0)
-        free(list);
-    return good && rules_set_finish(&set);
+    (void)arg;
+    return rules_set_read(&set, POSTERN_STR("file"),
+                          rules_dup(&set.arena, (struct postern_str){text.p, text.len}), no_file,
+                          NULL);
 }
 
 static int64_t now_ns(void)
@@ -139,7 +101,7 @@ static void add_costs(void)
 static int64_t run(struct fakehost *h, const char *path, long times)
 {
     struct pn_buf file;
-    struct pn_str text = read_file(&file, path);
+    struct pn_str text = rules_folder_file(&file, path);
     int64_t least = INT64_MAX;
 
     if (pn_str_starts(text, PN_STR("From ")))
@@ -188,7 +150,8 @@ int main(int argc, char **argv)
 
     while ((c = getopt(argc, argv, "n:r:")) != -1)
         *(c == 'n' ? &times : &rules) = strtol(optarg, NULL, 10);
-    if (argc - optind < 2 || !read_folder(argv[optind])) {
+    if (argc - optind < 2 || !rules_folder_each(argv[optind], read_rules, NULL) ||
+        !rules_set_finish(&set)) {
         fputs("usage: bench_rules [-n TIMES] [-r RULES] FOLDER FILE...\n", stderr);
         return 2;
     }

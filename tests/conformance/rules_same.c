@@ -6,53 +6,23 @@
  * messages are alike.
  */
 #include "rules_both.h"
+#include "rules_folder.h"
 
-#include "buf.h"
-
-#include <dirent.h>
 #include <stdio.h>
-#include <stdlib.h>
-
-static struct pn_str read_file(struct pn_buf *b, const char *path)
-{
-    FILE *f = fopen(path, "rb");
-    char block[65536];
-    size_t n;
-
-    pn_buf_init(b, 64 << 20);
-    while (f != NULL && (n = fread(block, 1, sizeof(block), f)) > 0)
-        (void)pn_buf_add(b, block, n);
-    if (f != NULL)
-        (void)fclose(f);
-    return pn_buf_str(b);
-}
-
-static int is_rules(const struct dirent *e)
-{
-    size_t n = strlen(e->d_name);
-
-    return n > 3 && strcmp(e->d_name + n - 3, ".cf") == 0;
-}
 
 /* Their names are kept by the set. */
+static bool read_rules(void *arg, struct pn_str text)
+{
+    rules_both_read(arg, "file", text);
+    return true;
+}
+
 static bool read_folder(struct rules_both *b, const char *folder)
 {
-    struct dirent **list;
-    int count = scandir(folder, &list, is_rules, alphasort);
+    bool good = rules_folder_each(folder, read_rules, b);
 
-    for (int i = 0; i < count; i++) {
-        char path[1024];
-        struct pn_buf file;
-
-        (void)snprintf(path, sizeof(path), "%s/%s", folder, list[i]->d_name);
-        rules_both_read(b, "file", read_file(&file, path));
-        pn_buf_fini(&file);
-        free(list[i]);
-    }
-    if (count >= 0)
-        free(list);
     rules_both_state_all(b);
-    return count > 0;
+    return good;
 }
 
 int main(int argc, char **argv)
@@ -66,7 +36,7 @@ int main(int argc, char **argv)
     }
     for (int i = 2; i < argc; i++) {
         struct pn_buf file;
-        struct pn_str text = read_file(&file, argv[i]);
+        struct pn_str text = rules_folder_file(&file, argv[i]);
         struct pn_str searched, plain;
 
         if (pn_str_starts(text, PN_STR("From ")))
