@@ -1,8 +1,8 @@
 #include "filter.h"
 
 #include "charset.h"
-#include "jail.h"
 #include "log.h"
+#include "role.h"
 #include "tick_watch.h"
 
 #include <errno.h>
@@ -17,9 +17,7 @@ enum { CHILDREN_MAX = 512, FIRST_TICKS_MS = 500 };
 
 struct template
 {
-    struct pn_role_env *env;
-    struct pn_loop *loop;
-    struct pn_control *control;
+    struct pn_role_life *life;
     struct pn_policy *policy;
     struct pn_plan *plan;
     struct pn_group *group;
@@ -37,15 +35,19 @@ struct template
 /* ---- the worker, in the child */
 
 struct worker_process {
+    const struct template *template;
+    struct pn_ticking *ticking;
     struct pn_loop *loop;
     struct pn_worker *worker;
     struct pn_control *control;
+    struct pn_worker_options options;
     struct pn_timer *drain_timer, *first_timer;
     bool solo, still, draining, ready;
 };
 
-static void take_peer(struct worker_process *w, struct pn_peer *peer)
+static void on_worker_peer(void *ctx, struct pn_peer *peer)
 {
+    struct worker_process *w = ctx;
     int fd = peer->fd;
     if (peer->role == PN_ROLE_EDGE)
         pn_worker_link(w->worker, fd);
@@ -58,11 +60,6 @@ static void take_peer(struct worker_process *w, struct pn_peer *peer)
     w->solo = w->solo || (peer->flags & PN_PEER_SOLO) != 0;
     w->still = w->still || (peer->flags & PN_PEER_STILL) != 0;
     peer->fd = -1;
-}
-
-static void on_worker_peer(void *ctx, struct pn_peer *peer)
-{
-    take_peer(ctx, peer);
 }
 
 static void on_drain_end(void *ctx)
@@ -106,67 +103,85 @@ static void say_ready(void *ctx)
     w->ready = true;
 }
 
-static int serve(const struct template *t, struct pn_role_env *env, struct pn_ticking *ticking)
+static bool worker_begin(struct pn_role_life *life, struct pn_buf *err)
 {
-    static const struct pn_control_ops ops = {.on_peer = on_worker_peer,
-                                              .on_drain = on_worker_drain};
-    struct pn_jail jail = {.kind = PN_JAIL_WORKER,
-                           .grants = pn_group_grants(t->plan, t->env->start.group),
-                           .memory_max = (uint64_t)pn_policy_int(t->policy, "workers.memory")};
-    struct worker_process w = {0};
-    struct pn_buf err;
-    struct pn_worker_options o = {
-        .plan = t->plan, .on_idle = on_idle, .on_state_lost = on_state_lost, .ctx = &w};
-    o.ticking = ticking;
-    o.threads = (unsigned)pn_policy_int(t->policy, "workers.threads");
-    o.share = (unsigned)pn_policy_int(t->policy, "workers.share");
-    o.plugins = pn_group_plugins(t->group, &o.count);
-    pn_buf_init(&err, 4000);
-    if (!pn_jail_enter(env, &jail)) {
-        pn_role_env_failed(env, "the jail could not be entered");
-        return 1;
-    }
-    if (!pn_worker_instances(o.plugins, o.count, &err)) {
-        pn_role_env_failed(env, "%s", pn_buf_cstr(&err));
-        return 1;
-    }
-    pn_buf_fini(&err);
-    w.loop = pn_loop_new();
-    w.worker = pn_worker_new(w.loop, &o);
-    pn_worker_note_crashes(w.worker);
-    w.drain_timer = pn_timer_new(w.loop, on_drain_end, &w);
-    for (size_t i = 0; i < env->peer_count; i++)
-        take_peer(&w, &env->peers[i]);
-    w.control = pn_control_new(w.loop, env, &ops, &w);
-    w.first_timer = pn_timer_new(w.loop, say_ready, &w);
-    pn_timer_set(w.first_timer, FIRST_TICKS_MS);
-    if (!w.solo && !w.still)
-        pn_worker_ticks(w.worker, say_ready);
+    struct worker_process *w = life->ctx;
+    const struct template *t = w->template;
+    (void)err;
+    life->jail.grants = pn_group_grants(t->plan, t->life->env->start.group);
+    life->jail.memory_max = (uint64_t)pn_policy_int(t->policy, "workers.memory");
+    return true;
+}
+
+static bool worker_open(struct pn_role_life *life, struct pn_buf *err)
+{
+    struct worker_process *w = life->ctx;
+    const struct template *t = w->template;
+    struct pn_worker_options *o = &w->options;
+    *o =
+        (struct pn_worker_options){.plan = t->plan,
+                                   .threads = (unsigned)pn_policy_int(t->policy, "workers.threads"),
+                                   .share = (unsigned)pn_policy_int(t->policy, "workers.share"),
+                                   .ticking = w->ticking,
+                                   .on_idle = on_idle,
+                                   .on_state_lost = on_state_lost,
+                                   .ctx = w};
+    o->plugins = pn_group_plugins(t->group, &o->count);
+    if (!pn_worker_instances(o->plugins, o->count, err))
+        return false;
+    w->loop = life->loop;
+    w->worker = pn_worker_new(w->loop, o);
+    pn_worker_note_crashes(w->worker);
+    w->drain_timer = pn_timer_new(w->loop, on_drain_end, w);
+    w->first_timer = pn_timer_new(w->loop, say_ready, w);
+    return true;
+}
+
+static void worker_join(struct pn_role_life *life)
+{
+    struct worker_process *w = life->ctx;
+    w->control = life->control;
+    pn_timer_set(w->first_timer, FIRST_TICKS_MS);
+    if (!w->solo && !w->still)
+        pn_worker_ticks(w->worker, say_ready);
     else
-        say_ready(&w);
-    pn_loop_run(w.loop);
-    pn_worker_free(&w.worker);
-    pn_timer_free(&w.drain_timer);
-    pn_timer_free(&w.first_timer);
-    pn_worker_instances_free(o.plugins, o.count);
-    pn_control_free(&w.control);
-    pn_loop_free(&w.loop);
-    return 0;
+        say_ready(w);
+}
+
+static void worker_end(struct pn_role_life *life)
+{
+    struct worker_process *w = life->ctx;
+    if (w->worker == NULL)
+        return;
+    pn_worker_free(&w->worker);
+    pn_timer_free(&w->drain_timer);
+    pn_timer_free(&w->first_timer);
+    pn_worker_instances_free(w->options.plugins, w->options.count);
 }
 
 /* The template's own channel and loop go first; plugins, plan and policy stay. */
 _Noreturn static void be_worker(struct template *t, int control_fd, struct pn_ticking *ticking)
 {
+    static const struct pn_role_steps steps = {
+        .jail = PN_JAIL_WORKER,
+        .says_ready = true,
+        .control = {.on_peer = on_worker_peer, .on_drain = on_worker_drain},
+        .begin = worker_begin,
+        .open = worker_open,
+        .join = worker_join,
+        .end = worker_end,
+    };
+    struct worker_process w = {.template = t, .ticking = ticking};
     struct pn_role_env env;
-    pn_loop_after_fork(t->loop);
+    pn_loop_after_fork(t->life->loop);
     pn_timer_free(&t->refresh);
-    pn_control_free(&t->control);
-    pn_loop_free(&t->loop);
+    pn_control_free(&t->life->control);
+    pn_loop_free(&t->life->loop);
     (void)signal(SIGCHLD, SIG_DFL);
     (void)signal(SIGTERM, SIG_DFL);
     if (!pn_role_env_read(&env, control_fd))
         _exit(1);
-    int status = serve(t, &env, ticking);
+    int status = pn_role_run(&env, &steps, &w);
     pn_role_env_fini(&env);
     _exit(status);
 }
@@ -179,7 +194,7 @@ static void tell(struct template *t, uint16_t type, const struct pn_worker *w)
     pn_buf_init(&b, 64);
     pn_worker_put(&b, w);
     /* Who told it to drain may be gone: it asked for no more news. */
-    if (!pn_control_send(t->control, type, pn_buf_str(&b), NULL, 0) && !t->draining)
+    if (!pn_control_send(t->life->control, type, pn_buf_str(&b), NULL, 0) && !t->draining)
         pn_warn("the supervisor takes no news of workers");
     pn_buf_fini(&b);
 }
@@ -247,7 +262,7 @@ static void look_for_ticks(struct template *t, unsigned slot, int status)
 static void stop_if_done(struct template *t)
 {
     if (t->draining && t->count == 0)
-        pn_loop_stop(t->loop);
+        pn_loop_stop(t->life->loop);
 }
 
 static void on_child(void *ctx, int signo)
@@ -292,7 +307,7 @@ static void on_refresh(void *ctx)
         const struct postern_plugin *d = plugins[i].desc;
         if (d->changed != NULL && plugins[i].prepared != NULL &&
             d->changed(plugins[i].prepared) == 1 &&
-            !pn_control_send(t->control, PN_REC_PLUGIN_CHANGED, pn_str_of(d->name), NULL, 0))
+            !pn_control_send(t->life->control, PN_REC_PLUGIN_CHANGED, pn_str_of(d->name), NULL, 0))
             pn_warn("the supervisor takes no news of plugin %s", d->name);
     }
     pn_timer_set(t->refresh, (uint64_t)pn_policy_int(t->policy, "workers.refresh"));
@@ -300,59 +315,62 @@ static void on_refresh(void *ctx)
 
 static bool load(struct template *t, struct pn_buf *err)
 {
-    struct pn_folder *tmp = pn_role_env_folder(t->env, PN_FOLDER_PRIVATE);
-    t->policy = pn_policy_open(t->env->gen->policy_fd, err);
-    t->env->gen->policy_fd = -1;
+    struct pn_role_env *env = t->life->env;
+    struct pn_folder *tmp = pn_role_env_folder(env, PN_FOLDER_PRIVATE);
+    t->policy = pn_policy_open(env->gen->policy_fd, err);
+    env->gen->policy_fd = -1;
     if (t->policy == NULL)
         return false;
-    t->plan = pn_plan_new(t->policy, t->env->start.generation);
-    t->group = pn_group_load(t->plan, t->env->start.group, tmp == NULL ? PN_STR("") : tmp->path,
-                             t->env, err);
+    t->plan = pn_plan_new(t->policy, env->start.generation);
+    t->group =
+        pn_group_load(t->plan, env->start.group, tmp == NULL ? PN_STR("") : tmp->path, env, err);
     return t->group != NULL;
+}
+
+/* Plugins, as our own user. The jail: what any worker of the group may, and forking. */
+static bool begin(struct pn_role_life *life, struct pn_buf *err)
+{
+    struct template *t = life->ctx;
+    t->life = life;
+    tick_watch_init(&t->ticks, CHILDREN_MAX);
+    (void)pn_charset_preload();
+    if (!pn_jail_drop(life->env)) {
+        (void)pn_buf_addz(err, "ids could not be dropped");
+        return false;
+    }
+    if (!load(t, err))
+        return false;
+    life->jail.grants = pn_group_grants(t->plan, life->env->start.group);
+    return true;
+}
+
+static void join(struct pn_role_life *life)
+{
+    struct template *t = life->ctx;
+    pn_loop_signal(life->loop, SIGCHLD, on_child, t);
+    t->refresh = pn_timer_new(life->loop, on_refresh, t);
+    pn_timer_set(t->refresh, (uint64_t)pn_policy_int(t->policy, "workers.refresh"));
+}
+
+static void end(struct pn_role_life *life)
+{
+    struct template *t = life->ctx;
+    pn_timer_free(&t->refresh);
+    tick_watch_fini(&t->ticks);
+    pn_group_free(&t->group);
+    pn_plan_unref(&t->plan);
+    pn_policy_unref(&t->policy);
 }
 
 int pn_filter_main(struct pn_role_env *env)
 {
-    static const struct pn_control_ops ops = {.on_drain = on_drain, .on_record = on_record};
-    struct template t = {.env = env};
-    struct pn_buf err;
-
-    /* plugins, as our own user */
-    pn_buf_init(&err, 4000);
-    (void)pn_charset_preload();
-    if (!pn_jail_drop(env) || !load(&t, &err)) {
-        pn_role_env_failed(env, "%s",
-                           err.len != 0 ? pn_buf_cstr(&err) : "ids could not be dropped");
-        pn_buf_fini(&err);
-        return 1;
-    }
-    pn_buf_fini(&err);
-
-    tick_watch_init(&t.ticks, CHILDREN_MAX);
-
-    /* jail: what any worker of the group may, and forking */
-    struct pn_jail jail = {.kind = PN_JAIL_TEMPLATE,
-                           .grants = pn_group_grants(t.plan, env->start.group)};
-    if (!pn_jail_enter(env, &jail)) {
-        pn_role_env_failed(env, "the jail could not be entered");
-        return 1;
-    }
-
-    /* loop */
-    t.loop = pn_loop_new();
-    pn_loop_signal(t.loop, SIGCHLD, on_child, &t);
-    t.control = pn_control_new(t.loop, env, &ops, &t);
-    t.refresh = pn_timer_new(t.loop, on_refresh, &t);
-    pn_timer_set(t.refresh, (uint64_t)pn_policy_int(t.policy, "workers.refresh"));
-    pn_control_ready(t.control);
-    pn_loop_run(t.loop);
-
-    pn_timer_free(&t.refresh);
-    pn_control_free(&t.control);
-    pn_loop_free(&t.loop);
-    tick_watch_fini(&t.ticks);
-    pn_group_free(&t.group);
-    pn_plan_unref(&t.plan);
-    pn_policy_unref(&t.policy);
-    return 0;
+    static const struct pn_role_steps steps = {
+        .jail = PN_JAIL_TEMPLATE,
+        .control = {.on_drain = on_drain, .on_record = on_record},
+        .begin = begin,
+        .join = join,
+        .end = end,
+    };
+    struct template t = {0};
+    return pn_role_run(env, &steps, &t);
 }

@@ -3,11 +3,11 @@
 #include "admin_int.h"
 #include "clock.h"
 #include "handover.h"
-#include "jail.h"
 #include "log.h"
 #include "mem.h"
 #include "memfile.h"
 #include "reproducers.h"
+#include "role.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -133,10 +133,11 @@ static void on_end(void *ctx, enum pn_channel_end how)
     client_lost(admin, role);
 }
 
-static void add_source(struct admin *admin, struct pn_peer *peer)
+static void on_peer(void *ctx, struct pn_peer *peer)
 {
     static const struct pn_channel_ops ops = {
         .on_record = on_record, .on_end = on_end, .on_cut = on_cut};
+    struct admin *admin = ctx;
     struct source *s = pn_calloc(1, sizeof *s);
     *s = (struct source){.next = admin->sources, .admin = admin, .role = peer->role};
     pn_buf_init(&s->metrics, METRICS_MAX);
@@ -150,11 +151,6 @@ static void add_source(struct admin *admin, struct pn_peer *peer)
     s->channel = pn_channel_new(admin->loop, peer->fd, &ops, s, QUEUE_BYTES);
     peer->fd = -1;
     admin->sources = s;
-}
-
-static void on_peer(void *ctx, struct pn_peer *peer)
-{
-    add_source(ctx, peer);
 }
 
 /* ---- commands */
@@ -284,65 +280,67 @@ static void on_drain(void *ctx, uint32_t limit_ms)
 
 /* ---- the role */
 
-static void admin_fini(struct admin *admin)
+static bool begin(struct pn_role_life *life, struct pn_buf *err)
 {
+    if (!take_policy(life->ctx, life->env->gen, err))
+        return false;
+    if (pn_role_env_folder(life->env, PN_FOLDER_LOG) != NULL)
+        return true;
+    (void)pn_buf_addz(err, "no log folder");
+    return false;
+}
+
+static bool open_files(struct pn_role_life *life, struct pn_buf *err)
+{
+    struct admin *admin = life->ctx;
+    const struct pn_folder *state = pn_role_env_folder(life->env, PN_FOLDER_STATE);
+    const struct pn_folder *folder = pn_role_env_folder(life->env, PN_FOLDER_LOG);
+    admin->loop = life->loop;
+    if (state != NULL) {
+        admin->state_fd = state->fd;
+        admin->prune = pn_timer_new(admin->loop, prune, admin);
+        pn_timer_set(admin->prune, 0);
+    }
+    admin->supervisor = (struct source){.admin = admin, .role = PN_ROLE_SUPERVISOR};
+    pn_buf_init(&admin->supervisor.metrics, METRICS_MAX);
+    admin->events =
+        events_new(admin->loop, folder->fd, "events.jsonl", events_limits_of(admin->policy));
+    if (admin->events == NULL)
+        (void)pn_buf_addf(err, "%.*s/events.jsonl: %s", PN_FMT(folder->path), strerror(errno));
+    return admin->events != NULL;
+}
+
+static void join(struct pn_role_life *life)
+{
+    struct admin *admin = life->ctx;
+    admin->control = life->control;
+    open_listeners(admin, life->env->gen);
+}
+
+static void end(struct pn_role_life *life)
+{
+    struct admin *admin = life->ctx;
     close_listeners(admin);
     client_free_all(admin);
     while (admin->sources != NULL)
         source_free(admin->sources);
-    pn_control_free(&admin->control);
     events_free(&admin->events);
     pn_timer_free(&admin->prune);
     pn_buf_fini(&admin->supervisor.metrics);
     pn_policy_unref(&admin->policy);
-    pn_loop_free(&admin->loop);
 }
 
 int pn_admin_main(struct pn_role_env *env)
 {
-    static const struct pn_control_ops ops = {on_generation, on_peer, on_drain, on_other};
-    static const struct pn_jail jail = {.kind = PN_JAIL_ADMIN};
+    static const struct pn_role_steps steps = {
+        .jail = PN_JAIL_ADMIN,
+        .control = {on_generation, on_peer, on_drain, on_other},
+        .begin = begin,
+        .open = open_files,
+        .join = join,
+        .end = end,
+    };
     /* Tokens differ from those of an admin before: a late answer is nobody's. */
     struct admin admin = {.state_fd = -1, .next_token = pn_clock_mono_ns()};
-    struct pn_folder *state = pn_role_env_folder(env, PN_FOLDER_STATE);
-    struct pn_folder *folder = pn_role_env_folder(env, PN_FOLDER_LOG);
-    struct pn_buf err;
-    pn_buf_init(&err, 500);
-
-    /* configuration */
-    if (!take_policy(&admin, env->gen, &err) || folder == NULL) {
-        pn_role_env_failed(env, "%s", folder == NULL ? "no log folder" : pn_buf_cstr(&err));
-        pn_buf_fini(&err);
-        return EXIT_FAILURE;
-    }
-    pn_buf_fini(&err);
-
-    /* ids and jail */
-    if (!pn_jail_enter(env, &jail)) {
-        pn_role_env_failed(env, "it can't be jailed");
-        return EXIT_FAILURE;
-    }
-
-    /* loop, files, peers */
-    admin.loop = pn_loop_new();
-    admin.state_fd = state == NULL ? -1 : state->fd;
-    admin.prune = pn_timer_new(admin.loop, prune, &admin);
-    if (state != NULL)
-        pn_timer_set(admin.prune, 0);
-    admin.supervisor = (struct source){.admin = &admin, .role = PN_ROLE_SUPERVISOR};
-    pn_buf_init(&admin.supervisor.metrics, METRICS_MAX);
-    admin.events =
-        events_new(admin.loop, folder->fd, "events.jsonl", events_limits_of(admin.policy));
-    if (admin.events == NULL) {
-        pn_role_env_failed(env, "%.*s/events.jsonl: %s", PN_FMT(folder->path), strerror(errno));
-        return EXIT_FAILURE;
-    }
-    for (size_t i = 0; i < env->peer_count; i++)
-        add_source(&admin, &env->peers[i]);
-    admin.control = pn_control_new(admin.loop, env, &ops, &admin);
-    open_listeners(&admin, env->gen);
-    pn_control_ready(admin.control);
-    pn_loop_run(admin.loop);
-    admin_fini(&admin);
-    return EXIT_SUCCESS;
+    return pn_role_run(env, &steps, &admin);
 }

@@ -2,12 +2,11 @@
 #include "edge_role.h"
 
 #include "edge.h"
-#include "jail.h"
 #include "log.h"
 #include "mem.h"
+#include "role.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -188,8 +187,43 @@ static void on_plugin_failure(void *ctx, const struct pn_failure *f)
         (void)close(fds[0]);
 }
 
-static void edge_fini(struct edge *edge)
+static bool begin(struct pn_role_life *life, struct pn_buf *err)
 {
+    static const struct pn_runner_ops runner_ops = {
+        .want_solo = on_want_solo, .lost_worker = on_lost_worker, .on_failure = on_plugin_failure};
+    struct edge *edge = life->ctx;
+    const struct pn_role_env *env = life->env;
+    size_t metric_count;
+    edge->gen = edge_generation_new(env->gen, err);
+    if (edge->gen == NULL)
+        return false;
+    edge->scratch = pn_alloc(PN_SMTP_RESERVE_MAX);
+    edge->ids.tag = (uint16_t)(edge->number % PN_QUEUE_ID_TAG_MAX);
+    edge->loop = life->loop;
+    edge->metrics = edge_metrics_new(&metric_count);
+    edge->admin =
+        pn_admin_link_new(edge->loop, edge->metrics, metric_count, edge_metrics_fill, edge);
+    edge->runner =
+        pn_runner_new(edge->loop, edge->gen->plan, edge->gen->hostname, &runner_ops, edge);
+    if (env->limits_fd >= 0)
+        edge->limits = pn_limits_open(env->limits_fd, edge->number);
+    if (edge->limits == NULL)
+        pn_warn("no table of limits: sessions and rates are not limited");
+    return true;
+}
+
+static void join(struct pn_role_life *life)
+{
+    struct edge *edge = life->ctx;
+    edge->control = life->control;
+    pn_admin_link_control(edge->admin, edge->control);
+    open_listeners(edge, life->env->gen);
+    pn_generation_free(&life->env->gen);
+}
+
+static void end(struct pn_role_life *life)
+{
+    struct edge *edge = life->ctx;
     close_listeners(edge);
     edge->draining = false;
     while (edge->sessions != NULL)
@@ -202,70 +236,20 @@ static void edge_fini(struct edge *edge)
     pn_admin_link_free(&edge->admin);
     pn_limits_close(&edge->limits);
     pn_runner_free(&edge->runner);
-    pn_control_free(&edge->control);
     edge_generation_unref(&edge->gen);
-    pn_loop_free(&edge->loop);
     free(edge->scratch);
     free(edge->metrics);
 }
 
 int pn_edge_main(struct pn_role_env *env)
 {
-    static const struct pn_runner_ops runner_ops = {
-        .want_solo = on_want_solo, .lost_worker = on_lost_worker, .on_failure = on_plugin_failure};
-    static const struct pn_control_ops control_ops = {
-        .on_generation = on_generation, .on_peer = on_peer, .on_drain = on_drain};
-    static const struct pn_jail jail = {.kind = PN_JAIL_EDGE};
+    static const struct pn_role_steps steps = {
+        .jail = PN_JAIL_EDGE,
+        .control = {.on_generation = on_generation, .on_peer = on_peer, .on_drain = on_drain},
+        .begin = begin,
+        .join = join,
+        .end = end,
+    };
     struct edge edge = {.number = env->start.number};
-    struct pn_buf err;
-    struct pn_peer *peer;
-
-    /* configuration */
-    pn_buf_init(&err, 1024);
-    edge.gen = edge_generation_new(env->gen, &err);
-    if (edge.gen == NULL) {
-        pn_role_env_failed(env, "%s", pn_buf_cstr(&err));
-        pn_buf_fini(&err);
-        return 1;
-    }
-    pn_buf_fini(&err);
-    edge.scratch = pn_alloc(PN_SMTP_RESERVE_MAX);
-    edge.ids.tag = (uint16_t)(env->start.number % PN_QUEUE_ID_TAG_MAX);
-    (void)signal(SIGPIPE, SIG_IGN);
-
-    /* loop and peers */
-    edge.loop = pn_loop_new();
-    size_t metric_count;
-    edge.metrics = edge_metrics_new(&metric_count);
-    edge.admin = pn_admin_link_new(edge.loop, edge.metrics, metric_count, edge_metrics_fill, &edge);
-    edge.runner = pn_runner_new(edge.loop, edge.gen->plan, edge.gen->hostname, &runner_ops, &edge);
-    while ((peer = pn_role_env_peer(env, PN_ROLE_FILTER)) != NULL)
-        pn_runner_add_worker(edge.runner, peer);
-    while ((peer = pn_role_env_peer(env, PN_ROLE_MAILBOX)) != NULL)
-        (void)outbox_peer(&edge, peer);
-    if ((peer = pn_role_env_peer(env, PN_ROLE_RESOLVER)) != NULL)
-        client_names_peer(&edge, peer);
-    if ((peer = pn_role_env_peer(env, PN_ROLE_STATE)) != NULL)
-        edge_state_peer(&edge, peer);
-    if ((peer = pn_role_env_peer(env, PN_ROLE_QUEUE)) != NULL)
-        (void)outbox_peer(&edge, peer);
-    pn_admin_link_env(edge.admin, env);
-    if (env->limits_fd >= 0)
-        edge.limits = pn_limits_open(env->limits_fd, env->start.number);
-    if (edge.limits == NULL)
-        pn_warn("no table of limits: sessions and rates are not limited");
-
-    /* jail, then the first foreign byte */
-    if (!pn_jail_enter(env, &jail)) {
-        pn_role_env_failed(env, "the jail could not be entered");
-        return 1;
-    }
-    edge.control = pn_control_new(edge.loop, env, &control_ops, &edge);
-    pn_admin_link_control(edge.admin, edge.control);
-    open_listeners(&edge, env->gen);
-    pn_generation_free(&env->gen);
-    pn_control_ready(edge.control);
-    pn_loop_run(edge.loop);
-    edge_fini(&edge);
-    return 0;
+    return pn_role_run(env, &steps, &edge);
 }

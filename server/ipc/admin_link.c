@@ -133,13 +133,6 @@ bool pn_admin_link_peer(struct pn_admin_link *link, struct pn_peer *peer)
     return true;
 }
 
-void pn_admin_link_env(struct pn_admin_link *link, struct pn_role_env *env)
-{
-    struct pn_peer *peer = pn_role_env_peer(env, PN_ROLE_ADMIN);
-    if (peer != NULL)
-        (void)pn_admin_link_peer(link, peer);
-}
-
 bool pn_admin_link_event(struct pn_admin_link *link, struct pn_str line)
 {
     bool ok = link->channel != NULL && send_line(link, line);

@@ -17,8 +17,6 @@ struct pn_admin_link *pn_admin_link_new(struct pn_loop *loop, const struct pn_me
 void pn_admin_link_free(struct pn_admin_link **link);
 /* Who is asked for admin's channel when it ended though admin lives; borrowed. */
 void pn_admin_link_control(struct pn_admin_link *link, struct pn_control *control);
-/* Takes the first PN_ROLE_ADMIN peer of env, if it is there. */
-void pn_admin_link_env(struct pn_admin_link *link, struct pn_role_env *env);
 /* From on_peer: takes peer->fd if it is admin's; true then. */
 bool pn_admin_link_peer(struct pn_admin_link *link, struct pn_peer *peer);
 /* One event: a JSON object without a line end. A long one goes as a memory file. False:

@@ -217,14 +217,6 @@ void pn_role_env_fini(struct pn_role_env *env)
     *env = (struct pn_role_env){.control_fd = -1};
 }
 
-struct pn_peer *pn_role_env_peer(struct pn_role_env *env, enum pn_role role)
-{
-    for (size_t i = 0; i < env->peer_count; i++)
-        if (env->peers[i].role == role && env->peers[i].fd >= 0)
-            return &env->peers[i];
-    return NULL;
-}
-
 struct pn_folder *pn_role_env_folder(struct pn_role_env *env, enum pn_folder_purpose purpose)
 {
     for (size_t i = 0; i < env->folder_count; i++)

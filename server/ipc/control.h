@@ -23,8 +23,8 @@
  * forks; the child then reads START to GO there as a process of its own would.
  * The channel's end means that the supervisor is gone: the role stops.
  *
- * A role's main reads an environment (pn_role_env_read: blocking, before there is a
- * loop), then makes a pn_control of it, which owns the channel from then on.
+ * server/main.c reads the environment (pn_role_env_read: blocking, before there is a loop);
+ * the role then comes up as role.h says.
  */
 #ifndef PN_CONTROL_H
 #define PN_CONTROL_H
@@ -165,8 +165,6 @@ struct pn_role_env {
  * ended or brought something else; logged. Fini closes what was not taken. */
 bool pn_role_env_read(struct pn_role_env *env, int fd);
 void pn_role_env_fini(struct pn_role_env *env);
-/* The first peer of a role not taken yet, or NULL. */
-struct pn_peer *pn_role_env_peer(struct pn_role_env *env, enum pn_role role);
 struct pn_folder *pn_role_env_folder(struct pn_role_env *env, enum pn_folder_purpose purpose);
 /* Before there is a pn_control: tells the supervisor and the log why this role can't
  * start. The caller then exits with 1. */
@@ -176,8 +174,8 @@ void pn_role_env_failed(struct pn_role_env *env, const char *fmt, ...)
 /*
  * What a role's folder exports: server/edge/edge.h declares pn_edge_main, filters/filter.h
  * pn_filter_main, and so on; server/main.c calls the one that --role names. The env is
- * read already; the main makes its loop, peers, jail, says READY and runs. It returns the
- * process's exit status and leaves pn_role_env_fini to main.c.
+ * read already. The main is a call of pn_role_run (role.h); it returns the process's exit
+ * status and leaves pn_role_env_fini to main.c.
  */
 typedef int pn_role_main(struct pn_role_env *env);
 

@@ -1,10 +1,10 @@
 #include "mailbox.h"
 
 #include "handover.h"
-#include "jail.h"
 #include "log.h"
 #include "mem.h"
 #include "memfile.h"
+#include "role.h"
 #include "store.h"
 #include "threads.h"
 
@@ -21,7 +21,6 @@ enum {
 
 struct mailbox {
     struct pn_loop *loop;
-    struct pn_control *control;
     struct pn_threads *threads;
     struct pn_store *store;
     struct peer *peers;
@@ -239,8 +238,9 @@ static void on_end(void *ctx, enum pn_channel_end how)
     peer_release(peer);
 }
 
-static void add_peer(struct mailbox *mb, struct pn_peer *from)
+static void on_peer(void *ctx, struct pn_peer *from)
 {
+    struct mailbox *mb = ctx;
     static const struct pn_channel_ops ops = {
         .on_record = on_record, .on_end = on_end, .on_cut = on_cut};
     if (from->role != PN_ROLE_EDGE && from->role != PN_ROLE_QUEUE)
@@ -250,11 +250,6 @@ static void add_peer(struct mailbox *mb, struct pn_peer *from)
     peer->channel = pn_channel_new(mb->loop, from->fd, &ops, peer, ANSWER_QUEUE);
     from->fd = -1;
     mb->peers = peer;
-}
-
-static void on_peer(void *ctx, struct pn_peer *peer)
-{
-    add_peer(ctx, peer);
 }
 
 static void on_generation(void *ctx, struct pn_generation *gen)
@@ -277,8 +272,30 @@ static void on_drain(void *ctx, uint32_t limit_ms)
     stop_if_idle(mb);
 }
 
-static void mailbox_fini(struct mailbox *mb)
+static bool begin(struct pn_role_life *life, struct pn_buf *err)
 {
+    if (pn_role_env_folder(life->env, PN_FOLDER_MAIL) != NULL)
+        return true;
+    (void)pn_buf_addz(err, "no mail folder was given");
+    return false;
+}
+
+static bool open_store(struct pn_role_life *life, struct pn_buf *err)
+{
+    struct mailbox *mb = life->ctx;
+    char host[256] = "localhost";
+    (void)err;
+    (void)gethostname(host, sizeof host - 1);
+    mb->loop = life->loop;
+    mb->store = pn_store_new(pn_role_env_folder(life->env, PN_FOLDER_MAIL)->fd, pn_str_of(host));
+    mb->threads = pn_threads_new(mb->loop, THREADS, STACK, "deliver");
+    mb->drain_timer = pn_timer_new(mb->loop, on_drain_end, mb);
+    return true;
+}
+
+static void end(struct pn_role_life *life)
+{
+    struct mailbox *mb = life->ctx;
     pn_threads_free(&mb->threads);
     while (mb->peers != NULL) {
         struct peer *peer = mb->peers;
@@ -287,35 +304,17 @@ static void mailbox_fini(struct mailbox *mb)
     }
     pn_store_free(&mb->store);
     pn_timer_free(&mb->drain_timer);
-    pn_control_free(&mb->control);
-    pn_loop_free(&mb->loop);
 }
 
 int pn_mailbox_main(struct pn_role_env *env)
 {
-    static const struct pn_control_ops ops = {on_generation, on_peer, on_drain, NULL};
-    const struct pn_jail jail = {.kind = PN_JAIL_MAILBOX};
+    static const struct pn_role_steps steps = {
+        .jail = PN_JAIL_MAILBOX,
+        .control = {on_generation, on_peer, on_drain, NULL},
+        .begin = begin,
+        .open = open_store,
+        .end = end,
+    };
     struct mailbox mb = {0};
-    char host[256] = "localhost";
-    struct pn_folder *folder = pn_role_env_folder(env, PN_FOLDER_MAIL);
-    if (folder == NULL) {
-        pn_role_env_failed(env, "no mail folder was given");
-        return EXIT_FAILURE;
-    }
-    (void)gethostname(host, sizeof host - 1);
-    if (!pn_jail_enter(env, &jail)) {
-        pn_role_env_failed(env, "the jail could not be entered");
-        return EXIT_FAILURE;
-    }
-    mb.loop = pn_loop_new();
-    mb.store = pn_store_new(folder->fd, pn_str_of(host));
-    mb.threads = pn_threads_new(mb.loop, THREADS, STACK, "deliver");
-    mb.drain_timer = pn_timer_new(mb.loop, on_drain_end, &mb);
-    mb.control = pn_control_new(mb.loop, env, &ops, &mb);
-    for (size_t i = 0; i < env->peer_count; i++)
-        add_peer(&mb, &env->peers[i]);
-    pn_control_ready(mb.control);
-    pn_loop_run(mb.loop);
-    mailbox_fini(&mb);
-    return EXIT_SUCCESS;
+    return pn_role_run(env, &steps, &mb);
 }

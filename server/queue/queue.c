@@ -3,10 +3,10 @@
 #include "content.h"
 #include "held.h"
 #include "hop.h"
-#include "jail.h"
 #include "log.h"
 #include "mem.h"
 #include "queue_int.h"
+#include "role.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -166,8 +166,9 @@ static bool open_spool(struct queue *q, struct pn_buf *err)
 
 /* ---- control ---- */
 
-static void add_peer(struct queue *q, struct pn_peer *peer)
+static void on_peer(void *ctx, struct pn_peer *peer)
 {
+    struct queue *q = ctx;
     if (pn_admin_link_peer(q->admin, peer))
         return;
     if (peer->role == PN_ROLE_EDGE)
@@ -176,11 +177,6 @@ static void add_peer(struct queue *q, struct pn_peer *peer)
         local_peer(q, peer);
     else if (peer->role == PN_ROLE_RESOLVER)
         names_peer(q, peer);
-}
-
-static void on_peer(void *ctx, struct pn_peer *peer)
-{
-    add_peer(ctx, peer);
 }
 
 /* Takes the mapping of gen and works by it from now on. */
@@ -241,65 +237,72 @@ static void raise_limit(struct queue *q)
     q->fds_max = (size_t)r.rlim_cur / 4;
 }
 
-static void queue_fini(struct queue *q)
+static bool begin(struct pn_role_life *life, struct pn_buf *err)
 {
+    struct queue *q = life->ctx;
+    const struct pn_folder *folder = pn_role_env_folder(life->env, PN_FOLDER_SPOOL);
+    if (folder == NULL) {
+        (void)pn_buf_addz(err, "no spool folder was given");
+        return false;
+    }
+    raise_limit(q);
+    q->folder = folder->fd;
+    q->ids.tag = PN_QUEUE_ID_TAG_MAX;
+    return true;
+}
+
+static bool open_queue(struct pn_role_life *life, struct pn_buf *err)
+{
+    struct queue *q = life->ctx;
+    settings_default(&q->settings);
+    if (!use_policy(q, life->env->gen, err))
+        return false;
+    q->tls = pn_tls_client_new(err);
+    pn_buf_clear(err);
+    q->loop = life->loop;
+    q->threads = pn_threads_new(q->loop, THREADS, STACK, "queue");
+    q->drain_timer = pn_timer_new(q->loop, stop_if_idle, q);
+    event_init(q);
+    run_init(q);
+    local_init(q);
+    hop_init(q);
+    verify_init(q);
+    move_init(q);
+    take_init(q);
+    return open_spool(q, err);
+}
+
+static void join(struct pn_role_life *life)
+{
+    struct queue *q = life->ctx;
+    q->control = life->control;
+    pn_admin_link_control(q->admin, q->control);
+}
+
+/* What is left is in the spool; the process ends now, and its memory with it. */
+static void end(struct pn_role_life *life)
+{
+    struct queue *q = life->ctx;
+    if (q->spool == NULL)
+        return; /* it never served */
     q->draining = q->closed = true;
     take_end_all(q);
     local_end_all(q);
     pn_threads_free(&q->threads);
-    /* What is left is in the spool; the process ends now, and its memory with it. */
     spool_close(&q->spool);
     settings_fini(&q->settings);
-    pn_control_free(&q->control);
 }
 
 int pn_queue_main(struct pn_role_env *env)
 {
-    static const struct pn_control_ops ops = {on_generation, on_peer, on_drain, NULL};
-    const struct pn_jail jail = {.kind = PN_JAIL_QUEUE};
+    static const struct pn_role_steps steps = {
+        .jail = PN_JAIL_QUEUE,
+        .control = {on_generation, on_peer, on_drain, NULL},
+        .begin = begin,
+        .open = open_queue,
+        .join = join,
+        .end = end,
+    };
     static struct queue q;
-    struct pn_folder *folder = pn_role_env_folder(env, PN_FOLDER_SPOOL);
-    if (folder == NULL) {
-        pn_role_env_failed(env, "no spool folder was given");
-        return EXIT_FAILURE;
-    }
-    raise_limit(&q);
-    if (!pn_jail_enter(env, &jail)) {
-        pn_role_env_failed(env, "the jail could not be entered");
-        return EXIT_FAILURE;
-    }
-    q.folder = folder->fd;
-    q.ids.tag = PN_QUEUE_ID_TAG_MAX;
-    settings_default(&q.settings);
-    struct pn_buf err;
-    pn_buf_init(&err, 1000);
-    if (!use_policy(&q, env->gen, &err)) {
-        pn_role_env_failed(env, "%s", pn_buf_cstr(&err));
-        return EXIT_FAILURE;
-    }
-    q.tls = pn_tls_client_new(&err);
-    pn_buf_clear(&err);
-    q.loop = pn_loop_new();
-    q.threads = pn_threads_new(q.loop, THREADS, STACK, "queue");
-    q.drain_timer = pn_timer_new(q.loop, stop_if_idle, &q);
-    event_init(&q);
-    run_init(&q);
-    local_init(&q);
-    hop_init(&q);
-    verify_init(&q);
-    move_init(&q);
-    take_init(&q);
-    if (!open_spool(&q, &err)) {
-        pn_role_env_failed(env, "%s", pn_buf_cstr(&err));
-        return EXIT_FAILURE;
-    }
-    pn_buf_fini(&err);
-    q.control = pn_control_new(q.loop, env, &ops, &q);
-    pn_admin_link_control(q.admin, q.control);
-    for (size_t i = 0; i < env->peer_count; i++)
-        add_peer(&q, &env->peers[i]);
-    pn_control_ready(q.control);
-    pn_loop_run(q.loop);
-    queue_fini(&q);
-    return EXIT_SUCCESS;
+    return pn_role_run(env, &steps, &q);
 }

@@ -5,9 +5,9 @@
 #include "clock.h"
 #include "dns_shelf.h"
 #include "guests.h"
-#include "jail.h"
 #include "log.h"
 #include "policy.h"
+#include "role.h"
 #include "ub_base.h"
 #include "upstream.h"
 
@@ -72,14 +72,14 @@ static const struct pn_metric metric_rows[METRICS] = {
 
 struct resolver {
     struct pn_loop *loop;
-    struct pn_control *control;
     struct pn_admin_link *admin;
     struct pn_metric metrics[METRICS];
     struct ub_event_base *base;
     struct asks *asks;
     struct pn_dns_shelf *shelf; /* NULL: answers are not shared */
     struct settings settings;
-    char granted[PATH_BYTES]; /* folder that the jail lets us read; empty: none */
+    char granted[PATH_BYTES];     /* folder that the jail lets us read; empty: none */
+    struct pn_jail_path readable; /* that folder, for the jail */
     struct pn_guests *guests;
     struct pn_buf out, gathered;
     const struct pn_guest *asking; /* whose record is being read */
@@ -357,40 +357,28 @@ static void raise_descriptors(void)
         pn_warn("the limit of descriptors stays at its default: %s", strerror(errno));
 }
 
-/* With the folder of the trust anchor, which libunbound reads again at a reload. */
-static bool enter_jail(struct resolver *r, const struct pn_role_env *env)
+/* The folder of the trust anchor, which libunbound reads again at a reload. */
+static void widen_jail(struct resolver *r, struct pn_jail *jail)
 {
-    struct pn_jail_path path = {r->granted, false};
-    struct pn_jail jail = {.kind = PN_JAIL_RESOLVER, .paths = &path};
     folder_of(r->settings.trust_anchor, r->granted);
+    r->readable = (struct pn_jail_path){r->granted, false};
     if (r->granted[0] != '\0') {
-        jail.path_count = 1;
-        jail.grants = PN_GRANT_FILES;
+        jail->paths = &r->readable;
+        jail->path_count = 1;
+        jail->grants = PN_GRANT_FILES;
     }
-    return pn_jail_enter(env, &jail);
 }
 
-static void resolver_fini(struct resolver *r)
+/* Settings, a backend, and what lives on the loop. */
+static bool begin(struct pn_role_life *life, struct pn_buf *err)
 {
-    pn_guests_free(&r->guests);
-    pn_admin_link_free(&r->admin);
-    asks_free(&r->asks);
-    pn_dns_shelf_free(&r->shelf);
-    ub_base_free(&r->base);
-    pn_control_free(&r->control);
-    pn_loop_free(&r->loop);
-    pn_buf_fini(&r->out);
-    pn_buf_fini(&r->gathered);
-}
-
-/* Settings, a backend, and the loop that both live on. */
-static bool resolver_init(struct resolver *r, struct pn_role_env *env, struct pn_buf *err)
-{
+    struct resolver *r = life->ctx;
+    struct pn_role_env *env = life->env;
     struct asks_backend backend;
     pn_buf_init(&r->out, PN_RECORD_MAX - 64);
     pn_buf_init(&r->gathered, PN_RECORD_MAX - 64);
     raise_descriptors();
-    r->loop = pn_loop_new();
+    r->loop = life->loop;
     r->base = ub_base_new(r->loop);
     if (!settings_of(env->gen, &r->settings, err) ||
         !make_backend(r, &r->settings, env->gen->dns_file_fd, &backend, err))
@@ -403,30 +391,37 @@ static bool resolver_init(struct resolver *r, struct pn_role_env *env, struct pn
     r->guests = pn_guests_new(r->loop, &guests_ops, r);
     memcpy(r->metrics, metric_rows, sizeof r->metrics);
     r->admin = pn_admin_link_new(r->loop, r->metrics, METRICS, fill_metrics, r);
+    widen_jail(r, &life->jail);
     return true;
+}
+
+static void join(struct pn_role_life *life)
+{
+    struct resolver *r = life->ctx;
+    pn_admin_link_control(r->admin, life->control);
+}
+
+static void end(struct pn_role_life *life)
+{
+    struct resolver *r = life->ctx;
+    pn_guests_free(&r->guests);
+    pn_admin_link_free(&r->admin);
+    asks_free(&r->asks);
+    pn_dns_shelf_free(&r->shelf);
+    ub_base_free(&r->base);
+    pn_buf_fini(&r->out);
+    pn_buf_fini(&r->gathered);
 }
 
 int pn_resolver_main(struct pn_role_env *env)
 {
-    static const struct pn_control_ops ops = {on_generation, on_peer, on_drain, NULL};
+    static const struct pn_role_steps steps = {
+        .jail = PN_JAIL_RESOLVER,
+        .control = {on_generation, on_peer, on_drain, NULL},
+        .begin = begin,
+        .join = join,
+        .end = end,
+    };
     struct resolver r = {0};
-    struct pn_buf err;
-    pn_buf_init(&err, 2000);
-    bool ok = resolver_init(&r, env, &err);
-    if (!ok)
-        pn_role_env_failed(env, "%s", pn_buf_cstr(&err));
-    else if (!(ok = enter_jail(&r, env)))
-        pn_role_env_failed(env, "the jail could not be entered");
-    if (ok) {
-        r.control = pn_control_new(r.loop, env, &ops, &r);
-        pn_admin_link_control(r.admin, r.control);
-        pn_admin_link_env(r.admin, env);
-        for (size_t i = 0; i < env->peer_count; i++)
-            pn_guests_add(r.guests, &env->peers[i]);
-        pn_control_ready(r.control);
-        pn_loop_run(r.loop);
-    }
-    resolver_fini(&r);
-    pn_buf_fini(&err);
-    return ok ? EXIT_SUCCESS : EXIT_FAILURE;
+    return pn_role_run(env, &steps, &r);
 }

@@ -11,6 +11,6 @@
 
 #include "control.h"
 
-int pn_resolver_main(struct pn_role_env *env);
+pn_role_main pn_resolver_main;
 
 #endif

@@ -4,15 +4,14 @@
 #include "admin_link.h"
 #include "clock.h"
 #include "guests.h"
-#include "jail.h"
 #include "json.h"
 #include "log.h"
 #include "mem.h"
+#include "role.h"
 #include "state_settings.h"
 #include "state_takes.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -421,8 +420,9 @@ static bool open_engine(struct role *r, struct pn_role_env *env, struct pn_buf *
     return true;
 }
 
-static void role_fini(struct role *r)
+static void end(struct pn_role_life *life)
 {
+    struct role *r = life->ctx;
     if (r->engine != NULL)
         r->engine->ops->free(r->engine);
     pn_guests_free(&r->guests);
@@ -430,17 +430,17 @@ static void role_fini(struct role *r)
         asked_free(r->asked);
     state_takes_free(&r->takes);
     pn_admin_link_free(&r->admin);
-    pn_control_free(&r->control);
-    pn_loop_free(&r->loop);
     pn_buf_fini(&r->out);
     pn_buf_fini(&r->gathered);
 }
 
-static bool role_init(struct role *r, struct pn_role_env *env, struct pn_buf *err)
+static bool begin(struct pn_role_life *life, struct pn_buf *err)
 {
+    struct role *r = life->ctx;
+    struct pn_role_env *env = life->env;
     pn_buf_init(&r->out, PN_RECORD_MAX - 64);
     pn_buf_init(&r->gathered, PN_RECORD_MAX - 64);
-    r->loop = pn_loop_new();
+    r->loop = life->loop;
     r->takes = state_takes_new(TAKES_MAX, TAKES_AGE_NS);
     if (!state_settings_of(env->gen, &r->settings, err) || !open_engine(r, env, err))
         return false;
@@ -451,32 +451,22 @@ static bool role_init(struct role *r, struct pn_role_env *env, struct pn_buf *er
     return true;
 }
 
+static void join(struct pn_role_life *life)
+{
+    struct role *r = life->ctx;
+    r->control = life->control;
+    pn_admin_link_control(r->admin, r->control);
+}
+
 int pn_state_main(struct pn_role_env *env)
 {
-    static const struct pn_control_ops ops = {on_generation, on_peer, on_drain, on_control};
+    static const struct pn_role_steps steps = {
+        .jail = PN_JAIL_STATE,
+        .control = {on_generation, on_peer, on_drain, on_control},
+        .begin = begin,
+        .join = join,
+        .end = end,
+    };
     struct role r = {0};
-    struct pn_buf err;
-    pn_buf_init(&err, 2000);
-    (void)signal(SIGPIPE, SIG_IGN);
-    bool ok = role_init(&r, env, &err);
-    if (!ok) {
-        pn_role_env_failed(env, "%s", pn_buf_cstr(&err));
-    } else {
-        static const struct pn_jail jail = {.kind = PN_JAIL_STATE};
-        ok = pn_jail_enter(env, &jail);
-        if (!ok)
-            pn_role_env_failed(env, "the jail could not be entered");
-    }
-    if (ok) {
-        r.control = pn_control_new(r.loop, env, &ops, &r);
-        pn_admin_link_control(r.admin, r.control);
-        pn_admin_link_env(r.admin, env);
-        for (size_t i = 0; i < env->peer_count; i++)
-            pn_guests_add(r.guests, &env->peers[i]);
-        pn_control_ready(r.control);
-        pn_loop_run(r.loop);
-    }
-    role_fini(&r);
-    pn_buf_fini(&err);
-    return ok ? EXIT_SUCCESS : EXIT_FAILURE;
+    return pn_role_run(env, &steps, &r);
 }

@@ -1,9 +1,9 @@
+#include "ipc_rig.h"
 #include "unit.h"
 
 #include "buf.h"
 #include "channel.h"
 #include "clock.h"
-#include "control.h"
 #include "dns.h"
 #include "log.h"
 #include "memfile.h"
@@ -94,14 +94,6 @@ static void end_fini(struct end *e)
         (void)close(e->kept_fd);
 }
 
-static void turn_until(const int *value, int want)
-{
-    uint64_t stop = pn_clock_mono_ns() + 2 * (uint64_t)PN_NS_PER_S;
-    while (*value < want && pn_clock_mono_ns() < stop)
-        pn_loop_turn(loop, 50);
-    UNIT_INT(*value, want);
-}
-
 static void test_records(void)
 {
     static char big[PN_RECORD_MAX];
@@ -116,13 +108,13 @@ static void test_records(void)
     for (int i = 0; i < 3; i++) {
         UNIT_TRUE(pn_channel_send(a.channel, (uint16_t)(PN_REC_CHECK + i),
                                   (struct pn_str){big, lens[i]}, NULL, 0));
-        turn_until(&b.records, i + 1);
+        turn_until(loop, &b.records, i + 1);
         UNIT_INT(b.type, PN_REC_CHECK + i);
         UNIT_INT(b.body.len, lens[i]);
         UNIT_TRUE(lens[i] == 0 || memcmp(b.body.p, big, lens[i]) == 0);
     }
     pn_channel_free(&a.channel);
-    turn_until(&b.ends, 1);
+    turn_until(loop, &b.ends, 1);
     UNIT_INT(b.how, PN_CHANNEL_CLOSED);
     UNIT_TRUE(!pn_channel_send(b.channel, 1, PN_STR("x"), NULL, 0));
     end_fini(&a);
@@ -141,19 +133,12 @@ static void test_last_words(void)
     UNIT_TRUE(pn_channel_send(b.channel, 1, PN_STR("never read"), NULL, 0));
     UNIT_INT(pn_channel_send_fd(fds[0], PN_REC_FAILED, PN_STR("why"), NULL, 0), 0);
     (void)close(fds[0]);
-    turn_until(&b.records, 1);
+    turn_until(loop, &b.records, 1);
     UNIT_STR(pn_buf_str(&b.body), PN_STR("why"));
-    turn_until(&b.ends, 1);
+    turn_until(loop, &b.ends, 1);
     UNIT_INT(b.how, PN_CHANNEL_CLOSED);
     end_fini(&b);
     pn_loop_free(&loop);
-}
-
-static bool same_file(int a, int b)
-{
-    struct stat sa, sb;
-    return fstat(a, &sa) == 0 && fstat(b, &sb) == 0 && sa.st_ino == sb.st_ino &&
-           sa.st_dev == sb.st_dev;
 }
 
 static int open_fds(void)
@@ -177,7 +162,7 @@ static void test_fds(void)
         many[i] = pipe_fds[0];
     int before = open_fds();
     UNIT_TRUE(pn_channel_send(a.channel, 7, PN_STR("x"), many, PN_RECORD_FDS));
-    turn_until(&b.records, 1);
+    turn_until(loop, &b.records, 1);
     UNIT_INT(b.nfds, PN_RECORD_FDS);
     UNIT_TRUE(same_file(b.kept_fd, pipe_fds[0]));
     UNIT_TRUE((fcntl(b.kept_fd, F_GETFD) & FD_CLOEXEC) != 0);
@@ -189,51 +174,6 @@ static void test_fds(void)
     (void)close(pipe_fds[0]);
     (void)close(pipe_fds[1]);
     pn_loop_free(&loop);
-}
-
-/* Descriptors that this process has room for, from now on. */
-static struct rlimit leave_room(int n)
-{
-    struct rlimit was, now;
-    UNIT_INT(getrlimit(RLIMIT_NOFILE, &was), 0);
-    int next = open("/dev/null", O_RDONLY); /* the lowest that is free */
-    (void)close(next);
-    now = was;
-    now.rlim_cur = (rlim_t)(next + n);
-    UNIT_INT(setrlimit(RLIMIT_NOFILE, &now), 0);
-    return was;
-}
-
-/* Whether the kernel keeps descriptors back then: valgrind knows that limit for itself and
- * does not tell the kernel. */
-static bool room_counts(void)
-{
-    char bytes[64];
-    union {
-        char space[CMSG_SPACE(sizeof(int))];
-        struct cmsghdr align;
-    } control;
-    struct iovec iov = {bytes, sizeof bytes};
-    struct msghdr msg = {.msg_iov = &iov,
-                         .msg_iovlen = 1,
-                         .msg_control = &control,
-                         .msg_controllen = sizeof control};
-    int fds[2], got = -1;
-    UNIT_INT(pn_channel_pair(fds), 0);
-    UNIT_INT(pn_channel_send_fd(fds[0], 1, PN_STR(""), &fds[0], 1), 0);
-    struct rlimit was = leave_room(0);
-    UNIT_TRUE(recvmsg(fds[1], &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC) > 0);
-    UNIT_INT(setrlimit(RLIMIT_NOFILE, &was), 0);
-    bool counts = (msg.msg_flags & MSG_CTRUNC) != 0;
-    if (!counts)
-        memcpy(&got, CMSG_DATA(CMSG_FIRSTHDR(&msg)), sizeof got);
-    if (got >= 0)
-        (void)close(got);
-    (void)close(fds[0]);
-    (void)close(fds[1]);
-    if (!counts)
-        printf("skipped: what no descriptor is left for, since it comes all the same\n");
-    return counts;
 }
 
 /* No descriptor left: that record is lost, and nothing else. */
@@ -261,15 +201,15 @@ static void test_cut(void)
         UNIT_TRUE(pn_channel_send(a.channel, 8, PN_STR("next"), NULL, 0));
         struct rlimit was = leave_room(rows[i].room);
         pn_log_init("unit", PN_LOG_ERROR + 1);
-        turn_until(&b.cuts, 1);
+        turn_until(loop, &b.cuts, 1);
         UNIT_INT(b.nfds, b.records == 0 ? rows[i].want : 0);
-        turn_until(&b.records, 1);
+        turn_until(loop, &b.records, 1);
         UNIT_STR(pn_buf_str(&b.body), PN_STR("next"));
         UNIT_INT(setrlimit(RLIMIT_NOFILE, &was), 0);
         UNIT_INT(b.ends, 0);
         UNIT_INT(open_fds(), before); /* what came of it was closed */
         UNIT_TRUE(pn_channel_send(a.channel, 7, PN_STR("again"), many, rows[i].sent));
-        turn_until(&b.records, 2);
+        turn_until(loop, &b.records, 2);
         UNIT_INT(b.nfds, rows[i].sent);
         end_fini(&a);
         end_fini(&b);
@@ -303,7 +243,7 @@ static void test_too_many_fds(void)
     memcpy(CMSG_DATA(c), many, sizeof many);
     int before = open_fds();
     UNIT_INT(sendmsg(fds[0], &msg, 0), 8);
-    turn_until(&b.ends, 1);
+    turn_until(loop, &b.ends, 1);
     UNIT_INT(b.how, PN_CHANNEL_PROTOCOL);
     UNIT_INT(open_fds(), before);
     end_fini(&b);
@@ -336,7 +276,7 @@ static void test_queue(void)
     UNIT_INT(a.rooms, 1);
     UNIT_INT(pn_channel_queued(a.channel), 0);
     UNIT_TRUE(pn_channel_send(a.channel, 9, PN_STR("again"), NULL, 0));
-    turn_until(&b.records, sent + 1);
+    turn_until(loop, &b.records, sent + 1);
     UNIT_STR(pn_buf_str(&b.body), PN_STR("again"));
     /* A channel that goes closes what waited. */
     while (pn_channel_send(a.channel, 9, (struct pn_str){text, sizeof text}, &pipe_fds[0], 1))
@@ -373,7 +313,7 @@ static void test_bad_records(void)
         UNIT_INT(pn_channel_pair(fds), 0);
         end_init(&b, fds[1], 1000);
         UNIT_INT(send(fds[0], rows[i].bytes, rows[i].len, 0), (long long)rows[i].len);
-        turn_until(&b.ends, 1);
+        turn_until(loop, &b.ends, 1);
         UNIT_INT(b.how, rows[i].want);
         UNIT_INT(b.records, 0);
         end_fini(&b);
@@ -391,7 +331,7 @@ static void test_oversized(void)
     UNIT_INT(pn_channel_pair(fds), 0);
     end_init(&b, fds[1], 1000);
     UNIT_INT(send(fds[0], text, sizeof text, 0), (long long)sizeof text);
-    turn_until(&b.ends, 1);
+    turn_until(loop, &b.ends, 1);
     UNIT_INT(b.how, PN_CHANNEL_PROTOCOL);
     end_fini(&b);
     (void)close(fds[0]);
@@ -409,11 +349,11 @@ static void test_refused_record(void)
     b.refuse = true;
     UNIT_TRUE(pn_channel_send(a.channel, 7, PN_STR("x"), NULL, 0));
     UNIT_TRUE(pn_channel_send(a.channel, 7, PN_STR("y"), NULL, 0));
-    turn_until(&b.ends, 1);
+    turn_until(loop, &b.ends, 1);
     UNIT_INT(b.how, PN_CHANNEL_PROTOCOL);
     UNIT_INT(b.records, 1);
     end_fini(&b);
-    turn_until(&a.ends, 1);
+    turn_until(loop, &a.ends, 1);
     end_fini(&a);
     /* Freed inside its callback. */
     UNIT_INT(pn_channel_pair(fds), 0);
@@ -422,7 +362,7 @@ static void test_refused_record(void)
     b.free_it = true;
     UNIT_TRUE(pn_channel_send(a.channel, 7, PN_STR("x"), NULL, 0));
     UNIT_TRUE(pn_channel_send(a.channel, 7, PN_STR("y"), NULL, 0));
-    turn_until(&a.ends, 1);
+    turn_until(loop, &a.ends, 1);
     UNIT_INT(b.records, 1);
     UNIT_INT(b.ends, 0);
     end_fini(&a);
@@ -617,311 +557,6 @@ static void test_dns_records(void)
     pn_buf_fini(&b);
 }
 
-/* ---- control */
-
-static void send_body(int fd, uint16_t type, struct pn_buf *b, int passed)
-{
-    UNIT_INT(pn_channel_send_fd(fd, type, pn_buf_str(b), &passed, passed >= 0 ? 1 : 0), 0);
-    pn_buf_clear(b);
-}
-
-static const struct pn_start start = {.role = PN_ROLE_EDGE,
-                                      .number = 1,
-                                      .generation = 4,
-                                      .flags = PN_START_DROP,
-                                      .uid = 65534,
-                                      .gid = 65533,
-                                      .name = PN_STR_INIT("edge-1"),
-                                      .root = PN_STR_INIT("/r")};
-
-static void send_start(int fd, struct pn_buf *b, int policy)
-{
-    pn_start_put(b, &start);
-    send_body(fd, PN_REC_START, b, policy);
-}
-
-static void send_listener(int fd, struct pn_buf *b, uint32_t row, int passed)
-{
-    pn_listener_put(b, &(struct pn_listener){.kind = 2, .row = row});
-    send_body(fd, PN_REC_LISTENER, b, passed);
-}
-
-static void send_identity(int fd, struct pn_buf *b)
-{
-    pn_identity_put(b, &(struct pn_tls_identity){PN_STR(""), PN_STR("chain"), PN_STR("key")});
-    send_body(fd, PN_REC_IDENTITY, b, -1);
-}
-
-static void test_env(void)
-{
-    struct pn_role_env env;
-    struct pn_buf b;
-    int fds[2], other = open("/dev/null", O_RDONLY);
-    pn_buf_init(&b, PN_RECORD_MAX);
-    UNIT_INT(pn_channel_pair(fds), 0);
-    send_start(fds[0], &b, other);
-    pn_peer_put(&b, &(struct pn_peer){.role = PN_ROLE_RESOLVER});
-    send_body(fds[0], PN_REC_PEER, &b, other);
-    send_listener(fds[0], &b, 3, other);
-    send_identity(fds[0], &b);
-    pn_folder_put(&b, &(struct pn_folder){.purpose = PN_FOLDER_SPOOL, .path = PN_STR("/s")});
-    send_body(fds[0], PN_REC_FOLDER, &b, other);
-    send_body(fds[0], PN_REC_LIMITS, &b, other);
-    send_body(fds[0], PN_REC_GO, &b, -1);
-    UNIT_TRUE(pn_role_env_read(&env, fds[1]));
-    UNIT_STR(pn_str_of(env.name), PN_STR("edge-1"));
-    UNIT_INT(env.start.uid, 65534);
-    UNIT_STR(env.start.root, PN_STR("/r"));
-    UNIT_TRUE(same_file(env.gen->policy_fd, other));
-    UNIT_INT(env.gen->serial, 4);
-    UNIT_INT(env.gen->listeners[0].row, 3);
-    UNIT_STR(env.gen->identities[0].key_pem, PN_STR("key"));
-    UNIT_STR(pn_role_env_folder(&env, PN_FOLDER_SPOOL)->path, PN_STR("/s"));
-    UNIT_TRUE(pn_role_env_folder(&env, PN_FOLDER_MAIL) == NULL);
-    UNIT_TRUE(same_file(env.limits_fd, other));
-    struct pn_peer *peer = pn_role_env_peer(&env, PN_ROLE_RESOLVER);
-    UNIT_TRUE(peer != NULL && pn_role_env_peer(&env, PN_ROLE_ADMIN) == NULL);
-    (void)close(peer->fd);
-    peer->fd = -1;
-    UNIT_TRUE(pn_role_env_peer(&env, PN_ROLE_RESOLVER) == NULL);
-    pn_role_env_fini(&env);
-    (void)close(fds[0]);
-    (void)close(other);
-    pn_buf_fini(&b);
-}
-
-static void test_env_bad(void)
-{
-    static const char *const rows[] = {"peer before start", "two starts", "closed before GO",
-                                       "peer without fd", "unknown type"};
-    pn_log_init("unit", PN_LOG_ERROR + 1);
-    for (int row = 0; row < 5; row++) {
-        struct pn_role_env env;
-        struct pn_buf b;
-        int fds[2];
-        unit_row(rows[row]);
-        pn_buf_init(&b, PN_RECORD_MAX);
-        UNIT_INT(pn_channel_pair(fds), 0);
-        if (row != 0)
-            send_start(fds[0], &b, -1);
-        pn_log_init("unit", PN_LOG_ERROR + 1);
-        pn_peer_put(&b, &(struct pn_peer){.role = PN_ROLE_RESOLVER});
-        if (row == 0)
-            send_body(fds[0], PN_REC_PEER, &b, fds[0]);
-        if (row == 1)
-            send_start(fds[0], &b, -1);
-        if (row == 3)
-            send_body(fds[0], PN_REC_PEER, &b, -1);
-        if (row == 4)
-            send_body(fds[0], PN_REC_CHECK, &b, -1);
-        (void)close(fds[0]);
-        UNIT_TRUE(!pn_role_env_read(&env, fds[1]));
-        pn_role_env_fini(&env);
-        pn_buf_fini(&b);
-    }
-}
-
-struct role {
-    int generations, peers, drains, others;
-    uint32_t serial;
-    size_t listeners;
-};
-
-static void on_generation(void *ctx, struct pn_generation *gen)
-{
-    struct role *r = ctx;
-    r->generations++;
-    r->serial = gen->serial;
-    r->listeners = gen->listener_count;
-    pn_generation_free(&gen);
-}
-
-static void on_peer(void *ctx, struct pn_peer *peer)
-{
-    ((struct role *)ctx)->peers += peer->role == PN_ROLE_QUEUE;
-}
-
-static void on_drain(void *ctx, uint32_t limit_ms)
-{
-    ((struct role *)ctx)->drains += limit_ms == 500;
-}
-
-static bool on_other(void *ctx, struct pn_record *record)
-{
-    ((struct role *)ctx)->others++;
-    return record->type == PN_REC_EVENT;
-}
-
-static void test_control(void)
-{
-    static const struct pn_control_ops cops = {on_generation, on_peer, on_drain, on_other};
-    struct role role = {.generations = 0};
-    struct pn_role_env env;
-    struct pn_record record;
-    struct pn_buf b;
-    int fds[2], other = open("/dev/null", O_RDONLY);
-    pn_buf_init(&b, PN_RECORD_MAX);
-    UNIT_INT(pn_channel_pair(fds), 0);
-    send_start(fds[0], &b, other);
-    send_body(fds[0], PN_REC_GO, &b, -1);
-    UNIT_TRUE(pn_role_env_read(&env, fds[1]));
-    loop = pn_loop_new();
-    struct pn_control *control = pn_control_new(loop, &env, &cops, &role);
-    pn_control_ready(control);
-    UNIT_INT(pn_channel_recv_fd(fds[0], &record, &b, 1000), 1);
-    UNIT_INT(record.type, PN_REC_READY);
-    pn_buf_clear(&b);
-    send_listener(fds[0], &b, 1, other);
-    send_listener(fds[0], &b, 2, other);
-    send_identity(fds[0], &b);
-    pn_u32_put(&b, 5);
-    send_body(fds[0], PN_REC_POLICY, &b, other);
-    turn_until(&role.generations, 1);
-    UNIT_INT(role.serial, 5);
-    UNIT_INT(role.listeners, 2);
-    pn_peer_put(&b, &(struct pn_peer){.role = PN_ROLE_QUEUE});
-    send_body(fds[0], PN_REC_PEER, &b, other);
-    turn_until(&role.peers, 1);
-    pn_u32_put(&b, 500);
-    send_body(fds[0], PN_REC_DRAIN, &b, -1);
-    turn_until(&role.drains, 1);
-    send_body(fds[0], PN_REC_EVENT, &b, -1);
-    turn_until(&role.others, 1);
-    send_listener(fds[0], &b, 1, other); /* a new generation that never comes is freed */
-    pn_loop_turn(loop, 0);
-    pn_log_init("unit", PN_LOG_ERROR + 1);
-    (void)close(fds[0]);
-    pn_loop_run(loop); /* ends with the supervisor */
-    pn_control_free(&control);
-    pn_role_env_fini(&env);
-    (void)close(other);
-    pn_buf_fini(&b);
-    pn_loop_free(&loop);
-}
-
-/* The next record that the role sent; b has its bytes. */
-static struct pn_record said(int fd, struct pn_buf *b)
-{
-    struct pn_record record = {0};
-    for (int i = 0; i < 100 && pn_channel_recv_fd(fd, &record, b, 0) != 1; i++)
-        pn_loop_turn(loop, 50);
-    return record;
-}
-
-static bool says_missing(const struct pn_record *record, uint8_t role, uint32_t number)
-{
-    struct pn_peer p;
-    return record->type == PN_REC_PEER_MISSING && pn_peer_get(record->body, &p) && p.role == role &&
-           p.number == number;
-}
-
-/* Records that came without their descriptors. */
-static void check_lost(struct role *role, int fd, int other)
-{
-    struct pn_buf b, body;
-    pn_buf_init(&b, PN_RECORD_MAX);
-    pn_buf_init(&body, PN_RECORD_MAX);
-    unit_row("until it comes; one that came without its descriptor did not");
-    pn_log_init("unit", PN_LOG_ERROR + 1);
-    struct rlimit was = leave_room(0);
-    pn_peer_put(&b, &(struct pn_peer){.role = PN_ROLE_QUEUE});
-    send_body(fd, PN_REC_PEER, &b, other);
-    pn_loop_turn(loop, 1000);
-    UNIT_INT(setrlimit(RLIMIT_NOFILE, &was), 0);
-    UNIT_INT(role->peers, 0);
-    pn_peer_put(&b, &(struct pn_peer){.role = PN_ROLE_MAILBOX, .number = 3});
-    send_body(fd, PN_REC_PEER, &b, other);
-    struct pn_record record = said(fd, &body);
-    UNIT_TRUE(says_missing(&record, PN_ROLE_QUEUE, 0));
-    pn_peer_put(&b, &(struct pn_peer){.role = PN_ROLE_QUEUE});
-    send_body(fd, PN_REC_PEER, &b, other);
-    turn_until(&role->peers, 1);
-    unit_row("a generation of which part is lost is asked for whole");
-    was = leave_room(0);
-    send_listener(fd, &b, 1, other);
-    pn_loop_turn(loop, 1000);
-    UNIT_INT(setrlimit(RLIMIT_NOFILE, &was), 0);
-    send_listener(fd, &b, 2, other);
-    pn_u32_put(&b, 5);
-    send_body(fd, PN_REC_POLICY, &b, other);
-    record = said(fd, &body);
-    UNIT_INT(record.type, PN_REC_WANT_GENERATION);
-    UNIT_INT(role->generations, 0);
-    send_listener(fd, &b, 1, other);
-    send_listener(fd, &b, 2, other);
-    pn_u32_put(&b, 5);
-    send_body(fd, PN_REC_POLICY, &b, other);
-    turn_until(&role->generations, 1);
-    UNIT_INT(role->listeners, 2);
-    pn_buf_fini(&b);
-    pn_buf_fini(&body);
-}
-
-/* What a role lost is asked for until it comes. */
-static void test_control_missing(void)
-{
-    static const struct pn_control_ops cops = {on_generation, on_peer, on_drain, on_other};
-    struct role role = {.generations = 0};
-    struct pn_role_env env;
-    struct pn_buf b, body;
-    int fds[2], other = open("/dev/null", O_RDONLY);
-    pn_buf_init(&b, PN_RECORD_MAX);
-    pn_buf_init(&body, PN_RECORD_MAX);
-    UNIT_INT(pn_channel_pair(fds), 0);
-    send_start(fds[0], &b, other);
-    send_body(fds[0], PN_REC_GO, &b, -1);
-    UNIT_TRUE(pn_role_env_read(&env, fds[1]));
-    loop = pn_loop_new();
-    struct pn_control *control = pn_control_new(loop, &env, &cops, &role);
-    unit_row("a channel that ended is asked for, again and again");
-    pn_control_missing(NULL, PN_ROLE_QUEUE, 0);
-    pn_control_missing(control, PN_ROLE_MAILBOX, 3);
-    pn_control_missing(control, PN_ROLE_MAILBOX, 3);
-    for (int i = 0; i < 2; i++) {
-        struct pn_record record = said(fds[0], &body);
-        UNIT_TRUE(says_missing(&record, PN_ROLE_MAILBOX, 3));
-    }
-    if (room_counts())
-        check_lost(&role, fds[0], other);
-    pn_control_free(&control);
-    pn_role_env_fini(&env);
-    (void)close(fds[0]);
-    (void)close(other);
-    pn_buf_fini(&b);
-    pn_buf_fini(&body);
-    pn_loop_free(&loop);
-}
-
-static void test_bodies(void)
-{
-    struct pn_buf b;
-    struct pn_start s;
-    struct pn_worker w;
-    struct pn_want_solo want;
-    struct pn_peer p;
-    pn_buf_init(&b, 1000);
-    pn_start_put(&b, &start);
-    for (size_t i = 0; i < b.len; i++) /* cut at every byte */
-        UNIT_TRUE(!pn_start_get(pn_str_slice(pn_buf_str(&b), 0, i), &s));
-    pn_buf_clear(&b);
-    s = start;
-    s.name = PN_STR("a name that is one byte too long");
-    pn_start_put(&b, &s);
-    UNIT_TRUE(!pn_start_get(pn_buf_str(&b), &s));
-    pn_buf_clear(&b);
-    pn_worker_put(&b, &(struct pn_worker){7, 1234, -9});
-    UNIT_TRUE(pn_worker_get(pn_buf_str(&b), &w) && w.number == 7 && w.pid == 1234 &&
-              w.status == -9);
-    pn_buf_clear(&b);
-    pn_want_solo_put(&b, &(struct pn_want_solo){1ULL << 40, 2, 3});
-    UNIT_TRUE(pn_want_solo_get(pn_buf_str(&b), &want) && want.token == 1ULL << 40 &&
-              want.group == 2 && want.generation == 3);
-    pn_buf_clear(&b);
-    pn_peer_put(&b, &(struct pn_peer){.role = PN_ROLE_COUNT});
-    UNIT_TRUE(!pn_peer_get(pn_buf_str(&b), &p));
-    pn_buf_fini(&b);
-}
-
 int main(int argc, char **argv)
 {
     static const struct unit_test tests[] = {
@@ -940,11 +575,6 @@ int main(int argc, char **argv)
         {"DNS names", test_dns_names},
         {"DNS reverse", test_dns_reverse},
         {"DNS records", test_dns_records},
-        {"environment", test_env},
-        {"bad environment", test_env_bad},
-        {"control", test_control},
-        {"what is missing", test_control_missing},
-        {"bodies", test_bodies},
         {NULL, NULL},
     };
     return unit_main("ipc", tests, argc, argv);
