@@ -3,6 +3,8 @@
 #include "dkim_rsa.h"
 #include "dkim_text.h"
 
+#include <openssl/bn.h>
+#include <openssl/core_names.h>
 #include <openssl/err.h>
 #include <openssl/x509.h>
 #include <pthread.h>
@@ -12,6 +14,8 @@ enum {
     SLOTS = 512,
     WAYS = 2,        /* a key may lie in either of two neighbouring slots */
     KEY_MAX = 2304,  /* bytes of DER: RSA of 16,384 bits, with room */
+    TEXT_MAX = 4096, /* bytes of a text that is kept: KEY_MAX as base64, and folds */
+    EXPONENT_MAX = 64,
     ED25519_LEN = 32 /* RFC 8463, section 4 */
 };
 
@@ -56,20 +60,34 @@ void dkim_keycache_free(struct dkim_keycache *cache)
     free(cache);
 }
 
+/* An exponent as long as its number makes a verification cost what a hundred others do. OpenSSL
+ * has this limit for numbers over 3,072 bits only. */
+static bool exponent_ok(const EVP_PKEY *pkey)
+{
+    BIGNUM *e = NULL;
+    bool ok = EVP_PKEY_get_bn_param(pkey, OSSL_PKEY_PARAM_RSA_E, &e) == 1 &&
+              BN_num_bits(e) <= EXPONENT_MAX;
+
+    BN_free(e);
+    return ok;
+}
+
 static EVP_PKEY *decode_rsa(const unsigned char *der, long n)
 {
     const unsigned char *at = der;
     EVP_PKEY *pkey = dkim_rsa_key(der, (size_t)n);
 
     if (pkey != NULL)
-        return pkey;
-    pkey = d2i_PUBKEY(NULL, &at, n);
+        at = der + n;
+    else
+        pkey = d2i_PUBKEY(NULL, &at, n);
     /* RFC 6376 names the bare RSAPublicKey, everyone publishes SubjectPublicKeyInfo. */
     if (pkey == NULL) {
         at = der;
         pkey = d2i_PublicKey(EVP_PKEY_RSA, NULL, &at, n);
     }
-    if (pkey != NULL && (at != der + n || EVP_PKEY_get_base_id(pkey) != EVP_PKEY_RSA)) {
+    if (pkey != NULL &&
+        (at != der + n || EVP_PKEY_get_base_id(pkey) != EVP_PKEY_RSA || !exponent_ok(pkey))) {
         EVP_PKEY_free(pkey);
         return NULL;
     }
@@ -123,7 +141,7 @@ static EVP_PKEY *find(struct dkim_keycache *cache, size_t slot, enum dkim_algori
 static void keep(struct dkim_keycache *cache, size_t slot, enum dkim_algorithm alg,
                  struct postern_str p, EVP_PKEY *pkey)
 {
-    char *text = malloc(p.len);
+    char *text = p.len > TEXT_MAX ? NULL : malloc(p.len);
     struct entry *e;
 
     if (text == NULL || EVP_PKEY_up_ref(pkey) != 1) {

@@ -15,7 +15,7 @@ struct dkim_keycache;
 struct dkim_keycache *dkim_keycache_new(void);
 void dkim_keycache_free(struct dkim_keycache *cache);
 /* The key of base64 text p, one reference of the caller's (EVP_PKEY_free); NULL: it can't
- * be decoded, or is of another kind. */
+ * be decoded, is of another kind, or has an exponent over 64 bits. */
 EVP_PKEY *dkim_keycache_get(struct dkim_keycache *cache, enum dkim_algorithm alg,
                             struct postern_str p);
 

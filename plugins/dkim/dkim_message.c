@@ -56,43 +56,75 @@ static bool field_read(struct dkim_field *f, struct postern_str raw)
     return n > 0;
 }
 
-static uint32_t name_hash(struct postern_str name)
+/* By length, then by bytes. A hash would be quicker for the few fields of most mail, and a
+ * stranger would choose 4,000 long names that it throws together. */
+static int name_order(struct postern_str a, struct postern_str b)
 {
-    uint32_t h = 2166136261U;
+    if (a.len != b.len)
+        return a.len < b.len ? -1 : 1;
+    for (size_t i = 0; i < a.len; i++) {
+        unsigned char x = (unsigned char)dkim_lower(a.p[i]);
+        unsigned char y = (unsigned char)dkim_lower(b.p[i]);
 
-    for (size_t i = 0; i < name.len; i++)
-        h = (h ^ (unsigned char)dkim_lower(name.p[i])) * 16777619U;
-    return h ^ h >> 15;
+        if (x != y)
+            return x < y ? -1 : 1;
+    }
+    return 0;
 }
 
-size_t dkim_message_slot(const struct dkim_message *m, struct postern_str name)
+/* Of one name the upper field first. */
+static int field_order(const void *a, const void *b)
 {
-    size_t slot = name_hash(name) & (m->slots - 1);
+    const struct dkim_field *x = *(struct dkim_field *const *)a;
+    const struct dkim_field *y = *(struct dkim_field *const *)b;
+    int order = name_order(dkim_field_name(x), dkim_field_name(y));
 
-    while (m->lowest[slot] != DKIM_NO_FIELD &&
-           !dkim_ieq(dkim_field_name(&m->fields[m->lowest[slot]]), name))
-        slot = (slot + 1) & (m->slots - 1);
-    return slot;
+    return order != 0 ? order : x < y ? -1 : x > y;
+}
+
+size_t dkim_message_name(const struct dkim_message *m, struct postern_str name)
+{
+    size_t from = 0;
+    size_t to = m->names;
+
+    while (from < to) {
+        size_t at = from + (to - from) / 2;
+        int order = name_order(name, dkim_field_name(&m->fields[m->lowest[at]]));
+
+        if (order == 0)
+            return at;
+        if (order < 0)
+            to = at;
+        else
+            from = at + 1;
+    }
+    return m->names;
 }
 
 /* Chains the fields of each name from the lowest up: that is the order in which a
  * signature takes them (RFC 6376, section 5.4.2). */
 static int chain(struct dkim_message *m)
 {
-    m->slots = 16;
-    while (m->slots < 2 * m->count)
-        m->slots *= 2;
-    m->lowest = malloc(m->slots * sizeof(*m->lowest));
-    if (m->lowest == NULL)
-        return -1;
-    for (size_t i = 0; i < m->slots; i++)
-        m->lowest[i] = DKIM_NO_FIELD;
-    for (size_t i = 0; i < m->count; i++) {
-        size_t slot = dkim_message_slot(m, dkim_field_name(&m->fields[i]));
+    struct dkim_field **sorted = malloc(m->count * sizeof(struct dkim_field *));
 
-        m->fields[i].above = m->lowest[slot];
-        m->lowest[slot] = (int32_t)i;
+    m->lowest = malloc((m->count + 1) * sizeof(*m->lowest));
+    if (sorted == NULL || m->lowest == NULL) {
+        free(sorted);
+        return -1;
     }
+    for (size_t i = 0; i < m->count; i++)
+        sorted[i] = &m->fields[i];
+    qsort(sorted, m->count, sizeof(struct dkim_field *), field_order);
+    for (size_t i = 0; i < m->count; i++) {
+        bool first =
+            i == 0 || name_order(dkim_field_name(sorted[i - 1]), dkim_field_name(sorted[i])) != 0;
+
+        m->names += first;
+        sorted[i]->above = first ? DKIM_NO_FIELD : m->lowest[m->names - 1];
+        m->lowest[m->names - 1] = (int32_t)(sorted[i] - m->fields);
+    }
+    m->lowest[m->names] = DKIM_NO_FIELD;
+    free(sorted);
     return 0;
 }
 

@@ -34,8 +34,8 @@ struct dkim_message {
     size_t froms;      /* From fields */
     size_t signatures; /* DKIM-Signature fields */
     bool truncated;    /* more than DKIM_FIELDS_MAX */
-    int32_t *lowest;   /* owned: hash table of the last field of each name */
-    size_t slots;      /* a power of two */
+    size_t names;      /* different ones */
+    int32_t *lowest;   /* owned: the last field of each name, sorted; then DKIM_NO_FIELD */
 };
 
 /* header: everything before the body, with or without the empty line. 0, or -1 when
@@ -45,7 +45,8 @@ void dkim_message_fini(struct dkim_message *m);
 struct postern_str dkim_field_name(const struct dkim_field *f);
 /* Behind the colon. */
 struct postern_str dkim_field_value(const struct dkim_field *f);
-/* The slot of that name in `lowest`; the slot is DKIM_NO_FIELD if the message has none. */
-size_t dkim_message_slot(const struct dkim_message *m, struct postern_str name);
+/* Where in `lowest` that name stands; `names`, which is DKIM_NO_FIELD, if there is no such field.
+ */
+size_t dkim_message_name(const struct dkim_message *m, struct postern_str name);
 
 #endif

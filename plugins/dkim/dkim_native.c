@@ -194,7 +194,8 @@ static void hash_emit(void *arg, const char *p, size_t n)
 }
 
 /* Each name in h= takes the lowest field of that name that is not taken yet; a name
- * without one counts as an empty string (RFC 6376, section 5.4). */
+ * without one counts as an empty string (RFC 6376, section 5.4). The signature's own field is
+ * none of them (section 3.5, h=). */
 static bool header_digest(const struct native *self, struct hash *h, const struct dkim_message *m,
                           const struct dkim_sig *s, int32_t *next, unsigned char out[DIGEST])
 {
@@ -202,14 +203,16 @@ static bool header_digest(const struct native *self, struct hash *h, const struc
 
     if (!hash_begin(h, self))
         return false;
-    memcpy(next, m->lowest, m->slots * sizeof(*next));
+    memcpy(next, m->lowest, (m->names + 1) * sizeof(*next));
     while (names.p != NULL) {
-        size_t slot = dkim_message_slot(m, dkim_split(&names, ':'));
-        int32_t field = next[slot];
+        size_t name = dkim_message_name(m, dkim_split(&names, ':'));
+        int32_t field = next[name];
 
+        if (field == (int32_t)s->field)
+            field = m->fields[field].above;
         if (field == DKIM_NO_FIELD)
             continue;
-        next[slot] = m->fields[field].above;
+        next[name] = m->fields[field].above;
         dkim_canon_field(s->header_relaxed, &m->fields[field], hash_emit, h);
     }
     dkim_canon_own(s->header_relaxed, &m->fields[s->field], s->b_from, s->b_to, hash_emit, h);
@@ -281,7 +284,7 @@ static int native_verify(void *arg, const struct dkim_message *m, struct dkim_si
 {
     const struct native *self = arg;
     struct body_hash *b = malloc(sizeof(*b));
-    int32_t *next = malloc(m->slots * sizeof(*next));
+    int32_t *next = malloc((m->names + 1) * sizeof(*next));
     struct dkim_sig **at = malloc(n * sizeof(struct dkim_sig *));
     int result = -1;
 

@@ -14,6 +14,8 @@
  *   l= with more behind it passes              our own canonical length, for the judge: the
  *                                              library's counts are of raw bytes
  *   an error in one ends the message           if that happens, each is run alone
+ *   a field that fills its buffer of 64 KiB    it reads as far behind the end as the field is
+ *                                              long: such a message gets the native engine
  *   x= and t= are held against its own clock   such an error has a verdict of its own; no
  *                                              drift helps, it is subtracted from t= unsigned
  */
@@ -26,7 +28,15 @@
 #include <stdlib.h>
 #include <strings.h>
 
-enum { CHUNK = 1 << 20 };
+enum {
+    CHUNK = 1 << 20,
+    HEADER_MAX = 60000 /* bytes of a header that the library is given */
+};
+
+struct opendkim {
+    DKIM_LIB *lib;
+    void *native; /* for what the library is not given */
+};
 
 /* What the library's callbacks find again by dkim_get_user_context. */
 struct run {
@@ -103,21 +113,30 @@ static bool set_options(DKIM_LIB *lib)
            dkim_set_prescreen(lib, on_prescreen) == DKIM_STAT_OK;
 }
 
-static void *opendkim_make(void)
-{
-    DKIM_LIB *lib = dkim_init(NULL, NULL);
-
-    if (lib != NULL && !set_options(lib)) {
-        dkim_close(lib);
-        lib = NULL;
-    }
-    return lib;
-}
-
 static void opendkim_free(void *self)
 {
-    if (self != NULL)
-        dkim_close(self);
+    struct opendkim *o = self;
+
+    if (o == NULL)
+        return;
+    if (o->lib != NULL)
+        dkim_close(o->lib);
+    dkim_engine_native.free(o->native);
+    free(o);
+}
+
+static void *opendkim_make(void)
+{
+    struct opendkim *o = calloc(1, sizeof(*o));
+
+    if (o == NULL)
+        return NULL;
+    o->native = dkim_engine_native.make();
+    o->lib = dkim_init(NULL, NULL);
+    if (o->native != NULL && o->lib != NULL && set_options(o->lib))
+        return o;
+    opendkim_free(o);
+    return NULL;
 }
 
 static bool is_signature(const struct dkim_field *f)
@@ -242,17 +261,30 @@ static int run_once(DKIM_LIB *lib, const struct dkim_message *m, struct run *r)
     return 0;
 }
 
+static bool fits(const struct dkim_message *m)
+{
+    size_t len = 0;
+
+    for (size_t i = 0; i < m->count; i++)
+        len += m->fields[i].raw.len + 2;
+    return len <= HEADER_MAX;
+}
+
 static int opendkim_verify(void *self, const struct dkim_message *m, struct dkim_sig *sigs,
                            size_t n)
 {
+    const struct opendkim *o = self;
     struct run r = {.sigs = sigs, .n = n, .only = SIZE_MAX};
-    int result = run_once(self, m, &r);
+    int result;
 
+    if (!fits(m))
+        return dkim_engine_native.verify(o->native, m, sigs, n);
+    result = run_once(o->lib, m, &r);
     for (size_t i = 0; i < n && result == 0; i++) {
         if (sigs[i].result != DKIM_PENDING || sigs[i].check != DKIM_CHECK_NONE)
             continue;
         r.only = i;
-        result = run_once(self, m, &r);
+        result = run_once(o->lib, m, &r);
         if (sigs[i].check == DKIM_CHECK_NONE)
             sigs[i].check = DKIM_CHECK_FAILED;
     }

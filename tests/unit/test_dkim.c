@@ -2,12 +2,14 @@
 
 #include "buf.h"
 #include "dkim_canon.h"
+#include "dkim_keycache.h"
 #include "dkim_rsa.h"
 #include "dkim_sig.h"
 #include "dkim_signer.h"
 #include "dkim_tags.h"
 #include "dkim_text.h"
 
+#include <openssl/bn.h>
 #include <openssl/err.h>
 #include <openssl/rsa.h>
 #include <openssl/x509.h>
@@ -525,6 +527,47 @@ static void test_rsa_key(void)
     EVP_PKEY_free(edwards);
 }
 
+static EVP_PKEY *key_with(const char *exponent)
+{
+    EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_name(NULL, "RSA", NULL);
+    EVP_PKEY *key = NULL;
+    BIGNUM *e = NULL;
+
+    UNIT_TRUE(BN_hex2bn(&e, exponent) > 0 && EVP_PKEY_keygen_init(ctx) == 1 &&
+              EVP_PKEY_CTX_set_rsa_keygen_bits(ctx, 1024) == 1 &&
+              EVP_PKEY_CTX_set1_rsa_keygen_pubexp(ctx, e) == 1 && EVP_PKEY_keygen(ctx, &key) == 1);
+    BN_free(e);
+    EVP_PKEY_CTX_free(ctx);
+    return key;
+}
+
+/* A verification costs as much as its exponent is long, and the key is a stranger's. */
+static void test_exponent(void)
+{
+    static const struct {
+        const char *exponent;
+        bool want;
+    } rows[] = {{"10001", true}, {"FFFFFFFFFFFFFFC5", true}, {"1000000000000000D", false}};
+    struct dkim_keycache *cache = dkim_keycache_new();
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        EVP_PKEY *key = key_with(rows[i].exponent);
+        struct pn_buf record;
+
+        unit_row(rows[i].exponent);
+        pn_buf_init(&record, 2000);
+        signer_record(&record, key); /* "v=DKIM1; k=rsa; p=..." */
+        EVP_PKEY *got = dkim_keycache_get(cache, DKIM_RSA_SHA256,
+                                          P(pn_str_slice(pn_buf_str(&record), 18, record.len)));
+        UNIT_INT(got != NULL, rows[i].want);
+        UNIT_TRUE(got == NULL || EVP_PKEY_eq(got, key) == 1);
+        EVP_PKEY_free(got);
+        EVP_PKEY_free(key);
+        pn_buf_fini(&record);
+    }
+    dkim_keycache_free(cache);
+}
+
 int main(int argc, char **argv)
 {
     static const struct unit_test tests[] = {{"base64", test_base64},
@@ -541,6 +584,7 @@ int main(int argc, char **argv)
                                              {"key records", test_key_choice},
                                              {"no key record", test_key_missing},
                                              {"RSA keys", test_rsa_key},
+                                             {"RSA exponents", test_exponent},
                                              {NULL, NULL}};
 
     return unit_main("dkim", tests, argc, argv);

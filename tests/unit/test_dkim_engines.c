@@ -540,7 +540,16 @@ static void test_differ(void)
           .signed_header = twice,
           .max = 1,
           .want = "pass/valid"},
-         "fail/invalid signature did not verify"}};
+         "fail/invalid signature did not verify"},
+        {{"`h=` has DKIM-Signature, and there is no other",
+          {.names = "From:DKIM-Signature"},
+          .want = "pass/valid"},
+         "fail/invalid signature did not verify"},
+        {{"`h=` has DKIM-Signature twice, and there is one other",
+          {.names = "From:DKIM-Signature:DKIM-Signature"},
+          .signed_header = twice,
+          .want = "pass/valid; permerror/unchecked tag without \"=\""},
+         "fail/invalid signature did not verify; permerror/unchecked tag without \"=\""}};
     char readme[16384];
     FILE *f = fopen(DKIM_README, "r");
     size_t len = f == NULL ? 0 : fread(readme, 1, sizeof(readme), f);
@@ -596,6 +605,47 @@ static void test_lengths_together(void)
     }
 }
 
+/* A header that a stranger made long. libopendkim, given it, reads behind the end of its buffer
+ * and crashes in a worker; names that a hash throws together cost a hash their number squared. */
+static void test_long_header(void)
+{
+    static const struct {
+        const char *label, *canon;
+        size_t fields, name, value;
+    } rows[] = {{"a long field, simple", "simple/simple", 1, 4, 1000000},
+                {"a long field, relaxed", "relaxed/relaxed", 1, 4, 1000000},
+                {"long names, many", "simple/simple", 3900, 900, 1}};
+
+    keys_make();
+    for (size_t i = 0; i < ENGINES * sizeof(rows) / sizeof(rows[0]); i++) {
+        const struct dkim_engine *engine = engines[i % ENGINES];
+        struct signer_spec spec = {.selector = "ed",
+                                   .domain = "a.test",
+                                   .key = ed,
+                                   .canon = rows[i / ENGINES].canon,
+                                   .names = "From:X0000",
+                                   .length = -1};
+        struct pn_buf header, all, got;
+
+        pn_buf_init(&header, SIZE_MAX);
+        pn_buf_init(&all, SIZE_MAX);
+        pn_buf_init(&got, 4096);
+        (void)pn_buf_addz(&header, "From: a@a.test\r\n");
+        for (size_t k = 0; k < rows[i / ENGINES].fields; k++)
+            (void)pn_buf_addf(&header, "X%0*zu: %0*d\r\n", (int)rows[i / ENGINES].name, k,
+                              (int)rows[i / ENGINES].value, 0);
+        signer_sign(&all, &spec, pn_buf_str(&header), Q(BODY));
+        (void)pn_buf_adds(&all, pn_buf_str(&header));
+        verify(engine, pn_buf_str(&all), Q(BODY), &(struct dkim_terms){NOW, 3600, 1024}, SIGS,
+               &got);
+        unit_row(rows[i / ENGINES].label);
+        UNIT_STR(pn_buf_str(&got), Q("pass/valid"));
+        pn_buf_fini(&header);
+        pn_buf_fini(&all);
+        pn_buf_fini(&got);
+    }
+}
+
 /* More signatures than are looked at: the first of them count, the rest cost nothing. */
 static void test_too_many(void)
 {
@@ -627,6 +677,7 @@ int main(int argc, char **argv)
     static const struct unit_test tests[] = {{"engines", test_engines},
                                              {"where they differ", test_differ},
                                              {"several lengths", test_lengths_together},
+                                             {"long header", test_long_header},
                                              {"too many", test_too_many},
                                              {NULL, NULL}};
 
