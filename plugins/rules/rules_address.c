@@ -1,11 +1,11 @@
 #include "rules_address.h"
 
-/* One address of the list, while its bytes are walked: plain text, what stood in angle
- * brackets, and the first comment. */
+/* One address of the list, while its bytes are walked: plain text, the same with its quotes,
+ * what stood in angle brackets, and the first comment. */
 struct item {
-    char *plain, *angle, *comment;
-    size_t plain_len, angle_len, comment_len;
-    bool has_angle, quoted;
+    char *plain, *written, *angle, *comment;
+    size_t plain_len, written_len, angle_len, comment_len;
+    bool has_angle;
 };
 
 struct walk {
@@ -42,18 +42,20 @@ static void comment(struct walk *w)
     w->at++;
 }
 
-/* Quotes go, what they hold stays. */
+/* Of plain text quotes go, what they hold stays. */
 static void quoted(struct walk *w)
 {
     struct item *i = w->item;
+    size_t from = w->at;
 
-    i->quoted = true;
     for (w->at++; w->at < w->s.len && w->s.p[w->at] != '"'; w->at++) {
         if (w->s.p[w->at] == '\\' && w->at + 1 < w->s.len)
             w->at++;
         i->plain[i->plain_len++] = w->s.p[w->at];
     }
-    w->at++;
+    w->at += w->at < w->s.len;
+    memcpy(i->written + i->written_len, w->s.p + from, w->at - from);
+    i->written_len += w->at - from;
 }
 
 static void angle(struct walk *w)
@@ -63,8 +65,7 @@ static void angle(struct walk *w)
     i->has_angle = true;
     i->angle_len = 0;
     for (w->at++; w->at < w->s.len && w->s.p[w->at] != '>'; w->at++)
-        if (!rules_is_blank(w->s.p[w->at]))
-            i->angle[i->angle_len++] = w->s.p[w->at];
+        i->angle[i->angle_len++] = w->s.p[w->at];
     w->at++;
 }
 
@@ -93,23 +94,53 @@ static void read_item(struct walk *w)
         else if (c == '<' && w->at + 1 < w->angle)
             angle(w);
         else
-            i->plain[i->plain_len++] = w->s.p[w->at++];
+            i->plain[i->plain_len++] = i->written[i->written_len++] = w->s.p[w->at++];
     }
     if (next(w) == ',' || next(w) == ';')
         w->at++;
 }
 
-/* Local part and domain, no blanks, one "@" at least: the last one parts them. */
-static bool is_address(struct postern_str s)
+static bool is_bare(char c)
 {
-    const char *at = memchr(s.p, '@', s.len);
+    return (unsigned char)c > ' ' && !rules_in(c, "<>()[],:;");
+}
 
-    if (at == NULL || at == s.p || s.p[s.len - 1] == '@')
-        return false;
-    for (size_t i = 0; i < s.len; i++)
-        if ((unsigned char)s.p[i] <= ' ' || rules_in(s.p[i], "<>()[],;\""))
-            return false;
-    return true;
+/* Where the local part ends: one quoted string, or bare, with quotes that are none. */
+static size_t local_end(struct postern_str s)
+{
+    size_t n = 1;
+
+    if (s.len > 0 && s.p[0] == '"') {
+        while (n < s.len && s.p[n] != '"')
+            n += s.p[n] == '\\' ? 2 : 1;
+        if (n + 1 < s.len && s.p[n + 1] == '@')
+            return n + 1;
+    }
+    for (n = 0; n < s.len && s.p[n] != '@' && is_bare(s.p[n]); n++)
+        ;
+    return n;
+}
+
+/* Of "local@domain" all up to a second "@", which a domain can't have; .p NULL: it is none. */
+static struct postern_str address_in(struct postern_str s)
+{
+    size_t at = local_end(s);
+    size_t n = at + 1;
+    const char *second;
+
+    if (at == 0 || n >= s.len || s.p[at] != '@')
+        return (struct postern_str){NULL, 0};
+    if (s.p[n] == '[') {
+        for (n++; n < s.len && (rules_is_digit(s.p[n]) || s.p[n] == '.' || s.p[n] == ':'); n++)
+            ;
+        return n + 1 == s.len && s.p[n] == ']' ? s : (struct postern_str){NULL, 0};
+    }
+    while (n < s.len && is_bare(s.p[n]) && s.p[n] != '"')
+        n++;
+    if (n < s.len)
+        return (struct postern_str){NULL, 0};
+    second = memchr(s.p + at + 1, '@', s.len - at - 1);
+    return (struct postern_str){s.p, second == NULL ? s.len : (size_t)(second - s.p)};
 }
 
 static struct postern_str collapsed(char *p, size_t len)
@@ -124,22 +155,23 @@ static struct postern_str collapsed(char *p, size_t len)
     return rules_trim((struct postern_str){p, n});
 }
 
+/* A display name that is the address once more is one all the same, as "a@b.test" <c@d.test>
+ * must be seen for what it shows; but a lone address has none. */
 static bool finish(const struct item *i, struct rules_arena *a, struct rules_address *out)
 {
+    struct postern_str written = rules_trim((struct postern_str){i->written, i->written_len});
     struct postern_str plain = collapsed(i->plain, i->plain_len);
     struct postern_str aside = collapsed(i->comment, i->comment_len);
 
-    *out = (struct rules_address){{"", 0}, plain};
+    *out = (struct rules_address){{NULL, 0}, plain};
     if (i->has_angle)
-        out->address = (struct postern_str){i->angle, i->angle_len};
-    else
-        out->address = plain;
-    if (!is_address(out->address)) {
-        bool other = i->has_angle && is_address(plain);
-
-        out->address = other ? plain : (struct postern_str){"", 0};
+        out->address = address_in(rules_trim((struct postern_str){i->angle, i->angle_len}));
+    if (out->address.p == NULL) {
+        out->address = address_in(written);
+        if (out->address.p != NULL)
+            out->name = aside;
     }
-    if (rules_eq(out->name, out->address) || out->name.len == 0)
+    if (out->name.len == 0)
         out->name = aside;
     if (out->name.len > 2 && out->name.p[0] == '\'' && out->name.p[out->name.len - 1] == '\'')
         out->name = rules_trim((struct postern_str){out->name.p + 1, out->name.len - 2});
@@ -162,19 +194,20 @@ size_t rules_addresses(struct postern_str field, struct rules_arena *a, struct r
 {
     struct walk w = {.s = without_group(rules_trim(field))};
     struct item i = {.plain = rules_alloc(a, w.s.len + 1),
+                     .written = rules_alloc(a, w.s.len + 1),
                      .angle = rules_alloc(a, w.s.len + 1),
                      .comment = rules_alloc(a, w.s.len + 1)};
     size_t count = 0;
 
-    if (i.plain == NULL || i.angle == NULL || i.comment == NULL)
+    if (i.plain == NULL || i.written == NULL || i.angle == NULL || i.comment == NULL)
         return 0;
     w.item = &i;
     w.quote = last_of(w.s, '"');
     w.bracket = last_of(w.s, ')');
     w.angle = last_of(w.s, '>');
     while (w.at < w.s.len && count < max) {
-        i.plain_len = i.angle_len = i.comment_len = 0;
-        i.has_angle = i.quoted = false;
+        i.plain_len = i.written_len = i.angle_len = i.comment_len = 0;
+        i.has_angle = false;
         read_item(&w);
         count += finish(&i, a, &out[count]);
     }

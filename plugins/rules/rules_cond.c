@@ -39,6 +39,10 @@ static bool is_known_plugin(struct postern_str name)
         return false;
     name.p += sizeof(prefix) - 1;
     name.len -= sizeof(prefix) - 1;
+    if (rules_is(name, "Dmarc")) /* older names, as version 4.0.1 reads them */
+        name = POSTERN_STR("DMARC");
+    else if (rules_is(name, "WhiteListSubject"))
+        name = POSTERN_STR("WelcomeListSubject");
     return is_one_of(name, known, sizeof(known) / sizeof(known[0]));
 }
 

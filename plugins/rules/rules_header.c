@@ -187,30 +187,40 @@ static void add_fields(struct rules_text *t, struct rules_list_of *l, const char
             (void)rules_list_push(t, l, raw ? f[i].raw : with_end(t, rules_field_value(t, &f[i])));
 }
 
-/* All fields, or those between the n-th and m-th Received. */
+static void add_whole(struct rules_text *t, struct rules_list_of *l, struct rules_field *f,
+                      bool raw)
+{
+    struct postern_str value = raw ? f->raw : rules_field_value(t, f);
+    char *p = rules_alloc(&t->arena, f->name.len + value.len + 3);
+
+    if (f->name.len == 0) { /* a line that is no field */
+        if (raw)
+            (void)rules_list_push(t, l, f->raw);
+        return;
+    }
+    if (p == NULL)
+        return;
+    memcpy(p, f->name.p, f->name.len);
+    memcpy(p + f->name.len, ": ", 2);
+    memcpy(p + f->name.len + (raw ? 1 : 2), value.p, value.len);
+    value.len += f->name.len + (raw ? 1 : 2);
+    if (!raw)
+        p[value.len++] = '\n';
+    (void)rules_list_push(t, l, (struct postern_str){p, value.len});
+}
+
+/* Fields from the Received of that number on, up to and with that of another. What a relay
+ * wrote stands above what it got: number n is written by who took it from the n-th relay. */
 static void add_all(struct rules_text *t, struct rules_list_of *l, bool raw, size_t from, size_t to)
 {
     size_t count;
     struct rules_field *f = rules_fields(t, &count);
     size_t received = t->session ? 1 : 0; /* so far: the one that we write stands above all */
 
-    for (size_t i = 0; i < count; i++) {
-        struct postern_str value = raw ? f[i].raw : rules_field_value(t, &f[i]);
-        char *p;
-
+    for (size_t i = 0; i < count && received <= to; i++) {
         received += rules_ieq(f[i].name, POSTERN_STR("Received"));
-        if (received < from || received > to)
-            continue;
-        p = rules_alloc(&t->arena, f[i].name.len + value.len + 3);
-        if (p == NULL)
-            return;
-        memcpy(p, f[i].name.p, f[i].name.len);
-        memcpy(p + f[i].name.len, ": ", 2);
-        memcpy(p + f[i].name.len + (raw ? 1 : 2), value.p, value.len);
-        value.len += f[i].name.len + (raw ? 1 : 2);
-        if (!raw)
-            p[value.len++] = '\n';
-        (void)rules_list_push(t, l, (struct postern_str){p, value.len});
+        if (received >= from)
+            add_whole(t, l, &f[i], raw);
     }
 }
 

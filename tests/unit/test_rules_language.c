@@ -37,6 +37,16 @@ static void test_addresses(void)
         {"example@foo.test (Foo Blah), \"Bar Baz\" <example@bar.test>",
          "example@foo.test\\nexample@bar.test", "Foo Blah\\nBar Baz"},
         {"=?utf-8?q?Foo_Bl=C3=A4h?= <example@foo.test>", "example@foo.test", "Foo Bl\\xc3\\xa4h"},
+        {"\"example@foo.test\" <example@foo.test>", "example@foo.test", "example@foo\\.test"},
+        {"a@bar.test <example@foo.test>", "example@foo.test", "a@bar\\.test"},
+        {"\"ex am\"@foo.test", "\"ex am\"@foo.test", ""},
+        {"Foo <\"ex am\"@foo.test>", "\"ex am\"@foo.test", "Foo"},
+        {"example@[192.0.2.1]", "example@\\[192.0.2.1\\]", ""},
+        {"\"ex\"am@foo.test", "\"ex\"am@foo.test", ""},
+        {"<example @foo.test>", "", ""},
+        {"<mailto:example@foo.test>", "", ""},
+        {"example@foo.test@bar.test", "example@foo.test", ""},
+        {"=?utf-8?q?B=C3=A4nk?=", "", "B\\xc3\\xa4nk"},
     };
     for (size_t i = 0; i < COUNT(rows); i++) {
         char rules[400], mail[300];
@@ -116,6 +126,55 @@ static void test_headers(void)
     rules_play(&mailbox[0], mail, &(struct rules_world){.session = "no"});
 }
 
+/* Of several fields each name is decoded with its own field, and of text that is many things
+ * what stands last behind an at sign is the host. */
+static void test_parts_of_fields(void)
+{
+    static const char mail[] = "From: \"x@shown.test\" <a@Mail.Real.TEST>\n"
+                               "To: =?utf-8?q?J=C3=B6rg?= <j@b.test>\n"
+                               "To: =?utf-8?q?R=C3=BCdiger?= <r@b.test>\n"
+                               "Cc: =?utf-8?q?K=C3=A4the?= <k@b.test>\n"
+                               "References: <1@one.test> <2@two.test>\n"
+                               "X-Ip: x 158.85.217.216.dial.test [192.0.2.9]:25\n"
+                               "X-Bad: a@b-.test b_c.test d..test -e.test f.test\n"
+                               "Reply-To: b@c_d.nowhere.\n"
+                               "no field\nSubject: s\n\nx\n";
+    static const struct rules_row rows[] = {
+        {"the last field's name",
+         "header A To:name:last =~ /^R\xc3\xbc"
+         "diger$/",
+         "A=1"},
+        {"names of two fields",
+         "header A To:name =~ /^J\xc3\xb6rg\\nR\xc3\xbc"
+         "diger$/",
+         "A=1"},
+        {"names of ToCc",
+         "header A ToCc:name =~ /^J\xc3\xb6rg\\nR\xc3\xbc"
+         "diger\\nK\xc3\xa4the$/",
+         "A=1"},
+        {"the last host",
+         "header A References:host =~ /^two\\.test$/\n"
+         "header B From:host =~ /^Mail\\.Real\\.TEST$/",
+         "A=1 B=1"},
+        {"domains in small letters",
+         "header A From:addr:domain =~ /^real\\.test$/\n"
+         "header B From:domain =~ /^real\\.test$/",
+         "A=1 B=1"},
+        {"an address's host is any",
+         "header A Reply-To:addr:host =~ /^c_d\\.nowhere\\.$/\n"
+         "header B Reply-To:addr:domain =~ /^c_d\\.nowhere$/",
+         "A=1 B=1"},
+        {"labels that are none", "header A X-Bad:host =~ /^f\\.test$/", "A=1"},
+        {"an address, not digits of a name",
+         "header A X-Ip:ip =~ /^192\\.0\\.2\\.9$/\nheader B X-Ip:revip =~ /^9\\.2\\.0\\.192$/",
+         "A=1 B=1"},
+        {"a line that is no field", "header A ALL =~ /no field/\nheader B ALL:raw =~ /^no field$/m",
+         "B=1"},
+    };
+
+    play_all(rows, COUNT(rows), mail, NULL);
+}
+
 /* ---- where it came from */
 
 static void test_relays(void)
@@ -162,8 +221,8 @@ static void test_relays(void)
         {"its fields",
          "trusted_networks 192.0.2.0/24\nheader A ALL-TRUSTED =~ /X-Above/\n"
          "header B ALL-TRUSTED =~ /X-Below/\nheader C ALL-UNTRUSTED =~ /^Received: from inner/\n"
-         "header D ALL-UNTRUSTED =~ /X-Above/",
-         "A=1 C=1"},
+         "header D ALL-UNTRUSTED =~ /X-Above/\nheader E ALL-TRUSTED =~ /Received: from inner.*$/",
+         "A=1 C=1 E=1"},
         {"two trusted",
          "trusted_networks 192.0.2.0/24 198.51.100.4\n"
          "header A X-Spam-Relays-Trusted =~ /ip=192.+ip=198/\n"
@@ -180,7 +239,9 @@ static void test_relays(void)
         {"header lines alone",
          "header A X-Spam-Relays-Untrusted =~ /^\\[ ip=198\\.51\\.100\\.4 /\n"
          "header B ALL-UNTRUSTED =~ /^Received: from inner/\nheader C ALL-UNTRUSTED =~ /X-Above/",
-         "A=1 B=1"}};
+         "A=1 B=1"},
+        {"what our own server wrote is trusted, whoever the client is",
+         "header A ALL-TRUSTED =~ /^X-Above: 1\\nReceived: from inner.* id 7$/", "A=1"}};
 
     play_all(untrusted, COUNT(untrusted), mail, &(struct rules_world){.dns = dns});
     play_all(trusted, COUNT(trusted), mail, &(struct rules_world){.dns = dns});
@@ -188,7 +249,7 @@ static void test_relays(void)
     rules_play(&nameless[0], mail, &(struct rules_world){.dns = dns, .ip = "192.0.2.9"});
     rules_play(&nameless[0], mail, &(struct rules_world){.dns = dns, .ip = "192.0.2.10"});
     rules_play(&six[0], mail, &(struct rules_world){.dns = dns, .ip = "2001:db8::1"});
-    rules_play(&lines[0], mail, &(struct rules_world){.dns = dns, .session = "no"});
+    play_all(lines, COUNT(lines), mail, &(struct rules_world){.dns = dns, .session = "no"});
 }
 
 /* ---- texts */
@@ -411,10 +472,16 @@ static void test_replace(void)
 
 int main(int argc, char **argv)
 {
-    static const struct unit_test tests[] = {
-        {"addresses", test_addresses}, {"headers", test_headers}, {"relays", test_relays},
-        {"texts", test_texts},         {"cuts", test_cuts},       {"conditions", test_conditions},
-        {"lines", test_lines},         {"replace", test_replace}, {NULL, NULL}};
+    static const struct unit_test tests[] = {{"addresses", test_addresses},
+                                             {"headers", test_headers},
+                                             {"parts of fields", test_parts_of_fields},
+                                             {"relays", test_relays},
+                                             {"texts", test_texts},
+                                             {"cuts", test_cuts},
+                                             {"conditions", test_conditions},
+                                             {"lines", test_lines},
+                                             {"replace", test_replace},
+                                             {NULL, NULL}};
     rules_play_begin();
     int status = unit_main("rules_language", tests, argc, argv);
     rules_play_end();
