@@ -111,38 +111,77 @@ static void order_children(struct rules_node *node, uint32_t parent, struct chil
     *link = 0;
 }
 
+static void add_steps(struct build *b, const struct rules_meta *m, rules_cost *cost,
+                      const void *arg)
+{
+    for (size_t i = 0; i < m->count && b->error == NULL; i++) {
+        const struct rules_step *s = &m->steps[i];
+
+        if (s->op == RULES_OP_NAME && s->name != RULES_NOBODY) {
+            b->node[b->count] =
+                (struct rules_node){.op = s->op, .name = s->name, .cost = cost(arg, s->name)};
+            push(b, b->count++, 1);
+        } else if (s->op == RULES_OP_NAME || s->op == RULES_OP_NUMBER) {
+            b->node[b->count] = (struct rules_node){
+                .op = RULES_OP_NUMBER, .number = s->op == RULES_OP_NAME ? 0 : s->number};
+            push(b, b->count++, 1);
+        } else if (s->op == RULES_OP_NOT || s->op == RULES_OP_NEGATE) {
+            wrap(b, s->op);
+        } else {
+            join(b, s->op);
+        }
+    }
+}
+
+/* The nodes in the order in which they are looked at, operands of one beside one another. */
+static void lay_out(const struct build *b, struct rules_node *to)
+{
+    uint32_t count = 1;
+
+    to[count++] = b->node[b->stack[0].node];
+    for (uint32_t i = 1; i < count; i++) {
+        uint32_t *link = &to[i].child;
+
+        for (uint32_t c = to[i].child; c != 0; c = b->node[c].next) {
+            *link = count;
+            to[count] = b->node[c];
+            link = &to[count++].next;
+        }
+        *link = 0;
+    }
+}
+
+static const char *build(struct build *b, const struct rules_meta *m, rules_cost *cost,
+                         const void *arg, struct rules_arena *a)
+{
+    size_t most = 2 * m->count + 1; /* each step a node, a minus two, and node 0 */
+    struct child *room = rules_alloc(a, most * sizeof(*room));
+
+    b->node = rules_alloc(a, most * sizeof(*b->node));
+    b->last = rules_alloc(a, most * sizeof(*b->last));
+    b->stack = rules_alloc(a, most * sizeof(*b->stack));
+    if (room == NULL || b->node == NULL || b->last == NULL || b->stack == NULL)
+        return "out of memory";
+    add_steps(b, m, cost, arg);
+    for (uint32_t i = 1; i < b->count && b->error == NULL; i++)
+        order_children(b->node, i, room);
+    return b->error;
+}
+
 const char *rules_tree_new(struct rules_tree *t, const struct rules_meta *m, rules_cost *cost,
                            const void *arg, struct rules_arena *a)
 {
-    size_t most = 2 * m->count + 1; /* each step a node, a minus two, and node 0 */
+    struct rules_arena scratch = {.used = 0};
     struct build b = {.count = 1};
-    struct child *room = rules_alloc(a, most * sizeof(*room));
+    const char *error = build(&b, m, cost, arg, &scratch);
+    struct rules_node *node = error != NULL ? NULL : rules_alloc(a, b.count * sizeof(*node));
 
-    b.node = rules_alloc(a, most * sizeof(*b.node));
-    b.last = rules_alloc(a, most * sizeof(*b.last));
-    b.stack = rules_alloc(a, most * sizeof(*b.stack));
-    if (room == NULL || b.node == NULL || b.last == NULL || b.stack == NULL)
-        return "out of memory";
-    for (size_t i = 0; i < m->count && b.error == NULL; i++) {
-        const struct rules_step *s = &m->steps[i];
-        bool name = s->op == RULES_OP_NAME;
-
-        if (name || s->op == RULES_OP_NUMBER) {
-            b.node[b.count] =
-                (struct rules_node){s->op, s->name, s->number, name ? cost(arg, s->name) : 0, 0, 0};
-            push(&b, b.count++, 1);
-        } else if (s->op == RULES_OP_NOT || s->op == RULES_OP_NEGATE) {
-            wrap(&b, s->op);
-        } else {
-            join(&b, s->op);
-        }
+    if (node != NULL) {
+        lay_out(&b, node);
+        *t = (struct rules_tree){node, 1};
     }
-    if (b.error != NULL)
-        return b.error;
-    for (uint32_t i = 1; i < b.count; i++)
-        order_children(b.node, i, room);
-    *t = (struct rules_tree){b.node, b.stack[0].node};
-    return NULL;
+    rules_arena_free(&scratch);
+    return error == NULL && node == NULL ? "out of memory" : error;
 }
 
 bool rules_tree_is_bool(const struct rules_tree *t)
@@ -181,8 +220,41 @@ static bool is_not_zero(struct rules_guess g)
     return !g.doubtful && (g.least > 0 || g.most < 0);
 }
 
-static struct rules_guess peek(const struct rules_tree *t, uint32_t n,
-                               const struct rules_answers *a);
+static struct rules_guess peek_name(const struct rules_answers *a, uint32_t name)
+{
+    static const struct rules_guess guesses[] = {
+        [RULES_ZERO] = {0, 0, true, true, false},
+        [RULES_ONE] = {1, 1, true, true, false},
+        [RULES_UNKNOWN] = {0, 0, true, false, false},
+        [RULES_OPEN_BOOL] = {0, 1, false, false, false},
+        [RULES_OPEN_ANY] = {-INFINITY, INFINITY, false, false, false}};
+    uint8_t state = a->state[name];
+
+    if (state == RULES_NUMBER)
+        return settled(a->number[name], true);
+    return state == RULES_OPEN ? a->bounds(a->arg, name) : guesses[state];
+}
+
+static struct rules_guess peek_deep(const struct rules_tree *t, uint32_t n,
+                                    const struct rules_answers *a);
+
+/* Most of what an expression has are names. */
+static inline struct rules_guess peek(const struct rules_tree *t, uint32_t n,
+                                      const struct rules_answers *a)
+{
+    const struct rules_node *node = &t->node[n];
+
+    return node->op == RULES_OP_NAME ? peek_name(a, node->name) : peek_deep(t, n, a);
+}
+
+/* Of a name what is known of it; RULES_OPEN of all else. */
+static inline enum rules_state state_of(const struct rules_tree *t, uint32_t n,
+                                        const struct rules_answers *a)
+{
+    const struct rules_node *node = &t->node[n];
+
+    return node->op == RULES_OP_NAME ? a->state[node->name] : RULES_OPEN;
+}
 
 static struct rules_guess peek_not(struct rules_guess g)
 {
@@ -195,13 +267,20 @@ static struct rules_guess peek_logic(const struct rules_tree *t, uint32_t n,
                                      const struct rules_answers *a)
 {
     bool and = t->node[n].op == RULES_OP_AND;
+    enum rules_state decides = and? RULES_ZERO : RULES_ONE;
     bool open = false;
     bool known = true; /* what is settled */
     bool doubtful = false;
 
     for (uint32_t c = t->node[n].child; c != 0; c = t->node[c].next) {
-        struct rules_guess g = peek(t, c, a);
+        enum rules_state s = state_of(t, c, a);
+        struct rules_guess g;
 
+        if (s == decides)
+            return settled(!and, true);
+        if (s <= RULES_ONE)
+            continue;
+        g = peek(t, c, a);
         if (and? is_zero(g) : is_not_zero(g))
             return settled(!and, true);
         open = open || !g.settled;
@@ -268,8 +347,8 @@ static struct rules_guess peek_two(const struct rules_tree *t, uint32_t n,
 }
 
 /* The tree is no deeper than RULES_TREE_DEPTH_MAX. */
-static struct rules_guess peek(const struct rules_tree *t, uint32_t n,
-                               const struct rules_answers *a)
+static struct rules_guess peek_deep(const struct rules_tree *t, uint32_t n,
+                                    const struct rules_answers *a)
 {
     const struct rules_node *node = &t->node[n];
     struct rules_guess g;
@@ -277,8 +356,6 @@ static struct rules_guess peek(const struct rules_tree *t, uint32_t n,
     switch (node->op) {
     case RULES_OP_NUMBER:
         return settled(node->number, true);
-    case RULES_OP_NAME:
-        return a->peek(a->arg, node->name);
     case RULES_OP_NOT:
         return peek_not(peek(t, node->child, a));
     case RULES_OP_NEGATE:
@@ -303,14 +380,21 @@ static struct rules_guess decide_logic(const struct rules_tree *t, uint32_t n,
                                        const struct rules_answers *a)
 {
     bool and = t->node[n].op == RULES_OP_AND;
+    enum rules_state decides = and? RULES_ZERO : RULES_ONE;
     struct rules_guess all = peek_logic(t, n, a);
     bool known = true;
 
     if (all.settled)
         return all;
     for (uint32_t c = t->node[n].child; c != 0; c = t->node[c].next) {
-        struct rules_guess g = decide(t, c, a);
+        enum rules_state s = state_of(t, c, a);
+        struct rules_guess g;
 
+        if (s == decides)
+            return settled(!and, true);
+        if (s <= RULES_ONE)
+            continue;
+        g = decide(t, c, a);
         if (and? is_zero(g) : is_not_zero(g))
             return settled(!and, true);
         known = known && g.known;

@@ -7,6 +7,9 @@
  * to its count. Often that decides: "A && B" where B is 0, "A + B + C > 2" where two of them are.
  * The outcome is that of rules_meta_run, whatever was left unasked.
  *
+ * Of most names all that is known fits into a byte, and these bytes lie beside one another: an
+ * expression that is decided without asking looks at nothing else.
+ *
  * What a name stands for may be an expression itself: whoever answers for it comes back to
  * rules_tree_decide, and sees to it that this has an end (see rules_finish.c).
  */
@@ -19,12 +22,17 @@
 
 enum { RULES_TREE_DEPTH_MAX = 100 };
 
+/* The name that nobody defines: it is 0. */
+#define RULES_NOBODY UINT32_MAX
+
 struct rules_node {
-    enum rules_op op; /* ADD has what is subtracted as NEGATE */
-    uint32_t name;
-    double number;
+    enum rules_op op;     /* ADD has what is subtracted as NEGATE */
     uint32_t cost;        /* of all names below */
     uint32_t child, next; /* the first one, the one beside; 0: none */
+    union {
+        uint32_t name;
+        double number;
+    };
 };
 
 struct rules_tree {
@@ -40,11 +48,38 @@ struct rules_guess {
     bool doubtful; /* of one that is not: it may turn out to be unknown */
 };
 
+/* What is known of a name. */
+enum rules_state {
+    RULES_ZERO, /* settled */
+    RULES_ONE,
+    RULES_NUMBER, /* that of `number` */
+    RULES_UNKNOWN,
+    RULES_OPEN_BOOL, /* not asked for yet: 0 or 1, */
+    RULES_OPEN_ANY,  /* any number, */
+    RULES_OPEN       /* what `bounds` says */
+};
+
 struct rules_answers {
-    struct rules_guess (*peek)(const void *arg, uint32_t name); /* without work */
-    void (*ask)(void *arg, uint32_t name);                      /* from then on it is settled */
+    const uint8_t *state;                                         /* rules_state of each name */
+    const double *number;                                         /* of each name */
+    struct rules_guess (*bounds)(const void *arg, uint32_t name); /* without work */
+    void (*ask)(void *arg, uint32_t name);                        /* from then on it is settled */
     void *arg;
 };
+
+static inline bool rules_state_is_open(uint8_t state)
+{
+    return state >= RULES_OPEN_BOOL;
+}
+
+/* The state of a value; its number matters for RULES_NUMBER only. */
+static inline enum rules_state rules_state_of(struct rules_value v)
+{
+    return !v.known        ? RULES_UNKNOWN
+           : v.number == 0 ? RULES_ZERO
+           : v.number == 1 ? RULES_ONE
+                           : RULES_NUMBER;
+}
 
 typedef uint32_t rules_cost(const void *arg, uint32_t name);
 

@@ -52,8 +52,7 @@ static struct keys of_name(const struct rules_set *set, uint32_t index)
     if (index >= set->count)
         return k;
     r = &set->rules[index];
-    if (set->open_at_first[index] || !set->at_first[index].known ||
-        set->at_first[index].number != 0)
+    if (set->at_first[index] != RULES_ZERO)
         return nothing;
     if (r->kind == RULES_META)
         add_keys_of(set, r, &k);
@@ -143,7 +142,7 @@ bool rules_keys_find(struct rules_set *set, struct rule *r)
 bool rules_keys_finish(struct rules_set *set)
 {
     size_t count = 0;
-    size_t *from = rules_alloc(&set->arena, (set->count + 2) * sizeof(*from));
+    uint32_t *from = rules_alloc(&set->arena, (set->count + 2) * sizeof(*from));
 
     set->wakes_from = from;
     if (from == NULL)

@@ -5,21 +5,24 @@
 
 bool rules_marks_init(struct rules_marks *m, size_t rules)
 {
-    *m = (struct rules_marks){.rule = calloc(rules + 1, sizeof(*m->rule)), .rules = rules};
-    return m->rule != NULL;
+    *m = (struct rules_marks){.rule = calloc(rules + 1, sizeof(*m->rule)),
+                              .marked = calloc(rules + 1, sizeof(*m->marked))};
+    return m->rule != NULL && m->marked != NULL;
 }
 
 void rules_marks_fini(struct rules_marks *m)
 {
     free(m->mark);
     free(m->rule);
+    free(m->marked);
     *m = (struct rules_marks){.count = 0};
 }
 
 void rules_marks_reset(struct rules_marks *m)
 {
     m->count = 0;
-    memset(m->rule, 0, m->rules * sizeof(*m->rule));
+    while (m->marked_count > 0)
+        m->rule[m->marked[--m->marked_count]] = (struct rules_marked){.first = 0};
 }
 
 static bool has_room(struct rules_marks *m)
@@ -43,6 +46,8 @@ void rules_marks_add(struct rules_marks *m, uint32_t rule, size_t at)
 
     if (r->everywhere)
         return;
+    if (r->count == 0)
+        m->marked[m->marked_count++] = rule;
     if (r->count == RULES_MARKS_OF_RULE || !has_room(m)) {
         r->everywhere = true;
         return;

@@ -27,7 +27,8 @@ struct rules_marks {
     struct rules_mark *mark;
     size_t count, room;
     struct rules_marked *rule;
-    size_t rules;
+    uint32_t *marked; /* rules that have marks */
+    size_t marked_count;
 };
 
 bool rules_marks_init(struct rules_marks *m, size_t rules);

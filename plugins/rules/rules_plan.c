@@ -88,6 +88,15 @@ static void take_from_named(struct rules_set *set, struct rule *r)
     }
 }
 
+static uint8_t state_when_open(const struct rule *r)
+{
+    if (r->doubtful)
+        return RULES_OPEN;
+    if (r->least == 0 && r->most == 1)
+        return RULES_OPEN_BOOL;
+    return r->least == -INFINITY && r->most == INFINITY ? RULES_OPEN_ANY : RULES_OPEN;
+}
+
 static const char *plan_expression(struct rules_set *set, uint32_t index)
 {
     struct rule *r = &set->rules[index];
@@ -103,10 +112,9 @@ static const char *plan_expression(struct rules_set *set, uint32_t index)
         r->least = -INFINITY;
         r->most = INFINITY;
     }
-    if (!set->plain && rules_keys_find(set, r)) {
-        set->open_at_first[index] = false;
-        set->at_first[index] = (struct rules_value){0, true};
-    }
+    set->when_open[index] = state_when_open(r);
+    set->at_first[index] =
+        !set->plain && rules_keys_find(set, r) ? RULES_ZERO : set->when_open[index];
     if (r->nest == RULES_NEST_MAX) {
         set->early[set->early_count++] = index;
         r->nest = 0;
@@ -129,13 +137,12 @@ static void plan_expressions(struct rules_set *set)
             continue;
         }
         rules_set_drop(set, r, error);
-        set->open_at_first[order[i]] = false;
-        set->at_first[order[i]] = (struct rules_value){0, false};
+        set->at_first[order[i]] = RULES_UNKNOWN;
     }
     set->order_count[RULES_META] = kept;
 }
 
-/* The value of a header rule where there is no such header; unknown: that is not sure. */
+/* The value of a header rule where there is no such header; unknown: it has to be asked for. */
 static struct rules_value when_absent(const struct rules_set *set, const struct rule *r,
                                       struct rules_matcher *m)
 {
@@ -150,19 +157,32 @@ static struct rules_value when_absent(const struct rules_set *set, const struct 
 }
 
 /* Where the search finds nothing of a rule it has not hit. */
-static void set_first(struct rules_set *set, struct rules_matcher *m)
+static uint8_t first_state(const struct rules_set *set, const struct rule *r,
+                           struct rules_matcher *m)
 {
-    for (size_t i = 0; i < set->count; i++) {
-        const struct rule *r = &set->rules[i];
-        struct rules_value v = {0, !is_unknown(r)};
+    enum rules_state s;
 
-        set->open_at_first[i] =
-            r->needed && r->kind != RULES_NONE && !r->has_literals && !r->has_windows;
-        if (r->needed && (r->kind == RULES_HEADER || r->kind == RULES_EXISTS)) {
-            v = when_absent(set, r, m);
-            set->open_at_first[i] = !v.known;
-        }
-        set->at_first[i] = v;
+    if (!r->needed || r->kind == RULES_NONE)
+        return is_unknown(r) ? RULES_UNKNOWN : RULES_ZERO;
+    if (r->kind != RULES_HEADER && r->kind != RULES_EXISTS)
+        return r->has_literals || r->has_windows ? RULES_ZERO : state_when_open(r);
+    s = rules_state_of(when_absent(set, r, m));
+    return s == RULES_ZERO || s == RULES_ONE ? s : state_when_open(r);
+}
+
+/* What a header's rules come to if it is there, and has no string of theirs. */
+static void set_present(struct rules_set *set)
+{
+    for (size_t i = 0; i < set->header_from[set->header_count]; i++) {
+        struct rules_present *p = &set->header_rules[i];
+        const struct rule *r = &set->rules[p->rule];
+
+        if (r->kind == RULES_EXISTS)
+            p->state = RULES_ONE;
+        else if (!r->has_literals)
+            p->state = set->when_open[p->rule];
+        else
+            p->state = r->negate && !is_of_parts(set, r) ? RULES_ONE : RULES_ZERO;
     }
 }
 
@@ -170,11 +190,11 @@ bool rules_plan(struct rules_set *set)
 {
     struct rules_matcher *m = rules_matcher_new(ABSENT_LIMIT);
 
-    set->at_first = rules_alloc(&set->arena, (set->count + 1) * sizeof(*set->at_first));
-    set->open_at_first = rules_alloc(&set->arena, (set->count + 1) * sizeof(*set->open_at_first));
+    set->at_first = rules_alloc(&set->arena, set->count + 1);
+    set->when_open = rules_alloc(&set->arena, set->count + 1);
     set->stated = rules_alloc(&set->arena, (set->count + 1) * sizeof(*set->stated));
     set->early = rules_alloc(&set->arena, (set->count + 1) * sizeof(*set->early));
-    if (m == NULL || set->at_first == NULL || set->open_at_first == NULL || set->stated == NULL ||
+    if (m == NULL || set->at_first == NULL || set->when_open == NULL || set->stated == NULL ||
         set->early == NULL) {
         rules_matcher_free(m);
         return false;
@@ -182,10 +202,12 @@ bool rules_plan(struct rules_set *set)
     for (size_t i = 0; i < set->count; i++) {
         set->rules[i].cost = own_cost(&set->rules[i]);
         bound(set, &set->rules[i]);
+        set->when_open[i] = state_when_open(&set->rules[i]);
+        set->at_first[i] = first_state(set, &set->rules[i], m);
     }
-    set_first(set, m);
     rules_matcher_free(m);
     plan_expressions(set);
+    set_present(set);
     for (int kind = RULES_HEADER; kind < RULES_KINDS; kind++)
         for (size_t i = 0; i < set->order_count[kind]; i++)
             if (rule_is_stated(&set->rules[set->order[kind][i]]))

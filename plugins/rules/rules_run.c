@@ -10,8 +10,8 @@
 struct rules_run {
     const struct rules_set *set;
     struct rules_text *text;
-    struct rules_value *values; /* of each rule */
-    bool *open;                 /* of each rule: its value is not known yet */
+    uint8_t *state; /* of each rule: see rules_decide.h */
+    double *number; /* of each rule, where its state says so */
     struct rules_marks marks;
     struct rules_matcher *matcher;
     bool givers_asked; /* rules that capture for others */
@@ -25,8 +25,8 @@ void rules_run_free(struct rules_run *r)
     if (r == NULL)
         return;
     rules_text_free(r->text);
-    free(r->values);
-    free(r->open);
+    free(r->state);
+    free(r->number);
     rules_marks_fini(&r->marks);
     rules_matcher_free(r->matcher);
     free(r);
@@ -41,11 +41,11 @@ struct rules_run *rules_run_new(const struct rules_set *set, size_t max_text, ui
         return NULL;
     r->set = set;
     r->text = rules_text_new(set, max_text, session);
-    r->values = calloc(set->count + 1, sizeof(*r->values));
-    r->open = calloc(set->count + 1, sizeof(*r->open));
+    r->state = calloc(set->count + 1, sizeof(*r->state));
+    r->number = calloc(set->count + 1, sizeof(*r->number));
     r->matcher = rules_matcher_new(match_limit);
-    if (!rules_marks_init(&r->marks, set->count) || r->text == NULL || r->values == NULL ||
-        r->open == NULL || r->matcher == NULL) {
+    if (!rules_marks_init(&r->marks, set->count) || r->text == NULL || r->state == NULL ||
+        r->number == NULL || r->matcher == NULL) {
         rules_run_free(r);
         return NULL;
     }
@@ -59,15 +59,15 @@ static void wake(struct rules_run *r, uint32_t index)
 {
     const struct rules_set *set = r->set;
 
-    for (size_t i = set->wakes_from[index]; i < set->wakes_from[index + 1]; i++)
-        r->open[set->wakes[i]] = true;
+    for (uint32_t i = set->wakes_from[index]; i < set->wakes_from[index + 1]; i++)
+        r->state[set->wakes[i]] = set->when_open[set->wakes[i]];
 }
 
 static void open_rule(struct rules_run *r, uint32_t index)
 {
-    if (r->open[index])
+    if (rules_state_is_open(r->state[index]))
         return;
-    r->open[index] = true;
+    r->state[index] = r->set->when_open[index];
     wake(r, index);
 }
 
@@ -120,24 +120,16 @@ static void mark_header(void *arg, uint32_t index, size_t mark)
     open_rule(arg, index);
 }
 
-/* A header that is there: what its rules come to if they have no string in it. */
-static void open_header(struct rules_run *r, uint32_t header, bool parts)
+static void open_header(struct rules_run *r, uint32_t header)
 {
     const struct rules_set *set = r->set;
 
     for (size_t i = set->header_from[header]; i < set->header_from[header + 1]; i++) {
-        uint32_t index = set->header_rules[i];
-        const struct rule *rule = &set->rules[index];
+        const struct rules_present *p = &set->header_rules[i];
 
-        r->open[index] = false;
-        if (rule->kind == RULES_EXISTS)
-            r->values[index].number = 1;
-        else if (rule->has_literals)
-            r->values[index] = (struct rules_value){rule->negate && !parts, true};
-        else
-            open_rule(r, index);
-        if (r->values[index].number != 0)
-            wake(r, index);
+        r->state[p->rule] = p->state;
+        if (p->state != RULES_ZERO)
+            wake(r, p->rule);
     }
 }
 
@@ -159,7 +151,7 @@ static void search_headers(struct rules_run *r)
             text = rules_text_header(r->text, h, &present);
         if (parts ? v.count == 0 : !present)
             continue;
-        open_header(r, h, parts);
+        open_header(r, h);
         for (size_t i = 0; i < v.count && set->search[RULES_HEADER] != NULL; i++)
             rules_search_run(set->search[RULES_HEADER], v.line[i], h, mark_header, r);
     }
@@ -382,26 +374,18 @@ static struct rules_value run_eval(struct rules_run *r, const struct rule *rule)
     return (struct rules_value){rule->eval->fn(&call), true};
 }
 
-/* Names that nobody defines have not hit. */
-static struct rules_guess peek(const void *arg, uint32_t index)
+static struct rules_guess bounds(const void *arg, uint32_t index)
 {
     const struct rules_run *r = arg;
-    const struct rule *rule;
-    struct rules_value v;
+    const struct rule *rule = &r->set->rules[index];
 
-    if (index >= r->set->count)
-        return (struct rules_guess){.settled = true, .known = true};
-    rule = &r->set->rules[index];
-    if (r->open[index])
-        return (struct rules_guess){rule->least, rule->most, false, false, rule->doubtful};
-    v = r->values[index];
-    return (struct rules_guess){v.number, v.number, true, v.known, false};
+    return (struct rules_guess){rule->least, rule->most, false, false, rule->doubtful};
 }
 
 /* Expressions lead to others no deeper than RULES_NEST_MAX: see rules_finish.c. */
 static struct rules_value find_value(struct rules_run *r, const struct rule *rule, uint32_t index)
 {
-    struct rules_answers answers = {peek, ask, r};
+    struct rules_answers answers = {r->state, r->number, bounds, ask, r};
 
     switch (rule->kind) {
     case RULES_HEADER:
@@ -447,21 +431,21 @@ void rules_run_meter(struct rules_run *r, rules_meter *fn, void *arg)
 static void ask(void *arg, uint32_t index)
 {
     struct rules_run *r = arg;
-    const struct rule *rule;
+    const struct rule *rule = &r->set->rules[index];
+    struct rules_value v;
 
-    if (index >= r->set->count || !r->open[index])
+    if (!rules_state_is_open(r->state[index]))
         return;
-    rule = &r->set->rules[index];
-    r->values[index] = r->meter == NULL ? find_value(r, rule, index) : find_metered(r, rule, index);
-    r->open[index] = false;
+    v = r->meter == NULL ? find_value(r, rule, index) : find_metered(r, rule, index);
+    r->state[index] = rules_state_of(v);
+    r->number[index] = v.number;
 }
 
 /* ---- the message ---- */
 
 static void begin(struct rules_run *r, struct postern_call *c)
 {
-    memcpy(r->values, r->set->at_first, r->set->count * sizeof(*r->values));
-    memcpy(r->open, r->set->open_at_first, r->set->count * sizeof(*r->open));
+    memcpy(r->state, r->set->at_first, r->set->count);
     rules_marks_reset(&r->marks);
     rules_text_begin(r->text, c);
     rules_matcher_begin(r->matcher, c, rules_text_arena(r->text));
@@ -486,7 +470,7 @@ static int state(struct rules_run *r, struct postern_call *c)
         const struct rule *rule = &set->rules[index];
 
         ask(r, index);
-        if (r->values[index].known && r->values[index].number != 0)
+        if (r->state[index] == RULES_ONE || r->state[index] == RULES_NUMBER)
             status = c->host->fact_named(c, rule->symbol, POSTERN_STR(""), rule->score);
     }
     return status == POSTERN_LIMIT ? POSTERN_OK : status;

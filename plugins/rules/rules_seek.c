@@ -117,7 +117,7 @@ static bool group_by_header(struct rules_set *set)
         for (size_t i = 0; i < set->order_count[kinds[k]]; i++) {
             uint32_t index = set->order[kinds[k]][i];
 
-            set->header_rules[from[set->rules[index].header + 1]++] = index;
+            set->header_rules[from[set->rules[index].header + 1]++].rule = index;
         }
     return true;
 }

@@ -73,55 +73,57 @@ struct rules_header {
 
 struct rules_eval; /* see rules_eval.h */
 
+/* What messages need stands first, together: there are thousands of rules, and of each it is all
+ * that comes into the caches. */
 struct rule {
-    struct postern_str name;
     enum rules_kind kind;
     uint32_t header; /* of HEADER and EXISTS */
+    void *code;      /* pcre2_code of `sought` */
+    bool jit;        /* compiled to machine code */
     bool negate;     /* !~ */
+    bool multiple;
+    bool no_subject;
+    bool by_line;       /* tells something of what is around a line: never tried on all at once */
+    bool takes_tags;    /* has "%{NAME}": compiled for each message */
+    bool gives_tags;    /* has named groups */
+    bool has_literals;  /* one of which stands in what it matches: its mark is */
+    size_t reach;       /* at most so far behind the beginning (RULES_LEAD_ANY: anywhere) */
+    size_t shortest;    /* and at least so far */
+    bool has_windows;   /* else: windows, so many of which do in a line */
+    bool windows_start; /* one stands where a match begins */
+    bool doubtful;      /* may turn out unknown */
+    uint32_t windows_least;
+    uint32_t max_hits;      /* of `multiple`; 0: any */
+    int32_t score;          /* of the set's column */
+    struct rules_tree tree; /* of META */
+    const struct rules_eval *eval;
+    struct postern_str symbol; /* the name as facts want it: in capitals */
+
+    size_t arg_count; /* of EVAL */
+    struct postern_str args[RULES_ARGS_MAX];
+    struct postern_str name;
     struct rules_pattern pattern;
+    struct rules_pattern sought;   /* the pattern, or what stands in for one that takes tags; .p
+                                      NULL: nothing does */
     struct postern_str tagged;     /* the pattern as written, where it had replace tags */
     struct postern_str expression; /* of META; of EVAL what stands behind "eval:" */
     struct postern_str describe;
     struct postern_str file; /* where it is defined */
     unsigned line;
     int32_t scores[RULES_SCORES]; /* thousandths */
-    int32_t score;                /* of the set's column */
     bool scored;                  /* said so, otherwise by default */
     bool nice;                    /* tflags nice: by default -1 */
-    bool multiple;
-    bool no_subject;
-    bool elsewhere;    /* a test that other plugins do, or the policy */
-    bool network;      /* tflags net or learn */
-    bool replace;      /* its pattern has replace tags */
-    bool odd_parts;    /* tflags of mimeheader that are not known here */
-    uint32_t max_hits; /* of `multiple`; 0: any */
-
+    bool elsewhere;               /* a test that other plugins do, or the policy */
+    bool network;                 /* tflags net or learn */
+    bool replace;                 /* its pattern has replace tags */
+    bool odd_parts;               /* tflags of mimeheader that are not known here */
     bool needed;
-    bool by_line;    /* tells something of what is around a line: never tried on all at once */
-    bool takes_tags; /* has "%{NAME}": compiled for each message */
-    bool gives_tags; /* has named groups */
-    struct postern_str symbol;   /* the name as facts want it: in capitals */
-    struct rules_pattern sought; /* the pattern, or what stands in for one that takes tags; .p
-                                    NULL: nothing does */
-    void *code;                  /* pcre2_code of that */
-    bool jit;                    /* compiled to machine code */
     struct rules_meta meta;
-    struct rules_tree tree; /* of meta */
-    uint32_t *keys;         /* rules without which it is 0 */
+    uint32_t *keys; /* rules without which it is 0 */
     size_t key_count;
     unsigned nest;      /* so deep does it lead to others */
-    bool doubtful;      /* may turn out unknown */
     double least, most; /* it can't come to less or more */
     uint32_t cost;      /* of asking for it, roughly */
-    const struct rules_eval *eval;
-    struct postern_str args[RULES_ARGS_MAX];
-    size_t arg_count;
-    bool has_literals; /* one of which stands in what it matches: its mark is */
-    size_t reach;      /* at most so far behind the beginning (RULES_LEAD_ANY: anywhere) */
-    size_t shortest;   /* and at least so far */
-    bool has_windows;  /* else: windows, so many of which do in a line */
-    uint32_t windows_least;
-    bool windows_start; /* one stands where a match begins */
     uint32_t state;     /* of the walk that orders expressions */
 };
 
@@ -138,6 +140,12 @@ struct rules_left {
 struct rules_tag {
     char kind; /* 't', 'b', 'i', 'a' */
     struct postern_str name, text;
+};
+
+/* A rule whose header is there. */
+struct rules_present {
+    uint32_t rule;
+    uint8_t state; /* until one of its strings is met in it */
 };
 
 struct rules_set {
@@ -169,14 +177,15 @@ struct rules_set {
     void *known[RULES_KNOWN_MAX];
     /* Rules of HEADER and EXISTS by what they look at: those of header h from header_from[h]
      * up to header_from[h + 1]. */
-    uint32_t *header_rules;
+    struct rules_present *header_rules;
     size_t *header_from;
-    /* Values before a text was looked at, and without any header: of each rule, and whether
-     * it has to be asked for even where none of its strings is met. */
-    struct rules_value *at_first;
-    bool *open_at_first;
+    /* What is known of each rule before a text was looked at, and without any header: open is
+     * what has to be asked for even where none of its strings is met. And its state once it is
+     * open. See rules_decide.h. */
+    uint8_t *at_first;
+    uint8_t *when_open;
     uint32_t *wakes; /* expressions that rule i is a key of: from wakes_from[i] to [i + 1] */
-    size_t *wakes_from;
+    uint32_t *wakes_from;
     uint32_t *stated; /* what is asked for, in the order of facts */
     size_t stated_count;
     uint32_t *early; /* expressions to be asked for before all else, so that none leads too deep */

@@ -8,13 +8,15 @@
 #include <stdlib.h>
 
 /* Names are one letter: A to E are rules whose value comes when they are asked for, each
- * dearer than the one before; Z is known to be 0 and Y to be 1; X comes to any number; U is
- * unknown and V may be. */
+ * dearer than the one before; Z is known to be 0, Y to be 1 and T to be 2; X comes to any
+ * number; U is unknown and V may be; N is nobody. */
 struct world {
     double value[5];
     double most[5];
     char asked[32]; /* in order */
     size_t count;
+    uint8_t state[128];
+    double number[128];
 };
 
 static struct postern_str P(const char *cstr) {
@@ -25,7 +27,7 @@ static bool
 resolve(void *arg, struct postern_str name, struct postern_str argument, uint32_t *out)
 {
     (void)arg;
-    *out = (uint32_t)(unsigned char)name.p[0];
+    *out = name.p[0] == 'N' ? RULES_NOBODY : (uint32_t)(unsigned char)name.p[0] % 128;
     return name.len == 1 && argument.p == NULL;
 }
 
@@ -35,30 +37,46 @@ static struct rules_value lookup(const void *arg, uint32_t name)
 
     if (name >= 'A' && name <= 'E')
         return (struct rules_value){w->value[name - 'A'], true};
-    return (struct rules_value){name == 'X' ? -2 : name == 'Y', name != 'U' && name != 'V'};
+    return (struct rules_value){name == 'X'   ? -2
+                                : name == 'T' ? 2
+                                              : name == 'Y',
+                                name != 'U' && name != 'V'};
 }
 
-static struct rules_guess peek(const void *arg, uint32_t name)
+static struct rules_guess bounds(const void *arg, uint32_t name)
 {
     const struct world *w = arg;
-    struct rules_value v = lookup(w, name);
-    bool open = (name >= 'A' && name <= 'E') || name == 'X' || name == 'V';
 
-    if (!open || memchr(w->asked, (int)name, w->count) != NULL)
-        return (struct rules_guess){v.number, v.number, true, v.known, false};
-    if (name == 'X')
-        return (struct rules_guess){-INFINITY, INFINITY, false, false, false};
     if (name == 'V')
         return (struct rules_guess){0, 1, false, false, true};
     return (struct rules_guess){0, w->most[name - 'A'], false, false, false};
+}
+
+static void settle(struct world *w, uint32_t name)
+{
+    struct rules_value v = lookup(w, name);
+
+    w->state[name] = rules_state_of(v);
+    w->number[name] = v.number;
 }
 
 static void ask(void *arg, uint32_t name)
 {
     struct world *w = arg;
 
-    UNIT_TRUE(!peek(w, name).settled);
+    UNIT_TRUE(rules_state_is_open(w->state[name]));
     w->asked[w->count++] = (char)name;
+    settle(w, name);
+}
+
+static void begin(struct world *w)
+{
+    for (uint32_t name = 0; name < sizeof(w->state); name++)
+        settle(w, name);
+    for (uint32_t name = 'A'; name <= 'E'; name++)
+        w->state[name] = w->most[name - 'A'] == 1 ? RULES_OPEN_BOOL : RULES_OPEN;
+    w->state['X'] = RULES_OPEN_ANY;
+    w->state['V'] = RULES_OPEN;
 }
 
 static uint32_t cost(const void *arg, uint32_t name)
@@ -70,11 +88,12 @@ static uint32_t cost(const void *arg, uint32_t name)
 static struct rules_value decide(const char *text, struct world *w, const char **error)
 {
     struct rules_arena a = {.used = 0};
-    struct rules_answers answers = {peek, ask, w};
+    struct rules_answers answers = {w->state, w->number, bounds, ask, w};
     struct rules_value v = {0, false};
     struct rules_meta m;
     struct rules_tree t;
 
+    begin(w);
     *error = rules_meta_compile(&m, P(text), &a, resolve, NULL);
     if (*error == NULL)
         *error = rules_tree_new(&t, &m, cost, NULL, &a);
@@ -132,10 +151,15 @@ static void test_asked(void)
                 {"V + Y > 0", "?", "V"},
                 {"V || Y", "1", ""},
                 {"V && Z", "0", ""},
+                {"T + A", "3", "A"},
+                {"T && N", "0", ""},
+                {"N || A", "1", "A"},
+                {"T > 1", "1", ""},
+                {"!T", "0", ""},
                 {"A &&", "operand missing", ""}};
 
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        struct world w = {{1, 0, 1, 3, 0}, {1, 1, 1, 5, 1}, "", 0};
+        struct world w = {.value = {1, 0, 1, 3, 0}, .most = {1, 1, 1, 5, 1}};
         const char *error;
         char got[32] = "?";
         struct rules_value v = decide(rows[i].in, &w, &error);
@@ -173,7 +197,7 @@ static void put(struct text *t, const char *s)
 
 static void make(struct text *t, unsigned depth)
 {
-    static const char *const names[] = {"A", "B", "C", "D", "E", "X", "Y", "Z", "U", "V", "2"};
+    static const char *const names[] = {"A", "B", "C", "D", "E", "X", "Y", "Z", "U", "V", "T", "2"};
     static const char *const two[] = {"&&", "&&", "||", "||", "+",  "-",  "*",
                                       "/",  ">",  "<",  ">=", "<=", "==", "!="};
     uint32_t operands = 1 + draw(4);
@@ -185,7 +209,7 @@ static void make(struct text *t, unsigned depth)
         if (depth > 0 && draw(3) == 0)
             make(t, depth - 1);
         else
-            put(t, names[draw(11)]);
+            put(t, names[draw(12)]);
     }
     put(t, ")");
 }
@@ -228,7 +252,7 @@ static void test_limits(void)
                 {"one deeper", "A", "/B", RULES_TREE_DEPTH_MAX, "expression nested too deeply"}};
 
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        struct world w = {{1, 1, 1, 1, 1}, {1, 1, 1, 1, 1}, "", 0};
+        struct world w = {.value = {1, 1, 1, 1, 1}, .most = {1, 1, 1, 1, 1}};
         struct text t = {.len = 0};
         const char *error;
 
