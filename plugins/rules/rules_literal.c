@@ -3,21 +3,22 @@
  * plainly understood breaks a run or gives up, both of which only cost time later.
  *
  * Of a sequence the best element counts, since all of them must match; of alternatives
- * the union, since any may. Best is: long at its shortest, then few. Beside the literals
- * goes how wide what stands before them may be at most: a match begins no further ahead.
+ * the union, since any may. Best is what is met least. Beside each literal goes how wide what
+ * stands before it may be at most: a match begins no further ahead.
  */
 #include "rules_pattern.h"
 
 #define PCRE2_CODE_UNIT_WIDTH 8
+#include <ctype.h>
 #include <pcre2.h>
 
 enum { DEPTH_MAX = 12, RUN_MAX = 24 };
 
 struct set {
-    size_t count; /* 0: nothing known */
+    size_t count, room; /* 0: nothing known */
     size_t shortest;
-    size_t lead; /* bytes before any of them, at most; RULES_LEAD_ANY: no bound */
-    struct postern_str item[RULES_LITERALS_MAX];
+    double share;               /* so often, by bytes of text, is any of them met */
+    struct rules_literal *item; /* this set's own */
 };
 
 /* What a part of a pattern comes to. */
@@ -55,40 +56,103 @@ static char peek(const struct walk *w, size_t ahead)
     return w->at + ahead < w->text.len ? w->text.p[w->at + ahead] : '\0';
 }
 
+/* ---- which are met least ---- */
+
+/* Small letters stand for capitals, too. Every other byte counts: half of what text has can be told
+ * from what is before it. */
+static double share_of_text(struct postern_str s)
+{
+    double share = 1;
+
+    if (memmem(rules_in_headers, strlen(rules_in_headers), s.p, s.len) != NULL ||
+        memmem(rules_in_uris, strlen(rules_in_uris), s.p, s.len) != NULL)
+        return RULES_SHARE_IN_ALL;
+    for (size_t i = 0; i < s.len; i += 2) {
+        unsigned char c = (unsigned char)s.p[i];
+        double one = rules_share_of(c);
+
+        if (c >= 'a' && c <= 'z')
+            one += rules_share_of((unsigned char)(c & ~0x20));
+        share *= one;
+    }
+    return share;
+}
+
+/* What a set costs, by bytes of text: looking for it, and trying where it is met. */
+static double cost_of(const struct set *s)
+{
+    enum { CALL = 15, LINE = 300 }; /* bytes that could be tried for a call; of a line */
+    const double seeking = 1e-6;
+    size_t lead = 0;
+
+    for (size_t i = 0; i < s->count; i++)
+        lead = s->item[i].lead > lead ? s->item[i].lead : lead;
+    return (s->share + seeking * (double)s->count) * (double)(CALL + (lead < LINE ? lead : LINE));
+}
+
 static void keep_better(struct set *best, const struct set *other)
 {
     if (other->count == 0 || other->shortest < RULES_LITERAL_MIN)
         return;
-    if (best->count == 0 || other->shortest > best->shortest ||
-        (other->shortest == best->shortest && other->count < best->count))
+    if (best->count == 0 || cost_of(other) < cost_of(best))
         *best = *other;
+}
+
+static bool make_room(struct walk *w, struct set *s, size_t count)
+{
+    size_t room = s->room == 0 ? 4 : s->room;
+    struct rules_literal *p;
+
+    if (count <= s->room)
+        return true;
+    while (room < count)
+        room *= 2;
+    p = rules_alloc(w->arena, room * sizeof(*p));
+    if (p == NULL) {
+        w->stuck = true;
+        return false;
+    }
+    if (s->count > 0)
+        memcpy(p, s->item, s->count * sizeof(*p));
+    s->item = p;
+    s->room = room;
+    return true;
 }
 
 /* The run of plain bytes that was gathered, as a set of one. */
 static void keep_run(struct walk *w, struct set *best, const char *run, size_t len, size_t lead)
 {
-    struct set one = {.count = 1, .shortest = len, .lead = lead};
+    struct set one = {.count = 0, .shortest = len};
 
-    if (len < RULES_LITERAL_MIN || len < best->shortest)
+    if (len < RULES_LITERAL_MIN || !make_room(w, &one, 1))
         return;
-    one.item[0] = rules_dup(w->arena, (struct postern_str){run, len});
-    if (one.item[0].p == NULL)
+    one.count = 1;
+    one.item[0] = (struct rules_literal){rules_dup(w->arena, (struct postern_str){run, len}), lead};
+    if (one.item[0].text.p == NULL) {
         w->stuck = true;
-    else
-        keep_better(best, &one);
+        return;
+    }
+    one.share = share_of_text(one.item[0].text);
+    keep_better(best, &one);
 }
 
-static bool add_all(struct set *to, const struct set *from)
+static bool add_all(struct walk *w, struct set *to, const struct set *from)
 {
-    if (from->count == 0 || to->count + from->count > RULES_LITERALS_MAX)
+    if (from->count == 0 || to->count + from->count > RULES_LITERALS_MAX ||
+        !make_room(w, to, to->count + from->count))
         return false;
-    for (size_t i = 0; i < from->count; i++)
-        to->item[to->count++] = from->item[i];
+    memcpy(to->item + to->count, from->item, from->count * sizeof(*from->item));
+    to->count += from->count;
+    to->share += from->share;
     if (from->shortest < to->shortest)
         to->shortest = from->shortest;
-    if (from->lead > to->lead)
-        to->lead = from->lead;
     return true;
+}
+
+static void move_on(struct set *s, size_t by)
+{
+    for (size_t i = 0; i < s->count; i++)
+        s->item[i].lead = widen(s->item[i].lead, by);
 }
 
 /* What a quantifier at this place says; moves over it. */
@@ -100,7 +164,9 @@ struct times {
 /* "{2}", "{2,}", "{2,5}": the "{" is the next byte. */
 static struct times braces(struct walk *w)
 {
-    struct times t = {.optional = peek(w, 1) == '0' || peek(w, 1) == ',', .most = 0};
+    struct times t = {.optional = peek(w, 1) == '0', .most = 0};
+
+    w->stuck |= peek(w, 1) == ','; /* for some versions of PCRE2 a count, text for others */
 
     for (w->at++; more(w) && peek(w, 0) != '}'; w->at++) {
         if (peek(w, 0) == ',')
@@ -180,11 +246,31 @@ static void skip_group(struct walk *w)
 
 static struct part alternatives(struct walk *w);
 
+/* Of a group, from there to its end. */
+static struct part body(struct walk *w)
+{
+    struct part inner = alternatives(w);
+
+    w->stuck |= peek(w, 0) != ')';
+    w->at++;
+    return inner;
+}
+
+/* "(?=...)", whose "(" is the next byte: matches nothing, but what it wants must stand there. */
+static struct part ahead(struct walk *w)
+{
+    struct part inner;
+
+    w->at += 3;
+    inner = body(w);
+    move_on(&inner.set, RULES_LEAD_ANY);
+    return (struct part){inner.set, 0, -1};
+}
+
 /* A group whose "(" is the next byte. */
 static struct part group(struct walk *w)
 {
     struct part none = {.byte = -1};
-    struct part inner;
 
     if (peek(w, 1) == '*') {
         w->stuck = true;
@@ -194,10 +280,17 @@ static struct part group(struct walk *w)
         char kind = peek(w, 2);
         size_t skip = 3;
 
-        if (kind == '=' || kind == '!' ||
-            (kind == '<' && (peek(w, 3) == '=' || peek(w, 3) == '!'))) {
+        if (kind == '=')
+            return ahead(w);
+        if (kind == '!' || (kind == '<' && (peek(w, 3) == '=' || peek(w, 3) == '!'))) {
             skip_group(w);
             return none;
+        }
+        if (kind == '<' || kind == 'P') { /* a name */
+            while (more(w) && peek(w, 0) != '>')
+                w->at++;
+            w->at++;
+            return body(w);
         }
         /* Flags: "(?i:" and "(?-x)"; "x" within would change what blanks mean. */
         while (kind != ':' && kind != '>' && kind != ')') {
@@ -213,11 +306,21 @@ static struct part group(struct walk *w)
     } else {
         w->at++;
     }
-    inner = alternatives(w);
-    if (peek(w, 0) != ')')
+    return body(w);
+}
+
+/* Over the digits of "\xe9" or "\x{e9}". */
+static int skip_hex(struct walk *w)
+{
+    bool brace = peek(w, 0) == '{';
+
+    w->at += brace;
+    for (int i = 0; i < 2 && isxdigit((unsigned char)peek(w, 0)); i++)
+        w->at++;
+    if (brace && peek(w, 0) != '}')
         w->stuck = true;
-    w->at++;
-    return inner;
+    w->at += brace;
+    return -1;
 }
 
 /* An escape, whose backslash is the next byte: the byte it stands for, or -1 for a kind of
@@ -234,6 +337,8 @@ static int escape(struct walk *w, size_t *width)
         return '\t';
     if (c == 'R')
         *width = 2; /* CRLF */
+    if (c == 'x')
+        return skip_hex(w);
     if (strchr("bBdDsSwWAzZGRhHvVnrfeN", c) != NULL && c != '\0')
         return -1; /* line ends differ between texts: \n and \r are no literals */
     if (c >= '1' && c <= '9') {
@@ -242,7 +347,7 @@ static int escape(struct walk *w, size_t *width)
             w->at++;
         return -1;
     }
-    w->stuck = true; /* \x, \Q, \K, \p, \g…: none of our rules' business */
+    w->stuck = true; /* \Q, \K, \p, \g…: none of our rules' business */
     return -1;
 }
 
@@ -297,9 +402,7 @@ static struct part sequence(struct walk *w)
             continue;
         keep_run(w, &all.set, run, len, lead);
         len = 0;
-        p.set.lead = widen(p.set.lead, before);
-        if (times.most > 1) /* of which round is not known */
-            p.set.lead = all.width;
+        move_on(&p.set, before); /* of what stands there several times the first one counts */
         if (p.byte < 0 && !times.optional)
             keep_better(&all.set, &p.set);
     }
@@ -317,7 +420,7 @@ static struct part alternatives(struct walk *w)
     while (!w->stuck) {
         struct part one = sequence(w);
 
-        known = known && add_all(&all.set, &one.set);
+        known = known && add_all(w, &all.set, &one.set);
         if (one.width > all.width)
             all.width = one.width;
         if (peek(w, 0) != '|' || !more(w))
@@ -330,18 +433,16 @@ static struct part alternatives(struct walk *w)
     return all;
 }
 
-size_t rules_pattern_literals(const struct rules_pattern *p, struct rules_arena *a,
-                              struct postern_str out[RULES_LITERALS_MAX], size_t *lead)
+struct rules_literals rules_pattern_literals(const struct rules_pattern *p, struct rules_arena *a)
 {
     struct walk w = {.text = p->text, .arena = a};
     struct part found;
 
     if ((p->options & PCRE2_EXTENDED) != 0)
-        return 0;
+        return (struct rules_literals){.count = 0};
     found = alternatives(&w);
     if (w.stuck || w.at != p->text.len)
-        return 0;
-    memcpy(out, found.set.item, found.set.count * sizeof(out[0]));
-    *lead = found.set.lead;
-    return found.set.count;
+        return (struct rules_literals){.count = 0};
+    return (struct rules_literals){found.set.item, found.set.count,
+                                   found.set.share < RULES_SHARE_IN_ALL};
 }

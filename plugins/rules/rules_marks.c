@@ -40,7 +40,7 @@ static bool has_room(struct rules_marks *m)
     return true;
 }
 
-void rules_marks_add(struct rules_marks *m, uint32_t rule, size_t at)
+void rules_marks_add(struct rules_marks *m, uint32_t rule, size_t at, size_t reach)
 {
     struct rules_marked *r = &m->rule[rule];
 
@@ -59,4 +59,6 @@ void rules_marks_add(struct rules_marks *m, uint32_t rule, size_t at)
         m->mark[r->last - 1].next = (uint32_t)m->count;
     r->last = (uint32_t)m->count;
     r->count++;
+    if (reach > r->reach)
+        r->reach = (uint32_t)reach;
 }

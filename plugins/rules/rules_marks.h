@@ -20,6 +20,7 @@ struct rules_mark {
 struct rules_marked {     /* one rule */
     uint32_t first, last; /* index + 1; 0: none */
     uint32_t count;
+    uint32_t reach; /* the furthest of all its marks */
     bool everywhere;
 };
 
@@ -35,7 +36,7 @@ bool rules_marks_init(struct rules_marks *m, size_t rules);
 void rules_marks_fini(struct rules_marks *m);
 /* Forgets all. */
 void rules_marks_reset(struct rules_marks *m);
-/* Marks of a rule are added in their order. */
-void rules_marks_add(struct rules_marks *m, uint32_t rule, size_t at);
+/* Marks of a rule are added in their order. reach: how far before it a match may begin. */
+void rules_marks_add(struct rules_marks *m, uint32_t rule, size_t at, size_t reach);
 
 #endif

@@ -16,16 +16,30 @@ struct rules_pattern {
 /* Reads the pattern that `s` is, to its end but for trailing blanks. NULL, or what is wrong. */
 const char *rules_pattern_read(struct rules_pattern *p, struct postern_str s);
 
+/* Of all bytes of mail so many are this one, roughly. */
+double rules_share_of(unsigned char c);
+/* What nearly all headers and relays have, and nearly all URIs. And how often, by bytes. */
+extern const char rules_in_headers[], rules_in_uris[];
+#define RULES_SHARE_IN_ALL 0.03
+
 /*
  * Bytes of which at least one string must stand, in whatever case, in every text that the
- * pattern matches. Strings are lower case, from the arena. Returns their number, 0 where
- * nothing can be said: then the pattern has to be tried on every text.
+ * pattern matches: the strings that are met least. They are lower case, from the arena. None
+ * where nothing can be said: then the pattern has to be tried on every text.
  *
- * Some string of them begins within the match and at most *lead bytes behind its
- * beginning; RULES_LEAD_ANY: anywhere behind it.
+ * Of each match some string begins behind its beginning, at most `lead` bytes; RULES_LEAD_ANY:
+ * anywhere.
  */
-enum { RULES_LITERALS_MAX = 24, RULES_LITERAL_MIN = RULES_SEARCH_MIN, RULES_LEAD_ANY = 4096 };
-size_t rules_pattern_literals(const struct rules_pattern *p, struct rules_arena *a,
-                              struct postern_str out[RULES_LITERALS_MAX], size_t *lead);
+enum { RULES_LITERALS_MAX = 320, RULES_LITERAL_MIN = RULES_SEARCH_MIN, RULES_LEAD_ANY = 4096 };
+struct rules_literal {
+    struct postern_str text;
+    size_t lead;
+};
+struct rules_literals {
+    struct rules_literal *item;
+    size_t count;
+    bool seldom; /* false: some of them are met in most texts */
+};
+struct rules_literals rules_pattern_literals(const struct rules_pattern *p, struct rules_arena *a);
 
 #endif

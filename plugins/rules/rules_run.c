@@ -71,18 +71,20 @@ static void open_rule(struct rules_run *r, uint32_t index)
     wake(r, index);
 }
 
-static void mark_rule(void *arg, uint32_t index, size_t mark)
+static void mark_rule(void *arg, uint32_t index, size_t mark, size_t reach)
 {
     struct rules_run *r = arg;
 
     open_rule(r, index);
-    rules_marks_add(&r->marks, index, mark);
+    rules_marks_add(&r->marks, index, mark, reach);
 }
 
 /* A window begins there: as a mark, which is the end of something, it is one byte on. */
 static void mark_window(void *arg, uint32_t index, size_t at)
 {
-    mark_rule(arg, index, at + 1);
+    const struct rules_run *r = arg;
+
+    mark_rule(arg, index, at + 1, r->set->rules[index].windows_lead + 1);
 }
 
 static struct rules_lines lines_for(struct rules_run *r, enum rules_kind kind)
@@ -114,9 +116,10 @@ static void search_texts(struct rules_run *r)
 }
 
 /* Of headers it matters only that they have a string of the rule. */
-static void mark_header(void *arg, uint32_t index, size_t mark)
+static void mark_header(void *arg, uint32_t index, size_t mark, size_t reach)
 {
     (void)mark;
+    (void)reach;
     open_rule(arg, index);
 }
 
@@ -233,41 +236,63 @@ static void go_to(struct place *p, size_t mark)
     enter_line(p, low);
 }
 
+/* Places at which a match may begin, both in the text. */
+struct bounds {
+    size_t first, last;
+};
+
 /*
  * A string of the rule has its mark in this line, or a window its beginning: a match begins
- * within those bounds, both in the text. They grow with the mark, though the strings of one rule
- * are of several lengths: so what is before `tried` has been tried.
+ * within these bounds. They grow with the mark, though the strings of one rule are of several
+ * lengths: so what is before what has been tried has been tried, too.
  */
-static void bounds_of(const struct rule *rule, const struct place *p, size_t mark, size_t *first,
-                      size_t *last)
+static struct bounds bounds_of(const struct rule *rule, const struct place *p, size_t mark,
+                               size_t reach)
 {
-    *first = p->from;
-    if (rule->has_windows) {
-        *last = p->to - 1;
-        if (rule->windows_start)
-            *first = *last = mark - 1;
-        return;
+    struct bounds b = {p->from, mark - rule->shortest};
+
+    if (reach < RULES_LEAD_ANY && mark - p->from > reach)
+        b.first = mark - reach;
+    if (reach >= RULES_LEAD_ANY && rule->has_windows)
+        b.last = p->to - 1; /* they may be many */
+    return b;
+}
+
+/* The same with marks behind that one whose bounds begin in these, or so near that it is no
+ * worth to try twice. *i becomes the last of them. */
+static struct bounds bounds_from(const struct rules_run *r, const struct rule *rule,
+                                 const struct place *p, size_t reach, uint32_t *i)
+{
+    enum { NEAR = 16 };
+    const struct rules_mark *marks = r->marks.mark;
+    struct bounds b = bounds_of(rule, p, marks[*i - 1].at, reach);
+
+    for (uint32_t next = marks[*i - 1].next; next != 0; next = marks[next - 1].next) {
+        struct bounds more;
+
+        if (marks[next - 1].at > p->to)
+            break;
+        more = bounds_of(rule, p, marks[next - 1].at, reach);
+        if (more.first > b.last + (reach > rule->shortest ? NEAR : 0))
+            break;
+        b.last = more.last;
+        *i = next;
     }
-    *last = mark - rule->shortest;
-    if (rule->reach < RULES_LEAD_ANY && mark - p->from > rule->reach)
-        *first = mark - rule->reach;
+    return b;
 }
 
 /* Counts the matches that begin there; *tried goes behind them. */
-static void try_mark(struct rules_run *r, const struct rule *rule, const struct place *p,
-                     size_t mark, size_t *tried, struct rules_value *v)
+static void try_bounds(struct rules_run *r, const struct rule *rule, const struct place *p,
+                       struct bounds b, size_t *tried, struct rules_value *v)
 {
     double most = rules_match_most(rule);
-    size_t first, last;
+    size_t first = b.first < *tried ? *tried : b.first;
 
-    bounds_of(rule, p, mark, &first, &last);
-    if (first < *tried)
-        first = *tried;
-    while (v->known && v->number < most && first <= last && first < p->to) {
+    while (v->known && v->number < most && first <= b.last && first < p->to) {
         size_t at = first - p->from;
-        int n = rules_match_at(r->matcher, rule, p->lines.line[p->line], &at, last - p->from);
+        int n = rules_match_at(r->matcher, rule, p->lines.line[p->line], &at, b.last - p->from);
 
-        *tried = n > 0 ? p->from + at : last + 1;
+        *tried = n > 0 ? p->from + at : b.last + 1;
         first = *tried;
         v->number += n > 0;
         v->known = n >= 0;
@@ -295,6 +320,7 @@ static struct rules_value match_marks(struct rules_run *r, const struct rule *ru
 
     for (uint32_t i = marked->first; i != 0 && v.known; i = r->marks.mark[i - 1].next) {
         size_t mark = r->marks.mark[i - 1].at;
+        struct bounds bounds;
 
         if (v.number >= rules_match_most(rule))
             break;
@@ -302,7 +328,8 @@ static struct rules_value match_marks(struct rules_run *r, const struct rule *ru
         if (mark > p.to || (rule->no_subject && rule->kind == RULES_BODY && p.line == 0) ||
             (rule->has_windows && !are_enough(r, rule, i, &p)))
             continue;
-        try_mark(r, rule, &p, mark, &tried, &v);
+        bounds = bounds_from(r, rule, &p, marked->reach, &i);
+        try_bounds(r, rule, &p, bounds, &tried, &v);
     }
     return v;
 }

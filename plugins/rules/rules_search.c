@@ -15,7 +15,8 @@ struct entry {
     uint32_t mark;
     uint32_t kind;
     uint32_t id;
-    uint32_t gram; /* the bytes that end at its mark, folded */
+    uint32_t reach; /* of its lead, before the mark */
+    uint32_t gram;  /* the bytes that end at its mark, folded */
     uint32_t hash;
 };
 
@@ -106,7 +107,8 @@ static uint32_t gram_before(const char *end, size_t size)
     return folded(gram);
 }
 
-size_t rules_search_add(struct rules_search *s, struct postern_str text, uint32_t kind, uint32_t id)
+size_t rules_search_add(struct rules_search *s, struct postern_str text, uint32_t kind, uint32_t id,
+                        size_t lead)
 {
     size_t mark = choose_mark(text);
     size_t size = gram_size(text.len);
@@ -120,8 +122,13 @@ size_t rules_search_add(struct rules_search *s, struct postern_str text, uint32_
         s->entries = p;
         s->room = room;
     }
-    s->entries[s->count++] = (struct entry){
-        text.p, (uint32_t)text.len, (uint32_t)mark, kind, id, gram_before(text.p + mark, size), 0};
+    s->entries[s->count++] = (struct entry){.text = text.p,
+                                            .len = (uint32_t)text.len,
+                                            .mark = (uint32_t)mark,
+                                            .kind = kind,
+                                            .id = id,
+                                            .reach = (uint32_t)(lead + mark),
+                                            .gram = gram_before(text.p + mark, size)};
     return mark;
 }
 
@@ -213,7 +220,7 @@ static void compare(const struct rules_search *s, const struct grams *g, uint32_
 
         if (e->gram == gram && e->kind == p->kind && e->mark <= mark &&
             e->len - e->mark <= p->text.len - mark && stands_at(e, p->text.p + mark - e->mark))
-            p->fn(p->arg, e->id, mark);
+            p->fn(p->arg, e->id, mark, e->reach);
     }
 }
 

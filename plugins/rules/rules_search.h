@@ -20,14 +20,15 @@ struct rules_search *rules_search_new(void);
 void rules_search_free(struct rules_search *s);
 /* Seeks `text` (lower case, at least RULES_SEARCH_MIN bytes, borrowed) on behalf of `id`, in
  * texts of that kind alone; ids are small numbers, several strings may have one. Returns
- * its mark: how many bytes of it reach to the end of the four; 0 when memory ran out. */
-size_t rules_search_add(struct rules_search *s, struct postern_str text, uint32_t kind,
-                        uint32_t id);
+ * its mark: how many bytes of it reach to the end of the four; 0 when memory ran out. `lead` is
+ * the caller's: what may stand before it. */
+size_t rules_search_add(struct rules_search *s, struct postern_str text, uint32_t kind, uint32_t id,
+                        size_t lead);
 /* When all are added; false when memory ran out. */
 bool rules_search_finish(struct rules_search *s);
 /* Calls fn for each id of which a string stands in the text, with the place of its mark,
- * in the order of marks. */
-typedef void rules_hit(void *arg, uint32_t id, size_t mark);
+ * in the order of marks, and how far its lead reaches before the mark. */
+typedef void rules_hit(void *arg, uint32_t id, size_t mark, size_t reach);
 void rules_search_run(const struct rules_search *s, struct postern_str text, uint32_t kind,
                       rules_hit *fn, void *arg);
 

@@ -1,28 +1,25 @@
 /* What is sought in texts: the strings and windows of all needed rules of a kind. */
 #include "rules_set.h"
 
-static bool add_literals(struct rules_set *set, struct rules_search *search, uint32_t index)
+enum { SCRATCH_MAX = 64 << 20 };
+
+static bool add_literals(struct rules_set *set, uint32_t index, const struct rules_literals *found)
 {
     struct rule *r = &set->rules[index];
-    struct postern_str literals[RULES_LITERALS_MAX];
     uint32_t kind = r->kind == RULES_HEADER ? r->header : 0;
-    size_t lead = 0;
-    size_t longest = 0;
-    size_t n = r->sought.text.p == NULL
-                   ? 0
-                   : rules_pattern_literals(&r->sought, &set->arena, literals, &lead);
 
-    r->shortest = SIZE_MAX;
-    for (size_t i = 0; i < n; i++) {
-        size_t mark = rules_search_add(search, literals[i], kind, index);
+    r->shortest = UINT32_MAX;
+    for (size_t i = 0; i < found->count; i++) {
+        struct postern_str text = rules_dup(&set->arena, found->item[i].text);
+        size_t mark = text.p == NULL ? 0
+                                     : rules_search_add(set->search[r->kind], text, kind, index,
+                                                        found->item[i].lead);
 
         if (mark == 0)
             return false;
-        longest = mark > longest ? mark : longest;
-        r->shortest = mark < r->shortest ? mark : r->shortest;
+        r->shortest = mark < r->shortest ? (uint32_t)mark : r->shortest;
     }
-    r->has_literals = n > 0;
-    r->reach = lead >= RULES_LEAD_ANY ? RULES_LEAD_ANY : lead + longest;
+    r->has_literals = found->count > 0;
     return true;
 }
 
@@ -42,7 +39,8 @@ static bool add_windows(struct rules_set *set, uint32_t index)
         return false;
     r->has_windows = rules_windows_add(set->windows[r->kind], windows, found.count, index);
     r->windows_least = found.least;
-    r->windows_start = found.starts;
+    r->windows_lead = (uint32_t)found.lead;
+    r->shortest = 1; /* behind a mark, which is the end of a window's first byte */
     return true;
 }
 
@@ -53,22 +51,34 @@ static bool may_seek(const struct rules_set *set, const struct rule *r)
     return !r->negate || ((set->headers[r->header].parts & RULES_PARTS) == 0 && !r->takes_tags);
 }
 
+/* Strings that are met in most texts say less than windows do. */
+static bool add_text_rule(struct rules_set *set, uint32_t index,
+                          const struct rules_literals *literals)
+{
+    const struct rule *r = &set->rules[index];
+
+    if (literals->count > 0 && literals->seldom)
+        return add_literals(set, index, literals);
+    return add_windows(set, index) && (r->has_windows || add_literals(set, index, literals));
+}
+
 static bool add_rule(struct rules_set *set, uint32_t index)
 {
     struct rule *r = &set->rules[index];
+    struct rules_arena scratch = {.limit = SCRATCH_MAX};
+    struct rules_literals literals = {.count = 0};
+    bool good = true;
 
-    switch (r->kind) {
-    case RULES_HEADER:
-        return !may_seek(set, r) || add_literals(set, set->search[r->kind], index);
-    case RULES_BODY:
-    case RULES_RAWBODY:
-    case RULES_FULL:
-    case RULES_URI:
-        return add_literals(set, set->search[r->kind], index) &&
-               (r->has_literals || add_windows(set, index));
-    default:
+    if (r->kind < RULES_HEADER || r->kind > RULES_URI || r->kind == RULES_EXISTS)
         return true;
-    }
+    if (r->sought.text.p != NULL)
+        literals = rules_pattern_literals(&r->sought, &scratch);
+    if (r->kind != RULES_HEADER)
+        good = add_text_rule(set, index, &literals);
+    else if (may_seek(set, r))
+        good = add_literals(set, index, &literals);
+    rules_arena_free(&scratch);
+    return good;
 }
 
 static bool seek_kind(struct rules_set *set, enum rules_kind kind)

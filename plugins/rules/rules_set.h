@@ -83,16 +83,15 @@ struct rule {
     bool negate;     /* !~ */
     bool multiple;
     bool no_subject;
-    bool by_line;       /* tells something of what is around a line: never tried on all at once */
-    bool takes_tags;    /* has "%{NAME}": compiled for each message */
-    bool gives_tags;    /* has named groups */
-    bool has_literals;  /* one of which stands in what it matches: its mark is */
-    size_t reach;       /* at most so far behind the beginning (RULES_LEAD_ANY: anywhere) */
-    size_t shortest;    /* and at least so far */
-    bool has_windows;   /* else: windows, so many of which do in a line */
-    bool windows_start; /* one stands where a match begins */
-    bool doubtful;      /* may turn out unknown */
+    bool by_line;      /* tells something of what is around a line: never tried on all at once */
+    bool takes_tags;   /* has "%{NAME}": compiled for each message */
+    bool gives_tags;   /* has named groups */
+    bool has_literals; /* one of which stands in what it matches: its mark is */
+    bool has_windows;  /* else: windows, so many of which do in a line */
+    bool doubtful;     /* may turn out unknown */
+    uint32_t shortest; /* a mark is so far behind the beginning at least */
     uint32_t windows_least;
+    uint32_t windows_lead;  /* one of them begins so far behind the beginning at most */
     uint32_t max_hits;      /* of `multiple`; 0: any */
     int32_t score;          /* of the set's column */
     struct rules_tree tree; /* of META */

@@ -2,7 +2,6 @@
 
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
-#include <stdlib.h>
 
 struct reader {
     struct rules_shape *out;
@@ -421,34 +420,103 @@ static uint32_t read_element(struct reader *r)
     }
 }
 
+static uint32_t number_at(struct reader *r)
+{
+    uint32_t n = 0;
+
+    for (; rules_is_digit(peek(r, 0)); r->at++)
+        if (n < RULES_LEAD_ANY)
+            n = n * 10 + (uint32_t)(peek(r, 0) - '0');
+    return n < RULES_LEAD_ANY ? n : RULES_LEAD_ANY;
+}
+
+/* "{2}", "{2,}", "{2,5}", whose "{" is the next byte. "{,5}" is a count for some versions of PCRE2
+ * and text for others. */
+static void read_braces(struct reader *r, uint32_t *least, uint32_t *most)
+{
+    r->at++;
+    r->stuck |= peek(r, 0) == ',';
+    *least = *most = number_at(r);
+    if (peek(r, 0) == ',') {
+        r->at++;
+        *most = peek(r, 0) == '}' ? RULES_LEAD_ANY : number_at(r);
+    }
+    r->stuck |= peek(r, 0) != '}';
+    r->at++;
+}
+
+static uint32_t many(struct reader *r, uint32_t inner, uint32_t least, uint32_t most)
+{
+    uint32_t n = add_node(r, RULES_SHAPE_MANY);
+
+    r->out->node[n].child = inner;
+    r->out->node[n].least = least;
+    r->out->node[n].most = most;
+    r->out->node[n].optional = least == 0 || r->out->node[inner].optional;
+    return n;
+}
+
+/* The one place that a node comes to; 0: it is more than that, or optional. */
+static uint32_t only_byte(const struct reader *r, uint32_t n)
+{
+    const struct rules_shape_node *node = r->out->node;
+
+    while (n != 0 && node[n].kind != RULES_SHAPE_BYTE) {
+        uint32_t only = 0;
+
+        for (uint32_t c = node[n].child; c != 0; c = node[c].next) {
+            if (node[c].kind == RULES_SHAPE_EMPTY)
+                continue;
+            if (only != 0)
+                return 0;
+            only = c;
+        }
+        n = node[n].optional || node[n].kind == RULES_SHAPE_MANY ? 0 : only;
+    }
+    return n;
+}
+
+/* One byte that stands there so often: as many places, up to those of a window. */
+static uint32_t repeat_byte(struct reader *r, uint32_t inner, uint32_t least, uint32_t most)
+{
+    enum { PLACES = 8 };
+    uint32_t all = add_node(r, RULES_SHAPE_ALL);
+    uint32_t last = inner;
+    uint32_t copies = least < PLACES ? least : PLACES;
+    struct rules_bytes b = r->out->place[r->out->node[only_byte(r, inner)].place];
+
+    r->out->node[all].child = inner;
+    for (uint32_t i = 1; i < copies && !r->stuck; i++) {
+        uint32_t n = add_place(r, &b);
+
+        if (i + 1 == copies && most > copies)
+            n = many(r, n, least - copies + 1,
+                     most < RULES_LEAD_ANY ? most - copies + 1 : RULES_LEAD_ANY);
+        r->out->node[last].next = n;
+        last = n;
+    }
+    return all;
+}
+
 /* What a count behind an element makes of it. */
 static uint32_t read_count(struct reader *r, uint32_t inner)
 {
-    bool optional = false;
-    bool many = false;
-    uint32_t least = 1;
-    uint32_t n;
+    char c = peek(r, 0);
+    uint32_t least = c == '+';
+    uint32_t most = c == '?' ? 1 : RULES_LEAD_ANY;
 
-    if (peek(r, 0) == '{' && (rules_is_digit(peek(r, 1)) || peek(r, 1) == ',')) {
-        optional = peek(r, 1) == ',' || (peek(r, 1) == '0' && !rules_is_digit(peek(r, 2)));
-        many = true;
-        least = (uint32_t)strtoul(r->s.p + r->at + 1, NULL, 10) & 0xff; /* ends in a NUL */
-        while (more(r) && peek(r, 0) != '}')
-            r->at++;
+    if (c == '{' && (rules_is_digit(peek(r, 1)) || peek(r, 1) == ','))
+        read_braces(r, &least, &most);
+    else if (c == '?' || c == '*' || c == '+')
         r->at++;
-    } else if (peek(r, 0) == '?' || peek(r, 0) == '*' || peek(r, 0) == '+') {
-        optional = peek(r, 0) != '+';
-        many = peek(r, 0) != '?';
-        r->at++;
-    } else {
+    else
         return inner;
-    }
     r->at += peek(r, 0) == '?' || peek(r, 0) == '+';
-    n = add_node(r, many ? RULES_SHAPE_MANY : RULES_SHAPE_ALL);
-    r->out->node[n].child = inner;
-    r->out->node[n].least = least;
-    r->out->node[n].optional = optional || r->out->node[inner].optional;
-    return n;
+    if (r->stuck)
+        return inner;
+    if (least > 1 && only_byte(r, inner) != 0)
+        return repeat_byte(r, inner, least, most);
+    return many(r, inner, least, most);
 }
 
 static bool skip_extended(struct reader *r)
@@ -538,9 +606,9 @@ bool rules_shape_read(struct rules_shape *s, const struct rules_pattern *p, stru
                        .extended = (p->options & PCRE2_EXTENDED) != 0};
 
     *s = (struct rules_shape){.nodes = 1}; /* node 0 is none */
-    /* A byte of the text is a place at most, and a few nodes. */
+    /* A byte of the text is two places at most ("a{8}"), and a few nodes. */
     s->node_room = smaller(4 * p->text.len + 8, RULES_SHAPE_NODES_MAX);
-    s->place_room = smaller(p->text.len + 1, RULES_SHAPE_PLACES_MAX);
+    s->place_room = smaller(2 * p->text.len + 1, RULES_SHAPE_PLACES_MAX);
     s->node = rules_alloc(a, s->node_room * sizeof(*s->node));
     s->place = rules_alloc(a, s->place_room * sizeof(*s->place));
     if (s->node == NULL || s->place == NULL)

@@ -44,6 +44,7 @@ struct rules_shape_node {
     uint32_t child, next; /* the first one, the one beside; 0: none */
     uint32_t place;
     uint32_t least; /* of MANY: so often at least; of ANY: how many places are below */
+    uint32_t most;  /* of MANY: so often at most, RULES_LEAD_ANY: any number of times */
 };
 
 struct rules_shape {

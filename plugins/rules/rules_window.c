@@ -4,39 +4,31 @@
 
 /* ---- how seldom a window is met ---- */
 
-/* Of a thousand bytes of mail so many are this one, roughly. */
-static double share_of(unsigned char c)
-{
-    static const unsigned char letters[] = {60, 12, 26, 27, 90, 16, 14, 32, 57, 2,  6, 33, 22,
-                                            55, 60, 18, 2,  50, 52, 72, 24, 8,  12, 3, 12, 2};
-
-    if (c >= 'a' && c <= 'z')
-        return letters[c - 'a'] / 1000.0;
-    if (c >= 'A' && c <= 'Z')
-        return letters[c - 'A'] / 7000.0;
-    if (c == ' ')
-        return 0.17;
-    if (c == '\n')
-        return 0.01;
-    if (c >= '0' && c <= '9')
-        return 0.006;
-    return c >= 0x80 || c < ' ' ? 0.0008 : 0.004;
-}
-
 static double share_of_set(const struct rules_bytes *b)
 {
     double sum = 0;
 
     for (unsigned i = 0; i < 4; i++)
         for (uint64_t bits = b->bit[i]; bits != 0; bits &= bits - 1)
-            sum += share_of((unsigned char)(i * 64 + (unsigned)__builtin_ctzll(bits)));
+            sum += rules_share_of((unsigned char)(i * 64 + (unsigned)__builtin_ctzll(bits)));
     return sum < 1 ? sum : 1;
+}
+
+static bool holds(const struct rules_window *w, const char *bytes)
+{
+    for (int i = 0; i < RULES_WINDOW; i++)
+        if (!rules_bytes_has(&w->byte[i], (unsigned char)bytes[i]))
+            return false;
+    return true;
 }
 
 static double share_of_window(const struct rules_window *w)
 {
     double p = 1;
 
+    for (size_t i = 0; rules_in_uris[i + RULES_WINDOW - 1] != '\0'; i++)
+        if (holds(w, rules_in_uris + i))
+            return RULES_SHARE_IN_ALL;
     for (int i = 0; i < RULES_WINDOW; i++)
         p *= share_of_set(&w->byte[i]);
     return p;
@@ -53,8 +45,9 @@ struct places {
 struct walk {
     const struct rules_shape *s;
     struct rules_arena *arena;
-    size_t words;         /* of a set of places */
-    struct places *first; /* of each node */
+    size_t words;  /* of a set of places */
+    size_t *width; /* of each node, at most */
+    struct places *first;
     struct places *last;
     struct places *follow;   /* of each place */
     struct places final;     /* the pattern may end there */
@@ -117,6 +110,16 @@ static void link_places(struct walk *w, const struct places *from, const struct 
         }
 }
 
+static size_t add_widths(size_t a, size_t b)
+{
+    return a >= RULES_LEAD_ANY - b ? RULES_LEAD_ANY : a + b;
+}
+
+static size_t times_width(size_t width, size_t times)
+{
+    return width != 0 && times >= RULES_LEAD_ANY / width ? RULES_LEAD_ANY : width * times;
+}
+
 static void measure(struct walk *w, uint32_t n);
 
 static void measure_all(struct walk *w, uint32_t n)
@@ -132,6 +135,7 @@ static void measure_all(struct walk *w, uint32_t n)
         if (begin)
             join(&w->first[n], &w->first[c]);
         begin = begin && w->s->node[c].optional;
+        w->width[n] = add_widths(w->width[n], w->width[c]);
         if (!w->s->node[c].optional)
             clear(&open);
         join(&open, &w->last[c]);
@@ -152,6 +156,7 @@ static void measure(struct walk *w, uint32_t n)
     if (node->kind == RULES_SHAPE_BYTE) {
         add_place(&w->first[n], node->place);
         add_place(&w->last[n], node->place);
+        w->width[n] = 1;
     } else if (node->kind == RULES_SHAPE_ANY) {
         for (uint32_t c = node->child; c != 0 && !w->no_memory; c = w->s->node[c].next) {
             measure(w, c);
@@ -159,10 +164,15 @@ static void measure(struct walk *w, uint32_t n)
                 return;
             join(&w->first[n], &w->first[c]);
             join(&w->last[n], &w->last[c]);
+            if (w->width[c] > w->width[n])
+                w->width[n] = w->width[c];
         }
     } else if (node->kind != RULES_SHAPE_EMPTY) {
         measure_all(w, n);
-        if (node->kind == RULES_SHAPE_MANY && !w->no_memory)
+        if (node->kind != RULES_SHAPE_MANY || w->no_memory)
+            return;
+        w->width[n] = times_width(w->width[n], node->most);
+        if (node->most != 1)
             link_places(w, &w->last[n], &w->first[n]);
     }
 }
@@ -174,6 +184,7 @@ struct choice {
     size_t count;   /* 0: none */
     double share;   /* how often any of them is met */
     uint32_t least; /* so many of them must be there */
+    size_t lead;    /* the first of them begins so far behind the node's beginning at most */
 };
 
 static void add_bytes(const struct walk *w, struct rules_bytes *b, const struct places *p)
@@ -229,6 +240,7 @@ static void begin_at(struct walk *w, uint32_t n, struct choice *out)
     }
     out->count = 1;
     out->least = 1;
+    out->lead = 0;
     out->share = share_of_window(&out->window[0]);
 }
 
@@ -241,15 +253,21 @@ static bool is_worth(const struct choice *c)
     return c->count > 0 && c->share * 1000000 <= WORTH_PER_MILLION;
 }
 
+enum {
+    LINE = 300, /* bytes that are tried where a window stands in them, to one where it begins */
+    CALL = 15   /* bytes that could be tried for what it costs to begin */
+};
+
+/* Roughly what it costs to try, by bytes of text. */
+static double cost_of(const struct choice *c)
+{
+    return c->share / c->least * (double)(CALL + (c->lead < LINE ? c->lead + 1 : LINE));
+}
+
 static void keep_better(struct choice *best, const struct choice *other)
 {
-    /* So often in some text of usual length. */
-    const double length = 100;
-    double a = other->share * length / other->least;
-    double b = best->share * length / best->least;
-
     if (other->count > 0 && (best->count == 0 || is_worth(other) > is_worth(best) ||
-                             (is_worth(other) == is_worth(best) && a < b)))
+                             (is_worth(other) == is_worth(best) && cost_of(other) < cost_of(best))))
         *best = *other;
 }
 
@@ -259,6 +277,7 @@ static void best_of_any(struct walk *w, uint32_t n, struct choice *one, struct c
     out->count = 0;
     out->share = 0;
     out->least = UINT32_MAX;
+    out->lead = 0;
     for (uint32_t c = w->s->node[n].child; c != 0 && !w->no_memory; c = w->s->node[c].next) {
         best_of(w, c, one);
         if (one->count == 0 || out->count + one->count > RULES_WINDOWS_MAX) {
@@ -269,6 +288,7 @@ static void best_of_any(struct walk *w, uint32_t n, struct choice *one, struct c
         out->count += one->count;
         out->share += one->share;
         out->least = one->least < out->least ? one->least : out->least;
+        out->lead = one->lead > out->lead ? one->lead : out->lead;
     }
 }
 
@@ -288,6 +308,7 @@ static bool is_letter(const struct walk *w, uint32_t n)
 static void best_below(struct walk *w, uint32_t n, struct choice *out)
 {
     struct choice *other = malloc(2 * sizeof(*other));
+    size_t before = 0;
 
     w->no_memory |= other == NULL;
     if (other == NULL)
@@ -302,7 +323,9 @@ static void best_below(struct walk *w, uint32_t n, struct choice *out)
             if (other->count > 0 && w->s->node[n].kind == RULES_SHAPE_MANY &&
                 w->s->node[n].least > 1)
                 other->least *= w->s->node[n].least;
+            other->lead = add_widths(other->lead, before);
             keep_better(out, other);
+            before = add_widths(before, w->width[c]);
         }
     }
     free(other);
@@ -361,6 +384,7 @@ static void starts_of(struct walk *w, uint32_t n, struct choice *out)
 {
     out->count = 0;
     out->least = 1;
+    out->lead = 0;
     if (w->no_memory || w->budget < w->words)
         return;
     w->budget -= w->words;
@@ -372,17 +396,7 @@ static void starts_of(struct walk *w, uint32_t n, struct choice *out)
 
 /* ---- which of both ---- */
 
-enum {
-    BUDGET = 3000000,
-    LINE = 300, /* bytes that are tried where a window stands in them, to one where it begins */
-    CALL = 15   /* bytes that could be tried for what it costs to begin */
-};
-
-/* Roughly what it costs to try, by bytes of text. */
-static double cost_of(const struct choice *c, bool starts)
-{
-    return c->share / c->least * (starts ? 1 + CALL : LINE + CALL);
-}
+enum { BUDGET = 3000000 };
 
 /* How often the pattern's windows are in what repeats itself. */
 static uint32_t least_starts(const struct rules_shape *s)
@@ -399,7 +413,7 @@ static uint32_t least_starts(const struct rules_shape *s)
     return 1;
 }
 
-static void choose(struct walk *w, struct choice *best, bool *starts)
+static void choose(struct walk *w, struct choice *best)
 {
     struct choice *other = malloc(sizeof(*other));
 
@@ -408,10 +422,7 @@ static void choose(struct walk *w, struct choice *best, bool *starts)
     if (other != NULL) {
         starts_of(w, w->s->top, other);
         other->least = least_starts(w->s);
-        *starts =
-            is_worth(other) && (!is_worth(best) || cost_of(other, true) < cost_of(best, false));
-        if (*starts)
-            *best = *other;
+        keep_better(best, other);
     }
     free(other);
 }
@@ -419,7 +430,7 @@ static void choose(struct walk *w, struct choice *best, bool *starts)
 static struct rules_windowing windows_of(const struct rules_pattern *p, struct rules_arena *a,
                                          struct rules_window *out)
 {
-    struct rules_windowing found = {0, 0, false};
+    struct rules_windowing found = {.count = 0};
     struct rules_shape s;
     struct walk w = {.s = &s, .arena = a, .budget = BUDGET};
     struct choice *best;
@@ -427,10 +438,11 @@ static struct rules_windowing windows_of(const struct rules_pattern *p, struct r
     if (!rules_shape_read(&s, p, a) || s.node[s.top].optional)
         return found;
     w.words = s.places / 64 + 1;
+    w.width = rules_alloc(a, s.nodes * sizeof(*w.width));
     w.first = rules_alloc(a, s.nodes * sizeof(*w.first));
     w.last = rules_alloc(a, s.nodes * sizeof(*w.last));
     w.follow = rules_alloc(a, (s.places + 64) * sizeof(*w.follow));
-    if (w.first == NULL || w.last == NULL || w.follow == NULL)
+    if (w.width == NULL || w.first == NULL || w.last == NULL || w.follow == NULL)
         return found;
     measure(&w, s.top);
     if (w.no_memory)
@@ -443,11 +455,12 @@ static struct rules_windowing windows_of(const struct rules_pattern *p, struct r
         free(best);
         return found;
     }
-    choose(&w, best, &found.starts);
+    choose(&w, best);
     if (!w.no_memory && is_worth(best))
         found.count = best->count;
     memcpy(out, best->window, found.count * sizeof(*out));
     found.least = best->least;
+    found.lead = best->lead;
     free(best);
     return found;
 }

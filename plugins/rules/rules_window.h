@@ -16,12 +16,12 @@ struct rules_window {
 };
 
 /* What windows say of a pattern: so many are known (0: none that would be worth it), one of
- * which stands in every match, and so often in all. `starts`: one of them stands where the
- * match begins. */
+ * which stands in every match, and so often in all. The first one begins so far behind the
+ * beginning of the match at most (RULES_LEAD_ANY: anywhere; 0: there). */
 struct rules_windowing {
     size_t count;
     uint32_t least;
-    bool starts;
+    size_t lead;
 };
 struct rules_windowing rules_windows_of(const struct rules_pattern *p,
                                         struct rules_window out[RULES_WINDOWS_MAX]);

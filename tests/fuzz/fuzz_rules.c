@@ -20,11 +20,11 @@ static struct rules_value lookup(const void *arg, uint32_t name)
     return (struct rules_value){(double)(name % 3), name % 5 != 0};
 }
 
-static void count(void *arg, uint32_t id, size_t to)
+static void count(void *arg, uint32_t id, size_t to, size_t reach)
 {
     const struct rules_set *set = arg;
 
-    if (id >= set->count || to < set->rules[id].shortest)
+    if (id >= set->count || to < set->rules[id].shortest || reach < set->rules[id].shortest)
         abort();
 }
 

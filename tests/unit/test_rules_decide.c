@@ -274,17 +274,17 @@ static void test_marks(void)
 
     UNIT_TRUE(rules_marks_init(&m, 400));
     for (int round = 0; round < 2; round++) {
-        rules_marks_add(&m, 1, 5);
-        rules_marks_add(&m, 0, 6);
-        rules_marks_add(&m, 1, 9);
+        rules_marks_add(&m, 1, 5, 0);
+        rules_marks_add(&m, 0, 6, 0);
+        rules_marks_add(&m, 1, 9, 0);
         UNIT_INT(m.rule[1].count, 2);
         UNIT_INT(m.mark[m.rule[1].first - 1].at, 5);
         UNIT_INT(m.mark[m.mark[m.rule[1].first - 1].next - 1].at, 9);
         UNIT_INT(m.mark[m.rule[1].last - 1].next, 0);
         for (size_t i = 0; i < RULES_MARKS_OF_RULE; i++)
-            rules_marks_add(&m, 2, i);
+            rules_marks_add(&m, 2, i, 0);
         UNIT_TRUE(!m.rule[2].everywhere);
-        rules_marks_add(&m, 2, 1000);
+        rules_marks_add(&m, 2, 1000, 0);
         UNIT_TRUE(m.rule[2].everywhere);
         UNIT_INT(m.rule[2].count, RULES_MARKS_OF_RULE);
         UNIT_TRUE(m.rule[3].first == 0 && !m.rule[3].everywhere);
@@ -293,7 +293,7 @@ static void test_marks(void)
     }
     for (uint32_t i = 0; i < 400; i++)
         for (size_t k = 0; k < RULES_MARKS_OF_RULE; k++)
-            rules_marks_add(&m, i, k);
+            rules_marks_add(&m, i, k, 0);
     UNIT_INT(m.count, RULES_MARKS_MAX);
     UNIT_TRUE(!m.rule[0].everywhere && m.rule[399].everywhere);
     rules_marks_fini(&m);
