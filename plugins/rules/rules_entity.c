@@ -2,7 +2,7 @@
 
 #include <stdlib.h>
 
-enum { NAME_MAX_LEN = 8, LATIN_FIRST = 0xa0 };
+enum { NAME_MAX_LEN = 8, LATIN_FIRST = 0xa0, LATIN_LONGEST = 6 };
 
 /* U+00A0 and on, in order; these may stand without their semicolon. */
 static const char *const latin[] = {
@@ -118,9 +118,23 @@ static uint32_t number_at(const char *p, size_t len, size_t *took)
     return at == from || n >= 0x110000 || (n >= 0xd800 && n < 0xe000) ? 0 : n;
 }
 
-static uint32_t reference_at(const char *p, size_t len, size_t *took)
+/* The longest name that p begins with and that needs no semicolon. */
+static uint32_t prefix_at(const char *p, size_t n, size_t *took)
+{
+    uint32_t code = 0;
+
+    for (*took = n < LATIN_LONGEST ? n : LATIN_LONGEST; *took > 1; (*took)--) {
+        code = code_of((struct postern_str){p, *took}, false);
+        if (code != 0)
+            break;
+    }
+    return code;
+}
+
+static uint32_t reference_at(const char *p, size_t len, bool text, size_t *took)
 {
     size_t n = 0;
+    uint32_t code;
     bool closed;
 
     if (len > 1 && p[0] == '#')
@@ -132,17 +146,18 @@ static uint32_t reference_at(const char *p, size_t len, size_t *took)
     /* What pages mean by it is a blank. */
     if (closed && n == 4 && memcmp(p, "nbsp", 4) == 0)
         return ' ';
-    return n == 0 ? 0 : code_of((struct postern_str){p, n}, closed);
+    code = n == 0 ? 0 : code_of((struct postern_str){p, n}, closed);
+    return code != 0 || !text ? code : prefix_at(p, n, took);
 }
 
-struct postern_str rules_entities_decode(char *p, size_t len)
+struct postern_str rules_entities_decode(char *p, size_t len, bool text)
 {
     char *amp = len == 0 ? NULL : memchr(p, '&', len);
     size_t out = amp == NULL ? len : (size_t)(amp - p);
 
     for (size_t at = out; at < len;) {
         size_t took = 0;
-        uint32_t code = p[at] == '&' ? reference_at(p + at + 1, len - at - 1, &took) : 0;
+        uint32_t code = p[at] == '&' ? reference_at(p + at + 1, len - at - 1, text, &took) : 0;
 
         if (code == 0) {
             p[out++] = p[at++];

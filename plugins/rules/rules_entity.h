@@ -4,7 +4,8 @@
 
 #include "rules_str.h"
 
-/* Decodes in place: what a reference stands for is never longer than itself. */
-struct postern_str rules_entities_decode(char *p, size_t len);
+/* Decodes in place: what a reference stands for is never longer than itself. text: not of an
+ * attribute; there "&shygra" begins with one that needs no semicolon, as browsers read it. */
+struct postern_str rules_entities_decode(char *p, size_t len, bool text);
 
 #endif

@@ -3,9 +3,27 @@
 
 enum { URI_TEXT_MAX = 8192 };
 
+/* Line ends and tabs in it are nothing to a browser. */
+static struct postern_str in_one_line(struct rules_html_parser *p, struct postern_str uri)
+{
+    char *s;
+    size_t n = 0;
+
+    for (size_t i = 0; i < uri.len; i++)
+        n += rules_in(uri.p[i], "\t\r\n");
+    s = n == 0 ? NULL : rules_alloc(p->arena, uri.len);
+    if (s == NULL)
+        return uri;
+    n = 0;
+    for (size_t i = 0; i < uri.len; i++)
+        if (!rules_in(uri.p[i], "\t\r\n"))
+            s[n++] = uri.p[i];
+    return (struct postern_str){s, n};
+}
+
 struct postern_str rules_html_trimmed(struct rules_html_parser *p, struct postern_str uri)
 {
-    uri = rules_trim(uri);
+    uri = in_one_line(p, rules_trim(uri));
     if (uri.len > URI_TEXT_MAX) {
         p->h->uri_cut = true;
         uri.len = URI_TEXT_MAX;

@@ -142,6 +142,8 @@ struct postern_str rules_part_decoded(struct rules_text *t, struct rules_part *p
     if (t->call->host->part_text(t->call, (size_t)(p - t->parts), POSTERN_TEXT_DECODED, &text) !=
         POSTERN_OK)
         return p->decoded;
+    if (text.len == 0) /* uuencode without its "begin": a reader is shown what is there */
+        text = p->raw.body;
     p->decoded = is_text(p) ? rules_without_cr(t, text) : text;
     return p->decoded;
 }
@@ -249,14 +251,29 @@ static bool is_latin(struct postern_str charset)
     return charset.len == 0;
 }
 
+/* Bytes of ASCII that mean other letters: two or four bytes a letter, or shifts. */
+static bool is_ascii_in_disguise(struct postern_str charset, struct postern_str text)
+{
+    static const struct {
+        const char *charset;
+        char sign;
+    } signs[] = {
+        {"iso-2022", '\x1b'}, {"utf-16", '\0'}, {"utf-32", '\0'}, {"ucs-", '\0'}, {"utf-7", '+'}};
+
+    for (size_t i = 0; i < sizeof(signs) / sizeof(signs[0]); i++)
+        if (rules_istarts(charset,
+                          (struct postern_str){signs[i].charset, strlen(signs[i].charset)}))
+            return text.len > 0 && memchr(text.p, signs[i].sign, text.len) != NULL;
+    return false;
+}
+
 struct postern_str rules_part_utf8(struct rules_text *t, struct rules_part *p)
 {
     struct postern_str text = rules_part_decoded(t, p);
     struct postern_str converted;
-    bool shifts = text.len > 0 && memchr(text.p, '\x1b', text.len) != NULL;
 
-    /* What is UTF-8 is, whatever it calls itself; but for ASCII with shifts. */
-    if (is_utf8(text) && !(shifts && rules_istarts(p->charset, POSTERN_STR("iso-2022"))))
+    /* What is UTF-8 is, whatever it calls itself. */
+    if (is_utf8(text) && !is_ascii_in_disguise(p->charset, text))
         return text;
     if (is_latin(p->charset) ||
         t->call->host->part_text(t->call, (size_t)(p - t->parts), POSTERN_TEXT_UTF8, &converted) !=

@@ -27,13 +27,13 @@ static bool is_letter(char c)
     return rules_lower(c) >= 'a' && rules_lower(c) <= 'z';
 }
 
-static struct postern_str decoded(struct rules_tokens *t, struct postern_str s)
+static struct postern_str decoded(struct rules_tokens *t, struct postern_str s, bool text)
 {
     struct postern_str copy = rules_dup(t->arena, s);
 
     if (copy.p == NULL)
         return POSTERN_STR("");
-    return rules_entities_decode((char *)(uintptr_t)copy.p, copy.len);
+    return rules_entities_decode((char *)(uintptr_t)copy.p, copy.len, text);
 }
 
 /* ---- tags ---- */
@@ -71,7 +71,7 @@ static void add_attribute(struct rules_tokens *t, struct rules_token *out, struc
     if (out->attributes == RULES_ATTRIBUTES_MAX)
         return;
     out->attribute[out->attributes++] =
-        (struct rules_attribute){rules_lower_dup(t->arena, name), decoded(t, value)};
+        (struct rules_attribute){rules_lower_dup(t->arena, name), decoded(t, value, false)};
 }
 
 /* The attributes from s[at] to the ">"; where that is, or 0: there is none. */
@@ -226,7 +226,7 @@ static bool read_literal(struct rules_tokens *t, struct rules_token *out)
     out->kind = RULES_TOKEN_TEXT;
     out->text = (struct postern_str){t->s.p + t->at, to - t->at};
     if (coded)
-        out->text = decoded(t, out->text);
+        out->text = decoded(t, out->text, true);
     t->at = to;
     return true;
 }
@@ -247,7 +247,7 @@ static void read_text(struct rules_tokens *t, struct rules_token *out)
         to += to < t->s.len;
     }
     out->kind = RULES_TOKEN_TEXT;
-    out->text = decoded(t, (struct postern_str){t->s.p + t->at, to - t->at});
+    out->text = decoded(t, (struct postern_str){t->s.p + t->at, to - t->at}, true);
     t->at = to;
 }
 

@@ -338,6 +338,36 @@ static void test_texts(void)
 }
 
 /* Lines of more than 2 KB and raw text of more than 4 are cut, at blanks where there are any. */
+/* What hides a word from rules, but not from who reads the message. */
+static void test_disguises(void)
+{
+    static const struct {
+        const char *label, *head, *body, *rules;
+    } rows[] = {
+        {"UTF-16", "text/plain; charset=utf-16le\nContent-Transfer-Encoding: base64",
+         "dgBpAGEAZwByAGEA", "body A /^viagra/"},
+        {"UTF-7", "text/plain; charset=utf-7", "v+AGkAYQ-gra", "body A /^viagra/"},
+        {"UTF-7 in name only", "text/plain; charset=utf-7", "viagra", "body A /^viagra/"},
+        {"uuencode that is none", "text/plain\nContent-Transfer-Encoding: x-uuencode", "buy viagra",
+         "body A /^buy viagra/\nrawbody B /buy/"},
+        {"references without a semicolon", "text/html", "via&shygra &ltb>&ampx; &bogusx",
+         "body A /^via\xc2\xadgra <b>&x; &bogusx/"},
+        {"but not in attributes", "text/html", "<a href='http://a.test/?b=1&copyright=2'>x</a>",
+         "uri A /&copyright=2$/"},
+        {"line ends in links", "text/html", "<a href='ht\ntp://ev\r\n\til.test/a\nb'>x</a>",
+         "uri A m{^http://evil\\.test/ab$}\nuri B /\\s/"},
+    };
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        char mail[400];
+        (void)snprintf(mail, sizeof mail, "MIME-Version: 1.0\nContent-Type: %s\n\n%s\n",
+                       rows[i].head, rows[i].body);
+        rules_play(
+            &(struct rules_row){rows[i].label, rows[i].rules,
+                                strstr(rows[i].rules, "rawbody") != NULL ? "A=1 B=1" : "A=1"},
+            mail, NULL);
+    }
+}
+
 static void test_cuts(void)
 {
     struct pn_buf mail;
@@ -477,6 +507,7 @@ int main(int argc, char **argv)
                                              {"parts of fields", test_parts_of_fields},
                                              {"relays", test_relays},
                                              {"texts", test_texts},
+                                             {"disguises", test_disguises},
                                              {"cuts", test_cuts},
                                              {"conditions", test_conditions},
                                              {"lines", test_lines},
