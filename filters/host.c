@@ -1,5 +1,6 @@
 #include "host.h"
 
+#include "alabel.h"
 #include "block.h"
 #include "clock.h"
 #include "log.h"
@@ -59,6 +60,18 @@ static void random_bytes(struct postern_call *c, void *out, size_t n)
 static int client_in(struct postern_call *c, const struct postern_block *b, const char *row)
 {
     return pn_block_has_ip(b, row, host_of(c)->client.ip);
+}
+
+static int domain_ascii(struct postern_call *c, struct postern_str domain, struct postern_str *out)
+{
+    struct pn_alabel room;
+    struct pn_str ascii = pn_alabel_domain(host_view(domain), &room);
+    if (ascii.p == NULL && domain.len != 0)
+        return POSTERN_INVALID;
+    if (ascii.p == room.p && (ascii = pn_pool_dup(host_of(c)->pool, ascii)).p == NULL)
+        return POSTERN_LIMIT;
+    *out = host_str(ascii);
+    return POSTERN_OK;
 }
 
 static void *alloc(struct postern_call *c, size_t n)
@@ -249,4 +262,5 @@ const struct postern_host host_table = {
     .standing_set = host_standing_set,
     .setup_info = host_setup_info,
     .state_take_all = host_state_take_all,
+    .domain_ascii = domain_ascii,
 };

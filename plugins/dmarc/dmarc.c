@@ -328,11 +328,12 @@ static int say(struct postern_call *c, const struct dmarc_name *author, struct d
 
 /* ---- known forwarders ---- */
 
-static bool is_proven(const struct postern_auth *a, const struct dmarc_name *domain)
+static bool is_proven(struct postern_call *c, const struct postern_auth *a,
+                      const struct dmarc_name *domain)
 {
     struct dmarc_name name;
-    return dmarc_is_word(a->result, "pass") && dmarc_name_of(dmarc_property(a, "domain"), &name) &&
-           dmarc_name_eq(&name, domain);
+    return dmarc_is_word(a->result, "pass") &&
+           dmarc_find_name(c, dmarc_property(a, "domain"), &name) && dmarc_name_eq(&name, domain);
 }
 
 /* Any identity counts: a list signs as itself, a forwarder may send as itself. */
@@ -342,7 +343,7 @@ static bool is_forwarder(struct postern_call *c, const struct dmarc_name *domain
     struct postern_auth a;
     for (size_t m = 0; m < 2; m++)
         for (size_t n = 0; c->host->seen_auth(c, methods[m], n, &a) == POSTERN_OK; n++)
-            if (is_proven(&a, domain))
+            if (is_proven(c, &a, domain))
                 return true;
     return false;
 }
@@ -356,7 +357,7 @@ static struct postern_str find_forwarder(struct postern_call *c)
         return c->host->client(c)->ip_text;
     for (size_t n = 0; c->host->set_str(in->settings, "forwarder-domain", n, &row) == POSTERN_OK;
          n++)
-        if (dmarc_name_of(row, &domain) && is_forwarder(c, &domain))
+        if (dmarc_find_name(c, row, &domain) && is_forwarder(c, &domain))
             return row;
     return (struct postern_str){NULL, 0};
 }
@@ -395,6 +396,13 @@ static void prefetch_message(struct postern_call *c)
     }
 }
 
+/* DMARC_BAD_FROM says why. */
+static int state_permerror(struct postern_call *c)
+{
+    const struct postern_auth auth = {POSTERN_STR("dmarc"), POSTERN_STR("permerror"), 0, NULL};
+    return c->host->auth(c, &auth);
+}
+
 static int on_message(struct postern_call *c)
 {
     struct dmarc_authors authors;
@@ -407,10 +415,8 @@ static int on_message(struct postern_call *c)
     dmarc_find_authors(c, &authors);
     if (authors.problem != NULL)
         (void)c->host->fact(c, SYM_BAD_FROM, text_of(authors.problem));
-    if (authors.count == 0) {
-        const struct postern_auth auth = {POSTERN_STR("dmarc"), POSTERN_STR("permerror"), 0, NULL};
-        return c->host->auth(c, &auth);
-    }
+    if (authors.count == 0)
+        return state_permerror(c);
     dmarc_find_identifiers(c, &ids);
     for (size_t i = 0; i < authors.count; i++) {
         const struct dmarc_query q = query_of(c, &authors.list[i], &ids);
@@ -422,6 +428,9 @@ static int on_message(struct postern_call *c)
             at = i;
         }
     }
+    /* Of whom nothing is known there may be one whose domain asks for rejection. */
+    if (authors.unread && worst.result != DMARC_FAIL)
+        return state_permerror(c);
     return say(c, &authors.list[at], &worst, find_forwarder(c));
 }
 

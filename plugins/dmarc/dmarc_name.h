@@ -1,6 +1,6 @@
 /*
- * Domain names as DMARC compares them: lower case, without stray dots at the ends,
- * labels in other scripts as A-labels.
+ * Domain names as DMARC compares them: lower case, without stray dots at the ends. Those of
+ * other scripts are A-labels before they come here (the host's domain_ascii).
  */
 #ifndef DMARC_NAME_H
 #define DMARC_NAME_H
@@ -17,9 +17,8 @@ struct dmarc_name {
     char p[DMARC_NAME_MAX + 1];
 };
 
-/* False, and an empty name: empty labels, labels over 63 bytes, an address literal, bytes
- * that are no UTF-8, or too long. Letters beyond ASCII are taken as they stand: they are
- * encoded (RFC 3492), not mapped. */
+/* False, and an empty name: empty labels, labels over 63 bytes, an address literal, letters
+ * beyond ASCII, or too long. */
 bool dmarc_name_of(struct postern_str text, struct dmarc_name *out);
 
 static inline struct postern_str dmarc_name_str(const struct dmarc_name *n)

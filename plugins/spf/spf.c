@@ -178,8 +178,21 @@ static int say(struct postern_call *c, bool helo, struct postern_str domain,
 /* What a call asks for: MAIL FROM's identity, and HELO's if that is to be checked. */
 struct identities {
     struct postern_str local, domain; /* of MAIL FROM, or postmaster at HELO (section 2.4) */
-    bool helo;
+    struct postern_str helo;
+    bool check_helo;
 };
+
+/* As it is looked up: A-labels (RFC 8616), no last dot. What can't be a name stays as it is, and
+ * has no record. */
+static struct postern_str name_of(struct postern_call *c, struct postern_str domain)
+{
+    struct postern_str name = domain;
+    if (c->host->domain_ascii(c, domain, &name) != POSTERN_OK)
+        name = domain;
+    if (name.len != 0 && name.p[name.len - 1] == '.')
+        name.len--;
+    return name;
+}
 
 /* False: not to be checked. */
 static bool find_identities(struct postern_call *c, struct identities *out)
@@ -194,22 +207,22 @@ static bool find_identities(struct postern_call *c, struct identities *out)
      * no word for it, and it can't pass by that. */
     while (at > 0 && from.p[at - 1] != '@')
         at--;
-    *out = (struct identities){
-        .local = at == 0 ? (struct postern_str){NULL, 0} : spf_slice(from, 0, at - 1),
-        .domain = from.len == 0 ? client->helo : spf_slice(from, at, from.len),
-        .helo = in->check_helo && from.len != 0 && client->helo.len != 0};
+    *out = (struct identities){.local = at == 0 ? (struct postern_str){NULL, 0}
+                                                : spf_slice(from, 0, at - 1),
+                               .helo = name_of(c, client->helo)};
+    out->domain = from.len == 0 ? out->helo : name_of(c, spf_slice(from, at, from.len));
+    out->check_helo = in->check_helo && from.len != 0 && out->helo.len != 0;
     return true;
 }
 
 static void prefetch_mail(struct postern_call *c)
 {
     struct identities ids;
-    struct postern_str helo = c->host->client(c)->helo;
     if (!find_identities(c, &ids))
         return;
     start(c, ids.domain, POSTERN_DNS_TXT);
-    if (ids.helo && spf_find(helo, '.') != helo.len)
-        start(c, helo, POSTERN_DNS_TXT);
+    if (ids.check_helo && spf_find(ids.helo, '.') != ids.helo.len)
+        start(c, ids.helo, POSTERN_DNS_TXT);
 }
 
 static int check(struct postern_call *c, struct spf_query *q, bool helo)
@@ -233,7 +246,7 @@ static int on_mail(struct postern_call *c)
                           .ip_text = client->ip_text,
                           .local = ids.local,
                           .domain = ids.domain,
-                          .helo = client->helo,
+                          .helo = ids.helo,
                           .receiver = client->hostname,
                           .now = c->host->now_ms(c) / 1000,
                           .voids_max = in->voids_max,
@@ -242,10 +255,10 @@ static int on_mail(struct postern_call *c)
                           .ctx = c};
     memcpy(q.ip, client->ip, sizeof q.ip);
     int status = check(c, &q, false);
-    if (status != POSTERN_OK || !ids.helo)
+    if (status != POSTERN_OK || !ids.check_helo)
         return status;
     q.local = (struct postern_str){NULL, 0};
-    q.domain = client->helo;
+    q.domain = ids.helo;
     return check(c, &q, true);
 }
 

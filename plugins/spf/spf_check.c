@@ -34,8 +34,6 @@ static bool in_term_network(const struct spf_check *c, const struct spf_term *t)
 bool spf_domain_ok(struct postern_str domain)
 {
     size_t label = 0, dots = 0;
-    if (domain.len != 0 && domain.p[domain.len - 1] == '.')
-        domain.len--;
     for (size_t i = 0; i < domain.len; i++) {
         if (domain.p[i] != '.') {
             if (++label > 63)

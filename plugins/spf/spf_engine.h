@@ -41,7 +41,7 @@ struct spf_query {
     bool is_ipv4;
     struct postern_str ip_text;
     struct postern_str local;  /* of <sender>; empty: "postmaster" */
-    struct postern_str domain; /* of <sender>, and where the check begins */
+    struct postern_str domain; /* of <sender>, and where the check begins; no last dot */
     struct postern_str helo;
     struct postern_str receiver; /* our name; empty: "unknown" */
     int64_t now;                 /* seconds since 1970 */

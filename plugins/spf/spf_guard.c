@@ -76,6 +76,8 @@ int spf_guard_record(struct spf_guard *g, struct postern_str name, struct poster
 {
     const struct postern_dns_answer *answer;
     bool first = !g->begun;
+    if (name.len != 0 && name.p[name.len - 1] == '.')
+        name.len--;
     *count = 0;
     g->begun = true;
     if (!first && count_term(g) != POSTERN_OK)

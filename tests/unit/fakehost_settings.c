@@ -1,5 +1,6 @@
 #include "fakehost_int.h"
 
+#include "alabel.h"
 #include "assert.h"
 #include "net.h"
 
@@ -161,6 +162,14 @@ static int client_in(struct postern_call *c, const struct postern_block *b, cons
     return POSTERN_NONE;
 }
 
+static int domain_ascii(struct postern_call *c, struct postern_str domain, struct postern_str *out)
+{
+    struct pn_alabel room;
+    struct pn_str ascii = pn_alabel_domain(fake_pn(domain), &room);
+    *out = ascii.p == room.p ? fake_keep(fake_of(c), ascii) : domain;
+    return ascii.p == NULL && domain.len != 0 ? POSTERN_INVALID : POSTERN_OK;
+}
+
 static size_t set_count(const struct postern_block *b, const char *name)
 {
     const struct postern_row *row = row_of(b, name);
@@ -240,6 +249,7 @@ void fake_settings_table(struct postern_host *t)
     t->set_bool = set_bool;
     t->set_net = set_net;
     t->client_in = client_in;
+    t->domain_ascii = domain_ascii;
     t->set_block = set_block;
     t->set_count = set_count;
     t->set_title = set_title;

@@ -285,6 +285,17 @@ static void test_results(void)
          "SPF_PASS=-0.1(a.test)", MF("pass")},
         {"no at sign", "192.0.2.1", "", "a.test", "a.test TXT \"v=spf1 +all\"",
          "SPF_PASS=-0.1(a.test)", MF("pass")},
+        {"a last dot", "192.0.2.1", "", "u@a.test.",
+         "a.test TXT \"v=spf1 exists:%{d}.x.test -all\"\n"
+         "a.test.x.test A 127.0.0.1",
+         "SPF_PASS=-0.1(a.test)", MF("pass")},
+        {"in another script", "192.0.2.1", "",
+         "u@B\xc3\x9c"
+         "CHER.test",
+         "xn--bcher-kva.test TXT \"v=spf1 exists:%{o}.x.test -all\"\n"
+         "xn--bcher-kva.test.x.test A 127.0.0.1",
+         "SPF_PASS=-0.1(xn--bcher-kva.test)",
+         "spf=pass identity=mailfrom domain=xn--bcher-kva.test"},
         {"domain that can't be", "192.0.2.1", "", "u@a..test", "", "SPF_NONE=0(a..test)",
          "spf=none identity=mailfrom domain=a..test"},
         {"bytes that no detail shows", "192.0.2.1", "", "u@\xff\x01.test", "",

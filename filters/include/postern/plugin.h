@@ -115,9 +115,10 @@
  *
  *   1.0   the first
  *   1.1   prefetch, needs_if, changed, tick, info; client_in, state_get, state_put, state_take,
- * state_take_all; insert_header, change_header, replace_body, change_from, add_rcpt, remove_rcpt;
- *         standing, standing_set; setup_info; early, tls_version, tls_cipher, tls_bits,
- *         local_ip_text, local_port of struct postern_client; mail_args of postern_envelope
+ *         state_take_all, domain_ascii; insert_header, change_header, replace_body,
+ *         change_from, add_rcpt, remove_rcpt; standing, standing_set; setup_info; early,
+ *         tls_version, tls_cipher, tls_bits, local_ip_text, local_port of struct postern_client;
+ *         mail_args of postern_envelope
  *
  * Widths are fixed: enumerations appear in structs and arguments as uint32_t or int, so
  * that no compiler's option changes them; int has 32 bits, pointers and size_t have the
@@ -694,6 +695,13 @@ struct postern_host {
      *    below zero that one of them has (POSTERN_AWAY); POSTERN_INVALID, and nothing is taken,
      *    where one of them is. */
     int (*state_take_all)(struct postern_call *c, struct postern_take *takes, size_t count);
+
+    /* -- a domain's name as DNS has it: U-labels become A-labels (RFC 5890; mapped as UTS 46 says,
+     *    so that capitals and full-width dots of another script make no other name). One of
+     *    ASCII is given back as it stands, unchecked. For all that compares or looks up a name
+     *    that a stranger wrote (RFC 8616). out lives as long as the call. POSTERN_INVALID: IDNA
+     *    has no such name; POSTERN_LIMIT: no memory. */
+    int (*domain_ascii)(struct postern_call *c, struct postern_str domain, struct postern_str *out);
 };
 
 #ifdef __cplusplus
