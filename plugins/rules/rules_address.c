@@ -102,7 +102,20 @@ static void read_item(struct walk *w)
 
 static bool is_bare(char c)
 {
-    return (unsigned char)c > ' ' && !rules_in(c, "<>()[],:;");
+    switch (c) {
+    case '<':
+    case '>':
+    case '(':
+    case ')':
+    case '[':
+    case ']':
+    case ',':
+    case ':':
+    case ';':
+        return false;
+    default:
+        return (unsigned char)c > ' ';
+    }
 }
 
 /* Where the local part ends: one quoted string, or bare, with quotes that are none. */

@@ -109,9 +109,13 @@ static int by_name(const void *key, const void *element)
 {
     const struct postern_str *s = key;
     const char *name = ((const struct element *)element)->name;
-    size_t n = strlen(name);
-    int order = memcmp(s->p, name, s->len < n ? s->len : n);
+    int order = s->len == 0 ? -1 : (unsigned char)s->p[0] - (unsigned char)name[0];
+    size_t n;
 
+    if (order != 0) /* as it mostly is */
+        return order;
+    n = strlen(name);
+    order = memcmp(s->p, name, s->len < n ? s->len : n);
     return order != 0 ? order : (s->len > n) - (s->len < n);
 }
 

@@ -288,17 +288,11 @@ static bool is_host_listed(const struct rules_eval_call *c, struct postern_str h
 
 static double host_listed(const struct rules_eval_call *c)
 {
-    struct rules_lines uris = rules_text_uris(c->text);
+    struct rules_lines hosts = rules_text_hosts(c->text);
 
-    for (size_t i = 0; i < uris.count; i++) {
-        struct postern_str host;
-
-        if (rules_istarts(uris.line[i], POSTERN_STR("mailto:")))
-            continue;
-        host = rules_uri_host(uris.line[i], &c->text->arena, &c->text->set->names);
-        if (host.p != NULL && is_host_listed(c, host))
+    for (size_t i = 0; i < hosts.count; i++)
+        if (is_host_listed(c, hosts.line[i]))
             return 1;
-    }
     return 0;
 }
 

@@ -50,18 +50,40 @@ static bool grow(struct rules_names *n)
     return true;
 }
 
-static bool add_glob(struct rules_globs *g, uint32_t index)
+/* The last eight bytes in small letters, the last one lowest; as many as there are up to a star
+ * or question mark, if those count. *mask: which of the eight. */
+static uint64_t tail_of(struct postern_str s, bool glob, uint64_t *mask)
 {
+    uint64_t tail = 0;
+
+    *mask = 0;
+    for (size_t i = 0; i < sizeof(tail) && i < s.len; i++) {
+        char c = s.p[s.len - 1 - i];
+
+        if (glob && (c == '*' || c == '?'))
+            break;
+        tail |= (uint64_t)(unsigned char)rules_lower(c) << 8 * i;
+        *mask |= UINT64_C(0xff) << 8 * i;
+    }
+    return tail;
+}
+
+static bool add_glob(struct rules_globs *g, uint32_t index, struct postern_str text)
+{
+    struct rules_globbed *new;
+
     if (g->count == g->room) {
         size_t room = g->room == 0 ? 32 : g->room * 2;
-        uint32_t *p = realloc(g->item, room * sizeof(*p));
+        struct rules_globbed *p = realloc(g->p, room * sizeof(*p));
 
         if (p == NULL)
             return false;
-        g->item = p;
+        g->p = p;
         g->room = room;
     }
-    g->item[g->count++] = index;
+    new = &g->p[g->count++];
+    new->tail = tail_of(text, true, &new->mask);
+    new->item = index;
     return true;
 }
 
@@ -83,7 +105,7 @@ bool rules_names_add(struct rules_names *n, struct rules_arena *a, enum rules_li
     if (item.text.p == NULL)
         return false;
     item.glob = memchr(name.p, '*', name.len) != NULL || memchr(name.p, '?', name.len) != NULL;
-    if (item.glob && !add_glob(&n->globs[list], (uint32_t)n->count))
+    if (item.glob && !add_glob(&n->globs[list], (uint32_t)n->count, item.text))
         return false;
     n->counts[list]++;
     n->items[n->count++] = item;
@@ -100,6 +122,7 @@ void rules_names_clear(struct rules_names *n, enum rules_list list)
 
 bool rules_names_has(const struct rules_names *n, enum rules_list list, struct postern_str name)
 {
+    uint64_t tail, mask;
     size_t slot;
 
     if (n->counts[list] == 0)
@@ -107,10 +130,13 @@ bool rules_names_has(const struct rules_names *n, enum rules_list list, struct p
     slot = slot_of(n, list, name);
     if (n->table[slot] != 0 && !n->items[n->table[slot] - 1].gone)
         return true;
+    tail = tail_of(name, false, &mask);
     for (size_t i = 0; i < n->globs[list].count; i++) {
-        const struct rules_name *item = &n->items[n->globs[list].item[i]];
+        const struct rules_globbed *g = &n->globs[list].p[i];
+        const struct rules_name *item = &n->items[g->item];
 
-        if (!item->gone && rules_glob(item->text, name, list == RULES_FREEMAIL))
+        if ((tail & g->mask) == g->tail && !item->gone &&
+            rules_glob(item->text, name, list == RULES_FREEMAIL))
             return true;
     }
     return false;
@@ -128,7 +154,7 @@ void rules_names_free(struct rules_names *n)
 {
     free(n->items);
     for (int list = 0; list < RULES_LISTS; list++)
-        free(n->globs[list].item);
+        free(n->globs[list].p);
     free(n->table);
     *n = (struct rules_names){.count = 0};
 }

@@ -23,9 +23,14 @@ enum rules_list {
 
 enum { RULES_NAMES_MAX = 100000 };
 
-/* Entries with stars: indices. */
+/* An entry with a star. Most are told by how they end. */
+struct rules_globbed {
+    uint64_t tail, mask; /* its last bytes, in small letters, up to the last star; of as many */
+    uint32_t item;
+};
+
 struct rules_globs {
-    uint32_t *item;
+    struct rules_globbed *p;
     size_t count, room;
 };
 

@@ -98,11 +98,13 @@ static struct postern_str behind(struct postern_str s, struct postern_str what)
 
 static struct postern_str until(struct postern_str s, const char *stop)
 {
-    size_t n = 0;
+    for (; *stop != '\0'; stop++) {
+        const char *at = s.len == 0 ? NULL : memchr(s.p, *stop, s.len);
 
-    while (n < s.len && !rules_in(s.p[n], stop))
-        n++;
-    return (struct postern_str){s.p, n};
+        if (at != NULL)
+            s.len = (size_t)(at - s.p);
+    }
+    return s;
 }
 
 static bool has(struct postern_str s, const char *what)

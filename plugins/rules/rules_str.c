@@ -121,6 +121,8 @@ struct postern_str rules_lower_dup(struct rules_arena *a, struct postern_str s)
 
 bool rules_ieq_all(struct postern_str a, struct postern_str b)
 {
+    if (memcmp(a.p, b.p, a.len) == 0) /* as a rule */
+        return true;
     for (size_t i = 0; i < a.len; i++)
         if (rules_lower(a.p[i]) != rules_lower(b.p[i]))
             return false;
@@ -133,17 +135,41 @@ bool rules_iends(struct postern_str s, struct postern_str suffix)
            rules_ieq((struct postern_str){s.p + s.len - suffix.len, suffix.len}, suffix);
 }
 
+/* The first such byte of [p, end), or end. */
+static const char *next_of(const char *p, const char *end, char c)
+{
+    const char *at = p == end ? NULL : memchr(p, c, (size_t)(end - p));
+
+    return at == NULL ? end : at;
+}
+
 struct postern_str rules_ifind(struct postern_str s, struct postern_str what)
 {
-    char low = what.len == 0 ? '\0' : rules_lower(what.p[0]);
+    const char *to, *end, *low, *up;
+    char c;
 
-    while (s.len >= what.len) {
-        if (what.len == 0 || (rules_lower(s.p[0]) == low && rules_istarts(s, what)))
+    if (what.len == 0)
+        return s;
+    if (s.len < what.len)
+        return (struct postern_str){NULL, 0};
+    to = s.p + s.len;
+    end = to - what.len + 1; /* of where it may begin */
+    c = rules_lower(what.p[0]);
+    low = next_of(s.p, end, c);
+    up = c >= 'a' && c <= 'z' ? next_of(s.p, end, (char)(c & ~0x20)) : end;
+    for (;;) {
+        const char *at = low < up ? low : up;
+
+        if (at == end)
+            return (struct postern_str){NULL, 0};
+        s = (struct postern_str){at, (size_t)(to - at)};
+        if (rules_istarts(s, what))
             return s;
-        s.p++;
-        s.len--;
+        if (at == low)
+            low = next_of(at + 1, end, c);
+        else
+            up = next_of(at + 1, end, (char)(c & ~0x20));
     }
-    return (struct postern_str){NULL, 0};
 }
 
 struct postern_str rules_trim(struct postern_str s)

@@ -209,8 +209,9 @@ static int32_t rgb_color(struct postern_str s)
 int32_t rules_color(struct postern_str text)
 {
     text = rules_trim(text);
-    for (size_t i = 0; i < sizeof(colors) / sizeof(colors[0]); i++)
-        if (rules_ieq(text, (struct postern_str){colors[i].name, strlen(colors[i].name)}))
+    for (size_t i = 0; text.len > 0 && i < sizeof(colors) / sizeof(colors[0]); i++)
+        if (rules_lower(text.p[0]) == colors[i].name[0] &&
+            rules_ieq(text, (struct postern_str){colors[i].name, strlen(colors[i].name)}))
             return colors[i].rgb;
     if (rules_istarts(text, POSTERN_STR("rgb(")))
         return rgb_color(text);

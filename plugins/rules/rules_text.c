@@ -49,7 +49,7 @@ void rules_text_begin(struct rules_text *t, struct postern_call *call)
     t->call = call;
     memset(t->header, 0, t->set->header_count * sizeof(*t->header));
     t->fields_made = t->body_made = t->raw_made = t->full_made = t->uris_made = false;
-    t->relays_made = t->parts_made = t->pages_made = t->uri_list_made = false;
+    t->relays_made = t->parts_made = t->pages_made = t->uri_list_made = t->hosts_made = false;
     t->got_count = 0;
     t->figures = (struct rules_figures){-1, -1, -1, -1, -1, 0, false};
     t->field_count = t->part_count = t->page_count = t->uri_count = t->uri_room = 0;

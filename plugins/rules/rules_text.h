@@ -59,6 +59,8 @@ struct rules_lines rules_text_body(struct rules_text *t);
 struct rules_lines rules_text_rawbody(struct rules_text *t);
 struct rules_lines rules_text_full(struct rules_text *t);
 struct rules_lines rules_text_uris(struct rules_text *t);
+/* Of all of them but mail addresses. */
+struct rules_lines rules_text_hosts(struct rules_text *t);
 
 /* All MIME parts, the message first; NULL: memory ran out. */
 struct rules_part *rules_text_parts(struct rules_text *t, size_t *count);

@@ -60,9 +60,9 @@ struct rules_text {
     struct header_text *header;
     struct rules_buf body, raw, full, uri_text;
     struct rules_buf joined; /* parts, before they are the body */
-    struct rules_lines body_lines, raw_lines, full_lines, uri_lines;
+    struct rules_lines body_lines, raw_lines, full_lines, uri_lines, host_lines;
     bool body_made, raw_made, full_made, uris_made, relays_made, parts_made, pages_made;
-    bool uri_list_made;
+    bool uri_list_made, hosts_made;
     struct rules_uri *uris;
     size_t uri_count, uri_room;
     struct rules_relays relays;

@@ -332,9 +332,11 @@ static struct postern_str authority_of(struct postern_str uri)
     struct postern_str s = mail ? (struct postern_str){uri.p + 7, uri.len - 7} : behind_scheme(uri);
     const char *at;
 
-    for (size_t i = 0; i < s.len; i++)
-        if (in(s.p[i], mail ? "?" : "/?#"))
-            s.len = i;
+    for (const char *stop = mail ? "?" : "/?#"; *stop != '\0'; stop++) {
+        at = s.len == 0 ? NULL : memchr(s.p, *stop, s.len);
+        if (at != NULL)
+            s.len = (size_t)(at - s.p);
+    }
     at = s.len == 0 ? NULL : memrchr(s.p, '@', s.len);
     if (at == NULL && mail)
         return (struct postern_str){NULL, 0};

@@ -38,7 +38,7 @@ struct postern_str rules_uri_decoded(struct postern_str uri, struct rules_arena 
             memcpy(p + n, uri.p + i, 3);
             n += 3;
             i += 2;
-        } else if (c <= ' ' || c >= 0x7f || rules_in((int)c, "\"%<>")) {
+        } else if (c <= ' ' || c >= 0x7f || c == '"' || c == '%' || c == '<' || c == '>') {
             p[n++] = '%';
             p[n++] = digits[c >> 4];
             p[n++] = digits[c & 15];
@@ -328,11 +328,16 @@ static void push_uri(struct rules_text *t, struct postern_str uri, unsigned wher
     t->uris[t->uri_count++] = (struct rules_uri){uri, where, unlinked};
 }
 
-/* A URI of the text must lead to a host that there may be, in one form at least. */
+/* A URI of the text must lead to a host that there may be, in one form at least; mostly as it
+ * stands. */
 static bool leads_somewhere(struct rules_text *t, struct postern_str uri)
 {
     struct forms f = {.t = t};
+    struct postern_str first = rules_trim(uri);
 
+    if (first.len <= RULES_URI_LENGTH_MAX &&
+        rules_uri_host(first, &t->arena, &t->set->names).p != NULL)
+        return true;
     add_forms(&f, uri);
     for (size_t i = 0; i < f.all.count; i++)
         if (rules_uri_host(f.all.p[i], &t->arena, &t->set->names).p != NULL)
@@ -398,4 +403,25 @@ struct rules_lines rules_text_uris(struct rules_text *t)
     }
     t->uri_lines = (struct rules_lines){rules_buf_str(&t->uri_text), f.all.p, f.all.count};
     return t->uri_lines;
+}
+
+struct rules_lines rules_text_hosts(struct rules_text *t)
+{
+    struct rules_lines uris = rules_text_uris(t);
+    struct rules_list_of l = {.count = 0};
+    struct postern_str last = {"", 0};
+
+    if (t->hosts_made)
+        return t->host_lines;
+    t->hosts_made = true;
+    for (size_t i = 0; i < uris.count; i++) {
+        struct postern_str host = {NULL, 0};
+
+        if (!rules_istarts(uris.line[i], POSTERN_STR("mailto:")))
+            host = rules_uri_host(uris.line[i], &t->arena, &t->set->names);
+        if (host.p != NULL && !rules_eq(host, last) && rules_list_push(t, &l, host))
+            last = host;
+    }
+    t->host_lines = (struct rules_lines){{"", 0}, l.p, l.count, false};
+    return t->host_lines;
 }
