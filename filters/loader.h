@@ -26,7 +26,8 @@ enum {
     PN_PLUGIN_ROW_DEPTH = 4,  /* blocks in blocks */
     PN_PLUGIN_SYMBOLS_MAX = 1024,
     PN_PLUGIN_AFTER_MAX = 32,
-    PN_PLUGIN_NEEDS_MAX = 32, /* by setting */
+    PN_PLUGIN_NEEDS_MAX = 32,  /* by setting */
+    PN_PLUGIN_STAGES_MAX = 64, /* the same */
     PN_PLUGIN_DEADLINE_MAX_MS = 600 * 1000,
     PN_PLUGIN_DEADLINE_MS = 5000, /* where a plugin says 0 */
     PN_PLUGIN_WEIGHT_MAX = 1000 * 1000,

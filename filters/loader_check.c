@@ -219,6 +219,35 @@ static bool needs_if_ok(const struct postern_plugin *d, struct pn_buf *err)
     return true;
 }
 
+static const struct postern_row *block_rows(const struct postern_row *rows, const char *name)
+{
+    for (; rows != NULL && rows->name != NULL; rows++)
+        if (strcmp(rows->name, name) == 0 && rows->type == POSTERN_T_BLOCK)
+            return rows->rows;
+    return NULL;
+}
+
+static bool stages_if_ok(const struct postern_plugin *d, struct pn_buf *err)
+{
+    size_t i = 0;
+    for (const struct postern_stage_if *s = d->stages_if; s != NULL && s->stages != 0; s++, i++) {
+        if (i >= PN_PLUGIN_STAGES_MAX)
+            return bad(err, "more than %d stages by setting", PN_PLUGIN_STAGES_MAX);
+        const struct postern_row *rows = s->block == NULL ? d->rows : block_rows(d->rows, s->block);
+        if (s->block != NULL && rows == NULL)
+            return bad(err, "a stage by setting names what is no block of its rows");
+        if ((s->row == NULL) != (s->value == NULL) ||
+            (s->row != NULL && !has_choice(rows, s->row, s->value)))
+            return bad(err, "a stage by setting names what is no choice of a row");
+        if (s->reserved != 0)
+            return bad(err, "uses what this Postern doesn't know");
+        for (unsigned n = 0; n < 32; n++)
+            if ((s->stages >> n & 1) != 0 && (n >= POSTERN_STAGES || d->on[n] == NULL))
+                return bad(err, "a stage by setting is none that it has a callback for");
+    }
+    return true;
+}
+
 bool pn_plugin_check(const struct postern_plugin *d, struct pn_buf *err)
 {
     if (!word_ok(d->name, PN_PLUGIN_NAME_MAX, false))
@@ -234,5 +263,5 @@ bool pn_plugin_check(const struct postern_plugin *d, struct pn_buf *err)
     if (d->deadline_ms > PN_PLUGIN_DEADLINE_MAX_MS)
         return bad(err, "its deadline is over %d ms", PN_PLUGIN_DEADLINE_MAX_MS);
     return rows_ok(d->rows, 1, err) && symbols_ok(d->symbols, err) && after_ok(d, err) &&
-           calls_ok(d, err) && needs_if_ok(d, err);
+           calls_ok(d, err) && needs_if_ok(d, err) && stages_if_ok(d, err);
 }

@@ -112,8 +112,10 @@ struct model {
     size_t owners_cap;
 };
 
-/* plugins.c: the body of a plugins block; then, once all are read, the plan. */
+/* plugins.c: the body of a plugins block. */
 void model_plugins(struct model *m, struct pn_lex *lex, struct pn_place at);
+struct model_plugin *model_plugin_find(struct model *m, struct pn_str name);
+/* plugins_plan.c: once all are read. */
 void model_plan(struct model *m);
 /* statements.c: the body of a domain's block, or of the defaults'. */
 void model_policy_body(struct model *m, struct pn_lex *lex, struct model_policy *policy,

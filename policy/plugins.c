@@ -1,16 +1,9 @@
-/* The plugins of a configuration: their blocks, what they may, and the plan. */
+/* The plugins of a configuration: their descriptors and their blocks. */
 #include "model.h"
 
 #include "buf.h"
-#include "needs.h"
 
-#include <stdlib.h>
 #include <unistd.h>
-
-/* In the order of the choices of the row `edits`; the one behind them is `none`. */
-static const unsigned edits[] = {PN_EDITS_HEADERS, PN_EDITS_BODY, PN_EDITS_RECIPIENTS,
-                                 PN_EDITS_SENDER};
-enum { EDITS = sizeof edits / sizeof edits[0] };
 
 static bool wanted(const struct pn_compile *c, struct pn_str name)
 {
@@ -20,7 +13,7 @@ static bool wanted(const struct pn_compile *c, struct pn_str name)
     return !c->restrict_plugins;
 }
 
-static struct model_plugin *find(struct model *m, struct pn_str name)
+struct model_plugin *model_plugin_find(struct model *m, struct pn_str name)
 {
     for (size_t i = 0; i < m->plugin_count; i++)
         if (pn_str_eq(m->plugins[i].name, name))
@@ -128,7 +121,7 @@ static struct model_plugin *load(struct model *m, const struct pn_lex *lex, stru
 static bool on_plugin(struct pn_parser *p, void *ctx, struct pn_lex *lex, struct pn_token name)
 {
     struct model *m = ctx;
-    struct model_plugin *plugin = find(m, name.text);
+    struct model_plugin *plugin = model_plugin_find(m, name.text);
     struct pn_place open;
     if (plugin == NULL && wanted(m->c, name.text))
         plugin = load(m, lex, name);
@@ -150,206 +143,4 @@ void model_plugins(struct model *m, struct pn_lex *lex, struct pn_place at)
         pn_parse_body(&m->p, lex, &body, open);
     else
         pn_error_at(m->p.problems, at, "'plugins' without a block, expected '{'");
-}
-
-static unsigned needs_of(const struct model_plugin *plugin)
-{
-    unsigned needs = plugin->desc->needs;
-    for (const struct postern_need_if *n = plugin->desc->needs_if; n != NULL && n->row != NULL;
-         n++) {
-        const struct pn_tree_value *v = pn_tree_value(plugin->block, n->row);
-        if (v != NULL && pn_str_eq(v->data.text, pn_str_of(n->value)))
-            needs |= n->needs;
-    }
-    return needs;
-}
-
-static bool is_path(struct pn_str s)
-{
-    return pn_str_starts(s, PN_STR("/")) || pn_str_starts(s, PN_STR("unix:")) ||
-           pn_str_starts(s, PN_STR("local:"));
-}
-
-/* Whether the operator wrote down where a daemon of this machine listens: UNIX sockets are
- * closed where nobody did. A block lies in blocks no deeper than rows do. */
-static bool names_socket(const struct pn_tree_block *block)
-{
-    for (size_t i = 0; block->rows[i].name != NULL; i++)
-        for (const struct pn_tree_value *v = block->entries[i].first; v != NULL; v = v->next)
-            if ((block->rows[i].type == POSTERN_T_STRING && is_path(v->data.text)) ||
-                (v->block != NULL && (is_path(v->block->title) || names_socket(v->block))))
-                return true;
-    return false;
-}
-
-static unsigned granted_by(const struct pn_tree_entry *grant)
-{
-    unsigned granted = 0;
-    if (grant->count == 0)
-        return ~(unsigned)POSTERN_NEED_NETWORK;
-    for (const struct pn_tree_value *v = grant->first; v != NULL; v = v->next)
-        for (const struct pn_need *n = pn_needs; n->name != NULL; n++)
-            if (pn_str_eq(v->data.text, pn_str_of(n->name)))
-                granted |= n->bit;
-    return granted | POSTERN_NEED_ALONE;
-}
-
-/* With commas, since a word of the list may be the name of one of its rows. */
-static void add_names(struct pn_buf *b, unsigned bits)
-{
-    const char *before = " ";
-    for (const struct pn_need *n = pn_needs; n->name != NULL; n++)
-        if ((bits & n->bit) != 0) {
-            (void)pn_buf_addf(b, "%s%s", before, n->name);
-            before = ", ";
-        }
-}
-
-/* What the operator did not grant is refused, with the line that grants it. */
-static void settle_needs(struct model *m, struct model_plugin *plugin)
-{
-    unsigned needs = needs_of(plugin);
-    const struct pn_tree_entry *entry = pn_tree_entry(plugin->block, "grant");
-    struct pn_place at = entry->count == 0 ? plugin->at : entry->first->at;
-    unsigned missing = needs & ~granted_by(entry);
-    if (missing != 0) {
-        struct pn_buf what, line;
-        pn_buf_init(&what, 200);
-        pn_buf_init(&line, 200);
-        add_names(&what, missing);
-        add_names(&line, needs & ~(unsigned)POSTERN_NEED_ALONE);
-        pn_error_at(m->p.problems, at,
-                    "plugin '%.*s' %s asks for%s, which is not granted, expected 'grant%s'",
-                    PN_FMT(plugin->name), plugin->desc->version, pn_buf_cstr(&what),
-                    pn_buf_cstr(&line));
-        pn_buf_fini(&line);
-        pn_buf_fini(&what);
-    }
-    if ((needs & POSTERN_NEED_NETWORK) != 0 && names_socket(plugin->block))
-        needs |= PN_NEED_LOCAL;
-    plugin->needs = needs;
-}
-
-static void settle_edits(struct model *m, struct model_plugin *plugin)
-{
-    const struct pn_tree_entry *entry = pn_tree_entry(plugin->block, "edits");
-    bool none = false;
-    plugin->edits = 0;
-    for (const struct pn_tree_value *v = entry->first; v != NULL; v = v->next) {
-        none = none || v->data.number == EDITS;
-        plugin->edits |= v->data.number == EDITS ? 0 : edits[v->data.number];
-    }
-    if (none && plugin->edits != 0)
-        pn_error_at(m->p.problems, entry->first->at,
-                    "'none' beside other edits, expected one "
-                    "or the other");
-}
-
-static void settle(struct model *m, struct model_plugin *plugin)
-{
-    const struct postern_plugin *desc = plugin->desc;
-    pn_tree_finish(&m->p, plugin->block, desc->name);
-    const struct pn_tree_value *on_failure = pn_tree_value(plugin->block, "on_failure");
-    const struct pn_tree_value *deadline = pn_tree_value(plugin->block, "deadline");
-    const struct pn_tree_value *workers = pn_tree_value(plugin->block, "workers");
-    const struct pn_tree_value *alone = pn_tree_value(workers->block, "alone");
-    const struct pn_tree_value *general = pn_tree_value(m->core, "deadline");
-    plugin->on_failure =
-        on_failure == NULL ? (unsigned)desc->on_failure : (unsigned)on_failure->data.number;
-    plugin->deadline_ms = deadline != NULL         ? (uint32_t)deadline->data.number
-                          : desc->deadline_ms != 0 ? desc->deadline_ms
-                                                   : (uint32_t)general->data.number;
-    plugin->alone = alone != NULL && alone->data.number != 0;
-    for (unsigned stage = 0; stage < POSTERN_STAGES; stage++)
-        if (desc->on[stage] != NULL)
-            plugin->stages |= 1U << stage;
-    settle_needs(m, plugin);
-    settle_edits(m, plugin);
-}
-
-/* One behind the last of those that it reads facts of; false while one has no rank yet. */
-static bool rank_of(struct model *m, const struct model_plugin *plugin, const bool *ranked,
-                    unsigned *rank)
-{
-    *rank = 0;
-    for (const char *const *after = plugin->desc->after; after != NULL && *after != NULL; after++) {
-        const struct model_plugin *other = find(m, pn_str_of(*after));
-        if (other == NULL)
-            continue;
-        if (!ranked[other - m->plugins])
-            return false;
-        if (other->rank + 1 > *rank)
-            *rank = other->rank + 1;
-    }
-    return true;
-}
-
-static void set_ranks(struct model *m)
-{
-    bool ranked[IMG_PLUGINS_MAX] = {false};
-    size_t done = 0, before;
-    do {
-        before = done;
-        for (size_t i = 0; i < m->plugin_count; i++) {
-            if (!ranked[i] && rank_of(m, &m->plugins[i], ranked, &m->plugins[i].rank)) {
-                ranked[i] = true;
-                done++;
-            }
-        }
-    } while (done != before);
-    for (size_t i = 0; i < m->plugin_count; i++)
-        if (!ranked[i])
-            pn_error_at(m->p.problems, m->plugins[i].at,
-                        "plugin '%.*s' runs after one that runs after it, expected no circle",
-                        PN_FMT(m->plugins[i].name));
-}
-
-static int by_rank(const void *a, const void *b)
-{
-    const struct model_plugin *x = a, *y = b;
-    if (x->rank != y->rank)
-        return x->rank < y->rank ? -1 : 1;
-    return x->order < y->order ? -1 : 1;
-}
-
-/* Plugins share a worker where the same things must stay open for them. What the host
- * does for them (DNS, state) and what is open in prepare alone makes no group of its own. */
-static void set_groups(struct model *m)
-{
-    const unsigned apart =
-        POSTERN_NEED_TMP | POSTERN_NEED_NETWORK | POSTERN_NEED_THREADS | PN_NEED_LOCAL;
-    for (size_t i = 0; i < m->plugin_count; i++) {
-        struct model_plugin *plugin = &m->plugins[i];
-        bool own = plugin->alone || (plugin->needs & POSTERN_NEED_ALONE) != 0;
-        plugin->group = m->groups;
-        for (size_t k = 0; k < i && !own; k++) {
-            const struct model_plugin *other = &m->plugins[k];
-            if (!other->alone && (other->needs & POSTERN_NEED_ALONE) == 0 &&
-                (other->needs & apart) == (plugin->needs & apart)) {
-                plugin->group = other->group;
-                break;
-            }
-        }
-        m->groups += plugin->group == m->groups;
-    }
-}
-
-static void set_after(struct model *m, struct model_plugin *plugin)
-{
-    plugin->after = 0;
-    for (const char *const *name = plugin->desc->after; name != NULL && *name != NULL; name++)
-        for (size_t i = 0; i < m->plugin_count; i++)
-            if (pn_str_eq(m->plugins[i].name, pn_str_of(*name)))
-                plugin->after |= UINT64_C(1) << i;
-}
-
-void model_plan(struct model *m)
-{
-    for (size_t i = 0; i < m->plugin_count; i++)
-        settle(m, &m->plugins[i]);
-    set_ranks(m);
-    qsort(m->plugins, m->plugin_count, sizeof m->plugins[0], by_rank);
-    for (size_t i = 0; i < m->plugin_count; i++)
-        set_after(m, &m->plugins[i]);
-    set_groups(m);
 }

@@ -122,6 +122,14 @@ static int on_message(struct postern_call *c)
     return look_up(c, OF_MESSAGE, gather_message, false);
 }
 
+static const struct postern_stage_if stages_if[] = {
+    {.block = "zone", .row = "check", .value = "client", .stages = 1 << POSTERN_MAIL},
+    {.block = "zone", .row = "check", .value = "helo", .stages = 1 << POSTERN_MAIL},
+    {.block = "zone", .row = "check", .value = "from", .stages = 1 << POSTERN_MAIL},
+    {.block = "zone", .row = "check", .value = "header-from", .stages = 1 << POSTERN_MESSAGE},
+    {.block = "zone", .row = "check", .value = "url", .stages = 1 << POSTERN_MESSAGE},
+    {.stages = 0}};
+
 POSTERN_EXPORT const struct postern_plugin postern_plugin = {
     .size = sizeof(struct postern_plugin),
     .major = POSTERN_ABI_MAJOR,
@@ -139,4 +147,5 @@ POSTERN_EXPORT const struct postern_plugin postern_plugin = {
     .instance_free = dnsbl_instance_free,
     .on = {[POSTERN_MAIL] = on_mail, [POSTERN_MESSAGE] = on_message},
     .prefetch = {[POSTERN_MAIL] = prefetch_mail, [POSTERN_MESSAGE] = prefetch_message},
-    .tick = dnsbl_tick};
+    .tick = dnsbl_tick,
+    .stages_if = stages_if};

@@ -87,6 +87,22 @@ static int on_stage(struct postern_call *c)
     return rc;
 }
 
+/* Where each limit counts, as ratelimit_settings has it: a stage that none counts at is not
+ * called. */
+static const struct postern_stage_if stages_if[] = {
+    {.block = "limit", .row = "stage", .value = "connect", .stages = 1 << POSTERN_CONNECT},
+    {.block = "limit", .row = "stage", .value = "helo", .stages = 1 << POSTERN_HELO},
+    {.block = "limit", .row = "stage", .value = "mail", .stages = 1 << POSTERN_MAIL},
+    {.block = "limit", .row = "stage", .value = "rcpt", .stages = 1 << POSTERN_RCPT},
+    {.block = "limit", .row = "stage", .value = "headers", .stages = 1 << POSTERN_HEADERS},
+    {.block = "limit", .row = "stage", .value = "message", .stages = 1 << POSTERN_MESSAGE},
+    {.block = "limit", .row = "cost", .value = "kilobytes", .stages = 1 << POSTERN_HEADERS},
+    {.block = "limit", .row = "key", .value = "recipient", .stages = 1 << POSTERN_RCPT},
+    {.block = "limit", .row = "key", .value = "recipient-domain", .stages = 1 << POSTERN_RCPT},
+    {.block = "limit", .row = "cost", .value = "recipients", .stages = 1 << POSTERN_RCPT},
+    {.block = "limit", .stages = 1 << POSTERN_MAIL},
+    {.stages = 0}};
+
 /* Those that share a worker with this one: to wait for others would cost every message. */
 static const char *const after[] = {"spf",   "dkim",   "dmarc",    "dnsbl",
                                     "rules", "client", "greylist", NULL};
@@ -110,4 +126,5 @@ POSTERN_EXPORT const struct postern_plugin postern_plugin = {
            [POSTERN_MAIL] = on_stage,
            [POSTERN_RCPT] = on_stage,
            [POSTERN_HEADERS] = on_stage,
-           [POSTERN_MESSAGE] = on_stage}};
+           [POSTERN_MESSAGE] = on_stage},
+    .stages_if = stages_if};

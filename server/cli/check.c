@@ -4,6 +4,7 @@
 #include "json.h"
 #include "memfile.h"
 #include "needs.h"
+#include "plan.h"
 #include "scan_host.h"
 
 #include <getopt.h>
@@ -33,7 +34,7 @@ static const char *version_of(const struct pn_compiled *c, struct pn_str name)
     return "";
 }
 
-/* What it was granted, and with whom it shares processes. */
+/* What it was granted, with whom it shares processes, and when it is asked. */
 static void say_plugin(const struct pn_compiled *c, const struct pn_plugin_row *row)
 {
     unsigned needs = pn_plugin_needs(row);
@@ -42,8 +43,12 @@ static void say_plugin(const struct pn_compiled *c, const struct pn_plugin_row *
     for (const struct pn_need *n = pn_needs; n->name != NULL; n++)
         if ((needs & n->bit) != 0)
             printf(" %s", n->name);
-    printf("%s%s\n", (needs & PN_NEED_LOCAL) != 0 ? " (UNIX sockets too)" : "",
+    printf("%s%s; stages", (needs & PN_NEED_LOCAL) != 0 ? " (UNIX sockets too)" : "",
            needs == 0 ? " nothing" : "");
+    for (unsigned s = 0; s < POSTERN_STAGES; s++)
+        if ((pn_plugin_stages(row) >> s & 1) != 0)
+            printf(" %s", pn_stage_name(s));
+    printf("%s\n", pn_plugin_stages(row) == 0 ? " none" : "");
 }
 
 static void json_plugin(struct pn_json *json, const struct pn_compiled *c,
@@ -57,6 +62,11 @@ static void json_plugin(struct pn_json *json, const struct pn_compiled *c,
     for (const struct pn_need *n = pn_needs; n->name != NULL; n++)
         if ((pn_plugin_needs(row) & n->bit) != 0)
             pn_json_str(json, NULL, pn_str_of(n->name));
+    pn_json_array_end(json);
+    pn_json_array(json, "stages");
+    for (unsigned s = 0; s < POSTERN_STAGES; s++)
+        if ((pn_plugin_stages(row) >> s & 1) != 0)
+            pn_json_str(json, NULL, pn_str_of(pn_stage_name(s)));
     pn_json_array_end(json);
     pn_json_bool(json, "unix_sockets", (pn_plugin_needs(row) & PN_NEED_LOCAL) != 0);
     pn_json_object_end(json);

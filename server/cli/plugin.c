@@ -115,10 +115,12 @@ static unsigned others_of(const struct postern_plugin *d)
     return bits;
 }
 
+/* label: NULL where it stands already. */
 static void print_words(struct pn_buf *out, const char *label, const struct word *words,
                         unsigned bits)
 {
-    (void)pn_buf_addf(out, "%-12s", label);
+    if (label != NULL)
+        (void)pn_buf_addf(out, "%-12s", label);
     for (const struct word *w = words; w->name != NULL; w++)
         if ((bits & w->bit) != 0)
             (void)pn_buf_addf(out, " %s", w->name);
@@ -162,11 +164,30 @@ struct shown {
     struct pn_buf info;
 };
 
+/* "limit { key client }": a place among the settings, and what stands there. */
+static void print_place(const struct postern_stage_if *s, struct pn_buf *out)
+{
+    struct pn_buf place;
+    pn_buf_init(&place, 256);
+    if (s->block != NULL)
+        (void)pn_buf_addf(&place, "%s { ", s->block);
+    if (s->row != NULL)
+        (void)pn_buf_addf(&place, "%s %s ", s->row, s->value);
+    if (s->block != NULL)
+        (void)pn_buf_addc(&place, '}');
+    (void)pn_buf_addf(out, "  %-32s ", pn_buf_cstr(&place));
+    pn_buf_fini(&place);
+}
+
 static void show_text(const struct postern_plugin *d, const struct shown *shown, struct pn_buf *out)
 {
     (void)pn_buf_addf(out, "%s %s: %s\n", d->name, d->version, d->summary);
     (void)pn_buf_addf(out, "%-12s %u.%u\n", "ABI", d->major, d->minor);
     print_words(out, "stages", stages, stages_of(d));
+    for (const struct postern_stage_if *s = d->stages_if; s != NULL && s->stages != 0; s++) {
+        print_place(s, out);
+        print_words(out, NULL, stages, s->stages);
+    }
     if (others_of(d) != 0)
         print_words(out, "beside them", others, others_of(d));
     print_needs(out, "needs", d->needs);
@@ -224,6 +245,16 @@ static void json_head(const struct postern_plugin *d, struct pn_json *json)
     (void)snprintf(abi, sizeof abi, "%u.%u", d->major, d->minor);
     pn_json_str(json, "abi", pn_str_of(abi));
     json_words(json, "stages", stages, stages_of(d));
+    pn_json_array(json, "stages_if");
+    for (const struct postern_stage_if *s = d->stages_if; s != NULL && s->stages != 0; s++) {
+        pn_json_object(json, NULL);
+        pn_json_str(json, "block", pn_str_of(s->block == NULL ? "" : s->block));
+        pn_json_str(json, "row", pn_str_of(s->row == NULL ? "" : s->row));
+        pn_json_str(json, "value", pn_str_of(s->value == NULL ? "" : s->value));
+        json_words(json, "stages", stages, s->stages);
+        pn_json_object_end(json);
+    }
+    pn_json_array_end(json);
     json_words(json, "beside_stages", others, others_of(d));
     json_needs(json, "needs", d->needs);
     json_sandbox(json, needs_of(d));

@@ -269,6 +269,39 @@ static void test_check(void)
     pn_buf_fini(&err);
 }
 
+static void test_stages_by_setting(void)
+{
+    static const struct {
+        const char *label;
+        struct postern_stage_if row;
+        const char *want;
+    } rows[] = {
+        {"stage by setting", {NULL, "mode", "b", 1}},
+        {"stage by a block", {"zone", NULL, NULL, 1}},
+        {"stage by no block", {"mode", NULL, NULL, 1}, "no block"},
+        {"stage by another's row", {"zone", "mode", "b", 1}, "no choice"},
+        {"stage by no choice", {"zone", "code", "b", 1}, "no choice"},
+        {"stage by another word", {NULL, "mode", "c", 1}, "no choice"},
+        {"stage by a row without a word", {NULL, "mode", NULL, 1}, "no choice"},
+        {"stage by a word alone", {NULL, NULL, "b", 1}, "no choice"},
+        {"stage without a callback", {NULL, "mode", "b", 2}, "callback"},
+        {"stage not known", {NULL, "mode", "b", 1U << POSTERN_STAGES}, "callback"},
+        {"stage with what came later", {NULL, "mode", "b", 1, 1}, "doesn't know"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        const struct postern_stage_if list[] = {rows[i].row, {.stages = 0}};
+        struct postern_plugin d = good;
+        struct pn_buf err;
+        pn_buf_init(&err, 4096);
+        unit_row(rows[i].label);
+        d.stages_if = list;
+        UNIT_INT(pn_plugin_check(&d, &err), rows[i].want == NULL);
+        if (rows[i].want != NULL)
+            UNIT_TRUE(has(&err, rows[i].want));
+        pn_buf_fini(&err);
+    }
+}
+
 /* Words of the interface, frozen as well. */
 static void test_words(void)
 {
@@ -325,6 +358,9 @@ static void test_layout(void)
         AT(postern_plugin, tick, 408),
         AT(postern_plugin, needs_if, 392),
         AT(postern_plugin, info, 416),
+        AT(postern_plugin, stages_if, 424),
+        AT(postern_stage_if, stages, 24),
+        SIZE(postern_stage_if, 32),
         AT(postern_need_if, needs, 16),
         SIZE(postern_need_if, 24),
         AT(postern_call, stage, 8),
@@ -402,8 +438,10 @@ static void test_layout(void)
 
 int main(int argc, char **argv)
 {
-    static const struct unit_test tests[] = {{"load", test_load},     {"file", test_file},
-                                             {"check", test_check},   {"words", test_words},
-                                             {"layout", test_layout}, {NULL, NULL}};
+    static const struct unit_test tests[] = {
+        {"load", test_load},   {"file", test_file},
+        {"check", test_check}, {"stages by setting", test_stages_by_setting},
+        {"words", test_words}, {"layout", test_layout},
+        {NULL, NULL}};
     return unit_main("loader", tests, argc, argv);
 }

@@ -1,6 +1,7 @@
 #include "unit.h"
 
 #include "fakehost.h"
+#include "kit_policy.h"
 #include "ratelimit.h"
 
 #include <stdio.h>
@@ -227,6 +228,54 @@ static void test_settings(void)
     }
 }
 
+/* NULL, or the stage where the limit of these settings counts: what the plugin reads and what its
+ * stages_if say are the same. */
+static void check_stage(const char *const part[4], unsigned *good)
+{
+    static const char *const names[4] = {"key", "stage", "cost", "users"};
+    struct fake_row limit[8] = {{"tokens", {"1"}}, {"per", {"1h"}}};
+    char text[400] = "plugins { ratelimit { limit \"x\" { tokens 1; per 1h";
+    struct kit k;
+    size_t n = 2, len = strlen(text);
+    for (int i = 0; i < 4; i++)
+        if (*part[i] != '\0') {
+            limit[n++] = (struct fake_row){names[i], {part[i]}};
+            len += (size_t)snprintf(text + len, sizeof text - len, "; %s %s", names[i], part[i]);
+        }
+    (void)snprintf(text + len, sizeof text - len, " } } }");
+    const struct fake_row settings[] = {
+        {"limit", .blocks = (const struct fake_block[]){{"x", limit}, {NULL}}}, {NULL}};
+    struct fakehost *h = fakehost_new(&postern_plugin, settings, "");
+    if (fakehost_setup_error(h).len == 0) {
+        const struct ratelimit_instance *in = fakehost_instance(h);
+        unit_row(text);
+        kit_open(&k, text, "");
+        UNIT_STR(kit_problems(&k), PN_STR(""));
+        if (k.policy != NULL)
+            UNIT_INT(pn_plugin_stages(pn_policy_plugin(k.policy, 0)), 1U << in->limits[0].stage);
+        kit_close(&k);
+        ++*good;
+    }
+    fakehost_free(&h);
+}
+
+static void test_stages(void)
+{
+    static const char *const keys[] = {"client",    "network",       "helo", "sender",
+                                       "recipient", "sender-domain", "user", "recipient-domain"};
+    static const char *const stages[] = {"",     "connect", "helo",   "mail",
+                                         "rcpt", "headers", "message"};
+    static const char *const costs[] = {"", "one", "recipients", "kilobytes"};
+    static const char *const whose[] = {"", "any", "only", "none"};
+    unsigned good = 0;
+    kit_know(&postern_plugin);
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0] * 7 * 4 * 4; i++)
+        check_stage((const char *const[4]){keys[i / 112], stages[i / 16 % 7], costs[i / 4 % 4],
+                                           whose[i % 4]},
+                    &good);
+    UNIT_TRUE(good > 400);
+}
+
 static void test_away(void)
 {
     struct fakehost *h = fakehost_new(&postern_plugin, per_client, "");
@@ -239,8 +288,12 @@ static void test_away(void)
 
 int main(int argc, char **argv)
 {
-    static const struct unit_test tests[] = {{"limits", test_limits}, {"symbols", test_symbols},
-                                             {"keys", test_keys},     {"settings", test_settings},
-                                             {"away", test_away},     {NULL, NULL}};
+    static const struct unit_test tests[] = {{"limits", test_limits},
+                                             {"symbols", test_symbols},
+                                             {"keys", test_keys},
+                                             {"settings", test_settings},
+                                             {"away", test_away},
+                                             {"stages", test_stages},
+                                             {NULL, NULL}};
     return unit_main("ratelimit", tests, argc, argv);
 }

@@ -198,6 +198,44 @@ static void test_plan(void)
     kit_close(&k);
 }
 
+/* RCPT is named by no row: it is always there. */
+static void test_stages_by_setting(void)
+{
+    enum {
+        CONNECT = 1U << POSTERN_CONNECT,
+        HELO = 1U << POSTERN_HELO,
+        MAIL = 1U << POSTERN_MAIL,
+        RCPT = 1U << POSTERN_RCPT,
+        HEADERS = 1U << POSTERN_HEADERS,
+        MESSAGE = 1U << POSTERN_MESSAGE
+    };
+    static const struct {
+        const char *text;
+        unsigned want;
+    } rows[] = {
+        {"plugins { staged }", RCPT},
+        {"plugins { staged { mode quick } }", RCPT},
+        {"plugins { staged { mode whole } }", RCPT | HEADERS},
+        {"plugins { staged { look \"a\" } }", RCPT | MAIL},
+        {"plugins { staged { look \"a\" of client } }", RCPT | MAIL},
+        {"plugins { staged { look \"a\" of helo } }", RCPT | HELO},
+        {"plugins { staged { look \"a\" of client, links, helo } }", RCPT | HELO | MESSAGE},
+        {"plugins { staged { look \"a\" { at first of helo, links } } }", RCPT | CONNECT},
+        {"plugins { staged { look \"a\" at last  look \"b\" of helo  look \"c\" } }",
+         RCPT | MESSAGE | HELO | MAIL},
+        {"plugins { staged { mode whole  look \"a\" at first } }", RCPT | HEADERS | CONNECT},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct kit k;
+        unit_row(rows[i].text);
+        kit_open(&k, rows[i].text, "");
+        UNIT_STR(kit_problems(&k), PN_STR(""));
+        if (k.policy != NULL)
+            UNIT_INT(pn_plugin_stages(pn_policy_plugin(k.policy, 0)), rows[i].want);
+        kit_close(&k);
+    }
+}
+
 static void test_groups(void)
 {
     static const struct {
@@ -502,6 +540,7 @@ int main(int argc, char **argv)
         {"lists", test_lists},
         {"edits granted", test_edits_granted},
         {"plan", test_plan},
+        {"stages by setting", test_stages_by_setting},
         {"groups", test_groups},
         {"block values", test_block_values},
         {"block defaults", test_block_defaults},

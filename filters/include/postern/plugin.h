@@ -114,11 +114,11 @@
  * lower one, and asks with POSTERN_HAS before it calls what came later.
  *
  *   1.0   the first
- *   1.1   prefetch, needs_if, changed, tick, info; client_in, state_get, state_put, state_take,
- *         state_take_all, domain_ascii; insert_header, change_header, replace_body,
- *         change_from, add_rcpt, remove_rcpt; standing, standing_set; setup_info; early,
- *         tls_version, tls_cipher, tls_bits, local_ip_text, local_port of struct postern_client;
- *         mail_args of postern_envelope
+ *   1.1   prefetch, needs_if, changed, tick, info, stages_if; client_in, state_get, state_put,
+ *         state_take, state_take_all, domain_ascii; insert_header, change_header,
+ *         replace_body, change_from, add_rcpt, remove_rcpt; standing, standing_set;
+ *         setup_info; early, tls_version, tls_cipher, tls_bits, local_ip_text, local_port of
+ *         struct postern_client; mail_args of postern_envelope
  *
  * Widths are fixed: enumerations appear in structs and arguments as uint32_t or int, so
  * that no compiler's option changes them; int has 32 bits, pointers and size_t have the
@@ -249,6 +249,24 @@ struct postern_need_if {
     uint32_t reserved;
 };
 
+/*
+ * Which settings call for a stage, so that one that no setting uses costs nothing. A stage
+ * that no such row names is always called; one that is named, where a row that holds names
+ * it. A row holds in a block where its CHOICE there has the value, by default too; one
+ * without `row` in any such block. In each block the first row that holds decides, with its
+ * neighbours of the same `row` (a list may have several values); blocks add up.
+ *
+ *   {"limit", "stage", "rcpt", 1 << POSTERN_RCPT}      each limit { stage rcpt }
+ *   {"limit", NULL, NULL, 1 << POSTERN_MAIL}           any limit that no row before names
+ */
+struct postern_stage_if {
+    const char *block; /* a BLOCK of the settings; NULL: those outside of blocks */
+    const char *row;
+    const char *value;
+    uint32_t stages; /* bits 1 << enum postern_stage, of those with a callback; 0 ends the list */
+    uint32_t reserved;
+};
+
 enum postern_on_failure { POSTERN_FAIL_DEFER, POSTERN_FAIL_SKIP, POSTERN_FAIL_QUARANTINE };
 
 struct postern_call;
@@ -335,6 +353,9 @@ struct postern_plugin {
      * are readable, and it may take its time. May be NULL. On POSTERN_ERROR write why with
      * setup_error. */
     int (*info)(struct postern_setup *setup);
+
+    /* NULL: its stages depend on no setting. */
+    const struct postern_stage_if *stages_if;
 };
 
 /* ---- what a plugin is given in each callback ---- */
