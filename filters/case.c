@@ -1,9 +1,11 @@
 /* A message that made a plugin fail, as a case of `postern scan --batch`: all that its
  * plugins were given, so that they do the same again. */
+#include "codec.h"
 #include "dnsfile.h"
 #include "early.h"
 #include "json.h"
 #include "runner_int.h"
+#include "utf8.h"
 #include "verdict.h"
 
 #include <stdio.h>
@@ -26,11 +28,34 @@ static void put_seed(struct pn_json *j, const char *name, uint64_t seed)
     pn_json_str(j, name, pn_str_of(text));
 }
 
+/* As text where it is, else in base64. */
+static void unknown_json(const struct pn_check *c, uint32_t i, struct pn_json *j)
+{
+    struct pn_buf b;
+    pn_json_object(j, NULL);
+    pn_buf_init(&b, 2 * POSTERN_UNKNOWN_BYTES);
+    if (pn_utf8_valid(c->unknown[i])) {
+        pn_json_str(j, "line", c->unknown[i]);
+    } else {
+        pn_base64_encode(&b, c->unknown[i]);
+        pn_json_str(j, "line64", pn_buf_str(&b));
+    }
+    pn_buf_fini(&b);
+    pn_json_i64(j, "step", c->unknown_steps[i]);
+    pn_json_object_end(j);
+}
+
 void pn_check_told_json(const struct pn_check *c, struct pn_json *j)
 {
     pn_json_milli(j, "session_time", c->client.now_ms);
     put_seed(j, "seed", c->in_transaction ? c->mail.seed : c->client.seed);
     put_seed(j, "session_seed", c->client.seed);
+    if (c->unknown_count == 0)
+        return;
+    pn_json_array(j, "unknown");
+    for (uint32_t i = 0; i < c->unknown_count; i++)
+        unknown_json(c, i, j);
+    pn_json_array_end(j);
 }
 
 static void put_answers(struct pn_buf *out, const struct pn_facts *f)

@@ -133,6 +133,9 @@ static void cut_steps(struct pn_check *c, unsigned stage)
     if (c->done_count > c->step_count)
         c->done_count = c->step_count;
     c->asked_count = c->done_count;
+    for (uint32_t i = 0; i < c->unknown_count; i++)
+        if (c->unknown_steps[i] > c->step_count)
+            c->unknown_steps[i] = (uint32_t)c->step_count;
 }
 
 void pn_check_reset(struct pn_check *c)
@@ -171,6 +174,7 @@ void pn_check_helo(struct pn_check *c, struct pn_str helo)
 void pn_check_tls(struct pn_check *c, const struct pn_check_tls *info)
 {
     forget_helo(c);
+    c->unknown_count = 0; /* anybody may have said it (RFC 3207, section 4.2) */
     c->client.tls = true;
     keep_tls(c, info);
 }
@@ -179,6 +183,21 @@ void pn_check_auth(struct pn_check *c, struct pn_str auth_id)
 {
     pn_check_reset(c);
     c->client.auth_id = pn_pool_dup(c->session_pool, auth_id);
+}
+
+void pn_check_unknown(struct pn_check *c, struct pn_str line, uint32_t step)
+{
+    struct pn_str kept = pn_str_slice(line, 0, POSTERN_UNKNOWN_BYTES);
+    uint32_t last = c->unknown_count == 0 ? 0 : c->unknown_steps[c->unknown_count - 1];
+    if (c->unknown_count == POSTERN_UNKNOWN_MAX)
+        return;
+    if (step == PN_CHECK_NOW)
+        step = (uint32_t)c->step_count;
+    kept = kept.len == 0 ? PN_STR("") : pn_pool_dup(c->session_pool, kept);
+    if (kept.p == NULL)
+        return;
+    c->unknown[c->unknown_count] = kept;
+    c->unknown_steps[c->unknown_count++] = step < last ? last : step;
 }
 
 void pn_check_early(struct pn_check *c, uint32_t early)

@@ -162,6 +162,14 @@ static uint32_t early_at(const struct pn_request *q, unsigned stage)
     return (q->flags & PN_REQUEST_EARLY) >> PN_REQUEST_EARLY_SHIFT & known;
 }
 
+static size_t unknown_by(const struct pn_request *q, unsigned step)
+{
+    size_t n = 0;
+    while (n < q->unknown_count && q->unknown_steps[n] <= step)
+        n++;
+    return n;
+}
+
 static void fill_client(struct host_call *c, const struct pn_request *q, unsigned stage)
 {
     memcpy(c->client.ip, q->client.b, sizeof c->client.ip);
@@ -179,6 +187,8 @@ static void fill_client(struct host_call *c, const struct pn_request *q, unsigne
     c->client.local_port = q->local_port;
     c->client.local_ip_text =
         host_str(pn_str_of(q->local_port == 0 ? "" : pn_ip_text(&q->local, c->local_ip_text)));
+    c->client.unknown_count = unknown_by(q, c->step_number);
+    c->client.unknown = (const void *)q->unknown;
 }
 
 void host_call_init(struct host_call *c, const struct host_plugin *plugin,

@@ -49,6 +49,11 @@ bool pn_request_put(struct pn_buf *out, const struct pn_request *q)
         pn_wr_u64(out, q->steps[i].wanted);
     }
     pn_wr_u32(out, q->first_new);
+    pn_wr_u32(out, q->unknown_count);
+    for (uint32_t i = 0; i < q->unknown_count; i++) {
+        pn_wr_u32(out, q->unknown_steps[i]);
+        pn_wr_str(out, q->unknown[i]);
+    }
     pn_wr_str(out, q->facts);
     pn_wr_u64(out, q->content_size);
     return !out->overflow;
@@ -100,6 +105,26 @@ static bool get_steps(struct pn_rd *r, struct pn_pool *pool, struct pn_request *
     return q->steps != NULL && steps_ok(q);
 }
 
+/* In the order in which they came. */
+static bool get_unknown(struct pn_rd *r, struct pn_pool *pool, struct pn_request *q)
+{
+    q->unknown_count = pn_rd_count(r, 8);
+    if (q->unknown_count > POSTERN_UNKNOWN_MAX)
+        return false;
+    q->unknown = pn_pool_alloc(pool, q->unknown_count * sizeof *q->unknown);
+    q->unknown_steps = pn_pool_alloc(pool, q->unknown_count * sizeof *q->unknown_steps);
+    if (q->unknown == NULL || q->unknown_steps == NULL)
+        return false;
+    for (uint32_t i = 0, before = 0; i < q->unknown_count; i++) {
+        uint32_t step = q->unknown_steps[i] = pn_rd_u32(r);
+        q->unknown[i] = pn_rd_str(r);
+        if (step < before || step >= q->step_count || q->unknown[i].len > POSTERN_UNKNOWN_BYTES)
+            return false;
+        before = step;
+    }
+    return true;
+}
+
 bool pn_request_get(struct pn_str bytes, struct pn_pool *pool, struct pn_request *q)
 {
     struct pn_rd r = pn_rd_of(bytes);
@@ -126,7 +151,7 @@ bool pn_request_get(struct pn_str bytes, struct pn_pool *pool, struct pn_request
     q->from = pn_rd_str(&r);
     q->mail_args = pn_rd_str(&r);
     if (!pn_rd_ok(&r) || (q->flags & ~(uint32_t)PN_REQUEST_ALL) != 0 || q->id == 0 ||
-        !get_rcpts(&r, pool, q) || !get_steps(&r, pool, q))
+        !get_rcpts(&r, pool, q) || !get_steps(&r, pool, q) || !get_unknown(&r, pool, q))
         return false;
     q->facts = pn_rd_str(&r);
     q->content_size = pn_rd_u64(&r);

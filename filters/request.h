@@ -69,7 +69,10 @@ struct pn_request {
     uint32_t step_count;
     struct pn_step *steps;
     uint32_t first_new;
-    struct pn_str facts; /* pn_facts_put */
+    uint32_t unknown_count; /* POSTERN_UNKNOWN_MAX at most */
+    struct pn_str *unknown;
+    uint32_t *unknown_steps; /* beside them: told from that step on */
+    struct pn_str facts;     /* pn_facts_put */
     uint64_t content_size;
 };
 

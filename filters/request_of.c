@@ -41,6 +41,14 @@ static void put_earlier(struct pn_check *c, struct pn_buf *out)
     pn_pool_free(&pool);
 }
 
+static uint32_t unknown_before(const struct pn_check *c, size_t step)
+{
+    uint32_t n = 0;
+    while (n < c->unknown_count && c->unknown_steps[n] < step)
+        n++;
+    return n;
+}
+
 struct pn_str check_request(struct pn_check *c, const struct ask *a)
 {
     struct pn_step *steps = pn_calloc(c->run_end, sizeof *steps);
@@ -81,6 +89,9 @@ struct pn_str check_request(struct pn_check *c, const struct ask *a)
         .step_count = (uint32_t)c->run_end,
         .steps = steps,
         .first_new = (uint32_t)c->done_count,
+        .unknown_count = unknown_before(c, c->run_end),
+        .unknown = c->unknown,
+        .unknown_steps = c->unknown_steps,
         .facts = pn_buf_str(&facts),
         .content_size = c->content_size,
     };

@@ -122,6 +122,11 @@ bool pn_check_standing(struct pn_check *check, struct pn_str plugin, struct pn_s
 void pn_check_helo(struct pn_check *check, struct pn_str helo);
 void pn_check_tls(struct pn_check *check, const struct pn_check_tls *info);
 void pn_check_auth(struct pn_check *check, struct pn_str auth_id);
+/* A line with a command that we do not know: plugins are told from that step on, or from the next
+ * one (PN_CHECK_NOW). Ends nothing. The first POSTERN_UNKNOWN_MAX are kept, cut at
+ * POSTERN_UNKNOWN_BYTES. */
+#define PN_CHECK_NOW UINT32_MAX
+void pn_check_unknown(struct pn_check *check, struct pn_str line, uint32_t step);
 /* What the client did not wait for by now (POSTERN_EARLY_*); ends nothing. */
 void pn_check_early(struct pn_check *check, uint32_t early);
 

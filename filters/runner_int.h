@@ -141,6 +141,8 @@ struct pn_check {
     struct pn_check_mail mail;
     uint32_t transaction;
     bool in_transaction;
+    struct pn_str unknown[POSTERN_UNKNOWN_MAX]; /* in session_pool */
+    uint32_t unknown_steps[POSTERN_UNKNOWN_MAX], unknown_count;
     struct pn_str *rcpts;
     size_t rcpt_count, rcpt_cap;
     uint64_t wanted; /* by any recipient */

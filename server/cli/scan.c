@@ -355,6 +355,8 @@ static bool judge(struct scan *s, const struct pn_scan_case *c)
     }
     if (!j->before_content)
         pn_check_content(j->check, j->content_fd, c->content.len);
+    for (size_t i = 0; i < c->unknown_count; i++)
+        pn_check_unknown(j->check, c->unknown[i].line, c->unknown[i].step);
     if (!pn_check_run(j->check, POSTERN_MESSAGE, on_checked, j))
         on_checked(j, PN_CHECK_WHOLE);
     return true;

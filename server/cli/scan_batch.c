@@ -1,5 +1,6 @@
 #include "scan_batch.h"
 
+#include "codec.h"
 #include "early.h"
 
 #include <errno.h>
@@ -110,6 +111,45 @@ static bool get_standings(const struct line *l, struct pn_scan_case *c)
     return c->standing_count == json_array_size(v) && json_is_array(v)
                ? true
                : bad(l, "standing: a list of {plugin, value, step} was expected");
+}
+
+static bool get_unknown_line(const json_t *one, struct pn_scan_unknown *u)
+{
+    const json_t *line = json_object_get(one, "line"), *coded = json_object_get(one, "line64");
+    struct pn_buf bytes;
+    if ((line == NULL) == (coded == NULL) || !json_is_string(line != NULL ? line : coded))
+        return false;
+    if (line != NULL) {
+        u->line = str_of(line);
+        return u->line.len <= sizeof u->room;
+    }
+    pn_buf_init(&bytes, sizeof u->room);
+    bool ok = pn_base64_decode(&bytes, str_of(coded));
+    if (ok && bytes.len != 0)
+        memcpy(u->room, bytes.p, bytes.len);
+    u->line = (struct pn_str){u->room, bytes.len};
+    pn_buf_fini(&bytes);
+    return ok;
+}
+
+/* As the event line has it. */
+static bool get_unknown(const struct line *l, struct pn_scan_case *c)
+{
+    static const char want[] = "unknown: up to 4 of {line or line64, step} were expected";
+    const json_t *v = json_object_get(l->object, "unknown");
+    if (v == NULL)
+        return true;
+    if (!json_is_array(v) || json_array_size(v) > POSTERN_UNKNOWN_MAX)
+        return bad(l, want);
+    c->unknown_count = json_array_size(v);
+    for (size_t i = 0; i < c->unknown_count; i++) {
+        const json_t *one = json_array_get(v, i), *step = json_object_get(one, "step");
+        if (!get_unknown_line(one, &c->unknown[i]) || !json_is_integer(step) ||
+            json_integer_value(step) < 0 || json_integer_value(step) >= UINT32_MAX)
+            return bad(l, want);
+        c->unknown[i].step = (uint32_t)json_integer_value(step);
+    }
+    return true;
 }
 
 static bool get_seed(const struct line *l, const char *key, struct pn_scan_case *c, uint64_t *out)
@@ -226,7 +266,8 @@ static bool fill(const struct line *l, struct pn_scan_case *c, struct pn_str *rc
         !get_str(l, "session_id", &c->session_id) || !get_str(l, "hostname", &c->hostname) ||
         !get_str(l, "auth", &c->auth) || !get_str(l, "auth_id", &c->auth_id) ||
         !get_str(l, "mail_args", &c->mail_args) || !get_connection(l, c) ||
-        !get_rcpts(l, c, rcpts) || !get_numbers(l, c) || !get_early(l, c) || !get_standings(l, c))
+        !get_rcpts(l, c, rcpts) || !get_numbers(l, c) || !get_early(l, c) || !get_standings(l, c) ||
+        !get_unknown(l, c))
         return false;
     if (ip.p != NULL && !pn_ip_parse(ip, &c->ip))
         return bad(l, "ip: an IPv4 or IPv6 address was expected");

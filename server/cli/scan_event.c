@@ -144,14 +144,20 @@ static void copy(json_t *to, const char *name, const json_t *from, const char *a
 static json_t *line_of(struct pn_scan_event *e)
 {
     static const char *const same[] = {"id",           "time",  "session_time", "seed",
-                                       "session_seed", "state", "standing"};
+                                       "session_seed", "state", "standing",     "unknown"};
     const json_t *client = json_object_get(e->root, "client");
     json_t *o = json_object();
     copy(o, "ip", client, "ip");
     copy(o, "port", client, "port");
     copy(o, "helo", client, "helo");
     copy(o, "early", client, "early");
+    copy(o, "tls_version", client, "tls");
+    copy(o, "tls_cipher", client, "tls_cipher");
+    copy(o, "tls_bits", client, "tls_bits");
+    copy(o, "local_ip", client, "local_ip");
+    copy(o, "local_port", client, "local_port");
     copy(o, "from", json_object_get(e->root, "envelope"), "from");
+    copy(o, "mail_args", json_object_get(e->root, "envelope"), "mail_args");
     copy(o, "session_id", e->root, "session");
     for (size_t i = 0; i < sizeof same / sizeof same[0]; i++)
         copy(o, same[i], e->root, same[i]);

@@ -27,6 +27,13 @@ struct pn_scan_standing {
 
 enum { PN_SCAN_STANDINGS_MAX = 64 };
 
+/* A command that the server did not know: plugins are told from that step on. */
+struct pn_scan_unknown {
+    struct pn_str line;
+    uint32_t step;
+    char room[POSTERN_UNKNOWN_BYTES]; /* of a line that came in base64 */
+};
+
 struct pn_scan_case {
     struct pn_str file; /* where it comes from; "mbox:3" for the third of an mbox */
     struct pn_ip ip;
@@ -51,6 +58,8 @@ struct pn_scan_case {
     struct pn_str auth;                     /* as in --auth; empty: none */
     struct pn_scan_standing standings[PN_SCAN_STANDINGS_MAX];
     size_t standing_count;
+    struct pn_scan_unknown unknown[POSTERN_UNKNOWN_MAX];
+    size_t unknown_count;
     struct pn_str state;               /* as in --state; .p is NULL: none */
     const struct pn_str *refusals;     /* beside rcpts: what RCPT got; .p is NULL: it was taken */
     bool before_content;               /* all were refused then: there is no content */

@@ -11,6 +11,7 @@
  *   edge_event.c    the line that says what happened and why
  *   edge_fate.c     what a message leaves in lasting state, told to the state role
  *   limits.c        by address and network
+ *   unknown.c       commands that are none of ours, for the plugins
  *   turn.c          how long a client may take, what may lie in memory for it
  *   trace.c         the header lines that we add and remove
  *   content.c       a message's content: in memory, or in a file of the queue's
@@ -169,7 +170,11 @@ struct session {
     uint64_t began_ns;
     uint64_t number; /* in the log: edge-N.number */
     char *helo;      /* owned; NULL before HELO */
-    char *ptr;       /* the client's name, owned; NULL: none that holds is known */
+    char *
+        unknown[POSTERN_UNKNOWN_MAX]; /* the first lines with a command that we don't know; owned */
+    uint32_t unknown_count;           /* of all of them */
+    uint32_t unknown_before_helo;     /* of those kept */
+    char *ptr;                        /* the client's name, owned; NULL: none that holds is known */
     bool name_asked;
     struct name_lookup *name_lookup;
     struct pn_limits_ticket ticket;
@@ -317,6 +322,15 @@ bool session_enter(struct session *s);
 /* Counts one more of these; true: it is one too many, and an event was written, unless
  * there were many just now. */
 bool session_limited(struct session *s, enum pn_rate rate);
+
+/* ---- unknown.c ---- */
+
+void unknown_note(struct session *s, struct pn_str line);
+/* The client says who it is: what it said until now came before that. */
+void unknown_helo(struct session *s);
+/* To a check that was made just now: those from before its HELO, then, behind that, the rest. */
+void unknown_tell(const struct session *s, bool before_helo);
+void unknown_forget(struct session *s);
 
 /* ---- turn.c ---- */
 

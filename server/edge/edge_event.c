@@ -68,6 +68,8 @@ static void client_json(struct pn_json *j, const struct session *s)
     if (s->early_talker)
         pn_json_bool(j, "early_talker", true);
     pn_early_json(j, session_early(s));
+    if (s->unknown_count != 0)
+        pn_json_i64(j, "unknown_commands", s->unknown_count);
     if (tls != NULL) {
         pn_json_str(j, "tls_cipher", pn_str_of(tls->cipher));
         pn_json_i64(j, "tls_bits", tls->bits);

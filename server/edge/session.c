@@ -37,9 +37,15 @@ static void stage_connect(void *ctx)
     pn_smtp_server_accept(s->smtp);
 }
 
+static void on_unknown(void *ctx, struct pn_str line)
+{
+    unknown_note(ctx, line);
+}
+
 static void stage_helo(void *ctx, const struct pn_smtp_helo *helo)
 {
     struct session *s = ctx;
+    unknown_helo(s);
     txn_done(s); /* what is open was begun by the name before */
     free(s->helo);
     s->helo = pn_strndup(helo->name.p, helo->name.len);
@@ -157,6 +163,7 @@ static const struct pn_smtp_server_ops smtp_ops = {.write = on_write,
                                                    .reserve = on_reserve,
                                                    .commit = on_commit,
                                                    .done = on_done,
+                                                   .unknown = on_unknown,
                                                    .refused = on_refused};
 
 /* Greets: from here on the engine has the bytes. */
@@ -233,6 +240,7 @@ static void on_tls(void *ctx)
     struct session *s = ctx;
     s->tls_due = false;
     s->tls_on = true;
+    unknown_forget(s); /* what was said in the clear may be anybody's (RFC 3207, section 4.2) */
     const struct pn_check_tls info = session_tls(s);
     if (s->check != NULL)
         pn_check_tls(s->check, &info);
@@ -331,6 +339,7 @@ void session_free(struct session *s)
     if (s->fd >= 0)
         (void)close(s->fd);
     free(s->helo);
+    unknown_forget(s);
     client_name_forget(s);
     turn_uncount(s);
     if (s->limited)

@@ -47,8 +47,10 @@ static struct pn_check *check_of(struct session *s)
         client.local = s->local;
         client.local_port = s->local_port;
         s->check = pn_check_new(s->edge->runner, &client);
+        unknown_tell(s, true);
         if (s->helo != NULL)
             pn_check_helo(s->check, pn_str_of(s->helo));
+        unknown_tell(s, false);
     }
     return s->check;
 }

@@ -180,8 +180,10 @@ static bool offered(const struct pn_smtp_server *s, const struct smtp_command *r
            !((row->flags & SMTP_ONLY_LMTP) && !s->config->lmtp);
 }
 
-static void unknown(struct pn_smtp_server *s, struct pn_str name)
+static void unknown(struct pn_smtp_server *s, struct pn_str line, struct pn_str name)
 {
+    if (s->ops->unknown != NULL)
+        s->ops->unknown(s->ctx, line);
     if (++s->unknown > s->config->unknown_max)
         smtp_refuse(s, name, &too_many_unknown);
     else
@@ -204,7 +206,7 @@ static void command(struct pn_smtp_server *s, struct pn_str line, bool more)
     struct smtp_args args = {.line = pn_str_trim(pn_str_slice(line, end, line.len)), .more = more};
     const struct smtp_command *row = smtp_command_find(name);
     if (!offered(s, row)) {
-        unknown(s, name);
+        unknown(s, line, name);
         return;
     }
     if (more)

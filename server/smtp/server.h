@@ -81,6 +81,9 @@ struct pn_smtp_server_ops {
     /* The transaction that an accepted `mail` began is over: its content was answered,
      * or it was given up. Not called by pn_smtp_server_free. */
     void (*done)(void *ctx);
+    /* A line whose command is none that this server knows; it is refused. Without its end, no
+     * control bytes. May be NULL. */
+    void (*unknown)(void *ctx, struct pn_str line);
     /* The engine itself refuses something. For the record; command is the row's name.
      * May be NULL. */
     void (*refused)(void *ctx, struct pn_str command, const struct pn_smtp_reply *reply);

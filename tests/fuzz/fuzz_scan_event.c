@@ -48,6 +48,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         pn_assert(c.rcpt_count > 0 && c.rcpt_count <= PN_SCAN_RCPTS_MAX && c.refusals != NULL);
         for (size_t i = 0; i < c.rcpt_count; i++)
             pn_assert(c.rcpts[i].p != NULL);
+        for (size_t i = 0; i < c.unknown_count; i++)
+            pn_assert(c.unknown[i].line.len <= POSTERN_UNKNOWN_BYTES);
         (void)pn_scan_event_gives(e, PN_STR("spf"), false);
         give(e, PN_STR("milter"), pool);
         give(e, PN_STR("dkim"), pool);

@@ -123,6 +123,14 @@ static void on_done(void *ctx)
     o->open = 0;
 }
 
+static void on_unknown(void *ctx, struct pn_str line)
+{
+    (void)ctx;
+    pn_assert(line.len < PN_SMTP_LINE_MAX);
+    for (size_t i = 0; i < line.len; i++)
+        pn_assert((unsigned char)line.p[i] >= ' ' && line.p[i] != 127);
+}
+
 static void on_refused(void *ctx, struct pn_str command, const struct pn_smtp_reply *reply)
 {
     (void)ctx;
@@ -145,6 +153,7 @@ static const struct pn_smtp_server_ops ops = {
     .reserve = on_reserve,
     .commit = on_commit,
     .done = on_done,
+    .unknown = on_unknown,
     .refused = on_refused,
 };
 

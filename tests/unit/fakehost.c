@@ -455,6 +455,7 @@ void fakehost_session_end(struct fakehost *h)
     if (h->call.session != NULL && h->plugin->session_free != NULL)
         h->plugin->session_free(h->instance, h->call.session);
     h->call.session = NULL;
+    h->client.unknown_count = 0;
 }
 
 void fakehost_free(struct fakehost **hp)
@@ -528,6 +529,13 @@ void fakehost_local(struct fakehost *h, const char *ip, uint16_t port)
 {
     h->client.local_ip_text = keep_in(h->life, pn_str_of(ip));
     h->client.local_port = port;
+}
+
+void fakehost_unknown(struct fakehost *h, const char *line)
+{
+    pn_assert(h->client.unknown_count < POSTERN_UNKNOWN_MAX);
+    h->client.unknown = h->unknown;
+    h->unknown[h->client.unknown_count++] = keep_in(h->life, pn_str_of(line));
 }
 
 void fakehost_early(struct fakehost *h, uint32_t early)

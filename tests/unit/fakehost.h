@@ -61,6 +61,8 @@ void fakehost_tls(struct fakehost *h, const char *version, const char *cipher, u
 void fakehost_local(struct fakehost *h, const char *ip, uint16_t port);
 /* Of the envelope that is there. */
 void fakehost_mail_args(struct fakehost *h, const char *args);
+/* One more line with a command that the server does not know; they stay until the session ends. */
+void fakehost_unknown(struct fakehost *h, const char *line);
 /* POSTERN_EARLY_*; told from its stage on. */
 void fakehost_early(struct fakehost *h, uint32_t early);
 /* rcpts: addresses parted by blanks. */

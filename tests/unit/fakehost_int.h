@@ -44,6 +44,7 @@ struct fakehost {
     struct pn_pool *transaction; /* envelope, message, facts */
     struct pn_dnsfile *dns;
     struct postern_client client;
+    struct postern_str unknown[POSTERN_UNKNOWN_MAX];
     uint32_t early; /* of the client; told from its stage on */
     struct postern_envelope envelope;
     int64_t now_ms;

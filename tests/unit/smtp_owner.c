@@ -142,6 +142,13 @@ static void on_done(void *ctx)
     o->dones++;
 }
 
+static void on_unknown(void *ctx, struct pn_str line)
+{
+    struct owner *o = ctx;
+    (void)pn_buf_adds(&o->unknown, line);
+    (void)pn_buf_addc(&o->unknown, '|');
+}
+
 static void on_refused(void *ctx, struct pn_str command, const struct pn_smtp_reply *reply)
 {
     struct owner *o = ctx;
@@ -165,6 +172,7 @@ static const struct pn_smtp_server_ops ops = {
     .reserve = on_reserve,
     .commit = on_commit,
     .done = on_done,
+    .unknown = on_unknown,
     .refused = on_refused,
 };
 
@@ -185,6 +193,7 @@ void owner_init(struct owner *o, unsigned mode)
     pn_buf_init(&o->in, 1 << 20);
     pn_buf_init(&o->replies, 1 << 20);
     pn_buf_init(&o->mail, 1 << 20);
+    pn_buf_init(&o->unknown, REPLIES_MAX);
     pn_buf_init(&o->content, 1 << 20);
     o->engine = pn_smtp_server_new(&o->config, &ops, o);
 }
@@ -195,6 +204,7 @@ void owner_fini(struct owner *o)
     pn_buf_fini(&o->in);
     pn_buf_fini(&o->replies);
     pn_buf_fini(&o->mail);
+    pn_buf_fini(&o->unknown);
     pn_buf_fini(&o->content);
 }
 

@@ -20,6 +20,7 @@ struct owner {
     struct pn_buf replies; /* all that was written */
     struct pn_buf mail;    /* "from|to,to|content;" of each message */
     struct pn_buf content;
+    struct pn_buf unknown; /* "line|line|" of commands that it was told of */
     char from[300], to[2000];
     size_t room;      /* content that it takes */
     bool refuse_data; /* answers the data stage with 451 */

@@ -238,6 +238,25 @@ static void test_early_talker_noted(void)
     down();
 }
 
+/* How many commands it said that are none is in the event; not those from before TLS. */
+static void test_unknown_commands(void)
+{
+    struct client c;
+    up("}");
+    dial(&c, PLAIN);
+    expect(&c, "220");
+    ask(&c, "XFIRST", "500 5.5.1");
+    ask(&c, "EHLO c.test", "250");
+    ask(&c, "\xff", "500 5.5.1");
+    ask(&c, "MAIL FROM:<bad@b.test>", "250 2.1.0");
+    ask(&c, "RCPT TO:<u@deny.test>", "550 5.7.1");
+    ask(&c, "RSET", "250 2.0.0");
+    EXPECT_EVENT("\"unknown_commands\":2");
+    hang_up(&c);
+    UNIT_INT(role_rig_drain(&fx.rig), 0);
+    down();
+}
+
 /* Without a delay nobody waits, and who has spoken when we come to greet is refused. */
 static void test_early_talker_at_once(void)
 {
@@ -466,6 +485,7 @@ int main(int argc, char **argv)
         {"early_talker", test_early_talker},
         {"early_talker_noted", test_early_talker_noted},
         {"early_talker_at_once", test_early_talker_at_once},
+        {"unknown_commands", test_unknown_commands},
         {"slow", test_slow},
 
         {"session_time", test_session_time},

@@ -277,6 +277,31 @@ static void test_edits_bounded(void)
     rig_close(&r);
 }
 
+/* Commands that we don't know are told from their step on. */
+static void test_unknown(void)
+{
+    struct pn_str lines[] = {PN_STR_INIT("A 1"), PN_STR_INIT("B"), PN_STR_INIT("C")};
+    uint32_t steps[] = {1, 1, 3};
+    struct pn_step all[] = {
+        {POSTERN_CONNECT, 0, 1}, {POSTERN_HELO, 0, 1}, {POSTERN_MAIL, 0, 1}, {POSTERN_RCPT, 1, 1}};
+    static const size_t want[] = {0, 2, 2, 3};
+    for (unsigned i = 0; i < 4; i++) {
+        struct rig r;
+        rig_open(&r, PN_STR(""));
+        r.request.steps = all;
+        r.request.step_count = 4;
+        r.request.unknown = lines;
+        r.request.unknown_steps = steps;
+        r.request.unknown_count = 3;
+        host_call_init(&r.call, &r.plugin, &r.request, i);
+        const struct postern_client *client = r.call.call.host->client(&r.call.call);
+        UNIT_INT(client->unknown_count, want[i]);
+        for (size_t k = 0; k < client->unknown_count; k++)
+            UNIT_STR(((struct pn_str){client->unknown[k].p, client->unknown[k].len}), lines[k]);
+        rig_close(&r);
+    }
+}
+
 /* What a client did not wait for is told from its own stage on, whenever that is run. */
 static void test_early(void)
 {
@@ -306,6 +331,7 @@ int main(int argc, char **argv)
         {"long names", test_long_names},
         {"a walk goes on", test_walk},
         {"early clients", test_early},
+        {"unknown commands", test_unknown},
         {"edits", test_edits},
         {"a new body", test_body},
         {"edits are bounded", test_edits_bounded},

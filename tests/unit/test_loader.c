@@ -375,6 +375,8 @@ static void test_layout(void)
         AT(postern_client, tls_bits, 152),
         AT(postern_client, local_port, 156),
         AT(postern_client, local_ip_text, 160),
+        AT(postern_client, unknown_count, 176),
+        AT(postern_client, unknown, 184),
         AT(postern_envelope, rcpt, 24),
         AT(postern_envelope, mail_args, 32),
         SIZE(postern_pair, 32),

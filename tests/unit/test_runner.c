@@ -1,6 +1,7 @@
 /* What the runner makes of plans, sessions and time. */
 #include "clock.h"
 #include "dns_shelf.h"
+#include "json.h"
 #include "log.h"
 #include "unit.h"
 #include "world.h"
@@ -277,19 +278,69 @@ static void test_abandon(void)
     world_down(&w);
 }
 
+static void unknown_is(const struct pn_check *c, const char *want)
+{
+    struct pn_buf b;
+    pn_buf_init(&b, 10000);
+    struct pn_json j = pn_json_to(&b);
+    pn_json_object(&j, NULL);
+    pn_check_told_json(c, &j);
+    pn_json_object_end(&j);
+    size_t at = pn_str_find(pn_buf_str(&b), '[', 0);
+    UNIT_STR(pn_str_slice(pn_buf_str(&b), at, b.len), pn_str_of(want));
+    pn_buf_fini(&b);
+}
+
+/* Commands that we don't know come before the next step, whatever becomes of the others. */
+static void test_unknown(void)
+{
+    struct world w;
+    struct pn_check *c;
+    char text[POSTERN_UNKNOWN_BYTES + 1];
+    world_up(&w, two, one_group, 1);
+    c = session_begin(&w, "192.0.2.1");
+    unknown_is(c, "");
+    pn_check_unknown(c, PN_STR("A"), PN_CHECK_NOW);
+    pn_check_helo(c, PN_STR("friend"));
+    pn_check_unknown(c, PN_STR("B \xff"), PN_CHECK_NOW);
+    session_mail(c, "a@b.test", "u@here.test");
+    UNIT_INT(run_to(&w, c, POSTERN_RCPT), PN_CHECK_WHOLE);
+    pn_check_unknown(c, PN_STR(""), PN_CHECK_NOW);
+#define TWO "[{\"line\":\"A\",\"step\":1},{\"line64\":\"QiD/\",\"step\":2},"
+    unknown_is(c, TWO "{\"line\":\"\",\"step\":4}]}");
+    int fd = session_content(c, "hello");
+    UNIT_INT(run_to(&w, c, POSTERN_MESSAGE), PN_CHECK_WHOLE);
+    unknown_is(c, TWO "{\"line\":\"\",\"step\":4}]}");
+    pn_check_reset(c); /* the message is over: the next one's first step is told */
+    unknown_is(c, TWO "{\"line\":\"\",\"step\":2}]}");
+    pn_check_unknown(c, PN_STR("C"), 1); /* never before one that came before */
+    pn_check_unknown(c, PN_STR("D"), PN_CHECK_NOW);
+    unknown_is(c, TWO "{\"line\":\"\",\"step\":2},{\"line\":\"C\",\"step\":2}]}");
+    pn_check_helo(c, PN_STR("other"));
+    unknown_is(c, "[{\"line\":\"A\",\"step\":1},{\"line64\":\"QiD/\",\"step\":1},"
+                  "{\"line\":\"\",\"step\":1},{\"line\":\"C\",\"step\":1}]}");
+    pn_check_tls(c, &(struct pn_check_tls){.version = PN_STR("TLSv1.3")});
+    unknown_is(c, "");
+    memset(text, 'x', sizeof text);
+    pn_check_unknown(c, (struct pn_str){text, sizeof text}, PN_CHECK_NOW);
+    struct pn_buf cut;
+    pn_buf_init(&cut, 1000);
+    (void)pn_buf_addf(&cut, "[{\"line\":\"%.*s\",\"step\":1}]}", POSTERN_UNKNOWN_BYTES, text);
+    unknown_is(c, pn_buf_cstr(&cut));
+    pn_buf_fini(&cut);
+    end_message(&c, fd);
+    world_down(&w);
+}
+
 int main(int argc, char **argv)
 {
-    static const struct unit_test tests[] = {{"moved", test_moved},
-                                             {"stages", test_stages},
-                                             {"given", test_given},
-                                             {"waves", test_waves},
-                                             {"head_start", test_head_start},
-                                             {"alone", test_alone},
-                                             {"budget", test_budget},
-                                             {"dns", test_dns},
-                                             {"shared_dns", test_shared_dns},
-                                             {"abandon", test_abandon},
-                                             {NULL, NULL}};
+    static const struct unit_test tests[] = {
+        {"moved", test_moved},           {"stages", test_stages},
+        {"given", test_given},           {"waves", test_waves},
+        {"head_start", test_head_start}, {"alone", test_alone},
+        {"budget", test_budget},         {"dns", test_dns},
+        {"shared_dns", test_shared_dns}, {"abandon", test_abandon},
+        {"unknown", test_unknown},       {NULL, NULL}};
     pn_log_init("test", PN_LOG_ERROR);
     return unit_main("runner", tests, argc, argv);
 }

@@ -37,6 +37,8 @@ static bool on_case(void *ctx, const struct pn_scan_case *c)
     for (size_t i = 0; i < c->standing_count; i++)
         (void)pn_buf_addf(b, "|%.*s=%.*s@%u", PN_FMT(c->standings[i].plugin),
                           PN_FMT(c->standings[i].value), c->standings[i].step);
+    for (size_t i = 0; i < c->unknown_count; i++)
+        (void)pn_buf_addf(b, "|%.*s@%u", PN_FMT(c->unknown[i].line), c->unknown[i].step);
     (void)pn_buf_addf(b, "|%.*s", PN_FMT(c->content));
     return s->count < CASES;
 }
@@ -269,6 +271,22 @@ static void test_batch(void)
          "batch:1: standing: a list of {plugin, value, step} was expected"},
         {"{\"message\":\"\",\"standing\":[{\"plugin\":\"p\"}]}",
          "batch:1: standing: a list of {plugin, value, step} was expected"},
+#define NOT_UNKNOWN "batch:1: unknown: up to 4 of {line or line64, step} were expected"
+        {"{\"message\":\"\",\"unknown\":[]}", "|1.2.3.4|h|@s|u@x.test|"},
+        {"{\"message\":\"\",\"unknown\":[{\"line\":\"A 1\",\"step\":1},"
+         "{\"line64\":\"QiD/\",\"step\":2},{\"line\":\"\",\"step\":3},"
+         "{\"line64\":\"\",\"step\":4}]}",
+         "|1.2.3.4|h|@s|u@x.test|A 1@1|B \xff@2|@3|@4|"},
+        {"{\"message\":\"\",\"unknown\":{}}", NOT_UNKNOWN},
+        {"{\"message\":\"\",\"unknown\":[1]}", NOT_UNKNOWN},
+        {"{\"message\":\"\",\"unknown\":[{\"step\":1}]}", NOT_UNKNOWN},
+        {"{\"message\":\"\",\"unknown\":[{\"line\":\"\",\"line64\":\"\",\"step\":1}]}",
+         NOT_UNKNOWN},
+        {"{\"message\":\"\",\"unknown\":[{\"line\":1,\"step\":1}]}", NOT_UNKNOWN},
+        {"{\"message\":\"\",\"unknown\":[{\"line64\":\"QiD\",\"step\":1}]}", NOT_UNKNOWN},
+        {"{\"message\":\"\",\"unknown\":[{\"line\":\"A\"}]}", NOT_UNKNOWN},
+        {"{\"message\":\"\",\"unknown\":[{\"line\":\"A\",\"step\":-1}]}", NOT_UNKNOWN},
+        {"{\"message\":\"\",\"unknown\":[{\"line\":\"A\",\"step\":4294967295}]}", NOT_UNKNOWN},
         {"{\"message\":\"\",\"time\":-1}", "batch:1: time: seconds since 1970 were expected"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {

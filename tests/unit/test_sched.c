@@ -172,6 +172,56 @@ static void test_steps(void)
     }
 }
 
+/* Lines of commands that we don't know: few, short, in order, of steps that are there. */
+static void test_unknown(void)
+{
+    static char text[POSTERN_UNKNOWN_BYTES + 1];
+    static const struct {
+        const char *label;
+        uint32_t count, steps[POSTERN_UNKNOWN_MAX + 1];
+        size_t len;
+        bool want;
+    } rows[] = {
+        {"none", 0, {0}, 0, true},
+        {"empty", 1, {0}, 0, true},
+        {"as many as there may be", 4, {0, 1, 1, 2}, 10, true},
+        {"one too many", 5, {0, 1, 1, 2, 2}, 10, false},
+        {"as long as one may be", 1, {2}, POSTERN_UNKNOWN_BYTES, true},
+        {"one byte too long", 1, {2}, POSTERN_UNKNOWN_BYTES + 1, false},
+        {"no such step", 1, {3}, 1, false},
+        {"out of order", 2, {2, 1}, 1, false},
+    };
+    struct pn_step steps[] = {{POSTERN_CONNECT, 0, 1}, {POSTERN_HELO, 0, 1}, {POSTERN_MAIL, 0, 1}};
+    memset(text, 'x', sizeof text);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct pn_str lines[POSTERN_UNKNOWN_MAX + 1];
+        uint32_t numbers[POSTERN_UNKNOWN_MAX + 1];
+        struct pn_request q, got;
+        struct pn_buf b;
+        unit_row(rows[i].label);
+        steps_request(&q, steps, 3);
+        for (uint32_t k = 0; k < rows[i].count; k++) {
+            lines[k] = (struct pn_str){text, rows[i].len};
+            numbers[k] = rows[i].steps[k];
+        }
+        q.unknown_count = rows[i].count;
+        q.unknown = lines;
+        q.unknown_steps = numbers;
+        pn_buf_init(&b, 10000);
+        UNIT_TRUE(pn_request_put(&b, &q));
+        struct pn_pool *pool = pn_pool_new(1000000);
+        UNIT_INT(pn_request_get(pn_buf_str(&b), pool, &got), rows[i].want);
+        for (uint32_t k = 0; rows[i].want && k < rows[i].count; k++) {
+            UNIT_STR(got.unknown[k], lines[k]);
+            UNIT_INT(got.unknown_steps[k], numbers[k]);
+        }
+        for (size_t n = 0; n < b.len; n++)
+            UNIT_TRUE(!pn_request_get(pn_str_slice(pn_buf_str(&b), 0, n), pool, &got));
+        pn_pool_free(&pool);
+        pn_buf_fini(&b);
+    }
+}
+
 static void test_findings(void)
 {
     static const struct {
@@ -207,10 +257,8 @@ static void test_findings(void)
 
 int main(int argc, char **argv)
 {
-    static const struct unit_test tests[] = {{"shares", test_shares},
-                                             {"running", test_running},
-                                             {"steps", test_steps},
-                                             {"findings", test_findings},
-                                             {NULL, NULL}};
+    static const struct unit_test tests[] = {{"shares", test_shares},     {"running", test_running},
+                                             {"steps", test_steps},       {"unknown", test_unknown},
+                                             {"findings", test_findings}, {NULL, NULL}};
     return unit_main("sched", tests, argc, argv);
 }

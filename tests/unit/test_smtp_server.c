@@ -178,6 +178,39 @@ static void test_limits(void)
     RUN(rows);
 }
 
+/* The owner hears of what is no command here, whole and before the refusal; of nothing else. */
+static void test_unknown(void)
+{
+    static const struct {
+        const char *label;
+        struct pn_str say;
+        const char *want;
+        bool lmtp;
+    } rows[] = {
+        {"none", SAY(HI ONE "NOOP\r\n"), "", false},
+        {"with arguments", SAY("XCLIENT  ADDR=1 \r\n" HI "x\r\n"), "XCLIENT  ADDR=1 |x|", false},
+        {"beyond ASCII", SAY("H\xc3\xa4lo\xff\r\n"), "H\xc3\xa4lo\xff|", false},
+        {"an empty line", SAY("\r\n"), "|", false},
+        {"of the other protocol", SAY("EHLO x\r\n"), "EHLO x|", true},
+        {"and of this one", SAY("LHLO x\r\n"), "LHLO x|", false},
+        {"the last one too", SAY("A\r\nB\r\nC\r\nD\r\n"), "A|B|C|", false},
+        {"a bad line", SAY("A\002\r\nB\n" HI "EXPN x\r\nMAIL\r\n"), "", false},
+        {"another protocol's", SAY("GET / HTTP/1.1\r\n"), "", false},
+        {"inside content", SAY(HI ONE "DATA\r\nXYZ\r\n.\r\n"), "", false},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        for (size_t split = 0; split <= rows[i].say.len; split++) {
+            struct owner o;
+            unit_row(rows[i].label);
+            owner_init(&o, 0);
+            o.config.lmtp = rows[i].lmtp;
+            pn_smtp_server_start(o.engine);
+            talk(&o, rows[i].say, split, SIZE_MAX);
+            UNIT_STR(pn_buf_str(&o.unknown), pn_str_of(rows[i].want));
+            owner_fini(&o);
+        }
+}
+
 static const struct pn_smtp_reply greet_554 = {554, {5, 7, 1}, PN_STR_INIT("No")};
 
 static void refuse_greeting(struct owner *o)
@@ -377,10 +410,19 @@ static void test_unread(void)
 int main(int argc, char **argv)
 {
     static const struct unit_test tests[] = {
-        {"order", test_order},         {"paths", test_paths},       {"smuggling", test_smuggling},
-        {"limits", test_limits},       {"greeting", test_greeting}, {"answers", test_answers},
-        {"drop", test_drop},           {"codes", test_codes},       {"lmtp", test_lmtp},
-        {"lmtp_many", test_lmtp_many}, {"unread", test_unread},     {NULL, NULL},
+        {"order", test_order},
+        {"paths", test_paths},
+        {"smuggling", test_smuggling},
+        {"limits", test_limits},
+        {"greeting", test_greeting},
+        {"answers", test_answers},
+        {"unknown", test_unknown},
+        {"drop", test_drop},
+        {"codes", test_codes},
+        {"lmtp", test_lmtp},
+        {"lmtp_many", test_lmtp_many},
+        {"unread", test_unread},
+        {NULL, NULL},
     };
     return unit_main("smtp_server", tests, argc, argv);
 }

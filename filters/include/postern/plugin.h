@@ -117,8 +117,8 @@
  *   1.1   prefetch, needs_if, changed, tick, info, stages_if; client_in, state_get, state_put,
  *         state_take, state_take_all, domain_ascii; insert_header, change_header,
  *         replace_body, change_from, add_rcpt, remove_rcpt; standing, standing_set;
- *         setup_info; early, tls_version, tls_cipher, tls_bits, local_ip_text, local_port of
- *         struct postern_client; mail_args of postern_envelope
+ *         setup_info; early, tls_version, tls_cipher, tls_bits, local_ip_text, local_port,
+ *         unknown_count, unknown of struct postern_client; mail_args of postern_envelope
  *
  * Widths are fixed: enumerations appear in structs and arguments as uint32_t or int, so
  * that no compiler's option changes them; int has 32 bits, pointers and size_t have the
@@ -377,6 +377,9 @@ enum {
                                  * section 3.1), or behind any after HELO, which offers none */
 };
 
+/* Of a session's unknown commands so many are kept, and so many bytes of each. */
+enum { POSTERN_UNKNOWN_MAX = 4, POSTERN_UNKNOWN_BYTES = 512 };
+
 struct postern_client {
     unsigned char ip[16]; /* IPv4 as ::ffff:a.b.c.d */
     uint16_t port;
@@ -398,6 +401,10 @@ struct postern_client {
                           * not known */
     uint16_t reserved2;
     struct postern_str local_ip_text; /* likewise, written as ip_text; empty: not known */
+    /* Lines with a command that this server does not know, as they came up to this stage, the
+     * first ones of the session: without control bytes, cut, and maybe no UTF-8. */
+    size_t unknown_count; /* POSTERN_UNKNOWN_MAX at most */
+    const struct postern_str *unknown;
 };
 
 struct postern_envelope {
