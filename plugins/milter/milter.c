@@ -12,7 +12,7 @@
  * The connection belongs to the session object. A fresh worker is told of the session again,
  * and tells the milter, over a connection of its own.
  */
-#include "milter_session.h"
+#include "milter_tell.h"
 
 #include <stdlib.h>
 
@@ -28,6 +28,9 @@ static const struct postern_symbol symbols[] = {
     [MILTER_SYM_ACCEPT] = {"MILTER_ACCEPT", 0,
                            "A milter takes it, and wants to hear no more of it"},
     [MILTER_SYM_AWAY] = {"MILTER_AWAY", 0, "A milter failed; detail: its name, when, and why"},
+    [MILTER_SYM_UNKNOWN] = {"MILTER_UNKNOWN", 0,
+                            "What it would have answered to a command that we do not know; detail: "
+                            "its name, and that"},
     [MILTER_SYM_EDIT_REFUSED] =
         {"MILTER_EDIT_REFUSED", 0,
          "A change that a milter wants and may not make; detail: who, and what"},
@@ -40,64 +43,11 @@ static bool is_skipped(struct postern_call *c, const struct milter_server *serve
     return c->host->client_in(c, server->block, "skip") == POSTERN_OK;
 }
 
-static void say_connect(struct postern_call *c, struct milter_talk *talk,
-                        const struct milter_about *about)
-{
-    const struct milter_session *s = c->session;
-    const struct postern_client *client = c->host->client(c);
-    struct milter_out *out;
-    size_t at;
-
-    milter_say_macros(talk, MILTER_STEP_CONNECT, about);
-    if (!milter_wants(talk, MILTER_STEP_CONNECT))
-        return;
-    at = milter_say(talk, MILTER_STEP_CONNECT, &out);
-    milter_put_text(out, milter_text(s->client.name));
-    milter_put_byte(out, client->is_ipv4 ? '4' : '6');
-    milter_put_u16(out, client->port);
-    milter_put_text(out, client->ip_text);
-    if (milter_said(talk, at))
-        milter_send(talk, MILTER_STEP_CONNECT);
-}
-
-static void say_helo(struct postern_call *c, struct milter_talk *talk,
-                     const struct milter_about *about)
-{
-    struct milter_out *out;
-    size_t at;
-
-    (void)c;
-    milter_say_macros(talk, MILTER_STEP_HELO, about);
-    if (!milter_wants(talk, MILTER_STEP_HELO))
-        return;
-    at = milter_say(talk, MILTER_STEP_HELO, &out);
-    milter_put_text(out, about->helo);
-    if (milter_said(talk, at))
-        milter_send(talk, MILTER_STEP_HELO);
-}
-
-/* The answer to CONNECT. A channel that another session left may have died meanwhile: that is no
- * failure of the milter's, a fresh one is tried. */
-static int hear_connect(struct postern_call *c, struct milter_talk *talk,
-                        const struct milter_about *about)
-{
-    bool reused = talk->reused;
-    enum milter_answer answer = milter_hear(talk, MILTER_STEP_CONNECT, NULL);
-
-    if (answer == MILTER_FAILED && reused && talk->channel == NULL &&
-        milter_talk_open_fresh(talk)) {
-        say_connect(c, talk, about);
-        answer = milter_hear(talk, MILTER_STEP_CONNECT, NULL);
-    }
-    return milter_heed(c, talk, answer, MILTER_OVER_SESSION);
-}
-
 static bool open_talk(struct postern_call *c, struct milter_talk *talk)
 {
     if (milter_talk_open(talk))
         return true;
-    if (!talk->alone) /* that is no failure more */
-        milter_note_failure(c, talk);
+    milter_note_failure(c, talk);
     return false;
 }
 
@@ -105,6 +55,7 @@ static int on_connect(struct postern_call *c)
 {
     struct milter_session *s = c->session;
     struct milter_about about;
+    bool told[MILTER_SERVERS_MAX] = {false};
     int rc = POSTERN_OK;
 
     if (s->settings->count == 0)
@@ -115,12 +66,48 @@ static int on_connect(struct postern_call *c)
         struct milter_talk *talk = &s->talks[i];
 
         (void)milter_is_asked(c, talk);
-        if (!is_skipped(c, talk->server) && open_talk(c, talk))
-            say_connect(c, talk, &about);
+        told[i] = !is_skipped(c, talk->server) && open_talk(c, talk);
+        if (told[i])
+            milter_tell(c, talk, MILTER_STEP_CONNECT, &about);
     }
-    for (size_t i = 0; i < s->settings->count && rc == POSTERN_OK; i++)
+    for (size_t i = 0; i < s->settings->count && rc == POSTERN_OK; i++) {
+        enum milter_answer answer;
+
+        if (!told[i])
+            continue;
+        (void)milter_is_asked(c, &s->talks[i]);
+        answer = milter_ask(c, &s->talks[i], MILTER_STEP_CONNECT, &about, &rc);
+        if (rc == POSTERN_OK)
+            rc = milter_heed(c, &s->talks[i], answer, MILTER_OVER_SESSION);
+    }
+    return rc;
+}
+
+/* A step before the recipients: said to all that are to hear of it, then their answers. */
+static int ask_all(struct postern_call *c, const struct milter_about *about, enum milter_step step,
+                   enum milter_over over)
+{
+    struct milter_session *s = c->session;
+    bool told[MILTER_SERVERS_MAX] = {false};
+    int rc = POSTERN_OK;
+
+    for (size_t i = 0; i < s->settings->count && rc == POSTERN_OK; i++) {
         if (milter_is_asked(c, &s->talks[i]))
-            rc = hear_connect(c, &s->talks[i], &about);
+            rc = milter_tell_unknown(c, &s->talks[i], about);
+        told[i] = milter_is_asked(c, &s->talks[i]);
+        if (told[i] && rc == POSTERN_OK)
+            milter_tell(c, &s->talks[i], step, about);
+    }
+    for (size_t i = 0; i < s->settings->count && rc == POSTERN_OK; i++) {
+        enum milter_answer answer;
+
+        if (!told[i])
+            continue;
+        (void)milter_is_asked(c, &s->talks[i]);
+        answer = milter_ask(c, &s->talks[i], step, about, &rc);
+        if (rc == POSTERN_OK)
+            rc = milter_heed(c, &s->talks[i], answer, over);
+    }
     return rc;
 }
 
@@ -128,46 +115,15 @@ static int on_helo(struct postern_call *c)
 {
     struct milter_session *s = c->session;
     struct milter_about about;
-    int rc = POSTERN_OK;
 
     milter_about_fill(c, &about);
-    for (size_t i = 0; i < s->settings->count; i++) {
-        struct milter_talk *talk = &s->talks[i];
-
-        if (talk->over == MILTER_OVER_HELO)
-            talk->over = MILTER_ASKED;
-        if (milter_is_asked(c, talk))
-            say_helo(c, talk, &about);
-    }
-    for (size_t i = 0; i < s->settings->count && rc == POSTERN_OK; i++)
-        if (milter_is_asked(c, &s->talks[i]))
-            rc = milter_heed(c, &s->talks[i], milter_hear(&s->talks[i], MILTER_STEP_HELO, NULL),
-                             MILTER_OVER_HELO);
-    return rc;
+    for (size_t i = 0; i < s->settings->count; i++)
+        if (s->talks[i].over == MILTER_OVER_HELO)
+            s->talks[i].over = MILTER_ASKED;
+    return ask_all(c, &about, MILTER_STEP_HELO, MILTER_OVER_HELO);
 }
 
 /* ---- the envelope */
-
-static void put_address(struct milter_out *out, struct postern_str address)
-{
-    milter_put_byte(out, '<');
-    milter_put_bytes(out, address);
-    milter_put_text(out, POSTERN_STR(">"));
-}
-
-/* A string each. */
-static void put_arguments(struct milter_out *out, struct postern_str args)
-{
-    for (size_t at = 0; at < args.len;) {
-        size_t end = at;
-
-        while (end < args.len && args.p[end] != ' ')
-            end++;
-        if (end > at)
-            milter_put_text(out, (struct postern_str){args.p + at, end - at});
-        at = end + 1;
-    }
-}
 
 /* A milter that failed before is told of the session again, over a new connection. Facts of its
  * answers to that are the message's now. */
@@ -175,44 +131,22 @@ static int open_again(struct postern_call *c, struct milter_talk *talk,
                       const struct milter_about *about)
 {
     enum milter_answer answer;
-    int rc;
+    int rc = POSTERN_OK;
 
     if (!open_talk(c, talk))
         return milter_state_away(c, talk);
-    say_connect(c, talk, about);
-    answer = milter_hear(talk, MILTER_STEP_CONNECT, NULL);
-    if (answer == MILTER_GOES_ON) {
-        say_helo(c, talk, about);
-        answer = milter_hear(talk, MILTER_STEP_HELO, NULL);
-    }
-    rc = milter_heed(c, talk, answer, MILTER_OVER_MAIL);
+    answer = milter_tell_again(c, talk, about, &rc);
+    if (rc == POSTERN_OK)
+        rc = milter_heed(c, talk, answer, MILTER_OVER_MAIL);
     if (answer != MILTER_GOES_ON)
         milter_talk_close(talk); /* and asked again for the next message */
     return rc;
-}
-
-static void say_mail(struct milter_talk *talk, const struct milter_about *about)
-{
-    struct milter_out *out;
-    size_t at;
-
-    talk->begun = true;
-    talk->rcpts = 0;
-    milter_say_macros(talk, MILTER_STEP_MAIL, about);
-    if (!milter_wants(talk, MILTER_STEP_MAIL))
-        return;
-    at = milter_say(talk, MILTER_STEP_MAIL, &out);
-    put_address(out, about->from);
-    put_arguments(out, about->mail_args);
-    if (milter_said(talk, at))
-        milter_send(talk, MILTER_STEP_MAIL);
 }
 
 static int on_mail(struct postern_call *c)
 {
     struct milter_session *s = c->session;
     struct milter_about about;
-    bool told[MILTER_SERVERS_MAX] = {false};
     int rc = POSTERN_OK;
 
     milter_about_fill(c, &about);
@@ -224,15 +158,9 @@ static int on_mail(struct postern_call *c)
         (void)milter_is_asked(c, talk);
         if (talk->channel == NULL && talk->over == MILTER_ASKED && !is_skipped(c, talk->server))
             rc = open_again(c, talk, &about);
-        told[i] = milter_is_asked(c, talk);
-        if (told[i])
-            say_mail(talk, &about);
+        talk->counted = false;
     }
-    for (size_t i = 0; i < s->settings->count && rc == POSTERN_OK; i++)
-        if (told[i])
-            rc = milter_heed(c, &s->talks[i], milter_hear(&s->talks[i], MILTER_STEP_MAIL, NULL),
-                             MILTER_OVER_MAIL);
-    return rc;
+    return rc == POSTERN_OK ? ask_all(c, &about, MILTER_STEP_MAIL, MILTER_OVER_MAIL) : rc;
 }
 
 static int heed_rcpt(struct postern_call *c, struct milter_talk *talk, enum milter_answer answer,
@@ -257,7 +185,6 @@ static int on_rcpt(struct postern_call *c)
     const struct postern_envelope *envelope = c->host->envelope(c);
     const size_t rcpt = envelope->rcpt_count - 1;
     struct milter_about about;
-    struct milter_out *out;
     bool rejected = false;
     int rc = POSTERN_OK;
 
@@ -265,20 +192,19 @@ static int on_rcpt(struct postern_call *c)
     about.rcpt = envelope->rcpt[rcpt];
     for (size_t i = 0; i < s->settings->count && rc == POSTERN_OK; i++) {
         struct milter_talk *talk = &s->talks[i];
+        enum milter_answer answer;
 
-        if (!milter_is_asked(c, talk))
+        if (milter_is_asked(c, talk))
+            rc = milter_tell_unknown(c, talk, &about);
+        if (rc != POSTERN_OK || !milter_is_asked(c, talk))
             continue;
         bool say_so = rejected && milter_agreed(talk, MILTER_WANTS_REJECTED) != 0;
         about.rcpt_mailer = say_so ? POSTERN_STR("error") : POSTERN_STR("");
         about.rcpt_host = say_so ? POSTERN_STR("5.7.1") : POSTERN_STR("");
-        milter_say_macros(talk, MILTER_STEP_RCPT, &about);
-        if (milter_wants(talk, MILTER_STEP_RCPT)) {
-            size_t at = milter_say(talk, MILTER_STEP_RCPT, &out);
-
-            put_address(out, about.rcpt);
-            (void)milter_said(talk, at);
-        }
-        rc = heed_rcpt(c, talk, milter_hear(talk, MILTER_STEP_RCPT, NULL), rcpt, &rejected);
+        milter_tell(c, talk, MILTER_STEP_RCPT, &about);
+        answer = milter_ask(c, talk, MILTER_STEP_RCPT, &about, &rc);
+        if (rc == POSTERN_OK)
+            rc = heed_rcpt(c, talk, answer, rcpt, &rejected);
     }
     return rc;
 }
@@ -372,7 +298,7 @@ POSTERN_EXPORT const struct postern_plugin postern_plugin = {
     .symbols = symbols,
     .needs = POSTERN_NEED_NETWORK | POSTERN_NEED_DNS,
     .on_failure = POSTERN_FAIL_DEFER,
-    .deadline_ms = 20000,
+    .deadline_ms = MILTER_DEADLINE_MS,
     .instance_new = instance_new,
     .instance_free = instance_free,
     .session_new = session_new,

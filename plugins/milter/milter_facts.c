@@ -9,6 +9,22 @@ enum { MARGIN_MS = 100, DETAIL_MAX = 400 };
 
 /* ---- saying what was found */
 
+/* A stranger's words: what is no printable UTF-8 is '?'. */
+static struct postern_str fit(char *text, size_t len)
+{
+    for (size_t i = 0; i < len;) {
+        size_t n = milter_character(text + i, len - i);
+        bool control =
+            (unsigned char)text[i] < ' ' || text[i] == 0x7f ||
+            (n == 2 && (unsigned char)text[i] == 0xc2 && (unsigned char)text[i + 1] < 0xa0);
+
+        if (n == 0 || control)
+            memset(text + i, '?', n == 0 ? 1 : n);
+        i += n == 0 ? 1 : n;
+    }
+    return (struct postern_str){text, len};
+}
+
 int milter_state(struct postern_call *c, enum milter_symbol symbol,
                  const struct milter_server *server, struct postern_str text)
 {
@@ -16,7 +32,7 @@ int milter_state(struct postern_call *c, enum milter_symbol symbol,
     int n = snprintf(detail, sizeof(detail), "%.*s%s%.*s", (int)server->name.len, server->name.p,
                      text.len == 0 ? "" : ": ", (int)(text.len < 300 ? text.len : 300), text.p);
 
-    return c->host->fact(c, symbol, (struct postern_str){detail, n < 0 ? 0 : (size_t)n});
+    return c->host->fact(c, symbol, fit(detail, n < 0 ? 0 : strlen(detail)));
 }
 
 int milter_state_for(struct postern_call *c, size_t rcpt, enum milter_symbol symbol,
@@ -27,7 +43,7 @@ int milter_state_for(struct postern_call *c, size_t rcpt, enum milter_symbol sym
                      talk->server->name.p, talk->reply.len == 0 ? "" : ": ", (int)talk->reply.len,
                      talk->reply.p);
 
-    return c->host->fact_for(c, rcpt, symbol, (struct postern_str){detail, n < 0 ? 0 : (size_t)n});
+    return c->host->fact_for(c, rcpt, symbol, fit(detail, n < 0 ? 0 : strlen(detail)));
 }
 
 /* What stands for its answer is said as if it had answered so. */
@@ -61,11 +77,13 @@ int milter_state_refused(struct postern_call *c, const struct milter_server *ser
                         (struct postern_str){text, strlen(text)});
 }
 
-/* It failed: the breaker counts that, and the log says so once. */
 void milter_note_failure(struct postern_call *c, struct milter_talk *talk)
 {
     char line[400];
 
+    if (talk->alone || talk->cut_short || talk->counted)
+        return;
+    talk->counted = c->stage < POSTERN_MAIL;
     if (!milter_server_bad(talk->server, milter_now_ms()))
         return;
     (void)snprintf(line, sizeof(line), "%.*s: %s: %s%s%s; it is left alone for %lld ms",

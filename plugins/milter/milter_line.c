@@ -29,6 +29,12 @@ bool milter_line_fail(struct milter_line *line, const char *why, int error)
     return false;
 }
 
+static bool too_slow(struct milter_line *line, const char *why)
+{
+    line->slow = true;
+    return milter_line_fail(line, why, 0);
+}
+
 /* 1: ready, 0: the time is up, -1: poll failed. */
 static int wait_for(const struct milter_line *line, short events, int64_t end)
 {
@@ -94,11 +100,11 @@ bool milter_line_connect(struct milter_line *line, const struct milter_address *
     if (begin_connection(line, address, end))
         return true;
     if (errno == EAGAIN)
-        return milter_line_fail(line, "took no connection in time", 0);
+        return too_slow(line, "took no connection in time");
     if (errno != EINPROGRESS && errno != EINTR)
         return milter_line_fail(line, "can't be reached", errno);
     if (wait_for(line, POLLOUT, end) <= 0)
-        return milter_line_fail(line, "took no connection in time", 0);
+        return too_slow(line, "took no connection in time");
     if (getsockopt(line->fd, SOL_SOCKET, SO_ERROR, &error, &len) != 0)
         error = errno;
     return error == 0 || milter_line_fail(line, "can't be reached", error);
@@ -118,7 +124,7 @@ static bool flush(struct milter_line *line, int64_t end, bool patient)
             sent += (size_t)n;
         else if (errno == EAGAIN && patient) {
             if (wait_for(line, POLLOUT, end) <= 0)
-                return milter_line_fail(line, "took nothing in time", 0);
+                return too_slow(line, "took nothing in time");
         } else if (errno != EINTR)
             return milter_line_fail(line, "let go", errno == EAGAIN ? 0 : errno);
     }
@@ -152,7 +158,7 @@ static bool read_more(struct milter_line *line, int64_t end)
         if (n == 0 || (errno != EAGAIN && errno != EINTR))
             return milter_line_fail(line, "let go before it answered", n == 0 ? 0 : errno);
         if (errno == EAGAIN && wait_for(line, POLLIN, end) <= 0)
-            return milter_line_fail(line, "did not answer in time", 0);
+            return too_slow(line, "did not answer in time");
     }
     line->in.len += (size_t)n;
     return true;

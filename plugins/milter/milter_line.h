@@ -18,6 +18,7 @@ struct milter_line {
     size_t max; /* bytes of data in a packet, of either side */
     const char *why;
     int error;
+    bool slow; /* it failed for want of time */
 };
 
 /* Monotonic milliseconds; all ends are given in them. */

@@ -197,34 +197,48 @@ static size_t place_of(const struct milter_mail *mail, size_t position)
     return at;
 }
 
-static int put_field(const struct apply *a, size_t at, struct postern_str name,
-                     struct postern_str value)
+static int put_change(const struct apply *a, char kind, size_t index, struct postern_str name,
+                      struct postern_str value)
 {
-    struct milter_field field = {name, {value.p - 1, value.len + 1}, a->mail->serial, 0};
+    struct milter_mail *mail = a->mail;
+    struct milter_change *changes =
+        grow(a->c, mail->changes, mail->change_count, &mail->change_cap, sizeof(*changes));
 
+    if (changes == NULL)
+        return POSTERN_LIMIT;
+    mail->changes = changes;
+    changes[mail->change_count++] =
+        (struct milter_change){a->talk->server, kind, index, name, value};
+    return POSTERN_OK;
+}
+
+/* A new field, at that place of the header. */
+static int put_field(const struct apply *a, const struct milter_reply *r, char kind, size_t at)
+{
+    struct milter_field field = {.name = r->a, .by = a->mail->serial};
+    struct postern_str value;
+    int rc;
+
+    if (!value_of(a, r->b, &value))
+        return POSTERN_LIMIT;
+    if (!milter_field_ok(r->a, value))
+        return POSTERN_INVALID;
+    rc = put_change(a, kind, r->index, r->a, value);
+    if (rc != POSTERN_OK)
+        return rc;
+    field.value = (struct postern_str){value.p - 1, value.len + 1};
+    field.change = a->mail->change_count - 1;
     return add_field(a->mail, at, field) ? POSTERN_OK : POSTERN_LIMIT;
 }
 
 static int add_header(const struct apply *a, const struct milter_reply *r)
 {
-    struct postern_str value;
-    int rc;
-
-    if (!value_of(a, r->b, &value))
-        return POSTERN_LIMIT;
-    rc = a->c->host->add_header(a->c, r->a, value);
-    return rc != POSTERN_OK ? rc : put_field(a, a->mail->count, r->a, value);
+    return put_field(a, r, MILTER_ADD_HEADER, a->mail->count);
 }
 
 static int insert_header(const struct apply *a, const struct milter_reply *r)
 {
-    struct postern_str value;
-    int rc;
-
-    if (!value_of(a, r->b, &value))
-        return POSTERN_LIMIT;
-    rc = a->c->host->insert_header(a->c, r->index, r->a, value);
-    return rc != POSTERN_OK ? rc : put_field(a, place_of(a->mail, r->index), r->a, value);
+    return put_field(a, r, MILTER_INSERT_HEADER, place_of(a->mail, r->index));
 }
 
 /* Milters count the fields of a name from 1, in the header that they were shown. */
@@ -250,26 +264,44 @@ static size_t nth_of(const struct apply *a, const struct milter_field *field)
     return n;
 }
 
+/* A field that another milter added is there, or never was: what was inserted behind it since then
+ * counted it, so its position is another. */
+static void keep_addition(const struct apply *a, const struct milter_field *field, bool kept)
+{
+    struct milter_mail *mail = a->mail;
+    struct milter_change *change = &mail->changes[field->change];
+
+    if (kept == (change->server != NULL))
+        return;
+    change->server = kept ? a->talk->server : NULL;
+    for (const struct milter_field *f = field + 1; f < mail->fields + mail->count; f++)
+        if (f->by != 0 && f->change > field->change &&
+            mail->changes[f->change].kind == MILTER_INSERT_HEADER)
+            mail->changes[f->change].index += kept ? 1 : (size_t)-1;
+}
+
 static int change_header(const struct apply *a, const struct milter_reply *r)
 {
     struct milter_field *field = find_field(a, r->a, r->index);
     struct postern_str value;
-    int rc;
+    int rc = POSTERN_OK;
 
     if (field == NULL) /* as sendmail does: one that is not there is added, or stays away */
         return r->b.len == 0 ? POSTERN_OK : add_header(a, r);
-    if (field->by != 0) /* the host knows what was received alone */
-        return POSTERN_INVALID;
     if (!value_of(a, r->b, &value))
         return POSTERN_LIMIT;
-    rc = a->c->host->change_header(a->c, r->a, nth_of(a, field), value);
-    if (rc != POSTERN_OK)
-        return rc;
-    if (value.len == 0)
-        field->gone_by = a->mail->serial;
-    else
+    if (!milter_field_ok(r->a, value))
+        return POSTERN_INVALID;
+    if (field->by == 0) {
+        rc = put_change(a, MILTER_CHANGE_HEADER, nth_of(a, field), r->a, value);
+    } else {
+        keep_addition(a, field, value.len != 0);
+        a->mail->changes[field->change].value = value;
+    }
+    field->gone_by = value.len == 0 ? a->mail->serial : 0;
+    if (value.len != 0)
         field->value = (struct postern_str){value.p - 1, value.len + 1};
-    return POSTERN_OK;
+    return rc;
 }
 
 static struct postern_str address_of(struct postern_str s)
@@ -285,8 +317,6 @@ static struct postern_str address_of(struct postern_str s)
 
 static int apply_one(const struct apply *a, const struct milter_reply *r)
 {
-    const struct postern_host *host = a->c->host;
-
     switch (r->kind) {
     case MILTER_ADD_HEADER:
         return add_header(a, r);
@@ -294,12 +324,8 @@ static int apply_one(const struct apply *a, const struct milter_reply *r)
         return insert_header(a, r);
     case MILTER_CHANGE_HEADER:
         return change_header(a, r);
-    case MILTER_CHANGE_FROM:
-        return host->change_from(a->c, address_of(r->a));
-    case MILTER_REMOVE_RCPT:
-        return host->remove_rcpt(a->c, address_of(r->a));
     default:
-        return host->add_rcpt(a->c, address_of(r->a));
+        return put_change(a, r->kind, 0, r->a, address_of(r->a));
     }
 }
 
@@ -365,6 +391,16 @@ static void take_new_body(struct milter_mail *mail, const struct milter_server *
     mail->next_body = NULL;
 }
 
+/* One edit was too many: the host takes none. */
+static int lose(struct milter_mail *mail, const struct milter_server *server,
+                milter_refused *refused)
+{
+    if (mail->lost)
+        return POSTERN_OK;
+    mail->lost = true;
+    return refused(mail->call, server, "all edits, one is too many", POSTERN_STR(""));
+}
+
 int milter_mail_apply(struct milter_mail *mail, const struct milter_talk *talk,
                       milter_refused *refused)
 {
@@ -379,7 +415,9 @@ int milter_mail_apply(struct milter_mail *mail, const struct milter_talk *talk,
         rc = (may & action_of(r->kind)) == 0 ? POSTERN_INVALID : apply_one(&a, r);
         if (rc == POSTERN_OK && foreign_argument(r).len > 0 && refusals++ < REFUSED_MAX)
             rc = refused(mail->call, talk->server, "argument", foreign_argument(r));
-        if (rc != POSTERN_INVALID && rc != POSTERN_LIMIT)
+        if (rc == POSTERN_LIMIT)
+            return lose(mail, talk->server, refused);
+        if (rc != POSTERN_INVALID)
             continue;
         rc = POSTERN_OK;
         if (refusals++ < REFUSED_MAX) /* more say no more */
@@ -394,12 +432,55 @@ int milter_mail_apply(struct milter_mail *mail, const struct milter_talk *talk,
     return POSTERN_OK;
 }
 
-int milter_mail_finish(struct milter_mail *mail, milter_refused *refused)
+static int hand_on(struct milter_mail *mail, const struct milter_change *change)
 {
+    const struct postern_host *host = mail->call->host;
+
+    switch (change->kind) {
+    case MILTER_ADD_HEADER:
+        return host->add_header(mail->call, change->name, change->value);
+    case MILTER_INSERT_HEADER:
+        return host->insert_header(mail->call, change->index, change->name, change->value);
+    case MILTER_CHANGE_HEADER:
+        return host->change_header(mail->call, change->name, change->index, change->value);
+    case MILTER_CHANGE_FROM:
+        return host->change_from(mail->call, change->value);
+    case MILTER_REMOVE_RCPT:
+        return host->remove_rcpt(mail->call, change->value);
+    default:
+        return host->add_rcpt(mail->call, change->value);
+    }
+}
+
+static int hand_on_all(struct milter_mail *mail, milter_refused *refused)
+{
+    unsigned refusals = 0;
     int rc = POSTERN_OK;
 
-    if (mail->replaced != NULL)
-        rc = mail->call->host->replace_body(mail->call, mail->body);
+    for (size_t i = 0; i < mail->change_count && rc == POSTERN_OK && !mail->lost; i++) {
+        const struct milter_change *change = &mail->changes[i];
+
+        if (change->server == NULL)
+            continue;
+        rc = hand_on(mail, change);
+        if (rc == POSTERN_LIMIT)
+            return lose(mail, change->server, refused);
+        if (rc != POSTERN_INVALID)
+            continue;
+        rc = POSTERN_OK;
+        if (refusals++ < REFUSED_MAX)
+            rc = refused(mail->call, change->server, milter_reply_word(change->kind), change->name);
+    }
+    return rc;
+}
+
+int milter_mail_finish(struct milter_mail *mail, milter_refused *refused)
+{
+    int rc = hand_on_all(mail, refused);
+
+    if (rc != POSTERN_OK || mail->lost || mail->replaced == NULL)
+        return rc;
+    rc = mail->call->host->replace_body(mail->call, mail->body);
     if (rc != POSTERN_INVALID && rc != POSTERN_LIMIT)
         return rc;
     return refused(mail->call, mail->replaced, milter_reply_word(MILTER_REPLACE_BODY),

@@ -1,6 +1,6 @@
 /* The stage of the message: each milter sees all of it, as those before it left it. */
 #include "milter_mail.h"
-#include "milter_session.h"
+#include "milter_tell.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -86,11 +86,23 @@ static enum milter_answer say_message(struct milter_talk *talk, const struct mil
     return answer == MILTER_GOES_ON ? say_plain(talk, MILTER_STEP_END, about) : answer;
 }
 
-/* Its last word. What it wants changed counts where it let the message go on. */
-static int hear_end(struct postern_call *c, struct milter_talk *talk, struct milter_mail *mail)
+/* All of it, and the answer to its end. */
+static enum milter_answer ask_message(struct milter_talk *talk, const struct milter_about *about,
+                                      struct milter_mail *mail, bool *ended)
 {
     const struct milter_edits_to to = {milter_mail_take, mail};
-    enum milter_answer answer = milter_hear(talk, MILTER_STEP_END, &to);
+    enum milter_answer answer;
+
+    milter_mail_next(mail, talk->server->actions);
+    answer = say_message(talk, about, mail);
+    *ended = answer == MILTER_GOES_ON;
+    return *ended ? milter_hear(talk, MILTER_STEP_END, &to) : answer;
+}
+
+/* Its last word. What it wants changed counts where it let the message go on. */
+static int heed_end(struct postern_call *c, struct milter_talk *talk, enum milter_answer answer,
+                    struct milter_mail *mail)
+{
     int rc;
 
     talk->begun = false;
@@ -105,12 +117,24 @@ static int hear_end(struct postern_call *c, struct milter_talk *talk, struct mil
 static int show_message(struct postern_call *c, struct milter_talk *talk,
                         const struct milter_about *about, struct milter_mail *mail)
 {
+    bool ended = false;
+    int rc = milter_tell_unknown(c, talk, about);
     enum milter_answer answer;
 
-    milter_mail_next(mail, talk->server->actions);
-    answer = say_message(talk, about, mail);
-    return answer == MILTER_GOES_ON ? hear_end(c, talk, mail)
-                                    : milter_heed(c, talk, answer, MILTER_OVER_MAIL);
+    if (rc != POSTERN_OK || !milter_is_asked(c, talk) || talk->rcpts == 0)
+        return rc;
+    answer = ask_message(talk, about, mail, &ended);
+    if (answer == MILTER_FAILED && talk->stale) {
+        ended = false;
+        answer = milter_renew(c, talk, about, answer, &rc);
+        if (rc == POSTERN_OK && answer == MILTER_GOES_ON && talk->rcpts == 0)
+            return POSTERN_OK; /* it wants none of the recipients, as it says only now */
+        if (rc == POSTERN_OK && answer == MILTER_GOES_ON)
+            answer = ask_message(talk, about, mail, &ended);
+    }
+    if (rc != POSTERN_OK)
+        return rc;
+    return ended ? heed_end(c, talk, answer, mail) : milter_heed(c, talk, answer, MILTER_OVER_MAIL);
 }
 
 int milter_on_message(struct postern_call *c)

@@ -164,6 +164,10 @@ enum milter_took milter_take(struct milter_in *in, size_t max, struct milter_pac
 
 /* ---- what an answer says */
 
+/* Bytes of the UTF-8 character in front of s, which is not empty; 0: none. Overlong forms,
+ * surrogates and what is beyond U+10FFFF are none. (milter_field.c) */
+size_t milter_character(const char *s, size_t n);
+
 struct milter_reply {
     char kind;
     uint32_t index;       /* of a header */

@@ -14,6 +14,9 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+/* The plugin's, where the operator says no other one. */
+enum { MILTER_DEADLINE_MS = 20000 };
+
 struct milter_channel;
 
 /* What stands for the answer of a milter that fails. */

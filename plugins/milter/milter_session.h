@@ -18,6 +18,7 @@ enum milter_symbol {
     MILTER_SYM_QUARANTINE,
     MILTER_SYM_ACCEPT,
     MILTER_SYM_AWAY,
+    MILTER_SYM_UNKNOWN,
     MILTER_SYM_EDIT_REFUSED
 };
 
@@ -44,7 +45,8 @@ int milter_state_for(struct postern_call *c, size_t rcpt, enum milter_symbol sym
 int milter_state_away(struct postern_call *c, const struct milter_talk *talk);
 int milter_state_refused(struct postern_call *c, const struct milter_server *server,
                          const char *what, struct postern_str about);
-/* It failed: the breaker counts that, and the log says so once. */
+/* It failed: the breaker counts that, once where it is tried again for the same session, and the
+ * log says so once. Not counted: it was left alone, or others had used up its time. */
 void milter_note_failure(struct postern_call *c, struct milter_talk *talk);
 /* An answer that ends the milter's part, if it does. over: of what. */
 int milter_heed(struct postern_call *c, struct milter_talk *talk, enum milter_answer answer,

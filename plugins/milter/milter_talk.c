@@ -3,7 +3,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { GATHER_MAX = 64 * 1024, IDLE_MS = 60000, NO_STAGE = -1, VERSION_OF_DATA = 4 };
+enum {
+    GATHER_MAX = 64 * 1024,
+    IDLE_MS = 60000,
+    NO_STAGE = -1,
+    VERSION_OF_UNKNOWN = 3,
+    VERSION_OF_DATA = 4
+};
 
 static const struct {
     char command;
@@ -23,7 +29,9 @@ static const struct {
     [MILTER_STEP_END_HEADERS] = {MILTER_END_HEADERS, MILTER_NO_END_HEADERS, MILTER_MUTE_END_HEADERS,
                                  MILTER_AT_END_HEADERS, "end of headers"},
     [MILTER_STEP_BODY] = {MILTER_BODY, MILTER_NO_BODY, MILTER_MUTE_BODY, NO_STAGE, "body"},
-    [MILTER_STEP_END] = {MILTER_END, 0, 0, MILTER_AT_END, "end of message"}};
+    [MILTER_STEP_END] = {MILTER_END, 0, 0, MILTER_AT_END, "end of message"},
+    [MILTER_STEP_UNKNOWN] = {MILTER_UNKNOWN, MILTER_NO_UNKNOWN, MILTER_MUTE_UNKNOWN, NO_STAGE,
+                             "unknown command"}};
 
 /* ---- channels */
 
@@ -46,11 +54,22 @@ static int64_t end_of(const struct milter_talk *talk, int64_t limit_ms)
     return end < talk->until ? end : talk->until;
 }
 
+/* A wait begins; it ends by its limit or with the call. */
+static int64_t wait_of(struct milter_talk *talk, int64_t limit_ms)
+{
+    talk->since = milter_now_ms();
+    talk->limit_ms = limit_ms < MILTER_DEADLINE_MS ? limit_ms : MILTER_DEADLINE_MS;
+    return end_of(talk, limit_ms);
+}
+
 static bool fail(struct milter_talk *talk, const char *why, int error)
 {
     talk->why = why;
     talk->error = error;
     talk->begun = false;
+    talk->cut_short = false;
+    talk->stale = talk->reused;
+    talk->reused = false;
     if (talk->channel != NULL) {
         channel_free(talk->channel);
         talk->channel = NULL;
@@ -58,11 +77,21 @@ static bool fail(struct milter_talk *talk, const char *why, int error)
     return false;
 }
 
+/* The call's time is up, and not by this milter: it had less than half of what it may take. */
+static bool was_cut_short(const struct milter_talk *talk)
+{
+    return talk->channel->line.slow && milter_now_ms() >= talk->until &&
+           talk->until - talk->since < talk->limit_ms / 2;
+}
+
 static bool fail_line(struct milter_talk *talk)
 {
     const struct milter_line *line = &talk->channel->line;
+    bool cut_short = was_cut_short(talk);
 
-    return fail(talk, line->why, line->error);
+    (void)fail(talk, cut_short ? "no time was left for it" : line->why, line->error);
+    talk->cut_short = cut_short;
+    return false;
 }
 
 /* Of what it wants, that which we offered; macros by its names or ours. */
@@ -72,6 +101,8 @@ static void settle(struct milter_channel *channel, const struct milter_options *
 
     *agreed = *answer;
     agreed->steps &= MILTER_STEPS | MILTER_SIZES;
+    if (agreed->version < VERSION_OF_UNKNOWN)
+        agreed->steps |= MILTER_NO_UNKNOWN;
     if (agreed->version < VERSION_OF_DATA) /* it takes the command for a broken packet */
         agreed->steps |= MILTER_NO_DATA;
     if ((agreed->steps & MILTER_1M) != 0)
@@ -96,7 +127,7 @@ static bool negotiate(struct milter_talk *talk)
     struct milter_packet packet;
 
     milter_put_options(&line->out, &ours);
-    if (!milter_line_take(line, end_of(talk, talk->server->reply_ms), &packet))
+    if (!milter_line_take(line, wait_of(talk, talk->server->reply_ms), &packet))
         return fail_line(talk);
     if (!milter_options_read(&packet, &answer))
         return fail(talk, "agreed to no version from 2 to 6", 0);
@@ -110,12 +141,13 @@ bool milter_talk_open_fresh(struct milter_talk *talk)
 
     talk->at = "connection";
     talk->reused = false;
+    talk->unknown = 0;
     if (channel == NULL)
         return fail(talk, "no memory", 0);
     milter_line_init(&channel->line);
     talk->channel = channel;
     if (!milter_line_connect(&channel->line, &talk->server->address,
-                             end_of(talk, talk->server->connect_ms)))
+                             wait_of(talk, talk->server->connect_ms)))
         return fail_line(talk);
     talk->at = "negotiation";
     if (!negotiate(talk))
@@ -147,6 +179,7 @@ static struct milter_channel *take_idle(struct milter_server *server)
 bool milter_talk_open(struct milter_talk *talk)
 {
     talk->over = MILTER_ASKED;
+    talk->unknown = 0;
     talk->alone = !milter_server_asks(talk->server, milter_now_ms());
     if (talk->alone) {
         talk->at = "connection";
@@ -210,7 +243,7 @@ bool milter_said(struct milter_talk *talk, size_t at)
     milter_end(&line->out, at);
     if (line->out.failed)
         return fail(talk, "no memory", 0);
-    if (line->out.len < GATHER_MAX || milter_line_flush(line, end_of(talk, talk->server->send_ms)))
+    if (line->out.len < GATHER_MAX || milter_line_flush(line, wait_of(talk, talk->server->send_ms)))
         return true;
     return fail_line(talk);
 }
@@ -224,7 +257,7 @@ void milter_send(struct milter_talk *talk, enum milter_step step)
 {
     if (talk->channel == NULL || !answers(talk, step))
         return;
-    if (!milter_line_flush(&talk->channel->line, end_of(talk, talk->server->send_ms)))
+    if (!milter_line_flush(&talk->channel->line, wait_of(talk, talk->server->send_ms)))
         (void)fail_line(talk);
 }
 
@@ -239,6 +272,19 @@ static enum milter_answer by_code(struct milter_talk *talk, struct postern_str t
     if (!milter_reply_line(text, talk->room, &talk->reply))
         return failed(talk, "sent a reply without a code");
     return talk->reply.p[0] == '4' ? MILTER_DEFERS : MILTER_REJECTS;
+}
+
+/* There are steps that nothing of their kind follows, and a session is nothing to throw away. */
+static enum milter_answer at_step(struct milter_talk *talk, enum milter_step step,
+                                  enum milter_answer answer)
+{
+    bool many = step == MILTER_STEP_HEADER || step == MILTER_STEP_BODY;
+
+    if (answer == MILTER_SKIPS && !many)
+        return MILTER_GOES_ON;
+    if (answer == MILTER_DISCARDS && step <= MILTER_STEP_HELO)
+        return failed(talk, "discards a session");
+    return answer;
 }
 
 static enum milter_answer answer_of(struct milter_talk *talk, const struct milter_reply *reply)
@@ -275,11 +321,13 @@ static bool is_edit(char kind)
 static enum milter_answer hear_one(struct milter_talk *talk, int64_t limit_ms,
                                    const struct milter_edits_to *edits)
 {
-    for (;;) {
+    int64_t end = wait_of(talk, limit_ms);
+
+    for (;; end = end_of(talk, limit_ms)) {
         struct milter_packet packet;
         struct milter_reply reply;
 
-        if (!milter_line_take(&talk->channel->line, end_of(talk, limit_ms), &packet)) {
+        if (!milter_line_take(&talk->channel->line, end, &packet)) {
             (void)fail_line(talk);
             return MILTER_FAILED;
         }
@@ -308,6 +356,7 @@ enum milter_answer milter_hear(struct milter_talk *talk, enum milter_step step,
     if (!answers(talk, step))
         return MILTER_GOES_ON;
     answer = hear_one(talk, end ? talk->server->end_ms : talk->server->reply_ms, edits);
+    answer = at_step(talk, step, answer);
     if (answer != MILTER_FAILED && (end || answer != MILTER_GOES_ON))
         milter_server_good(talk->server);
     return answer;

@@ -6,7 +6,9 @@
  *   abort     a message that was begun is over
  *   close     farewell: QUIT, or QUIT_NC where the channel is kept for another session
  *
- * A talk that failed has no channel any more, and says why.
+ * A talk that failed has no channel any more, and says why. A channel that another session left
+ * and that failed before anything came is stale: the milter may be well, and a fresh connection is
+ * tried, over which it is told all of the session again.
  */
 #ifndef MILTER_TALK_H
 #define MILTER_TALK_H
@@ -25,6 +27,7 @@ enum milter_step {
     MILTER_STEP_END_HEADERS,
     MILTER_STEP_BODY,
     MILTER_STEP_END,
+    MILTER_STEP_UNKNOWN, /* before any of the others but the first */
     MILTER_STEPS_COUNT
 };
 
@@ -56,10 +59,16 @@ struct milter_talk {
     enum milter_over over;
     bool begun;     /* MAIL was sent, and its message is not over for the milter */
     bool reused;    /* the channel is one that another session left, and nothing came yet */
+    bool stale;     /* it failed on such a channel: what was said of the session may be said anew */
     bool alone;     /* it was not asked: the breaker */
+    bool cut_short; /* it failed for want of time that others had used up */
+    bool counted;   /* a failure before MAIL, which is tried again there */
     size_t rcpts;   /* that it took */
+    size_t unknown; /* commands that it was told of */
     int64_t until;  /* the end of this call, monotonic ms */
-    const char *at; /* the step's name */
+    int64_t since;  /* the last wait's begin, likewise */
+    int64_t limit_ms; /* and how long it may be */
+    const char *at;   /* the step's name */
     const char *why;
     int error;                   /* an errno, or 0 */
     struct postern_str reply;    /* of the last answer: "550 5.7.1 Text", or empty */
@@ -75,7 +84,7 @@ struct milter_edits_to {
 
 /* False: it failed, or is left alone now. */
 bool milter_talk_open(struct milter_talk *talk);
-/* Once more, after a channel that was left by another session turned out to be dead. */
+/* Over a connection of its own: after one that was left by another session proved dead. */
 bool milter_talk_open_fresh(struct milter_talk *talk);
 
 /* Lets go of a channel whose other end is gone: a milter that started anew. No failure. */

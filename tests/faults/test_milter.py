@@ -2,6 +2,7 @@
 """Milters in a whole server: what they answer at every stage and what a client hears of it, edits,
 a worker that dies between two stages, milters that hang, lie and die at every command.
 """
+import json
 import os
 import signal
 import smtplib
@@ -188,6 +189,84 @@ def edits(counter):
         milter.close()
 
 
+def unknown_commands(counter):
+    """Commands that the server does not know: the milter hears of them before the next step, and what it
+    answers is a fact. `scan --event` asks it again in the same way."""
+    with server_of("milter", edits="edits none") as server:
+        milter = fakemilter.Milter(f"{server.root}/milter", {"U": reply("502 5.5.2 Not here")})
+        server.start()
+        session = postern.Session(server)
+        session.raw(b"XFIRST a b\r\n")
+        session.reply()
+        for line in ("EHLO x", "XSECOND", "MAIL FROM:<a@sender.test>"):
+            session.command(line)
+        session.raw(b"XTHIRD \xff\r\n")
+        answer = session.reply()
+        counter.check(answer.startswith("500 5.5.1"), "the client hears what it always does", answer)
+        session.command("RCPT TO:<u@here.test>")
+        session.command("X" * 600)
+        session.command("XFIFTH")
+        session.command("DATA")
+        session.raw(MAIL.replace(b"\n", b"\r\n") + b".\r\n")
+        answer = session.reply()
+        session.close()
+        event = server.wait_events("message", 1)[0]
+        counter.check(answer.startswith("250") and symbols(event).get("MILTER_UNKNOWN") == "one: 502 5.5.2 Not here",
+                      "its refusal is a fact, and no more", f"{answer} {symbols(event)}")  # fmt: skip
+        want = [("U", b"XFIRST a b\0"), ("U", b"XSECOND\0"), ("U", b"XTHIRD \xff\0"), ("U", b"X" * 512 + b"\0")]
+
+        def heard(n):
+            return [x for x in milter.heard[n] if x[0] == "U"]
+
+        postern.until(lambda: milter.letters().endswith("Q"))
+        counter.check(milter.letters() == "OCUHUMURUTLLNBEQ", "each before the next step", milter.letters())
+        counter.check(heard(-1) == want, "whole lines, up to a length", str(heard(-1)))
+        said = [(u.get("line", u.get("line64")), u["step"]) for u in event["unknown"]]
+        counter.check(said == [("XFIRST a b", 1), ("XSECOND", 2), ("WFRISVJEIP8=", 3), ("X" * 512, 4)], "in the event", str(said))
+        counter.check(event["client"].get("unknown_commands") == 5, "which counts them all", str(event["client"]))
+
+        paths = [f"{server.root}/{name}" for name in ("event.json", "mail.eml")]
+        with open(paths[0], "w", encoding="utf-8") as f:
+            json.dump(event, f)
+        with open(paths[1], "wb") as f:
+            f.write(MAIL)
+        done = subprocess.run(
+            [f"{postern.build_folder()}/postern", "scan", "--config", server.conf_path, "--json", "--event", paths[0], "--given", "",
+             paths[1]],
+            capture_output=True, text=True, check=False,
+            env={**os.environ, "POSTERN_PLUGINS": f"{postern.build_folder()}/plugins"})  # fmt: skip
+        postern.until(lambda: milter.letters().endswith("Q"))
+        counter.check(milter.letters() == "OCUHUMURUTLLNBEQ" and heard(-1) == want, "and again from the event",
+                      milter.letters() + done.stdout + done.stderr)  # fmt: skip
+        again = json.loads(done.stdout or "{}")
+        counter.check(symbols(again) == symbols(event), "with the same facts", str(symbols(again)))
+        milter.close()
+
+
+def kept_connections(counter):
+    """One that was kept died meanwhile: the session is told over another one, wherever that shows."""
+    for letter, steps in (("C", 0), ("H", 0x1), ("M", 0x3), ("R", 0x7), ("E", 0x37F)):
+        with server_of("milter", "keep 2 failures 1 pause 1h") as server:
+            milter = fakemilter.Milter(f"{server.root}/milter", steps=steps)
+            server.start()
+            first = send(server)[0]
+            counter.check(postern.until(lambda m=milter: m.letters().endswith("K")), f"{letter}: kept", milter.letters())
+            dead = [True]
+
+            def once(data, dead=dead):
+                was, dead[0] = dead[0], False
+                return None if was else packet(CONTINUE)
+
+            milter.answers = {letter: once}
+            second, event = send(server)
+            told = [milter.letters(i) for i in range(len(milter.heard))]
+            counter.check(first[:3] == second[:3] == "250" and "MILTER_AWAY" not in symbols(event), f"{letter}: taken",
+                          f"{second} {symbols(event)} {told}")  # fmt: skip
+            counter.check(len(told) == 2 and told[0].endswith(letter) and letter in told[1], f"{letter}: asked anew", str(told))
+            counter.check("left alone" not in server.log(), f"{letter}: no failure", server.log()[-500:])
+            milter.close()
+
+
 def failures(counter):
     """It dies, hangs and lies at every command: mail is deferred, or passes, by on_failure."""
     ways = {
@@ -356,6 +435,8 @@ def main():
     answers(counter)
     arrival(counter)
     edits(counter)
+    unknown_commands(counter)
+    kept_connections(counter)
     failures(counter)
     left_alone(counter)
     worker_dies(counter)
