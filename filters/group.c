@@ -63,7 +63,8 @@ static bool prepare(struct host_plugin *p, struct pn_buf *err)
     bool ok = p->desc->prepare(&setup.setup, &p->prepared) == POSTERN_OK;
     if (!ok)
         (void)pn_buf_addf(err, "plugin %s: %s", p->desc->name,
-                          why.len != 0 ? pn_buf_cstr(&why) : "it could not prepare");
+                          why.len != 0 ? pn_buf_cstr(&why)
+                                       : "prepare failed, and did not say why (setup_error)");
     pn_buf_fini(&why);
     return ok;
 }

@@ -89,7 +89,9 @@ static bool row_ok(const struct postern_row *r, struct pn_buf *err)
     const unsigned flags =
         POSTERN_ROW_REQUIRED | POSTERN_ROW_LIST | POSTERN_ROW_REPEAT | POSTERN_ROW_TITLED;
     if (!word_ok(r->name, PN_PLUGIN_NAME_MAX, true))
-        return bad(err, "a row's name is 1 to %d of a-z, 0-9, - and _", PN_PLUGIN_NAME_MAX);
+        return bad(err,
+                   "row \"%.40s\": a row's name is 1 to %d of a-z, 0-9, - and _, a letter first",
+                   r->name, PN_PLUGIN_NAME_MAX);
     if ((unsigned)r->type > POSTERN_T_BLOCK || (r->flags & ~flags) != 0)
         return bad(err, "row \"%s\" has a type or flag that this Postern doesn't know", r->name);
     if (r->min > r->max)

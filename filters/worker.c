@@ -237,7 +237,9 @@ bool pn_worker_instances(struct host_plugin *plugins, unsigned count, struct pn_
         host_setup_init(&setup, p, err);
         if (p->desc->instance_new(&setup.setup, &p->instance) != POSTERN_OK) {
             if (err->len == 0)
-                (void)pn_buf_addf(err, "plugin %s: could not start", p->desc->name);
+                (void)pn_buf_addf(
+                    err, "plugin %s: instance_new failed, and did not say why (setup_error)",
+                    p->desc->name);
             pn_worker_instances_free(plugins, i);
             return false;
         }

@@ -227,12 +227,18 @@ static const char *expected(struct pn_parser *p, const struct postern_row *row)
     return text == NULL ? "a value" : text;
 }
 
-static void refuse_value(struct pn_parser *p, const struct postern_row *row,
+/* Of a default, which stands nowhere, its block is named. */
+static void refuse_value(struct pn_parser *p, struct pn_place block, const struct postern_row *row,
                          const struct pn_token *token, struct pn_buf *err)
 {
-    const char *why = pn_buf_cstr(err);
-    pn_error_at(p->problems, token->at, "%s does not fit '%s', expected %s",
-                pn_token_name(p->pool, token), row->name, why == NULL ? "another value" : why);
+    const char *why = pn_buf_cstr(err), *text = pn_token_name(p->pool, token);
+    why = why == NULL ? "another value" : why;
+    if (token->at.source != NULL)
+        pn_error_at(p->problems, token->at, "%s does not fit '%s', expected %s", text, row->name,
+                    why);
+    else /* a mistake of whoever wrote the row */
+        pn_error_at(p->problems, block, "the default %s of row '%s' does not fit it, expected %s",
+                    text, row->name, why);
 }
 
 static void set_again(struct pn_parser *p, const struct postern_row *row,
@@ -251,7 +257,7 @@ static void store(struct pn_parser *p, const struct pn_tree_block *block,
     pn_buf_init(&err, WHAT_MAX);
     bool ok = pn_value_parse(row, token->text, &data, &err);
     if (!ok)
-        refuse_value(p, row, token, &err);
+        refuse_value(p, block->at, row, token, &err);
     pn_buf_fini(&err);
     entry->refused = entry->refused || !ok;
     if (!ok)
@@ -321,7 +327,7 @@ static bool parse_title(struct pn_parser *p, struct pn_lex *lex, const struct po
     pn_buf_init(&err, WHAT_MAX);
     bool ok = pn_value_parse(&as, title->text, data, &err);
     if (!ok)
-        refuse_value(p, &as, title, &err);
+        refuse_value(p, title->at, &as, title, &err);
     pn_buf_fini(&err);
     return true;
 }

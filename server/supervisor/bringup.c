@@ -86,11 +86,13 @@ void bringup_step(struct supervisor *sup)
         reload_take(sup);
 }
 
-bool bringup_failed(struct supervisor *sup, struct child *c)
+bool bringup_failed(struct supervisor *sup, struct child *c, const char *how)
 {
+    char unsaid[200];
     if (sup->next.serial == 0 || sup->state == SUP_STOPPING || !is_new(c))
         return false;
-    const char *why = c->why[0] == '\0' ? "it ended before it was ready" : c->why;
+    (void)snprintf(unsaid, sizeof unsaid, "it ended before it was ready: %.100s", how);
+    const char *why = c->why[0] == '\0' ? unsaid : c->why;
     if (sup->state == SUP_STARTING) {
         pn_error("%s can't start: %s", c->name, why);
         stop_begin(sup, 1);

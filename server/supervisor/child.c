@@ -151,7 +151,7 @@ static void gone(struct child *c, const char *how, bool clean)
         stop_step(sup);
         return;
     }
-    if (was == CHILD_STARTING && !may_try_again(c) && bringup_failed(sup, c))
+    if (was == CHILD_STARTING && !may_try_again(c) && bringup_failed(sup, c, how))
         return;
     if (!c->solo) {
         restart(c, how, clean);

@@ -115,8 +115,8 @@ void give_generation(struct child *c);
 void bringup_begin(struct supervisor *sup);
 /* A child became ready: perhaps the next phase. */
 void bringup_step(struct supervisor *sup);
-/* A child failed. True: it was part of what is being brought up, which ended. */
-bool bringup_failed(struct supervisor *sup, struct child *c);
+/* A child failed, which ended so. True: it was part of what is being brought up, which ended. */
+bool bringup_failed(struct supervisor *sup, struct child *c, const char *how);
 void stop_begin(struct supervisor *sup, int exit_status);
 void stop_step(struct supervisor *sup);
 void stop_now(struct supervisor *sup);
