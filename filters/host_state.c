@@ -22,8 +22,9 @@ static struct pn_str own_name(const struct host_call *h)
 
 static bool may(const struct host_call *h, struct pn_str key)
 {
-    return (h->plugin->desc->needs & POSTERN_NEED_STATE) != 0 && !h->prefetch && !h->tick &&
-           key.len != 0 && key.len <= POSTERN_STATE_KEY_MAX && host_line_ok(key);
+    return ((h->plugin->desc->needs | h->plugin->needs) & POSTERN_NEED_STATE) != 0 &&
+           !h->prefetch && !h->tick && key.len != 0 && key.len <= POSTERN_STATE_KEY_MAX &&
+           host_line_ok(key);
 }
 
 /* What this plugin recorded of a key: in this call, in those of this request that are done,

@@ -269,7 +269,7 @@ static struct pn_str reason_of(struct task_call *c, const struct host_call *h, i
 
 static void judge(struct task_call *c, const struct host_call *h, int rc)
 {
-    if (rc == POSTERN_OK && !c->repeat)
+    if (rc >= 0 && !c->repeat)
         return;
     pn_facts_init(&c->facts, c->pool); /* what a failed call said does not count */
     pn_memfile_fini(&c->body);
