@@ -330,9 +330,11 @@ static int show_plugin(const char *path, struct shown *s, struct pn_buf *out)
 static int show(struct shown *s, struct pn_buf *out)
 {
     char path[PATH_MAX];
-    bool is_file = strchr(s->name, '/') != NULL;
-    (void)snprintf(path, sizeof path, is_file ? "%s%s" : "%s/%s.so", is_file ? "" : s->folder,
-                   s->name);
+    if (strpbrk(s->name, "/.") == NULL) /* no file of a plugin is without these */
+        (void)snprintf(path, sizeof path, "%s/%s.so", s->folder, s->name);
+    else
+        (void)snprintf(path, sizeof path, "%s%s", strchr(s->name, '/') == NULL ? "./" : "",
+                       s->name);
     if (access(path, R_OK) != 0) { /* not refused: not there */
         fprintf(stderr, "postern plugin: %s: %s\n", path, strerror(errno));
         return PN_EXIT_UNREACHABLE;

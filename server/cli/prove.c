@@ -40,7 +40,7 @@ static const char usage[] =
     "\n"
     "Exit status: 0 nothing was found, 1 something was, 2 usage, 3 a file can't be read.\n";
 
-enum { SCRIPTS_MAX = 1000, POINTS = 200 };
+enum { SCRIPTS_MAX = 1000, POINTS = 200, SHOWN = 3 /* findings that say the same */ };
 /* Plugins see this time where a script says none, so that a trial is the same every day. */
 static const int64_t noon_ms = INT64_C(1795348800) * 1000; /* 2026-11-22 */
 
@@ -131,6 +131,8 @@ static void prove_script_of(struct test *t, const struct rpl *script, bool first
     pn_buf_init(&err, 1 << 20);
     struct prove *p = prove_new(&o, &err);
     if (p == NULL) {
+        if (strstr(pn_buf_cstr(&err), "expected a plugin") != NULL)
+            (void)pn_buf_addf(&err, "(%s is the plugin '%s')\n", t->file, t->name);
         prove_find(&t->plan, PROVE_START, script == NULL ? "default" : script->path,
                    "configuration", pn_buf_cstr(&err), NULL, script);
         t->report.trials++;
@@ -146,9 +148,8 @@ static void prove_script_of(struct test *t, const struct rpl *script, bool first
             if (t->verbose)
                 say(t, "done %s: %zu trials by now\n", name, t->report.trials);
         }
-        for (size_t i = 0; starts && first && i < hostile_count; i++) {
+        for (size_t i = 0; starts && first && i < hostile_count; i++)
             (void)prove_once(p, &hostile[i], script, &t->plan);
-        }
         if (starts && first && count == 0)
             prove_faults(p, &hostile[0], script, &t->plan);
         if (starts && t->fuzz_seconds != 0)
@@ -181,25 +182,71 @@ static void prove_all(struct test *t)
 
 /* ---- report */
 
+static const char *without(const char *text, const char *head)
+{
+    size_t n = strlen(head);
+    return strncmp(text, head, n) == 0 && strncmp(text + n, ": ", 2) == 0 ? text + n + 2 : text;
+}
+
+/* "headers: ", "misuse: ": not where the text says so itself. */
+static void show_where(const struct prove_finding *f)
+{
+    const char *kind = prove_kind_name(f->kind);
+    if (f->stage != NULL && strcmp(f->stage, "load") != 0)
+        printf("%s: ", f->stage);
+    if (f->kind != PROVE_START && strncmp(f->text, kind, strlen(kind)) != 0)
+        printf("%s: ", kind);
+}
+
+/* As it is found: the rest may take its time. */
+static void show_finding(void *ctx, const struct prove_finding *f)
+{
+    const struct test *t = ctx;
+    size_t len = strlen(f->text);
+    if (t->json || (f->like >= SHOWN && !t->verbose))
+        return;
+    if (f->kind == PROVE_SCRIPT) {
+        printf("FAIL %s", f->text);
+    } else {
+        printf("FAIL %s: ", f->trial);
+        show_where(f);
+        printf("%s", without(f->text, f->trial));
+    }
+    if (len == 0 || f->text[len - 1] != '\n')
+        (void)putchar('\n');
+    if (f->kind != PROVE_SCRIPT && f->trial[0] != '/' && strchr(f->trial, '/') != NULL &&
+        !pn_str_starts(pn_str_of(f->trial), PN_STR("fuzz:")))
+        printf("     repeat: postern plugin test --only '%s' %s ...\n", f->trial, t->file);
+    if (f->saved != NULL)
+        printf("     saved: %s\n", f->saved);
+    (void)fflush(stdout);
+}
+
+/* What was not shown, since it says the same of other trials. */
+static void count_more(const struct test *t)
+{
+    const struct prove_report *r = &t->report;
+    size_t more = r->more;
+    for (size_t i = 0; i < r->count && !t->verbose; i++)
+        more += r->findings[i].like >= SHOWN;
+    if (more != 0)
+        printf("and %zu more%s\n", more,
+               t->verbose ? "" : " that say the same (--verbose names them)");
+}
+
 static void report_text(const struct test *t)
 {
     const struct prove_report *r = &t->report;
-    for (size_t i = 0; i < r->count; i++) {
-        const struct prove_finding *f = &r->findings[i];
-        printf("FAIL %s: %s%s%s: %s\n", f->trial, prove_kind_name(f->kind),
-               f->stage == NULL ? "" : " in stage ", f->stage == NULL ? "" : f->stage, f->text);
-        if (f->kind != PROVE_SCRIPT && strcmp(f->trial, t->file) != 0 &&
-            !pn_str_starts(pn_str_of(f->trial), PN_STR("fuzz:")))
-            printf("     repeat: postern plugin test --only '%s' %s ...\n", f->trial, t->file);
-        if (f->saved != NULL)
-            printf("     saved: %s\n", f->saved);
-    }
-    if (r->more != 0)
-        printf("and %zu more\n", r->more);
+    count_more(t);
+    if (prove_given_up(&t->plan))
+        printf("note: it hung in %zu trials, and each takes its deadline: those to come were left "
+               "out\n",
+               r->hangs);
     for (size_t i = 0; i < r->library_count; i++)
-        printf("note: %s crashes in %zu trials where an allocation of its own fails, which no "
+        printf("note: %s crashes in %zu trial%s where an allocation of its own fails, which no "
                "plugin can\n      help: workers die of it, mail does not (first: %s)\n",
-               r->libraries[i].name, r->libraries[i].count, r->libraries[i].first);
+               r->libraries[i].name, r->libraries[i].count, r->libraries[i].count == 1 ? "" : "s",
+               r->libraries[i].first);
     if (t->version[0] != '\0' && !t->only_scripts)
         printf("%s %s: %zu allocation%s made to fail\n", t->name, t->version, r->points,
                r->points == 1 ? " was" : "s were");
@@ -317,6 +364,8 @@ static bool take_plugin(struct test *t, const char *path)
     t->has_file = true;
     struct pn_plugin *p = pn_plugin_try(t->file, &err) ? pn_plugin_load(t->file, &err) : NULL;
     if (p == NULL) {
+        if (strstr(pn_buf_cstr(&err), "expected a plugin") != NULL)
+            (void)pn_buf_addf(&err, "(%s is the plugin '%s')\n", t->file, t->name);
         prove_find(&t->plan, PROVE_START, t->file, "load", pn_buf_cstr(&err), NULL, NULL);
         t->report.trials++;
     } else {
@@ -407,7 +456,8 @@ int pn_cli_plugin_test(int argc, char **argv)
         {"help", no_argument, NULL, 'h'},         {NULL, 0, NULL, 0}};
     struct test *t = pn_calloc(1, sizeof *t);
     int option, status = -1;
-    t->plan = (struct prove_plan){.report = &t->report, .points_max = POINTS};
+    t->plan = (struct prove_plan){
+        .report = &t->report, .points_max = POINTS, .on_find = show_finding, .ctx = t};
     optind = 1;
     while (status < 0 && (option = getopt_long(argc, argv, "vh", options, NULL)) != -1) {
         if (option == 'h') {
@@ -424,6 +474,7 @@ int pn_cli_plugin_test(int argc, char **argv)
     if (status < 0) {
         pn_log_init("postern", PN_LOG_ERROR); /* what the runner warns of is in the report */
         blame_init();
+        misuse_init();
         t->heap = heap_init();
         t->calls = prove_calls_init();
         status = run(t, argc - optind, argv + optind);

@@ -2,7 +2,7 @@
  * Proving a plugin (`postern plugin test`): it runs here in workers as the server's, forked
  * from this process and jailed alike, with the runner, its DNS and its clock in our hand.
  * prove_new.c makes it, prove_workers.c has the processes, prove_run.c leads a session through
- * them, prove_call.c is what stands around each callback,
+ * them, prove_call.c is what stands around each callback, prove_misuse.c between it and the host,
  * prove_faults.c what is done to a plugin, prove_ticks.c to its tick, prove_hostile.c the messages
  * nobody should send, prove_fuzz.c those that nobody thought of, prove.c the command.
  *
@@ -18,7 +18,12 @@
 #include "rpl.h"
 #include "runner.h"
 
-enum { PROVE_NAME_MAX = 400, PROVE_FINDINGS_MAX = 1000, PROVE_LIBRARIES_MAX = 16 };
+enum {
+    PROVE_NAME_MAX = 400,
+    PROVE_FINDINGS_MAX = 1000,
+    PROVE_LIBRARIES_MAX = 16,
+    PROVE_HANGS_MAX = 3 /* then no trial follows: each takes its deadline, and says the same */
+};
 
 /* ---- what was found */
 
@@ -28,6 +33,7 @@ enum prove_kind {
     PROVE_JAIL,    /* a system call that its needs don't cover */
     PROVE_LEAK,    /* memory, descriptors, threads, objects */
     PROVE_DIFFERS, /* other facts than without the fault */
+    PROVE_MISUSE,  /* the host was called as it never may be, or written to */
     PROVE_START,   /* it could not be loaded, prepared or made */
     PROVE_SCRIPT,  /* a replay script fails */
     PROVE_KINDS
@@ -39,6 +45,7 @@ struct prove_finding {
     char *stage; /* or NULL */
     char *text;
     char *saved; /* path of the script that repeats it, or NULL */
+    size_t like; /* findings before it that say the same of other trials */
 };
 
 struct prove_report {
@@ -46,6 +53,7 @@ struct prove_report {
     size_t count, more;    /* more: over the limit */
     size_t trials, passed; /* of them */
     size_t points;         /* allocations that were made to fail */
+    size_t hangs;          /* among the findings */
     /* Trials that ended in a library's own crash: they pass, since no plugin can do better. */
     struct prove_library {
         char name[64], first[PROVE_NAME_MAX];
@@ -70,6 +78,18 @@ struct prove_calls *prove_calls_init(void);
 void prove_calls_reset(void);
 /* In a worker: p's callbacks are watched from now on. */
 void prove_calls_watch(struct host_plugin *p, bool keeps);
+
+/* ---- what it does wrong with the host (prove_misuse.c) */
+
+void misuse_init(void);
+/* In a worker: host_table, with an eye on it; whose callbacks call the two behind it. */
+struct postern_host *misuse_table(void);
+void misuse_begin(struct postern_call *c);
+void misuse_end(int rc);
+/* Around instance_new: the table for its setup. */
+const struct postern_host *misuse_setting_up(bool begins);
+/* The sentences, from *at = 0 on; each stands there once, whatever trial it was. */
+bool misuse_next(size_t *at, const char **stage, const char **text);
 
 /* ---- a plugin at work (prove_run.c) */
 
@@ -145,10 +165,15 @@ struct prove_plan {
     const char *file, *name;
     uint64_t points_max; /* allocations refused a case */
     size_t matched;      /* trials that `only` names */
+    size_t misuses;      /* sentences of misuse_next that were found */
+    void (*on_find)(void *ctx, const struct prove_finding *f); /* at once; may be NULL */
+    void *ctx;
 };
 
 void prove_find(struct prove_plan *plan, enum prove_kind kind, const char *trial, const char *stage,
                 const char *text, const struct prove_case *c, const struct rpl *origin);
+/* It hung too often. */
+bool prove_given_up(const struct prove_plan *plan);
 /* Whether this trial was asked for; it is counted then. */
 bool prove_wanted(struct prove_plan *plan, const char *trial);
 /* Crashes and hangs, and objects that stay: found. True: nothing of these. c may be NULL. */

@@ -7,7 +7,7 @@
 
 static struct prove_calls *calls;
 static struct postern_plugin real, watched; /* of this worker */
-static struct postern_host host;
+static struct postern_host *host;
 static bool counting; /* a worker for a replay does not: it ends with what it holds */
 
 struct prove_calls *prove_calls_init(void)
@@ -35,15 +35,19 @@ void prove_calls_reset(void)
 
 static void begin(struct postern_call *c)
 {
-    if (c != NULL)
-        c->host = &host;
+    if (c != NULL) {
+        c->host = host;
+        misuse_begin(c);
+    }
     count(&calls->inside, 1);
     heap_enter();
 }
 
-static int done(int rc)
+static int done(const struct postern_call *c, int rc)
 {
     heap_leave();
+    if (c != NULL)
+        misuse_end(rc);
     count(&calls->inside, -1);
     return rc;
 }
@@ -51,20 +55,29 @@ static int done(int rc)
 static int on_stage(struct postern_call *c)
 {
     begin(c);
-    return done(real.on[c->stage](c));
+    return done(c, real.on[c->stage](c));
 }
 
 static void on_prefetch(struct postern_call *c)
 {
     begin(c);
     real.prefetch[c->stage](c);
-    (void)done(0);
+    (void)done(c, POSTERN_OK);
+}
+
+/* Not counted: what an instance keeps is no session's. */
+static int on_instance_new(struct postern_setup *setup, void **instance)
+{
+    setup->host = misuse_setting_up(true);
+    int rc = real.instance_new(setup, instance);
+    (void)misuse_setting_up(false);
+    return rc;
 }
 
 static int on_session_new(struct postern_call *c, void **session)
 {
     begin(c);
-    int rc = done(real.session_new(c, session));
+    int rc = done(c, real.session_new(c, session));
     if (rc == POSTERN_OK)
         count(&calls->sessions, 1);
     return rc;
@@ -74,14 +87,14 @@ static void on_session_free(void *instance, void *session)
 {
     begin(NULL);
     real.session_free(instance, session);
-    (void)done(0);
+    (void)done(NULL, POSTERN_OK);
     count(&calls->sessions, -1);
 }
 
 static int on_transaction_new(struct postern_call *c, void **transaction)
 {
     begin(c);
-    int rc = done(real.transaction_new(c, transaction));
+    int rc = done(c, real.transaction_new(c, transaction));
     if (rc == POSTERN_OK)
         count(&calls->transactions, 1);
     return rc;
@@ -91,7 +104,7 @@ static void on_transaction_free(void *instance, void *transaction)
 {
     begin(NULL);
     real.transaction_free(instance, transaction);
-    (void)done(0);
+    (void)done(NULL, POSTERN_OK);
     count(&calls->transactions, -1);
 }
 
@@ -99,7 +112,7 @@ static void on_transaction_free(void *instance, void *transaction)
 static int on_tick(struct postern_call *c, uint32_t *next_ms)
 {
     begin(c);
-    int rc = done(real.tick(c, next_ms));
+    int rc = done(c, real.tick(c, next_ms));
     *next_ms = UINT32_MAX;
     count(&calls->ticks, 1);
     return rc < 0 ? POSTERN_OK : rc;
@@ -113,8 +126,10 @@ static void *alloc(struct postern_call *c, size_t n)
 void prove_calls_watch(struct host_plugin *p, bool keeps)
 {
     real = watched = *p->desc;
-    host = host_table;
-    host.alloc = alloc;
+    host = misuse_table();
+    host->alloc = alloc;
+    if (real.instance_new != NULL)
+        watched.instance_new = on_instance_new;
     for (unsigned i = 0; i < POSTERN_STAGES; i++) {
         if (real.on[i] != NULL)
             watched.on[i] = on_stage;

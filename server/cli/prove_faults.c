@@ -23,9 +23,9 @@ enum {
 const char *prove_kind_name(enum prove_kind kind)
 {
     static const char *const names[PROVE_KINDS] = {
-        [PROVE_CRASH] = "crash",  [PROVE_HANG] = "hang",       [PROVE_JAIL] = "jail",
-        [PROVE_LEAK] = "leak",    [PROVE_DIFFERS] = "differs", [PROVE_START] = "start",
-        [PROVE_SCRIPT] = "script"};
+        [PROVE_CRASH] = "crash", [PROVE_HANG] = "hang",       [PROVE_JAIL] = "jail",
+        [PROVE_LEAK] = "leak",   [PROVE_DIFFERS] = "differs", [PROVE_MISUSE] = "misuse",
+        [PROVE_START] = "start", [PROVE_SCRIPT] = "script"};
     return names[kind];
 }
 
@@ -52,6 +52,13 @@ static char *save_script(const struct prove_plan *plan, const char *trial, const
     return ok ? pn_strdup(path) : NULL;
 }
 
+static bool says_the_same(const struct prove_finding *a, const struct prove_finding *b)
+{
+    bool stage = a->stage == NULL || b->stage == NULL ? a->stage == b->stage
+                                                      : strcmp(a->stage, b->stage) == 0;
+    return a->kind == b->kind && stage && strcmp(a->text, b->text) == 0;
+}
+
 void prove_find(struct prove_plan *plan, enum prove_kind kind, const char *trial, const char *stage,
                 const char *text, const struct prove_case *c, const struct rpl *origin)
 {
@@ -64,8 +71,18 @@ void prove_find(struct prove_plan *plan, enum prove_kind kind, const char *trial
     *f = (struct prove_finding){.kind = kind, .trial = pn_strdup(trial), .text = pn_strdup(text)};
     if (stage != NULL && stage[0] != '\0')
         f->stage = pn_strdup(stage);
+    for (size_t i = 0; i + 1 < r->count; i++)
+        f->like += says_the_same(&r->findings[i], f);
     if (c != NULL && plan->save != NULL)
         f->saved = save_script(plan, trial, text, c, origin);
+    r->hangs += kind == PROVE_HANG;
+    if (plan->on_find != NULL)
+        plan->on_find(plan->ctx, f);
+}
+
+bool prove_given_up(const struct prove_plan *plan)
+{
+    return plan->report->hangs >= PROVE_HANGS_MAX;
 }
 
 /* A crash under a failing allocation. True: it is a library's, and was noted as that. */
@@ -94,6 +111,8 @@ bool prove_wanted(struct prove_plan *plan, const char *trial)
 {
     if (plan->only != NULL && !pn_str_starts(pn_str_of(trial), pn_str_of(plan->only)))
         return false;
+    if (prove_given_up(plan))
+        return false;
     plan->report->trials++;
     plan->matched++;
     return true;
@@ -110,14 +129,26 @@ static const char *death_text(int status, char *out, size_t size)
     return out;
 }
 
+/* What was not said before. True: nothing. */
+static bool uses_well(struct prove_plan *plan, const char *trial, const struct prove_case *c,
+                      const struct rpl *origin)
+{
+    const char *stage, *text;
+    size_t before = plan->misuses;
+    while (misuse_next(&plan->misuses, &stage, &text))
+        prove_find(plan, PROVE_MISUSE, trial, stage, text, c, origin);
+    return plan->misuses == before;
+}
+
 bool prove_judge(struct prove_plan *plan, const char *trial, const struct prove_result *r,
                  const struct prove_case *c, const struct rpl *origin)
 {
     char text[800], how[200];
     bool jail = WIFSIGNALED(r->death) && WTERMSIG(r->death) == SIGSYS;
     bool hangs = WIFEXITED(r->death) && WEXITSTATUS(r->death) == PN_WORKER_HUNG_EXIT;
+    bool well = uses_well(plan, trial, c, origin);
     if (!r->convicted && r->death == 0 && !r->stuck)
-        return true;
+        return well;
     if (!jail && blame_it(plan, trial))
         return true;
     if (r->death != 0 && !hangs) {
@@ -278,10 +309,12 @@ static void say_leak(struct prove_plan *plan, const char *trial, struct prove_lo
     (void)pn_buf_addf(&text, "%d session%s leave%s", sessions, sessions == 1 ? "" : "s",
                       sessions == 1 ? "s" : "");
     if (blocks > 0)
-        (void)pn_buf_addf(&text, " %lld blocks (%lld bytes)", blocks, bytes);
-    if (b.descriptors > a.descriptors)
+        (void)pn_buf_addf(&text, " %lld block%s (%lld bytes)", blocks, blocks == 1 ? "" : "s",
+                          bytes);
+    /* Fewer come and go with the worker's own threads. */
+    if (b.descriptors - a.descriptors >= sessions)
         (void)pn_buf_addf(&text, " %ld descriptors", b.descriptors - a.descriptors);
-    if (b.threads > a.threads)
+    if (b.threads - a.threads >= sessions)
         (void)pn_buf_addf(&text, " %ld threads", b.threads - a.threads);
     if (blocks >= sessions) {
         (void)pn_buf_addz(&text, "; most live blocks come from ");
@@ -341,6 +374,8 @@ static void allocation(struct prove *p, const struct prove_case *c, const struct
     bool ok = trial(p, c, origin, plan, how, &r);
     pn_buf_fini(&r.facts);
     after = prove_load(p);
+    before.descriptors = after.descriptors; /* of blocks alone */
+    before.threads = after.threads;
     if (ok && after.blocks > usual && leaks_again(p, c, *how)) {
         say_leak(plan, how->trial, before, after, 1, c, origin);
         ok = false;
@@ -355,6 +390,8 @@ static void allocations(struct prove *p, const struct prove_case *c, const struc
     struct prove_result r;
     struct prove_how how = {.trial = name, .last_stage = POSTERN_AFTER, .fresh = true};
     (void)snprintf(name, sizeof name, "%s/alloc", c->name);
+    if (prove_given_up(plan))
+        return;
     (void)trial(p, c, origin, plan, &how, &r);
     int64_t usual = prove_load(p).blocks;
     uint64_t count = plan->points_max == 0 ? 0 : r.asked;
@@ -390,15 +427,18 @@ void prove_faults(struct prove *p, const struct prove_case *c, const struct rpl 
 {
     char name[PROVE_NAME_MAX];
     struct prove_result base;
+    if (prove_given_up(plan))
+        return;
     (void)snprintf(name, sizeof name, "%s/plain", c->name);
     struct prove_how how = {.trial = name, .last_stage = POSTERN_AFTER, .fresh = true};
     bool counted = prove_wanted(plan, name);
     bool ok = trial(p, c, origin, plan, &how, &base);
     plan->report->passed += counted && ok;
+    bool ends_well = !base.convicted && base.death == 0 && !base.stuck;
     (void)snprintf(name, sizeof name, "%s/leak", c->name);
-    if (ok && prove_wanted(plan, name))
+    if (ends_well && prove_wanted(plan, name))
         plan->report->passed += keeps_nothing(p, c, origin, plan, name);
-    if (ok) { /* who fails without a fault says nothing by failing with one */
+    if (ends_well) { /* who fails without a fault says nothing by failing with one */
         again(p, c, origin, plan, &base);
         replacements(p, c, origin, plan, &base);
         ends(p, c, origin, plan);

@@ -248,7 +248,7 @@ void prove_fuzz(struct prove *p, const struct prove_case *seeds, size_t count,
         else if (!ok)
             blocks = -1; /* of another worker from now on */
         pn_pool_free(&f.pool);
-        if (plan->report->count - first >= STOP_AFTER)
+        if (plan->report->count - first >= STOP_AFTER || prove_given_up(plan))
             break;
     }
     (void)bytes;

@@ -17,7 +17,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { START_MS = 120 * 1000 };
+enum { START_MS = 120 * 1000, OWN_LINES = 1 };
 
 /* ---- making */
 
@@ -107,10 +107,18 @@ static bool compile(struct prove *p, struct pn_buf *err)
         (void)pn_buf_addz(&conf, "smtp { hostname \"mx.here.test\" }\n");
     fill_in(p, pn_buf_str(&conf), &filled);
     (void)snprintf(path, sizeof path, "%s/postern.conf", p->root);
-    if (write_file(path, pn_buf_str(&filled), err)) {
-        p->plan = plan_of(path, NULL, err);
-        p->alone = p->plan == NULL ? NULL : plan_of(path, p->o.name, err);
+    struct pn_buf why;
+    pn_buf_init(&why, 1 << 20);
+    if (write_file(path, pn_buf_str(&filled), &why)) {
+        p->plan = plan_of(path, NULL, &why);
+        p->alone = p->plan == NULL ? NULL : plan_of(path, p->o.name, &why);
     }
+    if (p->o.script != NULL)
+        rpl_places(p->o.script, &(struct rpl_made){path, RPL_CONF, OWN_LINES}, pn_buf_str(&why),
+                   err);
+    else
+        (void)pn_buf_adds(err, pn_buf_str(&why));
+    pn_buf_fini(&why);
     pn_buf_fini(&filled);
     pn_buf_fini(&conf);
     if (p->alone == NULL)
@@ -126,7 +134,12 @@ static bool read_dns(struct prove *p, struct pn_buf *err)
     pn_buf_init(&dns, RPL_BYTES_MAX);
     if (p->o.script != NULL)
         rpl_collect(p->o.script, RPL_DNS, &dns);
-    p->file = pn_dnsfile_parse(dns.len == 0 ? PN_STR("") : pn_buf_str(&dns), "dns", err);
+    struct pn_buf why;
+    pn_buf_init(&why, 1 << 16);
+    p->file = pn_dnsfile_parse(dns.len == 0 ? PN_STR("") : pn_buf_str(&dns), "dns", &why);
+    if (p->file == NULL && p->o.script != NULL)
+        rpl_places(p->o.script, &(struct rpl_made){"dns", RPL_DNS, 0}, pn_buf_str(&why), err);
+    pn_buf_fini(&why);
     pn_buf_fini(&dns);
     return p->file != NULL;
 }

@@ -90,14 +90,14 @@ _Noreturn static void be_worker(struct prove *p, const struct prove_worker *w, i
     prove_quiet();
     pn_loop_after_fork(p->loop);
     heap_reset(!w->solo);
+    struct host_plugin *target = find_target(o.plugins, o.count, p->target);
+    if (target != NULL)
+        prove_calls_watch(target, !w->solo);
     bool made = enter_jail(p, w->group) && pn_worker_instances(o.plugins, o.count, &err);
     if (!made)
         _exit(1);
-    struct host_plugin *target = find_target(o.plugins, o.count, p->target);
-    if (target != NULL) {
-        prove_calls_watch(target, !w->solo);
+    if (target != NULL)
         heap_reset(!w->solo); /* what its instance keeps is no session's */
-    }
     struct pn_loop *loop = pn_loop_new();
     o.on_idle = stop_loop;
     o.ctx = loop;

@@ -44,7 +44,8 @@ static bool read_line(struct rpl *s, unsigned number, struct pn_str text, struct
     }
     if (w == RPL_DNS)
         rest = pn_str_trim(rest); /* a blank would mean the name of the line before */
-    s->lines[s->count++] = (struct rpl_line){number, (enum rpl_word)w, rest};
+    unsigned column = rest.len == 0 ? 0 : (unsigned)(rest.p - text.p);
+    s->lines[s->count++] = (struct rpl_line){number, (enum rpl_word)w, rest, column};
     return true;
 }
 
@@ -122,6 +123,46 @@ void rpl_collect(const struct rpl *s, enum rpl_word word, struct pn_buf *out)
             (void)pn_buf_adds(out, s->lines[i].rest);
             (void)pn_buf_addc(out, '\n');
         }
+}
+
+/* The n-th line of that word, from 1; NULL: there is no such. */
+static const struct rpl_line *nth_line(const struct rpl *s, enum rpl_word word, uint64_t n)
+{
+    for (size_t i = 0; i < s->count; i++)
+        if (s->lines[i].word == word && --n == 0)
+            return &s->lines[i];
+    return NULL;
+}
+
+static struct pn_str digits(struct pn_str s)
+{
+    size_t n = 0;
+    while (n < s.len && pn_is_digit(s.p[n]))
+        n++;
+    return pn_str_slice(s, 0, n);
+}
+
+void rpl_places(const struct rpl *script, const struct rpl_made *made, struct pn_str text,
+                struct pn_buf *out)
+{
+    const size_t len = strlen(made->path);
+    while (text.len != 0) {
+        uint64_t l, c;
+        const struct rpl_line *at = NULL;
+        struct pn_str after = pn_str_slice(text, len + 1, text.len), line = digits(after);
+        struct pn_str column = digits(pn_str_slice(after, line.len + 1, after.len));
+        if (text.len > len && memcmp(text.p, made->path, len) == 0 && text.p[len] == ':' &&
+            pn_str_u64(line, INT32_MAX, &l) && pn_str_u64(column, INT32_MAX, &c) && l > made->own)
+            at = nth_line(script, made->word, l - made->own);
+        if (at != NULL) {
+            (void)pn_buf_addf(out, "%s:%u:%llu", script->path, at->number,
+                              (unsigned long long)c + at->column);
+            text = pn_str_slice(after, line.len + 1 + column.len, after.len);
+        } else {
+            (void)pn_buf_addc(out, text.p[0]);
+            text = pn_str_slice(text, 1, text.len);
+        }
+    }
 }
 
 static int hex(char c)

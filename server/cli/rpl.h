@@ -16,7 +16,8 @@
  *   drop                    the client is gone, without a word
  *   closed                  the server closes the connection
  *   event KEY=VALUE ...     the next message event: outcome score reply symbol because auth
- *                           dns plugin, or a.b for a member; "!symbol=X" where it must not be
+ *                           dns plugin, or a.b for a member; "!symbol=X" where it must not be;
+ *                           symbol=X:TEXT that symbol with that detail
  *   refused TEXT            the next "refused" event's detail holds the text
  *   mail N                  so many messages are in the mailboxes by now
  *   mail has TEXT           the newest of them holds the text; "lacks" the other way round
@@ -56,6 +57,7 @@ struct rpl_line {
     unsigned number; /* in the file, from 1 */
     enum rpl_word word;
     struct pn_str rest; /* behind the word and a blank */
+    unsigned column;    /* where that begins, from 0 */
 };
 
 struct rpl {
@@ -72,6 +74,15 @@ struct rpl *rpl_parse(const char *path, struct pn_str text, struct pn_buf *err);
 void rpl_free(struct rpl **script);
 /* Appends all lines of one word (conf, dns), each with its end. */
 void rpl_collect(const struct rpl *script, enum rpl_word word, struct pn_buf *out);
+/* Text that names places of a file made of the lines of one word, behind `own` lines of another's:
+ * "PATH:7:3" becomes the script's own line and column. */
+struct rpl_made {
+    const char *path;
+    enum rpl_word word;
+    unsigned own;
+};
+void rpl_places(const struct rpl *script, const struct rpl_made *made, struct pn_str text,
+                struct pn_buf *out);
 /* Appends s with its escapes undone. */
 void rpl_unescape(struct pn_str s, struct pn_buf *out);
 /* Splits "NAME TEXT" at the first blank; text may be empty. */

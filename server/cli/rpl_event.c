@@ -47,6 +47,18 @@ static bool any(const json_t *array, const char *key, struct pn_str want)
     return false;
 }
 
+/* "NAME", or "NAME:DETAIL". */
+static bool symbol(const json_t *event, struct pn_str want)
+{
+    size_t i;
+    const json_t *item;
+    struct pn_str detail = want, name = pn_str_split(&detail, ':');
+    json_array_foreach(json_object_get(event, "symbols"), i,
+                       item) if (is(item, "name", name) &&
+                                 (detail.p == NULL || is(item, "detail", detail))) return true;
+    return false;
+}
+
 static bool because(const json_t *event, struct pn_str want)
 {
     size_t i, k;
@@ -120,7 +132,7 @@ static bool value(const json_t *event, struct pn_str key, struct pn_str want)
 static bool holds(const json_t *event, struct pn_str key, struct pn_str want)
 {
     if (pn_str_eq(key, PN_STR("symbol")))
-        return any(json_object_get(event, "symbols"), "name", want);
+        return symbol(event, want);
     if (pn_str_eq(key, PN_STR("because")))
         return because(event, want);
     if (pn_str_eq(key, PN_STR("plugin")))
@@ -130,6 +142,19 @@ static bool holds(const json_t *event, struct pn_str key, struct pn_str want)
     if (pn_str_eq(key, PN_STR("dns")))
         return dns(event, want);
     return value(event, key, want);
+}
+
+/* A word that no event has would make a line that can't fail of its negative. */
+static bool is_known(const json_t *event, struct pn_str key)
+{
+    static const char *const words[] = {"symbol", "because", "plugin"};
+    char name[64];
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
+        if (pn_str_eq(key, pn_str_of(words[i])))
+            return true;
+    struct pn_str first = pn_str_split(&key, '.');
+    (void)snprintf(name, sizeof name, "%.*s", PN_FMT(first));
+    return json_object_get(event, name) != NULL;
 }
 
 /* Up to a blank outside of quotes. */
@@ -165,10 +190,36 @@ bool rpl_event_holds(const struct rpl_event_want *want, struct pn_str text, stru
             val = pn_str_slice(val, 1, val.len);
         while (pn_str_ends(val, PN_STR("\"")))
             val.len--;
+        if (val.p == NULL || !is_known(want->found, key)) {
+            (void)pn_buf_addf(err, "'%.*s', expected KEY=VALUE of a key that an event has\n",
+                              PN_FMT(word));
+            return false;
+        }
         if (holds(want->found, key, val) == negative)
             return not_so(want, "event does not hold ", word, err);
     }
     return true;
+}
+
+void rpl_event_plugins(const char *path, struct pn_buf *out)
+{
+    struct rpl_event_want want = {.kind = "message"}, last = want;
+    size_t i;
+    const json_t *run;
+    for (; rpl_event_find(path, &want); want.skip++) {
+        rpl_event_free(&last);
+        last.found = want.found;
+    }
+    json_array_foreach(json_object_get(last.found, "plugins"), i, run)
+    {
+        const char *status = json_string_value(json_object_get(run, "status"));
+        const char *reason = json_string_value(json_object_get(run, "reason"));
+        if (status != NULL && strcmp(status, "ok") != 0)
+            (void)pn_buf_addf(out, "plugin %s: %s%s%s\n",
+                              json_string_value(json_object_get(run, "name")), status,
+                              reason == NULL ? "" : ": ", reason == NULL ? "" : reason);
+    }
+    rpl_event_free(&last);
 }
 
 bool rpl_event_refused(const struct rpl_event_want *want, struct pn_str text, struct pn_buf *err)

@@ -14,7 +14,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { REPLY_MS = 30 * 1000, EVENT_MS = 10 * 1000, MAIL_MS = 5 * 1000, LOG_MAX = 3000 };
+enum {
+    REPLY_MS = 30 * 1000,
+    EVENT_MS = 10 * 1000,
+    MAIL_MS = 5 * 1000,
+    LOG_MAX = 3000,
+    SAID_MAX = 256 * 1024
+};
 /* Begins where `time` says nothing else, so that a script means the same every day. */
 enum { NOT_A_TIME = -1 };
 
@@ -336,6 +342,32 @@ static bool play(struct player *p, const struct rpl_options *o, unsigned *number
     return false;
 }
 
+/* The line that failed, why plugins did, and the log, with places of the script's own. */
+static void say_why(struct player *p, const struct rpl_options *o, unsigned number,
+                    struct pn_buf *err)
+{
+    char path[PATH_MAX];
+    struct rpl_made conf = {path, RPL_CONF, RPL_SERVER_OWN_LINES + (o->name != NULL)};
+    struct rpl_made dns = {path, RPL_DNS, 0};
+    struct pn_buf text, half;
+    pn_buf_init(&text, SAID_MAX);
+    pn_buf_init(&half, SAID_MAX);
+    (void)pn_buf_addz(&text, p->script->path);
+    if (number != 0)
+        (void)pn_buf_addf(&text, ":%u", number);
+    (void)pn_buf_addf(&text, ": %.*s", PN_FMT(pn_buf_str(p->err)));
+    (void)snprintf(path, sizeof path, "%s/log/events.jsonl", p->server.root);
+    rpl_event_plugins(path, &text);
+    (void)pn_buf_addz(&text, "--- log\n");
+    rpl_server_log(&p->server, &text, LOG_MAX);
+    (void)snprintf(path, sizeof path, "%s/postern.conf", p->server.root);
+    rpl_places(p->script, &conf, pn_buf_str(&text), &half);
+    (void)snprintf(path, sizeof path, "%s/dns.zone", p->server.root);
+    rpl_places(p->script, &dns, pn_buf_str(&half), err);
+    pn_buf_fini(&half);
+    pn_buf_fini(&text);
+}
+
 bool rpl_play(const struct rpl *script, const struct rpl_options *options, struct pn_buf *err)
 {
     struct pn_buf why;
@@ -347,9 +379,7 @@ bool rpl_play(const struct rpl *script, const struct rpl_options *options, struc
     hang_up(&p);
     if (!ok) {
         (void)rpl_server_stop(&p.server);
-        (void)pn_buf_addf(err, "%s:%u: %.*s--- log\n", script->path, number,
-                          PN_FMT(pn_buf_str(&why)));
-        rpl_server_log(&p.server, err, LOG_MAX);
+        say_why(&p, options, number, err);
     }
     rpl_server_fini(&p.server);
     pn_buf_fini(&p.in);

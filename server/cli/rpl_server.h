@@ -15,6 +15,9 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+/* Lines of its configuration that stand before the caller's. */
+enum { RPL_SERVER_OWN_LINES = 3 };
+
 struct rpl_server {
     char root[PATH_MAX / 4];
     uint16_t smtp, admin;

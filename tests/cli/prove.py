@@ -59,6 +59,24 @@ ROWS = [
     ("hands", "crash", "/alloc/", "crashes"),
     ("library", None, "", ""),
 ]
+# What misuser.c does, and what is said of it; None: nothing is wrong.
+MISUSES = [
+    ("need", "state_get: POSTERN_NEED_STATE is not among its needs"),
+    ("row", 'set_str: "dose" is no row'),
+    ("symbol", "fact: 7 is no index of its 1 symbols"),
+    ("weight", "fact_weighted: a weight is at most 1000000 thousandths"),
+    ("stage", "header_get: there is no message before POSTERN_HEADERS"),
+    ("edit", "remove_rcpt: only in POSTERN_HEADERS and POSTERN_MESSAGE"),
+    ("prefetch", "dns_lookup: prefetch waits for nothing"),
+    ("kept", "header_get: with a call that is over"),
+    ("client", "writes to what client() lent it"),
+    ("message", "writes to the message that the host lent it"),
+    ("number", "returns 42, which is no status"),
+    ("invalid", "returns -4, POSTERN_INVALID"),
+    ("stranger", 'note_get: plugin "greylist" is not in its `after`'),
+    ("none", None),
+    ("nothing", None),
+]
 # A sanitizer's build is jailed by errors, not by signals, and sees a NULL before it is used.
 NOT_SANITIZED = {"network", "library"}
 
@@ -101,6 +119,37 @@ def try_row(counter, folder, row):
         counter.check(status == 1, f"{does}: again by the script that was saved", out + err)
 
 
+def try_misuse(counter, folder, row):
+    does, want = row
+    script = os.path.join(folder, f"misuse-{does}.rpl")
+    plugin = os.path.join(BUILD, "tests", "plugins", "misuser.so")
+    text = (SCRIPT % does).replace("careless", "misuser")
+    if does != "invalid":  # which the script sees as well
+        text = text.replace("plugin=misuser:ok", 'plugin=misuser:ok symbol="MISUSER:whole" !symbol="MISUSER:much"')
+    with open(script, "w", encoding="utf-8") as f:
+        f.write(text)
+    status, out, err = run("--json", "--points", "0", plugin, script)
+    if not counter.check(status == (1 if want else 0), f"misuse {does}: exit {status}", out + err) or not want:
+        return
+    said = [f["text"] for f in json.loads(out)["findings"] if f["kind"] == "misuse"]
+    counter.check(len(said) == 1 and said[0].startswith(want), f"misuse {does}", out)
+
+
+def try_words(counter, folder):
+    """What a stranger reads: places of the script's own, and no line that can't fail."""
+    careless = os.path.join(BUILD, "tests", "plugins", "careless.so")
+    for name, text, want in (
+        ("conf", SCRIPT.replace("does %s", "dose 7"), "conf.rpl:3:27: unknown setting 'dose'"),
+        ("dns", SCRIPT.replace("sender.test A", "sender.test B") % "nothing", "dns.rpl:5:19: unknown type"),
+        ("event", (SCRIPT % "nothing").replace("outcome", "!outcme"), "event.rpl:22: '!outcme=accept', expected KEY=VALUE"),
+    ):
+        path = os.path.join(folder, name + ".rpl")
+        with open(path, "w", encoding="utf-8") as f:
+            f.write(text)
+        status, out, err = run("--scripts", careless, path)
+        counter.check(status == 1 and f"{folder}/{want}" in out, f"words of {name}", out + err)
+
+
 def main():
     counter = postern.Counter("prove")
     with tempfile.TemporaryDirectory() as folder:
@@ -108,6 +157,8 @@ def main():
         rows = [r for r in rows if r[0] not in NOT_SANITIZED or not sanitized()]
         with concurrent.futures.ThreadPoolExecutor(max_workers=4) as pool:
             list(pool.map(lambda row: try_row(counter, folder, row), rows))
+            list(pool.map(lambda row: try_misuse(counter, folder, row), MISUSES))
+        try_words(counter, folder)
         good = os.path.join(folder, "good.rpl")
         with open(good, "w", encoding="utf-8") as f:
             f.write(SCRIPT % "nothing")
