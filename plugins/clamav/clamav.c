@@ -7,16 +7,18 @@
  *
  * A message is scanned as it came, behind one Received line: the scanner knows mail by its
  * first bytes, and would take a message that begins with another field for a text, its
- * attachments unread.
+ * attachments unread. What it does not decode and readers do is scanned by itself.
  */
 #include "clamav_clamd.h"
 #include "clamav_engine.h"
 #include "clamav_tmp.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 enum {
     SYM_FOUND,
@@ -113,6 +115,8 @@ struct instance {
     uint32_t max_time;
     size_t max_size;
 };
+
+enum { HIDDEN_MAX = 50 }; /* parts scanned by themselves */
 
 static const char first_line[] = "Received: by scanner\r\n";
 
@@ -254,28 +258,33 @@ static int failed(struct postern_call *c, const char *why, struct postern_str mo
     return POSTERN_ERROR;
 }
 
-static int scan_library(struct postern_call *c, struct postern_str content)
+/* What is scanned: bytes, and what stands before them. */
+struct piece {
+    struct postern_str first, content;
+    bool found; /* something was stated that ends the search */
+};
+
+static int scan_library(struct postern_call *c, struct piece *piece)
 {
     const struct instance *in = c->instance;
-    const size_t head = sizeof(first_line) - 1;
+    const size_t head = piece->first.len;
     struct clamav_findings found;
     const char *error;
-    char *copy;
+    char *copy = malloc(head + piece->content.len + 1);
     int status = POSTERN_OK;
 
-    if (!clamav_engine_ready(in->prepared->engine))
-        return c->host->fact(c, SYM_NOT_SCANNED, POSTERN_STR("no signatures"));
-    copy = malloc(head + content.len);
     if (copy == NULL)
         return POSTERN_ERROR;
-    memcpy(copy, first_line, head);
-    if (content.len > 0)
-        memcpy(copy + head, content.p, content.len);
-    error = clamav_engine_scan(in->prepared->engine, copy, head + content.len, &found);
+    if (head > 0)
+        memcpy(copy, piece->first.p, head);
+    if (piece->content.len > 0)
+        memcpy(copy + head, piece->content.p, piece->content.len);
+    error = clamav_engine_scan(in->prepared->engine, copy, head + piece->content.len, &found);
     free(copy);
     if (error != NULL)
         return failed(c, error, POSTERN_STR(""));
-    if (found.name[0] != '\0')
+    piece->found = found.name[0] != '\0';
+    if (piece->found)
         status = state_kind(c, found.kind, text_of(found.name));
     for (unsigned i = 0; i < found.broken && status == POSTERN_OK; i++)
         status = state_kind(c, CLAMAV_BROKEN, text_of(found.types[i]));
@@ -302,30 +311,86 @@ static int state_answer(struct postern_call *c, const struct clamav_answer *answ
     return failed(c, "clamd answered what is no answer", POSTERN_STR(""));
 }
 
-static int scan_clamd(struct postern_call *c, struct postern_str content)
+static int scan_clamd(struct postern_call *c, struct piece *piece)
 {
     const struct instance *in = c->instance;
-    const struct postern_str first = {first_line, sizeof(first_line) - 1};
     uint32_t left = c->host->left_ms(c);
     struct clamav_answer answer;
     const char *error;
 
-    if (content.len > in->max_size)
+    piece->found = true;
+    if (piece->content.len > in->max_size)
         return state_kind(c, CLAMAV_UNSCANNABLE, POSTERN_STR("message is too large"));
     errno = 0;
-    error = clamav_clamd_scan(&in->prepared->clamd, first, content,
+    error = clamav_clamd_scan(&in->prepared->clamd, piece->first, piece->content,
                               left < in->max_time ? left : in->max_time, &answer);
     if (error != NULL)
         return failed(c, error, errno == 0 ? POSTERN_STR("") : text_of(strerror(errno)));
+    piece->found = answer.reply != CLAMAV_REPLY_OK;
     return state_answer(c, &answer);
+}
+
+static int scan_piece(struct postern_call *c, struct piece *piece)
+{
+    const struct instance *in = c->instance;
+
+    return in->prepared->by_clamd ? scan_clamd(c, piece) : scan_library(c, piece);
+}
+
+/* ---- what the scanner does not decode */
+
+/* It stops at a base64's padding. Some readers of mail go on: an attachment may hide behind an
+ * encoded byte, as behind a mailing list's footer a second encoding stands in good faith. */
+static bool hides(const struct postern_part *part)
+{
+    const struct postern_str s = part->body;
+    const char *p = s.len == 0 ? NULL : memchr(s.p, '=', s.len);
+
+    if (p == NULL || part->encoding.len != 6 || strncasecmp(part->encoding.p, "base64", 6) != 0)
+        return false;
+    for (; p < s.p + s.len; p++)
+        if (isalnum((unsigned char)*p) || *p == '+' || *p == '/')
+            return true;
+    return false;
+}
+
+/* left: milliseconds that were left when the scan began. Half of max-time may be gone, so that
+ * what is scanned now ends before the call's own deadline. */
+static int scan_hidden(struct postern_call *c, uint32_t left)
+{
+    static const struct postern_str unseen = {
+        "more behind the padding of base64 than can be scanned", 53};
+    const struct instance *in = c->instance;
+    struct postern_part part;
+    struct piece piece = {.found = false};
+    int status = POSTERN_OK;
+    unsigned count = 0;
+
+    for (size_t i = 0; status == POSTERN_OK && !piece.found; i++) {
+        if (c->host->part(c, i, &part) != POSTERN_OK)
+            return POSTERN_OK;
+        if (!hides(&part))
+            continue;
+        if (++count > HIDDEN_MAX || left - c->host->left_ms(c) > in->max_time / 2 ||
+            c->host->part_text(c, i, POSTERN_TEXT_DECODED, &piece.content) != POSTERN_OK)
+            return state_kind(c, CLAMAV_UNSCANNABLE, unseen);
+        status = scan_piece(c, &piece);
+    }
+    return status;
 }
 
 static int on_message(struct postern_call *c)
 {
     const struct instance *in = c->instance;
-    struct postern_str content = c->host->content(c);
+    struct piece all = {.first = {first_line, sizeof(first_line) - 1},
+                        .content = c->host->content(c)};
+    uint32_t left = c->host->left_ms(c);
+    int status;
 
-    return in->prepared->by_clamd ? scan_clamd(c, content) : scan_library(c, content);
+    if (!in->prepared->by_clamd && !clamav_engine_ready(in->prepared->engine))
+        return c->host->fact(c, SYM_NOT_SCANNED, POSTERN_STR("no signatures"));
+    status = scan_piece(c, &all);
+    return status != POSTERN_OK || all.found ? status : scan_hidden(c, left);
 }
 
 POSTERN_EXPORT const struct postern_plugin postern_plugin = {.size = sizeof(struct postern_plugin),

@@ -5,8 +5,10 @@ taken up while mail comes in, broken ones that are not, and clamd in place of th
 import base64
 import gzip
 import io
+import json
 import os
 import quopri
+import subprocess
 import sys
 import tarfile
 import threading
@@ -176,6 +178,20 @@ class Clamd(LocalDaemon):
             connection.sendall(b"stream: Fake.Eicar FOUND\0" if bad else b"stream: OK\0")
 
 
+def repeats(counter, server, event):
+    """The verdict is found again from its event, with no clamd there."""
+    with open(f"{server.root}/event.json", "w", encoding="utf-8") as f:
+        json.dump(event, f)
+    with open(f"{server.root}/sample.eml", "wb") as f:
+        f.write(mail(EICAR).replace(b"\n", b"\r\n"))
+    command = [os.path.join(postern.build_folder(), "postern"), "scan", "-c", server.conf_path, "--json"]
+    p = subprocess.run([*command, "--event", f"{server.root}/event.json", f"{server.root}/sample.eml"],
+                       capture_output=True, text=True, check=False)  # fmt: skip
+    found = json.loads(p.stdout) if p.stdout else {}
+    same = all(found.get(name) == event.get(name) for name in ("outcome", "reply", "score", "recipients", "symbols"))
+    counter.check(same, "clamd away: scan --event finds the same verdict", p.stderr + p.stdout + str(event))
+
+
 def by_clamd(counter):
     with postern.Server("") as server:
         clamd = Clamd(f"{server.root}/clamd.ctl")
@@ -187,6 +203,7 @@ def by_clamd(counter):
         counter.check(send(server, mail(b"hello")).startswith("250"), "clamd: harmless mail passes")
         counter.check(clamd.asked == 2, "clamd: it was asked", str(clamd.asked))
         clamd.close()
+        repeats(counter, server, server.wait_events("message", 2)[0])
         reply = send(server, mail(b"hello"))
         counter.check(reply.startswith("451"), "clamd away: mail is deferred", reply)
         clamd.open()

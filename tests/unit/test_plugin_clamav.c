@@ -235,6 +235,33 @@ static void test_broken(void)
     fakehost_free(&h);
 }
 
+/* The scanner stops where base64 is padded, readers of mail may not. */
+static void test_hidden(void)
+{
+    struct fakehost *h = fakehost_new(&postern_plugin, settings, NULL);
+    struct pn_buf b;
+
+    pn_buf_init(&b, SIZE_MAX);
+    for (unsigned parts = 1; parts <= 51; parts += 50) {
+        pn_buf_clear(&b);
+        (void)pn_buf_addz(
+            &b, "From: a\nMIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=b\n");
+        for (unsigned i = 1; i < parts; i++)
+            (void)pn_buf_addz(&b, "\n--b\nContent-Transfer-Encoding: base64\n\neA==\nfooter\n");
+        (void)pn_buf_addz(&b, "\n--b\nContent-Transfer-Encoding: Base64\n\neA==\n");
+        pn_base64_encode(&b, pn_str_of(eicar));
+        (void)pn_buf_addz(&b, "\n--b--\n");
+        scan(h, parts == 1 ? "behind padding" : "behind padding of the 51st part", pn_buf_str(&b),
+             parts == 1 ? "VIRUS_FOUND=20(Postern.Eicar-Test.UNOFFICIAL)"
+                        : "VIRUS_UNSCANNABLE=6(more behind the padding of base64 than can be "
+                          "scanned)");
+    }
+    scan(h, "a footer behind padding",
+         PN_STR("From: a\nContent-Transfer-Encoding: base64\n\neA==\n____\na list's footer\n"), "");
+    pn_buf_fini(&b);
+    fakehost_free(&h);
+}
+
 /* A limit that is reached must not read as clean. */
 static void test_limits(void)
 {
@@ -410,6 +437,8 @@ static bool read_stream(struct clamd *d, int fd)
     return false;
 }
 
+static const char silent[] = "";
+
 static void *clamd_run(void *arg)
 {
     struct clamd *d = arg;
@@ -419,7 +448,9 @@ static void *clamd_run(void *arg)
         const char *reply = d->replies[i];
 
         d->connections++;
-        if (reply != NULL && read_stream(d, fd) && reply[0] != '\0') {
+        if (reply == silent)
+            (void)!read(fd, &(char){0}, read_stream(d, fd)); /* until it lets go */
+        else if (reply != NULL && read_stream(d, fd) && reply[0] != '\0') {
             /* In two pieces, the second with the NUL. */
             (void)!write(fd, reply, 1);
             (void)!write(fd, reply + 1, strlen(reply));
@@ -433,8 +464,10 @@ static void play_clamd(const char *label, struct pn_str text, const char *const 
                        unsigned count, size_t most, int want, const char *facts)
 {
     char address[200];
-    const struct fake_row by_clamd[] = {
-        {"mode", {"clamd"}}, {"clamd", {address}}, {"max-time", {"5s"}}, {NULL}};
+    const struct fake_row by_clamd[] = {{"mode", {"clamd"}},
+                                        {"clamd", {address}},
+                                        {"max-time", {replies[0] == silent ? "100ms" : "5s"}},
+                                        {NULL}};
     struct clamd d = {.replies = replies, .count = count, .most = most};
     struct sockaddr_un un = {.sun_family = AF_UNIX};
     pthread_t thread;
@@ -497,6 +530,17 @@ static void test_clamd(void)
                "VIRUS_UNSCANNABLE=6(message is too large for clamd)");
     play_clamd("its error", mail, error, 1, most, POSTERN_ERROR, "");
     play_clamd("strange", mail, strange, 1, most, POSTERN_ERROR, "");
+    play_clamd("silent", mail, &(const char *){silent}, 1, most, POSTERN_ERROR, "");
+    char endless[CLAMAV_REPLY_MAX + 2] = "stream: ";
+
+    memset(endless + 8, 'x', sizeof(endless) - 9);
+    endless[sizeof(endless) - 1] = '\0';
+    play_clamd("endless", mail, &(const char *){endless}, 1, most, POSTERN_ERROR, "");
+    const struct pn_str hidden =
+        PN_STR("From: a\r\nContent-Transfer-Encoding: base64\r\n\r\neA==\r\nZXZpbA==\r\n");
+    static const char *const second[] = {"stream: OK", "stream: Evil FOUND"};
+
+    play_clamd("behind padding", hidden, second, 2, 50, POSTERN_OK, "VIRUS_FOUND=20(Evil)");
     play_clamd("it lets go twice and comes back", mail, again, 3, most, POSTERN_OK, "");
     pn_buf_fini(&b);
 }
@@ -598,6 +642,7 @@ int main(int argc, char **argv)
                                              {"depth", test_depth},
                                              {"time", test_time},
                                              {"broken", test_broken},
+                                             {"hidden", test_hidden},
                                              {"setup", test_setup},
                                              {"clamd's address", test_address},
                                              {"clamd's replies", test_reply},
