@@ -114,6 +114,7 @@ struct instance {
     char *tmp;
     uint32_t max_time;
     size_t max_size;
+    int macros, encrypted;
 };
 
 enum { HIDDEN_MAX = 50 }; /* parts scanned by themselves */
@@ -216,6 +217,8 @@ static int instance_new(struct postern_setup *s, void **instance)
         free(in);
         return POSTERN_ERROR;
     }
+    (void)s->host->set_bool(s->settings, "macros", &in->macros);
+    (void)s->host->set_bool(s->settings, "encrypted", &in->encrypted);
     in->prepared = s->prepared;
     in->max_time = (uint32_t)time;
     in->max_size = (size_t)size;
@@ -241,7 +244,11 @@ static int state_kind(struct postern_call *c, enum clamav_kind kind, struct post
         [CLAMAV_VIRUS] = SYM_FOUND,         [CLAMAV_UNSCANNABLE] = SYM_UNSCANNABLE,
         [CLAMAV_ENCRYPTED] = SYM_ENCRYPTED, [CLAMAV_MACRO] = SYM_MACRO,
         [CLAMAV_BROKEN] = SYM_BROKEN,       [CLAMAV_HEURISTIC] = SYM_HEURISTIC};
+    const struct instance *in = c->instance;
 
+    /* The library was not asked for these; clamd has settings of its own. */
+    if ((kind == CLAMAV_MACRO && !in->macros) || (kind == CLAMAV_ENCRYPTED && !in->encrypted))
+        return POSTERN_OK;
     return c->host->fact(c, symbol[kind], detail);
 }
 
@@ -261,7 +268,7 @@ static int failed(struct postern_call *c, const char *why, struct postern_str mo
 /* What is scanned: bytes, and what stands before them. */
 struct piece {
     struct postern_str first, content;
-    bool found; /* something was stated that ends the search */
+    bool virus; /* one was found: that ends the search */
 };
 
 static int scan_library(struct postern_call *c, struct piece *piece)
@@ -283,15 +290,15 @@ static int scan_library(struct postern_call *c, struct piece *piece)
     free(copy);
     if (error != NULL)
         return failed(c, error, POSTERN_STR(""));
-    piece->found = found.name[0] != '\0';
-    if (piece->found)
+    piece->virus = found.name[0] != '\0' && found.kind == CLAMAV_VIRUS;
+    if (found.name[0] != '\0')
         status = state_kind(c, found.kind, text_of(found.name));
     for (unsigned i = 0; i < found.broken && status == POSTERN_OK; i++)
         status = state_kind(c, CLAMAV_BROKEN, text_of(found.types[i]));
     return status;
 }
 
-static int state_answer(struct postern_call *c, const struct clamav_answer *answer)
+static int state_answer(struct postern_call *c, const struct clamav_answer *answer, bool *virus)
 {
     char name[CLAMAV_REPLY_MAX + 1];
 
@@ -300,6 +307,7 @@ static int state_answer(struct postern_call *c, const struct clamav_answer *answ
         return POSTERN_OK;
     case CLAMAV_REPLY_FOUND:
         (void)snprintf(name, sizeof(name), "%.*s", (int)answer->text.len, answer->text.p);
+        *virus = clamav_kind(name) == CLAMAV_VIRUS;
         return state_kind(c, clamav_kind(name), answer->text);
     case CLAMAV_REPLY_TOO_LARGE:
         return state_kind(c, CLAMAV_UNSCANNABLE, POSTERN_STR("message is too large for clamd"));
@@ -318,7 +326,6 @@ static int scan_clamd(struct postern_call *c, struct piece *piece)
     struct clamav_answer answer;
     const char *error;
 
-    piece->found = true;
     if (piece->content.len > in->max_size)
         return state_kind(c, CLAMAV_UNSCANNABLE, POSTERN_STR("message is too large"));
     errno = 0;
@@ -326,8 +333,7 @@ static int scan_clamd(struct postern_call *c, struct piece *piece)
                               left < in->max_time ? left : in->max_time, &answer);
     if (error != NULL)
         return failed(c, error, errno == 0 ? POSTERN_STR("") : text_of(strerror(errno)));
-    piece->found = answer.reply != CLAMAV_REPLY_OK;
-    return state_answer(c, &answer);
+    return state_answer(c, &answer, &piece->virus);
 }
 
 static int scan_piece(struct postern_call *c, struct piece *piece)
@@ -362,11 +368,11 @@ static int scan_hidden(struct postern_call *c, uint32_t left)
         "more behind the padding of base64 than can be scanned", 53};
     const struct instance *in = c->instance;
     struct postern_part part;
-    struct piece piece = {.found = false};
+    struct piece piece = {.virus = false};
     int status = POSTERN_OK;
     unsigned count = 0;
 
-    for (size_t i = 0; status == POSTERN_OK && !piece.found; i++) {
+    for (size_t i = 0; status == POSTERN_OK && !piece.virus; i++) {
         if (c->host->part(c, i, &part) != POSTERN_OK)
             return POSTERN_OK;
         if (!hides(&part))
@@ -390,7 +396,7 @@ static int on_message(struct postern_call *c)
     if (!in->prepared->by_clamd && !clamav_engine_ready(in->prepared->engine))
         return c->host->fact(c, SYM_NOT_SCANNED, POSTERN_STR("no signatures"));
     status = scan_piece(c, &all);
-    return status != POSTERN_OK || all.found ? status : scan_hidden(c, left);
+    return status != POSTERN_OK || all.virus ? status : scan_hidden(c, left);
 }
 
 POSTERN_EXPORT const struct postern_plugin postern_plugin = {.size = sizeof(struct postern_plugin),

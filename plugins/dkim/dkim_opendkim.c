@@ -16,6 +16,8 @@
  *   an error in one ends the message           if that happens, each is run alone
  *   a field that fills its buffer of 64 KiB    it reads as far behind the end as the field is
  *                                              long: such a message gets the native engine
+ *   a NUL in a field                           it keeps what stands before, and reads on behind
+ *                                              its end for what does not: the native engine too
  *   x= and t= are held against its own clock   such an error has a verdict of its own; no
  *                                              drift helps, it is subtracted from t= unsigned
  */
@@ -265,9 +267,14 @@ static bool fits(const struct dkim_message *m)
 {
     size_t len = 0;
 
-    for (size_t i = 0; i < m->count; i++)
-        len += m->fields[i].raw.len + 2;
-    return len <= HEADER_MAX;
+    for (size_t i = 0; i < m->count; i++) {
+        struct postern_str raw = m->fields[i].raw;
+
+        len += raw.len + 2;
+        if (len > HEADER_MAX || memchr(raw.p, '\0', raw.len) != NULL)
+            return false;
+    }
+    return true;
 }
 
 static int opendkim_verify(void *self, const struct dkim_message *m, struct dkim_sig *sigs,

@@ -646,6 +646,34 @@ static void test_long_header(void)
     }
 }
 
+/* libopendkim reads behind a field that has a NUL in it. */
+static void test_nul(void)
+{
+    static const char bytes[] = "From: a\0 joe@a.test\r\nX: \0\0\0 and on\r\n";
+    const struct pn_str header = {bytes, sizeof(bytes) - 1};
+
+    keys_make();
+    for (size_t e = 0; e < ENGINES; e++) {
+        struct pn_buf all, got;
+        struct signer_spec spec = ED("relaxed/relaxed");
+
+        spec.key = ed;
+        spec.domain = "a.test";
+        spec.names = "From:X";
+        spec.length = -1;
+        pn_buf_init(&all, 1 << 20);
+        pn_buf_init(&got, 4096);
+        signer_sign(&all, &spec, header, Q(BODY));
+        (void)pn_buf_adds(&all, header);
+        verify(engines[e], pn_buf_str(&all), Q(BODY), &(struct dkim_terms){NOW, 3600, 1024}, SIGS,
+               &got);
+        unit_row(engines[e]->name);
+        UNIT_STR(pn_buf_str(&got), Q("pass/valid"));
+        pn_buf_fini(&all);
+        pn_buf_fini(&got);
+    }
+}
+
 /* More signatures than are looked at: the first of them count, the rest cost nothing. */
 static void test_too_many(void)
 {
@@ -678,6 +706,7 @@ int main(int argc, char **argv)
                                              {"where they differ", test_differ},
                                              {"several lengths", test_lengths_together},
                                              {"long header", test_long_header},
+                                             {"NUL", test_nul},
                                              {"too many", test_too_many},
                                              {NULL, NULL}};
 

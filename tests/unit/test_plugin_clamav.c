@@ -438,6 +438,7 @@ static bool read_stream(struct clamd *d, int fd)
 }
 
 static const char silent[] = "";
+static const char *state_locked = "yes"; /* rows macros and encrypted */
 
 static void *clamd_run(void *arg)
 {
@@ -467,6 +468,8 @@ static void play_clamd(const char *label, struct pn_str text, const char *const 
     const struct fake_row by_clamd[] = {{"mode", {"clamd"}},
                                         {"clamd", {address}},
                                         {"max-time", {replies[0] == silent ? "100ms" : "5s"}},
+                                        {"macros", {state_locked}},
+                                        {"encrypted", {state_locked}},
                                         {NULL}};
     struct clamd d = {.replies = replies, .count = count, .most = most};
     struct sockaddr_un un = {.sun_family = AF_UNIX};
@@ -526,6 +529,20 @@ static void test_clamd(void)
                "VIRUS_UNSCANNABLE=6(Heuristics.Limits.Exceeded.MaxFiles)");
     play_clamd("encrypted", mail, locked, 1, most, POSTERN_OK,
                "VIRUS_ENCRYPTED=1(Heuristics.Encrypted.Zip)");
+    static const char *const spoofed[] = {"stream: Heuristics.Phishing.Email.SpoofedDomain FOUND"};
+    static const char *const macro[] = {"stream: Heuristics.OLE2.ContainsMacros.VBA FOUND"};
+    static const char *const program[] = {"stream: Heuristics.Broken.Executable FOUND"};
+
+    play_clamd("a heuristic", mail, spoofed, 1, most, POSTERN_OK,
+               "VIRUS_HEURISTIC=4(Heuristics.Phishing.Email.SpoofedDomain)");
+    play_clamd("macros", mail, macro, 1, most, POSTERN_OK,
+               "VIRUS_MACRO=1.5(Heuristics.OLE2.ContainsMacros.VBA)");
+    play_clamd("a broken program", mail, program, 1, most, POSTERN_OK,
+               "VIRUS_BROKEN=1(Heuristics.Broken.Executable)");
+    state_locked = "no";
+    play_clamd("macros, not to be stated", mail, macro, 1, most, POSTERN_OK, "");
+    play_clamd("encrypted, not to be stated", mail, locked, 1, most, POSTERN_OK, "");
+    state_locked = "yes";
     play_clamd("too large for clamd", long_mail, large, 1, 1000, POSTERN_OK,
                "VIRUS_UNSCANNABLE=6(message is too large for clamd)");
     play_clamd("its error", mail, error, 1, most, POSTERN_ERROR, "");

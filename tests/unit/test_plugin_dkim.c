@@ -5,31 +5,38 @@
 #include "dkim_signer.h"
 #include "fakehost.h"
 
+#include <openssl/rsa.h>
 #include <stdio.h>
 
 extern const struct postern_plugin postern_plugin;
 
-static EVP_PKEY *ed;
-static char dns[2000];
+static EVP_PKEY *ed, *weak;
+static char dns[2500];
 static const char HEADER[] = "From: joe@a.test\r\nTo: ann@b.test\r\nSubject: s\r\n";
 static const char BODY[] = "Hi.\r\n";
 
 static void make_zone(void)
 {
-    struct pn_buf record;
+    struct pn_buf record, short_record;
 
-    if (ed == NULL)
+    if (ed == NULL) {
         ed = EVP_PKEY_Q_keygen(NULL, NULL, "ED25519");
+        weak = EVP_RSA_gen(768);
+    }
     pn_buf_init(&record, 500);
+    pn_buf_init(&short_record, 500);
+    signer_record(&short_record, weak);
     signer_record(&record, ed); /* "v=DKIM1; k=..." */
     (void)snprintf(dns, sizeof(dns),
                    "good._domainkey.a.test TXT \"%.*s\"\n"
                    "test._domainkey.a.test TXT \"t=y; %.*s\"\n"
                    "slow._domainkey.a.test TIMEOUT\n"
                    "down._domainkey.a.test SERVFAIL\n"
-                   "strict._domainkey.a.test TXT \"t=s; %.*s\"\n",
+                   "strict._domainkey.a.test TXT \"t=s; %.*s\"\n"
+                   "weak._domainkey.a.test TXT \"%.*s\"\n",
                    (int)record.len - 9, record.p + 9, (int)record.len - 9, record.p + 9,
-                   (int)record.len - 9, record.p + 9);
+                   (int)record.len - 9, record.p + 9, (int)short_record.len, short_record.p);
+    pn_buf_fini(&short_record);
     pn_buf_fini(&record);
 }
 
@@ -38,6 +45,8 @@ static const struct {
     char letter;
     const char *selector, *domain, *names, *tags;
     long length;
+    EVP_PKEY **key; /* NULL: ed */
+    bool sha1;
 } kinds[] = {{'g', "good", "a.test", "From:To", NULL, -1},
              {'t', "test", "A.test", "From:To", NULL, -1},
              {'s', "slow", "a.test", "From:To", NULL, -1},
@@ -49,7 +58,9 @@ static const struct {
              {'e', "good", "a.test", "From:To", "t=1; x=1600000000; ", -1},
              {'f', "good", "a.test", "From:To", "t=1700003601; ", -1},
              {'n', "good", "a.test", "From:To", "t=1700003600; ", -1},
-             {'i', "strict", "a.test", "From:To", "i=@b.a.test; ", -1}};
+             {'i', "strict", "a.test", "From:To", "i=@b.a.test; ", -1},
+             {'w', "weak", "a.test", "From:To", NULL, -1, &weak, false},
+             {'1', "weak", "a.test", "From:To", NULL, -1, &weak, true}};
 
 static void sign(struct pn_buf *out, char letter)
 {
@@ -57,7 +68,8 @@ static void sign(struct pn_buf *out, char letter)
 
     while (kinds[i].letter != letter)
         i++;
-    struct signer_spec spec = {.key = ed,
+    struct signer_spec spec = {.key = kinds[i].key == NULL ? ed : *kinds[i].key,
+                               .sha1 = kinds[i].sha1,
                                .domain = kinds[i].domain,
                                .selector = kinds[i].selector,
                                .canon = "relaxed/relaxed",
@@ -188,6 +200,14 @@ static void test_facts(void)
          "dkim=permerror signature=unchecked reason=key is not for subdomains domain=a.test "
          "selector=strict algorithm=ed25519-sha256",
          "TXT strict._domainkey.a.test"},
+        {"a short key", "w", "", NULL, "DKIM_WEAK_KEY=0.1(a.test: key is too short)",
+         "dkim=policy signature=unchecked reason=key is too short domain=a.test selector=weak "
+         "algorithm=rsa-sha256 bits=768",
+         "TXT weak._domainkey.a.test"},
+        {"rsa-sha1", "1", "", NULL, "DKIM_SHA1=0.1(a.test: rsa-sha1 is no longer accepted)",
+         "dkim=policy signature=unchecked reason=rsa-sha1 is no longer accepted domain=a.test "
+         "selector=weak algorithm=rsa-sha1",
+         ""},
         {"two keys in trouble and a good one", "dgs", "", NULL,
          "DKIM_TEMPERROR=0(a.test: key lookup failed) DKIM_VALID=-0.1(a.test)",
          "dkim=temperror signature=unchecked reason=key lookup failed domain=a.test "
@@ -242,6 +262,7 @@ static void test_settings(void)
     play(&row, settings);
     play(&ahead, skew);
     EVP_PKEY_free(ed);
+    EVP_PKEY_free(weak);
     ed = NULL;
 }
 
