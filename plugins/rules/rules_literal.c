@@ -81,7 +81,7 @@ static double share_of_text(struct postern_str s)
 /* What a set costs, by bytes of text: looking for it, and trying where it is met. */
 static double cost_of(const struct set *s)
 {
-    enum { CALL = 15, LINE = 300 }; /* bytes that could be tried for a call; of a line */
+    enum { CALL = 30, LINE = 300 }; /* bytes that could be tried for a call; of a line */
     const double seeking = 1e-6;
     size_t lead = 0;
 

@@ -87,7 +87,7 @@ double rules_share_of(unsigned char c)
         return letters[c - 'A'] / 7000.0;
     if (c == ' ')
         return 0.17;
-    if (c == '\n')
+    if (c == '\n' || (c != '\0' && strchr(RULES_ROWS, c) != NULL))
         return 0.01;
     if (c >= '0' && c <= '9')
         return 0.006;

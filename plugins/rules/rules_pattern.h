@@ -16,7 +16,8 @@ struct rules_pattern {
 /* Reads the pattern that `s` is, to its end but for trailing blanks. NULL, or what is wrong. */
 const char *rules_pattern_read(struct rules_pattern *p, struct postern_str s);
 
-/* Of all bytes of mail so many are this one, roughly. */
+/* Of all bytes of mail so many are this one, roughly. Rows are made of some. */
+#define RULES_ROWS "_-=*."
 double rules_share_of(unsigned char c);
 /* What nearly all headers and relays have, and nearly all URIs. And how often, by bytes. */
 extern const char rules_in_headers[], rules_in_uris[];

@@ -16,7 +16,7 @@ struct entry {
     uint32_t kind;
     uint32_t id;
     uint32_t reach; /* of its lead, before the mark */
-    uint32_t gram;  /* the bytes that end at its mark, folded */
+    uint32_t key;   /* of the bytes that end at its mark, and its kind */
     uint32_t hash;
 };
 
@@ -30,6 +30,7 @@ struct grams {
 
 struct rules_search {
     struct entry *entries; /* those of three bytes first, then by hash */
+    uint32_t *keys;        /* of each entry: what the pass compares first */
     size_t count, room;
     struct grams three, four;
 };
@@ -44,6 +45,7 @@ void rules_search_free(struct rules_search *s)
     if (s == NULL)
         return;
     free(s->entries);
+    free(s->keys);
     free(s->three.set);
     free(s->three.first);
     free(s->four.set);
@@ -58,9 +60,15 @@ static uint32_t folded(uint32_t bytes)
     return bytes | 0x20202020;
 }
 
-static uint32_t hash(const struct grams *g, uint32_t gram)
+/* Grams of texts of one kind, apart from those of others. */
+static uint32_t salt_of(uint32_t kind)
 {
-    return gram * 2654435769U >> g->shift;
+    return kind * 0x85ebca6bU;
+}
+
+static uint32_t hash(const struct grams *g, uint32_t key)
+{
+    return key * 2654435769U >> g->shift;
 }
 
 /* How often a byte is met in mail, roughly: the letters of English by rank, blanks first. */
@@ -122,13 +130,14 @@ size_t rules_search_add(struct rules_search *s, struct postern_str text, uint32_
         s->entries = p;
         s->room = room;
     }
-    s->entries[s->count++] = (struct entry){.text = text.p,
-                                            .len = (uint32_t)text.len,
-                                            .mark = (uint32_t)mark,
-                                            .kind = kind,
-                                            .id = id,
-                                            .reach = (uint32_t)(lead + mark),
-                                            .gram = gram_before(text.p + mark, size)};
+    s->entries[s->count++] =
+        (struct entry){.text = text.p,
+                       .len = (uint32_t)text.len,
+                       .mark = (uint32_t)mark,
+                       .kind = kind,
+                       .id = id,
+                       .reach = (uint32_t)(lead + mark),
+                       .key = gram_before(text.p + mark, size) + salt_of(kind)};
     return mark;
 }
 
@@ -186,9 +195,14 @@ bool rules_search_finish(struct rules_search *s)
     if (!make_room(&s->three) || !make_room(&s->four))
         return false;
     for (size_t i = 0; i < s->count; i++)
-        s->entries[i].hash = hash(grams_of(s, &s->entries[i]), s->entries[i].gram);
+        s->entries[i].hash = hash(grams_of(s, &s->entries[i]), s->entries[i].key);
     if (s->count > 1)
         qsort(s->entries, s->count, sizeof(*s->entries), by_hash);
+    s->keys = malloc((s->count + 1) * sizeof(*s->keys));
+    if (s->keys == NULL)
+        return false;
+    for (size_t i = 0; i < s->count; i++)
+        s->keys[i] = s->entries[i].key;
     index_grams(s, &s->three);
     index_grams(s, &s->four);
     return true;
@@ -212,13 +226,13 @@ static bool stands_at(const struct entry *e, const char *p)
 }
 
 /* Whatever has its mark at that place. */
-static void compare(const struct rules_search *s, const struct grams *g, uint32_t h, uint32_t gram,
+static void compare(const struct rules_search *s, const struct grams *g, uint32_t h, uint32_t key,
                     const struct pass *p, size_t mark)
 {
     for (uint32_t i = g->first[h]; i < g->first[h + 1]; i++) {
         const struct entry *e = &s->entries[i];
 
-        if (e->gram == gram && e->kind == p->kind && e->mark <= mark &&
+        if (s->keys[i] == key && e->kind == p->kind && e->mark <= mark &&
             e->len - e->mark <= p->text.len - mark && stands_at(e, p->text.p + mark - e->mark))
             p->fn(p->arg, e->id, mark, e->reach);
     }
@@ -240,20 +254,23 @@ void rules_search_run(const struct rules_search *s, struct postern_str text, uin
     const struct pass p = {text, kind, fn, arg};
     const struct grams three = s->three; /* in registers, whatever fn does */
     const struct grams four = s->four;
+    uint32_t salt = salt_of(kind);
     uint32_t gram;
 
     if (text.len < RULES_SEARCH_MIN)
         return;
     gram = gram_before(text.p + RULES_SEARCH_MIN - 1, RULES_SEARCH_MIN - 1);
     for (size_t end = RULES_SEARCH_MIN; end <= text.len; end++) {
-        uint32_t h;
+        uint32_t key, h;
 
         gram = folded(gram >> 8 | (uint32_t)(unsigned char)text.p[end - 1] << 24);
-        h = hash(&four, gram);
+        key = gram + salt;
+        h = hash(&four, key);
         if (is_in(&four, h) && end >= GRAM)
-            compare(s, &four, h, gram, &p, end);
-        h = hash(&three, without_first(gram));
+            compare(s, &four, h, key, &p, end);
+        key = without_first(gram) + salt;
+        h = hash(&three, key);
         if (is_in(&three, h))
-            compare(s, &three, h, without_first(gram), &p, end);
+            compare(s, &three, h, key, &p, end);
     }
 }

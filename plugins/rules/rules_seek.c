@@ -81,6 +81,14 @@ static bool add_rule(struct rules_set *set, uint32_t index)
     return good;
 }
 
+/* To try a few rules costs less than a pass over all of the message does. */
+static bool is_worth(const struct rules_set *set, enum rules_kind kind)
+{
+    enum { FEW = 6 };
+
+    return !set->plain && (kind != RULES_FULL || set->order_count[kind] >= FEW);
+}
+
 static bool seek_kind(struct rules_set *set, enum rules_kind kind)
 {
     uint32_t *order = rules_alloc(&set->arena, set->count * sizeof(*order));
@@ -90,13 +98,13 @@ static bool seek_kind(struct rules_set *set, enum rules_kind kind)
     if (order == NULL || set->search[kind] == NULL)
         return false;
     set->order[kind] = order;
-    for (uint32_t i = 0; i < set->count; i++) {
-        if (!set->rules[i].needed || set->rules[i].kind != kind)
-            continue;
-        order[set->order_count[kind]++] = i;
-        if (!set->plain && !add_rule(set, i))
+    for (uint32_t i = 0; i < set->count; i++)
+        if (set->rules[i].needed && set->rules[i].kind == kind)
+            order[set->order_count[kind]++] = i;
+    for (size_t i = 0; i < set->order_count[kind] && is_worth(set, kind); i++) {
+        if (!add_rule(set, order[i]))
             return false;
-        any |= set->rules[i].has_literals;
+        any |= set->rules[order[i]].has_literals;
     }
     if (set->windows[kind] != NULL && !rules_windows_finish(set->windows[kind]))
         return false;

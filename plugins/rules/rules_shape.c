@@ -3,6 +3,8 @@
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
 
+enum { PLACES_MAX = 8 };
+
 struct reader {
     struct rules_shape *out;
     struct postern_str s;
@@ -476,25 +478,43 @@ static uint32_t only_byte(const struct reader *r, uint32_t n)
     return n;
 }
 
-/* One byte that stands there so often: as many places, up to those of a window. */
+/* A byte's node, made optional. */
+static uint32_t maybe(struct reader *r, uint32_t inner)
+{
+    uint32_t n = add_node(r, RULES_SHAPE_ALL);
+
+    r->out->node[n].child = inner;
+    r->out->node[n].optional = true;
+    return n;
+}
+
+/* One byte that stands there so often: as many places, those of a window at most; what may stand
+ * beyond that is one place, again and again. */
 static uint32_t repeat_byte(struct reader *r, uint32_t inner, uint32_t least, uint32_t most)
 {
-    enum { PLACES = 8 };
     uint32_t all = add_node(r, RULES_SHAPE_ALL);
-    uint32_t last = inner;
-    uint32_t copies = least < PLACES ? least : PLACES;
+    uint32_t last = 0;
     struct rules_bytes b = r->out->place[r->out->node[only_byte(r, inner)].place];
+    uint32_t wanted = most <= PLACES_MAX ? most : least;
+    uint32_t copies = wanted < PLACES_MAX ? wanted : PLACES_MAX;
 
-    r->out->node[all].child = inner;
-    for (uint32_t i = 1; i < copies && !r->stuck; i++) {
-        uint32_t n = add_place(r, &b);
+    for (uint32_t i = 0; i < copies && !r->stuck; i++) {
+        uint32_t n = i == 0 ? inner : add_place(r, &b);
 
-        if (i + 1 == copies && most > copies)
-            n = many(r, n, least - copies + 1,
-                     most < RULES_LEAD_ANY ? most - copies + 1 : RULES_LEAD_ANY);
-        r->out->node[last].next = n;
+        if (i + 1 == copies && most > copies) {
+            uint32_t left = most == RULES_LEAD_ANY ? most : most - i;
+
+            n = many(r, n, least > i ? least - i : 0, left);
+        } else if (i >= least) {
+            n = maybe(r, n);
+        }
+        if (last == 0)
+            r->out->node[all].child = n;
+        else
+            r->out->node[last].next = n;
         last = n;
     }
+    r->out->node[all].optional = least == 0;
     return all;
 }
 
@@ -514,7 +534,7 @@ static uint32_t read_count(struct reader *r, uint32_t inner)
     r->at += peek(r, 0) == '?' || peek(r, 0) == '+';
     if (r->stuck)
         return inner;
-    if (least > 1 && only_byte(r, inner) != 0)
+    if (only_byte(r, inner) != 0 && most > 1 && (least > 1 || most <= PLACES_MAX))
         return repeat_byte(r, inner, least, most);
     return many(r, inner, least, most);
 }

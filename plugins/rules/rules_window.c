@@ -22,15 +22,28 @@ static bool holds(const struct rules_window *w, const char *bytes)
     return true;
 }
 
+/* What fills lines and forms stands in rows: one behind another is no surprise. */
+static bool is_row(const struct rules_bytes *a, const struct rules_bytes *b)
+{
+    for (const char *p = RULES_ROWS " "; *p != '\0'; p++)
+        if (rules_bytes_has(a, (unsigned char)*p) && rules_bytes_has(b, (unsigned char)*p))
+            return true;
+    return false;
+}
+
 static double share_of_window(const struct rules_window *w)
 {
+    const double row = 0.3;
     double p = 1;
 
     for (size_t i = 0; rules_in_uris[i + RULES_WINDOW - 1] != '\0'; i++)
         if (holds(w, rules_in_uris + i))
             return RULES_SHARE_IN_ALL;
-    for (int i = 0; i < RULES_WINDOW; i++)
-        p *= share_of_set(&w->byte[i]);
+    for (int i = 0; i < RULES_WINDOW; i++) {
+        double one = share_of_set(&w->byte[i]);
+
+        p *= i > 0 && one < row && is_row(&w->byte[i - 1], &w->byte[i]) ? row : one;
+    }
     return p;
 }
 
@@ -255,7 +268,7 @@ static bool is_worth(const struct choice *c)
 
 enum {
     LINE = 300, /* bytes that are tried where a window stands in them, to one where it begins */
-    CALL = 15   /* bytes that could be tried for what it costs to begin */
+    CALL = 30   /* bytes that could be tried for what it costs to begin */
 };
 
 /* Roughly what it costs to try, by bytes of text. */
