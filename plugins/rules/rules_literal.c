@@ -443,6 +443,5 @@ struct rules_literals rules_pattern_literals(const struct rules_pattern *p, stru
     found = alternatives(&w);
     if (w.stuck || w.at != p->text.len)
         return (struct rules_literals){.count = 0};
-    return (struct rules_literals){found.set.item, found.set.count,
-                                   found.set.share < RULES_SHARE_IN_ALL};
+    return (struct rules_literals){found.set.item, found.set.count, found.set.share};
 }

@@ -39,7 +39,7 @@ struct rules_literal {
 struct rules_literals {
     struct rules_literal *item;
     size_t count;
-    bool seldom; /* false: some of them are met in most texts */
+    double share; /* so often, by bytes of text, is any of them met, roughly */
 };
 struct rules_literals rules_pattern_literals(const struct rules_pattern *p, struct rules_arena *a);
 

@@ -51,13 +51,14 @@ static bool may_seek(const struct rules_set *set, const struct rule *r)
     return !r->negate || ((set->headers[r->header].parts & RULES_PARTS) == 0 && !r->takes_tags);
 }
 
-/* Strings that are met in most texts say less than windows do. */
+/* Where strings are met often windows say more: of what is behind them, too. */
 static bool add_text_rule(struct rules_set *set, uint32_t index,
                           const struct rules_literals *literals)
 {
+    const double often = 0.0005;
     const struct rule *r = &set->rules[index];
 
-    if (literals->count > 0 && literals->seldom)
+    if (literals->count > 0 && literals->share < often)
         return add_literals(set, index, literals);
     return add_windows(set, index) && (r->has_windows || add_literals(set, index, literals));
 }
