@@ -6,7 +6,11 @@
 
 #include "dmarc_engine.h"
 
-enum { DMARC_AUTHORS_MAX = 4, DMARC_ADDRESSES_MAX = 50, DMARC_IDENTIFIERS_MAX = 32 };
+enum {
+    DMARC_AUTHORS_MAX = 4,
+    DMARC_ADDRESSES_MAX = 50,
+    DMARC_IDENTIFIERS_MAX = 64 /* as many results as the host keeps of a message */
+};
 
 struct dmarc_authors {
     struct dmarc_name list[DMARC_AUTHORS_MAX];

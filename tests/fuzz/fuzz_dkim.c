@@ -1,7 +1,7 @@
 /*
  * A message and a key record of a stranger's: the record is what stands before the first
  * NUL. The relaxed form must not depend on where bytes lie, so the body is canonicalized
- * from two places. Both engines have it.
+ * from two places. libopendkim has every sixteenth input: it takes a hundred times as long.
  */
 #include "dkim_canon.h"
 #include "dkim_engine.h"
@@ -75,7 +75,7 @@ static void check_message(struct postern_str record, struct postern_str text)
     text.len -= body.len;
     if (dkim_message_read(&m, text, body) != 0)
         return;
-    for (size_t i = 0; i < 2; i++) {
+    for (size_t i = 0; i < (text.len % 16 == 0 ? 2U : 1U); i++) {
         if (states[i] == NULL && (states[i] = engines[i]->make()) == NULL)
             abort();
         check_signatures(engines[i], states[i], &m, &a);

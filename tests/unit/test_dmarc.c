@@ -265,6 +265,22 @@ static void test_results(void)
     run_rows(rows, COUNT(rows), NULL);
 }
 
+/* The one that aligns comes behind as many as a message can have. */
+static void test_many_signatures(void)
+{
+    struct fakehost *h = fakehost_new(&postern_plugin, NULL, REJECT);
+    char domain[40];
+    fakehost_message(h, PN_STR("From: u@a.test\n\nx\n"));
+    for (unsigned i = 1; i < 64; i++) {
+        (void)snprintf(domain, sizeof domain, "pass s%u.test", i);
+        give(h, "dkim", domain);
+    }
+    give(h, "dkim", "pass a.test");
+    UNIT_INT(fakehost_run(h, POSTERN_MESSAGE), POSTERN_OK);
+    UNIT_STR(fakehost_facts(h), PN_STR("DMARC_PASS=-0.5(a.test)"));
+    fakehost_free(&h);
+}
+
 #define TEN                                                                                        \
     "u@a.test, u@a.test, u@a.test, u@a.test, u@a.test, u@a.test, u@a.test, u@a.test, u@a.test, "   \
     "u@a.test"
@@ -577,6 +593,7 @@ int main(int argc, char **argv)
         {"tail", test_tail},
         {"record", test_record},
         {"results", test_results},
+        {"many signatures", test_many_signatures},
         {"from", test_from},
         {"walk", test_walk},
         {"walk_names", test_walk_names},
