@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { SOON_MS = 60 * 1000, SUSPENDED_MS = 10 * 60 * 1000 };
+enum { SOON_MS = 60 * 1000, SUSPENDED_MS = 10 * 60 * 1000, SAY_AGAIN_MS = 60 * 60 * 1000 };
 
 static const struct {
     const char *word, *text;
@@ -109,23 +109,61 @@ bool dnsbl_standing_add(char *room, size_t size, const struct dnsbl_zone *zone,
 
 /* ---- the tick */
 
+static void log_line(struct postern_call *c, uint32_t level, const char *text)
+{
+    c->host->log(c, level, (struct postern_str){text, strlen(text)});
+}
+
 static void say(struct postern_call *c, uint32_t level, const struct dnsbl_zone *zone,
                 const char *what)
 {
     char text[DNSBL_ZONE_MAX + 200];
     (void)snprintf(text, sizeof text, "list %s %s", zone->name, what);
-    c->host->log(c, level, (struct postern_str){text, strlen(text)});
+    log_line(c, level, text);
+}
+
+/* The lists that got no answer, and are to be told of in this tick. */
+struct unproved {
+    char names[600];
+    size_t len, count, unnamed;
+};
+
+/* Without DNS each tick of each list would say the same: once, and again after an hour. */
+static void is_unproved(struct postern_call *c, struct unproved *u, struct dnsbl_zone *zone)
+{
+    int64_t now = c->host->now_ms(c);
+    if (zone->unproved && now >= zone->said_ms && now - zone->said_ms < SAY_AGAIN_MS)
+        return;
+    zone->unproved = true;
+    zone->said_ms = now;
+    u->count++;
+    if (u->len + zone->name_len + 3 > sizeof u->names)
+        u->unnamed++;
+    else
+        u->len += (size_t)snprintf(u->names + u->len, sizeof u->names - u->len, "%s%s",
+                                   u->len == 0 ? "" : ", ", zone->name);
+}
+
+static void say_unproved(struct postern_call *c, const struct unproved *u)
+{
+    char text[sizeof u->names + 200], more[40] = "";
+    if (u->count == 0)
+        return;
+    if (u->unnamed != 0)
+        (void)snprintf(more, sizeof more, " and %zu more", u->unnamed);
+    (void)snprintf(text, sizeof text,
+                   "list%s %s%s could not be proved: no answer for %s test points",
+                   u->count == 1 ? "" : "s", u->names, more, u->count == 1 ? "its" : "their");
+    log_line(c, POSTERN_LOG_WARN, text);
 }
 
 static void say_change(struct postern_call *c, const struct dnsbl_zone *zone, enum dnsbl_state was,
                        enum dnsbl_state is)
 {
     char text[200];
-    if (is == DNSBL_UNKNOWN)
-        say(c, POSTERN_LOG_WARN, zone, "could not be proved: no answer for its test points");
-    else if (is == was)
+    if (is == was)
         return;
-    else if (is == DNSBL_IN_USE)
+    if (is == DNSBL_IN_USE)
         say(c, POSTERN_LOG_INFO, zone, "passed its proof, and is in use again");
     else {
         (void)snprintf(text, sizeof text, "is suspended: it %s%s", states[is].text,
@@ -168,22 +206,28 @@ int dnsbl_tick(struct postern_call *c, uint32_t *next_ms)
     const struct dnsbl_instance *in = c->instance;
     struct postern_str before = {"", 0};
     char now[POSTERN_STANDING_MAX + 1] = "";
+    struct unproved unproved = {.len = 0};
     *next_ms = in->prove_ms;
     start_all(c, in);
     (void)c->host->standing(c, &before);
     for (size_t i = 0; i < in->zone_count; i++) {
-        const struct dnsbl_zone *zone = &in->zones[i];
+        struct dnsbl_zone *zone = &in->zones[i];
         enum dnsbl_state was = dnsbl_standing_find(before, zone);
         enum dnsbl_state is = zone->proof ? prove(c, zone) : DNSBL_IN_USE;
-        say_change(c, zone, was, is);
-        if (is == DNSBL_UNKNOWN)
+        if (is == DNSBL_UNKNOWN) {
+            is_unproved(c, &unproved, zone);
             *next_ms = sooner(*next_ms, SOON_MS);
-        is = is == DNSBL_UNKNOWN ? was : is;
+            is = was;
+        } else {
+            zone->unproved = false;
+            say_change(c, zone, was, is);
+        }
         if (is == DNSBL_IN_USE)
             continue;
         *next_ms = sooner(*next_ms, SUSPENDED_MS);
         if (!dnsbl_standing_add(now, sizeof now, zone, is))
             say(c, POSTERN_LOG_WARN, zone, "is asked all the same: too many others are suspended");
     }
+    say_unproved(c, &unproved);
     return c->host->standing_set(c, (struct postern_str){now, strlen(now)});
 }

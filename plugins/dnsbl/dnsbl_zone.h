@@ -39,6 +39,8 @@ struct dnsbl_zone {
     unsigned max_questions;   /* in a message */
     struct dnsbl_code *codes; /* owned by the instance */
     size_t code_count;
+    bool unproved;   /* the tick's alone: its last proof had no answer, */
+    int64_t said_ms; /* and when that was said */
 };
 
 enum dnsbl_meaning { DNSBL_NOTHING, DNSBL_HIT, DNSBL_TROUBLE };

@@ -556,6 +556,11 @@ static const struct fake_row proved[] = {
     {NULL}};
 static const struct fake_row v4_only[] = {{"zone", ZONE({"ipv6", {"no"}})}, {NULL}};
 
+static const struct fake_row two_proved[] = {
+    {"zone",
+     .blocks = BLOCKS({"z.test", ROWS({"ipv6", {"no"}})}, {"x.test", ROWS({"ipv6", {"no"}})})},
+    {NULL}};
+
 #define GOOD4     "2.0.0.127.z.test A 127.0.0.2\n"
 #define GOOD6     V6_2 ".z.test A 127.0.0.2\n"
 #define GOODNAME  "test.z.test A 127.0.0.2\n"
@@ -620,6 +625,41 @@ static void test_tick(void)
         UNIT_STR(fakehost_standing(h), pn_str_of(rows[i].want));
         fakehost_free(&h);
     }
+}
+
+/* Said when it begins, then once an hour; after an answer it begins anew. */
+static void test_unproved(void)
+{
+    enum { MINUTE = 60 * 1000 };
+#define NO_ANSWER  "*.z.test TIMEOUT\n*.x.test TIMEOUT\n"
+#define WARNED     "warn: lists z.test, x.test could not be proved: no answer for their test points\n"
+#define ONE_WARNED "warn: list x.test could not be proved: no answer for its test points\n"
+    static const struct {
+        int minute;
+        const char *dns, *want;
+    } rows[] = {
+        {0, NO_ANSWER, WARNED},
+        {1, NO_ANSWER, ""},
+        {59, NO_ANSWER, ""},
+        {60, NO_ANSWER, WARNED},
+        {61, GOOD4 "*.x.test TIMEOUT", ""},
+        {62, NO_ANSWER, "warn: list z.test could not be proved: no answer for its test points\n"},
+        {120, NO_ANSWER, ONE_WARNED},
+        {100, NO_ANSWER, ONE_WARNED}, /* the clock was set back */
+    };
+    struct fakehost *h = fakehost_new(&postern_plugin, two_proved, "");
+    size_t seen = 0;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        uint32_t next;
+        unit_row(rows[i].want);
+        fakehost_dns(h, rows[i].dns);
+        fakehost_time(h, INT64_C(1700000000000) + rows[i].minute * MINUTE);
+        UNIT_INT(fakehost_tick(h, &next), POSTERN_OK);
+        struct pn_str log = fakehost_log(h);
+        UNIT_STR(pn_str_slice(log, seen, log.len), pn_str_of(rows[i].want));
+        seen = log.len;
+    }
+    fakehost_free(&h);
 }
 
 /* A list that is suspended is not asked, and said to be so where it would have been. */
@@ -711,6 +751,7 @@ int main(int argc, char **argv)
         {"points", test_points},
         {"standing", test_standing},
         {"tick", test_tick},
+        {"unproved", test_unproved},
         {"suspended", test_suspended},
         {"settings", test_settings},
         {NULL, NULL},
