@@ -198,6 +198,7 @@ static struct pn_start start_of(const struct pn_scan_host *h, enum pn_role role,
 {
     return (struct pn_start){.role = (uint8_t)role,
                              .generation = h->plan->generation,
+                             .flags = PN_START_TOLD,
                              .uid = (uint32_t)getuid(),
                              .gid = (uint32_t)getgid(),
                              .name = pn_str_of(name)};

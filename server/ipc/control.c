@@ -232,9 +232,10 @@ void pn_role_env_failed(struct pn_role_env *env, const char *fmt, ...)
     va_start(ap, fmt);
     int n = vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
-    pn_error("%s", n < 0 ? fmt : text);
-    if (n >= 0 && env->control_fd >= 0) /* the supervisor logs our end in any case */
-        (void)pn_channel_send_fd(env->control_fd, PN_REC_FAILED, pn_str_of(text), NULL, 0);
+    bool told = n >= 0 && env->control_fd >= 0 &&
+                pn_channel_send_fd(env->control_fd, PN_REC_FAILED, pn_str_of(text), NULL, 0) == 0;
+    if (!told || (env->start.flags & PN_START_TOLD) == 0)
+        pn_error("%s", n < 0 ? fmt : text);
 }
 
 /* ---- on the loop */

@@ -35,6 +35,12 @@ expect 1 "bad.conf:1:10: unknown setting 'mesage-size', did you mean 'message-si
 expect 1 '^    limits { mesage-size 3k }$' ./postern check -c "$tmp/bad.conf"
 expect 1 '"good":false' ./postern check --json -c "$tmp/bad.conf"
 expect 1 'plugin.conf:1:11: .*nosuch.so: No such file' ./postern check -c "$tmp/plugin.conf"
+if [ -e plugins/greylist.so ]; then # refused by the plugin itself, and said once
+    printf 'folders { plugins "%s/plugins" }\nplugins { greylist { skip-domain "a b" } }\n' \
+        "$PWD" >"$tmp/refused.conf"
+    expect 1 'refused.conf:2:34: expected a domain' ./postern check -c "$tmp/refused.conf"
+    expect 0 '^1$' echo "$(grep -c 'expected a domain' "$tmp/out")"
+fi
 expect 3 'nowhere.conf: No such file' ./postern check -c "$tmp/nowhere.conf"
 expect 2 '^usage: postern check' ./postern check --what
 expect 0 '^usage: postern check' ./postern check --help
