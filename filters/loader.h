@@ -28,6 +28,7 @@ enum {
     PN_PLUGIN_AFTER_MAX = 32,
     PN_PLUGIN_NEEDS_MAX = 32,  /* by setting */
     PN_PLUGIN_STAGES_MAX = 64, /* the same */
+    PN_PLUGIN_METHODS_MAX = 16,
     PN_PLUGIN_DEADLINE_MAX_MS = 600 * 1000,
     PN_PLUGIN_DEADLINE_MS = 5000, /* where a plugin says 0 */
     PN_PLUGIN_WEIGHT_MAX = 1000 * 1000,

@@ -250,6 +250,17 @@ static bool stages_if_ok(const struct postern_plugin *d, struct pn_buf *err)
     return true;
 }
 
+static bool methods_ok(const struct postern_plugin *d, struct pn_buf *err)
+{
+    for (size_t i = 0; d->methods != NULL && d->methods[i] != NULL; i++) {
+        if (i >= PN_PLUGIN_METHODS_MAX)
+            return bad(err, "more than %d methods", PN_PLUGIN_METHODS_MAX);
+        if (!word_ok(d->methods[i], PN_PLUGIN_NAME_MAX, false))
+            return bad(err, "a method is 1 to %d of a-z, 0-9 and -", PN_PLUGIN_NAME_MAX);
+    }
+    return true;
+}
+
 bool pn_plugin_check(const struct postern_plugin *d, struct pn_buf *err)
 {
     if (!word_ok(d->name, PN_PLUGIN_NAME_MAX, false))
@@ -265,5 +276,5 @@ bool pn_plugin_check(const struct postern_plugin *d, struct pn_buf *err)
     if (d->deadline_ms > PN_PLUGIN_DEADLINE_MAX_MS)
         return bad(err, "its deadline is over %d ms", PN_PLUGIN_DEADLINE_MAX_MS);
     return rows_ok(d->rows, 1, err) && symbols_ok(d->symbols, err) && after_ok(d, err) &&
-           calls_ok(d, err) && needs_if_ok(d, err) && stages_if_ok(d, err);
+           calls_ok(d, err) && needs_if_ok(d, err) && stages_if_ok(d, err) && methods_ok(d, err);
 }

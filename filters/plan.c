@@ -32,6 +32,7 @@ static void take_row(struct pn_plan *plan, unsigned i)
         .settings = pn_plugin_settings(plan->policy, row),
         .needs = pn_plugin_needs(row),
         .edits = pn_plugin_edits(row),
+        .methods = pn_plugin_methods(row),
         .stages = pn_plugin_stages(row),
         .rank = pn_plugin_rank(row),
         .group = pn_plugin_group(row),
@@ -99,6 +100,14 @@ uint64_t pn_plan_shared(const struct pn_plan *plan)
         if ((plan->plugins[i].edits & (PN_EDITS_BODY | PN_EDITS_SENDER)) != 0)
             shared |= UINT64_C(1) << i;
     return shared;
+}
+
+bool pn_plan_states(const struct pn_plan *plan, unsigned method)
+{
+    for (unsigned i = 0; i < plan->count; i++)
+        if ((plan->plugins[i].methods & method) != 0)
+            return true;
+    return false;
 }
 
 uint64_t pn_plan_at(const struct pn_plan *plan, unsigned stage)

@@ -21,6 +21,7 @@ struct pn_plan_plugin {
     const struct postern_block *settings; /* may be NULL in tests */
     unsigned needs;                       /* POSTERN_NEED_* granted */
     unsigned edits;                       /* PN_EDITS_* granted */
+    unsigned methods;                     /* PN_METHOD_* */
     unsigned stages;                      /* bits 1 << POSTERN_* that it has */
     unsigned rank;
     uint64_t after; /* those of other groups that it waits for */
@@ -49,6 +50,8 @@ void pn_plan_unref(struct pn_plan **plan);
 uint64_t pn_plan_wanted(const struct pn_plan *plan, const struct pn_domain *domain);
 /* Those that may change what all recipients of a message share: body or sender. */
 uint64_t pn_plan_shared(const struct pn_plan *plan);
+/* Does one of them state results of this PN_METHOD_*? */
+bool pn_plan_states(const struct pn_plan *plan, unsigned method);
 /* Those that have a stage. */
 uint64_t pn_plan_at(const struct pn_plan *plan, unsigned stage);
 /* The index of a name, or -1. */

@@ -140,6 +140,7 @@ static struct img_list put_plugins(struct emit *e)
         row->where = put_where(e, p->at);
         row->needs = p->needs;
         row->edits = p->edits;
+        row->methods = p->methods;
         row->stages = p->stages;
         row->rank = p->rank;
         row->after = p->after;

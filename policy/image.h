@@ -136,6 +136,8 @@ struct pn_plugin_row {
     uint32_t settings; /* offset of its block */
     uint32_t self;     /* its own offset */
     uint32_t edits;    /* PN_EDITS_* */
+    uint32_t methods;  /* PN_METHOD_* */
+    uint32_t none;     /* 0 */
 };
 
 enum img_reply {

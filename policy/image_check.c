@@ -107,7 +107,8 @@ static bool plugins_ok(struct check *c, const struct img_header *h)
             !str_ok(c, p[i].where) || p[i].stages >> POSTERN_STAGES != 0 ||
             p[i].group >= h->groups || p[i].rank >= IMG_PLUGINS_MAX || p[i].alone > 1 ||
             p[i].after >> i != 0 || p[i].self != h->plugins.off + i * sizeof *p ||
-            p[i].on_failure > POSTERN_FAIL_QUARANTINE || p[i].edits > PN_EDITS_ALL)
+            p[i].on_failure > POSTERN_FAIL_QUARANTINE || p[i].edits > PN_EDITS_ALL ||
+            p[i].methods > PN_METHOD_IPREV || p[i].none != 0)
             return fail(c, "a plugin");
         if (!block_ok(c, p[i].settings, 0, 0))
             return false;

@@ -24,7 +24,7 @@ struct model_plugin {
     const struct postern_plugin *desc;
     struct pn_tree_block *block;
     unsigned order; /* as configured */
-    unsigned needs, edits, stages, rank, group, on_failure;
+    unsigned needs, edits, methods, stages, rank, group, on_failure;
     uint32_t deadline_ms;
     bool alone;
     uint64_t after; /* plugins that it waits for, in plan order */

@@ -172,6 +172,8 @@ static void settle(struct model *m, struct model_plugin *plugin)
                                                    : (uint32_t)general->data.number;
     plugin->alone = alone != NULL && alone->data.number != 0;
     plugin->stages = stages_of(plugin);
+    for (const char *const *method = desc->methods; method != NULL && *method != NULL; method++)
+        plugin->methods |= strcmp(*method, "iprev") == 0 ? PN_METHOD_IPREV : 0;
     settle_needs(m, plugin);
     settle_edits(m, plugin);
 }

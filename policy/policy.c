@@ -331,6 +331,11 @@ unsigned pn_plugin_edits(const struct pn_plugin_row *row)
     return row->edits;
 }
 
+unsigned pn_plugin_methods(const struct pn_plugin_row *row)
+{
+    return row->methods;
+}
+
 unsigned pn_plugin_stages(const struct pn_plugin_row *row)
 {
     return row->stages;

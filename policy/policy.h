@@ -83,12 +83,16 @@ enum {
     PN_EDITS_ALL = 15
 };
 
+/* Of the methods whose results a plugin states, those that somebody else looks at. */
+enum { PN_METHOD_IPREV = 1 };
+
 size_t pn_policy_plugin_count(const struct pn_policy *p);
 const struct pn_plugin_row *pn_policy_plugin(const struct pn_policy *p, size_t i);
 struct pn_str pn_plugin_name(const struct pn_plugin_row *row);
 struct pn_str pn_plugin_file(const struct pn_plugin_row *row);  /* the .so, absolute */
 unsigned pn_plugin_needs(const struct pn_plugin_row *row);      /* granted; with PN_NEED_LOCAL */
 unsigned pn_plugin_edits(const struct pn_plugin_row *row);      /* PN_EDITS_* granted */
+unsigned pn_plugin_methods(const struct pn_plugin_row *row);    /* PN_METHOD_* */
 unsigned pn_plugin_stages(const struct pn_plugin_row *row);     /* bits 1 << POSTERN_* it has */
 unsigned pn_plugin_rank(const struct pn_plugin_row *row);       /* 0, or behind its `after` */
 uint64_t pn_plugin_after(const struct pn_plugin_row *row);      /* bits of those it waits for */

@@ -82,7 +82,8 @@ static const struct postern_row rows[] = {
     {.name = "our-address",
      .type = POSTERN_T_ADDRESS,
      .flags = POSTERN_ROW_LIST,
-     .help = "Addresses that nobody else may say in HELO."},
+     .help =
+         "Addresses, beside the one the client connected to, that nobody else may say in HELO."},
     {.name = "generic-word",
      .type = POSTERN_T_STRING,
      .flags = POSTERN_ROW_LIST,
@@ -371,7 +372,12 @@ static bool is_our_address(struct postern_call *c, const unsigned char ip[16])
          n++)
         if (memcmp(ip, ours, sizeof ours) == 0)
             return true;
-    return false;
+    /* Where it connected to is ours, known or not to who wrote the settings; this machine may
+     * say it of itself. */
+    const struct postern_client *client = c->host->client(c);
+    return client->local_ip_text.len != 0 &&
+           client_helo_read(client->local_ip_text, ours) == CLIENT_HELO_ADDRESS &&
+           memcmp(ip, ours, sizeof ours) == 0 && memcmp(client->ip, ours, sizeof ours) != 0;
 }
 
 /* What it is by itself: its symbol, or -1 for a name to be asked for. */
@@ -461,6 +467,8 @@ static int on_headers(struct postern_call *c)
     return say(c, EARLY_COMMAND, POSTERN_STR(""));
 }
 
+static const char *const methods[] = {"iprev", NULL};
+
 POSTERN_EXPORT const struct postern_plugin postern_plugin = {
     .size = sizeof(struct postern_plugin),
     .major = POSTERN_ABI_MAJOR,
@@ -476,4 +484,5 @@ POSTERN_EXPORT const struct postern_plugin postern_plugin = {
     .instance_free = instance_free,
     .on =
         {[POSTERN_CONNECT] = on_connect, [POSTERN_HELO] = on_helo, [POSTERN_HEADERS] = on_headers},
-    .prefetch = {[POSTERN_CONNECT] = prefetch_connect, [POSTERN_HELO] = prefetch_helo}};
+    .prefetch = {[POSTERN_CONNECT] = prefetch_connect, [POSTERN_HELO] = prefetch_helo},
+    .methods = methods};

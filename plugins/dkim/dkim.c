@@ -324,6 +324,8 @@ static void prefetch_message(struct postern_call *c)
     dkim_message_fini(&m);
 }
 
+static const char *const methods[] = {"dkim", NULL};
+
 POSTERN_EXPORT const struct postern_plugin postern_plugin = {
     .size = sizeof(struct postern_plugin),
     .major = POSTERN_ABI_MAJOR,
@@ -338,4 +340,5 @@ POSTERN_EXPORT const struct postern_plugin postern_plugin = {
     .instance_new = instance_new,
     .instance_free = instance_free,
     .on = {[POSTERN_MESSAGE] = on_message},
-    .prefetch = {[POSTERN_MESSAGE] = prefetch_message}};
+    .prefetch = {[POSTERN_MESSAGE] = prefetch_message},
+    .methods = methods};

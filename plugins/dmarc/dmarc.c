@@ -436,6 +436,8 @@ static int on_message(struct postern_call *c)
 
 static const char *const after[] = {"spf", "dkim", NULL};
 
+static const char *const methods[] = {"dmarc", NULL};
+
 POSTERN_EXPORT const struct postern_plugin postern_plugin = {
     .size = sizeof(struct postern_plugin),
     .major = POSTERN_ABI_MAJOR,
@@ -454,4 +456,5 @@ POSTERN_EXPORT const struct postern_plugin postern_plugin = {
     .instance_new = instance_new,
     .instance_free = instance_free,
     .on = {[POSTERN_MESSAGE] = on_message},
-    .prefetch = {[POSTERN_MESSAGE] = prefetch_message}};
+    .prefetch = {[POSTERN_MESSAGE] = prefetch_message},
+    .methods = methods};

@@ -262,6 +262,8 @@ static int on_mail(struct postern_call *c)
     return check(c, &q, true);
 }
 
+static const char *const methods[] = {"spf", NULL};
+
 POSTERN_EXPORT const struct postern_plugin postern_plugin = {
     .size = sizeof(struct postern_plugin),
     .major = POSTERN_ABI_MAJOR,
@@ -277,4 +279,5 @@ POSTERN_EXPORT const struct postern_plugin postern_plugin = {
     .instance_free = instance_free,
     .on = {[POSTERN_MAIL] = on_mail},
     .prefetch = {[POSTERN_MAIL] = prefetch_mail},
-    .needs_if = needs_if};
+    .needs_if = needs_if,
+    .methods = methods};

@@ -179,6 +179,22 @@ static void print_place(const struct postern_stage_if *s, struct pn_buf *out)
     pn_buf_fini(&place);
 }
 
+static void print_names(struct pn_buf *out, const char *label, const char *const *names)
+{
+    (void)pn_buf_addf(out, "%-12s", label);
+    for (const char *const *name = names; name != NULL && *name != NULL; name++)
+        (void)pn_buf_addf(out, " %s", *name);
+    (void)pn_buf_addz(out, names == NULL ? " nothing\n" : "\n");
+}
+
+static void json_names(struct pn_json *json, const char *key, const char *const *names)
+{
+    pn_json_array(json, key);
+    for (const char *const *name = names; name != NULL && *name != NULL; name++)
+        pn_json_str(json, NULL, pn_str_of(*name));
+    pn_json_array_end(json);
+}
+
 static void show_text(const struct postern_plugin *d, const struct shown *shown, struct pn_buf *out)
 {
     (void)pn_buf_addf(out, "%s %s: %s\n", d->name, d->version, d->summary);
@@ -201,10 +217,9 @@ static void show_text(const struct postern_plugin *d, const struct shown *shown,
     print_sandbox(d, out);
     (void)pn_buf_addf(out, "%-12s %s; deadline %u ms\n", "on_failure", on_failure(d),
                       (unsigned)deadline(d));
-    (void)pn_buf_addf(out, "%-12s", "after");
-    for (const char *const *after = d->after; after != NULL && *after != NULL; after++)
-        (void)pn_buf_addf(out, " %s", *after);
-    (void)pn_buf_addz(out, d->after == NULL ? " nothing\n" : "\n");
+    print_names(out, "after", d->after);
+    if (d->methods != NULL)
+        print_names(out, "results", d->methods);
     (void)pn_buf_addz(out, "\nsymbols\n");
     for (const struct postern_symbol *s = d->symbols; s != NULL && s->name != NULL; s++) {
         struct pn_buf weight;
@@ -276,10 +291,8 @@ static void show_json(const struct postern_plugin *d, const struct shown *shown,
     struct pn_json json = pn_json_to(out);
     pn_json_object(&json, NULL);
     json_head(d, &json);
-    pn_json_array(&json, "after");
-    for (const char *const *after = d->after; after != NULL && *after != NULL; after++)
-        pn_json_str(&json, NULL, pn_str_of(*after));
-    pn_json_array_end(&json);
+    json_names(&json, "after", d->after);
+    json_names(&json, "results", d->methods);
     json_symbols(d, &json);
     pn_json_array(&json, "settings");
     pn_rows_json(d->rows, "", &json);

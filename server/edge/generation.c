@@ -50,9 +50,9 @@ static void fill_settings(struct edge_generation *g)
         g->authserv_id = g->hostname;
     g->size_max = (uint64_t)pn_policy_int(p, "limits.message-size");
     g->memory_max = (uint64_t)pn_policy_int(p, "limits.memory-size");
-    /* The plugin of that name asks the same, and states what it found: once is enough. */
+    /* A plugin that states what came of it asks the same: once is enough. */
     g->client_names =
-        pn_policy_bool(p, "smtp.client-name") && pn_plan_find(g->plan, PN_STR("client")) < 0;
+        pn_policy_bool(p, "smtp.client-name") && !pn_plan_states(g->plan, PN_METHOD_IPREV);
     g->early_talkers = pn_str_eq(pn_policy_str(p, "smtp.early-talkers"), PN_STR("note"));
     g->hops_max = (uint32_t)pn_policy_int(p, "limits.hops");
     g->greet_delay_ms = (uint64_t)pn_policy_int(p, "smtp.greet-delay");

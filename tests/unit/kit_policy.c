@@ -85,6 +85,7 @@ static const struct postern_need_if twin_needs[] = {{"engine", "lone", POSTERN_N
                                                     {"engine", "remote", POSTERN_NEED_NETWORK, 0},
                                                     {NULL, NULL, 0, 0}};
 
+static const char *const beta_methods[] = {"x-beta", "iprev", NULL};
 static const char *const after_alpha[] = {"alpha", "absent", NULL};
 static const char *const after_loopa[] = {"loopa", NULL};
 static const char *const after_loopb[] = {"loopb", NULL};
@@ -121,8 +122,8 @@ static const struct postern_stage_if staged_stages[] = {
 static const struct postern_plugin plugins[] = {
     {HEAD, .name = "alpha", .rows = alpha_rows, .symbols = alpha_symbols, .needs = POSTERN_NEED_DNS,
      .on = {[POSTERN_MAIL] = nothing, [POSTERN_MESSAGE] = nothing}},
-    {HEAD, .name = "beta", .symbols = beta_symbols, .after = after_alpha, .deadline_ms = 1500,
-     .on_failure = POSTERN_FAIL_SKIP, .on = {[POSTERN_MESSAGE] = nothing}},
+    {HEAD, .name = "beta", .methods = beta_methods, .symbols = beta_symbols, .after = after_alpha,
+     .deadline_ms = 1500, .on_failure = POSTERN_FAIL_SKIP, .on = {[POSTERN_MESSAGE] = nothing}},
     {HEAD, .name = "gamma", .needs = POSTERN_NEED_ALONE | POSTERN_NEED_TMP,
      .on_failure = POSTERN_FAIL_QUARANTINE, .on = {[POSTERN_MESSAGE] = nothing}},
     {HEAD, .name = "loopa", .after = after_loopb},

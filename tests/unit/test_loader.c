@@ -302,6 +302,22 @@ static void test_stages_by_setting(void)
     }
 }
 
+static void test_methods(void)
+{
+    const char *list[PN_PLUGIN_METHODS_MAX + 2] = {"spf", "x-mine"};
+    struct postern_plugin d = good;
+    struct pn_buf err;
+    pn_buf_init(&err, 4096);
+    d.methods = list;
+    UNIT_TRUE(pn_plugin_check(&d, &err));
+    list[1] = "No";
+    UNIT_TRUE(!pn_plugin_check(&d, &err) && has(&err, "a method is"));
+    for (size_t i = 0; i <= PN_PLUGIN_METHODS_MAX; i++)
+        list[i] = "a";
+    UNIT_TRUE(!pn_plugin_check(&d, &err) && has(&err, "more than 16 methods"));
+    pn_buf_fini(&err);
+}
+
 /* Words of the interface, frozen as well. */
 static void test_words(void)
 {
@@ -330,106 +346,108 @@ static void test_words(void)
 #type, sizeof(struct type), size                                                           \
     }
 
+static const struct {
+    const char *what;
+    size_t is, want;
+} layout[] = {
+    AT(postern_row, type, 8),
+    AT(postern_row, def, 16),
+    AT(postern_row, choices, 40),
+    AT(postern_row, title_type, 56),
+    AT(postern_row, reserved, 72),
+    SIZE(postern_row, 88),
+    AT(postern_symbol, weight, 8),
+    AT(postern_symbol, reserved, 24),
+    SIZE(postern_symbol, 32),
+    AT(postern_setup, internal, 24),
+    AT(postern_plugin, name, 8),
+    AT(postern_plugin, after, 48),
+    AT(postern_plugin, needs, 56),
+    AT(postern_plugin, prepare, 72),
+    AT(postern_plugin, instance_new, 88),
+    AT(postern_plugin, transaction_free, 128),
+    AT(postern_plugin, on, 136),
+    AT(postern_plugin, prefetch, 264),
+    AT(postern_plugin, changed, 400),
+    AT(postern_plugin, tick, 408),
+    AT(postern_plugin, needs_if, 392),
+    AT(postern_plugin, info, 416),
+    AT(postern_plugin, stages_if, 424),
+    AT(postern_plugin, methods, 432),
+    AT(postern_stage_if, stages, 24),
+    SIZE(postern_stage_if, 32),
+    AT(postern_need_if, needs, 16),
+    SIZE(postern_need_if, 24),
+    AT(postern_call, stage, 8),
+    AT(postern_call, instance, 16),
+    AT(postern_call, internal, 40),
+    AT(postern_client, port, 16),
+    AT(postern_client, helo, 40),
+    AT(postern_client, tls, 72),
+    AT(postern_client, hostname, 96),
+    AT(postern_client, early, 112),
+    AT(postern_client, tls_version, 120),
+    AT(postern_client, tls_bits, 152),
+    AT(postern_client, local_port, 156),
+    AT(postern_client, local_ip_text, 160),
+    AT(postern_client, unknown_count, 176),
+    AT(postern_client, unknown, 184),
+    AT(postern_envelope, rcpt, 24),
+    AT(postern_envelope, mail_args, 32),
+    SIZE(postern_pair, 32),
+    AT(postern_auth, properties, 40),
+    SIZE(postern_auth, 64),
+    AT(postern_fact, weight, 48),
+    SIZE(postern_fact, 72),
+    AT(postern_dns_record, data, 8),
+    SIZE(postern_dns_record, 24),
+    AT(postern_dns_answer, records, 16),
+    AT(postern_part, type, 8),
+    AT(postern_part, body, 120),
+    AT(postern_part, is_message, 140),
+    SIZE(postern_part, 176),
+    AT(postern_host, set_str, 8),
+    AT(postern_host, setup_warn, 80),
+    AT(postern_host, client, 88),
+    AT(postern_host, fact, 112),
+    AT(postern_host, auth, 144),
+    AT(postern_host, seen, 152),
+    AT(postern_host, note_set, 168),
+    AT(postern_host, add_header, 184),
+    AT(postern_host, dns_lookup, 200),
+    AT(postern_host, now_ms, 224),
+    AT(postern_host, random, 240),
+    AT(postern_host, content, 248),
+    AT(postern_host, header_address, 296),
+    AT(postern_host, part, 312),
+    AT(postern_host, url, 328),
+    AT(postern_host, content_fd, 336),
+    AT(postern_host, alloc, 344),
+    AT(postern_host, log, 360),
+    AT(postern_host, client_in, 368),
+    AT(postern_host, state_get, 376),
+    AT(postern_host, state_take, 392),
+    AT(postern_host, insert_header, 400),
+    AT(postern_host, replace_body, 416),
+    AT(postern_host, remove_rcpt, 440),
+    AT(postern_host, standing, 448),
+    AT(postern_host, standing_set, 456),
+    AT(postern_host, setup_info, 464),
+    AT(postern_host, state_take_all, 472),
+    AT(postern_host, domain_ascii, 480),
+    AT(postern_bucket, interval_ms, 8),
+    SIZE(postern_bucket, 24),
+    AT(postern_take, bucket, 16),
+    AT(postern_take, left, 40),
+    AT(postern_take, status, 44),
+    SIZE(postern_take, 48),
+};
+
 static void test_layout(void)
 {
-    static const struct {
-        const char *what;
-        size_t is, want;
-    } rows[] = {
-        AT(postern_row, type, 8),
-        AT(postern_row, def, 16),
-        AT(postern_row, choices, 40),
-        AT(postern_row, title_type, 56),
-        AT(postern_row, reserved, 72),
-        SIZE(postern_row, 88),
-        AT(postern_symbol, weight, 8),
-        AT(postern_symbol, reserved, 24),
-        SIZE(postern_symbol, 32),
-        AT(postern_setup, internal, 24),
-        AT(postern_plugin, name, 8),
-        AT(postern_plugin, after, 48),
-        AT(postern_plugin, needs, 56),
-        AT(postern_plugin, prepare, 72),
-        AT(postern_plugin, instance_new, 88),
-        AT(postern_plugin, transaction_free, 128),
-        AT(postern_plugin, on, 136),
-        AT(postern_plugin, prefetch, 264),
-        AT(postern_plugin, changed, 400),
-        AT(postern_plugin, tick, 408),
-        AT(postern_plugin, needs_if, 392),
-        AT(postern_plugin, info, 416),
-        AT(postern_plugin, stages_if, 424),
-        AT(postern_stage_if, stages, 24),
-        SIZE(postern_stage_if, 32),
-        AT(postern_need_if, needs, 16),
-        SIZE(postern_need_if, 24),
-        AT(postern_call, stage, 8),
-        AT(postern_call, instance, 16),
-        AT(postern_call, internal, 40),
-        AT(postern_client, port, 16),
-        AT(postern_client, helo, 40),
-        AT(postern_client, tls, 72),
-        AT(postern_client, hostname, 96),
-        AT(postern_client, early, 112),
-        AT(postern_client, tls_version, 120),
-        AT(postern_client, tls_bits, 152),
-        AT(postern_client, local_port, 156),
-        AT(postern_client, local_ip_text, 160),
-        AT(postern_client, unknown_count, 176),
-        AT(postern_client, unknown, 184),
-        AT(postern_envelope, rcpt, 24),
-        AT(postern_envelope, mail_args, 32),
-        SIZE(postern_pair, 32),
-        AT(postern_auth, properties, 40),
-        SIZE(postern_auth, 64),
-        AT(postern_fact, weight, 48),
-        SIZE(postern_fact, 72),
-        AT(postern_dns_record, data, 8),
-        SIZE(postern_dns_record, 24),
-        AT(postern_dns_answer, records, 16),
-        AT(postern_part, type, 8),
-        AT(postern_part, body, 120),
-        AT(postern_part, is_message, 140),
-        SIZE(postern_part, 176),
-        AT(postern_host, set_str, 8),
-        AT(postern_host, setup_warn, 80),
-        AT(postern_host, client, 88),
-        AT(postern_host, fact, 112),
-        AT(postern_host, auth, 144),
-        AT(postern_host, seen, 152),
-        AT(postern_host, note_set, 168),
-        AT(postern_host, add_header, 184),
-        AT(postern_host, dns_lookup, 200),
-        AT(postern_host, now_ms, 224),
-        AT(postern_host, random, 240),
-        AT(postern_host, content, 248),
-        AT(postern_host, header_address, 296),
-        AT(postern_host, part, 312),
-        AT(postern_host, url, 328),
-        AT(postern_host, content_fd, 336),
-        AT(postern_host, alloc, 344),
-        AT(postern_host, log, 360),
-        AT(postern_host, client_in, 368),
-        AT(postern_host, state_get, 376),
-        AT(postern_host, state_take, 392),
-        AT(postern_host, insert_header, 400),
-        AT(postern_host, replace_body, 416),
-        AT(postern_host, remove_rcpt, 440),
-        AT(postern_host, standing, 448),
-        AT(postern_host, standing_set, 456),
-        AT(postern_host, setup_info, 464),
-        AT(postern_host, state_take_all, 472),
-        AT(postern_host, domain_ascii, 480),
-        AT(postern_bucket, interval_ms, 8),
-        SIZE(postern_bucket, 24),
-        AT(postern_take, bucket, 16),
-        AT(postern_take, left, 40),
-        AT(postern_take, status, 44),
-        SIZE(postern_take, 48),
-    };
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        unit_row(rows[i].what);
-        UNIT_INT(rows[i].is, rows[i].want);
+    for (size_t i = 0; i < sizeof layout / sizeof layout[0]; i++) {
+        unit_row(layout[i].what);
+        UNIT_INT(layout[i].is, layout[i].want);
     }
 }
 #else
@@ -441,9 +459,9 @@ static void test_layout(void)
 int main(int argc, char **argv)
 {
     static const struct unit_test tests[] = {
-        {"load", test_load},   {"file", test_file},
-        {"check", test_check}, {"stages by setting", test_stages_by_setting},
-        {"words", test_words}, {"layout", test_layout},
-        {NULL, NULL}};
+        {"load", test_load},       {"file", test_file},
+        {"check", test_check},     {"stages by setting", test_stages_by_setting},
+        {"methods", test_methods}, {"words", test_words},
+        {"layout", test_layout},   {NULL, NULL}};
     return unit_main("loader", tests, argc, argv);
 }

@@ -315,6 +315,32 @@ static void test_helo(void)
     }
 }
 
+/* Who says that it is the address to which it connected. */
+static void test_helo_local(void)
+{
+    static const struct {
+        const char *ip, *local, *helo, *want;
+    } rows[] = {
+        {"192.0.2.7", "203.0.113.25", "[203.0.113.25]", "CLIENT_HELO_OURS=3([203.0.113.25])"},
+        {"192.0.2.7", "203.0.113.25", "203.0.113.25", "CLIENT_HELO_OURS=3(203.0.113.25)"},
+        {"192.0.2.7", "203.0.113.25", "[203.0.113.26]",
+         "CLIENT_HELO_LITERAL_OTHER=1([203.0.113.26])"},
+        {"2001:db8::7", "2001:db8::25", "[IPv6:2001:db8:0::25]",
+         "CLIENT_HELO_OURS=3([IPv6:2001:db8:0::25])"},
+        {"203.0.113.25", "203.0.113.25", "[203.0.113.25]",
+         "CLIENT_HELO_LITERAL=0.2([203.0.113.25])"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct fakehost *h = fakehost_new(&postern_plugin, NULL, "");
+        unit_row(rows[i].helo);
+        fakehost_client(h, rows[i].ip, rows[i].helo);
+        fakehost_local(h, rows[i].local, 25);
+        UNIT_INT(fakehost_run(h, POSTERN_HELO), POSTERN_OK);
+        UNIT_STR(fakehost_facts(h), pn_str_of(rows[i].want));
+        fakehost_free(&h);
+    }
+}
+
 static void test_early(void)
 {
     enum { ALL = POSTERN_EARLY_GREETING | POSTERN_EARLY_HELO | POSTERN_EARLY_COMMAND };
@@ -382,6 +408,7 @@ int main(int argc, char **argv)
                                              {"words", test_word},
                                              {"the client's name", test_name},
                                              {"HELO", test_helo},
+                                             {"our address in HELO", test_helo_local},
                                              {"early", test_early},
                                              {"questions", test_questions},
                                              {"limits", test_limits},

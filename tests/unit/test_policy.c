@@ -189,6 +189,7 @@ static void test_plan(void)
         UNIT_INT(pn_plugin_on_failure(row), rows[i].on_failure);
         UNIT_INT(pn_plugin_deadline_ms(row), rows[i].deadline);
         UNIT_INT(pn_plugin_alone(row), rows[i].alone);
+        UNIT_INT(pn_plugin_methods(row), i == 2 ? PN_METHOD_IPREV : 0);
     }
     if (k.policy != NULL) {
         UNIT_INT(pn_policy_group_count(k.policy), 2);

@@ -114,8 +114,8 @@
  * lower one, and asks with POSTERN_HAS before it calls what came later.
  *
  *   1.0   the first
- *   1.1   prefetch, needs_if, changed, tick, info, stages_if; client_in, state_get, state_put,
- *         state_take, state_take_all, domain_ascii; insert_header, change_header,
+ *   1.1   prefetch, needs_if, changed, tick, info, stages_if, methods; client_in, state_get,
+ *         state_put, state_take, state_take_all, domain_ascii; insert_header, change_header,
  *         replace_body, change_from, add_rcpt, remove_rcpt; standing, standing_set;
  *         setup_info; early, tls_version, tls_cipher, tls_bits, local_ip_text, local_port,
  *         unknown_count, unknown of struct postern_client; mail_args of postern_envelope
@@ -338,7 +338,8 @@ struct postern_plugin {
     /* In a worker, when it has begun and again whenever *next_ms has passed (an hour, unless it
      * says otherwise: a second to a day): looks after what is no message's own business, whether
      * a list of the DNS still answers as it should, say. It runs beside the callbacks of
-     * messages, once at a time, with the deadline of a callback, and costs no message anything.
+     * messages, once at a time, with the deadline of a callback, and costs no message anything;
+     * what no other callback looks at, it may keep in the instance.
      * What messages shall know of it, it leaves as its standing (host->standing_set). A negative
      * status is logged, and it is called again in a minute. One that crashes or hangs takes the
      * worker along; those that begin then call it later: after a minute, then two, up to an
@@ -356,6 +357,11 @@ struct postern_plugin {
 
     /* NULL: its stages depend on no setting. */
     const struct postern_stage_if *stages_if;
+
+    /* Methods of the authentication results that it states, as in RFC 8601, NULL-ended; NULL:
+     * none, or it doesn't tell. Where one states "iprev", the server asks for no client's name
+     * itself. */
+    const char *const *methods;
 };
 
 /* ---- what a plugin is given in each callback ---- */
