@@ -124,6 +124,7 @@ struct host_call {
     struct pn_memfile *body; /* of replace_body; NULL: what it says is only counted */
     uint64_t body_max;       /* bytes */
     bool body_cr;            /* it ends in a CR, so far */
+    bool edits_dropped;      /* they were too many: it has none */
     bool asked;              /* a question may wait to be sent */
     bool prefetch;           /* starts lookups, waits for none */
     bool tick;               /* of no message */

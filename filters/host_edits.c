@@ -29,6 +29,14 @@ static bool header_value_ok(struct pn_str value)
     return true;
 }
 
+/* All edits of a call are made, or none: a part of them may be worse than nothing. */
+static int drop_edits(struct host_call *h)
+{
+    h->edits_dropped = true;
+    h->facts->edit_count = h->facts->edit_bytes = 0;
+    return POSTERN_LIMIT;
+}
+
 static int propose(struct postern_call *c, enum pn_fact_edit_op op, struct postern_str name,
                    struct postern_str value, size_t index)
 {
@@ -40,7 +48,9 @@ static int propose(struct postern_call *c, enum pn_fact_edit_op op, struct poste
                                 .index = (uint32_t)index};
     if (index > UINT32_MAX)
         return POSTERN_INVALID;
-    return pn_facts_add_edit(h->facts, &edit) ? POSTERN_OK : POSTERN_LIMIT;
+    if (h->edits_dropped || !pn_facts_add_edit(h->facts, &edit))
+        return drop_edits(h);
+    return POSTERN_OK;
 }
 
 static int propose_field(struct postern_call *c, enum pn_fact_edit_op op, struct postern_str name,

@@ -68,7 +68,7 @@ int host_fact_named(struct postern_call *c, struct postern_str name, struct post
                     int32_t weight)
 {
     struct pn_str n = host_view(name);
-    if (!pn_symbol_name_ok(n) || pn_str_eq(n, PN_STR(PN_SYMBOL_FAILED)))
+    if (!pn_symbol_name_ok(n) || pn_symbol_is_ours(n))
         return POSTERN_INVALID;
     return add_fact(c, n, detail, weight, PN_FACT_ALL_RCPTS);
 }

@@ -125,23 +125,47 @@ static int by_order(const void *a, const void *b)
     return x->plugin - y->plugin;
 }
 
+static bool add_own(struct pn_facts *to, const char *symbol, struct pn_str plugin)
+{
+    return pn_facts_add_symbol(to, &(struct pn_fact){.name = pn_str_of(symbol),
+                                                     .plugin = plugin,
+                                                     .detail = plugin,
+                                                     .rcpt = PN_FACT_ALL_RCPTS});
+}
+
+/* All that one call found, or nothing; where its edits alone are too many, all but these. */
+static bool enter_facts(struct pn_check *c, const struct found *f, struct pn_str plugin,
+                        struct pn_facts *to)
+{
+    const struct pn_facts before = *to;
+    struct pn_rd r = pn_rd_of(f->facts), again = r;
+    struct pn_facts all;
+    if (f->facts.len == 0 || pn_facts_get(&r, to))
+        return true;
+    *to = before;
+    pn_facts_init(&all, c->run_pool);
+    if (!pn_facts_get(&again, &all) || all.edit_count == 0)
+        return false;
+    all.edit_count = 0;
+    if (pn_facts_merge(to, &all) && add_own(to, PN_SYMBOL_DROPPED, plugin))
+        return true;
+    *to = before;
+    return false;
+}
+
 static void enter_found(struct pn_check *c, const struct found *f, struct pn_facts *to)
 {
     struct pn_plugin_run run = {.plugin = c->plan->plugins[f->plugin].name,
                                 .status = (enum pn_plugin_status)f->status,
                                 .us = f->us,
                                 .reason = f->reason};
-    struct pn_rd r = pn_rd_of(f->facts);
-    if (f->facts.len != 0 && !pn_facts_get(&r, to)) {
+    if (!enter_facts(c, f, run.plugin, to)) {
         run.status = PN_PLUGIN_FAILED;
         run.reason = PN_STR("it found more than a ledger holds");
     }
     bool failed = run.status == PN_PLUGIN_FAILED || run.status == PN_PLUGIN_TIMEOUT;
     if (failed)
-        (void)pn_facts_add_symbol(to, &(struct pn_fact){.name = PN_STR(PN_SYMBOL_FAILED),
-                                                        .plugin = run.plugin,
-                                                        .detail = run.plugin,
-                                                        .rcpt = PN_FACT_ALL_RCPTS});
+        (void)add_own(to, PN_SYMBOL_FAILED, run.plugin);
     (void)pn_facts_add_run(to, &run);
     uint8_t stage = c->steps[f->step].stage;
     if (failed && stage < POSTERN_MAIL)

@@ -36,7 +36,6 @@ enum {
 };
 
 /* The fact that stands for a plugin that failed; no plugin may declare it. */
-#define PN_SYMBOL_FAILED "PLUGIN_FAILED"
 
 struct pn_plugin;
 

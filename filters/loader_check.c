@@ -1,5 +1,7 @@
 #include "loader.h"
 
+#include "facts.h"
+
 #include <stdarg.h>
 
 static bool bad(struct pn_buf *err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
@@ -129,7 +131,7 @@ static bool symbols_ok(const struct postern_symbol *s, struct pn_buf *err)
             return bad(err, "more than %d symbols", PN_PLUGIN_SYMBOLS_MAX);
         if (!pn_symbol_name_ok((struct pn_str){s[i].name, strnlen(s[i].name, 256)}))
             return bad(err, "a symbol's name is 1 to %d of A-Z, 0-9 and _", PN_SYMBOL_NAME_MAX);
-        if (strcmp(s[i].name, PN_SYMBOL_FAILED) == 0)
+        if (pn_symbol_is_ours(pn_str_of(s[i].name)))
             return bad(err, "symbol %s is the host's own", s[i].name);
         if (s[i].weight > PN_PLUGIN_WEIGHT_MAX || s[i].weight < -PN_PLUGIN_WEIGHT_MAX)
             return bad(err, "symbol %s: a weight is at most %d thousandths", s[i].name,

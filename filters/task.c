@@ -267,10 +267,24 @@ static struct pn_str reason_of(struct task_call *c, const struct host_call *h, i
     return copy;
 }
 
+/* It proposed more edits than there is room for, and goes without. */
+static void drop_edits(struct task_call *c, const struct host_call *h)
+{
+    struct pn_str name = pn_str_of(h->plugin->desc->name);
+    pn_memfile_fini(&c->body);
+    (void)pn_facts_add_symbol(&c->facts, &(struct pn_fact){.name = PN_STR(PN_SYMBOL_DROPPED),
+                                                           .plugin = name,
+                                                           .detail = name,
+                                                           .rcpt = PN_FACT_ALL_RCPTS});
+}
+
 static void judge(struct task_call *c, const struct host_call *h, int rc)
 {
-    if (rc >= 0 && !c->repeat)
+    if (rc >= 0 && !c->repeat) {
+        if (h->edits_dropped)
+            drop_edits(c, h);
         return;
+    }
     pn_facts_init(&c->facts, c->pool); /* what a failed call said does not count */
     pn_memfile_fini(&c->body);
     if (rc >= 0)

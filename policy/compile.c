@@ -221,7 +221,8 @@ static void know_symbols(struct model *m)
 {
     struct pn_intern declared;
     pn_intern_init(&declared);
-    know(m, "PLUGIN_FAILED");
+    know(m, PN_SYMBOL_FAILED);
+    know(m, PN_SYMBOL_DROPPED);
     for (size_t i = 0; i < m->plugin_count; i++)
         declare(m, &declared, &m->plugins[i]);
     pn_intern_fini(&declared);

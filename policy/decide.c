@@ -126,7 +126,7 @@ static bool masked(const struct view *v, struct pn_str plugin)
 
 static bool is_failure(const struct pn_fact *fact)
 {
-    return pn_str_eq(fact->name, PN_STR("PLUGIN_FAILED"));
+    return pn_str_eq(fact->name, PN_STR(PN_SYMBOL_FAILED));
 }
 
 /* Of a failure the plugin that failed is in the detail. */

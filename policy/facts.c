@@ -68,6 +68,11 @@ static bool symbol_is_there(const struct pn_facts *f, const struct pn_fact *fact
     return false;
 }
 
+static size_t symbols_max(struct pn_str name)
+{
+    return PN_FACTS_SYMBOLS_MAX + (pn_symbol_is_ours(name) ? 2 * PN_FACTS_RUNS_MAX : 0);
+}
+
 bool pn_facts_add_symbol(struct pn_facts *f, const struct pn_fact *fact)
 {
     struct pn_fact add = *fact;
@@ -75,11 +80,11 @@ bool pn_facts_add_symbol(struct pn_facts *f, const struct pn_fact *fact)
     uint32_t hash = symbol_hash(&add);
     if (symbol_is_there(f, &add, hash))
         return true;
-    size_t hash_cap = f->symbol_cap;
-    if (!room(f->pool, &f->symbol_hashes, &hash_cap, f->symbol_count, sizeof *f->symbol_hashes,
-              PN_FACTS_SYMBOLS_MAX) ||
-        !room(f->pool, &f->symbols, &f->symbol_cap, f->symbol_count, sizeof *f->symbols,
-              PN_FACTS_SYMBOLS_MAX) ||
+    size_t hash_cap = f->symbol_cap, max = symbols_max(add.name);
+    if (f->symbol_count >= max ||
+        !room(f->pool, &f->symbol_hashes, &hash_cap, f->symbol_count, sizeof *f->symbol_hashes,
+              max) ||
+        !room(f->pool, &f->symbols, &f->symbol_cap, f->symbol_count, sizeof *f->symbols, max) ||
         !copy(f->pool, &add.name) || !copy(f->pool, &add.plugin) || !copy(f->pool, &add.detail))
         return false;
     f->symbol_hashes[f->symbol_count] = hash;

@@ -29,6 +29,16 @@ enum {
 
 #define PN_FACT_ALL_RCPTS UINT32_MAX
 
+/* Symbols of the host's own, which no plugin states; the detail is the plugin's name. There is room
+ * for them where plugins have used up theirs. DROPPED: it wanted more changed than there is room
+ * for, so that none of its answer's edits is made. */
+#define PN_SYMBOL_FAILED  "PLUGIN_FAILED"
+#define PN_SYMBOL_DROPPED "PLUGIN_EDITS_DROPPED"
+static inline bool pn_symbol_is_ours(struct pn_str name)
+{
+    return pn_str_eq(name, PN_STR(PN_SYMBOL_FAILED)) || pn_str_eq(name, PN_STR(PN_SYMBOL_DROPPED));
+}
+
 struct pn_fact {
     struct pn_str name;   /* "SPF_FAIL" */
     struct pn_str plugin; /* "spf" */

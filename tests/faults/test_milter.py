@@ -168,6 +168,13 @@ def edits(counter):
         answer, event = send(server)
         counter.check(answer.startswith("250") and symbols(event) == {"MILTER_EDIT_REFUSED": "one: replace-body"},
                       "a body that was not granted takes no memory", f"{answer} {symbols(event)}")
+        for count, want in ((128, "250"), (129, "451")):
+            milter.answers = {"E": header("X-Many", "1") * count + packet(CONTINUE)}
+            answer, event = send(server)
+            made = [e["op"] for e in event["edits"]]
+            found = {} if count == 128 else {"MILTER_EDIT_REFUSED": "one: all edits, one is too many", "PLUGIN_EDITS_DROPPED": "milter"}
+            counter.check(answer.startswith(want) and symbols(event) == found and len(made) == (count if not found else 0),
+                          f"{count} edits are made, or none of them", f"{answer} {symbols(event)} {len(made)}")  # fmt: skip
         milter.close()
     everything = (
         packet(b"i", b"\0\0\0\0X-Top\0first\0") + packet(b"m", b"\0\0\0\1Subject\0another\0") + packet(b"m", b"\0\0\0\1X-Gone\0\0")

@@ -43,11 +43,11 @@ class Row:
     header holds behind our own lines, and its body; None: no mail. refused: (op, part of why)."""
 
     def __init__(self, label, edits, header=None, body="text\n", rcpts=(U,), to=None, gone=(), refused=(),
-                 made=None, reply="250", outcome="accept", sender="<a@sender.test>", more=None, plain="A: a\nB: b\n"):
+                 made=None, reply="250", outcome="accept", sender="<a@sender.test>", more=None, plain="A: a\nB: b\n", dropped=()):
         self.label, self.edits, self.header, self.body, self.rcpts = label, edits, header, body, rcpts
         self.to = rcpts if to is None else to
         self.gone, self.refused, self.made, self.reply, self.outcome = gone, refused, made, reply, outcome
-        self.sender, self.more, self.plain = sender, more, plain
+        self.sender, self.more, self.plain, self.dropped = sender, more, plain, dropped
 
 
 ALL = [
@@ -113,6 +113,10 @@ ALL = [
         reply="550", outcome="reject"),
     Row("a call that fails proposes nothing", ["add X x", "body y/", "fail"], header="A: a|B: b", made=[]),
     Row("a call that dies proposes nothing", ["add X x", "body y/", "crash"], header="A: a|B: b", made=[]),
+    Row("as many as there may be", ["change A 0 z"] * 128, header="A: z|B: b"),
+    Row("one too many, and none is made", ["body y/"] + ["change A 0 z"] * 128, header="A: a|B: b", made=[], dropped=("editor",)),
+    Row("one too many of the second plugin's", ["change A 0 z"] * 100, more=["body y/"] + ["change B 0 z"] * 28,
+        header="A: z|B: b", made=[""] * 100, dropped=("second",)),
     Row("a header alone", ["body new/"], header="A: a", body="new\n", plain="A: a\n"),
 ]
 FEW = [
@@ -213,6 +217,8 @@ def event_is(counter, name, row, event):
             sent = body_of(row).replace("\n", "\r\n").encode()
             digest = hashlib.sha256(sent).hexdigest()
             counter.check(e["value"] == f"{len(sent)} bytes, sha256 {digest}", f"{name}: the body's digest", e)
+    dropped = {(s["plugin"], s["detail"]) for s in event["symbols"] if s["name"] == "PLUGIN_EDITS_DROPPED"}
+    counter.check(dropped == {(d, d) for d in row.dropped}, f"{name}: edits dropped", dropped)
     removed = {r["address"] for r in event["recipients"] if "removed by plugin editor" in r["because"]}
     counter.check(removed == {g for g in row.gone if g in row.rcpts and row.outcome in ("accept", "discard")},
                   f"{name}: removed recipients", removed)
@@ -336,6 +342,36 @@ def next_hop(counter):
     hop.close()
 
 
+def reports(counter):
+    """Who passed SPF gets a report where his mail is refused later. Another sender, whom nobody looked at, gets none."""
+    hop = NextHop()
+    conf = (CONF.format(plugins=PLUGINS, edits="sender", second="none").replace("plugins {", "plugins { spf", 1)
+            + f'domain "next.test" {{ recipients any  route smtp 127.0.0.1:{hop.port} }}\n'
+            + 'domain "sender.test" { recipients any  route local }\n')
+    with postern.Server(conf, dns='sender.test TXT "v=spf1 ip4:192.0.2.7 -all"\n') as server:
+        start(server)
+        for i, (what, edit, client, report) in enumerate((
+                ("his own sender", "", "192.0.2.7", "a"), ("the same one again", "from a@SENDER.test", "192.0.2.7", "a"),
+                ("another one", "from b@sender.test", "192.0.2.7", ""), ("one that did not pass", "", "192.0.2.8", ""))):
+            session = postern.Session(server, client)
+            answer = session.send(f"Subject: {what}\r\n" + (f"X-Edit: {edit}\r\n" if edit else "") + "\r\nx\r\n",
+                                  rcpts=("no@next.test",))
+            session.close()
+            counter.check(answer.startswith("250"), f"report, {what}: taken", answer)
+
+            def ends(n=i + 1):
+                return [e for e in server.events("delivery") if e["outcome"] in ("held", "failed")][n - 1:n]
+
+            postern.until(ends, 20)
+            counter.check([e["outcome"] for e in ends()] == ["failed" if report else "held"], f"report, {what}: the end", ends())
+            postern.until(lambda: server.mail() or not report, 20)
+            to = [path.split("/")[1] for path in server.mail()]
+            counter.check(to == ([report] if report else []), f"report, {what}: who has one", to)
+            for path in list(server.mail()):
+                os.unlink(os.path.join(server.root, "mail", path))
+    hop.close()
+
+
 def too_many(counter):
     """Whoever a plugin adds counts as named by the client, whose pace is limited."""
     conf = CONF.format(plugins=PLUGINS, edits="recipients", second="none") + "limits { recipients-per-minute 4 }\n"
@@ -373,6 +409,7 @@ def apart(counter):
 def main():
     counter = postern.Counter("edits")
     next_hop(counter)
+    reports(counter)
     apart(counter)
     too_many(counter)
     play(counter, "all granted", ALL, "headers body recipients sender", "headers body recipients sender")

@@ -61,6 +61,15 @@ static void test_symbol_limit(void)
     struct pn_fact again = fact("N", "p", "1999", PN_FACT_ALL_RCPTS);
     UNIT_TRUE(pn_facts_add_symbol(&f, &again));
     UNIT_INT(f.symbol_count, PN_FACTS_SYMBOLS_MAX);
+    /* That a plugin failed is known all the same. */
+    for (int i = 0; i < 2 * PN_FACTS_RUNS_MAX; i++) {
+        (void)snprintf(detail, sizeof detail, "%d", i / 2);
+        struct pn_fact own =
+            fact(i % 2 == 0 ? PN_SYMBOL_FAILED : PN_SYMBOL_DROPPED, "p", detail, PN_FACT_ALL_RCPTS);
+        UNIT_TRUE(pn_facts_add_symbol(&f, &own));
+    }
+    struct pn_fact last = fact(PN_SYMBOL_FAILED, "p", "one too many", PN_FACT_ALL_RCPTS);
+    UNIT_TRUE(!pn_facts_add_symbol(&f, &last));
     pn_pool_free(&pool);
 }
 

@@ -271,9 +271,19 @@ static void test_edits_bounded(void)
                               (struct postern_str){value, sizeof value}) == POSTERN_OK)
         taken++;
     UNIT_INT(taken, (PN_FACTS_EDIT_BYTES_MAX - 1) / (sizeof value + 1));
-    for (taken = 0; host_add_rcpt(&r.call.call, POSTERN_STR("a@b")) == POSTERN_OK;)
-        taken++;
+    UNIT_INT(r.facts.edit_count, 0); /* and none of them counts, nor any that comes later */
+    UNIT_INT(host_add_rcpt(&r.call.call, POSTERN_STR("a@b")), POSTERN_LIMIT);
+    UNIT_INT(host_replace_body(&r.call.call, POSTERN_STR("")), POSTERN_LIMIT);
+    UNIT_INT(host_add_rcpt(&r.call.call, POSTERN_STR("")), POSTERN_INVALID);
+    UNIT_INT(r.facts.edit_count, 0);
+    UNIT_TRUE(r.call.edits_dropped);
+    rig_close(&r);
+    rig_open(&r, PN_STR("\r\n"));
+    for (taken = 0; taken < PN_FACTS_EDITS_MAX; taken++)
+        UNIT_INT(host_add_rcpt(&r.call.call, POSTERN_STR("a@b")), POSTERN_OK);
     UNIT_INT(r.facts.edit_count, PN_FACTS_EDITS_MAX);
+    UNIT_INT(host_change_from(&r.call.call, POSTERN_STR("")), POSTERN_LIMIT);
+    UNIT_INT(r.facts.edit_count, 0);
     rig_close(&r);
 }
 

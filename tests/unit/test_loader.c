@@ -215,6 +215,7 @@ static void test_check(void)
         {"a block in itself", {.rows = deep}, "deep"},
         {"symbol name", {SYM({"lower", 0, NULL})}, "symbol's name"},
         {"symbol of the host", {SYM({"PLUGIN_FAILED", 0, NULL})}, "host's own"},
+        {"another one", {SYM({"PLUGIN_EDITS_DROPPED", 0, NULL})}, "host's own"},
         {"symbol twice", {SYM({"A", 0, NULL}, {"A", 1, NULL})}, "stands twice"},
         {"weight", {SYM({"A", 1000001, NULL})}, "weight"},
         {"weight at the limit", {SYM({"A", -1000000, NULL})}, NULL},

@@ -598,9 +598,10 @@ struct postern_host {
     int (*note_get)(struct postern_call *c, const char *plugin, struct postern_str key,
                     struct postern_str *out);
 
-    /* -- proposed edits; the core checks and applies them. value is UTF-8, unfolded, or folded
-     *    (each CRLF with a blank behind it) and then kept as it is. n counts as header_get's does:
-     *    in the message as received. */
+    /* -- proposed edits; the core checks and applies them. All of a callback's are made, or none:
+     *    where one is too many it is POSTERN_LIMIT, those before it are gone, and the core states
+     *    PLUGIN_EDITS_DROPPED. value is UTF-8, unfolded, or folded (each CRLF with a blank behind
+     *    it) and then kept as it is. n counts as header_get's does: in the message as received. */
     int (*add_header)(struct postern_call *c, struct postern_str name, struct postern_str value);
     int (*remove_header)(struct postern_call *c, struct postern_str name, size_t n);
 
