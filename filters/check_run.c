@@ -160,10 +160,14 @@ void check_answered(struct pn_check *c)
 void check_cut(struct pn_check *c, const char *why)
 {
     while (c->asks != NULL) {
-        /* Nobody was there to take it: not a slow check but none, and `on_failure` says
-         * what that means. */
-        if (c->asks->state == ASK_WAITING)
-            check_no_worker(c, c->asks->plugins);
+        const struct ask *a = c->asks;
+        /* Nobody was there to take it: not a slow check but none. And one that was pulled out
+         * for a call behind its deadline, or for its worker's death, has failed, though it is
+         * not known for sure who did. `on_failure` says what that means. */
+        if (a->state == ASK_WAITING || (a->alone && a->state == ASK_SUSPECT))
+            check_no_worker(c, a->plugins);
+        else if (a->state == ASK_SUSPECT || (!a->alone && a->state == ASK_SOLO))
+            check_no_replay(c, a->plugins);
         ask_abandon(c->asks);
     }
     check_missing(c, why);

@@ -110,6 +110,11 @@ void check_lost(struct pn_check *c, uint64_t plugins)
     fail_plugins(c, plugins, "its worker ended every time");
 }
 
+void check_no_replay(struct pn_check *c, uint64_t plugins)
+{
+    fail_plugins(c, plugins, "its call or its worker failed, and no time was left to try again");
+}
+
 void check_no_worker(struct pn_check *c, uint64_t plugins)
 {
     fail_plugins(c, plugins, "no worker took it in time");

@@ -210,6 +210,7 @@ void check_bad_findings(struct pn_check *c, uint64_t plugins);
 /* Workers die of these, whichever it is. */
 void check_lost(struct pn_check *c, uint64_t plugins);
 void check_no_worker(struct pn_check *c, uint64_t plugins);
+void check_no_replay(struct pn_check *c, uint64_t plugins);
 /* Plugins of the run that nothing was heard of. */
 void check_missing(struct pn_check *c, const char *why);
 /* The run is over: what it found is in the ledger. */

@@ -70,7 +70,7 @@ static const struct postern_row rows[] = {
      .def = "5000",
      .min = 10,
      .max = 1000000,
-     .help = "Files unpacked from one message."},
+     .help = "Files unpacked from one message, its parts among them."},
     {.name = "max-depth",
      .type = POSTERN_T_INT,
      .def = "17",
@@ -113,7 +113,7 @@ struct instance {
     struct prepared *prepared;
     char *tmp;
     uint32_t max_time;
-    size_t max_size;
+    size_t max_size, max_parts;
     int macros, encrypted;
 };
 
@@ -210,10 +210,11 @@ static bool begin_library(struct postern_setup *s, struct instance *in)
 static int instance_new(struct postern_setup *s, void **instance)
 {
     struct instance *in = calloc(1, sizeof(*in));
-    int64_t time, size;
+    int64_t time, size, files;
 
     if (in == NULL || s->host->set_int(s->settings, "max-time", 0, &time) != POSTERN_OK ||
-        s->host->set_int(s->settings, "max-scan-size", 0, &size) != POSTERN_OK) {
+        s->host->set_int(s->settings, "max-scan-size", 0, &size) != POSTERN_OK ||
+        s->host->set_int(s->settings, "max-files", 0, &files) != POSTERN_OK) {
         free(in);
         return POSTERN_ERROR;
     }
@@ -222,6 +223,7 @@ static int instance_new(struct postern_setup *s, void **instance)
     in->prepared = s->prepared;
     in->max_time = (uint32_t)time;
     in->max_size = (size_t)size;
+    in->max_parts = (size_t)files;
     if (!in->prepared->by_clamd && !begin_library(s, in)) {
         s->host->setup_error(s, POSTERN_STR("the scanner's private folder can't be used"));
         instance_free(in);
@@ -395,6 +397,10 @@ static int on_message(struct postern_call *c)
 
     if (!in->prepared->by_clamd && !clamav_engine_ready(in->prepared->engine))
         return c->host->fact(c, SYM_NOT_SCANNED, POSTERN_STR("no signatures"));
+    /* The scanner makes a file of each, and looks at the time too seldom: a million of them
+     * took it a minute. */
+    if (c->host->part_count(c) > in->max_parts)
+        return state_kind(c, CLAMAV_UNSCANNABLE, POSTERN_STR("message has too many parts"));
     status = scan_piece(c, &all);
     return status != POSTERN_OK || all.virus ? status : scan_hidden(c, left);
 }

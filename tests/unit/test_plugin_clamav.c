@@ -281,6 +281,12 @@ static void test_limits(void)
     add_attachment(&b, pn_buf_str(&tar));
     scan(h, "too many files", pn_buf_str(&b),
          "VIRUS_UNSCANNABLE=6(Heuristics.Limits.Exceeded.MaxFiles)");
+    pn_buf_clear(&b);
+    (void)pn_buf_addz(&b,
+                      "From: a\nMIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=b\n");
+    for (int i = 0; i < 10; i++) /* with the whole: one more than 10 */
+        (void)pn_buf_addz(&b, "\n--b\n\nx");
+    scan(h, "too many parts", pn_buf_str(&b), "VIRUS_UNSCANNABLE=6(message has too many parts)");
     pn_buf_fini(&b);
     pn_buf_fini(&tar);
     fakehost_free(&h);

@@ -211,6 +211,34 @@ static void test_budget(void)
     world_down(&w);
 }
 
+/* Its call outstayed its deadline, and the message's time is up before the replay says so: that
+ * is a failure. A scanner that a message holds up must not be one that found nothing. */
+static void test_budget_of_suspects(void)
+{
+    struct world w;
+    struct pn_check *c;
+    struct run r = {0};
+    world_init(&w, two, two_groups);
+    w.plan->plugins[1].deadline_ms = WORLD_HANG_MS;
+    w.no_solos = true;
+    world_workers(&w, 1);
+    int fd = begin_message(&w, &c, "hang-message");
+    UNIT_TRUE(pn_check_run(c, POSTERN_MESSAGE, run_done, &r));
+    uint64_t until = pn_clock_mono_ns() + UINT64_C(60) * PN_NS_PER_S;
+    while (w.solos == 0 && pn_clock_mono_ns() < until)
+        pn_loop_turn(w.loop, 20);
+    UNIT_TRUE(w.solos > 0 && !r.over);
+    w.plan->budget_ms = 1;
+    while (!r.over && pn_clock_mono_ns() < until)
+        pn_loop_turn(w.loop, 20);
+    UNIT_TRUE(r.over && r.end == PN_CHECK_PART);
+    UNIT_INT(status_of(pn_check_facts(c), "calm"), PN_PLUGIN_OK);
+    UNIT_INT(status_of(pn_check_facts(c), "trouble"), PN_PLUGIN_FAILED);
+    UNIT_TRUE(has_fact(pn_check_facts(c), "trouble", "PLUGIN_FAILED", "trouble"));
+    end_message(&c, fd);
+    world_down(&w);
+}
+
 /* Three plugins wait for a name, in two stages: it is asked once. */
 static void test_dns(void)
 {
@@ -334,13 +362,19 @@ static void test_unknown(void)
 
 int main(int argc, char **argv)
 {
-    static const struct unit_test tests[] = {
-        {"moved", test_moved},           {"stages", test_stages},
-        {"given", test_given},           {"waves", test_waves},
-        {"head_start", test_head_start}, {"alone", test_alone},
-        {"budget", test_budget},         {"dns", test_dns},
-        {"shared_dns", test_shared_dns}, {"abandon", test_abandon},
-        {"unknown", test_unknown},       {NULL, NULL}};
+    static const struct unit_test tests[] = {{"moved", test_moved},
+                                             {"stages", test_stages},
+                                             {"given", test_given},
+                                             {"waves", test_waves},
+                                             {"head_start", test_head_start},
+                                             {"alone", test_alone},
+                                             {"budget", test_budget},
+                                             {"budget of suspects", test_budget_of_suspects},
+                                             {"dns", test_dns},
+                                             {"shared_dns", test_shared_dns},
+                                             {"abandon", test_abandon},
+                                             {"unknown", test_unknown},
+                                             {NULL, NULL}};
     pn_log_init("test", PN_LOG_ERROR);
     return unit_main("runner", tests, argc, argv);
 }

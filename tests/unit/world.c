@@ -168,8 +168,10 @@ void world_kill(struct world *w, unsigned turn)
 
 static void want_solo(void *ctx, const struct pn_want_solo *want)
 {
-    ((struct world *)ctx)->solos++;
-    spawn(ctx, want->group, true, want->token);
+    struct world *w = ctx;
+    w->solos++;
+    if (!w->no_solos)
+        spawn(w, want->group, true, want->token);
 }
 
 static void on_failure(void *ctx, const struct pn_failure *f)

@@ -42,6 +42,7 @@ struct world {
     struct world_late *lates; /* answers on their way */
     unsigned solos;           /* asked for */
     bool refill;              /* a dead worker is replaced */
+    bool no_solos;            /* none comes, though asked for */
     unsigned delay_ms;        /* of every DNS answer */
     unsigned asked;           /* DNS questions */
     unsigned failures;
