@@ -294,18 +294,19 @@ static struct rules_guess peek_sum(const struct rules_tree *t, uint32_t n,
                                    const struct rules_answers *a)
 {
     struct rules_guess sum = settled(0, true);
-    bool first = true;
 
     for (uint32_t c = t->node[n].child; c != 0; c = t->node[c].next) {
-        struct rules_guess g = peek(t, c, a);
+        struct rules_guess g;
 
+        if (state_of(t, c, a) == RULES_ZERO)
+            continue;
+        g = peek(t, c, a);
         if (g.settled && !g.known)
             return settled(0, false);
         sum.settled = sum.settled && g.settled;
         sum.doubtful = sum.doubtful || g.doubtful;
-        sum.least = first ? g.least : sum.least + g.least;
-        sum.most = first ? g.most : sum.most + g.most;
-        first = false;
+        sum.least += g.least;
+        sum.most += g.most;
     }
     return sum;
 }
@@ -402,6 +403,13 @@ static struct rules_guess decide_logic(const struct rules_tree *t, uint32_t n,
     return settled(and, known);
 }
 
+static bool is_open(const struct rules_tree *t, uint32_t n, const struct rules_answers *a)
+{
+    if (t->node[n].op == RULES_OP_NAME)
+        return rules_state_is_open(a->state[t->node[n].name]);
+    return !peek_deep(t, n, a).settled;
+}
+
 /* The cheapest name below that is not settled; false: there is none. */
 static bool ask_one(const struct rules_tree *t, uint32_t n, const struct rules_answers *a)
 {
@@ -413,7 +421,7 @@ static bool ask_one(const struct rules_tree *t, uint32_t n, const struct rules_a
         return true;
     }
     for (uint32_t c = node[n].child; c != 0; c = node[c].next)
-        if ((best == 0 || node[c].cost < node[best].cost) && !peek(t, c, a).settled)
+        if ((best == 0 || node[c].cost < node[best].cost) && is_open(t, c, a))
             best = c;
     return best != 0 && ask_one(t, best, a);
 }
@@ -433,6 +441,10 @@ static struct rules_guess decide(const struct rules_tree *t, uint32_t n,
                                  const struct rules_answers *a)
 {
     switch (t->node[n].op) {
+    case RULES_OP_NAME:
+        if (is_open(t, n, a))
+            a->ask(a->arg, t->node[n].name);
+        return peek_name(a, t->node[n].name);
     case RULES_OP_OR:
     case RULES_OP_AND:
         return decide_logic(t, n, a);

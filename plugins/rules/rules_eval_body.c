@@ -199,14 +199,12 @@ static double vertical_words(const struct rules_eval_call *c)
     long most = -1;
 
     for (size_t i = 0; i < body.count; i++) {
-        size_t blanks = 0;
+        size_t blanks = rules_count(body.line[i], ' ', ' ');
         size_t others;
         long percent;
 
         if (body.line[i].len <= LINE_MIN)
             continue;
-        for (size_t k = 0; k < body.line[i].len; k++)
-            blanks += body.line[i].p[k] == ' ';
         others = body.line[i].len - blanks;
         percent = blanks > others || others == 0 ? 100 : (long)(100 * blanks / others);
         most = percent > most ? percent : most;

@@ -186,9 +186,14 @@ static double html_only(const struct rules_eval_call *c)
 static size_t lf_length(struct postern_str s)
 {
     size_t n = s.len;
+    const char *cr = s.p;
 
-    for (size_t i = 0; i + 1 < s.len; i++)
-        n -= s.p[i] == '\r' && s.p[i + 1] == '\n';
+    for (; s.len > 1; cr++) {
+        cr = memchr(cr, '\r', s.len - 1 - (size_t)(cr - s.p));
+        if (cr == NULL)
+            break;
+        n -= cr[1] == '\n';
+    }
     return n;
 }
 
@@ -266,11 +271,15 @@ static double unicode_ratio(const struct rules_eval_call *c)
             !(p[i].encoding.len == 0 || is(p[i].encoding, "7bit") || is(p[i].encoding, "8bit")))
             continue;
         bytes += (double)lf_length(s);
-        for (size_t k = 0; k + 8 <= s.len; k++)
-            if (memcmp(s.p + k, "&#x", 3) == 0 && s.p[k + 7] == ';') {
+        for (const char *amp = s.p; s.len >= 8; amp++) {
+            amp = memchr(amp, '&', s.len - 7 - (size_t)(amp - s.p));
+            if (amp == NULL)
+                break;
+            if (amp[1] == '#' && amp[2] == 'x' && amp[7] == ';') {
                 entities++;
                 bytes -= 8;
             }
+        }
     }
     return bytes > 0 && entities / bytes >= rules_arg_number(c, 0);
 }
@@ -405,10 +414,8 @@ static double shouting(const struct rules_eval_call *c)
         if (!has_two_words(s) || rules_known(c->text->set, RULES_K_BASE64_LINE, s))
             continue;
         len += s.len;
-        for (size_t k = 0; k < s.len; k++) {
-            lower += (s.p[k] >= 'a' && s.p[k] <= 'z') || rules_is_digit(s.p[k]);
-            upper += s.p[k] >= 'A' && s.p[k] <= 'Z';
-        }
+        lower += rules_count(s, 'a', 'z') + rules_count(s, '0', '9');
+        upper += rules_count(s, 'A', 'Z');
     }
     return len < SHOUT_MIN || upper + lower == 0 ? 0
                                                  : 100 * (double)upper / (double)(upper + lower);

@@ -28,12 +28,19 @@ static struct postern_str with_lf(struct rules_text *t, struct postern_str s)
     char *p = rules_alloc(&t->arena, s.len + 2);
     size_t n = 0;
 
-    for (size_t i = 0; p != NULL && i < s.len; i++)
-        if (s.p[i] != '\r' || i + 1 == s.len || s.p[i + 1] != '\n')
-            p[n++] = s.p[i];
-    if (p != NULL)
-        p[n++] = '\n';
-    return (struct postern_str){p, p == NULL ? 0 : n};
+    if (p == NULL)
+        return (struct postern_str){NULL, 0};
+    while (s.len > 0) {
+        const char *cr = memchr(s.p, '\r', s.len);
+        size_t took = cr == NULL ? s.len : (size_t)(cr - s.p) + 1;
+
+        memcpy(p + n, s.p, took);
+        n += took - (took < s.len && s.p[took] == '\n');
+        s.p += took;
+        s.len -= took;
+    }
+    p[n++] = '\n';
+    return (struct postern_str){p, n};
 }
 
 static void number_fields(struct rules_text *t)
@@ -81,24 +88,23 @@ static struct postern_str unfolded(struct rules_text *t, struct postern_str raw)
     char *p = rules_alloc(&t->arena, raw.len + 1);
     size_t n = 0;
 
-    for (size_t i = 0; p != NULL && i < raw.len; i++) {
-        if (raw.p[i] != '\n') {
-            p[n++] = raw.p[i];
-            continue;
-        }
-        while (i + 1 < raw.len && (raw.p[i + 1] == ' ' || raw.p[i + 1] == '\t'))
+    for (size_t i = 0; p != NULL && i < raw.len;) {
+        const char *lf = memchr(raw.p + i, '\n', raw.len - i);
+        size_t to = lf == NULL ? raw.len : (size_t)(lf - raw.p);
+
+        memcpy(p + n, raw.p + i, to - i);
+        n += to - i;
+        if (lf != NULL)
+            p[n++] = ' ';
+        for (i = to + 1; i < raw.len && (raw.p[i] == ' ' || raw.p[i] == '\t');)
             i++;
-        p[n++] = ' ';
     }
     return p == NULL ? POSTERN_STR("") : rules_trim((struct postern_str){p, n});
 }
 
 bool rules_is_plain(struct postern_str s)
 {
-    for (size_t i = 0; i < s.len; i++)
-        if ((unsigned char)s.p[i] >= 0x80 || (s.p[i] == '=' && i + 1 < s.len && s.p[i + 1] == '?'))
-            return false;
-    return true;
+    return rules_count(s, 0x80, 0xff) == 0 && (s.len == 0 || memmem(s.p, s.len, "=?", 2) == NULL);
 }
 
 /* Fields of machines are never decoded. */
@@ -247,16 +253,16 @@ static void add_filenames(struct rules_text *t, struct rules_list_of *l)
  * the fields that follow is not of this way. */
 static bool was_fetched(const struct rules_field *f, size_t count)
 {
-    bool fetched = false;
     bool sender = false;
 
-    for (size_t i = 0; i < count; i++) {
-        fetched |= rules_ieq(f[i].name, POSTERN_STR("Received")) &&
-                   memmem(f[i].raw.p, f[i].raw.len, "(fetchmail", 10) != NULL;
-        sender |= rules_ieq(f[i].name, POSTERN_STR("X-Sender")) &&
-                  memchr(f[i].raw.p, '@', f[i].raw.len) != NULL;
-    }
-    return fetched && sender;
+    for (size_t i = 0; i < count && !sender; i++)
+        sender = rules_ieq(f[i].name, POSTERN_STR("X-Sender")) &&
+                 memchr(f[i].raw.p, '@', f[i].raw.len) != NULL;
+    for (size_t i = 0; i < count && sender; i++)
+        if (rules_ieq(f[i].name, POSTERN_STR("Received")) &&
+            memmem(f[i].raw.p, f[i].raw.len, "(fetchmail", 10) != NULL)
+            return true;
+    return false;
 }
 
 /* The reverse-path: the session's, or what a server that took the message has left. */
@@ -282,7 +288,9 @@ static void add_envelope_from(struct rules_text *t, struct rules_list_of *l)
         (void)rules_list_push(t, l, last->envelope_from);
         return;
     }
-    for (size_t n = 0; !was_fetched(f, count) && n < sizeof(names) / sizeof(names[0]); n++) {
+    if (was_fetched(f, count))
+        return;
+    for (size_t n = 0; n < sizeof(names) / sizeof(names[0]); n++) {
         struct postern_str name = {names[n], strlen(names[n])};
         bool below = false; /* a Received field: older than what our side wrote */
         struct postern_str found = {NULL, 0};

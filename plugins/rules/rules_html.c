@@ -341,39 +341,15 @@ static void read_declaration(struct rules_html_parser *p, struct postern_str tex
 
 /* ---- all of it ---- */
 
-enum { AT_ONCE = 64 }; /* bytes whose counts fit into a byte: compilers make vectors of them */
-
 static size_t characters(struct postern_str s)
 {
-    size_t n = 0;
-    size_t i = 0;
-
-    for (; s.len - i >= AT_ONCE; i += AT_ONCE) {
-        uint8_t some = 0;
-
-        for (size_t k = 0; k < AT_ONCE; k++)
-            some += (signed char)s.p[i + k] >= (signed char)0xc0;
-        n += some;
-    }
-    for (; i < s.len; i++)
-        n += (signed char)s.p[i] >= (signed char)0xc0;
-    return n;
+    return s.len - rules_count(s, 0x80, 0xbf);
 }
 
 static size_t blanks(struct postern_str s)
 {
-    size_t n = 0;
-    size_t i = 0;
+    size_t n = rules_count(s, ' ', ' ') + rules_count(s, '\t', '\r');
 
-    for (; s.len - i >= AT_ONCE; i += AT_ONCE) {
-        uint8_t some = 0;
-
-        for (size_t k = 0; k < AT_ONCE; k++)
-            some += (s.p[i + k] == ' ') | ((unsigned char)(s.p[i + k] - '\t') <= '\r' - '\t');
-        n += some;
-    }
-    for (; i < s.len; i++)
-        n += rules_is_blank(s.p[i]);
     for (const char *c2 = s.p; s.len > 1; c2++) { /* no-break spaces */
         c2 = memchr(c2, 0xc2, s.len - 1 - (size_t)(c2 - s.p));
         if (c2 == NULL)

@@ -172,6 +172,27 @@ struct postern_str rules_ifind(struct postern_str s, struct postern_str what)
     }
 }
 
+/* Blocks whose count fits into a byte: compilers make vectors of that. */
+size_t rules_count(struct postern_str s, unsigned char first, unsigned char last)
+{
+    enum { BLOCK_COUNTED = 64 };
+    const unsigned char *p = (const unsigned char *)s.p;
+    const unsigned char span = last - first;
+    size_t n = 0;
+    size_t i = 0;
+
+    for (; s.len - i >= BLOCK_COUNTED; i += BLOCK_COUNTED) {
+        unsigned char some = 0;
+
+        for (size_t k = 0; k < BLOCK_COUNTED; k++)
+            some += (unsigned char)(p[i + k] - first) <= span;
+        n += some;
+    }
+    for (; i < s.len; i++)
+        n += (unsigned char)(p[i] - first) <= span;
+    return n;
+}
+
 struct postern_str rules_trim(struct postern_str s)
 {
     while (s.len > 0 && rules_is_blank(s.p[s.len - 1]))

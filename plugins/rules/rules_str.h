@@ -91,6 +91,8 @@ static inline bool rules_istarts(struct postern_str s, struct postern_str prefix
 bool rules_iends(struct postern_str s, struct postern_str suffix);
 /* Where `what` stands in s, without case; .p NULL: nowhere. Runs to the end of s. */
 struct postern_str rules_ifind(struct postern_str s, struct postern_str what);
+/* How many of its bytes lie from `first` to `last`. */
+size_t rules_count(struct postern_str s, unsigned char first, unsigned char last);
 struct postern_str rules_lower_dup(struct rules_arena *a, struct postern_str s);
 struct postern_str rules_trim(struct postern_str s);
 /* The first word (up to a blank) of *s, which is left trimmed behind it. */
