@@ -3,7 +3,7 @@
 #include <stdlib.h>
 
 enum {
-    GRAM = 4,
+    GRAM = RULES_SEARCH_MIN,
     SPARSE = 6, /* bits of a set: so many times doubled what is in it */
     BITS_MIN = 9,
     BITS_MAX = 16 /* 8 KB */
@@ -20,19 +20,13 @@ struct entry {
     uint32_t hash;
 };
 
-/* Strings known by as many bytes. */
-struct grams {
-    size_t count;
-    unsigned shift;     /* of a product, to have a hash */
-    unsigned char *set; /* of hashes, a bit each */
-    uint32_t *first;    /* entry of each hash and of those behind it */
-};
-
 struct rules_search {
-    struct entry *entries; /* those of three bytes first, then by hash */
+    struct entry *entries; /* by hash */
     uint32_t *keys;        /* of each entry: what the pass compares first */
     size_t count, room;
-    struct grams three, four;
+    unsigned shift;  /* of a product, to have a hash */
+    uint64_t *set;   /* of hashes, a bit each */
+    uint32_t *first; /* entry of each hash and of those behind it */
 };
 
 struct rules_search *rules_search_new(void)
@@ -46,29 +40,29 @@ void rules_search_free(struct rules_search *s)
         return;
     free(s->entries);
     free(s->keys);
-    free(s->three.set);
-    free(s->three.first);
-    free(s->four.set);
-    free(s->four.first);
+    free(s->set);
+    free(s->first);
     free(s);
 }
 
-/* The bit that tells a capital from its small letter is set in all bytes, whatever they are:
- * bytes that fall together cost a comparison. */
-static uint32_t folded(uint32_t bytes)
+/*
+ * Three bytes, the last one highest. The bit that tells a capital from its small letter is
+ * set in all of them, whatever they are: bytes that fall together cost a comparison. Grams of
+ * texts of one kind are apart from those of others.
+ */
+static inline uint32_t key_of(uint32_t gram, uint32_t kind)
 {
-    return bytes | 0x20202020;
+    return (gram | 0x202020ff) + kind * 0x85ebca6bU;
 }
 
-/* Grams of texts of one kind, apart from those of others. */
-static uint32_t salt_of(uint32_t kind)
+static inline uint32_t hash(uint32_t key, unsigned shift)
 {
-    return kind * 0x85ebca6bU;
+    return key * 2654435769U >> shift;
 }
 
-static uint32_t hash(const struct grams *g, uint32_t key)
+static inline uint32_t next_gram(uint32_t gram, char c)
 {
-    return key * 2654435769U >> g->shift;
+    return gram >> 8 | (uint32_t)(unsigned char)c << 24;
 }
 
 /* How often a byte is met in mail, roughly: the letters of English by rank, blanks first. */
@@ -80,22 +74,16 @@ static unsigned commonness(char c)
     return at == NULL ? 4 : (unsigned)(at - ranked);
 }
 
-static size_t gram_size(size_t len)
-{
-    return len < GRAM ? len : GRAM;
-}
-
 /* The end of the bytes that are met least. */
 static size_t choose_mark(struct postern_str text)
 {
-    size_t size = gram_size(text.len);
     size_t best = 0;
     unsigned least = 0;
 
-    for (size_t end = size; end <= text.len; end++) {
+    for (size_t end = GRAM; end <= text.len; end++) {
         unsigned sum = 0;
 
-        for (size_t i = 1; i <= size; i++)
+        for (size_t i = 1; i <= GRAM; i++)
             sum += commonness(text.p[end - i]);
         if (best == 0 || sum < least) {
             best = end;
@@ -105,21 +93,19 @@ static size_t choose_mark(struct postern_str text)
     return best;
 }
 
-/* Up to four bytes that end there, the last one highest; for fewer as if 0 stood before. */
-static uint32_t gram_before(const char *end, size_t size)
+static uint32_t gram_before(const char *end)
 {
     uint32_t gram = 0;
 
-    for (size_t i = 1; i <= size; i++)
-        gram |= (uint32_t)(unsigned char)end[-(ptrdiff_t)i] << (32 - 8 * i);
-    return folded(gram);
+    for (size_t i = GRAM; i > 0; i--)
+        gram = next_gram(gram, end[-(ptrdiff_t)i]);
+    return gram;
 }
 
 size_t rules_search_add(struct rules_search *s, struct postern_str text, uint32_t kind, uint32_t id,
                         size_t lead)
 {
     size_t mark = choose_mark(text);
-    size_t size = gram_size(text.len);
 
     if (s->count == s->room) {
         size_t room = s->room == 0 ? 64 : s->room * 2;
@@ -137,27 +123,23 @@ size_t rules_search_add(struct rules_search *s, struct postern_str text, uint32_
                        .kind = kind,
                        .id = id,
                        .reach = (uint32_t)(lead + mark),
-                       .key = gram_before(text.p + mark, size) + salt_of(kind)};
+                       .key = key_of(gram_before(text.p + mark), kind)};
     return mark;
 }
 
 /* ---- when all are added ---- */
 
-static struct grams *grams_of(struct rules_search *s, const struct entry *e)
-{
-    return e->len < GRAM ? &s->three : &s->four;
-}
-
-static bool make_room(struct grams *g)
+static bool make_room(struct rules_search *s)
 {
     unsigned bits = BITS_MIN;
 
-    while (bits < BITS_MAX && g->count << SPARSE > (size_t)1 << bits)
+    while (bits < BITS_MAX && s->count << SPARSE > (size_t)1 << bits)
         bits++;
-    g->shift = 32 - bits;
-    g->set = calloc(1, (size_t)1 << (bits - 3));
-    g->first = calloc(((size_t)1 << bits) + 1, sizeof(*g->first));
-    return g->set != NULL && g->first != NULL;
+    s->shift = 32 - bits;
+    s->set = calloc(1, (size_t)1 << (bits - 3));
+    s->first = calloc(((size_t)1 << bits) + 1, sizeof(*s->first));
+    s->keys = malloc((s->count + 1) * sizeof(*s->keys));
+    return s->set != NULL && s->first != NULL && s->keys != NULL;
 }
 
 /* Those of one hash stay as they were added. */
@@ -166,45 +148,29 @@ static int by_hash(const void *a, const void *b)
     const struct entry *x = a;
     const struct entry *y = b;
 
-    if ((x->len < GRAM) != (y->len < GRAM))
-        return x->len < GRAM ? -1 : 1;
     if (x->hash != y->hash)
         return x->hash < y->hash ? -1 : 1;
     return (x->id > y->id) - (x->id < y->id);
 }
 
-static void index_grams(struct rules_search *s, struct grams *g)
-{
-    size_t i = g == &s->three ? 0 : s->three.count;
-    size_t end = i + g->count;
-
-    for (uint32_t h = 0; h <= UINT32_MAX >> g->shift; h++) {
-        g->first[h] = (uint32_t)i;
-        if (i < end && s->entries[i].hash == h)
-            g->set[h >> 3] |= (unsigned char)(1U << (h & 7));
-        while (i < end && s->entries[i].hash == h)
-            i++;
-        g->first[h + 1] = (uint32_t)i;
-    }
-}
-
 bool rules_search_finish(struct rules_search *s)
 {
-    for (size_t i = 0; i < s->count; i++)
-        grams_of(s, &s->entries[i])->count++;
-    if (!make_room(&s->three) || !make_room(&s->four))
+    size_t i = 0;
+
+    if (!make_room(s))
         return false;
-    for (size_t i = 0; i < s->count; i++)
-        s->entries[i].hash = hash(grams_of(s, &s->entries[i]), s->entries[i].key);
+    for (size_t k = 0; k < s->count; k++)
+        s->entries[k].hash = hash(s->entries[k].key, s->shift);
     if (s->count > 1)
         qsort(s->entries, s->count, sizeof(*s->entries), by_hash);
-    s->keys = malloc((s->count + 1) * sizeof(*s->keys));
-    if (s->keys == NULL)
-        return false;
-    for (size_t i = 0; i < s->count; i++)
-        s->keys[i] = s->entries[i].key;
-    index_grams(s, &s->three);
-    index_grams(s, &s->four);
+    for (uint32_t h = 0; h <= UINT32_MAX >> s->shift; h++) {
+        s->first[h] = (uint32_t)i;
+        for (; i < s->count && s->entries[i].hash == h; i++) {
+            s->set[h >> 6] |= (uint64_t)1 << (h & 63);
+            s->keys[i] = s->entries[i].key;
+        }
+        s->first[h + 1] = (uint32_t)i;
+    }
     return true;
 }
 
@@ -226,10 +192,11 @@ static bool stands_at(const struct entry *e, const char *p)
 }
 
 /* Whatever has its mark at that place. */
-static void compare(const struct rules_search *s, const struct grams *g, uint32_t h, uint32_t key,
-                    const struct pass *p, size_t mark)
+static void compare(const struct rules_search *s, uint32_t key, const struct pass *p, size_t mark)
 {
-    for (uint32_t i = g->first[h]; i < g->first[h + 1]; i++) {
+    uint32_t h = hash(key, s->shift);
+
+    for (uint32_t i = s->first[h]; i < s->first[h + 1]; i++) {
         const struct entry *e = &s->entries[i];
 
         if (s->keys[i] == key && e->kind == p->kind && e->mark <= mark &&
@@ -238,39 +205,24 @@ static void compare(const struct rules_search *s, const struct grams *g, uint32_
     }
 }
 
-static inline uint32_t without_first(uint32_t gram)
-{
-    return folded(gram & 0xffffff00);
-}
-
-static inline bool is_in(const struct grams *g, uint32_t h)
-{
-    return (g->set[h >> 3] >> (h & 7) & 1) != 0;
-}
-
 void rules_search_run(const struct rules_search *s, struct postern_str text, uint32_t kind,
                       rules_hit *fn, void *arg)
 {
     const struct pass p = {text, kind, fn, arg};
-    const struct grams three = s->three; /* in registers, whatever fn does */
-    const struct grams four = s->four;
-    uint32_t salt = salt_of(kind);
+    const uint64_t *set = s->set; /* in registers, whatever fn does */
+    unsigned shift = s->shift;
     uint32_t gram;
 
-    if (text.len < RULES_SEARCH_MIN)
+    if (text.len < GRAM)
         return;
-    gram = gram_before(text.p + RULES_SEARCH_MIN - 1, RULES_SEARCH_MIN - 1);
-    for (size_t end = RULES_SEARCH_MIN; end <= text.len; end++) {
+    gram = gram_before(text.p + GRAM) << 8;
+    for (size_t end = GRAM; end <= text.len; end++) {
         uint32_t key, h;
 
-        gram = folded(gram >> 8 | (uint32_t)(unsigned char)text.p[end - 1] << 24);
-        key = gram + salt;
-        h = hash(&four, key);
-        if (is_in(&four, h) && end >= GRAM)
-            compare(s, &four, h, key, &p, end);
-        key = without_first(gram) + salt;
-        h = hash(&three, key);
-        if (is_in(&three, h))
-            compare(s, &three, h, key, &p, end);
+        gram = next_gram(gram, text.p[end - 1]);
+        key = key_of(gram, kind);
+        h = hash(key, shift);
+        if ((set[h >> 6] >> (h & 63) & 1) != 0)
+            compare(s, key, &p, end);
     }
 }
