@@ -58,24 +58,23 @@ static char peek(const struct walk *w, size_t ahead)
 
 /* ---- which are met least ---- */
 
-/* Small letters stand for capitals, too. Every other byte counts: half of what text has can be told
- * from what is before it. */
+/* Every other byte counts: half of what text has can be told from what is before it. */
 static double share_of_text(struct postern_str s)
 {
-    double share = 1;
+    double share[2] = {1, 1};
 
     if (memmem(rules_in_headers, strlen(rules_in_headers), s.p, s.len) != NULL ||
         memmem(rules_in_uris, strlen(rules_in_uris), s.p, s.len) != NULL)
         return RULES_SHARE_IN_ALL;
-    for (size_t i = 0; i < s.len; i += 2) {
+    for (size_t i = 0; i < s.len; i++) {
         unsigned char c = (unsigned char)s.p[i];
         double one = rules_share_of(c);
 
-        if (c >= 'a' && c <= 'z')
+        if (c >= 'a' && c <= 'z') /* which stand for capitals, too */
             one += rules_share_of((unsigned char)(c & ~0x20));
-        share *= one;
+        share[i % 2] *= one;
     }
-    return share;
+    return share[0] < share[1] ? share[0] : share[1];
 }
 
 /* What a set costs, by bytes of text: looking for it, and trying where it is met. */

@@ -74,7 +74,7 @@ const char *rules_pattern_read(struct rules_pattern *p, struct postern_str s)
 const char rules_in_headers[] = "\nreceived: from \nsubject: \nfrom: \nto: \ndate: \nmessage-id: <"
                                 "\nmime-version: 1.0\ncontent-type: text/plain"
                                 "[ ip= rdns= helo= by= ident= envfrom= intl= id= auth= msa= ]";
-const char rules_in_uris[] = "http://www. https://www. .com/";
+const char rules_in_uris[] = "http://www.q.com/ https://www.q.com/";
 
 double rules_share_of(unsigned char c)
 {

@@ -21,7 +21,7 @@ const char *rules_pattern_read(struct rules_pattern *p, struct postern_str s);
 double rules_share_of(unsigned char c);
 /* What nearly all headers and relays have, and nearly all URIs. And how often, by bytes. */
 extern const char rules_in_headers[], rules_in_uris[];
-#define RULES_SHARE_IN_ALL 0.03
+#define RULES_SHARE_IN_ALL 0.05
 
 /*
  * Bytes of which at least one string must stand, in whatever case, in every text that the

@@ -116,14 +116,13 @@ size_t rules_search_add(struct rules_search *s, struct postern_str text, uint32_
         s->entries = p;
         s->room = room;
     }
-    s->entries[s->count++] =
-        (struct entry){.text = text.p,
-                       .len = (uint32_t)text.len,
-                       .mark = (uint32_t)mark,
-                       .kind = kind,
-                       .id = id,
-                       .reach = (uint32_t)(lead + mark),
-                       .key = key_of(gram_before(text.p + mark), kind)};
+    s->entries[s->count++] = (struct entry){.text = text.p,
+                                            .len = (uint32_t)text.len,
+                                            .mark = (uint32_t)mark,
+                                            .kind = kind,
+                                            .id = id,
+                                            .reach = (uint32_t)(lead + mark),
+                                            .key = key_of(gram_before(text.p + mark), kind)};
     return mark;
 }
 

@@ -258,6 +258,7 @@ static void begin_at(struct walk *w, uint32_t n, struct choice *out)
 }
 
 static void best_of(struct walk *w, uint32_t n, struct choice *out);
+static void starts_of(struct walk *w, uint32_t n, struct choice *out);
 
 enum { WORTH_PER_MILLION = 10000 };
 
@@ -330,6 +331,8 @@ static void best_below(struct walk *w, uint32_t n, struct choice *out)
         best_of_any(w, n, &other[1], &other[0]);
         keep_better(out, &other[0]);
     } else {
+        starts_of(w, n, other);
+        keep_better(out, other);
         for (uint32_t c = w->s->node[n].child; c != 0 && !w->no_memory; c = w->s->node[c].next) {
             best_of(w, c, other);
             /* What stands n times has its windows n times, one behind the other. */
@@ -355,9 +358,7 @@ static void best_of(struct walk *w, uint32_t n, struct choice *out)
         best_below(w, n, out);
 }
 
-/* ---- windows that begin where a match does ---- */
-
-static void starts_of(struct walk *w, uint32_t n, struct choice *out);
+/* ---- windows that begin where a node does ---- */
 
 /* Adds the windows of b to those of a. */
 static bool add_choice(struct choice *a, const struct choice *b)
