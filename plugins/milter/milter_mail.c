@@ -437,8 +437,8 @@ static int hand_on(struct milter_mail *mail, const struct milter_change *change)
     const struct postern_host *host = mail->call->host;
 
     switch (change->kind) {
-    case MILTER_ADD_HEADER:
-        return host->add_header(mail->call, change->name, change->value);
+    case MILTER_ADD_HEADER: /* a milter's is the last; the host's own way is behind trace lines */
+        return host->insert_header(mail->call, UINT32_MAX, change->name, change->value);
     case MILTER_INSERT_HEADER:
         return host->insert_header(mail->call, change->index, change->name, change->value);
     case MILTER_CHANGE_HEADER:

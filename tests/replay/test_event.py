@@ -31,7 +31,7 @@ plugins {
     milter {
         grant network, dns
         edits EDITS
-        server "one" { address "unix:{root}/milter"  reply-timeout 300ms  failures 0  on_failure skip }
+        server "one" { address "unix:{root}/milter"  end-timeout 2s  failures 0  on_failure skip }
     }
 }
 include "postern:default"
