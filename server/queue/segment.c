@@ -91,6 +91,7 @@ static int header_write(const struct segment *s)
     put64(page + 24, s->salt);
     put64(page + 32, s->prev_serial);
     put64(page + 40, s->prev_end);
+    put64(page + 48, s->prev_batch);
     uint32_t crc = htole32(pn_crc32c(0, page, HEADER_CRC));
     memcpy(page + HEADER_CRC, &crc, sizeof crc);
     memcpy(page + HEADER_COPY, page, HEADER_BYTES);
@@ -108,6 +109,7 @@ static bool header_get(struct segment *s, const char *at, uint64_t *version)
     s->salt = get64(at + 24);
     s->prev_serial = get64(at + 32);
     s->prev_end = get64(at + 40);
+    s->prev_batch = (uint32_t)get64(at + 48);
     return true;
 }
 
@@ -143,6 +145,7 @@ struct segment *segment_begin(int folder, uint64_t spare, uint64_t serial,
     s->serial = serial;
     s->prev_serial = prev == NULL ? 0 : prev->serial;
     s->prev_end = prev == NULL ? 0 : prev->end;
+    s->prev_batch = prev == NULL || prev->write_fd >= 0 ? 0 : prev->batch;
     s->write_fd = open_direct(folder, from, 0);
     if (s->write_fd < 0)
         error = errno;

@@ -1,10 +1,10 @@
 /*
  * One file of the journal: making it, finding its records again. Blocking; no threads here.
  *
- * The first page is the header, twice, in different sectors: serial, salt, and where the
- * predecessor's good bytes end. A segment is made complete under the name "spare-N" and
- * synced before it is renamed to "journal-N", so a "journal-" file with a bad header, or
- * with another serial than its name's, was damaged or never used.
+ * The first page is the header, twice, in different sectors: serial, salt, where the
+ * predecessor's good bytes end, and which of its batches may be torn. A segment is made complete
+ * under the name "spare-N" and synced before it is renamed to "journal-N", so a "journal-" file
+ * with a bad header, or with another serial than its name's, was damaged or never used.
  */
 #ifndef PN_QUEUE_SEGMENT_H
 #define PN_QUEUE_SEGMENT_H
@@ -21,6 +21,8 @@ struct segment {
     uint64_t salt;
     uint64_t prev_serial; /* 0: the first ever */
     uint64_t prev_end;
+    uint32_t
+        prev_batch; /* the predecessor's last, if a start found it: it may be torn; 0: not so */
     uint64_t size;
     uint64_t end;   /* where the next batch goes: behind the last good record, at a page */
     uint32_t batch; /* number of the last batch in it */
@@ -51,14 +53,19 @@ void segment_free(struct segment **segment);
 struct segment_scan {
     /* body: meta, borrowed. */
     void (*record)(void *ctx, const struct record *record, uint64_t offset, struct pn_str meta);
-    /* [from, to) is no record though good ones follow, or though it was acknowledged. */
-    void (*damage)(void *ctx, uint64_t from, uint64_t to);
+    /* [from, to) is no record though good ones follow, or though it was acknowledged. unheard:
+     * it is of the last batch alone that a process wrote before it went, for which nobody was
+     * answered if the power went with it. */
+    void (*damage)(void *ctx, uint64_t from, uint64_t to, bool unheard);
     void *ctx;
 };
 
 /* Walks the records up to stop, or for the newest segment (stop 0) to where they end,
- * and sets end and batch. 0 or errno (EPROTONOSUPPORT: a record of a newer version). */
-int segment_scan(struct segment *segment, uint64_t stop, const struct segment_scan *scan);
+ * and sets end and batch. unheard: from that batch on an older segment may be torn (0: none);
+ * the newest's last batch may always be. 0 or errno (EPROTONOSUPPORT: a record of a newer
+ * version). */
+int segment_scan(struct segment *segment, uint64_t stop, uint32_t unheard,
+                 const struct segment_scan *scan);
 
 /* Reads exactly n bytes; 0 or errno (EBADMSG: the file is shorter). */
 int segment_read(const struct segment *segment, uint64_t offset, void *out, size_t n);

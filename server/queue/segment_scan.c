@@ -28,11 +28,12 @@ struct walk {
     const struct segment_scan *scan; /* NULL: only find the end */
     uint64_t stop;                   /* look no further */
     bool open_end;                   /* what ends before stop is no damage */
-    uint32_t verify_from;            /* batches whose content is checked too */
+    uint32_t verify_from;            /* batches that may be torn: their content is checked too */
     struct window window;
     bool unreadable; /* the last header looked at */
     uint64_t end;    /* found: behind the last good record, at a page */
     uint32_t batch;  /* found: of the last good record */
+    bool closed;     /* that one was the last of its batch; or there was none yet */
     int error;
 };
 
@@ -125,10 +126,21 @@ static uint64_t behind(uint64_t pos, const struct record *r)
     return r->last ? page_up(pos) : pos;
 }
 
-static void damaged(const struct walk *walk, uint64_t from, uint64_t to)
+static void damaged(const struct walk *walk, uint64_t from, uint64_t to, bool unheard)
 {
     if (walk->scan != NULL)
-        walk->scan->damage(walk->scan->ctx, from, to);
+        walk->scan->damage(walk->scan->ctx, from, to, unheard);
+}
+
+/* Whether what is bad from here to next, where a good record may stand, is of the last batch
+ * that a process wrote before it went: its sectors reach the disk in any order. */
+static bool in_last_batch(struct walk *walk, uint64_t next)
+{
+    struct record r;
+    uint32_t at_least = walk->closed ? walk->batch + 1 : walk->batch; /* of what is missing */
+    return at_least >= walk->verify_from &&
+           (next >= walk->stop ||
+            (header_at(walk, next, &r) == RECORD_GOOD && r.batch >= walk->verify_from));
 }
 
 /* One step from pos; returns the next place, or stop. */
@@ -145,6 +157,7 @@ static uint64_t step(struct walk *walk, uint64_t pos)
         uint64_t next = behind(pos, &r);
         walk->end = page_up(next);
         walk->batch = r.batch;
+        walk->closed = r.last;
         return next;
     }
     uint64_t next = check == RECORD_GOOD ? behind(pos, &r) : search(walk, pos + RECORD_ALIGN);
@@ -154,7 +167,8 @@ static uint64_t step(struct walk *walk, uint64_t pos)
     if (walk->open_end && search(walk, next) >= walk->stop &&
         (check != RECORD_GOOD || r.batch >= walk->verify_from))
         return walk->stop;
-    damaged(walk, pos, next);
+    damaged(walk, pos, next,
+            check == RECORD_GOOD ? r.batch >= walk->verify_from : in_last_batch(walk, next));
     return next;
 }
 
@@ -162,6 +176,7 @@ static void run(struct walk *walk)
 {
     walk->window = (struct window){.segment = walk->segment};
     walk->end = SEGMENT_PAGE;
+    walk->closed = true;
     for (uint64_t pos = SEGMENT_PAGE; pos + RECORD_HEADER <= walk->stop && walk->error == 0;)
         pos = step(walk, pos);
     free(walk->window.bytes);
@@ -181,9 +196,11 @@ static int find_end(struct walk *walk)
     return look.error;
 }
 
-int segment_scan(struct segment *segment, uint64_t stop, const struct segment_scan *scan)
+int segment_scan(struct segment *segment, uint64_t stop, uint32_t unheard,
+                 const struct segment_scan *scan)
 {
-    struct walk walk = {.segment = segment, .stop = stop, .verify_from = UINT32_MAX};
+    struct walk walk = {
+        .segment = segment, .stop = stop, .verify_from = unheard == 0 ? UINT32_MAX : unheard};
     if (stop == 0)
         walk.error = find_end(&walk);
     else if (stop > segment->size)
@@ -193,7 +210,7 @@ int segment_scan(struct segment *segment, uint64_t stop, const struct segment_sc
     walk.scan = scan;
     run(&walk);
     if (stop > walk.stop)
-        damaged(&walk, walk.stop, stop);
+        damaged(&walk, walk.stop, stop, false);
     segment->end = walk.open_end && walk.end < walk.stop ? walk.end : walk.stop;
     segment->batch = walk.batch;
     return walk.error;

@@ -331,6 +331,8 @@ static void write_batch(struct spool *spool, struct spool_op *ops, uint64_t byte
     if (error != 0) {
         segment_failed(spool, error);
         fail_all(ops, error);
+        (void)next_segment(spool); /* it says where the good bytes end, before anyone is answered:
+                                      else a start could find what was refused */
         return;
     }
     commit(spool, ops, whole, count);

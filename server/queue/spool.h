@@ -14,6 +14,9 @@
  *   kept      record synced: 250 may be said   found at start and delivered
  *   tried     progress not yet synced          those recipients are tried once more, so a
  *                                              delivery of the last moments may be a double
+ *   refused   record written, its write or     not found: a new segment that leaves it out is
+ *             sync failed                      begun before the error is answered. Only where
+ *                                              that fails too, as written
  *   noted     progress synced                  found with its recipients' states
  *   done      end not yet synced               as tried, for its last recipients
  *   ended     end synced                       nothing; an orphaned file is removed at start
@@ -28,7 +31,8 @@
  * segment can have a torn tail, and a bad record anywhere else is damage: it is skipped
  * to the next good one, an alarm is raised, and the segment is kept aside ("damaged-")
  * instead of being used again. After a failed write or sync a segment is never written
- * or synced again: who waits gets an error, and a new one opens behind its last good byte.
+ * or synced again: a new one opens behind its last good byte, and who waits gets an error.
+ * What a killed process left is synced at start, before anything is done by it.
  *
  * Segments are freed oldest first only, so a record that ends a message outlives the
  * message. A segment is free when none of its message records is live.

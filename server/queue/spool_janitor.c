@@ -8,13 +8,14 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 struct segment *spool_take_free(struct spool *spool)
 {
     struct segment *s = spool->oldest;
     /* The newest stays even when it is failed: its successor names its end. */
-    if (s == NULL || s == spool->newest || s->live > 0)
+    if (s == NULL || s == spool->newest || s->live > 0 || spool->stuck)
         return NULL;
     spool->oldest = s->newer;
     spool->stats.segments--;
@@ -38,11 +39,20 @@ static int rename_away(struct spool *spool, const struct segment *s, bool reuse,
     return done != 0 || fsync(folder) != 0 ? errno : 0;
 }
 
+/* A file with a second name, be it a backup's, is not written again. */
+static bool has_one_name(const struct segment *s)
+{
+    struct stat st;
+    return fstat(s->fd, &st) == 0 && st.st_nlink == 1;
+}
+
 void spool_put_aside(struct spool *spool, struct segment *s)
 {
+    bool one_name = has_one_name(s);
     (void)pthread_mutex_lock(&spool->lock);
     uint64_t spare = spool->next_spare++;
-    bool reuse = !s->failed && !s->damaged && s->size == spool->settings.segment_bytes &&
+    bool reuse = one_name && !s->failed && !s->damaged &&
+                 s->size == spool->settings.segment_bytes &&
                  spool->spare_count < spool->settings.spares;
     (void)pthread_mutex_unlock(&spool->lock);
     int error = rename_away(spool, s, reuse, spare);
@@ -50,10 +60,9 @@ void spool_put_aside(struct spool *spool, struct segment *s)
         spool_alarm(spool, "journal segment %llu could not be put aside: %s",
                     (unsigned long long)s->serial, strerror(error));
     segment_free(&s);
-    if (error != 0 || !reuse)
-        return;
     (void)pthread_mutex_lock(&spool->lock);
-    if (spool->spare_count < SPOOL_SPARES_MAX)
+    spool->stuck |= error != 0;
+    if (error == 0 && reuse && spool->spare_count < SPOOL_SPARES_MAX)
         spool->spares[spool->spare_count++] = spare;
     (void)pthread_cond_signal(&spool->spare);
     (void)pthread_mutex_unlock(&spool->lock);

@@ -121,13 +121,14 @@ static int by_value(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
-/* Whole spares of the right size are kept, others removed. */
+/* Whole spares of the right size are kept, others removed. So is the name of one that has
+ * another: a power cut may leave both names of a rename, and the other is a segment's. */
 static void note_spare(struct spool *spool, const char *name, uint64_t number)
 {
-    int fd = openat(spool->folder, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-    bool right = fd >= 0 && lseek(fd, 0, SEEK_END) == (off_t)spool->settings.segment_bytes;
-    if (fd >= 0)
-        (void)close(fd);
+    struct stat st;
+    bool right = fstatat(spool->folder, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+                 S_ISREG(st.st_mode) && st.st_size == (off_t)spool->settings.segment_bytes &&
+                 st.st_nlink == 1;
     if (number >= spool->next_spare)
         spool->next_spare = number + 1;
     if (right && spool->spare_count < spool->settings.spares)
@@ -194,13 +195,13 @@ static bool open_segments(struct spool *spool, const struct listing *list, struc
     return true;
 }
 
-/* Where a successor says that s ends; 0: none does, so its end must be found. */
-static uint64_t end_of(const struct segment *s)
+/* Who says where s ends; NULL: nobody, so its end must be found. */
+static const struct segment *successor_of(const struct segment *s)
 {
-    for (const struct segment *n = s->newer; n != NULL; n = n->newer)
-        if (n->prev_serial == s->serial)
-            return n->prev_end;
-    return 0;
+    const struct segment *n = s->newer;
+    while (n != NULL && n->prev_serial != s->serial)
+        n = n->newer;
+    return n;
 }
 
 struct recovery {
@@ -231,9 +232,17 @@ static void found_record(void *ctx, const struct record *r, uint64_t offset, str
     }
 }
 
-static void found_damage(void *ctx, uint64_t from, uint64_t to)
+static void found_damage(void *ctx, uint64_t from, uint64_t to, bool unheard)
 {
     struct recovery *rec = ctx;
+    if (unheard) {
+        spool_alarm(rec->spool,
+                    "journal segment %llu: bytes %llu to %llu of the last batch are not there; "
+                    "nobody was answered for them, unless the disk lost them since",
+                    (unsigned long long)rec->segment->serial, (unsigned long long)from,
+                    (unsigned long long)to);
+        return;
+    }
     rec->segment->damaged = true;
     spool_alarm(rec->spool,
                 "journal segment %llu: bytes %llu to %llu are damaged and were skipped; the "
@@ -242,17 +251,28 @@ static void found_damage(void *ctx, uint64_t from, uint64_t to)
                 (unsigned long long)to);
 }
 
+/* What a killed process wrote and had not synced is found as well. It must not go after we
+ * acted by it: a message that was moved lives in it alone once its old segment is freed. */
+static bool make_found_durable(struct spool *spool, struct pn_buf *err)
+{
+    if (spool->newest == NULL || spool->settings.sync(spool->newest->fd) == 0)
+        return true;
+    return refuse(err, "what the last run wrote can't be synced", errno);
+}
+
 static bool recover(struct spool *spool, const struct spool_found *found, struct pn_buf *err)
 {
     for (struct segment *s = spool->oldest; s != NULL; s = s->newer) {
         struct recovery rec = {spool, s, found};
         struct segment_scan scan = {found_record, found_damage, &rec};
-        int error = segment_scan(s, end_of(s), &scan);
+        const struct segment *next = successor_of(s);
+        int error = segment_scan(s, next == NULL ? 0 : next->prev_end,
+                                 next == NULL ? 0 : next->prev_batch, &scan);
         if (error != 0)
             return refuse(err, error == EPROTONOSUPPORT ? "made by a newer version" : "segment",
                           error);
     }
-    return true;
+    return make_found_durable(spool, err);
 }
 
 static bool start_threads(struct spool *spool, struct pn_buf *err)

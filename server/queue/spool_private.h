@@ -34,6 +34,8 @@ struct spool {
     struct segment *oldest;
     struct segment *newest;
     bool writable; /* newest was begun by this process and has not failed */
+    bool stuck;    /* a freed segment may come back after a crash: no younger one is freed, for the
+                    * ends of its messages may be there */
     uint64_t next_serial;
     uint64_t spares[SPOOL_SPARES_MAX];
     uint64_t spare_count;

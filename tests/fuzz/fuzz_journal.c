@@ -40,8 +40,9 @@ static void on_record(void *ctx, const struct record *r, uint64_t offset, struct
     seen->behind = record_behind(r, offset);
 }
 
-static void on_damage(void *ctx, uint64_t from, uint64_t to)
+static void on_damage(void *ctx, uint64_t from, uint64_t to, bool unheard)
 {
+    (void)unheard;
     struct seen *seen = ctx;
     pn_assert(from < to && to <= seen->most && from >= seen->damaged_to);
     seen->damaged_to = to;
@@ -111,7 +112,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct pn_rd rd = pn_rd_of((struct pn_str){(const char *)data + 1, size - 1});
     build(&rd, &segment);
     pn_assert(pwrite(fd, bytes, SIZE, 0) == SIZE);
-    if (segment_scan(&segment, stop, &scan) == 0) {
+    if (segment_scan(&segment, stop, 0, &scan) == 0) {
         pn_assert(segment.end >= SEGMENT_PAGE || stop != 0);
         pn_assert(segment.end <= SIZE || stop > SIZE);
     }

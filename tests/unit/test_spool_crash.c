@@ -36,6 +36,7 @@ struct seen {
     bool record[RECORDS];
     unsigned strange; /* records that were never written */
     unsigned damage;
+    unsigned unheard; /* of those, in the last batch */
 };
 
 static void see_sample(void *ctx, const struct record *r, uint64_t offset, struct pn_str meta)
@@ -59,16 +60,17 @@ static void see(void *ctx, const struct record *r, uint64_t offset, struct pn_st
         seen->record[r->id] = true;
 }
 
-static void no_damage(void *ctx, uint64_t from, uint64_t to)
+static void no_damage(void *ctx, uint64_t from, uint64_t to, bool unheard)
 {
-    (void)ctx, (void)from, (void)to;
+    (void)ctx, (void)from, (void)to, (void)unheard;
 }
 
-static void see_damage(void *ctx, uint64_t from, uint64_t to)
+static void see_damage(void *ctx, uint64_t from, uint64_t to, bool unheard)
 {
     struct seen *seen = ctx;
     UNIT_TRUE(from < to);
     seen->damage++;
+    seen->unheard += unheard;
 }
 
 /* Four batches: one message; three records; a message whose content has two pages of its
@@ -106,7 +108,7 @@ static void sample_init(struct sample *s)
     pn_assert(rig_file_get(&s->rig, s->name, &s->image));
     struct segment *segment = segment_open(s->rig.folder, 1);
     const struct segment_scan scan = {see_sample, no_damage, s};
-    pn_assert(segment != NULL && segment_scan(segment, 0, &scan) == 0);
+    pn_assert(segment != NULL && segment_scan(segment, 0, 0, &scan) == 0);
     pn_assert(segment->batch == 4 && s->batch[3] == 2 && s->batch[4] == 3);
     s->stop = segment->end;
     segment_free(&segment);
@@ -128,7 +130,7 @@ static bool scan_image(const struct sample *s, struct pn_str image, uint64_t sto
     if (segment == NULL)
         return false;
     const struct segment_scan scan = {see, see_damage, seen};
-    UNIT_INT(segment_scan(segment, stop, &scan), 0);
+    UNIT_INT(segment_scan(segment, stop, 0, &scan), 0);
     segment_free(&segment);
     UNIT_INT(seen->strange, 0);
     return true;
@@ -198,14 +200,16 @@ static void spoil_each(bool newest)
         UNIT_TRUE(scan_image(&s, pn_buf_str(&s.image), newest ? 0 : s.stop, &seen));
         s.image.p[at] ^= 0x10;
         unsigned lost = 0;
-        bool last = false;
+        bool last = false, unheard = false;
         for (unsigned i = 0; i < RECORDS; i++) {
             bool hit = at >= s.at[i] && at < s.end[i] && shows(&s, i, at, newest);
             UNIT_INT(seen.record[i], !hit);
             lost += hit;
             last = hit && i == RECORDS - 1;
+            unheard |= hit && newest && s.batch[i] == 4;
         }
         UNIT_INT(seen.damage, lost > 0 && !(newest && last) ? 1 : 0);
+        UNIT_INT(seen.unheard, seen.damage > 0 && unheard);
     }
     sample_fini(&s);
 }
@@ -329,6 +333,89 @@ static void test_damage_kept(void)
     rig_close(&rig);
     UNIT_INT(rig_count(&rig, "damaged-"), 1);
     UNIT_INT(rig_count(&rig, "journal-"), 1);
+    rig_fini(&rig);
+}
+
+/* A power cut may leave both names of a rename: what was begun as a segment is then a spare
+ * too, and must not be written over. */
+static void test_two_names(void)
+{
+    struct rig rig;
+    rig_init(&rig);
+    UNIT_TRUE(rig_open(&rig));
+    UNIT_INT(rig_put_message(&rig, 1, "first", PN_STR("x"), NULL), 0);
+    rig_close(&rig);
+    UNIT_INT(
+        linkat(rig.folder, "journal-0000000000000001", rig.folder, "spare-00000000000000ff", 0), 0);
+    UNIT_TRUE(rig_open(&rig));
+    UNIT_INT(faccessat(rig.folder, "spare-00000000000000ff", F_OK, 0), -1);
+    UNIT_INT(rig_put_message(&rig, 2, "second", PN_STR("x"), NULL), 0);
+    rig_close(&rig);
+    UNIT_TRUE(rig_open(&rig));
+    UNIT_INT(rig.found_count, 2);
+    UNIT_INT(rig.alarms, 0);
+    rig_fini(&rig);
+}
+
+static int syncs_to_fail;
+
+static int failing_sync(int fd)
+{
+    errno = EIO;
+    return syncs_to_fail > 0 && syncs_to_fail-- == 1 ? -1 : fdatasync(fd);
+}
+
+/* Its record was written whole, and is there; but it was refused. */
+static void test_refused(void)
+{
+    struct rig rig;
+    rig_init(&rig);
+    rig.settings.sync = failing_sync;
+    UNIT_TRUE(rig_open(&rig));
+    UNIT_INT(rig_put_message(&rig, 1, "kept", PN_STR("x"), NULL), 0);
+    syncs_to_fail = 1;
+    UNIT_INT(rig_put_message(&rig, 2, "refused", PN_STR("x"), NULL), EIO);
+    rig_close(&rig);
+    UNIT_TRUE(rig_open(&rig));
+    UNIT_INT(rig.found_count, 1);
+    UNIT_STR(rig_found_text(&rig, 0), PN_STR("message 1 kept"));
+    rig_fini(&rig);
+}
+
+/* The last batch was torn: also two starts later, when it is in the newest segment no more, its
+ * first record is none, and no damage. */
+static void test_torn_twice(void)
+{
+    static char bytes[2 * SEGMENT_PAGE];
+    struct rig rig;
+    struct spool_op ops[2];
+    struct pn_buf image;
+    rig_init(&rig);
+    rig.settings.lazy_ms = 60000;
+    UNIT_TRUE(rig_open(&rig));
+    for (unsigned i = 0; i < 2; i++) {
+        ops[i] =
+            rig_message(i + 1, i == 0 ? "torn" : "whole", (struct pn_str){bytes, sizeof bytes});
+        ops[i].lazy = i == 0;
+    }
+    rig_put(&rig, ops, 2);
+    rig_close(&rig);
+    pn_buf_init(&image, 1024 * 1024);
+    UNIT_TRUE(rig_file_get(&rig, "journal-0000000000000001", &image));
+    image.p[2 * SEGMENT_PAGE] ^= 1; /* of its content */
+    rig_file_put(&rig, "journal-0000000000000001", pn_buf_str(&image));
+    pn_buf_fini(&image);
+    for (unsigned start = 0; start < 3; start++) {
+        rig.alarms = 0;
+        UNIT_TRUE(rig_open(&rig));
+        UNIT_INT(rig.found_count, 1 + start);
+        UNIT_STR(rig_found_text(&rig, 0), PN_STR("message 2 whole"));
+        UNIT_INT(rig.alarms, 1);
+        UNIT_TRUE(strstr(rig.last_alarm, "nobody was answered") != NULL);
+        UNIT_INT(rig_put_message(&rig, 10 + start, "later", PN_STR("x"), NULL), 0);
+        rig_close(&rig);
+    }
+    UNIT_INT(rig_count(&rig, "damaged-"), 0);
     rig_fini(&rig);
 }
 
@@ -501,6 +588,9 @@ int main(int argc, char **argv)
                                              {"any_pages", test_any_pages},
                                              {"forged", test_forged},
                                              {"damage_kept", test_damage_kept},
+                                             {"two_names", test_two_names},
+                                             {"refused", test_refused},
+                                             {"torn_twice", test_torn_twice},
                                              {"newer", test_newer},
                                              {"killed", test_killed},
                                              {NULL, NULL}};

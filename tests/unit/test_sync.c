@@ -165,6 +165,7 @@ static void test_held(void)
     UNIT_INT(held_put(folder, &h, content), 0);
     expect("sync file in held; rename; sync folder held; ");
     UNIT_INT(held_remove(folder, held_name(7, 0, name)), 0);
+    UNIT_INT(held_settle(folder), 0);
     expect("remove; sync folder held; ");
     (void)close(content);
     (void)close(folder);
@@ -222,6 +223,11 @@ static void test_journal(void)
     UNIT_INT(rig_put_message(&rig, 1, "first", PN_STR("x"), &ref), 0);
     unsigned before = data_syncs();
     UNIT_INT(rig_put_message(&rig, 2, "second", PN_STR("x"), &ref), 0);
+    UNIT_INT(data_syncs() - before, 1);
+    rig_close(&rig);
+    before = data_syncs();
+    unit_row("what is found was maybe not synced");
+    UNIT_TRUE(rig_open(&rig));
     UNIT_INT(data_syncs() - before, 1);
     rig_fini(&rig);
 }
