@@ -103,12 +103,19 @@ int maildir_open_dir(int root, const char *path)
 }
 
 /* Makes one directory in parent and syncs parent; 0 also if it is there: who made it may
- * not have come to its sync yet, or never will. */
+ * not have come to its sync yet, or never will. What could not be synced goes again: a later
+ * sync would be no proof of it. */
 static int make_one(int parent, const char *name)
 {
-    if (mkdirat(parent, name, 0700) != 0 && errno != EEXIST)
+    bool made = mkdirat(parent, name, 0700) == 0;
+    if (!made && errno != EEXIST)
         return errno;
-    return fsync(parent) != 0 ? errno : 0;
+    if (fsync(parent) == 0)
+        return 0;
+    int error = errno;
+    if (made)
+        (void)unlinkat(parent, name, AT_REMOVEDIR);
+    return error;
 }
 
 /* Steps from the descriptor *at, taken, into name, made on demand. */
