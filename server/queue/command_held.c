@@ -251,10 +251,10 @@ static void settle(struct asked *asked)
         struct asked_part *part = &asked->parts[i];
         if (part->error != NULL || part->failed != 0)
             continue;
-        part->failed = unlinkat(folder, part->target->name, 0) != 0 ? errno : 0;
+        part->failed = held_remove(folder, part->target->name);
         any |= part->failed == 0;
     }
-    int error = any && fsync(folder) != 0 ? errno : 0;
+    int error = any ? held_settle(folder) : 0;
     for (size_t i = 0; i < asked->part_count && error != 0; i++)
         if (asked->parts[i].error == NULL && asked->parts[i].failed == 0)
             asked->parts[i].failed = error;

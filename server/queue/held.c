@@ -189,7 +189,12 @@ int held_content(int folder, const char *name, int *out)
 
 int held_remove(int folder, const char *name)
 {
-    return unlinkat(folder, name, 0) != 0 || fsync(folder) != 0 ? errno : 0;
+    return unlinkat(folder, name, 0) != 0 ? errno : 0;
+}
+
+int held_settle(int folder)
+{
+    return fsync(folder) != 0 ? errno : 0;
 }
 
 /* Half-written files of an earlier process: no process writes one for so long. */

@@ -35,7 +35,9 @@ int held_get(int folder, const char *name, struct pn_buf *bytes, struct pn_pool 
              struct held *held);
 /* Its content as a sealed memory file; *fd. EBADMSG: damaged. */
 int held_content(int folder, const char *name, int *fd);
+/* Some may be removed in one go; they are gone for good once held_settle was called. */
 int held_remove(int folder, const char *name);
+int held_settle(int folder);
 /* Removes files held before that time (seconds since 1970), and those that were never
  * finished; returns how many. */
 size_t held_expire(int folder, int64_t before_s);

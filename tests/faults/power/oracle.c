@@ -1,0 +1,59 @@
+#include "oracle.h"
+
+#include "assert.h"
+
+/* What an event says of a place. */
+static const struct {
+    const char *name;
+    uint8_t place, must;
+} rows[] = {
+    [EV_OFFERED] = {"offered", IN_JOURNAL, MAY},
+    [EV_KEPT] = {"kept", IN_JOURNAL, MUST},
+    [EV_REFUSED] = {"refused", IN_JOURNAL, MUST_NOT},
+    [EV_REFUSED_UNSURELY] = {"refused unsurely", IN_JOURNAL, MAY},
+    [EV_NOTE] = {"note", PLACES, MAY},
+    [EV_NOTED] = {"noted", PLACES, MAY},
+    [EV_NOTE_FAILED] = {"note failed", PLACES, MAY},
+    [EV_END] = {"end", IN_JOURNAL, MAY},
+    [EV_ENDED] = {"ended", IN_JOURNAL, MUST_NOT},
+    [EV_END_FAILED] = {"end failed", IN_JOURNAL, MAY},
+    [EV_HOLD] = {"hold", IN_HELD, MAY},
+    [EV_HELD] = {"held", IN_HELD, MUST},
+    [EV_HOLD_FAILED] = {"hold failed", IN_HELD, MAY},
+    [EV_DROP] = {"drop", IN_HELD, MAY},
+    [EV_DROPPED] = {"dropped", IN_HELD, MUST_NOT},
+    [EV_DROP_FAILED] = {"drop failed", IN_HELD, MAY},
+    [EV_DELIVER] = {"deliver", IN_MAILBOX, MAY},
+    [EV_DELIVERED] = {"delivered", IN_MAILBOX, MUST},
+    [EV_DELIVER_FAILED] = {"deliver failed", IN_MAILBOX, MAY},
+};
+
+void oracle_add(struct oracle *oracle, const struct event *e)
+{
+    pn_assert(e->id < MAILS_MAX && e->who < RCPTS);
+    struct mail *mail = &oracle->mails[e->id];
+    if (e->id >= oracle->count)
+        oracle->count = e->id + 1;
+    if (rows[e->type].place != PLACES)
+        mail->must[rows[e->type].place] = rows[e->type].must;
+    if (e->type == EV_OFFERED || e->type == EV_HOLD || e->type == EV_DELIVER)
+        mail->tries[rows[e->type].place]++;
+    mail->offered |= e->type == EV_OFFERED;
+    mail->kept |= e->type == EV_KEPT;
+    mail->refused |= e->type == EV_REFUSED || e->type == EV_REFUSED_UNSURELY;
+    if (e->type == EV_NOTE)
+        mail->high[e->who] = e->value;
+    if (e->type == EV_NOTED)
+        mail->low[e->who] = e->value;
+}
+
+const char *oracle_event_name(enum event_type type)
+{
+    return rows[type].name;
+}
+
+const char *oracle_place_name(enum place place)
+{
+    static const char *const names[PLACES] = {"journal", "held", "mailbox"};
+    return names[place];
+}
