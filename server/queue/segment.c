@@ -154,9 +154,12 @@ struct segment *segment_begin(int folder, uint64_t spare, uint64_t serial,
     if (error == 0)
         error = header_write(s);
     if (error == 0 && (sync(s->write_fd) != 0 ||
-                       renameat(folder, from, folder, segment_name("journal", serial, to)) != 0 ||
-                       fsync(folder) != 0))
+                       renameat(folder, from, folder, segment_name("journal", serial, to)) != 0))
         error = errno;
+    if (error == 0 && fsync(folder) != 0) {
+        error = errno;
+        (void)unlinkat(folder, to, 0); /* else a start would take it for one of the journal's */
+    }
     if (error != 0) {
         segment_free(&s);
         errno = error;

@@ -14,6 +14,7 @@
 #include "spool_rig.h"
 #include "store.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
 #include <stdio.h>
@@ -26,6 +27,7 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static char notes[4096];
 static char root[64];
 static int root_fd;
+static bool fsync_fails;
 
 /* "folder new", or "file in tmp": files have names of no meaning. */
 static void describe(int fd, char *out, size_t size)
@@ -67,7 +69,8 @@ static void note_sync(const char *how, int fd)
 int fsync(int fd)
 {
     note_sync("sync ", fd);
-    return (int)syscall(SYS_fsync, fd);
+    errno = EIO;
+    return fsync_fails ? -1 : (int)syscall(SYS_fsync, fd);
 }
 
 int fdatasync(int fd)
@@ -148,6 +151,11 @@ static void test_mailbox(void)
     UNIT_INT(maildir_make(root_fd, "x.test/u"), 0);
     expect("make x.test; sync folder root; make u; sync folder x.test; make cur; sync folder u; "
            "make new; sync folder u; make tmp; sync folder u; ");
+    unit_row("one that could not be synced goes again");
+    fsync_fails = true;
+    UNIT_INT(maildir_make(root_fd, "y.test/u"), EIO);
+    fsync_fails = false;
+    expect("make y.test; sync folder root; remove; ");
     pn_store_free(&store);
     end();
 }
@@ -198,6 +206,14 @@ static void test_segment(void)
     UNIT_TRUE(s != NULL);
     expect("data-sync file in root; rename; sync folder root; ");
     segment_free(&s);
+    unit_row("a name that could not be synced goes again");
+    UNIT_INT(segment_fill(root_fd, 2, 4 * SEGMENT_PAGE), 0);
+    notes[0] = '\0';
+    fsync_fails = true;
+    s = segment_begin(root_fd, 2, 2, NULL, fdatasync);
+    fsync_fails = false;
+    UNIT_TRUE(s == NULL && errno == EIO);
+    expect("data-sync file in root; rename; sync folder root; remove; ");
     end();
 }
 
