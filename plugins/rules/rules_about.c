@@ -23,12 +23,17 @@ static bool read_number(struct postern_str s, int32_t *out)
         s = (struct postern_str){s.p + 1, s.len - 2};
     if (s.len == 0 || s.len >= sizeof(text))
         return false;
+    for (size_t i = 0; i < s.len; i++)
+        if (!rules_is_digit(s.p[i]) && s.p[i] != '.' && (i > 0 || s.p[i] != '-'))
+            return false;
     memcpy(text, s.p, s.len);
     text[s.len] = '\0';
     d = strtod(text, &end);
     if (*end != '\0' || !(d > -10000 && d < 10000))
         return false;
     *out = (int32_t)(d * 1000 + (d < 0 ? -0.5 : 0.5));
+    if (*out == 0 && d != 0) /* 0 would switch the rule off */
+        *out = d < 0 ? -1 : 1;
     return true;
 }
 
@@ -46,12 +51,14 @@ static void read_score(struct reader *r, struct postern_str rest)
             reader_skip(r, "malformed score");
             return;
         }
-    if (n == 0 || rest.len > 0) {
+    if ((n != 1 && n != RULES_SCORES) || rest.len > 0) {
         reader_skip(r, "malformed score");
         return;
     }
     rule = reader_rule(r, name);
-    if (rule == NULL)
+    if (rule != NULL && relative && !rule->scored)
+        reader_skip(r, "relative score without a score before it");
+    if (rule == NULL || (relative && !rule->scored))
         return;
     for (size_t i = 0; i < RULES_SCORES; i++)
         rule->scores[i] = (relative ? rule->scores[i] : 0) + scores[n == RULES_SCORES ? i : 0];
@@ -81,7 +88,12 @@ static void read_tflags(struct reader *r, struct postern_str rest)
 {
     struct rule *rule = reader_rule(r, rules_word(&rest));
 
-    while (rule != NULL && rest.len > 0)
+    if (rule == NULL)
+        return;
+    /* A second line of flags takes the place of the first. */
+    rule->multiple = rule->nice = rule->no_subject = rule->network = rule->odd_parts = false;
+    rule->max_hits = 0;
+    while (rest.len > 0)
         read_flag(rule, rules_word(&rest));
 }
 
@@ -131,7 +143,7 @@ static bool read_replace(struct reader *r, struct postern_str word, struct poste
 
 bool reader_about(struct reader *r, struct postern_str word, struct postern_str rest)
 {
-    static const char *const silent[] = {"lang", "priority", "test", "require_version", "reuse"};
+    static const char *const silent[] = {"priority", "test", "require_version", "reuse"};
 
     for (size_t i = 0; i < sizeof(silent) / sizeof(silent[0]); i++)
         if (rules_is(word, silent[i]))

@@ -1,13 +1,16 @@
 /* Lines that define rules. */
 #include "rules_read.h"
 
-static struct rule *define(struct reader *r, struct postern_str name, enum rules_kind kind)
+/* The rule that a line defines, which takes the place of what was there but for score, flags and
+ * description. *old is that, for a line that turns out not to be understood. */
+static struct rule *define(struct reader *r, struct postern_str name, enum rules_kind kind,
+                           struct rule *old)
 {
     struct rule *rule = reader_rule(r, name);
 
     if (rule == NULL)
         return NULL;
-    /* It replaces what was there, score, flags and description apart. */
+    *old = *rule;
     rule->kind = kind;
     rule->negate = false;
     rule->pattern = (struct rules_pattern){.options = 0};
@@ -16,18 +19,27 @@ static struct rule *define(struct reader *r, struct postern_str name, enum rules
     return rule;
 }
 
-static void refuse(struct reader *r, struct rule *rule, const char *why)
+/* What was defined before stays. */
+static void refuse(struct reader *r, struct rule *rule, const struct rule *old, const char *why)
 {
-    rule->kind = RULES_NONE;
+    if (old->kind != RULES_NONE)
+        *rule = *old;
+    rule->kind = old->kind;
     reader_leave(r, rule->name, (struct postern_str){why, strlen(why)});
 }
 
-static void read_pattern(struct reader *r, struct rule *rule, struct postern_str text)
+static void read_pattern(struct reader *r, struct rule *rule, const struct rule *old,
+                         struct postern_str text)
 {
     const char *error = rules_pattern_read(&rule->pattern, text);
+    struct postern_str why;
 
     if (error != NULL)
-        refuse(r, rule, error);
+        refuse(r, rule, old, error);
+    else if (old->kind != RULES_NONE && !rule->replace && !rules_set_compiles(r->set, rule, &why)) {
+        *rule = *old;
+        reader_leave(r, rule->name, why);
+    }
 }
 
 /* "eval:NAME(…)": which tests there are is looked up when the set is finished. */
@@ -42,10 +54,11 @@ static bool take_eval(struct rule *rule, struct postern_str rest)
 
 static void read_text_rule(struct reader *r, enum rules_kind kind, struct postern_str rest)
 {
-    struct rule *rule = define(r, rules_word(&rest), kind);
+    struct rule old;
+    struct rule *rule = define(r, rules_word(&rest), kind, &old);
 
     if (rule != NULL && !take_eval(rule, rest))
-        read_pattern(r, rule, rest);
+        read_pattern(r, rule, &old, rest);
 }
 
 /* ---- header rules ---- */
@@ -65,83 +78,124 @@ static struct postern_str take_unset(struct postern_str *rest)
     text.len = (size_t)(rest->p + rest->len - 1 - text.p);
     rest->len = (size_t)(at - rest->p);
     *rest = rules_trim(*rest);
-    return rules_trim(text);
+    while (text.len > 0 && rules_is_blank(text.p[0]))
+        text.p++, text.len--;
+    return text;
 }
 
-static void read_match(struct reader *r, struct rule *rule, struct postern_str spec,
+/* "Subject =~ /…/", with blanks around the operator or without: what is looked at, with the
+ * operator behind it taken off the rest; .p NULL: there is no operator. */
+static struct postern_str take_operand(struct postern_str *rest, bool *negate)
+{
+    struct postern_str operand = {rest->p, 0};
+
+    while (operand.len + 1 < rest->len && !rules_is_blank(rest->p[operand.len]) &&
+           !(rules_in(rest->p[operand.len], "=!") && rest->p[operand.len + 1] == '~'))
+        operand.len++;
+    *rest = rules_trim((struct postern_str){rest->p + operand.len, rest->len - operand.len});
+    *negate = rules_starts(*rest, POSTERN_STR("!~"));
+    if (!*negate && !rules_starts(*rest, POSTERN_STR("=~")))
+        return (struct postern_str){NULL, 0};
+    *rest = rules_trim((struct postern_str){rest->p + 2, rest->len - 2});
+    return operand;
+}
+
+static void read_match(struct reader *r, struct rule *rule, const struct rule *old,
                        struct postern_str rest, unsigned parts)
 {
-    struct postern_str op = rules_word(&rest);
     struct rules_header h = {.parts = 0};
-    const char *error = rules_header_read(&h, spec);
+    struct postern_str spec = take_operand(&rest, &rule->negate);
+    const char *error = spec.p == NULL ? "header test without =~" : rules_header_read(&h, spec);
 
+    if (error == NULL && parts != 0 && (h.parts & ~(unsigned)RULES_RAW) != 0)
+        error = "part of a header that parts of a message don't have";
     h.parts |= parts;
     h.unset = take_unset(&rest);
-    rule->negate = rules_eq(op, POSTERN_STR("!~"));
-    if (error == NULL && !rule->negate && !rules_eq(op, POSTERN_STR("=~")))
-        error = "header test without =~";
     if (error == NULL && !rules_set_header(r->set, h, &rule->header))
         error = "too many kinds of headers";
     if (error != NULL)
-        refuse(r, rule, error);
+        refuse(r, rule, old, error);
     else
-        read_pattern(r, rule, rest);
+        read_pattern(r, rule, old, rest);
 }
 
 static void read_part_rule(struct reader *r, struct postern_str rest)
 {
-    struct rule *rule = define(r, rules_word(&rest), RULES_HEADER);
-    struct postern_str spec = rules_word(&rest);
+    struct rule old;
+    struct rule *rule = define(r, rules_word(&rest), RULES_HEADER, &old);
 
-    if (rule != NULL && !take_eval(rule, spec))
-        read_match(r, rule, spec, rest, RULES_PARTS);
+    if (rule != NULL && !take_eval(rule, rest))
+        read_match(r, rule, &old, rest, RULES_PARTS);
 }
 
-static void read_exists(struct reader *r, struct rule *rule, struct postern_str spec)
+/* "exists:Subject", and nothing else. */
+static void read_exists(struct reader *r, struct rule *rule, const struct rule *old,
+                        struct postern_str spec)
 {
     struct rules_header h = {.parts = 0};
     const char *error = rules_header_read(&h, spec);
 
     rule->kind = RULES_EXISTS;
     h.unset = POSTERN_STR("");
+    if (error == NULL && h.parts != 0)
+        error = "exists: of a part of a header";
     if (error == NULL && !rules_set_header(r->set, h, &rule->header))
         error = "too many kinds of headers";
     if (error != NULL)
-        refuse(r, rule, error);
+        refuse(r, rule, old, error);
 }
 
 static void read_header_rule(struct reader *r, struct postern_str rest)
 {
-    struct rule *rule = define(r, rules_word(&rest), RULES_HEADER);
-    struct postern_str spec;
+    struct rule old;
+    struct rule *rule = define(r, rules_word(&rest), RULES_HEADER, &old);
 
     if (rule == NULL || take_eval(rule, rest))
         return;
-    spec = rules_word(&rest);
-    if (rules_starts(spec, POSTERN_STR("exists:")))
-        read_exists(r, rule, (struct postern_str){spec.p + 7, spec.len - 7});
+    if (rules_starts(rest, POSTERN_STR("exists:")))
+        read_exists(r, rule, &old, (struct postern_str){rest.p + 7, rest.len - 7});
     else
-        read_match(r, rule, spec, rest, 0);
+        read_match(r, rule, &old, rest, 0);
+}
+
+/* Names may be defined later. */
+static bool any_name(void *arg, struct postern_str name, struct postern_str argument, uint32_t *out)
+{
+    (void)arg;
+    (void)name;
+    *out = 0;
+    return argument.p == NULL;
 }
 
 static void read_meta(struct reader *r, struct postern_str rest)
 {
-    struct rule *rule = define(r, rules_word(&rest), RULES_META);
+    struct rules_arena scratch = {.used = 0};
+    struct rules_meta m;
+    struct rule old;
+    struct rule *rule = define(r, rules_word(&rest), RULES_META, &old);
+    const char *error = NULL;
 
     if (rule == NULL)
         return;
     rule->expression = rest;
     if (rest.len == 0)
-        refuse(r, rule, "empty expression");
+        error = "empty expression";
+    else if (old.kind != RULES_NONE && memmem(rest.p, rest.len, "rules_matching", 14) == NULL)
+        error = rules_meta_compile(&m, rest, &scratch, any_name, NULL);
+    rules_arena_free(&scratch);
+    if (error != NULL)
+        refuse(r, rule, &old, error);
 }
 
 /* A rule all the same: what names it must not take it for one that has not hit. */
 static void read_uri_detail(struct reader *r, struct postern_str rest)
 {
-    struct rule *rule = define(r, rules_word(&rest), RULES_NONE);
+    struct rule old;
+    struct rule *rule = define(r, rules_word(&rest), RULES_NONE, &old);
 
+    old.kind = RULES_NONE;
     if (rule != NULL)
-        refuse(r, rule, "uri_detail, a test of a URI's parts, which is not known here");
+        refuse(r, rule, &old, "uri_detail, a test of a URI's parts, which is not known here");
 }
 
 bool reader_define(struct reader *r, struct postern_str word, struct postern_str rest)

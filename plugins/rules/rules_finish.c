@@ -21,6 +21,22 @@ void rules_set_drop(struct rules_set *set, struct rule *rule, const char *why)
     drop_for(set, rule, (struct postern_str){why, strlen(why)});
 }
 
+/* A rule that counts is a fact of its name; what can't be one is said, not dropped in silence. */
+static void check_symbol(struct rules_set *set, struct rule *r)
+{
+    char first = r->name.len == 0 ? '\0' : rules_lower(r->name.p[0]);
+
+    if (!rule_is_stated(r) || (r->name.len <= RULES_SYMBOL_MAX && first >= 'a' && first <= 'z'))
+        return;
+    rules_set_leave(set, (struct rules_left){r->name,
+                                             POSTERN_STR("name that no fact can have: of more than "
+                                                         "64 letters, or with none first"),
+                                             r->file,
+                                             r->line,
+                                             {"", 0}});
+    r->nameless = true;
+}
+
 static void set_scores(struct rules_set *set)
 {
     for (size_t i = 0; i < set->count; i++) {
@@ -28,11 +44,13 @@ static void set_scores(struct rules_set *set)
 
         if (r->scored) {
             r->score = r->scores[set->column];
+            check_symbol(set, r);
             continue;
         }
         r->score = r->nice ? -1000 : 1000;
         if (rules_starts(r->name, POSTERN_STR("T_")))
             r->score /= 100;
+        check_symbol(set, r);
     }
 }
 
@@ -95,11 +113,18 @@ static bool has_tag(struct postern_str s)
     return false;
 }
 
+/* "(?<NAME>", "(?'NAME'" and "(?P<NAME>". */
 static bool has_named_group(struct postern_str s)
 {
-    for (size_t i = 0; i + 3 < s.len; i++)
-        if (memcmp(s.p + i, "(?<", 3) == 0 && s.p[i + 3] >= 'A' && s.p[i + 3] <= 'Z')
+    for (size_t i = 0; i + 3 < s.len; i++) {
+        size_t at = i + 2;
+
+        if (s.p[i] != '(' || s.p[i + 1] != '?')
+            continue;
+        at += s.p[at] == 'P';
+        if (at + 1 < s.len && rules_in(s.p[at], "<'") && s.p[at + 1] >= 'A' && s.p[at + 1] <= 'Z')
             return true;
+    }
     return false;
 }
 

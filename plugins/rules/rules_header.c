@@ -182,6 +182,32 @@ static struct postern_str with_end(struct rules_text *t, struct postern_str s)
     return (struct postern_str){p, s.len + 1};
 }
 
+/* Values that end in a line end stand as they are, others get one between. */
+static struct postern_str join(struct rules_text *t, struct rules_lines v)
+{
+    bool ended = v.count > 0 && v.line[0].len > 0 && v.line[0].p[v.line[0].len - 1] == '\n';
+    size_t len = 0;
+    char *p;
+
+    if (v.count == 1)
+        return v.line[0];
+    for (size_t i = 0; i < v.count; i++)
+        len += v.line[i].len + 1;
+    if (len > RULES_ALL_MAX)
+        len = RULES_ALL_MAX;
+    p = rules_alloc(&t->arena, len + 1);
+    if (p == NULL)
+        return POSTERN_STR("");
+    size_t at = 0;
+    for (size_t i = 0; i < v.count && v.line[i].len < len - at; i++) {
+        if (i > 0 && !ended)
+            p[at++] = '\n';
+        memcpy(p + at, v.line[i].p, v.line[i].len);
+        at += v.line[i].len;
+    }
+    return (struct postern_str){p, at};
+}
+
 static void add_fields(struct rules_text *t, struct rules_list_of *l, const char *name, bool raw)
 {
     struct postern_str want = {name, strlen(name)};
@@ -315,21 +341,50 @@ static void add_envelope_from(struct rules_text *t, struct rules_list_of *l)
     }
 }
 
+/* "ALL": the part's header, its folds undone or as they stand. */
+static struct postern_str all_of_part(struct rules_text *t, const struct rules_part *p, bool raw)
+{
+    struct postern_str s = rules_without_cr(t, p->raw.header);
+    struct rules_list_of lines = {.count = 0};
+
+    if (s.len > 0 && s.p[s.len - 1] == '\n' && (s.len == 1 || s.p[s.len - 2] == '\n'))
+        s.len--; /* the empty line */
+    if (s.len > RULES_VALUE_MAX)
+        s.len = RULES_VALUE_MAX;
+    if (raw)
+        return s;
+    while (s.len > 0) {
+        size_t n = 0;
+
+        do {
+            const char *lf = memchr(s.p + n, '\n', s.len - n);
+
+            n = lf == NULL ? s.len : (size_t)(lf - s.p) + 1;
+        } while (n < s.len && (s.p[n] == ' ' || s.p[n] == '\t'));
+        (void)rules_list_push(t, &lines, with_end(t, unfolded(t, (struct postern_str){s.p, n})));
+        s.p += n;
+        s.len -= n;
+    }
+    return join(t, (struct rules_lines){{"", 0}, lines.p, lines.count});
+}
+
 /* Of each part the last such field. */
 static void add_parts(struct rules_text *t, struct rules_list_of *l, const struct rules_header *h)
 {
     size_t count;
     struct rules_part *parts = rules_text_parts(t, &count);
+    bool as_is = (h->parts & RULES_RAW) != 0;
+    bool all = rules_eq(h->name, POSTERN_STR("ALL"));
 
     for (size_t i = 0; i < count; i++) {
-        struct postern_str raw = rules_part_field(t, &parts[i], h->name);
+        struct postern_str raw =
+            all ? all_of_part(t, &parts[i], as_is) : rules_part_field(t, &parts[i], h->name);
 
         /* A part's own header begins behind the blanks. */
         while (i > 0 && raw.len > 0 && (raw.p[0] == ' ' || raw.p[0] == '\t'))
             raw.p++, raw.len--;
         if (raw.p != NULL)
-            (void)rules_list_push(
-                t, l, (h->parts & RULES_RAW) != 0 ? raw : with_end(t, unfolded(t, raw)));
+            (void)rules_list_push(t, l, as_is || all ? raw : with_end(t, unfolded(t, raw)));
         else if (h->unset.len > 0)
             (void)rules_list_push(t, l, h->unset);
     }
@@ -341,10 +396,14 @@ static bool add_pseudo(struct rules_text *t, struct rules_list_of *l, const stru
     const struct rules_relays *r;
     bool raw = (h->parts & RULES_RAW) != 0;
 
-    if (rules_istarts(h->name, POSTERN_STR("X-Spam-Relays-"))) {
-        add_relays(t, l,
-                   rules_iends(h->name, POSTERN_STR("-Trusted")) ||
-                       rules_iends(h->name, POSTERN_STR("-Internal")));
+    if (rules_ieq(h->name, POSTERN_STR("X-Spam-Relays-Trusted")) ||
+        rules_ieq(h->name, POSTERN_STR("X-Spam-Relays-Internal"))) {
+        add_relays(t, l, true);
+        return true;
+    }
+    if (rules_ieq(h->name, POSTERN_STR("X-Spam-Relays-Untrusted")) ||
+        rules_ieq(h->name, POSTERN_STR("X-Spam-Relays-External"))) {
+        add_relays(t, l, false);
         return true;
     }
     if (rules_eq(h->name, POSTERN_STR("ALL"))) {
@@ -400,32 +459,6 @@ static struct rules_lines make_values(struct rules_text *t, const struct rules_h
         l = rules_narrowed(t, h, l);
     }
     return (struct rules_lines){{"", 0}, l.p, l.count};
-}
-
-/* Values that end in a line end stand as they are, others get one between. */
-static struct postern_str join(struct rules_text *t, struct rules_lines v)
-{
-    bool ended = v.count > 0 && v.line[0].len > 0 && v.line[0].p[v.line[0].len - 1] == '\n';
-    size_t len = 0;
-    char *p;
-
-    if (v.count == 1)
-        return v.line[0];
-    for (size_t i = 0; i < v.count; i++)
-        len += v.line[i].len + 1;
-    if (len > RULES_ALL_MAX)
-        len = RULES_ALL_MAX;
-    p = rules_alloc(&t->arena, len + 1);
-    if (p == NULL)
-        return POSTERN_STR("");
-    size_t at = 0;
-    for (size_t i = 0; i < v.count && v.line[i].len < len - at; i++) {
-        if (i > 0 && !ended)
-            p[at++] = '\n';
-        memcpy(p + at, v.line[i].p, v.line[i].len);
-        at += v.line[i].len;
-    }
-    return (struct postern_str){p, at};
 }
 
 struct rules_lines rules_text_values(struct rules_text *t, uint32_t header)

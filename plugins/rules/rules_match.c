@@ -93,7 +93,9 @@ int rules_match_at(struct rules_matcher *m, const struct rule *rule, struct post
         return -1;
     }
     offsets = pcre2_get_ovector_pointer(m->data);
-    *at = offsets[1] > *at ? offsets[1] : *at + 1; /* an empty match moves on as well */
+    /* An empty match, wherever it was, moves on as well. */
+    *at = offsets[1] > offsets[0] && offsets[1] > *at ? offsets[1]
+                                                      : (offsets[1] > *at ? offsets[1] : *at) + 1;
     if (rule->gives_tags)
         rules_captures_take(&m->captures, rule->code, m->data, text, m->arena);
     return 1;

@@ -1,5 +1,7 @@
 #include "rules_meta.h"
 
+#include <stdlib.h>
+
 struct compile {
     struct postern_str rest;
     struct rules_step *steps;
@@ -34,27 +36,18 @@ static void skip(struct compile *c, size_t n)
 
 static void number(struct compile *c)
 {
-    double value = 0;
-    double unit = 1;
+    char text[32] = "";
     bool point = false;
     size_t n = 0;
 
-    for (; n < c->rest.len && n < 30; n++) {
-        char b = c->rest.p[n];
-
-        if (b == '.' && !point) {
-            point = true;
-            continue;
-        }
-        if (!rules_is_digit(b))
+    for (; n < c->rest.len && n < sizeof(text) - 1; n++) {
+        if (!rules_is_digit(c->rest.p[n]) && (c->rest.p[n] != '.' || point))
             break;
-        if (point)
-            value += (b - '0') * (unit /= 10);
-        else
-            value = value * 10 + (b - '0');
+        point = point || c->rest.p[n] == '.';
+        text[n] = c->rest.p[n];
     }
     skip(c, n);
-    add(c, (struct rules_step){.op = RULES_OP_NUMBER, .number = value});
+    add(c, (struct rules_step){.op = RULES_OP_NUMBER, .number = strtod(text, NULL)});
 }
 
 /* "plugin(Mail::X)": the argument runs to the closing bracket. */

@@ -35,9 +35,14 @@ static const char *read_flags(struct rules_pattern *p, struct postern_str flags)
         case 'x':
             p->options |= PCRE2_EXTENDED;
             break;
-        case 'o':
+        case 'n':
+            p->options |= PCRE2_NO_AUTO_CAPTURE;
+            break;
+        case 'o': /* nothing that a match of bytes would tell */
         case 'g':
         case 'a':
+        case 'p':
+        case 'd':
             break;
         default:
             return "unknown flag of a pattern";
@@ -53,7 +58,10 @@ const char *rules_pattern_read(struct rules_pattern *p, struct postern_str s)
 
     *p = (struct rules_pattern){.options = 0};
     s = rules_trim(s);
-    if (s.len >= 2 && s.p[0] == 'm' && !rules_is_word(s.p[1])) {
+    if (rules_starts(s, POSTERN_STR("qr")) && s.len > 2 && !rules_is_word(s.p[2])) {
+        s.p += 2;
+        s.len -= 2;
+    } else if (s.len >= 2 && s.p[0] == 'm' && !rules_is_word(s.p[1])) {
         s.p++;
         s.len--;
     } else if (s.len == 0 || s.p[0] != '/') {

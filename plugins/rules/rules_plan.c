@@ -51,13 +51,11 @@ static bool is_of_parts(const struct rules_set *set, const struct rule *r)
 }
 
 /* Counts of lines, parts or matches; a test may give any number. */
-static void bound(const struct rules_set *set, struct rule *r)
+static void bound(struct rule *r)
 {
-    bool parts = r->kind == RULES_HEADER && is_of_parts(set, r);
-
     r->least = 0;
     r->most = 1;
-    if (r->kind == RULES_EVAL || (r->multiple && parts)) {
+    if (r->kind == RULES_EVAL) {
         r->least = -INFINITY;
         r->most = INFINITY;
     } else if (r->multiple) {
@@ -148,8 +146,10 @@ static struct rules_value when_absent(const struct rules_set *set, const struct 
 {
     struct rules_value v = {0, true};
 
-    if (r->kind == RULES_EXISTS || is_of_parts(set, r))
+    if (r->kind == RULES_EXISTS)
         return v;
+    if (is_of_parts(set, r))
+        return (struct rules_value){r->negate, true};
     if (r->takes_tags || r->gives_tags || set->plain)
         return (struct rules_value){0, false};
     v = rules_match(m, r, set->headers[r->header].unset);
@@ -182,7 +182,7 @@ static void set_present(struct rules_set *set)
         else if (!r->has_literals)
             p->state = set->when_open[p->rule];
         else
-            p->state = r->negate && !is_of_parts(set, r) ? RULES_ONE : RULES_ZERO;
+            p->state = r->negate ? RULES_ONE : RULES_ZERO;
     }
 }
 
@@ -201,7 +201,7 @@ bool rules_plan(struct rules_set *set)
     }
     for (size_t i = 0; i < set->count; i++) {
         set->rules[i].cost = own_cost(&set->rules[i]);
-        bound(set, &set->rules[i]);
+        bound(&set->rules[i]);
         set->when_open[i] = state_when_open(&set->rules[i]);
         set->at_first[i] = first_state(set, &set->rules[i], m);
     }

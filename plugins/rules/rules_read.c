@@ -58,23 +58,36 @@ static struct postern_str beside(struct reader *r, struct postern_str path)
     return (struct postern_str){p, folder + path.len};
 }
 
+/* Itself, or one that led here: it would never end. */
+static bool is_being_read(const struct reader *r, struct postern_str path)
+{
+    for (; r != NULL; r = r->within)
+        if (rules_eq(r->file, path))
+            return true;
+    return false;
+}
+
 static void read_include(struct reader *r, struct postern_str path)
 {
-    struct reader inner = {.set = r->set, .load = r->load, .arg = r->arg, .depth = r->depth + 1};
+    struct reader inner = {
+        .set = r->set, .load = r->load, .arg = r->arg, .depth = r->depth + 1, .within = r};
     struct postern_str text = {NULL, 0};
+    const char *error = NULL;
 
-    if (r->depth == RULES_INCLUDES_MAX || r->load == NULL) {
-        reader_skip(r, "include nested too deeply");
-        return;
-    }
     inner.file = beside(r, path);
-    if (inner.file.p != NULL)
+    if (is_being_read(r, inner.file))
+        error = "include of a file that is being read already";
+    else if (r->depth == RULES_INCLUDES_MAX)
+        error = "include nested too deeply";
+    else if (r->set->included++ >= RULES_INCLUDED_MAX)
+        error = "too many includes";
+    else if (inner.file.p != NULL && r->load != NULL)
         text = r->load(r->arg, &r->set->arena, inner.file);
-    if (text.p == NULL) {
-        reader_skip(r, "include of a file that can't be read");
-        return;
-    }
-    if (!read_text(&inner, text))
+    if (error == NULL && text.p == NULL)
+        error = "include of a file that can't be read";
+    if (error != NULL)
+        reader_skip(r, error);
+    else if (!read_text(&inner, text))
         r->no_memory = true;
 }
 
@@ -107,12 +120,34 @@ static struct postern_str without_comment(char *p, size_t len)
     return rules_trim((struct postern_str){p, n});
 }
 
+/* What a line says first: in capitals or not, with hyphens or underscores. In place. */
+static struct postern_str keyword(struct postern_str *line)
+{
+    struct postern_str word = rules_word(line);
+    char *p = (char *)(uintptr_t)word.p;
+
+    for (size_t i = 0; i < word.len; i++)
+        p[i] = p[i] == '-' ? '_' : rules_lower(p[i]);
+    return word;
+}
+
+/* A daemon has no locale but C, which is taken for American English. */
+static bool is_our_language(struct postern_str name)
+{
+    return name.len > 0 && rules_istarts(POSTERN_STR("en_US"), name);
+}
+
 static void read_line(struct reader *r, struct postern_str line)
 {
     struct postern_str word;
 
     r->text = line;
-    word = rules_word(&line);
+    word = keyword(&line);
+    if (rules_eq(word, POSTERN_STR("lang"))) {
+        if (!is_our_language(rules_word(&line)))
+            return;
+        word = keyword(&line);
+    }
     if (word.len == 0 || reader_condition(r, word, line))
         return;
     if (r->skipping != 0)

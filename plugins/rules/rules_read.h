@@ -11,7 +11,8 @@ struct reader {
     struct postern_str text; /* of the line at hand */
     rules_load *load;
     void *arg;
-    unsigned depth; /* of includes */
+    unsigned depth;              /* of includes */
+    const struct reader *within; /* the file that includes this one; NULL: none */
 
     unsigned ifs;                /* open "if" lines */
     unsigned skipping;           /* the outermost of them that skips; 0: none */

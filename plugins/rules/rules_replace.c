@@ -100,7 +100,6 @@ static struct postern_str take_directive(const struct rules_set *set, struct pos
 
 struct round {
     struct postern_str before, between, behind;
-    bool bare;  /* no flags */
     bool again; /* a tag's text holds tags */
 };
 
@@ -120,8 +119,8 @@ static void put_tag(const struct rules_set *set, struct postern_str tag, struct 
     add(o, r->behind);
 }
 
-/* Between two tags that stand side by side, and before one that begins a pattern without
- * flags, there is an empty piece: that is where `between` goes. */
+/* Between two tags that stand side by side there is an empty piece: that is where `between`
+ * goes. */
 static void put_all(const struct rules_set *set, struct postern_str s, struct round *r,
                     struct out *o)
 {
@@ -132,7 +131,7 @@ static void put_all(const struct rules_set *set, struct postern_str s, struct ro
         struct postern_str tag = next_tag(set, s, at);
         size_t to = tag.p == NULL ? s.len : (size_t)(tag.p - s.p);
 
-        if (to == at && tag.p != NULL && (at > 0 || r->bare))
+        if (to == at && tag.p != NULL && at > 0)
             add(o, r->between);
         add(o, (struct postern_str){s.p + at, to - at});
         if (tag.p == NULL)
@@ -149,7 +148,7 @@ static bool one_round(struct rules_set *set, struct rules_pattern *p, struct out
         char kind;
     } words[] = {{"pre", 'b'}, {"post", 'a'}, {"inter", 'i'}};
     struct postern_str *s = &p->text;
-    struct round r = {.bare = p->options == 0};
+    struct round r = {.again = false};
     struct postern_str *to[] = {&r.before, &r.behind, &r.between};
 
     for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
@@ -256,7 +255,7 @@ static void put_with_calls(struct calls *c, struct postern_str s, struct round *
 /* What the pattern calls, what that calls, and so on: each once. */
 static void put_definitions(struct calls *c)
 {
-    struct round none = {.bare = false};
+    struct round none = {.again = false};
     bool *done = c->used + c->set->tag_count;
     bool more = true;
 
@@ -280,7 +279,7 @@ struct postern_str rules_tags_call(struct rules_set *set, const struct rule *rul
     static const char kinds[] = "bai";
     static const char *const words[] = {"pre", "post", "inter"};
     struct calls c = {.set = set, .o = malloc(sizeof(*c.o))};
-    struct round r = {.bare = false};
+    struct round r = {.again = false};
     struct postern_str *to[] = {&r.before, &r.behind, &r.between};
     struct postern_str s = rule->tagged;
     struct postern_str result = {NULL, 0};

@@ -162,27 +162,22 @@ static void search_headers(struct rules_run *r)
 
 /* ---- kinds ---- */
 
-/* Of parts each is looked at by itself; of fields all at once. */
+/* Of parts each is looked at by itself; of fields all at once. What must not stand there must
+ * stand in none of them. */
 static struct rules_value match_header(struct rules_run *r, const struct rule *rule)
 {
     struct rules_value sum = {0, true};
-    struct rules_lines v;
 
     if ((r->set->headers[rule->header].parts & RULES_PARTS) == 0) {
         sum = rules_match(r->matcher, rule, rules_text_header(r->text, rule->header, NULL));
-        if (rule->negate && sum.known)
-            sum.number = sum.number == 0;
-        return sum;
-    }
-    v = rules_text_values(r->text, rule->header);
-    for (size_t i = 0; i < v.count && sum.known; i++) {
-        struct rules_value one = rules_match(r->matcher, rule, v.line[i]);
+    } else {
+        struct rules_lines v = rules_text_values(r->text, rule->header);
 
-        sum.known = one.known;
-        sum.number += rule->negate ? one.number == 0 : one.number;
+        for (size_t i = 0; i < v.count && sum.known; i++)
+            rules_match_from(r->matcher, rule, v.line[i], 0, v.line[i].len, &sum);
     }
-    if (!rule->multiple && sum.number > 1)
-        sum.number = 1;
+    if (rule->negate && sum.known)
+        sum.number = sum.number == 0;
     return sum;
 }
 

@@ -114,13 +114,13 @@ struct rule *rules_set_rule(struct rules_set *set, struct postern_str name)
 
 bool rule_is_stated(const struct rule *r)
 {
-    return r->kind != RULES_NONE && r->score != 0 && !r->elsewhere &&
+    return r->kind != RULES_NONE && r->score != 0 && !r->elsewhere && !r->nameless &&
            !rules_starts(r->name, POSTERN_STR("__"));
 }
 
 bool rule_is_off(const struct rule *r)
 {
-    return r->scored && r->score == 0 && !rules_starts(r->name, POSTERN_STR("__"));
+    return r->scored && r->score == 0;
 }
 
 /* ---- texts of headers ---- */
@@ -148,8 +148,11 @@ static unsigned part_named(struct postern_str s)
 
 const char *rules_header_read(struct rules_header *h, struct postern_str spec)
 {
-    const char *colon = memchr(spec.p, ':', spec.len);
+    const char *colon;
 
+    if (spec.len > 0 && spec.p[spec.len - 1] == ':') /* "Subject:" is Subject */
+        spec.len--;
+    colon = memchr(spec.p, ':', spec.len);
     h->name = spec;
     h->parts = 0;
     if (colon != NULL)

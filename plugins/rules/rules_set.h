@@ -25,8 +25,10 @@ enum {
     RULES_MAX = 20000,         /* rules */
     RULES_FILE_MAX = 16 << 20, /* bytes of a file */
     RULES_INCLUDES_MAX = 8,    /* deep */
+    RULES_INCLUDED_MAX = 200,  /* files, each as often as it is included */
     RULES_LEFT_MAX = 20000,    /* lines left out that are kept by name */
     RULES_NAME_MAX = 128,
+    RULES_SYMBOL_MAX = 64,    /* of a fact */
     RULES_HEADERS_MAX = 1000, /* kinds of header text */
     RULES_SCORES = 4,
     RULES_ARGS_MAX = 6, /* of an eval test */
@@ -111,6 +113,7 @@ struct rule {
     unsigned line;
     int32_t scores[RULES_SCORES]; /* thousandths */
     bool scored;                  /* said so, otherwise by default */
+    bool nameless;                /* its name can be no fact's */
     bool nice;                    /* tflags nice: by default -1 */
     bool elsewhere;               /* a test that other plugins do, or the policy */
     bool network;                 /* tflags net or learn */
@@ -158,8 +161,9 @@ struct rules_set {
     struct rules_left *left;
     size_t left_count, left_room;
     unsigned skipped; /* lines, also those beyond RULES_LEFT_MAX */
-    unsigned column;  /* of four scores; 0: without network and learning */
-    bool plain;       /* nothing is sought, all is tried: for tests of the search */
+    unsigned included;
+    unsigned column; /* of four scores; 0: without network and learning */
+    bool plain;      /* nothing is sought, all is tried: for tests of the search */
     struct rules_tag *tags;
     size_t tag_count, tag_room;
     char tag_open, tag_close;

@@ -697,7 +697,11 @@ static struct postern_str load(void *arg, struct rules_arena *a, struct postern_
     if (rules_eq(path, P("more.cf")))
         return rules_dup(a, P("body FROM_FILE /x/\n"));
     if (rules_eq(path, P("self.cf")))
-        return rules_dup(a, P("include self.cf\n"));
+        return rules_dup(a, P("include self.cf\ninclude more.cf\n"));
+    if (rules_eq(path, P("one.cf")))
+        return rules_dup(a, P("include two.cf\n"));
+    if (rules_eq(path, P("two.cf")))
+        return rules_dup(a, P("include one.cf\n"));
     (void)arg;
     return (struct postern_str){NULL, 0};
 }
@@ -707,6 +711,29 @@ static void read_set(struct rules_set *set, const char *text)
     *set = (struct rules_set){.column = 1};
     UNIT_TRUE(rules_set_read(set, P("a.cf"), rules_dup(&set->arena, P(text)), load, NULL));
     UNIT_TRUE(rules_set_finish(set));
+}
+
+/* Files that include two others each: read until there were too many, not until all ended. */
+static struct postern_str load_two(void *arg, struct rules_arena *a, struct postern_str path)
+{
+    char text[64];
+
+    ++*(unsigned *)arg;
+    (void)snprintf(text, sizeof text, "include %.*sa\ninclude %.*sb\n", (int)path.len, path.p,
+                   (int)path.len, path.p);
+    return rules_dup(a, (struct postern_str){text, strlen(text)});
+}
+
+static void test_includes(void)
+{
+    struct rules_set set = {.column = 1};
+    unsigned read = 0;
+
+    UNIT_TRUE(
+        rules_set_read(&set, P("a.cf"), rules_dup(&set.arena, P("include x\n")), load_two, &read));
+    UNIT_INT(read, RULES_INCLUDED_MAX);
+    UNIT_TRUE(set.skipped > 0);
+    rules_set_free(&set);
 }
 
 /* "NAME=score" of what would be stated, and the reasons for what is left out. */
@@ -723,101 +750,121 @@ static void print_set(const struct rules_set *set, struct pn_buf *out)
         (void)pn_buf_addf(out, "; %u %.*s", reasons[i].count, PN_FMT(reasons[i].why));
 }
 
+static const struct {
+    const char *label, *in, *want;
+} file_rows[] = {
+    {"empty", "", ""},
+    {"comments", "# all\n   # of it\n\n", ""},
+    {"score by default", "body A /x/\n", "A=1000"},
+    {"nice by default", "body A /x/\ntflags A nice\n", "A=-1000"},
+    {"in test by default", "body T_A /x/\n", "T_A=10"},
+    {"score", "body A /x/\nscore A 2.5\n", "A=2500"},
+    {"score first", "score A -0.001\nbody A /x/\n", "A=-1"},
+    {"four scores", "body A /x/\nscore A 1 2 3 4\n", "A=2000"},
+    {"relative score", "body A /x/\nscore A 1\nscore A (0.5)\n", "A=1500"},
+    {"score of none", "body A /x/\nscore A 0\n", ""},
+    {"bad score", "body A /x/\nscore A x\nscore A\nscore A 1 2 3 4 5\nscore A 99999\n",
+     "A=1000; 4 malformed score"},
+    {"relative score of none", "body A /x/\nscore A (2)\n",
+     "A=1000; 1 relative score without a score before it"},
+    {"two scores", "body A /x/\nscore A 1 2\nscore A 0x3\nscore A 1e1\n",
+     "A=1000; 3 malformed score"},
+    {"redefined by what is not understood",
+     "body A /x/\nbody A x\nbody B /x/\nheader B From\nbody C /x/\nmeta C ((\n"
+     "body D /x/\nheader D From =~ /(/\nmeta E 1\nmeta E\nbody F /x/\n"
+     "mimeheader F X:addr =~ /x/\nbody G /x/\nheader G exists:X y\n",
+     "A=1000 B=1000 C=1000 D=1000 E=1000 F=1000 G=1000; 1 empty expression; "
+     "1 header test without =~; 1 malformed name of a header; 1 not a pattern; 1 operand "
+     "missing; "
+     "1 part of a header that parts of a message don't have; "
+     "1 pattern that PCRE2 refuses: missing closing parenthesis"},
+    {"names that no fact can have",
+     "body _A /x/\nbody A2345678901234567890123456789012345678901234567890123456789012345 /x/\n"
+     "body A234567890123456789012345678901234567890123456789012345678901234 /x/\n",
+     "A234567890123456789012345678901234567890123456789012345678901234=1000; "
+     "2 name that no fact can have: of more than 64 letters, or with none first"},
+    {"sub-rule", "body __A /x/\n", ""},
+    {"comment behind", "body A /x/ # why\n", "A=1000"},
+    {"escaped hash", "body A /x\\#y/\n", "A=1000"},
+    {"CRLF", "body A /x/\r\nscore A 2\r\n", "A=2000"},
+    {"no last line end", "body A /x/", "A=1000"},
+    {"eval",
+     "body A eval:check()\nheader B eval:x()\nscore A 1\nheader C eval:check_no_relays()\n"
+     "body D eval:html_range('length', 0, 10)\n",
+     "C=1000 D=1000; 1 eval test check is not known here; 1 eval test x is not known here"},
+    {"eval, malformed",
+     "body A eval:x(\nbody B eval:html_test('a\nbody C eval:html_test()\n"
+     "body D eval:html_test('a')b\nbody E eval:html_test('a' 'b')\n",
+     "; 4 malformed eval test; 1 eval test with a wrong number of arguments"},
+    {"eval of the network",
+     "header A eval:check_rbl('x')\nheader B eval:check_x()\n"
+     "tflags B net\nmeta C !A && !B\n",
+     "C=1000"},
+    {"replace tags",
+     "replace_tag A [a4]\nreplace_tag AB <A>b\nreplace_inter W \\s\nbody X /<inter W><AB><A>/\n"
+     "replace_rules X\n",
+     "X=1000"},
+    {"redefined", "body A /x/\nheader A Subject =~ /y/\n", "A=1000"},
+    {"redefined, not understood", "body A /x/\nbody A eval:x()\n",
+     "; 1 eval test x is not known here"},
+    {"header",
+     "header A Subject =~ /x/\nheader B From:addr !~ /x/i [if-unset: y]\n"
+     "header C exists:X-Odd\n",
+     "A=1000 B=1000 C=1000"},
+    {"header, not understood",
+     "header A Subject = /x/\nheader B Subject:odd =~ /x/\n"
+     "header C X-Spam-Relays-Untrusted =~ /x/\nheader D\n",
+     "C=1000; 2 header test without =~; 1 part of a header that "
+     "is "
+     "not known here"},
+    {"pattern", "body A x\nbody B /(/\nbody C /%{TAG}/\nbody D /x/q\n",
+     "C=1000; 1 not a pattern; 1 pattern that PCRE2 refuses: missing closing parenthesis; "
+     "1 unknown flag of a pattern"},
+    {"names", "body 1A /x/\nbody A-B /x/\nbody\n", "; 3 malformed name of a rule"},
+    {"other settings", "required_score 5\nreport x\nlang de body A /x/\n",
+     "; 1 SpamAssassin's own output; 1 a threshold: the policy's `junk at`"},
+    {"setting of nobody", "frobnicate x\n", "; 1 setting that is not for rules"},
+    {"uri_detail", "uri_detail A type =~ /x/\nmeta B A || 0\nmeta C A || 1\n",
+     "B=1000 C=1000; 1 uri_detail, a test of a URI's parts, which is not known here"},
+    {"ifplugin", "ifplugin Mail::X\nbody A /x/\nendif\nbody B /x/\n",
+     "B=1000; 1 for Mail::X, which is not known here"},
+    {"else", "ifplugin Mail::X\nbody A /x/\nelse\nbody B /x/\nendif\nbody C /x/\n",
+     "B=1000 C=1000; 1 for Mail::X, which is not known here"},
+    {"not ifplugin", "if !plugin(Mail::X)\nbody A /x/\nelse\nbody B /x/\nendif\n", "A=1000"},
+    {"version",
+     "if (version >= 3.004002)\nbody A /x/\nendif\nif (version < 4)\nbody B /x/\nendif\n",
+     "A=1000"},
+    {"nested",
+     "if can(X)\nif version > 1\nbody A /x/\nelse\nbody B /x/\nendif\nbody C /x/\nendif\nbody "
+     "D /x/\n",
+     "D=1000"},
+    {"condition", "if odd(\nbody A /x/\nendif\n",
+     "; 1 condition that is not understood; 1 under a condition that is not understood"},
+    {"endings", "endif\nelse\nif version > 1\n",
+     "; 1 else without if; 1 endif without if; 1 if without endif"},
+    {"include", "include more.cf\n", "FROM_FILE=1000"},
+    {"include of none", "include none.cf\n", "; 1 include of a file that can't be read"},
+    {"include of itself", "include self.cf\n",
+     "FROM_FILE=1000; 1 include of a file that is being read already"},
+    {"include in a ring", "include one.cf\n", "; 1 include of a file that is being read already"},
+    {"include of one file twice", "include more.cf\ninclude more.cf\n", "FROM_FILE=1000"},
+    {"expression", "body __A /x/\nmeta B __A && !__GONE\n", "B=1000"},
+    {"expression, malformed", "meta A B &&\nmeta C\n", "; 1 empty expression; 1 operand missing"},
+    {"expression of itself", "meta A B\nmeta B C\nmeta C A\n",
+     "A=1000 B=1000; 1 expression that leads back to itself"},
+    {"small letters", "body odd_Name /x/\n", "odd_Name=1000"}};
+
 static void test_files(void)
 {
-    static const struct {
-        const char *label, *in, *want;
-    } rows[] = {
-        {"empty", "", ""},
-        {"comments", "# all\n   # of it\n\n", ""},
-        {"score by default", "body A /x/\n", "A=1000"},
-        {"nice by default", "body A /x/\ntflags A nice\n", "A=-1000"},
-        {"in test by default", "body T_A /x/\n", "T_A=10"},
-        {"score", "body A /x/\nscore A 2.5\n", "A=2500"},
-        {"score first", "score A -0.001\nbody A /x/\n", "A=-1"},
-        {"four scores", "body A /x/\nscore A 1 2 3 4\n", "A=2000"},
-        {"relative score", "body A /x/\nscore A 1\nscore A (0.5)\n", "A=1500"},
-        {"score of none", "body A /x/\nscore A 0\n", ""},
-        {"bad score", "body A /x/\nscore A x\nscore A\nscore A 1 2 3 4 5\nscore A 99999\n",
-         "A=1000; 4 malformed score"},
-        {"sub-rule", "body __A /x/\n", ""},
-        {"comment behind", "body A /x/ # why\n", "A=1000"},
-        {"escaped hash", "body A /x\\#y/\n", "A=1000"},
-        {"CRLF", "body A /x/\r\nscore A 2\r\n", "A=2000"},
-        {"no last line end", "body A /x/", "A=1000"},
-        {"eval",
-         "body A eval:check()\nheader B eval:x()\nscore A 1\nheader C eval:check_no_relays()\n"
-         "body D eval:html_range('length', 0, 10)\n",
-         "C=1000 D=1000; 1 eval test check is not known here; 1 eval test x is not known here"},
-        {"eval, malformed",
-         "body A eval:x(\nbody B eval:html_test('a\nbody C eval:html_test()\n"
-         "body D eval:html_test('a')b\nbody E eval:html_test('a' 'b')\n",
-         "; 4 malformed eval test; 1 eval test with a wrong number of arguments"},
-        {"eval of the network",
-         "header A eval:check_rbl('x')\nheader B eval:check_x()\n"
-         "tflags B net\nmeta C !A && !B\n",
-         "C=1000"},
-        {"replace tags",
-         "replace_tag A [a4]\nreplace_tag AB <A>b\nreplace_inter W \\s\nbody X /<inter W><AB><A>/\n"
-         "replace_rules X\n",
-         "X=1000"},
-        {"redefined", "body A /x/\nheader A Subject =~ /y/\n", "A=1000"},
-        {"redefined, not understood", "body A /x/\nbody A eval:x()\n",
-         "; 1 eval test x is not known here"},
-        {"header",
-         "header A Subject =~ /x/\nheader B From:addr !~ /x/i [if-unset: y]\n"
-         "header C exists:X-Odd\n",
-         "A=1000 B=1000 C=1000"},
-        {"header, not understood",
-         "header A Subject = /x/\nheader B Subject:odd =~ /x/\n"
-         "header C X-Spam-Relays-Untrusted =~ /x/\nheader D\n",
-         "C=1000; 1 header test without =~; 1 malformed name of a header; 1 part of a header that "
-         "is "
-         "not known here"},
-        {"pattern", "body A x\nbody B /(/\nbody C /%{TAG}/\nbody D /x/q\n",
-         "C=1000; 1 not a pattern; 1 pattern that PCRE2 refuses: missing closing parenthesis; "
-         "1 unknown flag of a pattern"},
-        {"names", "body 1A /x/\nbody A-B /x/\nbody\n", "; 3 malformed name of a rule"},
-        {"other settings", "required_score 5\nreport x\nlang de body A /x/\n",
-         "; 1 SpamAssassin's own output; 1 a threshold: the policy's `junk at`"},
-        {"setting of nobody", "frobnicate x\n", "; 1 setting that is not for rules"},
-        {"uri_detail", "uri_detail A type =~ /x/\nmeta B A || 0\nmeta C A || 1\n",
-         "B=1000 C=1000; 1 uri_detail, a test of a URI's parts, which is not known here"},
-        {"ifplugin", "ifplugin Mail::X\nbody A /x/\nendif\nbody B /x/\n",
-         "B=1000; 1 for Mail::X, which is not known here"},
-        {"else", "ifplugin Mail::X\nbody A /x/\nelse\nbody B /x/\nendif\nbody C /x/\n",
-         "B=1000 C=1000; 1 for Mail::X, which is not known here"},
-        {"not ifplugin", "if !plugin(Mail::X)\nbody A /x/\nelse\nbody B /x/\nendif\n", "A=1000"},
-        {"version",
-         "if (version >= 3.004002)\nbody A /x/\nendif\nif (version < 4)\nbody B /x/\nendif\n",
-         "A=1000"},
-        {"nested",
-         "if can(X)\nif version > 1\nbody A /x/\nelse\nbody B /x/\nendif\nbody C /x/\nendif\nbody "
-         "D /x/\n",
-         "D=1000"},
-        {"condition", "if odd(\nbody A /x/\nendif\n",
-         "; 1 condition that is not understood; 1 under a condition that is not understood"},
-        {"endings", "endif\nelse\nif version > 1\n",
-         "; 1 else without if; 1 endif without if; 1 if without endif"},
-        {"include", "include more.cf\n", "FROM_FILE=1000"},
-        {"include of none", "include none.cf\n", "; 1 include of a file that can't be read"},
-        {"include of itself", "include self.cf\n", "; 1 include nested too deeply"},
-        {"expression", "body __A /x/\nmeta B __A && !__GONE\n", "B=1000"},
-        {"expression, malformed", "meta A B &&\nmeta C\n",
-         "; 1 empty expression; 1 operand missing"},
-        {"expression of itself", "meta A B\nmeta B C\nmeta C A\n",
-         "A=1000 B=1000; 1 expression that leads back to itself"},
-        {"small letters", "body odd_Name /x/\n", "odd_Name=1000"}};
-
-    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+    for (size_t i = 0; i < sizeof(file_rows) / sizeof(file_rows[0]); i++) {
         struct rules_set set;
         struct pn_buf out;
 
         pn_buf_init(&out, 4096);
-        unit_row(rows[i].label);
-        read_set(&set, rows[i].in);
+        unit_row(file_rows[i].label);
+        read_set(&set, file_rows[i].in);
         print_set(&set, &out);
-        UNIT_STR(pn_buf_str(&out), Z(rows[i].want));
+        UNIT_STR(pn_buf_str(&out), Z(file_rows[i].want));
         pn_buf_fini(&out);
         rules_set_free(&set);
     }
@@ -873,6 +920,7 @@ int main(int argc, char **argv)
                                              {"expressions", test_expressions},
                                              {"expressions at the limit", test_expression_limits},
                                              {"files", test_files},
+                                             {"includes", test_includes},
                                              {"order", test_order},
                                              {"rules at the limit", test_set_limit},
                                              {NULL, NULL}};

@@ -96,7 +96,15 @@ static void test_headers(void)
         {"no address", "header A Subject:ip =~ /./", ""},
         {"not", "header A Subject !~ /dich/\nheader B Subject !~ /mich/\nheader C X-None !~ /x/",
          "B=1 C=1"},
+        {"operators without blanks", "header A Subject=~/dich/\nheader B Subject!~/mich/",
+         "A=1 B=1"},
+        {"a colon behind the name",
+         "header A Subject: =~ /dich/\nheader B exists:Subject:", "A=1 B=1"},
+        {"qr, and a flag for groups that don't capture",
+         "header A Subject =~ qr{DICH}i\nheader B Subject =~ /(d)ich/np", "A=1 B=1"},
+        {"only four names of relays", "header A X-Spam-Relays-Others =~ /./", ""},
         {"if-unset", "header A X-None =~ /^NO$/ [if-unset: NO]", "A=1"},
+        {"if-unset with a blank at its end", "header A X-None =~ /^NO $/ [if-unset:  NO ]", "A=1"},
         {"if-unset of a field that is there",
          "header A X-Empty =~ /^NO$/ [if-unset: NO]\nheader B To =~ /NO/ [if-unset: NO]", ""},
         {"if-unset of a part", "header A X-None:addr =~ /^n\\@o$/ [if-unset: n@o]", "A=1"},
@@ -316,10 +324,16 @@ static void test_texts(void)
          "mimeheader A X-Part =~ /^folded once$/\n"
          "mimeheader B X-Part:raw =~ /^folded\\n\\tonce\\n/",
          "A=1 B=1"},
-        {"mimeheader: not",
-         "mimeheader A Content-Type !~ /multipart/\n"
-         "mimeheader B Content-Type !~ /./",
-         "A=1"},
+        {"mimeheader: in none of the parts",
+         "mimeheader A Content-Type !~ /audio/\nmimeheader B Content-Type !~ /multipart/\n"
+         "mimeheader C X-Part !~ /twice/\nmimeheader D X-None !~ /./\nmimeheader E X-Part !~ "
+         "/once/",
+         "A=1 C=1 D=1"},
+        {"mimeheader: ALL",
+         "mimeheader A ALL =~ /^Content-Type: text.html\\n.*^X-Part: folded once\\n/ms\n"
+         "mimeheader B ALL:raw =~ /^X-Part: folded\\n\\tonce\\n\\z/m\n"
+         "mimeheader C ALL =~ /plain.*html/s",
+         "A=1 B=1"},
         {"mimeheader: if-unset", "mimeheader A X-Part =~ /^NO$/ [if-unset: NO]", "A=1"},
         {"mimeheader: multiple",
          "mimeheader __A Content-Type =~ /text/\ntflags __A multiple\n"
@@ -418,6 +432,10 @@ static void test_conditions(void)
         {"if 2 * 3 - 6", ""},
         {"if 0\nelse", "A=1"},
         {"if 1\nelse", ""},
+        {"if perl_version >= 5.036 && perl_version == 5.036", "A=1"},
+        {"if has(Mail::SpamAssassin::Plugin::BodyEval::has_tomorrow)", ""},
+        {"if has(Mail::SpamAssassin::Plugin::MIMEHeader::has_tflags_range)", ""},
+        {"ifplugin Mail::SpamAssassin::Plugin::Dmarc", "A=1"},
         {"if 0\nif 1\nendif\nelse", "A=1"},
         {"if 0\nif 0\nelse\nbody B /x/\nendif", ""},
     };
@@ -448,6 +466,27 @@ static void test_lines(void)
         {"other delimiters", "body A m/x/\nbody B m{x}i\nbody C m,x,\nbody D m!X!i\n",
          "A=1 B=1 C=1 D=1"},
         {"another language", "lang de body A /x/\nbody B /x/\nlang de describe B Wort\n", "B=1"},
+        {"our language", "lang en body A /x/\nlang EN_us score A 2\nlang e body B /x/\nlang\n",
+         "A=2 B=1"},
+        {"words in capitals, with hyphens",
+         "Body A /x/\nSCORE A 2\nIf 0\nbody B /x/\nENDIF\n"
+         "Replace-Tag X [xy]\nbody C /<X>/\nreplace-rules C\n",
+         "A=2 C=1"},
+        {"flags over others",
+         "body __A / /\ntflags __A multiple\ntflags __A nice\nmeta B __A == 1\n"
+         "body C /x/\ntflags C nice\ntflags C net\n",
+         "C=1 B=1"},
+        {"score 0 of a sub-rule", "body __A /x/\nscore __A 0\nmeta B __A\nmeta C !__A\n", "C=1"},
+        {"a score too small to be told is one all the same", "body A /x/\nscore A 0.0001\n",
+         "A=0.001"},
+        {"an empty match counts once",
+         "rawbody __A /$/\ntflags __A multiple\nmeta B __A == 2\n"
+         "body __C /x*/\ntflags __C multiple nosubject\nmeta D __C == 3\n",
+         "B=1 D=1"},
+        {"tags of all three forms",
+         "header __A X-Has =~ /(?P<ONE>x)/\nheader __B X-Has =~ /(?'TWO'x)/\n"
+         "body C /%{ONE}/\nbody D /%{TWO}/\n",
+         "C=1 D=1"},
         {"what only orders",
          "body A /x/\npriority A 500\nreuse A B\nrequire_version 4.000000\n"
          "test A ok x\ndescribe A words\n",
@@ -483,6 +522,10 @@ static void test_replace(void)
         {"between",
          "replace_tag A [a4]\nreplace_tag K k\nreplace_inter D \\d?\n"
          "body X /v<inter D><A><K>/\nreplace_rules X",
+         "X=1"},
+        {"not before the first",
+         "replace_tag A [a4]\nreplace_tag K k\nreplace_inter D \\d\n"
+         "body X /<inter D><A>1<K>/\nreplace_rules X",
          "X=1"},
         {"before and behind",
          "replace_tag S s\nreplace_pre P [\\[(]\nreplace_post Q [\\])]\n"
