@@ -7,7 +7,19 @@ enum {
     JIT_STACK_MIN = 32 * 1024,
     JIT_STACK_MAX = 1024 * 1024, /* the default of 32 KB is too little for "(.|a)*" */
     HEAP_MAX_KB = 20 * 1024,     /* of the interpreter, where there is no JIT */
-    GROUPS_MAX = 32
+    GROUPS_MAX = 32,
+
+    /* PCRE2 counts steps anew at each place where a match may begin, and one of them may read all
+     * of the text: in a large one they are fewer, and tried a slice of places at a time, so that
+     * the clock is looked at in between. */
+    SMALL_TEXT = 16 * 1024,
+    STEPS_MIN = 500,
+    SLICE_FIRST = 64,
+    SLICE_BYTES = 1 << 28, /* places in it, times the text's length */
+    CALLS_AT_ONCE = 64,    /* of matches in short texts */
+    RULE_MS = 500,         /* for one rule, */
+    RULE_SHARE = 10,       /* and one part in so many of what is left of the callback's time */
+    TOO_LONG = -1000       /* beside PCRE2's errors */
 };
 
 struct rules_matcher {
@@ -17,6 +29,10 @@ struct rules_matcher {
     struct rules_captures captures;
     struct rules_arena *arena;
     struct postern_call *call;
+    uint32_t limit;
+    const char *rule; /* the name of the one at work */
+    unsigned calls;   /* for it */
+    uint32_t began;   /* what was left then; 0: the clock was not looked at yet */
 };
 
 void rules_matcher_free(struct rules_matcher *m)
@@ -42,7 +58,7 @@ struct rules_matcher *rules_matcher_new(uint32_t match_limit)
         rules_matcher_free(m);
         return NULL;
     }
-    (void)pcre2_set_match_limit(m->context, match_limit);
+    m->limit = match_limit;
     (void)pcre2_set_heap_limit(m->context, HEAP_MAX_KB);
     pcre2_jit_stack_assign(m->context, NULL, m->stack);
     return m;
@@ -54,6 +70,7 @@ void rules_matcher_begin(struct rules_matcher *m, struct postern_call *call,
     m->call = call;
     m->arena = arena;
     m->captures.count = 0;
+    m->rule = NULL;
 }
 
 const struct rules_captures *rules_matcher_captures(const struct rules_matcher *m)
@@ -70,21 +87,95 @@ static void say_gave_up(struct postern_call *c, const struct rule *rule, int err
     if (pcre2_get_error_message(error, why, sizeof(why)) < 0)
         why[0] = '\0';
     n = snprintf(text, sizeof(text), "rule %.*s gave up: %s", (int)rule->name.len, rule->name.p,
-                 (const char *)why);
+                 error == TOO_LONG ? "it took too long" : (const char *)why);
     if (n > 0 && (size_t)n < sizeof(text))
         c->host->log(c, POSTERN_LOG_WARN, (struct postern_str){text, (size_t)n});
+}
+
+/* ---- a rule has so long, and no longer ---- */
+
+static uint32_t left_ms(const struct rules_matcher *m)
+{
+    return m->call == NULL ? 0 : m->call->host->left_ms(m->call);
+}
+
+static bool took_too_long(struct rules_matcher *m)
+{
+    uint32_t left = left_ms(m);
+    uint32_t spent = left < m->began ? m->began - left : 0;
+
+    if (m->began == 0)
+        m->began = left;
+    return spent > RULE_MS || spent > m->began / RULE_SHARE;
+}
+
+static void begin_rule(struct rules_matcher *m, const struct rule *rule)
+{
+    if (m->rule == rule->name.p)
+        return;
+    m->rule = rule->name.p;
+    m->calls = 0;
+    m->began = 0;
+}
+
+static int match_once(struct rules_matcher *m, const struct rule *rule, struct postern_str text,
+                      size_t at, size_t last)
+{
+    (void)pcre2_set_offset_limit(m->context, last);
+    return (rule->jit ? pcre2_jit_match : pcre2_match)(rule->code,
+                                                       (PCRE2_SPTR)(text.p == NULL ? "" : text.p),
+                                                       text.len, at, 0, m->data, m->context);
+}
+
+static int match_slices(struct rules_matcher *m, const struct rule *rule, struct postern_str text,
+                        size_t at, size_t last)
+{
+    size_t most = SLICE_BYTES / text.len + 1;
+    size_t width = SLICE_FIRST < most ? SLICE_FIRST : most;
+
+    for (;;) {
+        size_t to = last - at >= width ? at + width - 1 : last;
+        uint32_t before = left_ms(m);
+        int n;
+
+        if (took_too_long(m))
+            return TOO_LONG;
+        n = match_once(m, rule, text, at, to);
+        if (n != PCRE2_ERROR_NOMATCH || to == last)
+            return n;
+        at = to + 1;
+        if (left_ms(m) == before) /* quick: more at once */
+            width = width * 4 < most ? width * 4 : most;
+    }
+}
+
+/* "\G" matches where a slice begins. */
+static bool is_sliced(const struct rule *rule, struct postern_str text)
+{
+    return text.len > SMALL_TEXT &&
+           memmem(rule->pattern.text.p, rule->pattern.text.len, "\\G", 2) == NULL;
+}
+
+static int match(struct rules_matcher *m, const struct rule *rule, struct postern_str text,
+                 size_t at, size_t last)
+{
+    uint32_t limit = m->limit / (uint32_t)(1 + text.len / SMALL_TEXT);
+
+    begin_rule(m, rule);
+    (void)pcre2_set_match_limit(m->context, limit < STEPS_MIN ? STEPS_MIN : limit);
+    if (is_sliced(rule, text) && at <= last)
+        return match_slices(m, rule, text, at, last);
+    if (++m->calls % CALLS_AT_ONCE == 0 && took_too_long(m))
+        return TOO_LONG;
+    return match_once(m, rule, text, at, last);
 }
 
 int rules_match_at(struct rules_matcher *m, const struct rule *rule, struct postern_str text,
                    size_t *at, size_t last)
 {
     const size_t *offsets;
-    int n;
+    int n = match(m, rule, text, *at, last);
 
-    (void)pcre2_set_offset_limit(m->context, last);
-    n = (rule->jit ? pcre2_jit_match : pcre2_match)(rule->code,
-                                                    (PCRE2_SPTR)(text.p == NULL ? "" : text.p),
-                                                    text.len, *at, 0, m->data, m->context);
     if (n == PCRE2_ERROR_NOMATCH)
         return 0;
     if (n < 0) {

@@ -294,7 +294,11 @@ static int64_t now_ms(struct postern_call *c)
 
 static uint32_t left_ms(struct postern_call *c)
 {
-    return fake_of(c)->left_ms;
+    struct fakehost *h = fake_of(c);
+    uint32_t left = h->left_ms;
+
+    h->left_ms -= h->pace < left ? h->pace : left;
+    return left;
 }
 
 /* The same bytes in every run. */
@@ -604,6 +608,11 @@ void fakehost_limits(struct fakehost *h, unsigned lookups, size_t bytes, uint32_
     h->lookups_max = lookups;
     h->bytes_left = bytes;
     h->left_ms = left;
+}
+
+void fakehost_pace(struct fakehost *h, uint32_t ms)
+{
+    h->pace = ms;
 }
 
 void fakehost_tmp(const char *path)

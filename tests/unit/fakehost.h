@@ -78,6 +78,8 @@ void fakehost_give_auth(struct fakehost *h, const char *method, const char *resu
 void fakehost_give_note(struct fakehost *h, const char *plugin, const char *key, const char *value);
 /* Limits of the true host, to be met on purpose: lookups, bytes of alloc, time left. */
 void fakehost_limits(struct fakehost *h, unsigned lookups, size_t bytes, uint32_t left_ms);
+/* Each look at what is left takes so many milliseconds of it. */
+void fakehost_pace(struct fakehost *h, uint32_t ms);
 /* Lasting state, which outlives fakehost_reset: what is there; whether anybody answers. */
 void fakehost_state(struct fakehost *h, const char *key, const char *value);
 void fakehost_state_away(struct fakehost *h, bool away);

@@ -51,6 +51,7 @@ struct fakehost {
     unsigned lookups_max;
     size_t bytes_left;
     uint32_t left_ms;
+    uint32_t pace; /* of left_ms, what a look at it takes */
 
     struct fake_fact facts[FAKE_MANY];
     size_t fact_count;

@@ -51,6 +51,26 @@ void rules_play(const struct rules_row *r, const char *mail, const struct rules_
     fakehost_free(&h);
 }
 
+void rules_play_slow(const struct rules_row *r, const char *mail, const char *log)
+{
+    const struct fake_row settings[] = {{"default", {"no"}}, {"load", {path}}, {NULL}};
+    struct pn_str said;
+
+    unit_row(r->label);
+    rules_play_file("rules.cf", r->rules);
+    struct fakehost *h = fakehost_new(&postern_plugin, settings, "");
+    fakehost_client(h, "192.0.2.7", "helo.test");
+    fakehost_envelope(h, "env@a.test", "ann@b.test");
+    fakehost_limits(h, 100, 1 << 20, 4000);
+    fakehost_pace(h, 1);
+    fakehost_message(h, pn_str_of(mail));
+    UNIT_INT(fakehost_run(h, POSTERN_MESSAGE), POSTERN_OK);
+    UNIT_STR(fakehost_facts(h), pn_str_of(r->facts));
+    said = fakehost_log(h);
+    UNIT_TRUE(memmem(said.p, said.len, log, strlen(log)) != NULL);
+    fakehost_free(&h);
+}
+
 void rules_play_begin(void)
 {
     pn_assert(mkdtemp(folder) != NULL);

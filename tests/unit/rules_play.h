@@ -15,6 +15,8 @@ struct rules_world {
 /* The rules are written to a file, and the message is played twice: the second time the plugin
  * has memory of the first. */
 void rules_play(const struct rules_row *row, const char *mail, const struct rules_world *world);
+/* Once, with a clock that takes a millisecond at each look; what the log must tell. */
+void rules_play_slow(const struct rules_row *row, const char *mail, const char *log);
 /* A file beside the one that the rules are written to. */
 void rules_play_file(const char *name, const char *text);
 void rules_play_begin(void);

@@ -509,6 +509,19 @@ static void test_lines(void)
     play_all(rows, COUNT(rows), "From: a\nX-Has: x\nX-Odd: %{WORD}\n\nx\n", NULL);
 }
 
+/* A pattern that would read a large text over and over gives up by the clock, by its name, and
+ * the others are tried. */
+static void test_holds(void)
+{
+    static char mail[70000];
+
+    memset(mail, 'a', sizeof mail - 1);
+    memcpy(mail, "From: x\n\n", 9);
+    rules_play_slow(&(struct rules_row){"words without an end",
+                                        "full A /(\\w+\\s+)+:/\nfull B /^From: x/\n", "B=1"},
+                    mail, "rule A gave up: it took too long");
+}
+
 static void test_replace(void)
 {
     static const struct rules_row rows[] = {
@@ -555,6 +568,7 @@ int main(int argc, char **argv)
                                              {"conditions", test_conditions},
                                              {"lines", test_lines},
                                              {"replace", test_replace},
+                                             {"holds", test_holds},
                                              {NULL, NULL}};
     rules_play_begin();
     int status = unit_main("rules_language", tests, argc, argv);
