@@ -48,19 +48,27 @@ static void print_row(struct pn_buf *out, const struct postern_row *row, const c
     pad(out, line, NAME_WIDTH);
     size_t column = out->len;
     (void)pn_buf_addz(out, pn_row_type_name(row));
-    pad(out, column, TYPE_WIDTH);
+    if (row->type != POSTERN_T_BLOCK || row->choices != NULL || has_limits(row) ||
+        (row->flags & POSTERN_ROW_REQUIRED) != 0)
+        pad(out, column, TYPE_WIDTH);
+    size_t begin = out->len;
     if ((row->flags & POSTERN_ROW_REQUIRED) != 0)
         (void)pn_buf_addz(out, "required");
     else if (row->type != POSTERN_T_BLOCK)
         (void)pn_buf_addf(out, "default %s", row->def == NULL ? "none" : row->def);
     if (has_limits(row)) {
-        (void)pn_buf_addz(out, "; ");
+        (void)pn_buf_addz(out, out->len == begin ? "" : "; ");
         amount(out, row, row->min);
         (void)pn_buf_addz(out, " to ");
         amount(out, row, row->max);
     }
-    if (row->choices != NULL)
-        (void)pn_buf_addf(out, "; one of %s", row->choices);
+    if (row->choices != NULL) {
+        (void)pn_buf_addz(out, out->len == begin ? "one of " : "; one of ");
+        for (struct pn_str rest = pn_str_of(row->choices); rest.p != NULL;) {
+            struct pn_str word = pn_str_split(&rest, '|');
+            (void)pn_buf_addf(out, "%.*s%s", PN_FMT(word), rest.p == NULL ? "" : ", ");
+        }
+    }
     (void)pn_buf_addc(out, '\n');
     if (row->help != NULL)
         (void)pn_buf_addf(out, "    %s\n", row->help);

@@ -29,7 +29,7 @@ chmod 755 "$dest"
 usr=$dest$prefix
 conf=$dest$etc/postern/postern.conf
 for path in sbin/posternd bin/postern include/postern/plugin.h lib/pkgconfig/postern.pc lib/postern/spf.so \
-    share/man/man8/posternd.8 share/man/man1/postern.1 share/man/man3/postern-plugin.3 share/man/man3/postern-plugin-dns.3 share/man/man7/postern-state.7 lib/systemd/system/postern.service lib/sysusers.d/postern.conf lib/tmpfiles.d/postern.conf; do
+    share/man/man8/posternd.8 share/man/man1/postern.1 share/man/man3/postern-plugin.3 share/man/man3/postern-plugin-dns.3 share/man/man7/postern-state.7 share/man/man5/postern-replay.5 share/doc/postern/README.md share/doc/postern/plugins/greylist/README.md lib/systemd/system/postern.service lib/sysusers.d/postern.conf lib/tmpfiles.d/postern.conf; do
     check "$path" test -s "$usr/$path"
 done
 check "$etc/postern/postern.conf" test -s "$conf"
@@ -49,7 +49,7 @@ check "the demo's configuration" "$usr/bin/postern" check -c "$dest/demo/postern
 
 # Manual pages: without an error, as strictly as the tool at hand looks; every long option of
 # posternd and every command of postern stands in its page.
-for page in man8/posternd.8 man1/postern.1 $(cd "$usr/share/man" && ls man3/postern-plugin*.3); do
+for page in man8/posternd.8 man1/postern.1 $(cd "$usr/share/man" && ls man3/postern-plugin*.3 man5/*.5 man7/*.7); do
     file=$usr/share/man/$page
     check "$page: folders are filled in" sh -c "! grep -q '@[a-z]*@' '$file'"
     if command -v mandoc >/dev/null; then

@@ -2,6 +2,7 @@
 #include "cli.h"
 #include "compiled.h"
 #include "print.h"
+#include "wrap.h"
 
 #include <getopt.h>
 #include <stdio.h>
@@ -70,6 +71,8 @@ static int rows(const struct options *o)
         pn_rows_print(pn_plugin_host_rows, "plugins.NAME.", &out);
         (void)pn_buf_addz(&out, "\nIn `defaults { }` and `domain \"NAME\" { }`:\n\n");
         pn_statements_print(&out);
+        pn_wrap_print(pn_buf_str(&out));
+        pn_buf_clear(&out);
     }
     put(&out);
     return PN_EXIT_DONE;

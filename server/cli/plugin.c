@@ -5,6 +5,7 @@
 #include "needs.h"
 #include "plugin_info.h"
 #include "print.h"
+#include "wrap.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -482,7 +483,10 @@ int pn_cli_plugin(int argc, char **argv)
         status = show(&s, &out);
     else
         fputs(usage, stderr);
-    (void)fwrite(out.p == NULL ? "" : out.p, 1, out.len, stdout);
+    if (s.json)
+        (void)fwrite(out.p == NULL ? "" : out.p, 1, out.len, stdout);
+    else
+        pn_wrap_print(pn_buf_str(&out));
     pn_buf_fini(&out);
     return status;
 }

@@ -36,6 +36,8 @@ static const char usage[] =
     "      --json          one JSON object\n"
     "  -v, --verbose       names what passed too\n"
     "\n"
+    "How scripts are written: man 5 postern-replay. Calls of the host that are refused whatever\n"
+    "a message says, and writing to what it lent, are findings of the kind misuse.\n"
     "Where FILE+0x1234 stands in a finding, addr2line -e FILE 0x1234 says the line.\n"
     "\n"
     "Exit status: 0 nothing was found, 1 something was, 2 usage, 3 a file can't be read.\n";

@@ -6,17 +6,19 @@ tmp=$(mktemp -d) || exit 1
 trap 'rm -rf "$tmp"' EXIT
 passed=0 failed=0
 
-# name(argument,argument) a line, blanks out.
+# type name(argument,argument) a line, blanks out.
 python3 - "$top/filters/include/postern/plugin.h" >"$tmp/header" <<'CODE'
 import re, sys
 text = open(sys.argv[1], encoding="utf-8").read()
 table = re.search(r"struct postern_host \{\n(.*?)\n\};", text, re.S).group(1)
 table = re.sub(r"/\*.*?\*/", "", table, flags=re.S)
-for name, args in re.findall(r"\(\*(\w+)\)\(([^;]*)\);", table):
-    print(re.sub(r"\s+", "", f"{name}({args})"))
+for kind, name, args in re.findall(r"([^;]*)\(\*(\w+)\)\(([^;]*)\);", table):
+    kind = kind.split(";")[-1]
+    print(re.sub(r"\s+", "", f"{kind}:{name}({args})"))
 CODE
 cat "$top"/contrib/man/postern-plugin-*.3 | awk '
-    /^\.Fo / { line = $2 "(" ; comma = ""; open = 1 }
+    /^\.Ft / { sub(/^\.Ft /, ""); gsub(/"/, ""); type = $0 }
+    /^\.Fo / { line = type ":" $2 "(" ; comma = ""; open = 1 }
     open && /^\.Fa / { sub(/^\.Fa /, ""); gsub(/"/, ""); line = line comma $0; comma = "," }
     /^\.Fc/ { gsub(/[ \t]/, "", line); print line ")"; open = 0 }' >"$tmp/pages"
 while read -r prototype; do
@@ -46,6 +48,15 @@ for page in "$top"/contrib/man/postern-plugin-*.3; do
         passed=$((passed + 1))
     else
         echo "FAIL postern-plugin.3 does not lead to $(basename "$page")"
+        failed=$((failed + 1))
+    fi
+done
+# Each word of replay scripts has its item.
+for word in $(sed -n 's/.*\[RPL_[A-Z_]*\] = {"\([^"]*\)", .*\[RPL_[A-Z_]*\] = {"\([^"]*\)", .*/\1 \2/p' "$top/server/cli/rpl.c"); do
+    if grep -qF ".It Ic $word" "$top/contrib/man/postern-replay.5"; then
+        passed=$((passed + 1))
+    else
+        echo "FAIL postern-replay.5 does not tell of $word"
         failed=$((failed + 1))
     fi
 done

@@ -52,7 +52,7 @@ ROWS = [
     ("halfway", "crash", "/end/", "crashes"),
     ("servfail", "crash", "/dns/servfail", "crashes"),
     ("slow", "hang", "/dns/slow", "hangs"),
-    ("network", "jail", "/plain", "a system call"),
+    ("network", "jail", "/plain", "a system call that its needs don't ask for: "),
     ("deep", "crash", "hostile:", "crashes"),
     ("tick", "crash", "/tick", "crashes"),
     ("tick-leak", "leak", "/tick", "careless.so+0x"),
@@ -135,6 +135,16 @@ def try_misuse(counter, folder, row):
     counter.check(len(said) == 1 and said[0].startswith(want), f"misuse {does}", out)
 
 
+def try_page(counter, folder):
+    """The example of the manual page is a script that holds."""
+    page = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "contrib", "man", "postern-replay.5")
+    path = os.path.join(folder, "page.rpl")
+    with open(page, encoding="utf-8") as f, open(path, "w", encoding="utf-8") as out:
+        out.write(f.read().split(".Bd -literal\n")[1].split(".Ed\n")[0].replace("\\&", ""))
+    status, out, err = run("--scripts", path)
+    counter.check(status == 0, "the example of postern-replay(5)", out + err)
+
+
 def try_words(counter, folder):
     """What a stranger reads: places of the script's own, and no line that can't fail."""
     careless = os.path.join(BUILD, "tests", "plugins", "careless.so")
@@ -159,6 +169,7 @@ def main():
             list(pool.map(lambda row: try_row(counter, folder, row), rows))
             list(pool.map(lambda row: try_misuse(counter, folder, row), MISUSES))
         try_words(counter, folder)
+        try_page(counter, folder)
         good = os.path.join(folder, "good.rpl")
         with open(good, "w", encoding="utf-8") as f:
             f.write(SCRIPT % "nothing")

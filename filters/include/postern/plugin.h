@@ -633,7 +633,8 @@ struct postern_host {
     int (*header_text)(struct postern_call *c, const char *name, size_t n,
                        struct postern_str *value);
     /* The k-th address of the n-th field of that name; POSTERN_INVALID where the field is
-     * malformed there. local and domain as they stand, domain lower-case, no last dot. */
+     * malformed there. local as it stands, domain lower-case without a last dot, display as
+     * people read it: unquoted, encoded words decoded, UTF-8; empty where there is none. */
     int (*header_address)(struct postern_call *c, const char *name, size_t n, size_t k,
                           struct postern_str *local, struct postern_str *domain,
                           struct postern_str *display);
