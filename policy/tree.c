@@ -86,8 +86,12 @@ static void suggest(struct pn_parser *p, const struct pn_body *body, const struc
     for (; body->names[n] != NULL && n < NAMES_SHOWN; n++)
         (void)pn_buf_addf(&all, "%s%s", n == 0 ? "one of " : ", ", body->names[n]);
     if (body->names[n] != NULL) {
+        bool plugin = false; /* each has it, and nobody else */
+        for (n = 0; body->names[n] != NULL; n++)
+            plugin = plugin || strcmp(body->names[n], "grant") == 0;
         pn_buf_clear(&all);
-        (void)pn_buf_addz(&all, "one that 'postern config rows' names");
+        (void)pn_buf_addf(&all, "one that 'postern %s' names",
+                          plugin ? "plugin show" : "config rows");
     }
     pn_error_at(p->problems, name->at, "unknown %s %s, expected %.*s", body->what, shown,
                 PN_FMT(pn_buf_str(&all)));

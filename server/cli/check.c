@@ -127,7 +127,7 @@ static void start_plugins(struct pn_compiled *c)
     int fd = pn_memfile_of("policy", pn_buf_str(&c->image));
     struct pn_loop *loop = pn_loop_new();
     struct pn_plan *plan = pn_plan_new(c->policy, 1);
-    struct pn_scan_host *host = fd < 0 ? NULL : pn_scan_host_new(loop, plan, fd, false, &err);
+    struct pn_scan_host *host = fd < 0 ? NULL : pn_scan_host_new(loop, plan, fd, false, 1, &err);
     if (host == NULL) {
         const char *why = pn_buf_cstr(&err);
         pn_error_in(&c->problems, PN_STR(""), "%s",

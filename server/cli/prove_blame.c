@@ -22,6 +22,7 @@ struct place {
 
 static struct blame {
     struct place refused, crashed;
+    int call; /* the jail's, and 1 */
     char library[64];
 } * blame;
 
@@ -112,10 +113,27 @@ static void on_crash(int signo)
     }
 }
 
+static void on_refused_call(int signo, siginfo_t *info, void *context)
+{
+    (void)context;
+    blame->call = info->si_syscall + 1;
+    (void)signal(signo, SIG_DFL);
+    (void)raise(signo); /* when this returns */
+}
+
+int blame_call(void)
+{
+    return blame->call - 1;
+}
+
 void blame_watch(void)
 {
     struct sigaction action = {.sa_handler = on_crash, .sa_flags = SA_ONSTACK};
+    struct sigaction refused = {.sa_sigaction = on_refused_call,
+                                .sa_flags = SA_ONSTACK | SA_SIGINFO};
     (void)sigemptyset(&action.sa_mask);
+    (void)sigemptyset(&refused.sa_mask);
+    (void)sigaction(SIGSYS, &refused, NULL);
     for (int i = 0; i < SIGNALS; i++)
         (void)sigaction(signals[i], &action, &before[i]);
 }

@@ -22,5 +22,7 @@ void blame_refused(void);
 void blame_watch(void);
 /* The library's file name, or NULL: nobody crashed, or it was the plugin. */
 const char *blame_library(char *out, size_t size);
+/* The system call that the jail refused; -1: nobody knows. */
+int blame_call(void);
 
 #endif

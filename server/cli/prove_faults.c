@@ -1,6 +1,7 @@
 /* What is done to a plugin, and what counts against it. */
 #include "prove.h"
 
+#include "jail.h"
 #include "mem.h"
 #include "prove_blame.h"
 #include "rpl_server.h"
@@ -120,7 +121,12 @@ bool prove_wanted(struct prove_plan *plan, const char *trial)
 
 static const char *death_text(int status, char *out, size_t size)
 {
-    if (WIFSIGNALED(status))
+    char call[64] = "";
+    if (WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS && blame_call() >= 0)
+        pn_jail_call_name(blame_call(), call, sizeof call);
+    if (call[0] != '\0')
+        (void)snprintf(out, size, "%s", call);
+    else if (WIFSIGNALED(status))
         (void)snprintf(out, size, "%s", strsignal(WTERMSIG(status)));
     else if (WIFEXITED(status) && WEXITSTATUS(status) == PN_PAGE_EXIT_CALLED)
         (void)snprintf(out, size, "calls exit");

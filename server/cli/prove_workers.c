@@ -59,7 +59,8 @@ static bool enter_jail(const struct prove *p, unsigned group)
 {
     struct pn_folder folder = {.purpose = PN_FOLDER_PRIVATE, .path = pn_str_of(p->root)};
     struct pn_role_env env = {.folders = &folder, .folder_count = 1};
-    struct pn_jail jail = {.kind = PN_JAIL_WORKER, .grants = pn_group_grants(p->plan, group)};
+    struct pn_jail jail = {
+        .kind = PN_JAIL_WORKER, .grants = pn_group_grants(p->plan, group), .traps = true};
     folder.fd = open(p->root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     bool ok = folder.fd >= 0 && pn_jail_enter(&env, &jail);
     if (folder.fd >= 0)

@@ -173,7 +173,7 @@ static struct pn_str next_word(struct pn_str *text)
 static bool not_so(const struct rpl_event_want *want, const char *what, struct pn_str word,
                    struct pn_buf *err)
 {
-    char *text = json_dumps(want->found, JSON_COMPACT);
+    char *text = json_dumps(want->found, JSON_COMPACT | JSON_REAL_PRECISION(14));
     (void)pn_buf_addf(err, "%s%.*s: %s\n", what, PN_FMT(word), text);
     free(text);
     return false;

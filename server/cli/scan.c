@@ -50,7 +50,7 @@ static const char usage[] =
     "\n"
     "Exit status: 0 all are accepted, 1 some are not, 2 usage, 3 a file or process failed.\n";
 
-enum { FLIGHT_MAX = 16, CASE_POOL_MAX = 64 * 1024 * 1024 };
+enum { FLIGHT_MAX = 16, WORKERS = 2, CASE_POOL_MAX = 64 * 1024 * 1024 };
 
 struct options {
     const char *config, *plugins, *dns, *state, *event, *given;
@@ -697,7 +697,7 @@ static bool prepare(struct scan *s, int *policy_fd)
         return false;
     s->loop = pn_loop_new();
     bool network = s->dns == NULL && s->o->source.batch == NULL && s->event == NULL;
-    s->host = pn_scan_host_new(s->loop, s->plan, *policy_fd, network, s->err);
+    s->host = pn_scan_host_new(s->loop, s->plan, *policy_fd, network, WORKERS, s->err);
     if (s->host != NULL)
         pn_scan_host_dns(s->host, s->dns);
     return s->host != NULL;

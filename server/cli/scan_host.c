@@ -389,10 +389,9 @@ static void on_lost_worker(void *ctx, uint32_t number)
     free(gone);
 }
 
-static bool start_all(struct pn_scan_host *h, bool network, struct pn_buf *err)
+static bool start_all(struct pn_scan_host *h, bool network, unsigned workers, struct pn_buf *err)
 {
     char program[PATH_MAX];
-    unsigned workers = 2;
     (void)pn_daemon_path(program, sizeof program);
     if (network && !start_resolver(h, program, err))
         return false;
@@ -407,7 +406,7 @@ static bool start_all(struct pn_scan_host *h, bool network, struct pn_buf *err)
 }
 
 struct pn_scan_host *pn_scan_host_new(struct pn_loop *loop, struct pn_plan *plan, int policy_fd,
-                                      bool network, struct pn_buf *err)
+                                      bool network, unsigned workers, struct pn_buf *err)
 {
     static const struct pn_answers_ops answers_ops = {
         .dns = answer_dns, .state = answer_state, .gone = on_asker_gone};
@@ -427,7 +426,7 @@ struct pn_scan_host *pn_scan_host_new(struct pn_loop *loop, struct pn_plan *plan
     if (mkdtemp(h->tmp) == NULL) {
         (void)pn_buf_addf(err, "%s: %s", h->tmp, strerror(errno));
         h->tmp[0] = '\0';
-    } else if (start_all(h, network, err)) {
+    } else if (start_all(h, network, workers, err)) {
         return h;
     }
     if (err->len == 0)

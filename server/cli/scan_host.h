@@ -16,9 +16,10 @@
 struct pn_scan_host;
 
 /* policy_fd is borrowed; it is the mapping that plan was made of. network: questions that
- * no DNS file answers go to a resolver role. NULL with a sentence in err. */
+ * no DNS file answers go to a resolver role. workers: of each group. NULL with a sentence in err.
+ */
 struct pn_scan_host *pn_scan_host_new(struct pn_loop *loop, struct pn_plan *plan, int policy_fd,
-                                      bool network, struct pn_buf *err);
+                                      bool network, unsigned workers, struct pn_buf *err);
 void pn_scan_host_free(struct pn_scan_host **host);
 struct pn_runner *pn_scan_host_runner(struct pn_scan_host *host);
 /* From now on questions are answered from file (borrowed; NULL: the resolver role, or

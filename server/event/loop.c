@@ -177,7 +177,8 @@ static void turn(struct pn_loop *loop, int flags)
     loop->fresh = false;
     if (loop->deferred.count != 0)
         flags |= EVLOOP_NONBLOCK;
-    (void)event_base_loop(loop->base, EVLOOP_ONCE | flags);
+    /* One that can't wait, since a plugin closed what is not its own, say, would only spin. */
+    pn_assert(event_base_loop(loop->base, EVLOOP_ONCE | flags) >= 0);
     if (loop->deferred.count != 0) {
         loop_enter(loop);
         tasks_run(loop, &loop->deferred, NULL);

@@ -127,7 +127,10 @@ bool pn_jail_enter(const struct pn_role_env *env, const struct pn_jail *jail)
     }
     ok = ok && settle(env, "Landlock", jail_landlock(env, jail, rights, &err), &err);
     bool probe = (env->start.flags & PN_START_PROBE) != 0;
-    ok = ok && settle(env, "seccomp", jail_seccomp(rights, SANITIZED || probe, &err), &err);
+    enum jail_refusal refusal = SANITIZED || probe ? JAIL_BY_ERROR
+                                : jail->traps      ? JAIL_BY_TRAP
+                                                   : JAIL_BY_DEATH;
+    ok = ok && settle(env, "seccomp", jail_seccomp(rights, refusal, &err), &err);
     if (ok && probe && jail->kind != PN_JAIL_LOAD)
         jail_probe();
     pn_buf_fini(&err);

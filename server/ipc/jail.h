@@ -54,12 +54,16 @@ struct pn_jail {
     const struct pn_jail_path *paths; /* beside the environment's folders */
     size_t path_count;
     uint64_t memory_max; /* bytes of address space; 0: no limit */
+    bool traps;          /* what is not allowed is a SIGSYS that can be handled, for tests */
 };
 
 /* False: not jailed, the reason was logged; the role must not serve. A kernel without
  * Landlock or seccomp is warned about once by the supervisor (pn_jail_support), and
  * refused here with PN_START_JAIL_MUST. */
 bool pn_jail_enter(const struct pn_role_env *env, const struct pn_jail *jail);
+
+/* "connect", of siginfo_t's si_syscall; "" where nobody knows. Not for signal handlers. */
+void pn_jail_call_name(int call, char *out, size_t size);
 
 /* Only the ids of the above, for a role that must load foreign code before it is jailed. */
 bool pn_jail_drop(const struct pn_role_env *env);

@@ -19,7 +19,8 @@ enum jail_right {
 /* 0, or the reason is in err. 1: the kernel has none of it. */
 int jail_landlock(const struct pn_role_env *env, const struct pn_jail *jail, unsigned rights,
                   struct pn_buf *err);
-int jail_seccomp(unsigned rights, bool soft, struct pn_buf *err);
+enum jail_refusal { JAIL_BY_DEATH, JAIL_BY_ERROR, JAIL_BY_TRAP };
+int jail_seccomp(unsigned rights, enum jail_refusal refusal, struct pn_buf *err);
 /* jail_probe.c */
 void jail_probe(void);
 bool jail_landlock_there(void);

@@ -10,6 +10,8 @@
 #include <linux/seccomp.h>
 #include <sched.h>
 #include <seccomp.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -211,11 +213,20 @@ static int fill(scmp_filter_ctx ctx, unsigned rights)
            allow_ioctls(ctx);
 }
 
-int jail_seccomp(unsigned rights, bool soft, struct pn_buf *err)
+void pn_jail_call_name(int call, char *out, size_t size)
+{
+    char *name = seccomp_syscall_resolve_num_arch(SCMP_ARCH_NATIVE, call);
+    (void)snprintf(out, size, "%s", name == NULL ? "" : name);
+    free(name);
+}
+
+int jail_seccomp(unsigned rights, enum jail_refusal refusal, struct pn_buf *err)
 {
     if (!jail_seccomp_there())
         return 1;
-    scmp_filter_ctx ctx = seccomp_init(soft ? SCMP_ACT_ERRNO(EPERM) : SCMP_ACT_KILL_PROCESS);
+    scmp_filter_ctx ctx = seccomp_init(refusal == JAIL_BY_ERROR  ? SCMP_ACT_ERRNO(EPERM)
+                                       : refusal == JAIL_BY_TRAP ? SCMP_ACT_TRAP
+                                                                 : SCMP_ACT_KILL_PROCESS);
     if (ctx == NULL) {
         (void)pn_buf_addz(err, "out of memory");
         return -1;
