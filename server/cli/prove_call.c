@@ -5,6 +5,8 @@
 
 #include <sys/mman.h>
 
+enum { CALLS_APART = 4096 };
+
 static struct prove_calls *calls;
 static struct postern_plugin real, watched; /* of this worker */
 static struct postern_host *host;
@@ -33,14 +35,22 @@ void prove_calls_reset(void)
     atomic_store(&calls->ticks, 0);
 }
 
-static void begin(struct postern_call *c)
+/* A call of its own for each callback, at another place than the last ones: who keeps it is known
+ * by that. NULL for what is given none. */
+static struct postern_call *begin(struct postern_call *c)
 {
+    static struct postern_call calls_made[CALLS_APART];
+    static _Atomic uint32_t next;
+    struct postern_call *own = NULL;
     if (c != NULL) {
-        c->host = host;
-        misuse_begin(c);
+        own = &calls_made[atomic_fetch_add(&next, 1) % CALLS_APART];
+        *own = *c;
+        own->host = host;
+        misuse_begin(own);
     }
     count(&calls->inside, 1);
     heap_enter();
+    return own;
 }
 
 static int done(const struct postern_call *c, int rc)
@@ -54,13 +64,13 @@ static int done(const struct postern_call *c, int rc)
 
 static int on_stage(struct postern_call *c)
 {
-    begin(c);
+    c = begin(c);
     return done(c, real.on[c->stage](c));
 }
 
 static void on_prefetch(struct postern_call *c)
 {
-    begin(c);
+    c = begin(c);
     real.prefetch[c->stage](c);
     (void)done(c, POSTERN_OK);
 }
@@ -76,7 +86,7 @@ static int on_instance_new(struct postern_setup *setup, void **instance)
 
 static int on_session_new(struct postern_call *c, void **session)
 {
-    begin(c);
+    c = begin(c);
     int rc = done(c, real.session_new(c, session));
     if (rc == POSTERN_OK)
         count(&calls->sessions, 1);
@@ -85,7 +95,7 @@ static int on_session_new(struct postern_call *c, void **session)
 
 static void on_session_free(void *instance, void *session)
 {
-    begin(NULL);
+    (void)begin(NULL);
     real.session_free(instance, session);
     (void)done(NULL, POSTERN_OK);
     count(&calls->sessions, -1);
@@ -93,7 +103,7 @@ static void on_session_free(void *instance, void *session)
 
 static int on_transaction_new(struct postern_call *c, void **transaction)
 {
-    begin(c);
+    c = begin(c);
     int rc = done(c, real.transaction_new(c, transaction));
     if (rc == POSTERN_OK)
         count(&calls->transactions, 1);
@@ -102,7 +112,7 @@ static int on_transaction_new(struct postern_call *c, void **transaction)
 
 static void on_transaction_free(void *instance, void *transaction)
 {
-    begin(NULL);
+    (void)begin(NULL);
     real.transaction_free(instance, transaction);
     (void)done(NULL, POSTERN_OK);
     count(&calls->transactions, -1);
@@ -111,7 +121,7 @@ static void on_transaction_free(void *instance, void *transaction)
 /* Once is enough. */
 static int on_tick(struct postern_call *c, uint32_t *next_ms)
 {
-    begin(c);
+    c = begin(c);
     int rc = done(c, real.tick(c, next_ms));
     *next_ms = UINT32_MAX;
     count(&calls->ticks, 1);
