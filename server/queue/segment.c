@@ -48,9 +48,9 @@ static int open_direct(int folder, const char *name, int flags)
 int segment_fill(int folder, uint64_t serial, uint64_t size)
 {
     enum { CHUNK = 1024 * 1024 };
-    char name[SEGMENT_NAME_MAX];
+    char name[SEGMENT_NAME_MAX], spare[SEGMENT_NAME_MAX];
     int error = 0;
-    int fd = open_direct(folder, segment_name("spare", serial, name), O_CREAT | O_TRUNC);
+    int fd = open_direct(folder, segment_name("fill", serial, name), O_CREAT | O_TRUNC);
     if (fd < 0)
         return errno;
     char *zeros = aligned_alloc(SEGMENT_PAGE, CHUNK);
@@ -64,6 +64,8 @@ int segment_fill(int folder, uint64_t serial, uint64_t size)
         error = errno;
     free(zeros);
     (void)close(fd);
+    if (error == 0 && renameat(folder, name, folder, segment_name("spare", serial, spare)) != 0)
+        error = errno;
     if (error != 0)
         (void)unlinkat(folder, name, 0);
     return error;

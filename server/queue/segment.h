@@ -37,7 +37,8 @@ const char *segment_name(const char *kind, uint64_t serial, char name[SEGMENT_NA
 /* Whether name is "KIND-" and 16 hex digits. */
 bool segment_name_parse(const char *name, const char *kind, uint64_t *serial);
 
-/* Makes the file "spare-SERIAL" of size bytes, all written as zeros and synced. 0 or errno. */
+/* Makes the file "spare-SERIAL" of size bytes, all written as zeros and synced; until it is
+ * so, its name is "fill-SERIAL". 0 or errno. */
 int segment_fill(int folder, uint64_t serial, uint64_t size);
 /* Makes the file "spare-SPARE" the journal's segment serial behind prev (may be NULL), and
  * durable. NULL with errno. sync is fdatasync or a test's. */

@@ -154,6 +154,8 @@ static bool list_folder(struct spool *spool, struct listing *list, struct pn_buf
             list->serials[list->count++] = number;
         } else if (segment_name_parse(e->d_name, "spare", &number)) {
             note_spare(spool, e->d_name, number);
+        } else if (segment_name_parse(e->d_name, "fill", &number)) {
+            (void)unlinkat(spool->folder, e->d_name, 0); /* its maker was killed */
         }
     }
     (void)closedir(dir);

@@ -357,6 +357,22 @@ static void test_two_names(void)
     rig_fini(&rig);
 }
 
+/* Killed while it made a spare: the file has its size, but maybe not its bytes. */
+static void test_half_filled(void)
+{
+    static char bytes[RIG_SEGMENT];
+    struct rig rig;
+    rig_init(&rig);
+    rig_file_put(&rig, "fill-00000000000000ff", (struct pn_str){bytes, sizeof bytes});
+    UNIT_TRUE(rig_open(&rig));
+    UNIT_INT(rig_count(&rig, "fill-00000000000000ff"), 0);
+    UNIT_INT(rig_put_message(&rig, 1, "first", PN_STR("x"), NULL), 0);
+    rig_close(&rig);
+    UNIT_TRUE(rig_open(&rig));
+    UNIT_INT(rig.found_count, 1);
+    rig_fini(&rig);
+}
+
 static int syncs_to_fail;
 
 static int failing_sync(int fd)
@@ -589,6 +605,7 @@ int main(int argc, char **argv)
                                              {"forged", test_forged},
                                              {"damage_kept", test_damage_kept},
                                              {"two_names", test_two_names},
+                                             {"half_filled", test_half_filled},
                                              {"refused", test_refused},
                                              {"torn_twice", test_torn_twice},
                                              {"newer", test_newer},

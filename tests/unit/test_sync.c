@@ -201,7 +201,7 @@ static void test_segment(void)
 {
     begin();
     UNIT_INT(segment_fill(root_fd, 1, 4 * SEGMENT_PAGE), 0);
-    expect("sync file in root; ");
+    expect("sync file in root; rename; ");
     struct segment *s = segment_begin(root_fd, 1, 1, NULL, fdatasync);
     UNIT_TRUE(s != NULL);
     expect("data-sync file in root; rename; sync folder root; ");

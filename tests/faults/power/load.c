@@ -202,10 +202,11 @@ static void step_fail(struct run *r)
         enum fault_call call;
         const char *prefix;
     } faults[] = {{FAULT_WRITE, "journal"}, {FAULT_SYNC, "journal"}, {FAULT_WRITE, "spare"},
-                  {FAULT_SYNC, "spare"},    {FAULT_ROOM, "spare"},   {FAULT_ROOM, ""},
-                  {FAULT_WRITE, "content"}, {FAULT_SYNC, "content"}, {FAULT_SYNC, "spool"},
-                  {FAULT_WRITE, "new-"},    {FAULT_SYNC, "new-"},    {FAULT_SYNC, "held"},
-                  {FAULT_SYNC, "new"},      {FAULT_SYNC, ""},        {FAULT_WRITE, ""}};
+                  {FAULT_SYNC, "spare"},    {FAULT_WRITE, "fill"},   {FAULT_SYNC, "fill"},
+                  {FAULT_ROOM, "fill"},     {FAULT_ROOM, ""},        {FAULT_WRITE, "content"},
+                  {FAULT_SYNC, "content"},  {FAULT_SYNC, "spool"},   {FAULT_WRITE, "new-"},
+                  {FAULT_SYNC, "new-"},     {FAULT_SYNC, "held"},    {FAULT_SYNC, "new"},
+                  {FAULT_SYNC, ""},         {FAULT_WRITE, ""}};
     size_t n = sim_below(r->lot, sizeof faults / sizeof faults[0]);
     calls_fail(faults[n].call, faults[n].prefix, (unsigned)sim_below(r->lot, 3),
                sim_below(r->lot, 2) == 0);
