@@ -4,8 +4,10 @@
 #include "milter_address.h"
 #include "milter_line.h"
 #include "milter_macro.h"
+#include "milter_mail.h"
 #include "milter_packet.h"
 #include "milter_server.h"
+#include "utf8.h"
 
 #include <netinet/in.h>
 #include <pthread.h>
@@ -359,6 +361,55 @@ static void test_full_queue(void)
     UNIT_INT(rmdir(tmp), 0);
 }
 
+/* The plugin's own notion of a character is the host's. */
+static void test_character(void)
+{
+    static const unsigned char more[] = {0x00, 0x41, 0x7f, 0x80, 0x8f, 0x90, 0x9f,
+                                         0xa0, 0xbf, 0xc0, 0xc2, 0xe0, 0xff};
+    unsigned char s[4];
+    unsigned wrong = 0;
+    for (unsigned two = 0; two < 65536; two++)
+        for (size_t k = 0; k < sizeof more * sizeof more; k++) {
+            s[0] = (unsigned char)(two >> 8);
+            s[1] = (unsigned char)two;
+            s[2] = more[k / sizeof more];
+            s[3] = more[k % sizeof more];
+            for (size_t n = k == 0 ? 1 : 4; n <= 4; n++)
+                wrong += milter_character((const char *)s, n) !=
+                         pn_utf8_next((struct pn_str){(const char *)s, n});
+        }
+    UNIT_INT(wrong, 0);
+}
+
+static void test_field(void)
+{
+    static char long_value[16 * 1024 + 1];
+    static const struct {
+        const char *name, *value;
+        bool want;
+    } rows[] = {{"X-A", "", true},           {"X-A", "1", true},      {"", "1", false},
+                {"X A", "1", false},         {"X:", "1", false},      {"X\xc3\xbc", "1", false},
+                {"X", "\xc3\xbc", true},     {"X", "\xff", false},    {"X", "a\tb", true},
+                {"X", "a\r\n b", true},      {"X", "a\r\n\tb", true}, {"X", "a\r\nb", false},
+                {"X", "a\r\n", false},       {"X", "a\r\n ", true},   {"X", "a\nb", false},
+                {"X", "a\rb", false},        {"X", "a\x7f", false},   {"X", "\r\n \r\n b", true},
+                {"X", "\xed\xa0\x80", false}};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct postern_str name = {rows[i].name, strlen(rows[i].name)};
+        struct postern_str value = {rows[i].value, strlen(rows[i].value)};
+        unit_row(rows[i].value);
+        UNIT_INT(milter_field_ok(name, value), rows[i].want);
+    }
+    memset(long_value, 'x', sizeof long_value);
+    for (size_t len = 76; len <= 77; len++)
+        UNIT_INT(milter_field_ok((struct postern_str){long_value, len}, POSTERN_STR("1")),
+                 len == 76);
+    for (size_t len = 16 * 1024; len <= 16 * 1024 + 1; len++)
+        UNIT_INT(milter_field_ok(POSTERN_STR("X"), (struct postern_str){long_value, len}),
+                 len == 16 * 1024);
+    UNIT_TRUE(!milter_field_ok(POSTERN_STR("X"), (struct postern_str){"a\0b", 3}));
+}
+
 int main(int argc, char **argv)
 {
     static const struct unit_test tests[] = {{"take", test_take},
@@ -370,6 +421,8 @@ int main(int argc, char **argv)
                                              {"breaker", test_breaker},
                                              {"reply lines", test_reply_line},
                                              {"a full queue", test_full_queue},
+                                             {"characters", test_character},
+                                             {"fields", test_field},
                                              {NULL, NULL}};
     return unit_main("milter_packet", tests, argc, argv);
 }
