@@ -75,10 +75,10 @@ static bool grow(struct rules_set *set)
     struct rule *rules;
     uint32_t *table;
 
-    if (set->count < set->room)
-        return true;
     if (set->count >= RULES_MAX)
         return false;
+    if (set->count < set->room)
+        return true;
     rules = realloc(set->rules, room * sizeof(*rules));
     if (rules == NULL)
         return false;

@@ -736,6 +736,24 @@ static void test_includes(void)
     rules_set_free(&set);
 }
 
+/* As many rules as there may be, and one more. */
+static void test_most_rules(void)
+{
+    struct rules_set set = {.column = 1};
+    struct pn_buf text;
+
+    pn_buf_init(&text, 1 << 20);
+    for (int i = 0; i <= RULES_MAX; i++)
+        (void)pn_buf_addf(&text, "body __R%d /x/\n", i);
+    UNIT_TRUE(rules_set_read(&set, P("a.cf"),
+                             rules_dup(&set.arena, (struct postern_str){text.p, text.len}), load,
+                             NULL));
+    UNIT_INT(set.count, RULES_MAX);
+    UNIT_INT(set.skipped, 1);
+    rules_set_free(&set);
+    pn_buf_fini(&text);
+}
+
 /* "NAME=score" of what would be stated, and the reasons for what is left out. */
 static void print_set(const struct rules_set *set, struct pn_buf *out)
 {
@@ -921,6 +939,7 @@ int main(int argc, char **argv)
                                              {"expressions at the limit", test_expression_limits},
                                              {"files", test_files},
                                              {"includes", test_includes},
+                                             {"most rules", test_most_rules},
                                              {"order", test_order},
                                              {"rules at the limit", test_set_limit},
                                              {NULL, NULL}};
