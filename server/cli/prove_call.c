@@ -3,6 +3,8 @@
 
 #include "assert.h"
 
+#include <pthread.h>
+#include <signal.h>
 #include <sys/mman.h>
 
 enum { CALLS_APART = 4096 };
@@ -35,6 +37,20 @@ void prove_calls_reset(void)
     atomic_store(&calls->ticks, 0);
 }
 
+/* Threads of a worker take no signals; but one that is refused a system call here must be able to
+ * say which. */
+static void take_refusals(void)
+{
+    static _Thread_local bool takes;
+    sigset_t set;
+    if (takes)
+        return;
+    takes = true;
+    (void)sigemptyset(&set);
+    (void)sigaddset(&set, SIGSYS);
+    (void)pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+}
+
 /* A call of its own for each callback, at another place than the last ones: who keeps it is known
  * by that. NULL for what is given none. */
 static struct postern_call *begin(struct postern_call *c)
@@ -42,6 +58,7 @@ static struct postern_call *begin(struct postern_call *c)
     static struct postern_call calls_made[CALLS_APART];
     static _Atomic uint32_t next;
     struct postern_call *own = NULL;
+    take_refusals();
     if (c != NULL) {
         own = &calls_made[atomic_fetch_add(&next, 1) % CALLS_APART];
         *own = *c;
