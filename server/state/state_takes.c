@@ -8,16 +8,23 @@
 
 enum { SLOTS = 16384 };
 
+/* A slot's list: an entry goes without a look at the others. */
+struct links {
+    struct entry *next, **prev;
+};
+
+/* A message takes from several buckets for each of its recipients, thousands where there are
+ * many: found by the step, and let go together by the owner. */
 struct entry {
     struct state_take take;
-    struct entry *next;            /* of its slot */
+    struct links found, owned;
     struct entry *older, *younger; /* of all */
     uint64_t since_ns;
     char key[];
 };
 
 struct state_takes {
-    struct entry *slots[SLOTS];
+    struct entry *by_step[SLOTS], *by_owner[SLOTS];
     struct entry *oldest, *youngest;
     size_t count, max;
     uint64_t age_ns;
@@ -46,9 +53,36 @@ void state_takes_free(struct state_takes **takes)
 }
 
 /* Owners are random numbers. */
-static struct entry **slot_of(struct state_takes *t, uint64_t owner)
+static struct entry **owner_slot(struct state_takes *t, uint64_t owner)
 {
-    return &t->slots[(owner ^ owner >> 32) % SLOTS];
+    return &t->by_owner[(owner ^ owner >> 32) % SLOTS];
+}
+
+static struct entry **step_slot(struct state_takes *t, uint64_t owner, uint32_t step)
+{
+    return &t->by_step[(owner ^ owner >> 32 ^ step * UINT64_C(0x9e3779b1)) % SLOTS];
+}
+
+/* The two lists alike: which one says the offset of its links. */
+static struct links *links_of(struct entry *e, size_t offset)
+{
+    return (struct links *)((char *)e + offset);
+}
+
+static void link_in(struct entry **slot, struct entry *e, size_t offset)
+{
+    *links_of(e, offset) = (struct links){*slot, slot};
+    if (*slot != NULL)
+        links_of(*slot, offset)->prev = &links_of(e, offset)->next;
+    *slot = e;
+}
+
+static void link_out(struct entry *e, size_t offset)
+{
+    struct links *l = links_of(e, offset);
+    *l->prev = l->next;
+    if (l->next != NULL)
+        links_of(l->next, offset)->prev = l->prev;
 }
 
 static struct entry *entry_of(struct state_take *take)
@@ -58,10 +92,9 @@ static struct entry *entry_of(struct state_take *take)
 
 void state_takes_remove(struct state_takes *t, struct state_take *take)
 {
-    struct entry *e = entry_of(take), **at = slot_of(t, take->owner);
-    while (*at != e)
-        at = &(*at)->next;
-    *at = e->next;
+    struct entry *e = entry_of(take);
+    link_out(e, offsetof(struct entry, found));
+    link_out(e, offsetof(struct entry, owned));
     *(e->older == NULL ? &t->oldest : &e->older->younger) = e->younger;
     *(e->younger == NULL ? &t->youngest : &e->younger->older) = e->older;
     t->count--;
@@ -71,7 +104,7 @@ void state_takes_remove(struct state_takes *t, struct state_take *take)
 struct state_take *state_takes_find(struct state_takes *t, uint64_t owner, uint32_t step,
                                     struct pn_str key)
 {
-    for (struct entry *e = *slot_of(t, owner); e != NULL; e = e->next)
+    for (struct entry *e = *step_slot(t, owner, step); e != NULL; e = e->found.next)
         if (e->take.owner == owner && e->take.step == step && pn_str_eq(e->take.key, key))
             return &e->take;
     return NULL;
@@ -92,7 +125,6 @@ struct state_take *state_takes_add(struct state_takes *t, const struct pn_state_
     if (!make_room(t, now_ns))
         return NULL;
     struct entry *e = pn_calloc(1, sizeof *e + ask->key.len);
-    struct entry **slot = slot_of(t, ask->owner);
     memcpy(e->key, ask->key.p, ask->key.len);
     e->take = (struct state_take){.owner = ask->owner,
                                   .step = ask->step,
@@ -100,8 +132,8 @@ struct state_take *state_takes_add(struct state_takes *t, const struct pn_state_
                                   .now_ms = ask->now_ms,
                                   .key = {e->key, ask->key.len}};
     e->since_ns = now_ns;
-    e->next = *slot;
-    *slot = e;
+    link_in(step_slot(t, ask->owner, ask->step), e, offsetof(struct entry, found));
+    link_in(owner_slot(t, ask->owner), e, offsetof(struct entry, owned));
     e->older = t->youngest;
     *(t->youngest == NULL ? &t->oldest : &t->youngest->younger) = e;
     t->youngest = e;
@@ -112,8 +144,8 @@ struct state_take *state_takes_add(struct state_takes *t, const struct pn_state_
 void state_takes_each(struct state_takes *t, uint64_t owner,
                       bool (*fn)(void *ctx, struct state_take *take), void *ctx)
 {
-    for (struct entry *e = *slot_of(t, owner), *next; e != NULL; e = next) {
-        next = e->next;
+    for (struct entry *e = *owner_slot(t, owner), *next; e != NULL; e = next) {
+        next = e->owned.next;
         if (e->take.owner == owner && fn(ctx, &e->take))
             state_takes_remove(t, &e->take);
     }

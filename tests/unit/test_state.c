@@ -215,6 +215,33 @@ static void test_takes(void)
     state_takes_free(&takes);
 }
 
+/* Three buckets for each of many recipients of one message, and of another. */
+static void test_many_takes(void)
+{
+    enum { RECIPIENTS = 500, BUCKETS = 3, ALL = 2 * RECIPIENTS * BUCKETS };
+    static const struct pn_str keys[BUCKETS] = {{"a", 1}, {"b", 1}, {"c", 1}};
+    struct state_takes *takes = state_takes_new(ALL, 100);
+    for (uint32_t i = 0; i < ALL; i++) {
+        const struct pn_state_ask ask = {
+            .owner = 7 + i % 2, .step = 3 + i / 2 / BUCKETS, .key = keys[i / 2 % BUCKETS]};
+        state_takes_add(takes, &ask, 10)->answered = true;
+    }
+    for (uint32_t i = 0; i < ALL; i++) {
+        const struct state_take *t =
+            state_takes_find(takes, 7 + i % 2, 3 + i / 2 / BUCKETS, keys[i / 2 % BUCKETS]);
+        UNIT_TRUE(t != NULL && t->owner == 7 + i % 2 && t->step == 3 + i / 2 / BUCKETS);
+    }
+    state_takes_remove(takes, state_takes_find(takes, 7, 100, keys[1]));
+    UNIT_TRUE(state_takes_find(takes, 7, 100, keys[1]) == NULL);
+    UNIT_TRUE(state_takes_find(takes, 7, 100, keys[2]) != NULL);
+    int seen = 0;
+    state_takes_each(takes, 7, all, &seen);
+    UNIT_INT(seen, ALL / 2 - 1);
+    UNIT_INT(state_takes_count(takes), ALL / 2);
+    UNIT_TRUE(state_takes_find(takes, 8, 100, keys[1]) != NULL);
+    state_takes_free(&takes);
+}
+
 /* ---- the embedded engine ---- */
 
 struct got {
@@ -514,6 +541,7 @@ int main(int argc, char **argv)
                                              {"end", test_end},
                                              {"cells", test_cells},
                                              {"takes", test_takes},
+                                             {"many takes", test_many_takes},
                                              {"lmdb", test_lmdb},
                                              {"lmdb, broken", test_lmdb_broken},
                                              {"lmdb, full", test_lmdb_full},
