@@ -74,6 +74,24 @@ static int domain_ascii(struct postern_call *c, struct postern_str domain, struc
     return POSTERN_OK;
 }
 
+static int client_network(struct postern_call *c, uint32_t bits4, uint32_t bits6,
+                          struct postern_str *out)
+{
+    struct pn_ip ip;
+    char text[PN_IP_TEXT_MAX + 5];
+    struct pn_buf b = {.p = text, .cap = sizeof text, .max = sizeof text};
+    if (bits4 > 32 || bits6 > 128)
+        return POSTERN_INVALID;
+    memcpy(ip.b, host_of(c)->client.ip, sizeof ip.b);
+    struct pn_net net = pn_net_of(&ip, bits4, bits6);
+    pn_net_print(&b, &net);
+    struct pn_str kept = pn_pool_dup(host_of(c)->pool, pn_buf_str(&b));
+    if (kept.p == NULL)
+        return POSTERN_LIMIT;
+    *out = host_str(kept);
+    return POSTERN_OK;
+}
+
 static void *alloc(struct postern_call *c, size_t n)
 {
     return pn_pool_alloc(host_of(c)->life, n);
@@ -273,4 +291,5 @@ const struct postern_host host_table = {
     .setup_info = host_setup_info,
     .state_take_all = host_state_take_all,
     .domain_ascii = domain_ascii,
+    .client_network = client_network,
 };

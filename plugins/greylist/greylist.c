@@ -247,17 +247,18 @@ static int passes(struct postern_call *c, const struct instance *in, struct post
 static int on_mail(struct postern_call *c)
 {
     const struct instance *in = c->instance;
-    const struct postern_client *client = c->host->client(c);
-    struct postern_str from = c->host->envelope(c)->from, value;
+    struct postern_str from = c->host->envelope(c)->from, value, network = POSTERN_STR("spf");
     struct greylist_entry entry;
     char text[GREYLIST_KEY_MAX], waited_text[32];
     if (is_skipped(c, in, greylist_domain(from)))
         return POSTERN_OK;
-    size_t bits = (size_t)(client->is_ipv4 ? in->bits4 : in->bits6);
-    if (in->spf_domain && from.len != 0 && spf_passed(c))
-        bits = SIZE_MAX;
-    struct postern_str key = {text, greylist_key(text, client, from, bits)};
-    int rc = c->host->state_get(c, key, &value);
+    int rc = POSTERN_OK;
+    if (!in->spf_domain || from.len == 0 || !spf_passed(c))
+        rc = c->host->client_network(c, (uint32_t)in->bits4, (uint32_t)in->bits6, &network);
+    if (rc != POSTERN_OK)
+        return rc;
+    struct postern_str key = {text, greylist_key(text, network, from)};
+    rc = c->host->state_get(c, key, &value);
     if (rc < 0)
         return rc;
     if (rc == POSTERN_NONE || !greylist_value_get(value, &entry))

@@ -12,7 +12,7 @@
 
 #include <stdbool.h>
 
-enum { GREYLIST_KEY_MAX = 200, GREYLIST_VALUE_MAX = 48 };
+enum { GREYLIST_KEY_MAX = 200, GREYLIST_NETWORK_MAX = 60, GREYLIST_VALUE_MAX = 48 };
 
 struct greylist_entry {
     int64_t first_ms;
@@ -20,10 +20,9 @@ struct greylist_entry {
 };
 
 /* Lower case, printable ASCII; a domain that is too long is cut in front. "<>" for the null
- * sender. text: of at least GREYLIST_KEY_MAX bytes. Returns its length. bits: of the network;
- * SIZE_MAX: whatever network, the domain vouched for the client. */
-size_t greylist_key(char *text, const struct postern_client *client, struct postern_str from,
-                    size_t bits);
+ * sender. text: of at least GREYLIST_KEY_MAX bytes. Returns its length. network: of at most
+ * GREYLIST_NETWORK_MAX bytes, "spf" where the domain vouched for the client. */
+size_t greylist_key(char *text, struct postern_str network, struct postern_str from);
 /* False: not such a value. */
 bool greylist_value_get(struct postern_str value, struct greylist_entry *entry);
 /* Returns its length; text: of at least GREYLIST_VALUE_MAX bytes. */

@@ -36,32 +36,10 @@ bool greylist_matches(struct postern_str domain, struct postern_str pattern)
     return equal(domain.p + domain.len - pattern.len, pattern.p, pattern.len);
 }
 
-static size_t network(char *text, size_t size, const struct postern_client *client, size_t bits)
-{
-    unsigned char ip[16] = {0};
-    size_t skip = client->is_ipv4 ? 96 : 0;
-    int n;
-    memcpy(ip, client->ip, sizeof ip);
-    for (size_t i = skip + bits; i < 128; i++)
-        ip[i / 8] &= (unsigned char)~(0x80U >> (i % 8));
-    if (client->is_ipv4)
-        n = snprintf(text, size, "%u.%u.%u.%u/%zu ", ip[12], ip[13], ip[14], ip[15], bits);
-    else
-        n = snprintf(text, size, "%x:%x:%x:%x:%x:%x:%x:%x/%zu ", ip[0] << 8 | ip[1],
-                     ip[2] << 8 | ip[3], ip[4] << 8 | ip[5], ip[6] << 8 | ip[7], ip[8] << 8 | ip[9],
-                     ip[10] << 8 | ip[11], ip[12] << 8 | ip[13], ip[14] << 8 | ip[15], bits);
-    return n < 0 ? 0 : (size_t)n;
-}
-
-size_t greylist_key(char *text, const struct postern_client *client, struct postern_str from,
-                    size_t bits)
+size_t greylist_key(char *text, struct postern_str network, struct postern_str from)
 {
     struct postern_str domain = greylist_domain(from);
-    size_t len = 0;
-    if (bits == SIZE_MAX)
-        len = (size_t)snprintf(text, GREYLIST_KEY_MAX, "spf ");
-    else
-        len = network(text, GREYLIST_KEY_MAX, client, bits);
+    size_t len = (size_t)snprintf(text, GREYLIST_KEY_MAX, "%.*s ", (int)network.len, network.p);
     size_t room = GREYLIST_KEY_MAX - len, cut = domain.len > room ? domain.len - room : 0;
     if (from.len == 0) {
         memcpy(text + len, "<>", 2);

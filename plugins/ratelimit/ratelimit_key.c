@@ -39,20 +39,13 @@ static void add(struct key *k, struct postern_str s)
     }
 }
 
-static void add_network(struct key *k, const struct postern_client *client,
-                        const struct ratelimit_limit *l)
+static bool add_network(struct postern_call *c, struct key *k, const struct ratelimit_limit *l)
 {
-    unsigned char ip[16];
-    char text[80];
-    unsigned bits = client->is_ipv4 ? l->bits4 : l->bits6, from = client->is_ipv4 ? 96 : 0;
-    memcpy(ip, client->ip, sizeof ip);
-    for (unsigned i = from + bits; i < 128; i++)
-        ip[i / 8] &= (unsigned char)~(0x80U >> (i % 8));
-    size_t len = 0;
-    for (unsigned i = from / 8; i < 16; i++)
-        len += (size_t)snprintf(text + len, sizeof text - len, "%02x", ip[i]);
-    len += (size_t)snprintf(text + len, sizeof text - len, "/%u", bits);
-    add(k, (struct postern_str){text, len});
+    struct postern_str network;
+    if (c->host->client_network(c, l->bits4, l->bits6, &network) != POSTERN_OK)
+        return false;
+    add(k, network);
+    return true;
 }
 
 static struct postern_str domain_of(struct postern_str address)
@@ -94,8 +87,7 @@ static bool add_part(struct postern_call *c, struct key *k, const struct ratelim
         add(k, client->ip_text);
         return true;
     case RATELIMIT_NETWORK:
-        add_network(k, client, l);
-        return true;
+        return add_network(c, k, l);
     case RATELIMIT_HELO:
         add(k, client->helo);
         return true;

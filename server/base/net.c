@@ -106,11 +106,18 @@ void pn_net_print(struct pn_buf *out, const struct pn_net *net)
     (void)pn_buf_addf(out, "/%u", v4 ? net->bits - 96U : net->bits);
 }
 
-struct pn_net pn_net_of_client(const struct pn_ip *ip)
+struct pn_net pn_net_of(const struct pn_ip *ip, unsigned bits4, unsigned bits6)
 {
-    struct pn_net net = {*ip, pn_ip_is_v4(ip) ? 96 + 24 : 64};
+    bool v4 = pn_ip_is_v4(ip);
+    pn_assert(v4 ? bits4 <= 32 : bits6 <= 128);
+    struct pn_net net = {*ip, (uint8_t)(v4 ? 96 + bits4 : bits6)};
     (void)clear_host_bits(&net.ip, net.bits);
     return net;
+}
+
+struct pn_net pn_net_of_client(const struct pn_ip *ip)
+{
+    return pn_net_of(ip, 24, 64);
 }
 
 bool pn_endpoint_parse(struct pn_str text, struct pn_ip *ip, uint16_t *port)

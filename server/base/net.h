@@ -39,6 +39,8 @@ bool pn_ip_is_loopback(const struct pn_ip *ip);
 bool pn_net_parse(struct pn_str text, struct pn_net *out);
 bool pn_net_has(const struct pn_net *net, const struct pn_ip *ip);
 void pn_net_print(struct pn_buf *out, const struct pn_net *net);
+/* The network of so many bits that ip lies in: at most 32 for IPv4, 128 for IPv6. */
+struct pn_net pn_net_of(const struct pn_ip *ip, unsigned bits4, unsigned bits6);
 /* The network that limits count by: IPv4 /24, IPv6 /64. */
 struct pn_net pn_net_of_client(const struct pn_ip *ip);
 

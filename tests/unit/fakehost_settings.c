@@ -170,6 +170,21 @@ static int domain_ascii(struct postern_call *c, struct postern_str domain, struc
     return ascii.p == NULL && domain.len != 0 ? POSTERN_INVALID : POSTERN_OK;
 }
 
+static int client_network(struct postern_call *c, uint32_t bits4, uint32_t bits6,
+                          struct postern_str *out)
+{
+    struct pn_ip ip;
+    struct pn_buf b;
+    pn_assert(bits4 <= 32 && bits6 <= 128);
+    memcpy(ip.b, c->host->client(c)->ip, sizeof ip.b);
+    struct pn_net net = pn_net_of(&ip, bits4, bits6);
+    pn_buf_init(&b, 100);
+    pn_net_print(&b, &net);
+    *out = fake_keep(fake_of(c), pn_buf_str(&b));
+    pn_buf_fini(&b);
+    return POSTERN_OK;
+}
+
 static size_t set_count(const struct postern_block *b, const char *name)
 {
     const struct postern_row *row = row_of(b, name);
@@ -250,6 +265,7 @@ void fake_settings_table(struct postern_host *t)
     t->set_net = set_net;
     t->client_in = client_in;
     t->domain_ascii = domain_ascii;
+    t->client_network = client_network;
     t->set_block = set_block;
     t->set_count = set_count;
     t->set_title = set_title;

@@ -287,6 +287,39 @@ static void test_edits_bounded(void)
     rig_close(&r);
 }
 
+static void test_client_network(void)
+{
+    static const struct {
+        const char *ip;
+        uint32_t bits4, bits6;
+        const char *want; /* NULL: refused */
+    } rows[] = {
+        {"192.0.2.255", 24, 64, "192.0.2.0/24"},
+        {"192.0.2.255", 31, 64, "192.0.2.254/31"},
+        {"192.0.2.255", 32, 64, "192.0.2.255/32"},
+        {"192.0.2.255", 0, 64, "0.0.0.0/0"},
+        {"2001:db8:1:2:3::4", 24, 64, "2001:db8:1:2::/64"},
+        {"2001:db8:1:2:3::4", 24, 128, "2001:db8:1:2:3::4/128"},
+        {"2001:db8::4", 24, 0, "::/0"},
+        {"192.0.2.1", 33, 64, NULL},
+        {"2001:db8::4", 24, 129, NULL},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct rig r;
+        struct postern_str out = {"", 0};
+        unit_row(rows[i].ip);
+        rig_open(&r, PN_STR(""));
+        UNIT_TRUE(pn_ip_parse(pn_str_of(rows[i].ip), &r.request.client));
+        host_call_init(&r.call, &r.plugin, &r.request, 0);
+        r.call.pool = r.pool;
+        int rc = r.call.call.host->client_network(&r.call.call, rows[i].bits4, rows[i].bits6, &out);
+        UNIT_INT(rc, rows[i].want == NULL ? POSTERN_INVALID : POSTERN_OK);
+        UNIT_STR(((struct pn_str){out.p, out.len}),
+                 pn_str_of(rows[i].want == NULL ? "" : rows[i].want));
+        rig_close(&r);
+    }
+}
+
 /* Commands that we don't know are told from their step on. */
 static void test_unknown(void)
 {
@@ -342,6 +375,7 @@ int main(int argc, char **argv)
         {"a walk goes on", test_walk},
         {"early clients", test_early},
         {"unknown commands", test_unknown},
+        {"networks of clients", test_client_network},
         {"edits", test_edits},
         {"a new body", test_body},
         {"edits are bounded", test_edits_bounded},

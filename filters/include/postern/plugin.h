@@ -114,11 +114,12 @@
  * lower one, and asks with POSTERN_HAS before it calls what came later.
  *
  *   1.0   the first
- *   1.1   prefetch, needs_if, changed, tick, info, stages_if, methods; client_in, state_get,
- *         state_put, state_take, state_take_all, domain_ascii; insert_header, change_header,
- *         replace_body, change_from, add_rcpt, remove_rcpt; standing, standing_set;
- *         setup_info; early, tls_version, tls_cipher, tls_bits, local_ip_text, local_port,
- *         unknown_count, unknown of struct postern_client; mail_args of postern_envelope
+ *   1.1   prefetch, needs_if, changed, tick, info, stages_if, methods; client_in,
+ *         client_network, state_get, state_put, state_take, state_take_all, domain_ascii;
+ *         insert_header, change_header, replace_body, change_from, add_rcpt, remove_rcpt;
+ *         standing, standing_set; setup_info; early, tls_version, tls_cipher, tls_bits,
+ *         local_ip_text, local_port, unknown_count, unknown of struct postern_client;
+ *         mail_args of postern_envelope
  *
  * Widths are fixed: enumerations appear in structs and arguments as uint32_t or int, so
  * that no compiler's option changes them; int has 32 bits, pointers and size_t have the
@@ -738,6 +739,12 @@ struct postern_host {
      *    that a stranger wrote (RFC 8616). out lives as long as the call. POSTERN_INVALID: IDNA
      *    has no such name; POSTERN_LIMIT: no memory. */
     int (*domain_ascii)(struct postern_call *c, struct postern_str domain, struct postern_str *out);
+
+    /* -- the network of so many bits that the client lies in, as a key for what counts as one:
+     *    "192.0.2.0/24", "2001:db8::/64". bits4: up to 32, of an IPv4 client; bits6: up to 128.
+     *    out lives as long as the call. POSTERN_INVALID: more bits; POSTERN_LIMIT: no memory. */
+    int (*client_network)(struct postern_call *c, uint32_t bits4, uint32_t bits6,
+                          struct postern_str *out);
 };
 
 #ifdef __cplusplus
