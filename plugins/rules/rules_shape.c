@@ -11,6 +11,7 @@ struct reader {
     size_t at;
     unsigned depth;
     bool caseless, dotall, extended;
+    bool loose; /* ways to write a letter are one */
     bool stuck;
 };
 
@@ -270,6 +271,7 @@ static uint32_t one_byte(struct reader *r, unsigned char c)
 /* ---- elements ---- */
 
 static uint32_t alternatives(struct reader *r);
+static uint32_t many(struct reader *r, uint32_t inner, uint32_t least, uint32_t most);
 
 /* Over what looks around, whose "(" is the next byte. */
 static void skip_group(struct reader *r)
@@ -356,11 +358,78 @@ static bool enter_group(struct reader *r)
     return read_flags(r);
 }
 
+static size_t smaller(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+/* Adds what may stand first below a node. */
+static void add_first(const struct rules_shape *s, uint32_t n, struct rules_bytes *b)
+{
+    const struct rules_shape_node *node = &s->node[n];
+
+    if (node->kind == RULES_SHAPE_BYTE)
+        rules_bytes_join(b, &s->place[node->place]);
+    for (uint32_t c = node->child; c != 0; c = s->node[c].next) {
+        add_first(s, c, b);
+        if (node->kind != RULES_SHAPE_ANY && !s->node[c].optional)
+            return;
+    }
+}
+
+/* Bytes that it matches, at most; RULES_LEAD_ANY: so many or more. */
+static size_t width_of(const struct rules_shape *s, uint32_t n)
+{
+    const struct rules_shape_node *node = &s->node[n];
+    size_t width = node->kind == RULES_SHAPE_BYTE;
+
+    for (uint32_t c = node->child; c != 0; c = s->node[c].next) {
+        size_t one = width_of(s, c);
+
+        if (node->kind != RULES_SHAPE_ANY)
+            width += one;
+        else if (one > width)
+            width = one;
+    }
+    if (node->kind == RULES_SHAPE_MANY)
+        width *= node->most;
+    return smaller(width, RULES_LEAD_ANY);
+}
+
+/* A letter in all its ways, made since there were so many nodes and places: some byte that one of
+ * them begins with, then any of the others. Where it is no letter it stays. */
+static uint32_t loosen(struct reader *r, uint32_t inner, size_t nodes, size_t places)
+{
+    enum { LETTER_WIDTH = 12, WAYS = 8 };
+    struct rules_shape *o = r->out;
+    struct rules_bytes first = {{0}};
+    struct rules_bytes all = {{0}};
+    bool optional = o->node[inner].optional;
+    size_t width = width_of(o, inner);
+    uint32_t n, rest;
+
+    if (o->places - places < WAYS || width > LETTER_WIDTH)
+        return inner;
+    add_first(o, inner, &first);
+    for (size_t i = places; i < o->places; i++)
+        rules_bytes_join(&all, &o->place[i]);
+    o->nodes = nodes;
+    o->places = places;
+    n = add_node(r, RULES_SHAPE_ALL);
+    o->node[n].child = add_place(r, &first);
+    rest = many(r, add_place(r, &all), 0, (uint32_t)width);
+    o->node[o->node[n].child].next = rest;
+    o->node[n].optional = optional;
+    return n;
+}
+
 static uint32_t read_group(struct reader *r)
 {
     bool caseless = r->caseless;
     bool dotall = r->dotall;
     bool body = enter_group(r);
+    size_t nodes = r->out->nodes;
+    size_t places = r->out->places;
     uint32_t inner;
 
     if (!body) /* flags stay as they were set */
@@ -370,7 +439,7 @@ static uint32_t read_group(struct reader *r)
     r->at++;
     r->caseless = caseless;
     r->dotall = dotall;
-    return inner;
+    return r->loose && !r->stuck ? loosen(r, inner, nodes, places) : inner;
 }
 
 static uint32_t read_escape(struct reader *r)
@@ -612,18 +681,15 @@ static uint32_t alternatives(struct reader *r)
     return any;
 }
 
-static size_t smaller(size_t a, size_t b)
-{
-    return a < b ? a : b;
-}
-
-bool rules_shape_read(struct rules_shape *s, const struct rules_pattern *p, struct rules_arena *a)
+bool rules_shape_read(struct rules_shape *s, const struct rules_pattern *p, bool loose,
+                      struct rules_arena *a)
 {
     struct reader r = {.out = s,
                        .s = p->text,
                        .caseless = (p->options & PCRE2_CASELESS) != 0,
                        .dotall = (p->options & PCRE2_DOTALL) != 0,
-                       .extended = (p->options & PCRE2_EXTENDED) != 0};
+                       .extended = (p->options & PCRE2_EXTENDED) != 0,
+                       .loose = loose};
 
     *s = (struct rules_shape){.nodes = 1}; /* node 0 is none */
     /* A byte of the text is two places at most ("a{8}"), and a few nodes. */

@@ -56,7 +56,9 @@ struct rules_shape {
     uint32_t top;
 };
 
-/* False: it holds something that is not understood, or is too large. Memory is of the arena. */
-bool rules_shape_read(struct rules_shape *s, const struct rules_pattern *p, struct rules_arena *a);
+/* False: it holds something that is not understood, or is too large. `loose` makes it smaller:
+ * where a letter may be written in many ways it matches more. Memory is of the arena. */
+bool rules_shape_read(struct rules_shape *s, const struct rules_pattern *p, bool loose,
+                      struct rules_arena *a);
 
 #endif

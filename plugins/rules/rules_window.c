@@ -441,15 +441,15 @@ static void choose(struct walk *w, struct choice *best)
     free(other);
 }
 
-static struct rules_windowing windows_of(const struct rules_pattern *p, struct rules_arena *a,
-                                         struct rules_window *out)
+static struct rules_windowing windows_of(const struct rules_pattern *p, bool loose,
+                                         struct rules_arena *a, struct rules_window *out)
 {
     struct rules_windowing found = {.count = 0};
     struct rules_shape s;
     struct walk w = {.s = &s, .arena = a, .budget = BUDGET};
     struct choice *best;
 
-    if (!rules_shape_read(&s, p, a) || s.node[s.top].optional)
+    if (!rules_shape_read(&s, p, loose, a) || s.node[s.top].optional)
         return found;
     w.words = s.places / 64 + 1;
     w.width = rules_alloc(a, s.nodes * sizeof(*w.width));
@@ -482,9 +482,13 @@ static struct rules_windowing windows_of(const struct rules_pattern *p, struct r
 struct rules_windowing rules_windows_of(const struct rules_pattern *p,
                                         struct rules_window out[RULES_WINDOWS_MAX])
 {
-    struct rules_arena a = {.limit = (size_t)256 << 20};
-    struct rules_windowing found = windows_of(p, &a, out);
+    struct rules_windowing found = {.count = 0};
 
-    rules_arena_free(&a);
+    for (int loose = 0; loose < 2 && found.count == 0; loose++) {
+        struct rules_arena a = {.limit = (size_t)256 << 20};
+
+        found = windows_of(p, loose == 1, &a, out);
+        rules_arena_free(&a);
+    }
     return found;
 }

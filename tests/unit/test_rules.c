@@ -337,6 +337,42 @@ static void test_windows_random(void)
     UNIT_TRUE(matched > 500); /* or nothing was tested */
 }
 
+/* A pattern of letters in all their ways, too large unless they are taken loosely: a word of them,
+ * or very many. */
+static void test_windows_loose(void)
+{
+    enum { WORD = 7, MANY = 2400 };
+    static const char letter[] = "(?:v|\\xe7|[\\xc3][\\xa1-\\xa9]|&#1(?:03|11);|\\/w)";
+    static const char *const ways[] = {"v", "\xe7", "\xc3\xa5", "&#103;", "&#111;", "/w"};
+    static struct rules_window found[RULES_WINDOWS_MAX];
+    struct rules_windows *w = rules_windows_new();
+    struct rules_windowing known;
+    struct pn_buf b;
+
+    pn_buf_init(&b, 1 << 20);
+    for (int i = 0; i < WORD; i++)
+        (void)pn_buf_addz(&b, letter);
+    (void)pn_buf_addc(&b, '|');
+    for (int i = 0; i < MANY; i++)
+        (void)pn_buf_addz(&b, letter);
+    known = rules_windows_of(&(struct rules_pattern){{b.p, b.len}, 0}, found);
+    UNIT_TRUE(known.count > 0 && known.least == 1);
+    UNIT_TRUE(rules_windows_add(w, found, known.count, 0) && rules_windows_finish(w));
+    for (int round = 0; round < 2000; round++) {
+        struct seen seen = {.lead = known.lead, .start = draw(4)};
+
+        pn_buf_clear(&b);
+        for (size_t i = 0; i < seen.start; i++)
+            (void)pn_buf_addc(&b, ' ');
+        for (int i = 0; i < WORD; i++)
+            (void)pn_buf_addz(&b, ways[draw(sizeof(ways) / sizeof(ways[0]))]);
+        rules_windows_run(w, (struct postern_str){b.p, b.len}, count_window, &seen);
+        UNIT_TRUE(seen.where);
+    }
+    rules_windows_free(w);
+    pn_buf_fini(&b);
+}
+
 /* ---- Received fields ---- */
 
 static void test_received(void)
@@ -929,6 +965,7 @@ int main(int argc, char **argv)
                                              {"literals", test_literals},
                                              {"literals, random", test_literals_random},
                                              {"windows, random", test_windows_random},
+                                             {"windows, loose", test_windows_loose},
                                              {"Received fields", test_received},
                                              {"HTML", test_html},
                                              {"HTML, what tests ask", test_html_facts},
