@@ -281,6 +281,8 @@ static void drop_edits(struct task_call *c, const struct host_call *h)
 static void judge(struct task_call *c, const struct host_call *h, int rc)
 {
     if (rc >= 0 && !c->repeat) {
+        if (rc == POSTERN_PART)
+            c->reason = PN_STR("time was short: it left something out");
         if (h->edits_dropped)
             drop_edits(c, h);
         return;

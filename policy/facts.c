@@ -165,7 +165,8 @@ bool pn_facts_add_run(struct pn_facts *f, const struct pn_plugin_run *run)
         if (!pn_str_eq(there->plugin, run->plugin))
             continue;
         there->us = run->us > UINT32_MAX - there->us ? UINT32_MAX : there->us + run->us;
-        if (badness(run->status) > badness(there->status)) {
+        if (badness(run->status) > badness(there->status) ||
+            (run->status == there->status && there->reason.len == 0)) {
             there->status = run->status;
             there->reason = add.reason;
         }

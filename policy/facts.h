@@ -100,7 +100,7 @@ struct pn_plugin_run {
     struct pn_str plugin;
     enum pn_plugin_status status;
     uint32_t us;          /* microseconds in its callbacks, all stages */
-    struct pn_str reason; /* for what is not ok: "waits for TXT x.test, 1.9 s" */
+    struct pn_str reason; /* for what is not ok, or not all: "waits for TXT x.test, 1.9 s" */
 };
 
 /* What was asked and answered, as it was recorded; answers in presentation form. */

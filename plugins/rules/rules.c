@@ -1,5 +1,6 @@
 /* The plugin: files into a set, in the template; scratch memory for the threads of a worker. */
 #include "rules_client.h"
+#include "rules_match.h"
 #include "rules_run.h"
 #include "rules_say.h"
 
@@ -53,8 +54,10 @@ static const struct postern_row rows[] = {
      .help = "Steps of one match; beyond them the rule gives up and is named in the log."},
     {.name = NULL}};
 
-/* Rules state symbols of their own names; see host->fact_named. */
-static const struct postern_symbol symbols[] = {{NULL, 0, NULL}};
+/* Rules state symbols of their own names as well; see host->fact_named. */
+static const struct postern_symbol symbols[] = {
+    [RULES_GAVE_UP] = {"RULES_GAVE_UP", 0, "A pattern reached its limit: is its rule true?", NULL},
+    {NULL, 0, NULL, NULL}};
 
 /* The text of default.cf, in the object itself: a plugin has no folder of its own. */
 __asm__(".pushsection .rodata\n"

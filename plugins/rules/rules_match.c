@@ -8,6 +8,7 @@ enum {
     JIT_STACK_MAX = 1024 * 1024, /* the default of 32 KB is too little for "(.|a)*" */
     HEAP_MAX_KB = 20 * 1024,     /* of the interpreter, where there is no JIT */
     GROUPS_MAX = 32,
+    GAVE_UP_MAX = 20, /* rules that the verdict names */
 
     /* PCRE2 counts steps anew at each place where a match may begin, and one of them may read all
      * of the text: in a large one they are fewer, and tried a slice of places at a time, so that
@@ -32,6 +33,8 @@ struct rules_matcher {
     uint32_t limit;
     const char *rule; /* the name of the one at work */
     unsigned calls;   /* for it */
+    unsigned gave_up; /* times, in this message */
+    bool by_clock;    /* one of them */
     uint32_t began;   /* what was left then; 0: the clock was not looked at yet */
 };
 
@@ -71,6 +74,13 @@ void rules_matcher_begin(struct rules_matcher *m, struct postern_call *call,
     m->arena = arena;
     m->captures.count = 0;
     m->rule = NULL;
+    m->gave_up = 0;
+    m->by_clock = false;
+}
+
+bool rules_matcher_was_hurried(const struct rules_matcher *m)
+{
+    return m->by_clock;
 }
 
 const struct rules_captures *rules_matcher_captures(const struct rules_matcher *m)
@@ -78,8 +88,10 @@ const struct rules_captures *rules_matcher_captures(const struct rules_matcher *
     return &m->captures;
 }
 
-static void say_gave_up(struct postern_call *c, const struct rule *rule, int error)
+/* A fact, so that the verdict says of what it knows nothing; and a line in the log, why. */
+static void say_gave_up(struct rules_matcher *m, const struct rule *rule, int error)
 {
+    struct postern_call *c = m->call;
     char text[RULES_NAME_MAX + 160];
     PCRE2_UCHAR why[80];
     int n;
@@ -90,6 +102,9 @@ static void say_gave_up(struct postern_call *c, const struct rule *rule, int err
                  error == TOO_LONG ? "it took too long" : (const char *)why);
     if (n > 0 && (size_t)n < sizeof(text))
         c->host->log(c, POSTERN_LOG_WARN, (struct postern_str){text, (size_t)n});
+    m->by_clock |= error == TOO_LONG;
+    if (m->gave_up++ < GAVE_UP_MAX)
+        (void)c->host->fact(c, RULES_GAVE_UP, rule->name);
 }
 
 /* ---- a rule has so long, and no longer ---- */
@@ -180,7 +195,7 @@ int rules_match_at(struct rules_matcher *m, const struct rule *rule, struct post
         return 0;
     if (n < 0) {
         if (m->call != NULL)
-            say_gave_up(m->call, rule, n);
+            say_gave_up(m, rule, n);
         return -1;
     }
     offsets = pcre2_get_ovector_pointer(m->data);

@@ -10,14 +10,19 @@
 
 struct rules_matcher;
 
-/* match_limit: steps of backtracking in one match; beyond it a rule gives up, which the log
- * is told. NULL when memory ran out. */
+/* The plugin's one symbol of its own, by its place in the table; the detail is the rule. */
+enum { RULES_GAVE_UP };
+
+/* match_limit: steps of backtracking in one match; beyond it a rule gives up, which verdict and
+ * log are told. NULL when memory ran out. */
 struct rules_matcher *rules_matcher_new(uint32_t match_limit);
 void rules_matcher_free(struct rules_matcher *m);
-/* The next message: what is captured goes to the arena. Without one, nothing is logged. */
+/* The next message: what is captured goes to the arena. Without one, nothing is told. */
 void rules_matcher_begin(struct rules_matcher *m, struct postern_call *call,
                          struct rules_arena *arena);
 const struct rules_captures *rules_matcher_captures(const struct rules_matcher *m);
+/* A rule gave up by the clock: another time it might come to its end. */
+bool rules_matcher_was_hurried(const struct rules_matcher *m);
 
 /* How often it may count at most. */
 double rules_match_most(const struct rule *rule);

@@ -495,7 +495,9 @@ static int state(struct rules_run *r, struct postern_call *c)
         if (r->state[index] == RULES_ONE || r->state[index] == RULES_NUMBER)
             status = c->host->fact_named(c, rule->symbol, POSTERN_STR(""), rule->score);
     }
-    return status == POSTERN_LIMIT ? POSTERN_OK : status;
+    if (status != POSTERN_OK && status != POSTERN_LIMIT)
+        return status;
+    return rules_matcher_was_hurried(r->matcher) ? POSTERN_PART : POSTERN_OK;
 }
 
 int rules_run_message(struct rules_run *r, struct postern_call *call)

@@ -109,6 +109,7 @@ static const char *status_name(int rc)
     switch (rc) {
     case POSTERN_OK:
     case POSTERN_NONE:
+    case POSTERN_PART:
     case POSTERN_ERROR:
     case POSTERN_LIMIT:
     case POSTERN_DEADLINE:

@@ -244,7 +244,8 @@ bool pn_scan_event_gives(const struct pn_scan_event *e, struct pn_str plugin, bo
     struct pn_str list = pn_str_of(e->given == NULL ? "" : e->given);
     const json_t *run = run_of(e, plugin);
     if (e->given == NULL)
-        return network || (run != NULL && !pn_str_eq(text_of(run, "status"), PN_STR("ok")));
+        return network || (run != NULL && (!pn_str_eq(text_of(run, "status"), PN_STR("ok")) ||
+                                           text_of(run, "reason").len != 0)); /* POSTERN_PART */
     while (list.p != NULL)
         if (pn_str_eq(pn_str_trim(pn_str_split(&list, ',')), plugin))
             return true;

@@ -71,10 +71,13 @@ static void for_people(struct pn_buf *b, const struct pn_verdict *v)
     add_symbols(b, v);
     for (size_t i = 0; i < v->facts->run_count; i++) {
         const struct pn_plugin_run *run = &v->facts->runs[i];
-        if (run->status == PN_PLUGIN_OK || run->status == PN_PLUGIN_GIVEN)
+        bool ok = run->status == PN_PLUGIN_OK || run->status == PN_PLUGIN_GIVEN;
+        if (ok && run->reason.len == 0)
             continue;
         (void)pn_buf_addf(b, "    plugin %.*s %s: ", PN_FMT(run->plugin),
-                          run->status == PN_PLUGIN_SKIPPED ? "was skipped" : "failed");
+                          ok                                 ? "ran in part"
+                          : run->status == PN_PLUGIN_SKIPPED ? "was skipped"
+                                                             : "failed");
         (void)pn_utf8_add_shown(b, run->reason);
         (void)pn_buf_addc(b, '\n');
     }

@@ -147,6 +147,8 @@ static void test_runs(void)
     } rows[] = {
         {"first", PN_PLUGIN_OK, PN_PLUGIN_OK, 10, 10, "", ""},
         {"adds", PN_PLUGIN_OK, PN_PLUGIN_OK, 5, 15, "", ""},
+        {"ok, but in part", PN_PLUGIN_OK, PN_PLUGIN_OK, 0, 15, "hurried", "hurried"},
+        {"and so it stays", PN_PLUGIN_OK, PN_PLUGIN_OK, 0, 15, "", "hurried"},
         {"skipped is worse than ok", PN_PLUGIN_SKIPPED, PN_PLUGIN_SKIPPED, 0, 15, "budget",
          "budget"},
         {"ok does not heal", PN_PLUGIN_OK, PN_PLUGIN_SKIPPED, 1, 16, "", "budget"},

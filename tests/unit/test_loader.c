@@ -329,7 +329,7 @@ static void test_words(void)
         {POSTERN_ROW_TITLED, 8},   {POSTERN_FAIL_SKIP, 1},     {POSTERN_INVALID, -4},
         {POSTERN_DNS_AAAA, 28},    {POSTERN_DNS_TIMEOUT, 256}, {POSTERN_TEXT_VISIBLE, 2},
         {POSTERN_LOG_ERROR, 3},    {POSTERN_STAGES_ROOM, 16},  {POSTERN_AWAY, -5},
-        {POSTERN_NEED_STATE, 128}, {POSTERN_STATE_REFUSED, 2},
+        {POSTERN_NEED_STATE, 128}, {POSTERN_STATE_REFUSED, 2}, {POSTERN_PART, 2},
     };
     for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
         UNIT_INT(words[i].is, words[i].want);

@@ -155,6 +155,9 @@ struct postern_str {
 enum postern_status {
     POSTERN_OK = 0,
     POSTERN_NONE = 1,      /* there is no such header, part, note, record */
+    POSTERN_PART = 2,      /* from a callback, since 1.1: it left something out because time was
+                            * short. What it stated counts; a replay takes it from the event, for
+                            * on another machine it might have come further */
     POSTERN_ERROR = -1,    /* from a callback: it failed, `on_failure` applies */
     POSTERN_LIMIT = -2,    /* a limit was reached (facts, memory, queries); go on or return it */
     POSTERN_DEADLINE = -3, /* the call's time is up: return it at once */
