@@ -347,7 +347,7 @@ def limits(counter):
             counter.check(answer.startswith(want), f"limits: message {i}", answer)
         counter.check(send(server, "192.0.2.99").startswith("250"), "limits: another client")
         left = {s["key"]: s["left"] for s in server.wait_events("message", 4)[3]["state"]}
-        want = {"c 192.0.2.99": 1, "n c0000200/24": 1, "s a@sender.test": 5}
+        want = {"c 192.0.2.99": 1, "n 192.0.2.0/24": 1, "s a@sender.test": 5}
         counter.check(left == want, "limits: several of one message", f"{left}")
         server.stop()
         server.start()
