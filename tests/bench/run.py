@@ -13,9 +13,11 @@ usage: run.py [option...]
   --local          deliver to mailboxes, not to the sink
   --shipped        with the shipped policy   --domain TEXT     lines of the domain
   --repeat N       runs (1)                      --json           a line of JSON each
+  --by-plugin      what each plugin adds: a run without any, one with each alone, one with all
 
 Prints messages/s, CPU-ms a message over all roles and for each, latencies from MAIL to the
-final reply, PSS. A measuring tool: nothing here passes or fails.
+final reply, PSS, and how long a message was in each plugin's callbacks (waits included). A
+measuring tool: nothing here passes or fails.
 """
 import argparse
 import json
@@ -81,6 +83,7 @@ def config(args, dns_port, sink_port):
 
 def one_run(args, server, tools, sink):
     before = {p: cpu_s(p) for p in postern.processes(server.process.pid)}
+    seen = len(server.events("message"))
     command = [tools + "/loadgen", "-c", str(args.sessions), "-m", str(args.per_session), "-n", str(args.messages)]
     if args.manifest:
         command += ["-f", args.manifest, "-X"] + (["-d", args.folder] if args.folder else [])
@@ -102,7 +105,17 @@ def one_run(args, server, tools, sink):
     result["cpu_ms"] = round(sum(roles.values()), 4)
     result["cpu_ms_by_role"] = {r: round(v, 4) for r, v in sorted(roles.items(), key=lambda x: -x[1])}
     result["pss_mb"] = round(pss / 1024, 1)
+    result["plugin_ms"] = plugin_ms(server.events("message")[seen:])
     return result
+
+
+def plugin_ms(events):
+    """Of each plugin: mean time of a message in its callbacks."""
+    spent = {}
+    for event in events:
+        for run in event.get("plugins", []):
+            spent.setdefault(run["name"], []).append(run["ms"])
+    return {name: round(sum(v) / len(v), 4) for name, v in spent.items()}
 
 
 def drained(args, server, sink, accepted, seconds=60):
@@ -128,6 +141,31 @@ def show(result):
     )
     print(f"  CPU-ms a message: {result['cpu_ms']:.3f}  " + "  ".join(f"{r} {v:.3f}" for r, v in result["cpu_ms_by_role"].items()))
     print(f"  MAIL to final reply: p50 {result['p50_ms']} ms, p95 {result['p95_ms']} ms, p99 {result['p99_ms']} ms;  PSS {result['pss_mb']} MB")
+    if result["plugin_ms"]:
+        print("  ms in each plugin:  " + "  ".join(f"{n} {v:.3f}" for n, v in result["plugin_ms"].items()))
+
+
+def with_server(args, tools, sink, dns_port, sink_port, use):
+    options = "{ proxy from 127.0.0.0/8 }" if args.manifest else ""
+    with postern.Server(config(args, dns_port, sink_port), smtp_options=options, resolver="") as server:
+        server.start()
+        for _ in range(args.repeat):
+            use(one_run(args, server, tools, sink))
+
+
+def by_plugin(args, tools, sink, dns_port, sink_port):
+    """CPU, so that waits do not count: of a plugin alone in the pipeline, against none in it."""
+    names = list(PLUGINS) if args.plugins in ("all", "none") else args.plugins.replace(",", " ").split()
+    every, bare = " ".join(names), None
+    print(f"{'CPU-ms a message':20} {'all roles':>10} {'filter':>8} {'adds':>8} {'in callbacks, ms':>17}")
+    for label, args.plugins in [("no plugin", "none"), *((n, n) for n in names), ("all of them", every)]:
+        runs = []
+        with_server(args, tools, sink, dns_port, sink_port, runs.append)
+        best = min(runs, key=lambda r: r["cpu_ms"])
+        bare = best["cpu_ms"] if bare is None else bare
+        workers = sum(v for role, v in best["cpu_ms_by_role"].items() if role.startswith(("worker", "filter", "template")))
+        spent = sum(best["plugin_ms"].values())
+        print(f"{label:20} {best['cpu_ms']:10.3f} {workers:8.3f} {best['cpu_ms'] - bare:8.3f} {spent:17.3f}", flush=True)
 
 
 def main():
@@ -141,6 +179,7 @@ def main():
     parser.add_argument("--shipped", action="store_true")
     parser.add_argument("--domain", default="")
     parser.add_argument("--json", action="store_true")
+    parser.add_argument("--by-plugin", action="store_true")
     args = parser.parse_args()
     tools = os.path.join(postern.build_folder(), "tests", "bench")
     sink_port, dns_port = postern.free_port(), postern.free_port()
@@ -152,13 +191,11 @@ def main():
         [tools + "/dnsd", "-d", str(args.dns_delay), "-l", str(args.dns_loss), f"127.0.0.1:{dns_port}", zone or empty.name],
         stdout=subprocess.DEVNULL,
     )
-    options = "{ proxy from 127.0.0.0/8 }" if args.manifest else ""
     try:
-        with postern.Server(config(args, dns_port, sink_port), smtp_options=options, resolver="") as server:
-            server.start()
-            for _ in range(args.repeat):
-                result = one_run(args, server, tools, sink)
-                print(json.dumps(result)) if args.json else show(result)
+        if args.by_plugin:
+            by_plugin(args, tools, sink, dns_port, sink_port)
+        else:
+            with_server(args, tools, sink, dns_port, sink_port, lambda r: print(json.dumps(r)) if args.json else show(r))
     finally:
         for p in (sink, dnsd):
             p.send_signal(signal.SIGTERM)
