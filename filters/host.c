@@ -292,4 +292,5 @@ const struct postern_host host_table = {
     .state_take_all = host_state_take_all,
     .domain_ascii = domain_ascii,
     .client_network = client_network,
+    .words_text = host_words_text,
 };

@@ -215,6 +215,7 @@ int host_header_at(struct postern_call *c, size_t i, struct postern_str *name,
                    struct postern_str *value);
 int host_header_get(struct postern_call *c, const char *name, size_t n, struct postern_str *value);
 int host_header_text(struct postern_call *c, const char *name, size_t n, struct postern_str *value);
+int host_words_text(struct postern_call *c, struct postern_str value, struct postern_str *out);
 int host_header_address(struct postern_call *c, const char *name, size_t n, size_t k,
                         struct postern_str *local, struct postern_str *domain,
                         struct postern_str *display);

@@ -142,6 +142,15 @@ int host_header_get(struct postern_call *c, const char *name, size_t n, struct p
     return keep(h, &buf, value);
 }
 
+/* Without folds, encoded words decoded. */
+static int words_of(struct host_call *h, struct pn_str raw, struct postern_str *out)
+{
+    struct pn_buf buf;
+    pn_buf_init(&buf, FIELD_MAX);
+    (void)pn_words_decode(raw, &buf);
+    return keep(h, &buf, out);
+}
+
 int host_header_text(struct postern_call *c, const char *name, size_t n, struct postern_str *value)
 {
     struct host_call *h = host_of(c);
@@ -149,10 +158,12 @@ int host_header_text(struct postern_call *c, const char *name, size_t n, struct 
     int rc = field_value(h, name, n, &raw);
     if (rc != POSTERN_OK)
         return rc;
-    struct pn_buf buf;
-    pn_buf_init(&buf, FIELD_MAX);
-    (void)pn_words_decode(raw, &buf);
-    return keep(h, &buf, value);
+    return words_of(h, raw, value);
+}
+
+int host_words_text(struct postern_call *c, struct postern_str value, struct postern_str *out)
+{
+    return words_of(host_of(c), host_view(value), out);
 }
 
 /* The field's addresses, walked on from where the call before stood if it was the same. */

@@ -149,6 +149,18 @@ static size_t without_folds(char *p, size_t len, struct postern_str raw)
     return len;
 }
 
+/* The host's text of a value, as rules see it. */
+static struct postern_str decoded(struct rules_text *t, struct postern_str text,
+                                  struct postern_str raw)
+{
+    struct postern_str s = rules_dup(&t->arena, text);
+
+    if (s.p == NULL)
+        return POSTERN_STR("");
+    s.len = without_folds((char *)(uintptr_t)s.p, s.len, raw);
+    return s;
+}
+
 struct postern_str rules_field_value(struct rules_text *t, struct rules_field *f)
 {
     struct postern_str name;
@@ -161,11 +173,21 @@ struct postern_str rules_field_value(struct rules_text *t, struct rules_field *f
         return f->value;
     name = rules_dup(&t->arena, f->name);
     if (name.p != NULL && t->call->host->header_text(t->call, name.p, f->nth, &text) == POSTERN_OK)
-        f->value = rules_dup(&t->arena, text);
-    if (f->value.p == NULL)
-        return POSTERN_STR("");
-    f->value.len = without_folds((char *)(uintptr_t)f->value.p, f->value.len, f->raw);
+        f->value = decoded(t, text, f->raw);
     return f->value;
+}
+
+/* Of a part's own header, as of the message's. */
+static struct postern_str part_value(struct rules_text *t, struct postern_str name,
+                                     struct postern_str raw)
+{
+    struct postern_str value = unfolded(t, raw);
+    struct postern_str text;
+
+    if (rules_is_plain(value) || is_of_machines(name) ||
+        t->call->host->words_text(t->call, raw, &text) != POSTERN_OK)
+        return value;
+    return decoded(t, text, raw);
 }
 
 /* ---- values of a header ---- */
@@ -341,7 +363,28 @@ static void add_envelope_from(struct rules_text *t, struct rules_list_of *l)
     }
 }
 
-/* "ALL": the part's header, its folds undone or as they stand. */
+/* "Name: value", from a field as it stands; a line that is none is left as it is. */
+static struct postern_str whole_of_part(struct rules_text *t, struct postern_str s)
+{
+    const char *colon = memchr(s.p, ':', s.len);
+    struct postern_str name = {s.p, colon == NULL ? 0 : (size_t)(colon - s.p)};
+    struct postern_str value;
+    char *p;
+
+    if (name.len == 0)
+        return with_end(t, unfolded(t, s));
+    value = part_value(t, name, (struct postern_str){colon + 1, s.len - name.len - 1});
+    p = rules_alloc(&t->arena, name.len + value.len + 3);
+    if (p == NULL)
+        return (struct postern_str){NULL, 0};
+    memcpy(p, name.p, name.len);
+    memcpy(p + name.len, ": ", 2);
+    memcpy(p + name.len + 2, value.p, value.len);
+    p[name.len + 2 + value.len] = '\n';
+    return (struct postern_str){p, name.len + value.len + 3};
+}
+
+/* "ALL": the part's header, folds undone and words decoded, or as it stands. */
 static struct postern_str all_of_part(struct rules_text *t, const struct rules_part *p, bool raw)
 {
     struct postern_str s = rules_without_cr(t, p->raw.header);
@@ -361,7 +404,7 @@ static struct postern_str all_of_part(struct rules_text *t, const struct rules_p
 
             n = lf == NULL ? s.len : (size_t)(lf - s.p) + 1;
         } while (n < s.len && (s.p[n] == ' ' || s.p[n] == '\t'));
-        (void)rules_list_push(t, &lines, with_end(t, unfolded(t, (struct postern_str){s.p, n})));
+        (void)rules_list_push(t, &lines, whole_of_part(t, (struct postern_str){s.p, n}));
         s.p += n;
         s.len -= n;
     }
@@ -384,7 +427,8 @@ static void add_parts(struct rules_text *t, struct rules_list_of *l, const struc
         while (i > 0 && raw.len > 0 && (raw.p[0] == ' ' || raw.p[0] == '\t'))
             raw.p++, raw.len--;
         if (raw.p != NULL)
-            (void)rules_list_push(t, l, as_is || all ? raw : with_end(t, unfolded(t, raw)));
+            (void)rules_list_push(t, l,
+                                  as_is || all ? raw : with_end(t, part_value(t, h->name, raw)));
         else if (h->unset.len > 0)
             (void)rules_list_push(t, l, h->unset);
     }

@@ -29,8 +29,11 @@ static size_t look_at_header(struct postern_call *c)
     const struct postern_host *h = c->host;
     struct postern_str a, b, d;
     size_t sum = 0;
-    for (size_t i = 0; h->header_at(c, i, &a, &b) == POSTERN_OK; i++)
+    for (size_t i = 0; h->header_at(c, i, &a, &b) == POSTERN_OK; i++) {
         sum += touch(a) + touch(b);
+        if (h->words_text(c, b, &d) == POSTERN_OK)
+            sum += touch(d);
+    }
     for (size_t n = 0; n < 5 && h->header_get(c, "Subject", n, &a) == POSTERN_OK; n++)
         sum += touch(a);
     for (size_t n = 0; n < 5 && h->header_text(c, "Subject", n, &a) == POSTERN_OK; n++)

@@ -108,6 +108,16 @@ static int header_text(struct postern_call *c, const char *name, size_t n,
     return header_by(c, name, n, value, pn_words_decode);
 }
 
+static int words_text(struct postern_call *c, struct postern_str value, struct postern_str *out)
+{
+    struct pn_buf b;
+    pn_buf_init(&b, VALUE_MAX);
+    (void)pn_words_decode(fake_pn(value), &b);
+    *out = fake_keep(fake_of(c), pn_buf_str(&b));
+    pn_buf_fini(&b);
+    return POSTERN_OK;
+}
+
 static size_t part_count(struct postern_call *c)
 {
     return pn_message_parts(message_of(c));
@@ -256,6 +266,7 @@ void fake_message_table(struct postern_host *t)
     t->header_at = header_at;
     t->header_get = header_get;
     t->header_text = header_text;
+    t->words_text = words_text;
     t->part_count = part_count;
     t->part = get_part;
     t->part_text = part_text;

@@ -84,6 +84,8 @@ static int on_message(struct postern_call *c)
     struct postern_str local, domain;
     if (c->host->domain_ascii(c, POSTERN_STR("B\xc3\xbc.test"), &s) == POSTERN_OK)
         (void)c->host->note_set(c, POSTERN_STR("ascii"), s);
+    if (c->host->words_text(c, POSTERN_STR("a\r\n =?utf-8?q?b=C3=A9?= "), &s) == POSTERN_OK)
+        (void)c->host->note_set(c, POSTERN_STR("words"), s);
     for (size_t k = 0; c->host->header_address(c, "From", 0, k, &local, &domain, &s) == POSTERN_OK;
          k++)
         (void)c->host->fact(c, SYM_ONE, domain);
@@ -150,7 +152,7 @@ static void test_run(void)
     UNIT_INT(fakehost_run(h, POSTERN_MESSAGE), POSTERN_OK);
     UNIT_STR(fakehost_edits(h), PN_STR("+X-Subject: h\xc3\xa9|-X-Two:0"));
     UNIT_STR(fakehost_log(h), PN_STR("info: h\xc3\xa9\r\n\n"));
-    UNIT_STR(fakehost_notes(h), PN_STR("k=v ascii=xn--b-eha.test"));
+    UNIT_STR(fakehost_notes(h), PN_STR("k=v ascii=xn--b-eha.test words=a b\xc3\xa9"));
     fakehost_reset(h);
     UNIT_STR(fakehost_facts(h), PN_STR(""));
     fakehost_message(h, PN_STR("From: g: A <a@X.test>, b@y.test;\n\nhttp://Link.test/x\n"));

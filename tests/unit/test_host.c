@@ -320,6 +320,31 @@ static void test_client_network(void)
     }
 }
 
+/* Encoded words of any value, with a message or before there is one. */
+static void test_words_text(void)
+{
+    static const struct {
+        const char *value, *want;
+    } rows[] = {
+        {"", ""},
+        {" plain\r\n\tfolded ", "plain\tfolded"},
+        {"name=\"=?utf-8?B?aW52b2ljZS5leGU=?=\"", "name=\"invoice.exe\""},
+        {"=?utf-8?q?a?=\r\n =?utf-8?q?b?= c", "ab c"},
+        {"=?iso-8859-1?q?=FC?=", "\xc3\xbc"},
+        {"=?utf-8?q?open", "=?utf-8?q?open"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct rig r;
+        struct postern_str out = {"", 0}, value = {rows[i].value, strlen(rows[i].value)};
+        unit_row(rows[i].value);
+        rig_open(&r, PN_STR(""));
+        r.call.message = i % 2 == 0 ? NULL : &r.message;
+        UNIT_INT(r.call.call.host->words_text(&r.call.call, value, &out), POSTERN_OK);
+        UNIT_STR(((struct pn_str){out.p, out.len}), pn_str_of(rows[i].want));
+        rig_close(&r);
+    }
+}
+
 /* Commands that we don't know are told from their step on. */
 static void test_unknown(void)
 {
@@ -376,6 +401,7 @@ int main(int argc, char **argv)
         {"early clients", test_early},
         {"unknown commands", test_unknown},
         {"networks of clients", test_client_network},
+        {"encoded words of any value", test_words_text},
         {"edits", test_edits},
         {"a new body", test_body},
         {"edits are bounded", test_edits_bounded},

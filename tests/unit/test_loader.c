@@ -437,6 +437,7 @@ static const struct {
     AT(postern_host, state_take_all, 472),
     AT(postern_host, domain_ascii, 480),
     AT(postern_host, client_network, 488),
+    AT(postern_host, words_text, 496),
     AT(postern_bucket, interval_ms, 8),
     SIZE(postern_bucket, 24),
     AT(postern_take, bucket, 16),

@@ -351,6 +351,48 @@ static void test_texts(void)
     play_all(rows, COUNT(rows), mail, NULL);
 }
 
+/* Encoded words in the header of a part hide nothing. */
+static void test_part_words(void)
+{
+    static const char mail[] =
+        "Subject: =?utf-8?Q?caf=C3=A9?=\n"
+        "Content-Type: multipart/mixed; boundary=b\n"
+        "\n"
+        "--b\n"
+        "Content-Type: application/zip; name=\"=?utf-8?B?aW52b2ljZS5leGU=?=\"\n"
+        "Content-Disposition: attachment;\n"
+        "\tfilename=\"=?utf-8?Q?pay?=\n"
+        " =?utf-8?Q?slip=2Eexe?=\"\n"
+        "Content-Description:=?iso-8859-1?q?Gr=FC=DFe?=  dear\n"
+        "Content-ID: <=?utf-8?q?id?=@a.test>\n"
+        "Message-ID: <=?utf-8?q?id?=@a.test>\n"
+        "X-Broken: =?utf-8?q?never closed\n"
+        "no field =?utf-8?q?at?=\n"
+        "\n"
+        "--b--\n";
+    static const struct rules_row rows[] = {
+        {"a name", "mimeheader A Content-Type =~ /name=\"?invoice\\.exe/", "A=1"},
+        {"as it came", "mimeheader A Content-Type:raw =~ /B\\?aW52b2ljZS5leGU=/", "A=1"},
+        {"over a fold",
+         "mimeheader A Content-Disposition =~ /^attachment; filename=\"payslip\\.exe\"$/", "A=1"},
+        {"of another charset",
+         "mimeheader A Content-Description =~ /^Gr\xc3\xbc\xc3\x9f"
+         "e  dear$/",
+         "A=1"},
+        {"fields of machines stay",
+         "mimeheader A Message-ID =~ /^<=.utf-8/\nmimeheader B Content-ID =~ /^<id\\@/", "A=1 B=1"},
+        {"what is none stays", "mimeheader A X-Broken =~ /^=.utf-8.q.never closed$/", "A=1"},
+        {"the message's own", "mimeheader A Subject =~ /^caf\xc3\xa9$/", "A=1"},
+        {"ALL",
+         "mimeheader A ALL =~ /^Content-Type: "
+         ".*invoice\\.exe.*\\n.*payslip\\.exe\"\\nContent-Desc/m\n"
+         "mimeheader B ALL:raw =~ /invoice|payslip/\nmimeheader C ALL =~ /^Message-ID: <=.utf/m",
+         "A=1 C=1"},
+    };
+
+    play_all(rows, COUNT(rows), mail, NULL);
+}
+
 /* Lines of more than 2 KB and raw text of more than 4 are cut, at blanks where there are any. */
 /* What hides a word from rules, but not from who reads the message. */
 static void test_disguises(void)
@@ -564,6 +606,7 @@ int main(int argc, char **argv)
                                              {"parts of fields", test_parts_of_fields},
                                              {"relays", test_relays},
                                              {"texts", test_texts},
+                                             {"words in parts", test_part_words},
                                              {"disguises", test_disguises},
                                              {"cuts", test_cuts},
                                              {"conditions", test_conditions},

@@ -115,7 +115,8 @@
  *
  *   1.0   the first
  *   1.1   prefetch, needs_if, changed, tick, info, stages_if, methods; client_in,
- *         client_network, state_get, state_put, state_take, state_take_all, domain_ascii;
+ *         client_network, state_get, state_put, state_take, state_take_all, domain_ascii,
+ *         words_text;
  *         insert_header, change_header, replace_body, change_from, add_rcpt, remove_rcpt;
  *         standing, standing_set; setup_info; early, tls_version, tls_cipher, tls_bits,
  *         local_ip_text, local_port, unknown_count, unknown of struct postern_client;
@@ -748,6 +749,12 @@ struct postern_host {
      *    out lives as long as the call. POSTERN_INVALID: more bits; POSTERN_LIMIT: no memory. */
     int (*client_network)(struct postern_call *c, uint32_t bits4, uint32_t bits6,
                           struct postern_str *out);
+
+    /* -- any field's value as header_text gives those of the message: folds removed, blanks
+     *    trimmed, encoded words decoded to UTF-8. For what a plugin has out of a part's own
+     *    header. Of what would be over 256 KB the first so many. out lives as header_text's
+     *    does. POSTERN_LIMIT: no memory. */
+    int (*words_text)(struct postern_call *c, struct postern_str value, struct postern_str *out);
 };
 
 #ifdef __cplusplus
