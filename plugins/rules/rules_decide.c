@@ -266,8 +266,8 @@ static struct rules_guess peek_not(struct rules_guess g)
 static struct rules_guess peek_logic(const struct rules_tree *t, uint32_t n,
                                      const struct rules_answers *a)
 {
-    bool and = t->node[n].op == RULES_OP_AND;
-    enum rules_state decides = and? RULES_ZERO : RULES_ONE;
+    bool all = t->node[n].op == RULES_OP_AND;
+    enum rules_state decides = all ? RULES_ZERO : RULES_ONE;
     bool open = false;
     bool known = true; /* what is settled */
     bool doubtful = false;
@@ -277,17 +277,17 @@ static struct rules_guess peek_logic(const struct rules_tree *t, uint32_t n,
         struct rules_guess g;
 
         if (s == decides)
-            return settled(!and, true);
+            return settled(!all, true);
         if (s <= RULES_ONE)
             continue;
         g = peek(t, c, a);
-        if (and? is_zero(g) : is_not_zero(g))
-            return settled(!and, true);
+        if (all ? is_zero(g) : is_not_zero(g))
+            return settled(!all, true);
         open = open || !g.settled;
         known = known && (!g.settled || g.known);
         doubtful = doubtful || g.doubtful;
     }
-    return open ? between(0, 1, doubtful || !known) : settled(and, known);
+    return open ? between(0, 1, doubtful || !known) : settled(all, known);
 }
 
 static struct rules_guess peek_sum(const struct rules_tree *t, uint32_t n,
@@ -380,27 +380,27 @@ static struct rules_guess decide(const struct rules_tree *t, uint32_t n,
 static struct rules_guess decide_logic(const struct rules_tree *t, uint32_t n,
                                        const struct rules_answers *a)
 {
-    bool and = t->node[n].op == RULES_OP_AND;
-    enum rules_state decides = and? RULES_ZERO : RULES_ONE;
-    struct rules_guess all = peek_logic(t, n, a);
+    bool all = t->node[n].op == RULES_OP_AND;
+    enum rules_state decides = all ? RULES_ZERO : RULES_ONE;
+    struct rules_guess seen = peek_logic(t, n, a);
     bool known = true;
 
-    if (all.settled)
-        return all;
+    if (seen.settled)
+        return seen;
     for (uint32_t c = t->node[n].child; c != 0; c = t->node[c].next) {
         enum rules_state s = state_of(t, c, a);
         struct rules_guess g;
 
         if (s == decides)
-            return settled(!and, true);
+            return settled(!all, true);
         if (s <= RULES_ONE)
             continue;
         g = decide(t, c, a);
-        if (and? is_zero(g) : is_not_zero(g))
-            return settled(!and, true);
+        if (all ? is_zero(g) : is_not_zero(g))
+            return settled(!all, true);
         known = known && g.known;
     }
-    return settled(and, known);
+    return settled(all, known);
 }
 
 static bool is_open(const struct rules_tree *t, uint32_t n, const struct rules_answers *a)
