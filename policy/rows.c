@@ -448,6 +448,11 @@ static const struct postern_row queue_rows[] = {
      .choices = "off|may|must",
      .def = "may",
      .help = "STARTTLS towards a next hop: never, where it is offered, always."},
+    {.name = "literals",
+     .type = POSTERN_T_BOOL,
+     .def = "no",
+     .help = "Mail to an address literal, `user@[192.0.2.1]`, goes there; no: it is refused with "
+             "550 5.1.2."},
     {.name = "hold-age",
      .type = POSTERN_T_DURATION,
      .def = "30d",

@@ -128,17 +128,6 @@ void hop_fail(struct hop *hop, uint16_t code, struct pn_str text, bool close_it)
     free(why);
 }
 
-void hop_conn_failed(struct hop *hop, size_t address, struct pn_str text)
-{
-    if (address == hop->current)
-        hop->current++;
-    if (hop->current < hop->address_count)
-        hop_pump(hop);
-    else if (hop->conn_count == 0)
-        hop_fail(hop, 451, text, true);
-    /* else those that stand serve the line */
-}
-
 /* A connection more: those that wait are more than those that are being made. */
 static bool may_open(struct hop *hop)
 {
@@ -153,12 +142,11 @@ static bool may_open(struct hop *hop)
     return false;
 }
 
-void hop_pump(struct hop *hop)
+/* Goes on from the current address. */
+static void pump(struct hop *hop)
 {
     while (hop->waiting > 0 && conn_give_idle(hop)) {
     }
-    if (hop->conn_count == 0)
-        hop->current = 0;
     if (hop->resolving || !may_open(hop))
         return;
     if (hop->address_count == 0 || pn_clock_mono_ns() > hop->addresses_until) {
@@ -167,6 +155,24 @@ void hop_pump(struct hop *hop)
     }
     while (may_open(hop))
         conn_open(hop);
+}
+
+void hop_pump(struct hop *hop)
+{
+    if (hop->conn_count == 0)
+        hop->current = 0;
+    pump(hop);
+}
+
+void hop_conn_failed(struct hop *hop, size_t address, struct pn_str text)
+{
+    if (address == hop->current)
+        hop->current++;
+    if (hop->current < hop->address_count)
+        pump(hop);
+    else if (hop->conn_count == 0)
+        hop_fail(hop, 451, text, true);
+    /* else those that stand serve the line */
 }
 
 static bool fits(const struct parcel *p, const struct message *m, uint32_t group)
@@ -236,4 +242,5 @@ void hop_init(struct queue *q)
 {
     q->hops = pn_calloc(HOP_TABLE, sizeof(struct hop *));
     q->hop_sweep = HOP_SWEEP_MIN;
+    names_init(q);
 }

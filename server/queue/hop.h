@@ -5,6 +5,7 @@
  *   hop.c     the table; parcels; who gets a connection
  *   conn.c    one connection: the SMTP engine (server/smtp) on a stream
  *   names.c   addresses of a next hop, asked of the resolver
+ *   mx.h      which of them, in which order
  *
  * A hop that can't be reached fails its whole line at once and stays closed for a little
  * while, so that ten thousand messages cost one connection attempt.
@@ -97,6 +98,7 @@ void probe_settle(struct probe *p, bool of_rcpt, uint16_t code, struct pn_str te
 
 /* names.c: fills the hop's addresses, then pumps or fails it; maybe before it returns. */
 void names_find(struct hop *hop);
+void names_init(struct queue *q);
 void names_peer(struct queue *q, struct pn_peer *peer);
 void names_end(struct queue *q);
 

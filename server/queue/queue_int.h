@@ -58,6 +58,7 @@ struct queue_settings {
     uint64_t idle_ms, connect_ms, hold_age_ms, verify_ms;
     struct pn_smtp_client_waits waits; /* for a next hop's replies */
     bool tls_off, tls_must;
+    bool literals;   /* user@[192.0.2.1] is gone to */
     bool event_each; /* an event line for each success too */
 };
 void settings_default(struct queue_settings *s);
@@ -230,6 +231,7 @@ struct queue {
     struct pn_tls_context *tls;  /* NULL: none could be made */
     struct pn_channel *resolver; /* NULL: away */
     struct lookup *lookups;      /* asked and not answered */
+    uint64_t mx_seed;            /* one more for each finding */
     size_t ops;                  /* given to the spool and not answered */
     struct pn_timer *room_timer;
     uint64_t room_unseen; /* bytes taken since the disk was looked at */

@@ -58,6 +58,7 @@ void settings_read(struct queue_settings *s, const struct pn_policy *p)
     s->verify_ms = (uint64_t)pn_policy_int(p, "queue.verify-cache");
     s->hold_age_ms = (uint64_t)pn_policy_int(p, "queue.hold-age");
     s->event_each = pn_policy_bool(p, "events.deliveries");
+    s->literals = pn_policy_bool(p, "queue.literals");
     s->tls_off = tls == TLS_OFF;
     s->tls_must = tls == TLS_MUST;
 }

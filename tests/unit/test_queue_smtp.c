@@ -2,6 +2,7 @@
  * The queue role towards a next hop: the test is edge (peer 0), mailbox (peer 1), resolver,
  * admin, and a server on loopback that answers by a script, one connection at a time.
  */
+#include "kit_policy.h"
 #include "queue_rig.h"
 #include "unit.h"
 
@@ -120,15 +121,32 @@ static void closed(struct hop_server *s)
 
 /* ---- the role ---- */
 
-static void rig_up(struct role_rig *rig)
+/* conf NULL: none. */
+static void rig_up_with(struct role_rig *rig, const char *conf)
 {
+    struct kit kit;
     role_rig_init(rig, PN_ROLE_QUEUE, PN_FOLDER_SPOOL, pn_queue_main);
     rig->peer_roles[EDGE] = PN_ROLE_EDGE;
     rig->peer_roles[MAILBOX] = PN_ROLE_MAILBOX;
     rig->peer_roles[RESOLVER] = PN_ROLE_RESOLVER;
     rig->peer_roles[ADMIN] = PN_ROLE_ADMIN;
     rig->peer_count = 4;
+    if (conf != NULL) {
+        kit_open(&kit, conf, "");
+        UNIT_STR(kit_problems(&kit), PN_STR(""));
+        rig->policy_fd = pn_memfile_of("policy", pn_buf_str(&kit.image));
+    }
     role_rig_start(rig);
+    if (conf != NULL) {
+        (void)close(rig->policy_fd);
+        rig->policy_fd = -1;
+        kit_close(&kit);
+    }
+}
+
+static void rig_up(struct role_rig *rig)
+{
+    rig_up_with(rig, NULL);
 }
 
 /* Takes the next question, which must be this one, and answers it. data NULL: no record. */
@@ -276,22 +294,18 @@ static void test_report(void)
     struct hop_server s;
     server_init(&s);
     rig_up(&rig);
-    char sender[64];
-    (void)snprintf(sender, sizeof sender, "s@[%.9s]", s.name);
     struct pn_recipient to[2] = {to_hop(&s, "bad@dest.test"), to_hop(&s, "good@dest.test")};
     to[0].orcpt = PN_STR("rfc822;alias@dest.test");
-    /* Its domain is an address, so the report would go to port 25 there: nobody listens. */
-    take(&rig, 1, sender, PN_ENV_SPF_PASS, to, 2);
+    take(&rig, 1, "s@from.test", PN_ENV_SPF_PASS, to, 2);
     greet(&s);
     expect_ehlo(&s);
-    char mail[128];
-    (void)snprintf(mail, sizeof mail, "MAIL FROM:<%s> SIZE=30", sender);
-    expect(&s, mail, "250 ok\r\n");
+    expect(&s, "MAIL FROM:<s@from.test> SIZE=30", "250 ok\r\n");
     expect(&s, "RCPT TO:<bad@dest.test>", "550 5.1.1 no such user\r\n");
     expect(&s, "RCPT TO:<good@dest.test>", "250 ok\r\n");
     expect(&s, "DATA", "354 go\r\n");
     (void)hear(&s, true);
     say(&s, "250 ok\r\n");
+    resolve(&rig, "from.test", PN_DNS_MX, PN_DNS_SERVFAIL, (struct pn_str){NULL, 0}); /* for it */
     (void)usleep(100000);
     role_rig_kill(&rig);
     /* What is left in the spool is the report alone. */
@@ -458,6 +472,68 @@ static void test_host(void)
     server_fini(&s);
 }
 
+#define NO_ADDRESS "550 5.4.4 None of the domain's mail servers has an address that mail can go to"
+#define LOOP                                                                                       \
+    "5.4.6 The domain's mail comes to this server, which does not know it: it would go round in "  \
+    "a loop"
+
+/* Its first address refuses: the next one is tried, with one message in line as with many. */
+static void test_next_address(void)
+{
+    static const struct pn_str six = PN_STR_INIT("\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\1");
+    struct role_rig rig;
+    struct hop_server s;
+    char name[64];
+    server_init(&s); /* on 127.0.0.1 only */
+    rig_up(&rig);
+    (void)snprintf(name, sizeof name, "hop.dest.test%s", strchr(s.name, ':'));
+    struct pn_recipient to = to_hop(&s, "u@dest.test");
+    to.next_hop = pn_str_of(name);
+    take(&rig, 1, "s@from.test", 0, &to, 1);
+    resolve(&rig, "hop.dest.test", PN_DNS_AAAA, PN_DNS_NOERROR, six);
+    resolve(&rig, "hop.dest.test", PN_DNS_A, PN_DNS_NOERROR, PN_STR("\177\0\0\1"));
+    greet(&s);
+    expect_ehlo(&s);
+    transaction(&s);
+    role_rig_fini(&rig);
+    server_fini(&s);
+}
+
+/* An address literal goes nowhere unless a setting says so, and never to ourselves. */
+static void test_literals(void)
+{
+    static const char listens[] = "listen smtp 192.0.2.7:25\n";
+    static const char allowed[] = "queue { literals yes }\nlisten smtp 192.0.2.7:25\n";
+    static const struct {
+        const char *label, *conf, *domain, *want;
+    } rows[] = {
+        {"no policy", NULL, "[192.0.2.1]", "550 5.1.2 No mail goes to address literals from here"},
+        {"by default", listens, "[192.0.2.1]",
+         "550 5.1.2 No mail goes to address literals from here"},
+        {"this machine", allowed, "[127.0.0.1]", "550 5.1.2 No mail goes to that address literal"},
+        {"this machine by IPv6", allowed, "[IPv6:::1]",
+         "550 5.1.2 No mail goes to that address literal"},
+        {"IPv6 without its tag", allowed, "[2001:db8::1]",
+         "550 5.1.2 No mail goes to that address literal"},
+        {"ourselves", allowed, "[192.0.2.7]", "554 5.4.6 That address is this server's: a loop"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct role_rig rig;
+        struct found f;
+        unit_row(rows[i].label);
+        found_init(&f);
+        rig_up_with(&rig, rows[i].conf);
+        struct pn_recipient to = {.address = PN_STR("u@dest.test"),
+                                  .via = PN_VIA_MX,
+                                  .next_hop = pn_str_of(rows[i].domain)};
+        take(&rig, 1, "s@from.test", 0, &to, 1);
+        UNIT_INT(wait_held(&rig, &f), 1);
+        UNIT_TRUE(pn_str_ends(f.held.reason, pn_str_of(rows[i].want)));
+        found_fini(&f);
+        role_rig_fini(&rig);
+    }
+}
+
 /* A domain that takes no mail, by its MX or by not being: the recipient fails at once. */
 static void test_mx(void)
 {
@@ -477,7 +553,7 @@ static void test_mx(void)
          {NULL, 0},
          NULL,
          0,
-         "550 5.1.2 The domain has no mail server"},
+         "550 5.1.2 There is no such domain"},
         {"no MX, no address",
          PN_DNS_NOERROR,
          {NULL, 0},
@@ -485,21 +561,25 @@ static void test_mx(void)
          PN_DNS_NOERROR,
          "550 5.1.2 The domain has no mail server"},
         {"its server is not there", PN_DNS_NOERROR, PN_STR_INIT("\0\12mx.dest.test"),
-         "mx.dest.test", PN_DNS_NXDOMAIN, "550 5.1.2 The domain has no mail server"},
+         "mx.dest.test", PN_DNS_NXDOMAIN, NO_ADDRESS},
         {"not known now", PN_DNS_SERVFAIL, {NULL, 0}, NULL, 0, NULL},
         {"its server not known now", PN_DNS_NOERROR, PN_STR_INIT("\0\12mx.dest.test"),
          "mx.dest.test", PN_DNS_TIMEOUT, NULL},
         {"its server is said to be this machine", PN_DNS_NOERROR, PN_STR_INIT("\0\12mx.dest.test"),
-         "mx.dest.test", PN_DNS_NOERROR, "550 5.1.2 The domain has no mail server",
-         PN_STR_INIT("\177\0\0\1"), PN_STR_INIT("\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\1")},
+         "mx.dest.test", PN_DNS_NOERROR, NO_ADDRESS, PN_STR_INIT("\177\0\0\1"),
+         PN_STR_INIT("\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\1")},
+        {"its server is called as we are", PN_DNS_NOERROR, PN_STR_INIT("\0\12LocalHost"), NULL, 0,
+         "554 " LOOP},
+        {"it has the address that we listen on", PN_DNS_NOERROR, PN_STR_INIT("\0\12mx.dest.test"),
+         "mx.dest.test", PN_DNS_NOERROR, "554 " LOOP, PN_STR_INIT("\300\0\2\7")},
         {"any address of this machine", PN_DNS_NOERROR, PN_STR_INIT("\0\12mx.dest.test"),
-         "mx.dest.test", PN_DNS_NOERROR, "550 5.1.2 The domain has no mail server",
-         PN_STR_INIT("\0\0\0\0"), PN_STR_INIT("\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0")},
+         "mx.dest.test", PN_DNS_NOERROR, NO_ADDRESS, PN_STR_INIT("\0\0\0\0"),
+         PN_STR_INIT("\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0")},
         {"this machine in IPv4's clothes", PN_DNS_NOERROR, PN_STR_INIT("\0\12mx.dest.test"),
-         "mx.dest.test", PN_DNS_NOERROR, "550 5.1.2 The domain has no mail server",
-         PN_STR_INIT("\177\1\2\3"), PN_STR_INIT("\0\0\0\0\0\0\0\0\0\0\377\377\177\0\0\1")},
+         "mx.dest.test", PN_DNS_NOERROR, NO_ADDRESS, PN_STR_INIT("\177\1\2\3"),
+         PN_STR_INIT("\0\0\0\0\0\0\0\0\0\0\377\377\177\0\0\1")},
         {"everybody", PN_DNS_NOERROR, PN_STR_INIT("\0\12mx.dest.test"), "mx.dest.test",
-         PN_DNS_NOERROR, "550 5.1.2 The domain has no mail server", PN_STR_INIT("\340\0\0\1"),
+         PN_DNS_NOERROR, NO_ADDRESS, PN_STR_INIT("\340\0\0\1"),
          PN_STR_INIT("\377\2\0\0\0\0\0\0\0\0\0\0\0\0\0\1")},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
@@ -507,7 +587,7 @@ static void test_mx(void)
         struct found f;
         unit_row(rows[i].label);
         found_init(&f);
-        rig_up(&rig);
+        rig_up_with(&rig, "smtp { hostname localhost }\nlisten smtp 192.0.2.7:25\n");
         struct pn_recipient to = {
             .address = PN_STR("u@dest.test"), .via = PN_VIA_MX, .next_hop = PN_STR("dest.test")};
         take(&rig, 1, "s@from.test", 0, &to, 1);
@@ -588,6 +668,8 @@ int main(int argc, char **argv)
                                              {"share", test_share},
                                              {"held_age", test_held_age},
                                              {"host", test_host},
+                                             {"next_address", test_next_address},
+                                             {"literals", test_literals},
                                              {"mx", test_mx},
                                              {NULL, NULL}};
     return unit_main("queue_smtp", tests, argc, argv);
