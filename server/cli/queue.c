@@ -8,20 +8,32 @@
 #include <string.h>
 
 static const char usage[] =
-    "usage: postern queue list [--held] [--json]\n"
+    "usage: postern queue list [FILTER...] [--held] [--json]\n"
     "       postern queue show ID [--held] [--json]\n"
-    "       postern queue release ID... [--held] [--json]\n"
-    "       postern queue drop ID... [--held] [--json]\n"
+    "       postern queue retry ID... | FILTER... | --all [--dry-run] [--json]\n"
+    "       postern queue hold | bounce, the same\n"
+    "       postern queue release | drop, the same, [--held]\n"
     "\n"
     "  list         messages that wait; --held: those in quarantine or held back\n"
     "  show         one of them, its recipients and its content\n"
-    "  release      try it now; --held: deliver it after all\n"
+    "  retry        try it now\n"
+    "  hold         take it out of the queue, to those held back\n"
+    "  release      --held: deliver it after all; else as retry\n"
+    "  bounce       give it up, telling its sender, or hold it where that is not safe\n"
     "  drop         give it up, telling nobody\n"
+    "\n"
+    "  --from GLOB --to GLOB --domain GLOB    sender (<>: null), recipient, its domain\n"
+    "  --older AGE --newer AGE                such as 90s, 10m, 2h, 3d\n"
+    "  --reason GLOB                          the last reply, or why it is held\n"
+    "               of mail that waits, only recipients for which all of it holds\n"
+    "  --all        all there is\n"
+    "  --dry-run    only say what would be done\n"
     "  --json       the server's lines as they are (show: without content)\n"
     "  --root DIR   the root of a server that was started so\n"
     "  --socket S   its control socket\n";
 
-enum { WORDS_MAX = 60 };
+/* Together no more than a command may have (PN_COMMAND_WORDS_MAX). */
+enum { WORDS_MAX = 60 - 18, OPTION_WORDS_MAX = 18 };
 
 static const char *text_of(const json_t *o, const char *key)
 {
@@ -90,10 +102,23 @@ static void print_line(const json_t *o)
         print_message(o);
     else if (json_object_get(o, "did") != NULL)
         printf("%s %s\n", text_of(o, "id"), text_of(o, "did"));
+    else if (json_object_get(o, "would") != NULL)
+        printf("%s would be %s\n", text_of(o, "id"), text_of(o, "would"));
     else if (json_object_get(o, "damaged") != NULL) /* not even its envelope is known */
         printf("%s  damaged: %s\n", text_of(o, "id"), text_of(o, "damaged"));
     else
         fprintf(stderr, "postern queue: %s: %s\n", text_of(o, "id"), text_of(o, "error"));
+}
+
+static void print_done(const json_t *last)
+{
+    bool dry = json_object_get(last, "would") != NULL;
+    long long done = number_of(last, "done");
+    printf("%lld message%s %s%s", done, done == 1 ? "" : "s", dry ? "would be " : "",
+           text_of(last, dry ? "would" : "did"));
+    if (number_of(last, "failed") > 0)
+        printf(", %lld not", number_of(last, "failed"));
+    (void)putchar('\n');
 }
 
 /* The last line; the exit status. */
@@ -101,6 +126,8 @@ static int conclude(struct pn_ask *ask, const json_t *last, bool json)
 {
     bool ok = json_is_true(json_object_get(last, "ok"));
     long long size = number_of(last, "size");
+    if (!json && json_object_get(last, "done") != NULL)
+        print_done(last);
     if (!ok && !json)
         fprintf(stderr, "postern queue: %s\n", text_of(last, "error"));
     if (ok && !json && json_object_get(last, "count") != NULL) {
@@ -150,38 +177,58 @@ static int run(const char *path, const char *const *words, size_t count, bool js
     return status;
 }
 
-/* Is it something that the queue can be asked? words[0] is "queue". */
-static bool words_ok(const char *const *words, size_t count)
+/* NULL, or why the queue can't be asked so. words[0] is "queue", ids from words[2]. */
+static const char *refuse(const char *const *words, size_t count, bool picks)
 {
-    static const struct {
-        const char *verb;
-        size_t min, max; /* ids */
-    } rows[] = {{"list", 0, 0}, {"show", 1, 1}, {"release", 1, WORDS_MAX}, {"drop", 1, WORDS_MAX}};
+    static const char *const verbs[] = {"list", "show",   "retry", "release",
+                                        "hold", "bounce", "drop",  NULL};
+    size_t verb = 0, ids = count - 2;
+    while (verbs[verb] != NULL && strcmp(words[1], verbs[verb]) != 0)
+        verb++;
     for (size_t i = 2; i < count; i++)
         if (words[i][0] == '\0')
-            return false;
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
-        if (strcmp(words[1], rows[i].verb) == 0)
-            return count - 2 >= rows[i].min && count - 2 <= rows[i].max;
-    return false;
+            return "an id is empty";
+    if (verbs[verb] == NULL)
+        return "list, show, retry, release, hold, bounce or drop was expected";
+    if (verb == 0)
+        return ids == 0 ? NULL : "list expects filters; show expects an id";
+    if (verb == 1)
+        return ids == 1 && !picks ? NULL : "show expects one id, and no filter";
+    if (ids > 0 && picks)
+        return "ids, filters or --all: only one of them";
+    return ids > 0 || picks ? NULL : "ids are expected, or filters, or --all";
 }
 
 int pn_cli_queue(int argc, char **argv)
 {
+    /* 'F': a filter, which the server reads; 'O': a word for the server */
     static const struct option options[] = {
-        {"held", no_argument, NULL, 'H'},       {"json", no_argument, NULL, 'j'},
-        {"root", required_argument, NULL, 'r'}, {"socket", required_argument, NULL, 's'},
-        {"help", no_argument, NULL, 'h'},       {NULL, 0, NULL, 0}};
-    const char *words[WORDS_MAX + 2] = {"queue"}, *root = NULL, *path = NULL;
+        {"from", required_argument, NULL, 'F'},   {"to", required_argument, NULL, 'F'},
+        {"domain", required_argument, NULL, 'F'}, {"older", required_argument, NULL, 'F'},
+        {"newer", required_argument, NULL, 'F'},  {"reason", required_argument, NULL, 'F'},
+        {"all", no_argument, NULL, 'A'},          {"dry-run", no_argument, NULL, 'O'},
+        {"held", no_argument, NULL, 'O'},         {"json", no_argument, NULL, 'j'},
+        {"root", required_argument, NULL, 'r'},   {"socket", required_argument, NULL, 's'},
+        {"help", no_argument, NULL, 'h'},         {NULL, 0, NULL, 0}};
+    static char said[sizeof options / sizeof options[0]][16];
+    const char *words[WORDS_MAX + 2 + OPTION_WORDS_MAX] = {"queue"}, *root = NULL, *path = NULL;
+    const char *extra[OPTION_WORDS_MAX];
     char text[PN_ASK_PATH_MAX];
-    size_t count = 1;
-    bool json = false, held = false;
-    for (int c; (c = getopt_long(argc, argv, "h", options, NULL)) != -1;) {
+    size_t count = 1, extras = 0;
+    int at = 0;
+    bool json = false, picks = false;
+    for (int c; (c = getopt_long(argc, argv, "h", options, &at)) != -1;) {
         if (c == 'h') {
             fputs(usage, stdout);
             return PN_EXIT_DONE;
         }
-        held |= c == 'H';
+        if ((c == 'F' || c == 'A' || c == 'O') && extras + 2 <= OPTION_WORDS_MAX) {
+            (void)snprintf(said[at], sizeof said[at], "--%s", options[at].name);
+            extra[extras++] = said[at];
+            if (c == 'F')
+                extra[extras++] = optarg;
+        }
+        picks |= c == 'F' || c == 'A';
         json |= c == 'j';
         root = c == 'r' ? optarg : root;
         path = c == 's' ? optarg : path;
@@ -196,11 +243,12 @@ int pn_cli_queue(int argc, char **argv)
     }
     while (optind < argc)
         words[count++] = argv[optind++];
-    if (!words_ok(words, count)) {
-        fputs(usage, stderr);
+    const char *why = refuse(words, count, picks);
+    if (why != NULL) {
+        fprintf(stderr, "postern queue: %s\n\n%s", why, usage);
         return PN_EXIT_USAGE;
     }
-    if (held)
-        words[count++] = "--held";
+    for (size_t i = 0; i < extras; i++)
+        words[count++] = extra[i];
     return run(pn_ask_path(path, root, text), words, count, json);
 }

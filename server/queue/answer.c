@@ -35,12 +35,13 @@ void answer_finish(struct answer *a, const char *error)
     (void)answer_send(a, true, -1);
 }
 
-void answer_outcome(struct answer *a, struct pn_str id, const char *did, const char *error)
+void answer_outcome(struct answer *a, struct pn_str id, const char *key, const char *did,
+                    const char *error)
 {
     answer_begin(a);
     pn_json_str(&a->j, "id", id);
     if (error == NULL)
-        pn_json_str(&a->j, "did", pn_str_of(did));
+        pn_json_str(&a->j, key, pn_str_of(did));
     else
         pn_json_str(&a->j, "error", pn_str_of(error));
     (void)answer_send(a, false, -1);

@@ -23,8 +23,10 @@ bool answer_send(struct answer *a, bool last, int fd);
 /* The last line: ok, or why not. */
 void answer_finish(struct answer *a, const char *error);
 void answer_list_end(struct answer *a, size_t count, size_t shown);
-/* One of several messages that were named: its line; error NULL: it was done. */
-void answer_outcome(struct answer *a, struct pn_str id, const char *did, const char *error);
+/* One of several messages that were named: its line; error NULL: it was
+ * done, and key says what. */
+void answer_outcome(struct answer *a, struct pn_str id, const char *key, const char *did,
+                    const char *error);
 /* Members of the line at hand. */
 void answer_time(struct answer *a, const char *key, int64_t ms);
 void answer_message(struct answer *a, struct pn_str id, const struct pn_envelope *env);

@@ -120,12 +120,19 @@ static uint32_t *pick(const struct message *m, bool (*is)(const struct message *
 
 static bool to_quarantine(const struct message *m, uint32_t i)
 {
-    return m->rcpts[i].state == RCPT_KEPT_BACK && m->env.recipients[i].hand == PN_HAND_QUARANTINE;
+    return m->rcpts[i].state == RCPT_KEPT_BACK && m->rcpts[i].order != ORDER_HOLD &&
+           m->env.recipients[i].hand == PN_HAND_QUARANTINE;
 }
 
 static bool to_hold(const struct message *m, uint32_t i)
 {
-    return m->rcpts[i].state == RCPT_KEPT_BACK && m->env.recipients[i].hand == PN_HAND_HOLD;
+    return m->rcpts[i].state == RCPT_KEPT_BACK && m->rcpts[i].order != ORDER_HOLD &&
+           m->env.recipients[i].hand == PN_HAND_HOLD;
+}
+
+static bool to_hold_by_order(const struct message *m, uint32_t i)
+{
+    return m->rcpts[i].state == RCPT_KEPT_BACK && m->rcpts[i].order == ORDER_HOLD;
 }
 
 void bounce_keep_back(struct message *m)
@@ -137,6 +144,9 @@ void bounce_keep_back(struct message *m)
         if (indices != NULL)
             hold(m, kind, indices, count, m->env.recipients[indices[0]].reason);
     }
+    uint32_t count, *indices = pick(m, to_hold_by_order, &count);
+    if (indices != NULL)
+        hold(m, HELD_HELD, indices, count, PN_STR("held by an operator"));
 }
 
 /* ---- age ---- */

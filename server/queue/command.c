@@ -1,18 +1,30 @@
 /*
  * What an operator asks (ipc/command.h), in words behind "queue":
  *
- *   list [--held]            one line a message, then {"ok":true,"count":N,"shown":M}
+ *   list [FILTER] [--held]   one line a message, then {"ok":true,"count":N,"shown":M}
  *   show ID [--held]         the message, then a line a recipient, then {"ok":true,"size":N}
  *                            with its content
- *   release ID... [--held]   tries it now; held: takes it out and delivers it
- *   drop ID... [--held]      gives it up, and tells nobody
+ *   retry WHICH              tries it now
+ *   release WHICH [--held]   the same; held: takes it out and delivers it
+ *   drop WHICH [--held]      gives it up, and tells nobody
+ *   hold WHICH               takes it out of the queue, to where held mail is
+ *   bounce WHICH             gives it up, and tells the sender, as if its next hop had
+ *                            refused it: where a report would be backscatter it is held
  *
- * Without --held it is about the journal. ID is the queue id; of held mail also ID.N, as
- * list prints it. release and drop answer a line for each message once that is on disk,
- * or with the reason why it is not, then {"ok":...}. What can't be read back says so in
+ * Without --held it is about the journal. WHICH is ID..., FILTER, or --all: without any of
+ * them nothing is done. ID is the queue id; of held mail also ID.N, as list prints it. FILTER
+ * is some of --from GLOB --to GLOB --domain GLOB --older AGE --newer AGE --reason GLOB, and
+ * means those recipients alone for which all of it holds, of the mail that waits; a held file
+ * is changed as a whole, so all of its recipients must be meant.
+ *
+ * What changes something answers a line for each message once that is on disk, or with the
+ * reason why it is not, then {"ok":...,"did":"dropped","done":N,"failed":M}; of very many the
+ * first have a line, all are counted. With --dry-run nothing is done, and the lines say "would"
+ * instead of "did". What can't be read back says so in
  * "damaged"; it is shown as it lies there, released to be tried once more, or dropped.
  */
 #include "asked.h"
+#include "clock.h"
 #include "mem.h"
 
 #include <errno.h>
@@ -48,8 +60,13 @@ bool asked_envelope(struct asked_part *part, struct pn_str envelope)
 
 static void part_init(struct asked *asked, struct asked_part *part)
 {
-    *part =
-        (struct asked_part){.asked = asked, .target = &asked->targets[asked->dealt++], .fd = -1};
+    *part = (struct asked_part){.asked = asked, .target = &part->own, .fd = -1};
+    if (asked->dealt < asked->target_count) {
+        part->target = &asked->targets[asked->dealt++];
+    } else {
+        part->own.id = asked->ids[asked->id_dealt++];
+        (void)pn_queue_id_text(part->own.id, part->own.name);
+    }
     pn_buf_init(&part->bytes, PN_ENVELOPE_MAX * 2);
     part->error = part->target->why;
     if (part->error == NULL && asked->kind->begin != NULL)
@@ -71,8 +88,7 @@ static void next_in_line(struct asked **line);
 
 static struct asked **line_of(const struct asked *asked)
 {
-    bool looks = asked->verb == ASKED_LIST || asked->verb == ASKED_SHOW;
-    return &asked->q->asked[looks];
+    return &asked->q->asked[!asked_changes(asked)];
 }
 
 static void submit(struct asked *asked, void (*run)(struct pn_job *), void (*done)(struct pn_job *))
@@ -82,16 +98,30 @@ static void submit(struct asked *asked, void (*run)(struct pn_job *), void (*don
         pn_threads_submit(asked->q->threads, &asked->job);
 }
 
+static void answer_changed(struct asked *asked)
+{
+    struct answer *a = &asked->a;
+    answer_begin(a);
+    pn_json_bool(&a->j, "ok", asked->failed == 0);
+    if (asked->failed > 0)
+        pn_json_str(&a->j, "error", PN_STR("not all of it could be done"));
+    pn_json_str(&a->j, asked->dry ? "would" : "did", pn_str_of(asked_rows[asked->verb].did));
+    pn_json_i64(&a->j, "done", (int64_t)asked->done);
+    pn_json_i64(&a->j, "failed", (int64_t)asked->failed);
+    (void)answer_send(a, true, -1);
+}
+
 static void finish(struct asked *asked)
 {
     struct asked **line = line_of(asked);
     if (asked->verb == ASKED_LIST)
         answer_list_end(&asked->a, asked->total, asked->shown);
     else if (asked->verb != ASKED_SHOW)
-        answer_finish(&asked->a, asked->any_failed ? "not all of it could be done" : NULL);
+        answer_changed(asked);
     *line = asked->next;
     pn_buf_fini(&asked->a.line);
     free(asked->targets);
+    free(asked->ids);
     free(asked);
     next_in_line(line);
 }
@@ -100,12 +130,16 @@ static void finish(struct asked *asked)
 static void answer_part(struct asked *asked, const struct asked_part *part)
 {
     const char *error = part->failed != 0 ? strerror(part->failed) : part->error;
-    asked->any_failed |= error != NULL;
+    const char *did = part->instead != NULL ? part->instead : asked_rows[asked->verb].did;
     if (asked->verb == ASKED_SHOW && error != NULL)
         answer_finish(&asked->a, error);
-    else if (asked->verb == ASKED_RELEASE || asked->verb == ASKED_DROP)
-        answer_outcome(&asked->a, pn_str_of(part->target->name),
-                       asked->verb == ASKED_RELEASE ? "released" : "dropped", error);
+    if (!asked_changes(asked) || (part->passed_over && error == NULL))
+        return;
+    asked->failed += error != NULL;
+    asked->done += error == NULL;
+    if (asked->done + asked->failed <= ANSWER_LIST_MAX)
+        answer_outcome(&asked->a, pn_str_of(part->target->name), asked->dry ? "would" : "did", did,
+                       error);
 }
 
 static void settled(struct pn_job *job)
@@ -129,8 +163,7 @@ static void one_less(struct asked *asked)
 {
     if (--asked->open > 0)
         return;
-    bool changes = asked->verb == ASKED_RELEASE || asked->verb == ASKED_DROP;
-    if (changes && asked->kind->settle != NULL)
+    if (asked_changes(asked) && !asked->dry && asked->kind->settle != NULL)
         submit(asked, settle_run, settled);
     else
         settled(&asked->job);
@@ -161,7 +194,8 @@ static void read_done(struct pn_job *job)
         if (part->ref.segment != NULL)
             spool_release(asked->q->spool, &part->ref);
         if (part->failed != 0 && asked->verb == ASKED_LIST)
-            answer_outcome(&asked->a, pn_str_of(part->target->name), NULL, strerror(part->failed));
+            answer_outcome(&asked->a, pn_str_of(part->target->name), "did", NULL,
+                           strerror(part->failed));
         if (part->error != NULL || part->failed != 0)
             one_less(asked);
         else
@@ -172,7 +206,8 @@ static void read_done(struct pn_job *job)
 
 static void step(struct asked *asked)
 {
-    while (asked->part_count < ASKED_PARTS && asked->dealt < asked->target_count && !asked->stopped)
+    while (asked->part_count < ASKED_PARTS && !asked->stopped &&
+           (asked->dealt < asked->target_count || asked->id_dealt < asked->id_count))
         part_init(asked, &asked->parts[asked->part_count++]);
     if (asked->part_count == 0)
         finish(asked);
@@ -191,12 +226,49 @@ static void find_done(struct pn_job *job)
     step((struct asked *)job);
 }
 
+static int by_id(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return x < y ? -1 : x > y;
+}
+
+/* In the order in which they came. A list that picks nothing out tells the first of them. */
+static void sort_run(struct pn_job *job)
+{
+    struct asked *asked = (struct asked *)job;
+    if (asked->id_count > 0)
+        qsort(asked->ids, asked->id_count, sizeof *asked->ids, by_id);
+    if (asked->verb == ASKED_LIST && !asked->filter.any) {
+        asked->total = asked->id_count;
+        if (asked->id_count > ANSWER_LIST_MAX)
+            asked->id_count = ANSWER_LIST_MAX;
+    }
+}
+
+/* Between two steps the loop turns: a way over the pool, where nothing is to be done. */
+static void scan_run(struct pn_job *job)
+{
+    (void)job;
+}
+
+static void scan_done(struct pn_job *job)
+{
+    struct asked *asked = (struct asked *)job;
+    if (asked->kind->scan(asked))
+        submit(asked, scan_run, scan_done);
+    else
+        submit(asked, sort_run, find_done);
+}
+
 static void next_in_line(struct asked **line)
 {
     struct asked *asked = *line;
     if (asked == NULL)
         return;
-    if (asked->kind->find_on_pool) {
+    asked->now_ms = pn_clock_wall_ms();
+    if (asked_for_all(asked) && asked->kind->scan != NULL) {
+        scan_done(&asked->job);
+    } else if (asked->kind->find_on_pool) {
         submit(asked, find_run, find_done);
     } else {
         asked->kind->find(asked);
@@ -204,40 +276,7 @@ static void next_in_line(struct asked **line)
     }
 }
 
-/* ---- the words ---- */
-
-static const char *put_word(struct asked *asked, struct pn_str word)
-{
-    if (word.len == 0 || word.len >= ASKED_WORD_MAX)
-        return "that is no id";
-    memcpy(asked->words[asked->word_count++], word.p, word.len);
-    return NULL;
-}
-
-static const char *parse(const struct pn_command *c, struct asked *asked)
-{
-    static const char *const verbs[] = {"list", "show", "release", "drop"};
-    const char *error = NULL;
-    size_t verb = 0;
-    while (verb < 4 && !pn_str_eq(c->words[0], pn_str_of(verbs[verb])))
-        verb++;
-    asked->verb = (enum asked_verb)verb;
-    asked->kind = &asked_journal;
-    for (uint32_t i = 1; i < c->count && error == NULL; i++) {
-        if (pn_str_eq(c->words[i], PN_STR("--held")))
-            asked->kind = &asked_held;
-        else if (pn_str_starts(c->words[i], PN_STR("-")))
-            return "the queue knows no option but --held";
-        else
-            error = put_word(asked, c->words[i]);
-    }
-    if (verb == 4)
-        return "the queue knows list, show, release and drop";
-    if (error == NULL && ((asked->verb == ASKED_SHOW && asked->word_count != 1) ||
-                          (asked->verb >= ASKED_RELEASE && asked->word_count == 0)))
-        return "which message? an id is missing, or one too many";
-    return error;
-}
+/* ---- its turn ---- */
 
 static bool stand_in_line(struct asked *asked)
 {
@@ -262,7 +301,7 @@ bool queue_command(void *ctx, struct pn_record *record)
     asked->q = ctx;
     asked->a = (struct answer){.q = ctx, .token = c.token};
     pn_buf_init(&asked->a.line, ANSWER_LINE_MAX);
-    const char *error = parse(&c, asked);
+    const char *error = asked_parse(asked, &c);
     if (error == NULL && stand_in_line(asked))
         return true;
     answer_finish(&asked->a, error == NULL ? "too many commands at once" : error);

@@ -75,10 +75,11 @@ static void add_matches(struct asked *asked, const struct names *names, const ch
 static void find(struct asked *asked)
 {
     struct names names = list_folder(asked->q);
-    asked->total = names.count;
+    asked->total = asked->filter.any ? 0 : names.count;
     for (size_t i = 0; i < asked->word_count; i++)
         add_matches(asked, &names, asked->words[i]);
-    for (size_t i = 0; asked->verb == ASKED_LIST && i < names.count && i < ANSWER_LIST_MAX; i++)
+    size_t most = asked->verb == ASKED_LIST && !asked->filter.any ? ANSWER_LIST_MAX : SIZE_MAX;
+    for (size_t i = 0; asked_for_all(asked) && i < names.count && i < most; i++)
         add(asked, &names, i);
     free(names.named);
     free(names.v);
@@ -101,10 +102,10 @@ static int open_head(struct asked_part *part)
 static void read_file(struct asked_part *part)
 {
     enum asked_verb verb = part->asked->verb;
-    if (verb == ASKED_DROP)
+    if (verb == ASKED_DROP && !part->asked->filter.any)
         return; /* settle removes it */
     part->failed = open_head(part);
-    if (part->failed == 0 && verb != ASKED_LIST)
+    if (part->failed == 0 && (verb == ASKED_SHOW || verb == ASKED_RELEASE) && !part->asked->dry)
         part->failed = held_content(part->asked->q->held, part->target->name, &part->fd);
 }
 
@@ -219,20 +220,47 @@ static void list_one(struct asked_part *part)
     struct asked *asked = part->asked;
     uint32_t index;
     struct message *m = origin(part, &index);
-    if (m != NULL && is_coming(m, index)) {
-        asked->total--;
-    } else {
+    bool coming = m != NULL && is_coming(m, index);
+    if (!asked->filter.any)
+        asked->total -= coming;
+    else
+        asked->total += !coming;
+    if (!coming && asked->shown < ANSWER_LIST_MAX) {
         put_held(&asked->a, part);
         asked->stopped = !answer_send(&asked->a, false, -1);
         asked->shown += !asked->stopped;
     }
 }
 
+/* How many of the file's recipients the filter means. */
+static uint32_t meant(const struct asked_part *part)
+{
+    const struct filter *f = &part->asked->filter;
+    uint32_t n = 0;
+    if (!f->any)
+        return part->held.count;
+    for (uint32_t i = 0; i < part->held.count; i++)
+        n += filter_recipient(f, part->env.recipients[part->held.indices[i]].address,
+                              part->held.reason);
+    return filter_message(f, &part->env, part->asked->now_ms) ? n : 0;
+}
+
 static void act(struct asked_part *part)
 {
     struct asked *asked = part->asked;
-    if (asked->verb == ASKED_RELEASE || asked->verb == ASKED_DROP) {
-        take_out(part);
+    uint32_t count = meant(part);
+    part->passed_over = asked->filter.any && count == 0;
+    if (part->passed_over) {
+        asked_part_end(part, NULL);
+        return;
+    }
+    if (asked_changes(asked)) {
+        if (count < part->held.count)
+            asked_part_end(part, "the filter means some of its recipients only; name its id");
+        else if (asked->dry)
+            asked_part_end(part, NULL);
+        else
+            take_out(part);
         return;
     }
     if (asked->verb == ASKED_LIST && !asked->stopped)
@@ -249,14 +277,15 @@ static void settle(struct asked *asked)
     bool any = false;
     for (size_t i = 0; i < asked->part_count; i++) {
         struct asked_part *part = &asked->parts[i];
-        if (part->error != NULL || part->failed != 0)
+        if (part->error != NULL || part->failed != 0 || part->passed_over)
             continue;
         part->failed = held_remove(folder, part->target->name);
         any |= part->failed == 0;
     }
     int error = any ? held_settle(folder) : 0;
     for (size_t i = 0; i < asked->part_count && error != 0; i++)
-        if (asked->parts[i].error == NULL && asked->parts[i].failed == 0)
+        if (asked->parts[i].error == NULL && asked->parts[i].failed == 0 &&
+            !asked->parts[i].passed_over)
             asked->parts[i].failed = error;
 }
 

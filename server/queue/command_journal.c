@@ -20,56 +20,41 @@ static struct message *find_message(struct queue *q, uint64_t id)
 
 /* ---- which ---- */
 
-static int by_id(const void *a, const void *b)
+/* Slots of the table that are looked through at a time. */
+enum { SCAN_SLOTS = 4096 };
+
+static size_t reversed(size_t n)
 {
-    uint64_t x = ((const struct asked_target *)a)->id, y = ((const struct asked_target *)b)->id;
-    return x < y ? -1 : x > y;
+    size_t out = 0;
+    for (unsigned i = 0; i < sizeof n * 8; i++, n >>= 1)
+        out = out << 1 | (n & 1);
+    return out;
 }
 
-/* A heap whose first is the largest keeps the smallest ids. */
-static void sift(struct asked_target *v, size_t count, size_t at)
-{
-    for (size_t child; (child = 2 * at + 1) < count; at = child) {
-        if (child + 1 < count && v[child + 1].id > v[child].id)
-            child++;
-        if (v[child].id <= v[at].id)
-            return;
-        struct asked_target t = v[at];
-        v[at] = v[child];
-        v[child] = t;
-    }
-}
-
-static void keep_smallest(struct asked *asked, uint64_t id)
-{
-    if (asked->target_count < ANSWER_LIST_MAX) {
-        asked_add(asked)->id = id;
-        if (asked->target_count == ANSWER_LIST_MAX)
-            for (size_t i = ANSWER_LIST_MAX; i > 0; i--)
-                sift(asked->targets, asked->target_count, i - 1);
-    } else if (id < asked->targets[0].id) {
-        asked->targets[0].id = id;
-        sift(asked->targets, asked->target_count, 0);
-    }
-}
-
-static void find_all(struct asked *asked)
+/* Slots are counted from their highest bit down, so that what was looked through stays so when
+ * the table grows meanwhile: all that was there from the beginning is seen, once. */
+static bool scan(struct asked *asked)
 {
     struct queue *q = asked->q;
-    for (size_t i = 0; i < q->table_size; i++)
-        for (struct message *m = q->table[i]; m != NULL; m = m->next_same)
+    size_t mask = q->table_size - 1;
+    if (q->table_size == 0)
+        return false;
+    for (size_t n = 0; n < SCAN_SLOTS; n++) {
+        for (const struct message *m = q->table[asked->cursor & mask]; m != NULL; m = m->next_same)
             if (is_there(m)) {
-                asked->total++;
-                keep_smallest(asked, m->id);
+                asked->ids =
+                    pn_grow(asked->ids, &asked->id_cap, asked->id_count, sizeof *asked->ids);
+                asked->ids[asked->id_count++] = m->id;
             }
-    if (asked->target_count != 0)
-        qsort(asked->targets, asked->target_count, sizeof *asked->targets, by_id);
+        asked->cursor = reversed(reversed(asked->cursor | ~mask) + 1);
+        if (asked->cursor == 0)
+            return false;
+    }
+    return true;
 }
 
 static void find(struct asked *asked)
 {
-    if (asked->verb == ASKED_LIST)
-        find_all(asked);
     for (size_t i = 0; i < asked->word_count; i++) {
         uint64_t id;
         if (!pn_queue_id_parse(pn_str_of(asked->words[i]), &id) ||
@@ -90,7 +75,8 @@ static void begin(struct asked_part *part)
     struct queue *q = part->asked->q;
     const struct message *m = find_message(q, part->target->id);
     if (m == NULL) {
-        part->error = "no such message";
+        part->passed_over = asked_for_all(part->asked);
+        part->error = part->passed_over ? NULL : "no such message";
     } else if (m->pool == NULL || part->asked->verb == ASKED_SHOW) {
         part->ref = m->ref;
         spool_keep(q->spool, &part->ref);
@@ -122,6 +108,36 @@ static const struct pn_envelope *envelope_of(const struct asked_part *part, cons
     return env != NULL && env->recipient_count == m->rcpt_count ? env : NULL;
 }
 
+/* Not at its end, and the filter means it. */
+static bool is_meant(const struct asked_part *part, const struct message *m,
+                     const struct pn_envelope *env, uint32_t i)
+{
+    const struct filter *f = &part->asked->filter;
+    return rcpt_is_open(&m->rcpts[i]) &&
+           (!f->any ||
+            filter_recipient(f, env->recipients[i].address, pn_str_of(m->rcpts[i].reply)));
+}
+
+/* What a change can be about. */
+static bool is_free(const struct asked_part *part, const struct message *m,
+                    const struct pn_envelope *env, uint32_t i)
+{
+    return m->rcpts[i].state == RCPT_WAITING && is_meant(part, m, env, i);
+}
+
+/* Does the filter mean any of it? Without one all is meant. */
+static bool picks(const struct asked_part *part, const struct message *m,
+                  const struct pn_envelope *env)
+{
+    const struct filter *f = &part->asked->filter;
+    bool any = !f->any;
+    if (any || env == NULL || !filter_message(f, env, part->asked->now_ms))
+        return any;
+    for (uint32_t i = 0; i < m->rcpt_count && !any; i++)
+        any = is_meant(part, m, env, i);
+    return any;
+}
+
 static void put_message(struct answer *a, const struct asked_part *part, const struct message *m,
                         const struct pn_envelope *env)
 {
@@ -143,7 +159,8 @@ static bool list_one(struct asked_part *part, struct message *m)
     pn_json_array(&a->j, "to");
     for (uint32_t i = 0, shown = 0; env != NULL && i < m->rcpt_count && shown < ANSWER_RECIPIENTS;
          i++) {
-        if (m->rcpts[i].state == RCPT_DELIVERED)
+        bool filtered = part->asked->filter.any;
+        if (filtered ? !is_meant(part, m, env, i) : m->rcpts[i].state == RCPT_DELIVERED)
             continue;
         shown++;
         pn_json_object(&a->j, NULL);
@@ -176,7 +193,7 @@ static const char *show_one(struct asked_part *part, struct message *m)
     return NULL;
 }
 
-/* ---- release and drop ---- */
+/* ---- retry, release and drop ---- */
 
 static void end(struct asked_part *part, int error)
 {
@@ -207,7 +224,7 @@ static void release(struct asked_part *part, struct message *m)
         return;
     }
     for (uint32_t i = 0; i < m->rcpt_count; i++) {
-        if (m->rcpts[i].state != RCPT_WAITING)
+        if (!is_free(part, m, env, i))
             continue;
         m->rcpts[i].due_ms = 0;
         m->rcpts[i].noted = false;
@@ -227,8 +244,9 @@ static void dropped(struct message_wait *wait, struct message *m, int error)
     struct asked_part *part = (struct asked_part *)wait;
     for (uint32_t i = 0; i < m->rcpt_count; i++) {
         struct rcpt *r = &m->rcpts[i];
-        if (r->state != RCPT_DROPPED)
+        if (r->order != ORDER_DROP)
             continue;
+        r->order = ORDER_NONE;
         if (error == 0 && m->pool != NULL) {
             event_delivery(m, i);
         } else if (error != 0) { /* as before */
@@ -237,7 +255,7 @@ static void dropped(struct message_wait *wait, struct message *m, int error)
             m->open++;
         }
     }
-    if (error != 0 && m->damaged == NULL)
+    if (m->open > 0 && m->damaged == NULL)
         run_later(m);
     end(part, error);
 }
@@ -248,6 +266,7 @@ static void drop(struct asked_part *part, struct message *m)
         asked_part_end(part, "it is being delivered at this moment");
         return;
     }
+    const struct pn_envelope *env = envelope_of(part, m);
     bool loaded =
         m->pool != NULL || (part->pool != NULL && message_set_meta(m, pn_buf_str(&part->bytes)));
     if (!loaded && m->damaged == NULL) {
@@ -255,7 +274,8 @@ static void drop(struct asked_part *part, struct message *m)
         return;
     }
     for (uint32_t i = 0; i < m->rcpt_count; i++)
-        if (m->rcpts[i].state == RCPT_WAITING) {
+        if (is_free(part, m, env, i)) {
+            m->rcpts[i].order = ORDER_DROP;
             m->rcpts[i].state = RCPT_DROPPED;
             m->rcpts[i].noted = false;
             m->open--;
@@ -265,24 +285,103 @@ static void drop(struct asked_part *part, struct message *m)
     message_note_for(m, &part->wait);
 }
 
+/* ---- hold and bounce ---- */
+
+/* It came to rest: what was ordered is done and on disk, or could not be done. */
+static void obeyed(struct message_wait *wait, struct message *m, int error)
+{
+    struct asked_part *part = (struct asked_part *)wait;
+    const char *why = NULL;
+    for (uint32_t i = 0; i < m->rcpt_count; i++) {
+        struct rcpt *r = &m->rcpts[i];
+        if (r->order == ORDER_NONE)
+            continue;
+        if (r->order == ORDER_BOUNCE && r->state == RCPT_HELD)
+            part->instead = "held"; /* no report can go to its sender */
+        if (rcpt_is_open(r))
+            why = "it could not be done now; the log says why";
+        r->order = ORDER_NONE;
+    }
+    part->failed = error;
+    asked_part_end(part, why);
+}
+
+/* Held or given up by the same ways as by policy or a refusal (bounce.c). */
+static void order(struct asked_part *part, struct message *m, uint8_t what)
+{
+    const struct pn_envelope *env = envelope_of(part, m);
+    bool any = false;
+    if (m->damaged != NULL || env == NULL) {
+        asked_part_end(part, "it can't be read back; it can be shown or dropped");
+        return;
+    }
+    if (m->heap_at == 0 || m->loading || m->writing == OP_MOVE) {
+        asked_part_end(part, "it is being delivered at this moment");
+        return;
+    }
+    for (uint32_t i = 0; i < m->rcpt_count; i++)
+        if (is_free(part, m, env, i)) {
+            m->rcpts[i].order = what;
+            m->rcpts[i].due_ms = 0;
+            any = true;
+        }
+    if (!any) {
+        asked_part_end(part, "nobody waits for it any more");
+        return;
+    }
+    part->wait.done = obeyed;
+    m->ordered = &part->wait;
+    run_remove(m);
+    run_message(m);
+}
+
+/* ---- all of them ---- */
+
+static void list(struct asked_part *part, struct message *m)
+{
+    struct asked *asked = part->asked;
+    asked->total += asked->filter.any;
+    if (asked->stopped || asked->shown >= ANSWER_LIST_MAX)
+        return;
+    asked->stopped = !list_one(part, m);
+    asked->shown += !asked->stopped;
+}
+
+static void change(struct asked_part *part, struct message *m)
+{
+    switch (part->asked->verb) {
+    case ASKED_DROP:
+        drop(part, m);
+        break;
+    case ASKED_HOLD:
+        order(part, m, ORDER_HOLD);
+        break;
+    case ASKED_BOUNCE:
+        order(part, m, ORDER_BOUNCE);
+        break;
+    default:
+        release(part, m);
+    }
+}
+
 static void act(struct asked_part *part)
 {
     struct asked *asked = part->asked;
     struct message *m = find_message(asked->q, part->target->id);
-    if (asked->verb == ASKED_LIST) {
-        asked->stopped |= m != NULL && !asked->stopped && !list_one(part, m);
-        asked->shown += m != NULL && !asked->stopped;
+    part->passed_over = m == NULL ? asked_for_all(asked) : !picks(part, m, envelope_of(part, m));
+    if (part->passed_over || (m != NULL && asked->dry)) {
         asked_part_end(part, NULL);
     } else if (m == NULL) {
         asked_part_end(part, "no such message");
+    } else if (asked->verb == ASKED_LIST) {
+        list(part, m);
+        asked_part_end(part, NULL);
     } else if (asked->verb == ASKED_SHOW) {
         asked_part_end(part, show_one(part, m));
-    } else if (asked->verb == ASKED_RELEASE) {
-        release(part, m);
     } else {
-        drop(part, m);
+        change(part, m);
     }
 }
 
 const struct asked_kind asked_journal = {
-    .find = find, .begin = begin, .read = read_back, .act = act};
+    .find = find, .scan = scan, .begin = begin, .read = read_back, .act = act};

@@ -166,6 +166,11 @@ static bool is_open(uint8_t state)
     return state == RCPT_WAITING || passing(state);
 }
 
+bool rcpt_is_open(const struct rcpt *r)
+{
+    return is_open(r->state);
+}
+
 static void states_put(struct pn_buf *out, const struct message *m, bool all)
 {
     uint32_t count = 0;

@@ -10,7 +10,8 @@
  *   hop.h         to next hops
  *   bounce.c      reports to senders; what is held instead
  *   held.h        quarantine and held mail, outside the journal
- *   asked.h       what an operator asks: command.c, command_journal.c, command_held.c
+ *   asked.h       what an operator asks: command.c, asked_words.c, filter.c,
+ *                 command_journal.c, command_held.c
  *   move.c        what keeps the oldest segment is written again at the end
  *   event.c       event lines and counters
  *
@@ -81,10 +82,14 @@ enum rcpt_state {
     RCPT_STATE_COUNT
 };
 
+/* What an operator wants of a recipient that waits. */
+enum rcpt_order { ORDER_NONE, ORDER_DROP, ORDER_HOLD, ORDER_BOUNCE };
+
 struct rcpt {
     uint8_t state;
-    bool noted;   /* the spool knows */
-    bool expired; /* failing by time, not by the last reply */
+    bool noted;    /* the spool knows */
+    bool expired;  /* failing by time, not by the last reply */
+    uint8_t order; /* enum rcpt_order; not noted */
     uint16_t tries;
     int64_t due_ms; /* wall clock */
     char *reply;    /* the last one, "451 4.3.0 Words"; owned; NULL: none */
@@ -106,11 +111,13 @@ struct message {
     struct message *next_same; /* in the table */
     uint64_t id;
     struct spool_ref ref;
-    struct spool_op op;         /* one record at a time */
-    uint8_t writing;            /* enum message_op: what op is */
-    struct message_wait *waits; /* for the next record */
-    struct message_wait *told;  /* for the one that is being written */
-    struct pn_buf note;         /* op's meta while a note is written */
+    struct spool_op op;           /* one record at a time */
+    uint8_t writing;              /* enum message_op: what op is */
+    struct message_wait *waits;   /* for the next record */
+    struct message_wait *told;    /* for the one that is being written */
+    struct message_wait *ordered; /* until it rests and that is noted; meanwhile only its
+                                   * recipients with an order have their turn */
+    struct pn_buf note;           /* op's meta while a note is written */
 
     struct pn_buf meta;     /* as in the spool; empty: not loaded */
     struct pn_pool *pool;   /* of env's arrays; NULL: not loaded */
@@ -140,6 +147,8 @@ void message_damage(struct message *m, const char *why);
 void message_mended(struct message *m);
 /* That of a loaded one. */
 struct pn_str message_envelope(const struct message *m);
+/* Not at its end. */
+bool rcpt_is_open(const struct rcpt *r);
 struct message *message_new(struct queue *q, uint64_t id);
 /* Out of table and heap, released from the spool, freed. */
 void message_free(struct message *m);

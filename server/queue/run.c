@@ -151,6 +151,17 @@ void run_init(struct queue *q)
 
 /* ---- a message's turn ---- */
 
+/* Who ordered something hears of it once that is on disk. */
+static void note(struct message *m)
+{
+    struct message_wait *ordered = m->ordered;
+    m->ordered = NULL;
+    if (ordered != NULL)
+        message_note_for(m, ordered);
+    else
+        message_note(m);
+}
+
 /* Its tries are all settled: the next waits its time. */
 static void rest(struct message *m)
 {
@@ -158,7 +169,7 @@ static void rest(struct message *m)
     if (bounce(m))
         return; /* and comes back */
     q->active--;
-    message_note(m);
+    note(m);
     if (m->open > 0)
         run_later(m);
     arm(q);
@@ -179,6 +190,29 @@ void run_unpin(struct message *m)
         rest(m);
 }
 
+static void set_reply(struct rcpt *r, uint16_t code, struct pn_str text)
+{
+    struct pn_buf b;
+    pn_buf_init(&b, REPLY_MAX);
+    if (code != 0)
+        (void)pn_buf_addf(&b, "%u ", code);
+    (void)pn_buf_adds(&b, pn_str_slice(text, 0, REPLY_MAX - 10));
+    free(r->reply);
+    r->reply = pn_strndup(b.len == 0 ? "" : b.p, b.len);
+    pn_buf_fini(&b);
+}
+
+/* What the operator wants of it goes the way of a refusal, or of what policy keeps back. */
+static void obey(struct rcpt *r)
+{
+    if (r->order == ORDER_HOLD) {
+        r->state = RCPT_KEPT_BACK;
+    } else if (r->order == ORDER_BOUNCE) {
+        set_reply(r, 554, PN_STR("5.3.0 Given up by the operator of this server"));
+        r->state = RCPT_FAILING;
+    }
+}
+
 static void dispatch(struct message *m)
 {
     int64_t now = pn_clock_wall_ms();
@@ -187,6 +221,10 @@ static void dispatch(struct message *m)
         struct rcpt *r = &m->rcpts[i];
         if (r->state != RCPT_WAITING || r->due_ms > now)
             continue;
+        if (m->ordered != NULL) {
+            obey(r);
+            continue;
+        }
         uint8_t hand = m->env.recipients[i].hand;
         if (hand == PN_HAND_QUARANTINE || hand == PN_HAND_HOLD) {
             r->state = RCPT_KEPT_BACK;
@@ -243,7 +281,7 @@ static void load_failed(struct message *m, int error)
     char id[PN_QUEUE_ID_TEXT_MAX];
     if (run_unreadable(m, error)) {
         q->active--;
-        message_note(m);
+        note(m);
         arm(q);
         return;
     }
@@ -300,18 +338,6 @@ void run_message(struct message *m)
 }
 
 /* ---- outcomes ---- */
-
-static void set_reply(struct rcpt *r, uint16_t code, struct pn_str text)
-{
-    struct pn_buf b;
-    pn_buf_init(&b, REPLY_MAX);
-    if (code != 0)
-        (void)pn_buf_addf(&b, "%u ", code);
-    (void)pn_buf_adds(&b, pn_str_slice(text, 0, REPLY_MAX - 10));
-    free(r->reply);
-    r->reply = pn_strndup(b.len == 0 ? "" : b.p, b.len);
-    pn_buf_fini(&b);
-}
 
 /* Mail that no try was made for expires too, or it would wait for ever for a worker that
  * never comes. But a server that was away for days may yet have a worker on its way. */

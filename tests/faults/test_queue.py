@@ -384,6 +384,47 @@ def test_survivor(c):
         hop.stop()
 
 
+def test_operator(c):
+    """Filters, hold and bounce, as an operator types them."""
+    server, port = start()
+    with server:
+        for to, sender in (("u@dest.test", "s@from.test"), ("v@dest.test", "x@from.test"), ("w@dest.test", "x@forged.test")):
+            send(server, [to], sender=sender)
+        postern.until(lambda: len([m for m in waiting(server) if m["to"][0]["tries"] == 1]) == 3)
+        for words, want in ((("drop",), "ids are expected, or filters, or --all"), (("frob",), "retry"), (("show", "--all"), "one id"),
+                            (("hold", "0000000000007", "--to", "x"), "only one of them")):
+            status, text, _ = queue(server, *words)
+            c.check(status == 2 and want in text, f"wrong words: {words}", text)
+        status, text, _ = queue(server, "drop", "--older", "long")
+        c.check(status == 1 and "--older expects a duration" in text, "a wrong age", text)
+        status, text, _ = queue(server, "hold", "--held", "--all")
+        c.check(status == 1 and "held mail is released or dropped" in text, "held mail is not held again", text)
+        status, text, lines = queue(server, "list", "--from", "*@from.test", "--json")
+        c.check(status == 0 and lines[-1]["count"] == 2 and [m["to"][0]["address"] for m in lines[:-1]] == ["u@dest.test", "v@dest.test"], "a filtered list", text)
+        c.check(queue(server, "list", "--from", "*@from.test", "--to", "w@*")[1] == "0 messages\n", "none agrees with all")
+        status, text, _ = queue(server, "drop", "--all", "--dry-run")
+        c.check(status == 0 and text.count("would be dropped\n") == 4 and "3 messages would be dropped" in text, "dry run", text)
+        status, text, _ = queue(server, "hold", "--from", "*forged*")
+        c.check(status == 0 and "1 message held\n" in text, "hold", text)
+        status, text, _ = queue(server, "bounce", "--from", "s@from.test")
+        c.check(status == 0 and "1 message bounced\n" in text, "bounce", text)
+        m = postern.until(lambda: report_of(server, "s"))
+        c.check(m is not None and m.get_payload()[1].get_payload()[1]["Final-Recipient"] == "rfc822; u@dest.test"
+                and "Given up by the operator" in m.get_payload()[0].get_payload(), "its sender has a report", m)
+        server.stop()
+        server.start()
+        c.check([m["to"][0]["address"] for m in waiting(server)] == ["v@dest.test"], "one is left, over a restart", waiting(server))
+        held = queue(server, "list", "--held", "--json")[2]
+        c.check(held[-1]["count"] == 1 and held[0]["reason"] == "held by an operator", "one is held", held)
+        hop = Hop(port)
+        status, text, _ = queue(server, "release", "--held", "--domain", "dest.test")
+        c.check(status == 0 and "1 message released\n" in text, "release", text)
+        status, text, _ = queue(server, "retry", "--all")
+        c.check(status == 0 and "retried" in text, "retry", text)
+        c.check(postern.until(lambda: sorted(t[0] for t in hop.taken) == [["v@dest.test"], ["w@dest.test"]]), "both are delivered", hop.taken)
+        hop.stop()
+
+
 def main():
     c = postern.Counter("queue")
     test_down(c)
@@ -394,6 +435,7 @@ def main():
     test_long_report(c)
     test_quarantine(c)
     test_answer_is_kept(c)
+    test_operator(c)
     test_verify(c)
     test_survivor(c)
     return c.close()

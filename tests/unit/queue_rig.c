@@ -55,19 +55,32 @@ uint16_t queue_rig_offer(struct role_rig *rig, unsigned edge, const struct pn_en
     return code;
 }
 
+static void send_command(struct role_rig *rig, unsigned admin, const struct pn_command *c)
+{
+    struct pn_buf b;
+    pn_buf_init(&b, PN_RECORD_MAX);
+    pn_command_put(&b, c);
+    UNIT_INT(pn_channel_send_fd(rig->peers[admin], PN_REC_COMMAND, pn_buf_str(&b), NULL, 0), 0);
+    pn_buf_fini(&b);
+}
+
 void queue_rig_ask(struct role_rig *rig, unsigned admin, uint64_t token, const char *verb,
                    const char *id, bool held)
 {
     struct pn_command c = {.token = token, .count = 1, .words = {pn_str_of(verb)}};
-    struct pn_buf b;
     if (id != NULL)
         c.words[c.count++] = pn_str_of(id);
     if (held)
         c.words[c.count++] = PN_STR("--held");
-    pn_buf_init(&b, PN_RECORD_MAX);
-    pn_command_put(&b, &c);
-    UNIT_INT(pn_channel_send_fd(rig->peers[admin], PN_REC_COMMAND, pn_buf_str(&b), NULL, 0), 0);
-    pn_buf_fini(&b);
+    send_command(rig, admin, &c);
+}
+
+void queue_rig_ask_words(struct role_rig *rig, unsigned admin, uint64_t token, const char *words)
+{
+    struct pn_command c = {.token = token};
+    for (struct pn_str rest = pn_str_of(words); rest.p != NULL && c.count < PN_COMMAND_WORDS_MAX;)
+        c.words[c.count++] = pn_str_split(&rest, ' ');
+    send_command(rig, admin, &c);
 }
 
 void queue_rig_answer(struct role_rig *rig, unsigned admin, uint64_t token, struct pn_buf *lines)

@@ -23,6 +23,8 @@ uint16_t queue_rig_offer(struct role_rig *rig, unsigned edge, const struct pn_en
 /* Sends "VERB [ID] [--held]" to the role; id may be NULL. */
 void queue_rig_ask(struct role_rig *rig, unsigned admin, uint64_t token, const char *verb,
                    const char *id, bool held);
+/* The same of words with a space between them. */
+void queue_rig_ask_words(struct role_rig *rig, unsigned admin, uint64_t token, const char *words);
 /* All lines of that command's answer; a line of another one before its end is a failure. */
 void queue_rig_answer(struct role_rig *rig, unsigned admin, uint64_t token, struct pn_buf *lines);
 /* Asks for a list until it holds these words, or (there false) until it does not. */

@@ -547,7 +547,9 @@ static void expect_many(struct role_rig *rig, uint64_t id, const char *did)
         int n = snprintf(want, sizeof want, "{\"id\":\"%s\",\"did\":\"%s\"}", names[i], did);
         (void)pn_buf_add(&all, want, (size_t)n);
     }
-    (void)pn_buf_addz(&all, "{\"ok\":true}");
+    (void)pn_buf_addz(&all, "{\"ok\":true,\"did\":\"");
+    (void)pn_buf_addz(&all, did);
+    (void)pn_buf_addz(&all, "\",\"done\":40,\"failed\":0}");
     UNIT_STR(pn_buf_str(&lines), pn_buf_str(&all));
     pn_buf_fini(&all);
     pn_buf_fini(&lines);
@@ -581,6 +583,239 @@ static void test_many(void)
     rig_down(&rig);
 }
 
+/* ---- what is meant ---- */
+
+static void take_from(struct role_rig *rig, uint64_t id, const char *from, int64_t age_ms,
+                      uint32_t flags, const char *to0, const char *to1)
+{
+    struct pn_edit_group group = {0, NULL};
+    struct pn_recipient to[] = {{.address = pn_str_of(to0), .user = pn_str_of(to0)},
+                                {.address = pn_str_of(to1), .user = pn_str_of(to1)}};
+    const struct pn_envelope env = {.id = id,
+                                    .arrived_ms = pn_clock_wall_ms() - age_ms,
+                                    .flags = flags,
+                                    .size = content.len,
+                                    .reverse_path = pn_str_of(from),
+                                    .group_count = 1,
+                                    .groups = &group,
+                                    .recipient_count = to1 == NULL ? 1 : 2,
+                                    .recipients = to};
+    UNIT_INT(queue_rig_offer(rig, EDGE, &env, content), 250);
+    UNIT_INT(deliver(rig, 451), (long long)id);
+    if (to1 != NULL)
+        UNIT_INT(deliver(rig, 451), (long long)id);
+}
+
+static void expect_words(struct role_rig *rig, const char *words, const char *want)
+{
+    queue_rig_ask_words(rig, ADMIN, 1, words);
+    expect(rig, 1, want);
+}
+
+/* Three messages that wait: 7 of a@x.test to two domains, 8 of b@y.test, 9 of nobody, old. */
+static void rig_up_three(struct role_rig *rig)
+{
+    rig_up(rig);
+    take_from(rig, 7, "a@x.test", 0, PN_ENV_SPF_PASS, "u@one.test", "v@two.test");
+    take_from(rig, 8, "b@y.test", 0, 0, "u@two.test", NULL);
+    take_from(rig, 9, "", 7200 * 1000, 0, "w@sub.one.test", NULL);
+    wait_list(rig, false, "\"count\":3");
+}
+
+static void test_words(void)
+{
+    static const struct {
+        const char *words, *want;
+    } rows[] = {
+        {"frob", "list, show, retry, release, hold, bounce and drop"},
+        {"list --frob", "--held, --all, --dry-run, and as filters --from"},
+        {"list 0000000000007", "list expects filters"},
+        {"list --dry-run", "--dry-run is for what changes something"},
+        {"show", "show expects one id"},
+        {"show --all", "show expects one id"},
+        {"drop", "ids are expected, or filters, or --all"},
+        {"drop --held", "ids are expected, or filters, or --all"},
+        {"drop --dry-run", "ids are expected, or filters, or --all"},
+        {"drop 0000000000007 --all", "only one of them"},
+        {"drop --from a --all", "only one of them"},
+        {"drop --from", "--from expects a sender"},
+        {"drop --to --all", "--to expects a recipient"},
+        {"drop --domain", "--domain expects a domain"},
+        {"drop --reason", "--reason expects words"},
+        {"drop --older 2x", "--older expects a duration such as"},
+        {"drop --newer", "--newer expects a duration such as"},
+        {"drop --newer 0s", "--newer expects a duration such as"},
+        {"drop --older 1s --older 2s", "--older is said twice"},
+        {"drop --to a --to b", "a filter is said twice"},
+        {"hold --all --held", "held mail is released or dropped"},
+        {"bounce 0000000000007 --held", "held mail is released or dropped"},
+        {"retry --all --held", "held mail is released or dropped"},
+    };
+    struct role_rig rig;
+    rig_up_three(&rig);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        unit_row(rows[i].words);
+        queue_rig_ask_words(&rig, ADMIN, 1, rows[i].words);
+        expect(&rig, 1, rows[i].want);
+        wait_list(&rig, false, "\"count\":3"); /* and nothing was done */
+    }
+    rig_down(&rig);
+}
+
+static void test_filter(void)
+{
+    static const struct {
+        const char *filter;
+        int count;
+    } rows[] = {{"--from a@x.test", 1},
+                {"--from *@X.TEST", 1},
+                {"--from <>", 1},
+                {"--from *", 3},
+                {"--from none", 0},
+                {"--to u@*", 2},
+                {"--to u@* --domain two.test", 1},
+                {"--domain one.test", 1},
+                {"--domain *.one.test", 1},
+                {"--domain test", 0},
+                {"--older 1h", 1},
+                {"--newer 1h", 2},
+                {"--older 1h --newer 1h", 0},
+                {"--older 1h --from <> --domain sub.one.test", 1},
+                {"--reason 451*", 3},
+                {"--reason 550*", 0}};
+    struct role_rig rig;
+    char words[200], want[100];
+    rig_up_three(&rig);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        unit_row(rows[i].filter);
+        (void)snprintf(words, sizeof words, "list %s", rows[i].filter);
+        (void)snprintf(want, sizeof want, "{\"ok\":true,\"count\":%d,\"shown\":%d}", rows[i].count,
+                       rows[i].count);
+        expect_words(&rig, words, want);
+        (void)snprintf(words, sizeof words, "drop --dry-run %s", rows[i].filter);
+        (void)snprintf(want, sizeof want, "\"would\":\"dropped\",\"done\":%d,\"failed\":0}",
+                       rows[i].count);
+        expect_words(&rig, words, want);
+    }
+    wait_list(&rig, false, "\"count\":3");
+    rig_down(&rig);
+}
+
+static void test_filter_empty(void)
+{
+    struct role_rig rig;
+    rig_up(&rig);
+    expect_words(&rig, "list --from *", "{\"ok\":true,\"count\":0,\"shown\":0}");
+    expect_words(&rig, "list --from * --held", "{\"ok\":true,\"count\":0,\"shown\":0}");
+    expect_words(&rig, "drop --all", "{\"ok\":true,\"did\":\"dropped\",\"done\":0,\"failed\":0}");
+    expect_words(&rig, "release --all --held",
+                 "{\"ok\":true,\"did\":\"released\",\"done\":0,\"failed\":0}");
+    rig_down(&rig);
+}
+
+/* The recipients that are meant, no others of the same message; and for good. */
+static void test_drop_some(void)
+{
+    struct role_rig rig;
+    rig_up_three(&rig);
+    expect_words(&rig, "drop --domain one.test", "\"done\":1,\"failed\":0}");
+    expect_words(&rig, "list --from a@x.test --domain one.test", "\"count\":0");
+    expect_words(&rig, "list --from a@x.test --to v@two.test", "\"count\":1");
+    kill_and_start(&rig);
+    wait_list(&rig, false, "\"count\":3");
+    expect_words(&rig, "list --domain one.test", "\"count\":0");
+    unit_row("a drop of the rest that fails does not bring it back");
+    gate_set(BROKEN);
+    expect_words(&rig, "drop --domain two.test --from a@x.test", "Input/output error");
+    gate_set(OPEN);
+    expect_words(&rig, "list --domain one.test", "\"count\":0");
+    expect_words(&rig, "list --from a@x.test", "\"count\":1");
+    expect_words(&rig, "drop --all", "\"done\":3,\"failed\":0}");
+    kill_and_start(&rig);
+    wait_list(&rig, false, "\"count\":0");
+    rig_down(&rig);
+}
+
+static void test_retry_some(void)
+{
+    struct role_rig rig;
+    rig_up_three(&rig);
+    expect_words(&rig, "retry --to v@two.test", "\"did\":\"retried\",\"done\":1");
+    UNIT_INT(deliver(&rig, 250), 7);
+    wait_list(&rig, false, "\"count\":3");
+    expect_words(&rig, "retry --older 1h", "\"done\":1");
+    UNIT_INT(deliver(&rig, 250), 9);
+    wait_list(&rig, false, "\"count\":2");
+    rig_down(&rig);
+}
+
+/* Out of the queue and into it again, over a crash. */
+static void test_hold(void)
+{
+    struct role_rig rig;
+    rig_up_three(&rig);
+    expect_words(&rig, "hold --domain two.test", "\"did\":\"held\",\"done\":2,\"failed\":0}");
+    kill_and_start(&rig);
+    wait_list(&rig, true, "\"count\":2");
+    wait_list(&rig, true, "\"reason\":\"held by an operator\"");
+    wait_list(&rig, false, "\"count\":2"); /* 7's other recipient, and 9 */
+    expect_words(&rig, "list --held --reason *operator* --to v@*", "\"count\":1");
+    expect_words(&rig, "release --held --from none", "\"done\":0");
+    expect_words(&rig, "release --held --from b@y.test --dry-run",
+                 "\"would\":\"released\",\"done\":1");
+    wait_list(&rig, true, "\"count\":2");
+    expect_words(&rig, "release --held --from b@y.test", "\"did\":\"released\",\"done\":1");
+    UNIT_TRUE(deliver(&rig, 250) != 0);
+    expect_words(&rig, "drop --held --all", "\"did\":\"dropped\",\"done\":1");
+    wait_list(&rig, true, "\"count\":0");
+    wait_list(&rig, false, "\"count\":2");
+    rig_down(&rig);
+}
+
+/* A held file is changed as a whole, or not at all. */
+static void test_held_some(void)
+{
+    struct role_rig rig;
+    rig_up_three(&rig);
+    expect_words(&rig, "hold --from a@x.test", "\"done\":1");
+    wait_list(&rig, true, "\"count\":1");
+    expect_words(&rig, "drop --held --domain two.test", "some of its recipients only");
+    expect_words(&rig, "list --held --domain two.test", "\"count\":1");
+    expect_words(&rig, "drop --held --from a@x.test --domain *.test", "\"done\":1");
+    wait_list(&rig, true, "\"count\":0");
+    rig_down(&rig);
+}
+
+/* What was ordered and is not on disk was not done. */
+static void test_hold_fails(void)
+{
+    struct role_rig rig;
+    rig_up_three(&rig);
+    gate_set(BROKEN);
+    expect_words(&rig, "hold --older 1h", "Input/output error");
+    gate_set(OPEN);
+    wait_list(&rig, true, "\"count\":1"); /* its file stands, and the journal follows */
+    wait_list(&rig, false, "\"count\":2");
+    rig_down(&rig);
+}
+
+/* No report where it would be backscatter, or to nobody: it is held. */
+static void test_bounce(void)
+{
+    struct role_rig rig;
+    rig_up_three(&rig);
+    expect_words(&rig, "bounce --from b@y.test", "\"did\":\"held\"");
+    wait_list(&rig, true, "a report would be backscatter: 554 5.3.0 Given up by the operator");
+    expect_words(&rig, "bounce --from <>", "\"did\":\"held\"");
+    wait_list(&rig, true, "the sender is null");
+    wait_list(&rig, false, "\"count\":1");
+    expect_words(&rig, "bounce --from nobody", "\"done\":0,\"failed\":0}");
+    kill_and_start(&rig);
+    wait_list(&rig, true, "\"count\":2");
+    wait_list(&rig, false, "\"count\":1");
+    rig_down(&rig);
+}
+
 static void test_unknown(void)
 {
     struct role_rig rig;
@@ -606,6 +841,15 @@ int main(int argc, char **argv)
                                              {"undecodable", test_undecodable},
                                              {"many", test_many},
                                              {"unknown", test_unknown},
+                                             {"words", test_words},
+                                             {"filter", test_filter},
+                                             {"filter_empty", test_filter_empty},
+                                             {"drop_some", test_drop_some},
+                                             {"retry_some", test_retry_some},
+                                             {"hold", test_hold},
+                                             {"held_some", test_held_some},
+                                             {"hold_fails", test_hold_fails},
+                                             {"bounce", test_bounce},
                                              {NULL, NULL}};
     gate = mmap(NULL, sizeof *gate, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     pn_assert(gate != MAP_FAILED);
