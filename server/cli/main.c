@@ -13,6 +13,7 @@ static const struct {
 } commands[] = {
     {"check", pn_cli_check, "reads configuration, policy and plugins, and says what is wrong"},
     {"config", pn_cli_config, "what is configured, and what can be: postern config show|rows"},
+    {"dkim", pn_cli_dkim, "keys to sign mail with, and their DNS records: new, show"},
     {"plugin", pn_cli_plugin, "which plugins there are: postern plugin list|show|new|test"},
     {"queue", pn_cli_queue, "what waits or is held: list, show, release, drop"},
     {"report", pn_cli_report, "reports from the event log: postern report abuse"},

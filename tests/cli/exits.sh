@@ -35,7 +35,7 @@ want 0 --version
 want 2 frob
 want 2 --frob
 
-for command in check config plugin queue report scan; do
+for command in check config dkim plugin queue report scan; do
     want 0 "$command" --help
     want 2 "$command" --frob
 done
@@ -55,6 +55,25 @@ want 2 config
 want 2 config frob
 want 2 config show rows
 want 3 config show -c "$tmp/nowhere"
+
+want 2 dkim
+want 2 dkim new
+want 2 dkim show
+want 2 dkim frob here.test
+want 2 dkim new one.test two.test
+want 2 dkim new --algorithm rsa-512 --folder "$tmp" here.test
+want 2 dkim new --folder "$tmp" nowhere/here.test
+want 2 dkim show --algorithm ed25519 --folder "$tmp" here.test
+want 2 dkim show --selector s "$tmp/s._domainkey.here.test.pem"
+want 2 dkim show "$tmp/x.eml"
+want 0 dkim new --algorithm ed25519 --selector s --folder "$tmp" here.test
+want 1 dkim new --algorithm ed25519 --selector s --folder "$tmp" here.test
+want 0 dkim show --folder "$tmp" here.test
+want 0 dkim show --json "$tmp/s._domainkey.here.test.pem"
+want 1 dkim show --folder "$tmp" there.test
+want 3 dkim show "$tmp/nowhere._domainkey.here.test.pem"
+want 3 dkim show --folder "$tmp/nowhere" here.test
+want 3 dkim new --folder "$tmp/nowhere" here.test
 
 want 0 plugin list
 want 0 plugin list --json
