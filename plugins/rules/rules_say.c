@@ -2,7 +2,7 @@
 
 #include <stdio.h>
 
-enum { REASONS_MAX = 100, TEXT_MAX = 600, PATH_TEXT_MAX = 200, LINE_TEXT_MAX = 80 };
+enum { TEXT_MAX = 600, PATH_TEXT_MAX = 200, LINE_TEXT_MAX = 80 };
 
 static int length(struct postern_str s, size_t max)
 {
@@ -31,12 +31,17 @@ static void name_left(struct postern_setup *s, const struct rules_set *set)
                       l->name.len > 0 ? ", rule " : "", length(l->name, RULES_NAME_MAX), l->name.p,
                       length(l->why, RULES_NAME_MAX), l->why.p));
     }
+    if (set->skipped > set->left_count)
+        warn(s, text,
+             snprintf(text, sizeof(text), "%zu more lines of rules not used",
+                      set->skipped - set->left_count));
 }
 
 static void count_left(struct postern_setup *s, const struct rules_set *set)
 {
-    struct rules_reason reasons[REASONS_MAX];
-    size_t n = rules_set_reasons(set, reasons, REASONS_MAX);
+    struct rules_reason reasons[RULES_REASONS_MAX];
+    size_t n = rules_set_reasons(set, reasons, RULES_REASONS_MAX);
+    unsigned others = set->skipped;
     char text[TEXT_MAX];
 
     for (size_t i = 0; i < n; i++) {
@@ -46,7 +51,12 @@ static void count_left(struct postern_setup *s, const struct rules_set *set)
              snprintf(text, sizeof(text), "%u line%s of rules not used: %.*s (first %.*s:%u)",
                       r->count, r->count == 1 ? "" : "s", length(r->why, RULES_NAME_MAX), r->why.p,
                       length(r->file, PATH_TEXT_MAX), r->file.p, r->line));
+        others -= r->count;
     }
+    if (others > 0)
+        warn(s, text,
+             snprintf(text, sizeof(text), "%u more lines of rules not used for other reasons",
+                      others));
 }
 
 void rules_say_left(struct postern_setup *s, const struct rules_set *set)
@@ -142,16 +152,13 @@ static void tell_kinds(struct teller *t, const struct tally *sum)
 }
 
 /* Lines that would have made a rule, or others. */
-static unsigned tell_left(struct teller *t, const struct rules_set *set, bool rules)
+static void tell_left(struct teller *t, const struct rules_set *set, bool rules)
 {
-    unsigned n = 0;
-
     for (size_t i = 0; i < set->left_count; i++) {
         const struct rules_left *l = &set->left[i];
 
         if ((l->name.len > 0) != rules)
             continue;
-        n++;
         if (rules)
             TELL(t, "left-out-rule", "%.*s %.*s:%u: %.*s", length(l->name, RULES_NAME_MAX),
                  l->name.p, length(l->file, PATH_TEXT_MAX), l->file.p, l->line,
@@ -161,7 +168,6 @@ static unsigned tell_left(struct teller *t, const struct rules_set *set, bool ru
                  l->file.p, l->line, length(l->text, LINE_TEXT_MAX), l->text.p,
                  length(l->why, RULES_NAME_MAX), l->why.p);
     }
-    return n;
 }
 
 static void tell_elsewhere(struct teller *t, const struct rules_set *set)
@@ -180,13 +186,11 @@ int rules_say_info(struct postern_setup *s, struct rules_set *set)
 {
     struct teller t = {.s = s, .status = POSTERN_OK};
     struct tally sum = {.patterns = 0};
-    unsigned rules;
-    unsigned lines;
 
     count(&t, set, &sum);
-    rules = sum.patterns - sum.compiled + tell_left(&t, set, true);
+    tell_left(&t, set, true);
     tell_elsewhere(&t, set);
-    lines = tell_left(&t, set, false);
+    tell_left(&t, set, false);
     TELL(&t, "score-set", "%u", set->column);
     TELL(&t, "patterns", "%u defined, %u of them compiled by PCRE2, %u run", sum.patterns,
          sum.compiled, sum.patterns_run);
@@ -195,7 +199,8 @@ int rules_say_info(struct postern_setup *s, struct rules_set *set)
     TELL(&t, "not-run", "%u score 0, %u no rule that counts names them", sum.off, sum.unnamed);
     TELL(&t, "elsewhere", "%u rules ask the network, learn, or go by a user's lists",
          sum.elsewhere);
-    TELL(&t, "left-out", "%u rules, %u other lines", rules, lines);
+    TELL(&t, "left-out", "%u rules, %u other lines",
+         sum.patterns - sum.compiled + set->skipped_rules, set->skipped - set->skipped_rules);
     if (set->skipped > set->left_count)
         TELL(&t, "left-out-more", "%zu lines that are counted only",
              (size_t)set->skipped - set->left_count);

@@ -2,9 +2,25 @@
 
 #include <stdlib.h>
 
+/* Those of a reason too many are in no count but the whole. */
+static void count_reason(struct rules_set *set, const struct rules_left *l)
+{
+    size_t k = 0;
+
+    while (k < set->reason_count && !rules_eq(set->reasons[k].why, l->why))
+        k++;
+    if (k == RULES_REASONS_MAX)
+        return;
+    if (k == set->reason_count)
+        set->reasons[set->reason_count++] = (struct rules_reason){l->why, 0, l->file, l->line};
+    set->reasons[k].count++;
+}
+
 void rules_set_leave(struct rules_set *set, struct rules_left left)
 {
     set->skipped++;
+    set->skipped_rules += left.name.len > 0;
+    count_reason(set, &left);
     if (set->left_count == RULES_LEFT_MAX)
         return;
     if (set->left_count == set->left_room) {
@@ -30,20 +46,10 @@ static int most_first(const void *a, const void *b)
 
 size_t rules_set_reasons(const struct rules_set *set, struct rules_reason *out, size_t max)
 {
-    size_t n = 0;
+    size_t n = set->reason_count < max ? set->reason_count : max;
 
-    for (size_t i = 0; i < set->left_count; i++) {
-        const struct rules_left *l = &set->left[i];
-        size_t k = 0;
-
-        while (k < n && !rules_eq(out[k].why, l->why))
-            k++;
-        if (k == max)
-            continue;
-        if (k == n)
-            out[n++] = (struct rules_reason){l->why, 0, l->file, l->line};
-        out[k].count++;
-    }
+    if (n > 0)
+        memcpy(out, set->reasons, n * sizeof(*out));
     qsort(out, n, sizeof(*out), most_first);
     return n;
 }

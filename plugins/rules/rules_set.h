@@ -26,7 +26,8 @@ enum {
     RULES_FILE_MAX = 16 << 20, /* bytes of a file */
     RULES_INCLUDES_MAX = 8,    /* deep */
     RULES_INCLUDED_MAX = 200,  /* files, each as often as it is included */
-    RULES_LEFT_MAX = 20000,    /* lines left out that are kept by name */
+    RULES_LEFT_MAX = 20000,    /* lines left out that are kept by name; all are counted */
+    RULES_REASONS_MAX = 100,   /* why they are */
     RULES_NAME_MAX = 128,
     RULES_SYMBOL_MAX = 64,    /* of a fact */
     RULES_HEADERS_MAX = 1000, /* kinds of header text */
@@ -138,6 +139,13 @@ struct rules_left {
     struct postern_str text; /* of the line */
 };
 
+struct rules_reason {
+    struct postern_str why;
+    unsigned count;
+    struct postern_str file; /* the first such line */
+    unsigned line;
+};
+
 /* A replace tag, or what goes before, between or behind tags. */
 struct rules_tag {
     char kind; /* 't', 'b', 'i', 'a' */
@@ -160,7 +168,10 @@ struct rules_set {
     size_t header_count;
     struct rules_left *left;
     size_t left_count, left_room;
-    unsigned skipped; /* lines, also those beyond RULES_LEFT_MAX */
+    unsigned skipped;       /* lines, also those beyond RULES_LEFT_MAX */
+    unsigned skipped_rules; /* of these: would have defined a rule */
+    struct rules_reason reasons[RULES_REASONS_MAX];
+    size_t reason_count;
     unsigned included;
     unsigned column; /* of four scores; 0: without network and learning */
     bool plain;      /* nothing is sought, all is tried: for tests of the search */
@@ -219,12 +230,6 @@ void rules_set_leave(struct rules_set *set, struct rules_left left);
 /* The same of a rule, which from then on is unknown. `why` is a constant. */
 void rules_set_drop(struct rules_set *set, struct rule *rule, const char *why);
 /* The same counted by reason, most lines first; returns how many reasons, `max` at most. */
-struct rules_reason {
-    struct postern_str why;
-    unsigned count;
-    struct postern_str file; /* the first such line */
-    unsigned line;
-};
 size_t rules_set_reasons(const struct rules_set *set, struct rules_reason *out, size_t max);
 
 /* Orders the needed rules by kind, and builds the searches. False when memory ran out. */

@@ -272,6 +272,36 @@ static void test_info(void)
     fakehost_free(&h);
 }
 
+/* The last line of the info, and what is said at start. */
+static void test_left_all(void)
+{
+    const struct fake_row settings[] = {{"default", {"no"}}, {"load", {path}}, {NULL}};
+    struct pn_buf text, want;
+    struct fakehost *h;
+
+    pn_buf_init(&text, 1 << 20);
+    pn_buf_init(&want, 1000);
+    for (int i = 0; i < 20003; i++) /* three more than are kept by name */
+        (void)pn_buf_adds(&text, PN_STR("frobnicate\n"));
+    (void)pn_buf_adds(&text, PN_STR("body A eval:zzz()\nbody B eval:zzz()\n"));
+    (void)pn_buf_addc(&text, '\0');
+    write_rules(text.p);
+    h = fakehost_new(&postern_plugin, settings, NULL);
+    UNIT_TRUE(
+        pn_str_ends(fakehost_info(h), PN_STR("left-out: 2 rules, 20003 other lines\n"
+                                             "left-out-more: 5 lines that are counted only\n")));
+    (void)pn_buf_addf(&want,
+                      "warn: 20003 lines of rules not used: setting that is not for rules "
+                      "(first %s:1)\n"
+                      "warn: 2 lines of rules not used: eval test zzz is not known here (first "
+                      "%s:20004)\n",
+                      path, path);
+    UNIT_STR(fakehost_setup_error(h), pn_buf_str(&want));
+    pn_buf_fini(&text);
+    pn_buf_fini(&want);
+    fakehost_free(&h);
+}
+
 static void test_folder(void)
 {
     const struct fake_row settings[] = {{"default", {"no"}}, {"folder", {folder}}, {NULL}};
@@ -424,17 +454,11 @@ static void test_default(void)
 
 int main(int argc, char **argv)
 {
-    static const struct unit_test tests[] = {{"kinds", test_kinds},
-                                             {"odd mail", test_odd_mail},
-                                             {"gives up", test_gives_up},
-                                             {"deep match", test_deep_match},
-                                             {"warnings", test_warnings},
-                                             {"info", test_info},
-                                             {"folder", test_folder},
-                                             {"max-text", test_max_text},
-                                             {"default", test_default},
-                                             {"literals", test_literals},
-                                             {NULL, NULL}};
+    static const struct unit_test tests[] = {
+        {"kinds", test_kinds},           {"odd mail", test_odd_mail}, {"gives up", test_gives_up},
+        {"deep match", test_deep_match}, {"warnings", test_warnings}, {"info", test_info},
+        {"all left out", test_left_all}, {"folder", test_folder},     {"max-text", test_max_text},
+        {"default", test_default},       {"literals", test_literals}, {NULL, NULL}};
     int status;
 
     if (mkdtemp(folder) == NULL)
