@@ -4,88 +4,7 @@
  * own order. This reads them by what stands where, not by a list of servers: the words up
  * to "by", then for the common arrangements which word is what.
  */
-#include "rules_relay.h"
-
-#include <stdlib.h>
-
-/* ---- addresses ---- */
-
-bool rules_is_ipv4(struct postern_str s)
-{
-    unsigned parts = 0;
-
-    for (size_t at = 0; at < s.len; parts++) {
-        unsigned n = 0;
-        size_t from = at;
-
-        while (at < s.len && rules_is_digit(s.p[at]) && at - from < 3)
-            n = n * 10 + (unsigned)(s.p[at++] - '0');
-        if (at == from || n > 255 || (at - from > 1 && s.p[from] == '0'))
-            return false;
-        if (at < s.len && (s.p[at++] != '.' || at == s.len))
-            return false;
-    }
-    return parts == 4;
-}
-
-static bool is_ipv6(struct postern_str s)
-{
-    unsigned groups = 0;
-    bool gap = false;
-    size_t at = 0;
-
-    if (s.len < 2 || memchr(s.p, ':', s.len) == NULL)
-        return false;
-    while (at < s.len) {
-        size_t from = at;
-
-        while (at < s.len && at - from < 4 && rules_in(s.p[at], "0123456789abcdefABCDEF"))
-            at++;
-        groups += at > from;
-        if (at == s.len)
-            break;
-        if (s.p[at] == '.' && at > from)
-            return (groups == 7 || gap) &&
-                   rules_is_ipv4((struct postern_str){s.p + from, s.len - from});
-        if (s.p[at++] != ':')
-            return false;
-        if (at < s.len && s.p[at] == ':') {
-            if (gap)
-                return false;
-            gap = true;
-            at++;
-        } else if (at == from + 1 || at == s.len) {
-            return false;
-        }
-    }
-    return gap ? groups < 8 : groups == 8;
-}
-
-bool rules_is_ip(struct postern_str s)
-{
-    if (rules_istarts(s, POSTERN_STR("IPv6:")))
-        s = (struct postern_str){s.p + 5, s.len - 5};
-    return rules_is_ipv4(s) || is_ipv6(s);
-}
-
-bool rules_ip_is_private(struct postern_str ip)
-{
-    static const char *const begins[] = {"10.",   "127.", "192.168.", "169.254.",
-                                         "fe80:", "fc",   "fd"};
-
-    if (rules_eq(ip, POSTERN_STR("::1")))
-        return true;
-    for (size_t i = 0; i < sizeof(begins) / sizeof(begins[0]); i++)
-        if (rules_istarts(ip, (struct postern_str){begins[i], strlen(begins[i])}))
-            return i < 4 ? rules_is_ipv4(ip) : !rules_is_ipv4(ip);
-    if (rules_is_ipv4(ip) && rules_starts(ip, POSTERN_STR("172.")))
-        return strtol(ip.p + 4, NULL, 10) >= 16 && strtol(ip.p + 4, NULL, 10) <= 31;
-    if (rules_is_ipv4(ip) && rules_starts(ip, POSTERN_STR("100.")))
-        return strtol(ip.p + 4, NULL, 10) >= 64 && strtol(ip.p + 4, NULL, 10) <= 127;
-    return false;
-}
-
-/* ---- words ---- */
+#include "rules_clause.h"
 
 static const struct postern_str none = {"", 0};
 
@@ -96,17 +15,6 @@ static struct postern_str behind(struct postern_str s, struct postern_str what)
     return at.p == NULL ? at : (struct postern_str){at.p + what.len, at.len - what.len};
 }
 
-static struct postern_str until(struct postern_str s, const char *stop)
-{
-    for (; *stop != '\0'; stop++) {
-        const char *at = s.len == 0 ? NULL : memchr(s.p, *stop, s.len);
-
-        if (at != NULL)
-            s.len = (size_t)(at - s.p);
-    }
-    return s;
-}
-
 static bool has(struct postern_str s, const char *what)
 {
     return rules_ifind(s, (struct postern_str){what, strlen(what)}).p != NULL;
@@ -115,105 +23,6 @@ static bool has(struct postern_str s, const char *what)
 static bool has_exactly(struct postern_str s, const char *what)
 {
     return memmem(s.p, s.len, what, strlen(what)) != NULL;
-}
-
-/* "[1.2.3.4]", "1.2.3.4", "[IPv6:::1]", "[1.2.3.4:25]": the address at the beginning of s, and
- * how many bytes that took; .p NULL: none is there. */
-static struct postern_str ip_at(struct postern_str s, size_t *took)
-{
-    bool bracket = s.len > 0 && s.p[0] == '[';
-    struct postern_str inner = {s.p + bracket, s.len - bracket};
-    struct postern_str ip = until(inner, " ])(,;");
-    size_t n;
-
-    if (!rules_is_ip(ip) && bracket) { /* a port, or a scope */
-        struct postern_str bare = until(ip, "%");
-
-        if (!rules_is_ip(bare))
-            bare = until(ip, ":");
-        n = bracket + ip.len;
-        ip = bare;
-    } else {
-        n = bracket + ip.len;
-    }
-    if (!rules_is_ip(ip) || (bracket && (n >= s.len || s.p[n] != ']')))
-        return (struct postern_str){NULL, 0};
-    *took = n + bracket;
-    return ip;
-}
-
-/* ---- the field in pieces ---- */
-
-enum { COMMENTS = 4, UNCLOSED_MAX = 8 };
-
-struct clause {
-    struct postern_str line;              /* behind "from " */
-    struct postern_str word;              /* the first */
-    struct postern_str comment[COMMENTS]; /* what stands in brackets behind it, before "by" */
-    size_t comments;
-    struct postern_str bracket_ip; /* "[1.2.3.4]" outside of them */
-    struct postern_str tail;       /* from "by" on */
-    bool other;                    /* other words stand between */
-    bool glued;                    /* "NAME(…)" */
-};
-
-/* The comment whose "(" is the first byte, nested ones within. */
-static struct postern_str comment_at(struct postern_str s)
-{
-    size_t depth = 0;
-
-    for (size_t i = 0; i < s.len; i++) {
-        depth += s.p[i] == '(';
-        depth -= s.p[i] == ')';
-        if (depth == 0)
-            return (struct postern_str){s.p + 1, i - 1};
-    }
-    return (struct postern_str){NULL, 0};
-}
-
-static void take_pieces(struct clause *c, struct postern_str rest)
-{
-    unsigned unclosed = 0;
-
-    while (rest.len > 0) {
-        bool opens = rest.p[0] == '(' && unclosed < UNCLOSED_MAX;
-        struct postern_str comment = opens ? comment_at(rest) : (struct postern_str){NULL, 0};
-        struct postern_str word = until(rest, " ");
-        size_t took = word.len;
-        struct postern_str ip = ip_at(rest, &took);
-
-        unclosed += opens && comment.p == NULL;
-        if (rules_istarts(rest, POSTERN_STR("by "))) {
-            c->tail = rest;
-            return;
-        }
-        if (comment.p != NULL) {
-            if (c->comments < COMMENTS)
-                c->comment[c->comments++] = comment;
-            took = comment.len + 2;
-        } else if (ip.p != NULL && rest.p[0] == '[' && c->bracket_ip.len == 0) {
-            c->bracket_ip = ip;
-        } else {
-            c->other = true;
-            took = word.len;
-        }
-        took += took == 0;
-        rest = rules_trim((struct postern_str){rest.p + took, rest.len - took});
-    }
-}
-
-static struct clause split(struct postern_str line)
-{
-    struct clause c = {.line = line, .word = none, .bracket_ip = none, .tail = none};
-    struct postern_str rest = line;
-
-    if (rest.len > 0 && rest.p[0] != '(') {
-        c.word = until(rest, " (");
-        c.glued = c.word.len < rest.len && rest.p[c.word.len] == '(';
-        rest = rules_trim((struct postern_str){rest.p + c.word.len, rest.len - c.word.len});
-    }
-    take_pieces(&c, rest);
-    return c;
 }
 
 /* ---- what the pieces are ---- */
@@ -242,7 +51,7 @@ static struct postern_str helo_in(struct postern_str s)
         struct postern_str at = behind(s, (struct postern_str){words[i], strlen(words[i])});
 
         if (at.p != NULL)
-            return until(at, " )");
+            return rules_until(at, " )");
     }
     return (struct postern_str){NULL, 0};
 }
@@ -256,21 +65,21 @@ static struct postern_str ip_in(struct postern_str s, struct postern_str *name, 
 
     *name = none;
     *bare = s.len > 0 && s.p[0] != '[';
-    ip = ip_at(s, &took);
+    ip = rules_ip_at(s, &took);
     /* "1.2.3.4 [1.2.3.4]": the first one is what the DNS has for a name. */
     if (ip.p != NULL && !(*bare && took + 2 < s.len && memcmp(s.p + took, " [", 2) == 0))
         return ip;
-    *name = until(s, " [");
+    *name = rules_until(s, " [");
     s = (struct postern_str){s.p + name->len, s.len - name->len};
     s = rules_trim(s);
     *bare = false;
-    ip = s.len > 0 && s.p[0] == '[' ? ip_at(s, &took) : (struct postern_str){NULL, 0};
+    ip = s.len > 0 && s.p[0] == '[' ? rules_ip_at(s, &took) : (struct postern_str){NULL, 0};
     if (ip.p == NULL) {
         const char *at = memrchr(name->p, '@', name->len);
         size_t n = at == NULL ? 0 : (size_t)(at + 1 - name->p);
         struct postern_str tail = {name->p + n, name->len - n};
 
-        ip = n > 0 ? ip_at(tail, &took) : ip;
+        ip = n > 0 ? rules_ip_at(tail, &took) : ip;
         *bare = true;
         if (ip.p != NULL)
             name->len = n;
@@ -278,7 +87,7 @@ static struct postern_str ip_in(struct postern_str s, struct postern_str *name, 
     return ip;
 }
 
-static bool is_qmail(const struct clause *c)
+static bool is_qmail(const struct rules_clause *c)
 {
     return (has_exactly(c->tail, " with SMTP") || has_exactly(c->tail, " with QMQP")) &&
            !has_exactly(c->tail, " with SMTP id ") && !has_exactly(c->tail, " with QMQP id ");
@@ -292,7 +101,7 @@ static bool asks_no_dns(struct postern_str line)
 }
 
 /* "NAME (HELO x) (ident@ip)": the name is of the DNS. */
-static bool name_helo_ip(const struct clause *c, struct rules_relay *r)
+static bool name_helo_ip(const struct rules_clause *c, struct rules_relay *r)
 {
     struct postern_str helo = c->comments == 0 ? none : helo_in(c->comment[0]);
     struct postern_str name = none;
@@ -321,7 +130,7 @@ static bool name_helo_ip(const struct clause *c, struct rules_relay *r)
 }
 
 /* "NAME (dns-name [ip])" and the like: the name is what the client said. */
-static bool name_dns_ip(const struct clause *c, struct rules_relay *r)
+static bool name_dns_ip(const struct rules_clause *c, struct rules_relay *r)
 {
     struct postern_str name;
     bool bare;
@@ -351,13 +160,13 @@ static bool name_dns_ip(const struct clause *c, struct rules_relay *r)
 }
 
 /* "[ip] by", "[ip] (helo=x ident=y)", "ip by": no name at all. */
-static bool only_ip(const struct clause *c, struct rules_relay *r)
+static bool only_ip(const struct rules_clause *c, struct rules_relay *r)
 {
     size_t took;
     struct postern_str name;
     bool bare;
 
-    r->ip = ip_at(c->word, &took);
+    r->ip = rules_ip_at(c->word, &took);
     if (r->ip.p == NULL && c->word.len == 0 && c->comments > 0) {
         r->ip = ip_in(c->comment[0], &name, &bare);
         if (r->ip.p != NULL && !bare)
@@ -372,13 +181,13 @@ static bool only_ip(const struct clause *c, struct rules_relay *r)
         if (helo.p != NULL)
             r->helo = helo;
         if (ident.p != NULL)
-            r->ident = until(ident, " )");
+            r->ident = rules_until(ident, " )");
     }
     return true;
 }
 
 /* "NAME [ip] by", "NAME(ip) by" */
-static bool name_ip(const struct clause *c, struct rules_relay *r)
+static bool name_ip(const struct rules_clause *c, struct rules_relay *r)
 {
     if (c->word.len == 0 || c->bracket_ip.len == 0)
         return false;
@@ -390,7 +199,7 @@ static bool name_ip(const struct clause *c, struct rules_relay *r)
 }
 
 /* An address in square brackets wherever it is. */
-static bool any_ip(const struct clause *c, struct rules_relay *r)
+static bool any_ip(const struct rules_clause *c, struct rules_relay *r)
 {
     struct postern_str rest = c->line;
     const char *open;
@@ -398,7 +207,7 @@ static bool any_ip(const struct clause *c, struct rules_relay *r)
 
     while ((open = rest.len == 0 ? NULL : memchr(rest.p, '[', rest.len)) != NULL) {
         rest = (struct postern_str){open, rest.len - (size_t)(open - rest.p)};
-        r->ip = ip_at(rest, &took);
+        r->ip = rules_ip_at(rest, &took);
         if (r->ip.p != NULL)
             break;
         rest.p++;
@@ -407,18 +216,18 @@ static bool any_ip(const struct clause *c, struct rules_relay *r)
     if (r->ip.p == NULL)
         return false;
     if (r->helo.len == 0 && c->word.len > 0)
-        r->helo = until(c->word, "()[]<>,;:/_");
+        r->helo = rules_until(c->word, "()[]<>,;:/_");
     return true;
 }
 
 /* A program has taken it out of a mailbox: it did not come that way by SMTP. */
-static bool is_fetched(const struct clause *c)
+static bool is_fetched(const struct rules_clause *c)
 {
     return has_exactly(c->line, "with POP3") || has_exactly(c->line, "with IMAP");
 }
 
 /* Handed on within one machine, or without TCP. */
-static bool is_local(const struct clause *c)
+static bool is_local(const struct rules_clause *c)
 {
     bool loopback = c->comments > 0 &&
                     (has(c->comment[0], "localhost") || has_exactly(c->comment[0], "127.0.0.1"));
@@ -432,7 +241,7 @@ static bool is_local(const struct clause *c)
            has_exactly(c->line, "with local") || has_exactly(c->line, "(LSMTP for");
 }
 
-static enum rules_received read_client(const struct clause *c, struct rules_relay *r)
+static enum rules_received read_client(const struct rules_clause *c, struct rules_relay *r)
 {
     struct postern_str helo = r->helo;
 
@@ -458,7 +267,7 @@ static enum rules_received read_client(const struct clause *c, struct rules_rela
 /* ---- what the rest of the field says ---- */
 
 /* How the client proved who it is, as far as the server says so. */
-static struct postern_str auth_of(const struct clause *c)
+static struct postern_str auth_of(const struct rules_clause *c)
 {
     static const char *const with[] = {"ESMTPSA",    "ESMTPA",    "LMTPSA", "LMTPA", "ASMTP",
                                        "UTF8SMTPSA", "UTF8SMTPA", "HTTPS",  "HTTPU", "HTTP"};
@@ -482,7 +291,7 @@ static struct postern_str auth_of(const struct clause *c)
     return at.p == NULL ? none : POSTERN_STR("HTTP");
 }
 
-static void read_rest(const struct clause *c, struct rules_relay *r)
+static void read_rest(const struct rules_clause *c, struct rules_relay *r)
 {
     static const char *const froms[] = {"envelope-from ", "envelope-sender ",
                                         "envelope-from=", "return-path: ", "return-path "};
@@ -493,7 +302,7 @@ static void read_rest(const struct clause *c, struct rules_relay *r)
     if (at.p != NULL) {
         if (at.len > 0 && at.p[0] == '<')
             at = (struct postern_str){at.p + 1, at.len - 1};
-        at = until(at, " <>;");
+        at = rules_until(at, " <>;");
         r->id = at.len >= 3 ? at : none;
     }
     at = helo_in(c->line);
@@ -503,13 +312,14 @@ static void read_rest(const struct clause *c, struct rules_relay *r)
         if (at.p == NULL)
             continue;
         r->has_envelope_from = true;
-        r->envelope_from = until(at, " );");
+        r->envelope_from = rules_until(at, " );");
         while (r->envelope_from.len > 0 && r->envelope_from.p[0] == '<')
             r->envelope_from.p++, r->envelope_from.len--;
-        r->envelope_from = until(r->envelope_from, ">");
+        r->envelope_from = rules_until(r->envelope_from, ">");
     }
-    r->by =
-        c->tail.len > 3 ? until((struct postern_str){c->tail.p + 3, c->tail.len - 3}, " ;") : none;
+    r->by = c->tail.len > 3
+                ? rules_until((struct postern_str){c->tail.p + 3, c->tail.len - 3}, " ;")
+                : none;
     r->auth = auth_of(c);
 }
 
@@ -544,7 +354,7 @@ static bool finish(struct rules_relay *r, struct rules_arena *a)
 enum rules_received rules_received_read(struct postern_str field, struct rules_arena *a,
                                         struct rules_relay *out)
 {
-    struct clause c;
+    struct rules_clause c;
     enum rules_received what;
 
     *out =
@@ -556,7 +366,7 @@ enum rules_received rules_received_read(struct postern_str field, struct rules_a
         field = (struct postern_str){field.p + 1, field.len - 1};
     if (!rules_istarts(field, POSTERN_STR("from ")))
         return RULES_NO_RELAY;
-    c = split(rules_trim((struct postern_str){field.p + 5, field.len - 5}));
+    c = rules_clause_split(rules_trim((struct postern_str){field.p + 5, field.len - 5}));
     read_rest(&c, out);
     what = read_client(&c, out);
     if (what != RULES_RELAY)
