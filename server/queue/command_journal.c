@@ -21,7 +21,7 @@ static struct message *find_message(struct queue *q, uint64_t id)
 /* ---- which ---- */
 
 /* Slots of the table that are looked through at a time. */
-enum { SCAN_SLOTS = 4096 };
+enum { SCAN_SLOTS = 256 };
 
 static size_t reversed(size_t n)
 {
