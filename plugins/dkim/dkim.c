@@ -251,7 +251,7 @@ static size_t sigs_read(struct postern_call *c, const struct dkim_message *m, st
                         size_t max)
 {
     const struct instance *in = c->instance;
-    struct dkim_terms terms = {c->host->now_ms(c) / 1000, in->skew, in->min_bits};
+    struct dkim_terms terms = {c->host->now_ms(c) / 1000, in->skew, in->min_bits, c};
 
     return dkim_sigs_read(m, sigs, max, &terms);
 }

@@ -18,6 +18,8 @@
  *                                              long: such a message gets the native engine
  *   a NUL in a field                           it keeps what stands before, and reads on behind
  *                                              its end for what does not: the native engine too
+ *   U-labels are bytes to it                   d= and i= would be compared as written: the
+ *                                              native engine as well
  *   x= and t= are held against its own clock   such an error has a verdict of its own; no
  *                                              drift helps, it is subtracted from t= unsigned
  */
@@ -263,10 +265,13 @@ static int run_once(DKIM_LIB *lib, const struct dkim_message *m, struct run *r)
     return 0;
 }
 
-static bool fits(const struct dkim_message *m)
+static bool fits(const struct dkim_message *m, const struct dkim_sig *sigs, size_t n)
 {
     size_t len = 0;
 
+    for (size_t i = 0; i < n; i++)
+        if (sigs[i].u_labels && sigs[i].result == DKIM_PENDING)
+            return false;
     for (size_t i = 0; i < m->count; i++) {
         struct postern_str raw = m->fields[i].raw;
 
@@ -284,7 +289,7 @@ static int opendkim_verify(void *self, const struct dkim_message *m, struct dkim
     struct run r = {.sigs = sigs, .n = n, .only = SIZE_MAX};
     int result;
 
-    if (!fits(m))
+    if (!fits(m, sigs, n))
         return dkim_engine_native.verify(o->native, m, sigs, n);
     result = run_once(o->lib, m, &r);
     for (size_t i = 0; i < n && result == 0; i++) {

@@ -36,6 +36,22 @@ static bool is_domain(struct postern_str s)
     return label > 0;
 }
 
+/* As the DNS has it; false: it is no name. */
+static bool read_name(struct dkim_sig *s, const struct dkim_terms *terms, struct postern_str *name)
+{
+    size_t i = 0;
+
+    while (i < name->len && (unsigned char)name->p[i] < 0x80)
+        i++;
+    if (i < name->len) {
+        s->u_labels = true;
+        if (terms->call == NULL ||
+            terms->call->host->domain_ascii(terms->call, *name, name) != POSTERN_OK)
+            return false;
+    }
+    return is_domain(*name);
+}
+
 static void copy_lower(char *to, struct postern_str s)
 {
     for (size_t i = 0; i < s.len; i++)
@@ -43,21 +59,25 @@ static void copy_lower(char *to, struct postern_str s)
     to[s.len] = '\0';
 }
 
-static const char *read_names(struct dkim_sig *s, const struct dkim_tags *tags)
+static const char *read_names(struct dkim_sig *s, const struct dkim_tags *tags,
+                              const struct dkim_terms *terms)
 {
     const struct dkim_tag *d = dkim_tag(tags, "d");
     const struct dkim_tag *sel = dkim_tag(tags, "s");
+    struct postern_str name;
     int n;
 
     if (d == NULL || sel == NULL)
         return d == NULL ? "no d= tag" : "no s= tag";
-    if (!is_domain(d->value))
+    name = d->value;
+    if (!read_name(s, terms, &name))
         return "malformed d= tag";
-    copy_lower(s->domain, d->value);
-    if (!is_domain(sel->value))
+    copy_lower(s->domain, name);
+    name = sel->value;
+    if (!read_name(s, terms, &name))
         return "malformed s= tag";
-    memcpy(s->selector, sel->value.p, sel->value.len);
-    s->selector[sel->value.len] = '\0';
+    memcpy(s->selector, name.p, name.len);
+    s->selector[name.len] = '\0';
     n = snprintf(s->query, sizeof(s->query), "%s._domainkey.%s", s->selector, s->domain);
     return n < 0 || n > 253 ? "selector and domain are too long" : NULL;
 }
@@ -189,11 +209,13 @@ static bool unquote(struct postern_str s, char *out, size_t max, size_t *len)
 }
 
 /* i= must lie within d= (RFC 6376, section 6.1.1). */
-static const char *read_identity(struct dkim_sig *s, const struct dkim_tags *tags)
+static const char *read_identity(struct dkim_sig *s, const struct dkim_tags *tags,
+                                 const struct dkim_terms *terms)
 {
     const struct dkim_tag *i = dkim_tag(tags, "i");
     size_t domain = strlen(s->domain);
     char text[1024];
+    struct postern_str name;
     size_t len;
     size_t at;
 
@@ -203,10 +225,11 @@ static const char *read_identity(struct dkim_sig *s, const struct dkim_tags *tag
         return "malformed i= tag";
     for (at = len; at > 0 && text[at - 1] != '@'; at--)
         ;
-    if (at == 0 || !is_domain((struct postern_str){text + at, len - at}))
+    name = (struct postern_str){text + at, len - at};
+    if (at == 0 || !read_name(s, terms, &name))
         return "malformed i= tag";
-    len -= at;
-    copy_lower(s->identity, (struct postern_str){text + at, len});
+    len = name.len;
+    copy_lower(s->identity, name);
     if (len < domain || memcmp(s->identity + len - domain, s->domain, domain) != 0 ||
         (len > domain && s->identity[len - domain - 1] != '.'))
         return "i= is not within d=";
@@ -251,7 +274,7 @@ static const char *read_query(const struct dkim_tags *tags)
 static const char *read_tags(struct dkim_sig *s, const struct dkim_tags *tags, const char *field,
                              const struct dkim_terms *terms)
 {
-    const char *names = read_names(s, tags);
+    const char *names = read_names(s, tags, terms);
     const char *error = read_algorithm(s, tags);
 
     if (error == NULL)
@@ -263,7 +286,7 @@ static const char *read_tags(struct dkim_sig *s, const struct dkim_tags *tags, c
     if (error == NULL)
         error = read_bytes(s, tags, field);
     if (error == NULL)
-        error = read_identity(s, tags);
+        error = read_identity(s, tags, terms);
     if (error == NULL)
         error = read_query(tags);
     if (error == NULL)

@@ -75,10 +75,13 @@ struct dkim_sig {
     unsigned char bh[32];
     unsigned char b[DKIM_B_MAX];
     size_t b_len;
-    char domain[254]; /* lower case, as are queries; NUL-terminated, empty where unreadable */
+    /* As the DNS has them, A-labels for U-labels (RFC 8616): NUL-terminated, empty where
+     * unreadable. The domains are lower case, as are queries. */
+    char domain[254];
     char selector[254];
     char identity[254]; /* the domain of i=, empty where there is none */
     char query[256];    /* selector._domainkey.domain */
+    bool u_labels;      /* one of them is written with U-labels */
 
     struct dkim_key key;
     unsigned min_bits; /* RSA keys must have */
@@ -97,6 +100,7 @@ struct dkim_terms {
     int64_t now;  /* UNIX seconds, for x= and t= */
     int64_t skew; /* seconds that t= may lie ahead of now */
     unsigned min_bits;
+    struct postern_call *call; /* whose host maps U-labels; NULL: names of ASCII alone */
 };
 
 /* Reads the first `max` signatures of m. Returns their number. */

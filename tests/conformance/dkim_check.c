@@ -97,7 +97,7 @@ static size_t verify(const struct options *o, struct postern_str content, struct
     content.len -= body.len;
     if (dkim_message_read(&m, content, body) != 0)
         exit(3);
-    n = dkim_sigs_read(&m, sigs, o->max, &(struct dkim_terms){o->now, 3600, 1024});
+    n = dkim_sigs_read(&m, sigs, o->max, &(struct dkim_terms){o->now, 3600, 1024, NULL});
     for (size_t i = 0; i < n; i++)
         if (sigs[i].result == DKIM_PENDING)
             look_up(o, &sigs[i]);

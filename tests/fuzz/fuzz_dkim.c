@@ -46,7 +46,7 @@ static void check_signatures(const struct dkim_engine *engine, void *state,
                              const struct dkim_message *m, const struct postern_dns_answer *keys)
 {
     static struct dkim_sig sigs[SIGS];
-    size_t n = dkim_sigs_read(m, sigs, SIGS, &(struct dkim_terms){NOW, 3600, 1024});
+    size_t n = dkim_sigs_read(m, sigs, SIGS, &(struct dkim_terms){NOW, 3600, 1024, NULL});
 
     for (size_t i = 0; i < n; i++)
         if (sigs[i].result == DKIM_PENDING)

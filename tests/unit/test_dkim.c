@@ -16,7 +16,7 @@
 #include <stdlib.h>
 
 enum { NOW = 1720000000 };
-static const struct dkim_terms TERMS = {NOW, 3600, 1024};
+static const struct dkim_terms TERMS = {NOW, 3600, 1024, NULL};
 
 static struct postern_str P(struct pn_str s) {
     return (struct postern_str){s.p, s.len};
@@ -335,6 +335,10 @@ static void test_signature_syntax(void)
         {"identity above", GOOD "; i=@test", "i= is not within d="},
         {"identity without @", GOOD "; i=a.test", "malformed i= tag"},
         {"identity cut", GOOD "; i=@a.test=4", "malformed i= tag"},
+        {"U-labels where nobody maps them",
+         "v=1; a=rsa-sha256; d=b\xc3\xbc"
+         "cher.test; s=s1; h=From; " BH "; b=YQ==",
+         "malformed d= tag"},
         {"expired", GOOD "; t=1; x=1719999999", "signature expired"},
         {"ends now", GOOD "; t=1; x=1720000000", NULL},
         {"ends before it begins", GOOD "; t=3; x=2", "x= is before t="},

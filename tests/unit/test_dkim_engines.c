@@ -215,7 +215,7 @@ static void play(const struct change *c, const struct dkim_engine *engine)
         spec.selector = "rsa";
     pn_buf_init(&header, 1 << 20);
     pn_buf_init(&got, 4096);
-    const struct dkim_terms terms = {c->now == 0 ? NOW : c->now, 3600, 1024};
+    const struct dkim_terms terms = {c->now == 0 ? NOW : c->now, 3600, 1024, NULL};
     const char *signed_header = c->signed_header == NULL ? HEADER : c->signed_header;
 
     (void)pn_buf_addz(&header, c->above == NULL ? "" : c->above);
@@ -596,8 +596,8 @@ static void test_lengths_together(void)
             signer_sign(&header, &spec, Q(HEADER), Q(BODY));
         }
         (void)pn_buf_addz(&header, HEADER);
-        verify(engines[e], pn_buf_str(&header), Q(BODY), &(struct dkim_terms){NOW, 3600, 1024},
-               SIGS, &got);
+        verify(engines[e], pn_buf_str(&header), Q(BODY),
+               &(struct dkim_terms){NOW, 3600, 1024, NULL}, SIGS, &got);
         unit_row(engines[e]->name);
         UNIT_STR(pn_buf_str(&got), Q(want));
         pn_buf_fini(&header);
@@ -636,7 +636,7 @@ static void test_long_header(void)
                               (int)rows[i / ENGINES].value, 0);
         signer_sign(&all, &spec, pn_buf_str(&header), Q(BODY));
         (void)pn_buf_adds(&all, pn_buf_str(&header));
-        verify(engine, pn_buf_str(&all), Q(BODY), &(struct dkim_terms){NOW, 3600, 1024}, SIGS,
+        verify(engine, pn_buf_str(&all), Q(BODY), &(struct dkim_terms){NOW, 3600, 1024, NULL}, SIGS,
                &got);
         unit_row(rows[i / ENGINES].label);
         UNIT_STR(pn_buf_str(&got), Q("pass/valid"));
@@ -665,8 +665,8 @@ static void test_nul(void)
         pn_buf_init(&got, 4096);
         signer_sign(&all, &spec, header, Q(BODY));
         (void)pn_buf_adds(&all, header);
-        verify(engines[e], pn_buf_str(&all), Q(BODY), &(struct dkim_terms){NOW, 3600, 1024}, SIGS,
-               &got);
+        verify(engines[e], pn_buf_str(&all), Q(BODY), &(struct dkim_terms){NOW, 3600, 1024, NULL},
+               SIGS, &got);
         unit_row(engines[e]->name);
         UNIT_STR(pn_buf_str(&got), Q("pass/valid"));
         pn_buf_fini(&all);
@@ -690,8 +690,8 @@ static void test_too_many(void)
         for (int i = 0; i < 40; i++)
             signer_sign(&header, &spec, Q(HEADER), Q(BODY));
         (void)pn_buf_addz(&header, HEADER);
-        verify(engines[e], pn_buf_str(&header), Q(BODY), &(struct dkim_terms){NOW, 3600, 1024}, 3,
-               &got);
+        verify(engines[e], pn_buf_str(&header), Q(BODY),
+               &(struct dkim_terms){NOW, 3600, 1024, NULL}, 3, &got);
         unit_row(engines[e]->name);
         UNIT_STR(pn_buf_str(&got), Q("pass/valid; pass/valid; pass/valid"));
         pn_buf_fini(&header);

@@ -33,9 +33,11 @@ static void make_zone(void)
                    "slow._domainkey.a.test TIMEOUT\n"
                    "down._domainkey.a.test SERVFAIL\n"
                    "strict._domainkey.a.test TXT \"t=s; %.*s\"\n"
-                   "weak._domainkey.a.test TXT \"%.*s\"\n",
+                   "weak._domainkey.a.test TXT \"%.*s\"\n"
+                   "xn--schlssel-95a._domainkey.xn--bcher-kva.test TXT \"%.*s\"\n",
                    (int)record.len - 9, record.p + 9, (int)record.len - 9, record.p + 9,
-                   (int)record.len - 9, record.p + 9, (int)short_record.len, short_record.p);
+                   (int)record.len - 9, record.p + 9, (int)short_record.len, short_record.p,
+                   (int)record.len - 9, record.p + 9);
     pn_buf_fini(&short_record);
     pn_buf_fini(&record);
 }
@@ -59,6 +61,22 @@ static const struct {
              {'f', "good", "a.test", "From:To", "t=1700003601; ", -1},
              {'n', "good", "a.test", "From:To", "t=1700003600; ", -1},
              {'i', "strict", "a.test", "From:To", "i=@b.a.test; ", -1},
+             {'U', "schl\xc3\xbcssel",
+              "B\xc3\xbc"
+              "cher.test",
+              "From:To", NULL, -1},
+             {'I', "schl\xc3\xbcssel", "xn--bcher-KVA.test", "From:To",
+              "i=j\xc3\xb6@m.b=C3=BCcher.test; ", -1},
+             {'J', "xn--schlssel-95a",
+              "b\xc3\xbc"
+              "cher.test",
+              "From:To", "i=@m.xn--bcher-kva.test; ", -1},
+             {'K', "good", "a.test", "From:To",
+              "i=@b\xc3\xbc"
+              "cher.test; ",
+              -1},
+             {'L', "good", "a\xff.test", "From:To", NULL, -1},
+             {'M', "s\xff", "a.test", "From:To", NULL, -1},
              {'w', "weak", "a.test", "From:To", NULL, -1, &weak, false},
              {'1', "weak", "a.test", "From:To", NULL, -1, &weak, true}};
 
@@ -98,8 +116,10 @@ static void message(struct pn_buf *b, const struct row *r)
     (void)pn_buf_addz(b, r->body == NULL ? BODY : r->body);
 }
 
-#define ED   " algorithm=ed25519-sha256 bits=256"
-#define GOOD "dkim=pass signature=valid domain=a.test selector=good" ED
+#define ED        " algorithm=ed25519-sha256 bits=256"
+#define IDN       "dkim=pass signature=valid domain=xn--bcher-kva.test selector=xn--schlssel-95a" ED
+#define IDN_ASKED "TXT xn--schlssel-95a._domainkey.xn--bcher-kva.test"
+#define GOOD      "dkim=pass signature=valid domain=a.test selector=good" ED
 
 static void play(const struct row *r, const struct fake_row *settings)
 {
@@ -120,6 +140,47 @@ static void play(const struct row *r, const struct fake_row *settings)
     UNIT_STR(fakehost_asked(h), pn_str_of(r->asked));
     pn_buf_fini(&b);
     fakehost_free(&h);
+}
+
+static void play_both(const struct row *rows, size_t n)
+{
+    static const struct fake_row library[] = {{"engine", {"libopendkim"}}, {NULL}};
+
+    make_zone();
+    for (size_t i = 0; i < n; i++) {
+        play(&rows[i], NULL);
+        play(&rows[i], library);
+    }
+}
+
+/* RFC 8616: A-labels from the moment they are read. */
+static void test_u_labels(void)
+{
+    static const struct row rows[] = {
+        {"U-labels", "U", "", NULL, "DKIM_VALID=-0.1(xn--bcher-kva.test)", IDN, IDN_ASKED},
+        {"U-labels, body changed", "U", "", "Ho.\r\n",
+         "DKIM_INVALID=0.2(xn--bcher-kva.test: body hash did not verify)",
+         "dkim=fail signature=invalid reason=body hash did not verify domain=xn--bcher-kva.test "
+         "selector=xn--schlssel-95a" ED,
+         IDN_ASKED},
+        {"U-labels in i=", "I", "", NULL, "DKIM_VALID=-0.1(xn--bcher-kva.test)", IDN, IDN_ASKED},
+        {"U-labels in d=, not in i=", "J", "", NULL, "DKIM_VALID=-0.1(xn--bcher-kva.test)", IDN,
+         IDN_ASKED},
+        {"U-labels beside ASCII", "Ug", "", NULL,
+         "DKIM_VALID=-0.1(xn--bcher-kva.test) DKIM_VALID=-0.1(a.test)", IDN "; " GOOD,
+         IDN_ASKED ", TXT good._domainkey.a.test"},
+        {"U-labels elsewhere", "K", "", NULL, "DKIM_PERMERROR=0.1(a.test: i= is not within d=)",
+         "dkim=permerror signature=unchecked reason=i= is not within d= domain=a.test "
+         "selector=good algorithm=ed25519-sha256",
+         ""},
+        {"not UTF-8 in d=", "L", "", NULL, "DKIM_PERMERROR=0.1(?: malformed d= tag)",
+         "dkim=permerror signature=unchecked reason=malformed d= tag algorithm=ed25519-sha256", ""},
+        {"not UTF-8 in s=", "M", "", NULL, "DKIM_PERMERROR=0.1(a.test: malformed s= tag)",
+         "dkim=permerror signature=unchecked reason=malformed s= tag domain=a.test "
+         "algorithm=ed25519-sha256",
+         ""}};
+
+    play_both(rows, sizeof(rows) / sizeof(rows[0]));
 }
 
 static void test_facts(void)
@@ -216,13 +277,7 @@ static void test_facts(void)
          "selector=slow algorithm=ed25519-sha256",
          "TXT down._domainkey.a.test, TXT good._domainkey.a.test, TXT slow._domainkey.a.test"}};
 
-    make_zone();
-    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        static const struct fake_row library[] = {{"engine", {"libopendkim"}}, {NULL}};
-
-        play(&rows[i], NULL);
-        play(&rows[i], library);
-    }
+    play_both(rows, sizeof(rows) / sizeof(rows[0]));
 }
 
 static void test_too_many(void)
@@ -269,6 +324,7 @@ static void test_settings(void)
 int main(int argc, char **argv)
 {
     static const struct unit_test tests[] = {{"facts", test_facts},
+                                             {"U-labels", test_u_labels},
                                              {"too many", test_too_many},
                                              {"settings", test_settings},
                                              {NULL, NULL}};
