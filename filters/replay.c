@@ -220,7 +220,8 @@ static void look_at(struct remote *m, uint64_t now)
             continue;
         }
         s = slot_of(m, a, NULL);
-        uint64_t limit = s == NULL ? 0 : ((uint64_t)s->deadline_ms + STUCK_MS) * PN_NS_PER_MS;
+        uint64_t more_ms = m->runner->fair ? STUCK_FAIR_MS : STUCK_MS;
+        uint64_t limit = s == NULL ? 0 : (s->deadline_ms + more_ms) * PN_NS_PER_MS;
         m->stuck |= s != NULL && now > s->start_ns + limit && atomic_load(&m->page->draining) == 0;
     }
     if (m->stuck) /* its watchdog would have spoken: all of it is beyond help */

@@ -130,6 +130,11 @@ struct pn_runner *pn_runner_new(struct pn_loop *loop, struct pn_plan *plan, stru
     return r;
 }
 
+void pn_runner_fair(struct pn_runner *r)
+{
+    r->fair = true;
+}
+
 void pn_runner_free(struct pn_runner **runner)
 {
     struct pn_runner *r = *runner;

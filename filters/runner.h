@@ -77,6 +77,8 @@ struct pn_runner_ops {
  * the authserv-id too; copied. */
 struct pn_runner *pn_runner_new(struct pn_loop *loop, struct pn_plan *plan, struct pn_str hostname,
                                 const struct pn_runner_ops *ops, void *ctx);
+/* Its workers are fair (worker.h): it leaves it to them for longer who hangs. */
+void pn_runner_fair(struct pn_runner *runner);
 /* All checks must be gone. */
 void pn_runner_free(struct pn_runner **runner);
 /* A new generation: sessions from now on use it; those begun keep theirs, and its workers

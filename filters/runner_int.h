@@ -39,7 +39,8 @@ enum {
     TICK_MS = 25,
     SOLO_WAIT_MS = 3000, /* then it is asked for again */
     SOLO_MAX = 8,        /* for plugins with `alone yes`, at once in a group */
-    STUCK_MS = 2000      /* behind a deadline, the worker's own watchdog is dead too */
+    STUCK_MS = 2000,     /* behind a deadline, the worker's own watchdog is dead too */
+    STUCK_FAIR_MS = 60 * 1000
 };
 
 enum ask_state { ASK_WAITING, ASK_SENT, ASK_SUSPECT, ASK_SOLO };
@@ -100,7 +101,7 @@ struct pn_runner {
         uint64_t since;
     } solo[GROUPS_MAX];
     struct pn_timer *tick;
-    bool ticking;
+    bool ticking, fair;
     uint64_t next_id, next_session, next_token;
     struct pn_buf scratch;
     struct pn_runner_stats stats;

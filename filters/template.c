@@ -141,7 +141,8 @@ static void worker_join(struct pn_role_life *life)
 {
     struct worker_process *w = life->ctx;
     w->control = life->control;
-    pn_timer_set(w->first_timer, FIRST_TICKS_MS);
+    if ((life->env->start.flags & PN_START_TICKS) == 0)
+        pn_timer_set(w->first_timer, FIRST_TICKS_MS);
     if (!w->solo && !w->still)
         pn_worker_ticks(w->worker, say_ready);
     else

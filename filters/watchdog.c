@@ -31,7 +31,26 @@ struct watchdog {
     atomic_bool asleep, stop;
     uint64_t drain_since;
     long resident_kb; /* at the beginning */
+    bool fair;
+    struct {
+        uint32_t serial; /* of the call that is late; 0: none was */
+        struct pn_patience patience;
+    } late[PN_PAGE_SLOTS];
 };
+
+/* A call is past its time. Where a proof must not depend on how busy the machine is, it may
+ * have as much of the CPU as we take before it is one that hangs. */
+static bool waited_enough(struct watchdog *d, unsigned i, uint32_t serial)
+{
+    if (!d->fair)
+        return true;
+    if (d->late[i].serial != serial) {
+        d->late[i].serial = serial;
+        pn_patience_init(&d->late[i].patience, PN_PATIENCE_CPU_MS);
+        d->late[i].patience.until = 0; /* its time is over already */
+    }
+    return pn_patience_over(&d->late[i].patience);
+}
 
 /* Counts calls, and those of them that hang. */
 static void look(struct watchdog *d, uint64_t now, unsigned *live, unsigned *hung)
@@ -44,8 +63,8 @@ static void look(struct watchdog *d, uint64_t now, unsigned *live, unsigned *hun
         ++*live;
         uint32_t serial = atomic_load(&s->serial);
         uint64_t limit = ((uint64_t)s->deadline_ms + GRACE_MS) * PN_NS_PER_MS;
-        if (now > s->start_ns && now - s->start_ns > limit && atomic_load(&s->request) != 0 &&
-            atomic_load(&s->serial) == serial) {
+        if (now > s->start_ns && now - s->start_ns > limit && waited_enough(d, i, serial) &&
+            atomic_load(&s->request) != 0 && atomic_load(&s->serial) == serial) {
             ++*hung;
             atomic_store(&s->hung, 1);
         }
@@ -119,13 +138,14 @@ void watchdog_stir(struct watchdog *d)
     (void)pthread_mutex_unlock(&d->lock);
 }
 
-struct watchdog *watchdog_new(struct pn_page *page, const struct pn_asker *asker)
+struct watchdog *watchdog_new(struct pn_page *page, const struct pn_asker *asker, bool fair)
 {
     struct watchdog *d = pn_calloc(1, sizeof *d);
     struct rusage u = {0};
     sigset_t all, before;
     d->page = page;
     d->asker = asker;
+    d->fair = fair;
     (void)getrusage(RUSAGE_SELF, &u);
     d->resident_kb = u.ru_maxrss;
     pn_assert(pthread_mutex_init(&d->lock, NULL) == 0 && pthread_cond_init(&d->stirred, NULL) == 0);

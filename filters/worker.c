@@ -203,7 +203,7 @@ struct pn_worker *pn_worker_new(struct pn_loop *loop, const struct pn_worker_opt
     w->sched = sched_new(options->threads != 0 ? options->threads : PN_WORKER_THREADS,
                          options->running != 0 ? options->running : running_of(options),
                          options->share != 0 ? options->share : PN_WORKER_SHARE, PN_WORKER_STACK);
-    w->watchdog = watchdog_new(w->page, w->asker);
+    w->watchdog = watchdog_new(w->page, w->asker, w->options.fair);
     return w;
 }
 

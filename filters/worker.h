@@ -37,7 +37,8 @@ struct pn_worker_options {
     unsigned share;                   /* percent of threads for one network; 0: PN_WORKER_SHARE */
     void (*on_idle)(void *ctx);       /* the last channel ended; may be NULL */
     void (*on_state_lost)(void *ctx); /* no state role any more; may be NULL */
-    struct pn_ticking *ticking;       /* NULL: nobody asks */
+    bool fair;                  /* a call that is late may be slow for others' load (pn_patience) */
+    struct pn_ticking *ticking; /* NULL: nobody asks */
     void *ctx;
 };
 

@@ -156,7 +156,7 @@ void ticks_start(struct pn_worker *w, void (*on_first)(void *ctx));
 void ticks_free(struct pn_worker *w);
 
 /* ---- watchdog.c */
-struct watchdog *watchdog_new(struct pn_page *page, const struct pn_asker *asker);
+struct watchdog *watchdog_new(struct pn_page *page, const struct pn_asker *asker, bool fair);
 void watchdog_free(struct watchdog **dog);
 /* Calls are about to run. */
 void watchdog_stir(struct watchdog *dog);

@@ -41,6 +41,7 @@ static const char usage[] =
     "      --check        read configuration, policy, plugins and keys, then end\n"
     "      --probe        each role tries what its jail forbids, and logs the outcome\n"
     "      --clock FILE   for tests: the wall clock stands where FILE says\n"
+    "      --first-ticks  for tests: filters serve when each plugin's first tick is over\n"
     "  -d, --debug        log more\n"
     "  -f, --foreground   the only way it runs; accepted for service files\n"
     "      --version\n"
@@ -106,16 +107,24 @@ enum {
     OPT_VERSION,
     OPT_ROLE,
     OPT_CLOCK,
+    OPT_FIRST_TICKS,
     OPT_HELP
 };
 
 static const struct option long_options[] = {
-    {"config", required_argument, NULL, 'c'},    {"root", required_argument, NULL, OPT_ROOT},
-    {"no-drop", no_argument, NULL, OPT_NO_DROP}, {"check", no_argument, NULL, OPT_CHECK},
-    {"probe", no_argument, NULL, OPT_PROBE},     {"clock", required_argument, NULL, OPT_CLOCK},
-    {"debug", no_argument, NULL, 'd'},           {"foreground", no_argument, NULL, 'f'},
-    {"version", no_argument, NULL, OPT_VERSION}, {"role", required_argument, NULL, OPT_ROLE},
-    {"help", no_argument, NULL, OPT_HELP},       {NULL, 0, NULL, 0},
+    {"config", required_argument, NULL, 'c'},
+    {"root", required_argument, NULL, OPT_ROOT},
+    {"no-drop", no_argument, NULL, OPT_NO_DROP},
+    {"check", no_argument, NULL, OPT_CHECK},
+    {"probe", no_argument, NULL, OPT_PROBE},
+    {"clock", required_argument, NULL, OPT_CLOCK},
+    {"debug", no_argument, NULL, 'd'},
+    {"foreground", no_argument, NULL, 'f'},
+    {"version", no_argument, NULL, OPT_VERSION},
+    {"role", required_argument, NULL, OPT_ROLE},
+    {"first-ticks", no_argument, NULL, OPT_FIRST_TICKS},
+    {"help", no_argument, NULL, OPT_HELP},
+    {NULL, 0, NULL, 0},
 };
 
 int main(int argc, char **argv)
@@ -146,6 +155,9 @@ int main(int argc, char **argv)
             break;
         case OPT_PROBE:
             options.probe = true;
+            break;
+        case OPT_FIRST_TICKS:
+            options.first_ticks = true;
             break;
         case OPT_CLOCK:
             clock = optarg;

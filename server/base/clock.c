@@ -10,6 +10,8 @@
 #include <time.h>
 #include <unistd.h>
 
+enum { SPIN_MS = 20 };
+
 static _Atomic int64_t fixed_wall = -1;
 static const _Atomic int64_t *followed_wall;
 
@@ -19,6 +21,31 @@ uint64_t pn_clock_mono_ns(void)
     int rc = clock_gettime(CLOCK_MONOTONIC, &ts);
     pn_assert(rc == 0);
     return (uint64_t)ts.tv_sec * PN_NS_PER_S + (uint64_t)ts.tv_nsec;
+}
+
+static uint64_t cpu_of_thread(void)
+{
+    struct timespec ts;
+    int rc = clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
+    pn_assert(rc == 0);
+    return (uint64_t)ts.tv_sec * PN_NS_PER_S + (uint64_t)ts.tv_nsec;
+}
+
+void pn_patience_init(struct pn_patience *p, uint64_t ms)
+{
+    uint64_t cpu_ms = ms < PN_PATIENCE_CPU_MS ? ms : PN_PATIENCE_CPU_MS;
+    *p = (struct pn_patience){pn_clock_mono_ns() + ms * PN_NS_PER_MS, cpu_ms * PN_NS_PER_MS};
+}
+
+bool pn_patience_over(struct pn_patience *p)
+{
+    if (pn_clock_mono_ns() < p->until)
+        return false;
+    uint64_t turn = SPIN_MS * (uint64_t)PN_NS_PER_MS, begun = cpu_of_thread(), spent = 0;
+    while (p->cpu_ns != 0 && spent < turn)
+        spent = cpu_of_thread() - begun;
+    p->cpu_ns -= spent < p->cpu_ns ? spent : p->cpu_ns;
+    return p->cpu_ns == 0;
 }
 
 int64_t pn_clock_wall_ms(void)

@@ -188,6 +188,7 @@ bool prove_load_all(struct prove *p)
     p->answers = prove_answers_new(p);
     p->runner = pn_runner_new(p->loop, p->plan, pn_policy_str(p->plan->policy, "smtp.hostname"),
                               &prove_runner_ops, p);
+    pn_runner_fair(p->runner);
     return true;
 }
 

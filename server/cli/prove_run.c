@@ -61,8 +61,9 @@ static bool run_to(struct prove *p, struct pn_check *check, unsigned stage)
     struct turn t = {false};
     if (!pn_check_run(check, stage, on_done, &t))
         return true;
-    uint64_t end = pn_clock_mono_ns() + (uint64_t)rpl_patience_ms(STUCK_MS) * PN_NS_PER_MS;
-    while (!t.done && pn_clock_mono_ns() < end)
+    struct pn_patience patience;
+    pn_patience_init(&patience, (uint64_t)rpl_patience_ms(STUCK_MS));
+    while (!t.done && !pn_patience_over(&patience))
         pn_loop_turn(p->loop, 100);
     return t.done;
 }
@@ -116,10 +117,11 @@ static void lead(struct prove *p, struct pn_check *check, const struct rpl_case 
 static void rest(struct prove *p)
 {
     const struct prove_calls *k = p->o.calls;
-    uint64_t end = pn_clock_mono_ns() + (uint64_t)rpl_patience_ms(REST_MS) * PN_NS_PER_MS;
+    struct pn_patience patience;
+    pn_patience_init(&patience, (uint64_t)rpl_patience_ms(REST_MS));
     while (atomic_load(&k->sessions) > 0 || atomic_load(&k->transactions) > 0 ||
            atomic_load(&k->inside) > 0) {
-        if (pn_clock_mono_ns() > end) {
+        if (pn_patience_over(&patience)) {
             p->result->stuck = true;
             return;
         }
@@ -166,7 +168,7 @@ void prove_run(struct prove *p, const struct rpl_case *c, const struct prove_how
 
 void prove_tick(struct prove *p, const struct prove_how *how, struct prove_result *out)
 {
-    uint64_t end = pn_clock_mono_ns() + (uint64_t)STUCK_MS * PN_NS_PER_MS;
+    struct pn_patience patience;
     struct prove_calls *k = p->o.calls;
     if (!prove_load_all(p)) {
         out->stuck = true;
@@ -179,7 +181,8 @@ void prove_tick(struct prove *p, const struct prove_how *how, struct prove_resul
     prove_calls_reset();
     atomic_store(&p->o.heap->fail_at, how->fail_at);
     prove_workers_replace(p);
-    while (atomic_load(&k->ticks) == 0 && out->death == 0 && pn_clock_mono_ns() < end)
+    pn_patience_init(&patience, (uint64_t)rpl_patience_ms(STUCK_MS));
+    while (atomic_load(&k->ticks) == 0 && out->death == 0 && !pn_patience_over(&patience))
         pn_loop_turn(p->loop, 5);
     p->ticked = true;
     (void)snprintf(out->stage, sizeof out->stage, "tick");

@@ -1,5 +1,6 @@
 #include "prove_int.h"
 
+#include "clock.h"
 #include "dns.h"
 #include "jail.h"
 #include "mem.h"
@@ -12,6 +13,8 @@
 #include <stdlib.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+enum { END_MS = 300 };
 
 /* ---- what they ask for */
 
@@ -85,7 +88,7 @@ _Noreturn static void be_worker(struct prove *p, const struct prove_worker *w, i
                                 int state)
 {
     struct pn_buf err;
-    struct pn_worker_options o = {.plan = p->plan, .threads = 4};
+    struct pn_worker_options o = {.plan = p->plan, .threads = 4, .fair = true};
     o.plugins = pn_group_plugins(p->groups[w->group], &o.count);
     pn_buf_init(&err, 4000);
     prove_quiet();
@@ -159,7 +162,9 @@ static int reap(struct prove *p, uint32_t number, bool *was_ours)
     struct prove_worker *w = *at;
     *at = w->next;
     /* A channel ends a moment before its process does: a signal is not to hide behind ours. */
-    for (int i = 0; i < 200; i++) {
+    struct pn_patience patience;
+    pn_patience_init(&patience, END_MS);
+    while (!pn_patience_over(&patience)) {
         if (waitpid(w->pid, &status, WNOHANG) == w->pid) {
             free(w);
             return status;

@@ -63,7 +63,7 @@ static int fill(struct player *p)
 {
     struct pollfd w = {.fd = p->fd, .events = POLLIN};
     char bytes[4096];
-    if (poll(&w, 1, rpl_patience_ms(REPLY_MS)) != 1)
+    if (!rpl_wait(&w, REPLY_MS))
         return -1;
     ssize_t n = recv(p->fd, bytes, sizeof bytes, 0);
     if (n > 0)
@@ -148,9 +148,10 @@ static bool event(struct player *p, struct pn_str text, bool refused)
     char path[PATH_MAX];
     (void)snprintf(path, sizeof path, "%s/log/events.jsonl", p->server.root);
     struct rpl_event_want want = {.kind = refused ? "refused" : "message", .skip = *seen};
-    uint64_t end = pn_clock_mono_ns() + (uint64_t)rpl_patience_ms(EVENT_MS) * PN_NS_PER_MS;
+    struct pn_patience patience;
+    pn_patience_init(&patience, (uint64_t)rpl_patience_ms(EVENT_MS));
     while (!rpl_event_find(path, &want)) {
-        if (pn_clock_mono_ns() > end)
+        if (pn_patience_over(&patience))
             return wrong(p, "no further event of kind ", pn_str_of(want.kind));
         rpl_nap();
     }
@@ -236,9 +237,10 @@ static bool mail_is(struct player *p, struct pn_str text, struct mail *m)
 static bool mail(struct player *p, struct pn_str text)
 {
     struct mail m;
-    uint64_t end = pn_clock_mono_ns() + (uint64_t)rpl_patience_ms(MAIL_MS) * PN_NS_PER_MS;
+    struct pn_patience patience;
+    pn_patience_init(&patience, (uint64_t)rpl_patience_ms(MAIL_MS));
     while (!mail_is(p, text, &m)) {
-        if (pn_clock_mono_ns() > end) {
+        if (pn_patience_over(&patience)) {
             (void)pn_buf_addf(p->err, "mail %.*s: there are %zu, the newest %s\n", PN_FMT(text),
                               m.count, m.newest);
             return false;

@@ -38,6 +38,18 @@ int rpl_patience_ms(int ms)
     return ms * (int)times;
 }
 
+bool rpl_wait(struct pollfd *p, int ms)
+{
+    enum { LOOK_MS = 100 };
+    struct pn_patience patience;
+    pn_patience_init(&patience, (uint64_t)rpl_patience_ms(ms));
+    int n;
+    do
+        n = poll(p, 1, LOOK_MS);
+    while (n == 0 && !pn_patience_over(&patience));
+    return n == 1;
+}
+
 void rpl_nap(void)
 {
     struct timespec ts = {0, NAP_MS * 1000000L};
@@ -193,8 +205,9 @@ static _Noreturn void become(const struct rpl_server *s, const char *program, co
         if (*w != '\0')
             argv[argc++] = w;
     }
-    const char *const own[] = {program,  "-c",    path_in(s, "postern.conf", conf),
-                               "--root", s->root, "--no-drop"};
+    const char *const own[] = {program,        "-c",    path_in(s, "postern.conf", conf),
+                               "--root",       s->root, "--no-drop",
+                               "--first-ticks"};
     for (size_t i = 0; i < sizeof own / sizeof own[0]; i++)
         argv[argc++] = own[i];
     if (s->clock != NULL) {
@@ -238,7 +251,7 @@ static bool greets(const struct rpl_server *s)
     struct pollfd p = {.fd = fd, .events = POLLIN};
     if (fd < 0)
         return false;
-    bool ok = poll(&p, 1, rpl_patience_ms(START_MS)) == 1 && recv(fd, &byte, 1, 0) == 1;
+    bool ok = rpl_wait(&p, START_MS) && recv(fd, &byte, 1, 0) == 1;
     (void)close(fd);
     return ok;
 }
@@ -255,8 +268,9 @@ bool rpl_server_start(struct rpl_server *s, struct pn_buf *err)
         s->pid = 0;
         return failed(err, "no process");
     }
-    uint64_t end = pn_clock_mono_ns() + (uint64_t)rpl_patience_ms(START_MS) * PN_NS_PER_MS;
-    while (pn_clock_mono_ns() < end) {
+    struct pn_patience patience;
+    pn_patience_init(&patience, (uint64_t)rpl_patience_ms(START_MS));
+    while (!pn_patience_over(&patience)) {
         int status;
         if (greets(s))
             return true;
@@ -276,10 +290,11 @@ int rpl_server_stop(struct rpl_server *s)
     int status = 0;
     if (s->pid == 0)
         return 0;
-    uint64_t end = pn_clock_mono_ns() + (uint64_t)rpl_patience_ms(STOP_MS) * PN_NS_PER_MS;
+    struct pn_patience patience;
+    pn_patience_init(&patience, (uint64_t)rpl_patience_ms(STOP_MS));
     (void)kill(s->pid, SIGTERM);
     while (waitpid(s->pid, &status, WNOHANG) == 0) {
-        if (pn_clock_mono_ns() > end)
+        if (pn_patience_over(&patience))
             (void)kill(s->pid, SIGKILL); /* its roles end with it */
         rpl_nap();
     }

@@ -12,6 +12,7 @@
 #include "buf.h"
 
 #include <limits.h>
+#include <poll.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -46,6 +47,8 @@ void rpl_server_log(const struct rpl_server *s, struct pn_buf *out, size_t most)
 int rpl_server_connect(const struct rpl_server *s, struct pn_str client);
 /* Milliseconds to wait for what has to come. */
 int rpl_patience_ms(int ms);
+/* What p waits for came in that time, or in as much of the CPU as we took (pn_patience). */
+bool rpl_wait(struct pollfd *p, int ms);
 void rpl_nap(void);
 
 #endif

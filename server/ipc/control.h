@@ -42,7 +42,8 @@ enum pn_start_flag {
     PN_START_DEBUG = 4,     /* log debug lines */
     PN_START_PROBE = 8,     /* once jailed, try what a role may not, and log the outcome */
     PN_START_TOLD = 16,     /* who started it says why it could not: it does not log that too */
-    PN_START_ALL = 31
+    PN_START_TICKS = 32,    /* a worker serves when its plugins ticked once, not sooner */
+    PN_START_ALL = 63
 };
 
 /* PN_REC_START; fd: the policy mapping (the compile role gets none). */

@@ -47,7 +47,8 @@ static void give_start(struct child *c, const struct coming *coming, struct pn_b
         .flags = (sup->drop ? PN_START_DROP : 0U) |
                  (coming->plan.jail_must ? (unsigned)PN_START_JAIL_MUST : 0U) |
                  (sup->options->debug ? (unsigned)PN_START_DEBUG : 0U) |
-                 (sup->options->probe ? (unsigned)PN_START_PROBE : 0U),
+                 (sup->options->probe ? (unsigned)PN_START_PROBE : 0U) |
+                 (sup->options->first_ticks ? (unsigned)PN_START_TICKS : 0U),
         .uid = sup->uid[role],
         .gid = sup->gid[role],
         .name = pn_str_of(c->name),

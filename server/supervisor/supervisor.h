@@ -22,8 +22,9 @@ struct pn_supervisor_options {
     const char *program; /* what roles are; NULL: this program */
     bool no_drop;
     bool debug;
-    bool probe; /* each role tries what it may not, and logs the outcome */
-    bool check; /* only compile: 0 or 1 */
+    bool probe;       /* each role tries what it may not, and logs the outcome */
+    bool first_ticks; /* PN_START_TICKS */
+    bool check;       /* only compile: 0 or 1 */
     /* Reads the compiled mapping; plan_read, but for tests. */
     bool (*plan_read)(struct plan *plan, int policy_fd, const char *root, struct pn_buf *err);
 };

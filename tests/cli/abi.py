@@ -5,7 +5,6 @@ refused by name. tests/plugins/whole.c uses all of 1.0. Closes with the counted 
 import json
 import os
 import re
-import subprocess
 import sys
 import tempfile
 
@@ -57,7 +56,7 @@ def script():
 
 
 def run(*words):
-    p = subprocess.run([POSTERN, *words], capture_output=True, text=True, timeout=300)
+    p = postern.run([POSTERN, *words], seconds=300)
     return p.returncode, p.stdout, p.stderr
 
 

@@ -5,7 +5,6 @@ trial, repeats it alone, and finds nothing where there is none. Closes with the 
 import concurrent.futures
 import json
 import os
-import subprocess
 import sys
 import tempfile
 
@@ -82,7 +81,7 @@ NOT_SANITIZED = {"network", "library"}
 
 
 def run(*words):
-    p = subprocess.run([POSTERN, "plugin", "test", *words], capture_output=True, text=True, timeout=600)
+    p = postern.run([POSTERN, "plugin", "test", *words], seconds=600)
     return p.returncode, p.stdout, p.stderr
 
 

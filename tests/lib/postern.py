@@ -63,6 +63,37 @@ def patience():
     return int(os.environ.get("POSTERN_PATIENCE", "1"))
 
 
+def cpu_seconds(pid):
+    """What a process, those below it and those of them that ended took of the CPU."""
+    ticks = 0
+    for p in processes(pid):
+        try:
+            with open(f"/proc/{p}/stat", encoding="ascii") as f:
+                ticks += sum(int(x) for x in f.read().rpartition(")")[2].split()[11:15])
+        except OSError:
+            continue
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def run(command, seconds=120, stdin="", **more):
+    """subprocess.run of a program of ours, for its text. How busy the machine is does not count:
+    it is ended where it took so many seconds of the CPU, or took nothing of it for so long."""
+    p = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **more)
+    used = still = 0
+    while True:
+        try:
+            out, err = p.communicate(stdin, timeout=2)
+            return subprocess.CompletedProcess(command, p.returncode, out, err)
+        except subprocess.TimeoutExpired:
+            now = cpu_seconds(p.pid)
+            still = 0 if now != used else still + 2
+            used = now
+            if max(used, still) > seconds * patience():
+                p.kill()
+                p.communicate()
+                raise
+
+
 def processes(pid):
     """pid and all below it: {pid: role}; a role is a word of the command line."""
     found, todo = {}, [pid]

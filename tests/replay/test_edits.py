@@ -7,7 +7,6 @@ import hashlib
 import json
 import os
 import socket
-import subprocess
 import sys
 import threading
 
@@ -233,7 +232,7 @@ def scan(server, row, event):
                "--from", "a@sender.test"]
     for rcpt in row.rcpts:
         command += ["--rcpt", rcpt]
-    p = subprocess.run(command + [path], capture_output=True, text=True, check=False, timeout=120)
+    p = postern.run(command + [path])
     found = json.loads(p.stdout)
     return {k: (found.get(k), event.get(k)) for k in ("edits", "outcome") if found.get(k) != event.get(k)}
 

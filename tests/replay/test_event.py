@@ -6,7 +6,6 @@ DNS and lasting state. Closes with the counted line.
 """
 import json
 import os
-import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
@@ -140,9 +139,8 @@ def scan(server, event, message, *more):
     with open(paths[1], "w", encoding="utf-8", newline="") as f:
         f.write(message or "")
     command = [*postern.wrap(), os.path.join(postern.build_folder(), "postern"), "scan", "-c", server.conf_path, "--json"]
-    p = subprocess.run([*command, "--event", paths[0], *more, *(paths[1:] if message is not None else [])],
-                       capture_output=True, text=True, check=False, timeout=60 * postern.patience(),
-                       env={**os.environ, "POSTERN_PLUGINS": os.path.join(postern.build_folder(), "plugins")})  # fmt: skip
+    p = postern.run([*command, "--event", paths[0], *more, *(paths[1:] if message is not None else [])],
+                    env={**os.environ, "POSTERN_PLUGINS": os.path.join(postern.build_folder(), "plugins")})  # fmt: skip
     try:
         return json.loads(p.stdout), p
     except json.JSONDecodeError:

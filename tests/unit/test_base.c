@@ -322,6 +322,21 @@ static void test_clock(void)
     UNIT_TRUE(pn_clock_wall_ms() > 1700000000000);
 }
 
+/* Its end comes by what it took of the CPU, not by the time that went by. */
+static void test_patience(void)
+{
+    struct pn_patience p;
+    pn_patience_init(&p, 3600 * 1000);
+    UNIT_TRUE(!pn_patience_over(&p));
+    UNIT_INT(p.cpu_ns, PN_PATIENCE_CPU_MS * (uint64_t)PN_NS_PER_MS);
+    p.until = 1;
+    UNIT_TRUE(!pn_patience_over(&p) && p.cpu_ns != 0);
+    p.cpu_ns = 1;
+    UNIT_TRUE(pn_patience_over(&p) && pn_patience_over(&p));
+    pn_patience_init(&p, 0);
+    UNIT_TRUE(pn_patience_over(&p));
+}
+
 static void test_whole(void)
 {
     char got[20];
@@ -353,7 +368,8 @@ int main(int argc, char **argv)
         {"milli", test_milli}, {"utf8", test_utf8},   {"shown", test_shown},
         {"pool", test_pool},   {"wire", test_wire},   {"net", test_net},
         {"json", test_json},   {"codec", test_codec}, {"clock", test_clock},
-        {"ascii", test_ascii}, {"whole", test_whole}, {NULL, NULL},
+        {"ascii", test_ascii}, {"whole", test_whole}, {"patience", test_patience},
+        {NULL, NULL},
     };
     return unit_main("base", tests, argc, argv);
 }
