@@ -31,6 +31,16 @@ static bool refuse(struct pn_buf *err, const char *path, const char *why)
     return false;
 }
 
+/* dlopen's sentence, without the path, which refuse says. */
+static const char *why_not_opened(const char *path)
+{
+    const char *why = dlerror();
+    size_t n = strlen(path);
+    if (why == NULL)
+        return "can't be loaded";
+    return strncmp(why, path, n) == 0 && why[n] == ':' && why[n + 1] == ' ' ? why + n + 2 : why;
+}
+
 static bool file_ok(const char *path, struct stat *st, struct pn_buf *err)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
@@ -129,7 +139,7 @@ struct pn_plugin *pn_plugin_load(const char *path, struct pn_buf *err)
     struct pn_plugin *plugin = pn_calloc(1, sizeof *plugin);
     plugin->handle = dlopen(path, RTLD_LOCAL | RTLD_NOW);
     if (plugin->handle == NULL) {
-        (void)refuse(err, path, dlerror());
+        (void)refuse(err, path, why_not_opened(path));
         goto fail;
     }
     if (!same_file(plugin->handle, &st)) {

@@ -170,12 +170,64 @@ static struct pn_str next_word(struct pn_str *text)
     return word;
 }
 
-static bool not_so(const struct rpl_event_want *want, const char *what, struct pn_str word,
+static void say_json(const json_t *part, struct pn_buf *err)
+{
+    char *text = part == NULL
+                     ? NULL
+                     : json_dumps(part, JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(14));
+    (void)pn_buf_addf(err, " %s", text == NULL ? "nothing" : text);
+    free(text);
+}
+
+/* Of each of them what a word of the script compares: "NAME" or "NAME:DETAIL". */
+static void say_each(const json_t *array, const char *key, const char *detail, struct pn_buf *err)
+{
+    size_t i;
+    const json_t *item;
+    if (json_array_size(array) == 0)
+        (void)pn_buf_addz(err, " nothing");
+    json_array_foreach(array, i, item)
+    {
+        const char *name = json_string_value(json_object_get(item, key));
+        const char *more = detail == NULL ? NULL : json_string_value(json_object_get(item, detail));
+        bool has = more != NULL && more[0] != '\0';
+        (void)pn_buf_addf(err, " %s%s%s", name == NULL ? "?" : name, has ? ":" : "",
+                          has ? more : "");
+    }
+}
+
+static void say_reasons(const json_t *event, struct pn_buf *err)
+{
+    size_t i;
+    const json_t *rcpt;
+    json_array_foreach(json_object_get(event, "recipients"), i, rcpt)
+        say_json(json_object_get(rcpt, "because"), err);
+}
+
+/* What the event holds in place of that word. */
+static void say_instead(const json_t *event, struct pn_str key, struct pn_buf *err)
+{
+    (void)pn_buf_addz(err, "      it has");
+    if (pn_str_eq(key, PN_STR("symbol")))
+        say_each(json_object_get(event, "symbols"), "name", "detail", err);
+    else if (pn_str_eq(key, PN_STR("plugin")))
+        say_each(json_object_get(event, "plugins"), "name", "status", err);
+    else if (pn_str_eq(key, PN_STR("dns")))
+        say_each(json_object_get(event, "dns"), "name", NULL, err);
+    else if (pn_str_eq(key, PN_STR("because")))
+        say_reasons(event, err);
+    else if (pn_str_eq(key, PN_STR("auth")))
+        say_json(json_object_get(event, "auth"), err);
+    else
+        say_json(member(event, key), err);
+    (void)pn_buf_addz(err, "\n");
+}
+
+static bool not_so(const struct rpl_event_want *want, struct pn_str word, struct pn_str key,
                    struct pn_buf *err)
 {
-    char *text = json_dumps(want->found, JSON_COMPACT | JSON_REAL_PRECISION(14));
-    (void)pn_buf_addf(err, "%s%.*s: %s\n", what, PN_FMT(word), text);
-    free(text);
+    (void)pn_buf_addf(err, "event does not hold %.*s\n", PN_FMT(word));
+    say_instead(want->found, key, err);
     return false;
 }
 
@@ -196,7 +248,7 @@ bool rpl_event_holds(const struct rpl_event_want *want, struct pn_str text, stru
             return false;
         }
         if (holds(want->found, key, val) == negative)
-            return not_so(want, "event does not hold ", word, err);
+            return not_so(want, word, key, err);
     }
     return true;
 }
@@ -228,5 +280,8 @@ bool rpl_event_refused(const struct rpl_event_want *want, struct pn_str text, st
     const char *s = json_string_value(detail);
     if (s != NULL && memmem(s, json_string_length(detail), text.p, text.len) != NULL)
         return true;
-    return not_so(want, "refused event lacks ", text, err);
+    (void)pn_buf_addf(err, "refused event lacks %.*s\n      it has", PN_FMT(text));
+    say_json(detail, err);
+    (void)pn_buf_addz(err, "\n");
+    return false;
 }

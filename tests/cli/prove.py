@@ -151,6 +151,12 @@ def try_words(counter, folder):
         ("conf", SCRIPT.replace("does %s", "dose 7"), "conf.rpl:3:27: unknown setting 'dose'"),
         ("dns", SCRIPT.replace("sender.test A", "sender.test B") % "nothing", "dns.rpl:5:19: unknown type"),
         ("event", (SCRIPT % "nothing").replace("outcome", "!outcme"), "event.rpl:22: '!outcme=accept', expected KEY=VALUE"),
+        ("other", (SCRIPT % "nothing").replace("outcome=accept", "outcome=junk"),
+         'other.rpl:22: event does not hold outcome=junk\n      it has "accept"\n'),
+        ("symbol", (SCRIPT % "nothing").replace("outcome=accept", "symbol=NO_SUCH"),
+         "symbol.rpl:22: event does not hold symbol=NO_SUCH\n      it has CARELESS:"),
+        ("status", (SCRIPT % "nothing").replace("careless:ok", "careless:failed"),
+         "status.rpl:22: event does not hold plugin=careless:failed\n      it has careless:ok\n"),
     ):
         path = os.path.join(folder, name + ".rpl")
         with open(path, "w", encoding="utf-8") as f:
@@ -189,6 +195,11 @@ def main():
         ):
             status, out, err = run(*words)
             counter.check(status == want, f"{words}: exit {status}, not {want}", out + err)
+        text = os.path.join(folder, "text.so")
+        with open(text, "w", encoding="utf-8") as f:
+            f.write("no plugin\n" * 1000)
+        status, out, err = run(text, good)
+        counter.check(status != 0 and err.count(text) + out.count(text) == 1, "what is none: its path, once", out + err)
         status, out, _ = run("--json", "--fuzz", "1", "--seed", "7", "--save", folder, careless, good)
         counter.check(status == 0 and json.loads(out)["seed"] == "7", "fuzz with a seed", out)
     return counter.close()
