@@ -9,6 +9,7 @@
 #include "edit.h"
 #include "log.h"
 #include "mem.h"
+#include "shun.h"
 #include "stream.h"
 
 #include <stdio.h>
@@ -30,11 +31,12 @@ struct conn {
     struct parcel *parcel; /* NULL: none is on its way */
     struct probe *probe;   /* the same */
     uint64_t mails;
-    bool ready;        /* was ready once */
-    bool free;         /* takes a mail now */
-    bool over;         /* the engine ended */
-    bool try_plain;    /* TLS failed: the next connection does without */
-    size_t address;    /* the hop's, by index */
+    bool ready;     /* was ready once */
+    bool free;      /* takes a mail now */
+    bool over;      /* the engine ended */
+    bool try_plain; /* TLS failed: the next connection does without */
+    size_t address; /* the hop's, by index */
+    struct hop_address peer;
     char *name;        /* ours, for EHLO: a reload may change the settings'; owned */
     char why[WHY_MAX]; /* over, never ready: "4.4.1 Connection refused" */
 
@@ -82,6 +84,15 @@ static void conn_free(struct conn *c)
     free(c);
 }
 
+/* It is not dead who only wants no more connections. */
+static bool stands(const struct hop *hop, const struct hop_address *to)
+{
+    for (const struct conn *c = hop->conns; c != NULL; c = c->next)
+        if (c->ready && c->peer.port == to->port && pn_ip_eq(&c->peer.ip, &to->ip))
+            return true;
+    return false;
+}
+
 /* Behind every call of the engine from outside. */
 static void after(struct conn *c)
 {
@@ -91,6 +102,8 @@ static void after(struct conn *c)
         return;
     }
     bool again = c->ready || c->try_plain;
+    if (!again && !stands(hop, &c->peer))
+        shun_note(hop->queue, &c->peer);
     size_t address = c->address;
     char why[WHY_MAX];
     memcpy(why, c->why, sizeof why);
@@ -224,6 +237,7 @@ static void on_ready(void *ctx)
 {
     struct conn *c = ctx;
     c->ready = true;
+    shun_forget(c->hop->queue, &c->peer);
     c->hop->connecting--;
     go_on(c);
 }
@@ -345,8 +359,12 @@ void conn_open(struct hop *hop)
         .tls = q->settings.tls_must                                  ? PN_SMTP_TLS_MUST
                : q->settings.tls_off || hop->plain || q->tls == NULL ? PN_SMTP_TLS_NEVER
                                                                      : PN_SMTP_TLS_MAY};
-    *c = (struct conn){
-        .next = hop->conns, .at = &hop->conns, .hop = hop, .address = hop->current, .name = name};
+    *c = (struct conn){.next = hop->conns,
+                       .at = &hop->conns,
+                       .hop = hop,
+                       .address = hop->current,
+                       .peer = *address,
+                       .name = name};
     if (c->next != NULL)
         c->next->at = &c->next;
     hop->conns = c;

@@ -2,6 +2,7 @@
 
 #include "clock.h"
 #include "mem.h"
+#include "shun.h"
 
 #include <stdlib.h>
 
@@ -112,9 +113,8 @@ void hop_fail(struct hop *hop, uint16_t code, struct pn_str text, bool close_it)
 {
     char *why = pn_strndup(text.p, text.len); /* text may be the hop's own */
     if (close_it) {
-        uint64_t ms = settings_retry_ms(&hop->queue->settings, 1) / 2;
-        hop->closed_until =
-            pn_clock_mono_ns() + (ms < HOP_CLOSED_MS ? ms : HOP_CLOSED_MS) * PN_NS_PER_MS;
+        uint64_t ms = settings_shun_ms(&hop->queue->settings);
+        hop->closed_until = pn_clock_mono_ns() + ms * PN_NS_PER_MS;
         free(hop->closed_why);
         hop->closed_why = pn_strdup(why);
     }
@@ -142,6 +142,12 @@ static bool may_open(struct hop *hop)
     return false;
 }
 
+static void skip_shunned(struct hop *hop)
+{
+    while (hop->current < hop->address_count && shun_is(hop->queue, &hop->addresses[hop->current]))
+        hop->current++;
+}
+
 /* Goes on from the current address. */
 static void pump(struct hop *hop)
 {
@@ -153,6 +159,9 @@ static void pump(struct hop *hop)
         names_find(hop); /* comes back here */
         return;
     }
+    skip_shunned(hop);
+    if (hop->current == hop->address_count && hop->conn_count == 0)
+        hop_fail(hop, 451, PN_STR("4.4.1 Its servers could not be reached a moment ago"), false);
     while (may_open(hop))
         conn_open(hop);
 }
@@ -168,6 +177,7 @@ void hop_conn_failed(struct hop *hop, size_t address, struct pn_str text)
 {
     if (address == hop->current)
         hop->current++;
+    skip_shunned(hop);
     if (hop->current < hop->address_count)
         pump(hop);
     else if (hop->conn_count == 0)
@@ -235,7 +245,10 @@ void hop_drain_all(struct queue *q)
 
 void hop_reopen(struct queue *q, uint8_t via, struct pn_str name)
 {
-    hop_get(q, via, name)->closed_until = 0;
+    struct hop *hop = hop_get(q, via, name);
+    hop->closed_until = 0;
+    for (size_t i = 0; i < hop->address_count; i++)
+        shun_forget(q, &hop->addresses[i]);
 }
 
 void hop_init(struct queue *q)
@@ -243,4 +256,5 @@ void hop_init(struct queue *q)
     q->hops = pn_calloc(HOP_TABLE, sizeof(struct hop *));
     q->hop_sweep = HOP_SWEEP_MIN;
     names_init(q);
+    shun_init(q);
 }

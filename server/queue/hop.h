@@ -6,6 +6,7 @@
  *   conn.c    one connection: the SMTP engine (server/smtp) on a stream
  *   names.c   addresses of a next hop, asked of the resolver
  *   mx.h      which of them, in which order
+ *   shun.h    which of them are left alone for now
  *
  * A hop that can't be reached fails its whole line at once and stays closed for a little
  * while, so that ten thousand messages cost one connection attempt.
@@ -21,7 +22,6 @@ enum {
     HOP_LINE_MAX = 250, /* parcels that wait; more come again in a second: a slow server must
                          * not take all places of messages under way */
     HOP_SWEEP_MIN = 1024,
-    HOP_CLOSED_MS = 30 * 1000,  /* or half of the first wait between tries */
     PARCEL_RECIPIENTS_MAX = 100 /* RFC 5321, section 4.5.3.1.8: what any server takes */
 };
 

@@ -67,6 +67,9 @@ void settings_read(struct queue_settings *s, const struct pn_policy *policy);
 void settings_fini(struct queue_settings *s);
 /* How long to wait after the n-th failed try, n from 1. */
 uint64_t settings_retry_ms(const struct queue_settings *s, unsigned n);
+/* How long what could not be reached is left alone: half of the first wait, so that the
+ * next try is one. */
+uint64_t settings_shun_ms(const struct queue_settings *s);
 
 /* ---- messages ---- */
 
@@ -240,8 +243,10 @@ struct queue {
     struct pn_tls_context *tls;  /* NULL: none could be made */
     struct pn_channel *resolver; /* NULL: away */
     struct lookup *lookups;      /* asked and not answered */
-    uint64_t mx_seed;            /* one more for each finding */
-    size_t ops;                  /* given to the spool and not answered */
+    struct shunned *shunned;     /* a table */
+    uint64_t shun_seed;
+    uint64_t mx_seed; /* one more for each finding */
+    size_t ops;       /* given to the spool and not answered */
     struct pn_timer *room_timer;
     uint64_t room_unseen; /* bytes taken since the disk was looked at */
     bool no_room;         /* on the disk; edges know */

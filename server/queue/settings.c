@@ -4,7 +4,7 @@
 
 #include <stdlib.h>
 
-enum { MINUTE_MS = 60 * 1000, HOUR_MS = 60 * MINUTE_MS };
+enum { SHUN_MAX_MS = 30 * 1000, MINUTE_MS = 60 * 1000, HOUR_MS = 60 * MINUTE_MS };
 
 void settings_default(struct queue_settings *s)
 {
@@ -73,4 +73,10 @@ uint64_t settings_retry_ms(const struct queue_settings *s, unsigned n)
 {
     size_t i = n == 0 ? 0 : n - 1;
     return s->retry_ms[i < s->retry_count ? i : s->retry_count - 1];
+}
+
+uint64_t settings_shun_ms(const struct queue_settings *s)
+{
+    uint64_t ms = settings_retry_ms(s, 1) / 2;
+    return ms < SHUN_MAX_MS ? ms : SHUN_MAX_MS;
 }

@@ -499,6 +499,53 @@ static void test_next_address(void)
     server_fini(&s);
 }
 
+static void ask_for(struct role_rig *rig, const char *name)
+{
+    resolve(rig, name, PN_DNS_AAAA, PN_DNS_NOERROR, (struct pn_str){NULL, 0});
+    resolve(rig, name, PN_DNS_A, PN_DNS_NOERROR, PN_STR("\177\0\0\1"));
+}
+
+/* A server that turned a connection away for one name is left alone for another one, until
+ * an operator says otherwise. */
+static void test_shunned(void)
+{
+    struct role_rig rig;
+    struct hop_server s;
+    struct pn_buf lines;
+    char one[64], two[64], id[PN_QUEUE_ID_TEXT_MAX];
+    pn_buf_init(&lines, 100000);
+    server_init(&s);
+    rig_up(&rig);
+    (void)snprintf(one, sizeof one, "one.test%s", strchr(s.name, ':'));
+    (void)snprintf(two, sizeof two, "two.test%s", strchr(s.name, ':'));
+    struct pn_recipient to = to_hop(&s, "u@dest.test");
+    to.next_hop = pn_str_of(one);
+    take(&rig, 1, "s@from.test", 0, &to, 1);
+    ask_for(&rig, "one.test");
+    UNIT_TRUE(readable(s.listener, QUEUE_RIG_PATIENCE_MS));
+    s.fd = accept(s.listener, NULL, NULL);
+    say(&s, "421 4.3.2 busy\r\n");
+    (void)close(s.fd);
+    queue_rig_wait_list(&rig, ADMIN, false, "4.3.2 busy", true);
+    to.next_hop = pn_str_of(two);
+    take(&rig, 2, "s@from.test", 0, &to, 1);
+    ask_for(&rig, "two.test");
+    queue_rig_wait_list(&rig, ADMIN, false,
+                        "451 4.4.1 Its servers could not be reached a moment ago", true);
+    UNIT_TRUE(!readable(s.listener, 0));
+    queue_rig_ask(&rig, ADMIN, 7, "release", pn_queue_id_text(2, id), false);
+    queue_rig_answer(&rig, ADMIN, 7, &lines);
+    greet(&s);
+    expect_ehlo(&s);
+    transaction(&s);
+    queue_rig_ask(&rig, ADMIN, 8, "release", pn_queue_id_text(1, id), false);
+    queue_rig_answer(&rig, ADMIN, 8, &lines);
+    greet(&s); /* another hop's connection is not this one's */
+    pn_buf_fini(&lines);
+    role_rig_fini(&rig);
+    server_fini(&s);
+}
+
 /* An address literal goes nowhere unless a setting says so, and never to ourselves. */
 static void test_literals(void)
 {
@@ -669,6 +716,7 @@ int main(int argc, char **argv)
                                              {"held_age", test_held_age},
                                              {"host", test_host},
                                              {"next_address", test_next_address},
+                                             {"shunned", test_shunned},
                                              {"literals", test_literals},
                                              {"mx", test_mx},
                                              {NULL, NULL}};
