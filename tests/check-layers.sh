@@ -21,6 +21,9 @@ for role in supervisor compile resolver edge queue auth mailbox admin state cli;
     may[server/$role]=$common
 done
 
+# The command line edits what the role reads.
+may[server/cli]="$common server/auth"
+
 declare -A home # header name -> folder
 while IFS= read -r h; do
     name=$(basename "$h")

@@ -22,5 +22,6 @@ pn_cli_main pn_cli_plugin_test;
 pn_cli_main pn_cli_queue;
 pn_cli_main pn_cli_report;
 pn_cli_main pn_cli_scan;
+pn_cli_main pn_cli_user;
 
 #endif

@@ -35,7 +35,7 @@ want 0 --version
 want 2 frob
 want 2 --frob
 
-for command in check config dkim plugin queue report scan; do
+for command in check config dkim plugin queue report scan user; do
     want 0 "$command" --help
     want 2 "$command" --frob
 done
@@ -109,6 +109,27 @@ want 2 report abuse --top 0 "$tmp/events.jsonl"
 want 3 report abuse "$tmp/nowhere"
 want 3 report abuse "$tmp"
 want 3 report abuse --root "$tmp/nowhere"
+
+echo 'not a user' >"$tmp/bad.users"
+: >"$tmp/no.users"
+want 2 user
+want 2 user frob
+want 2 user add
+want 2 user add nobody
+want 2 user add '"a b"@here.test'
+want 2 user list one
+want 2 user list --stdin
+want 0 user list --file "$tmp/no.users"
+want 1 user show u@here.test --file "$tmp/no.users"
+want 1 user del u@here.test --file "$tmp/no.users"
+want 1 user passwd u@here.test --stdin --file "$tmp/no.users"
+want 1 user add u@here.test --stdin --file "$tmp/no.users"
+want 1 user verify u@here.test --stdin --file "$tmp/no.users"
+want 3 user list --file "$tmp/bad.users"
+want 3 user list --file "$tmp/nowhere"
+want 3 user list --file "$tmp"
+want 3 user add u@here.test --stdin --file "$tmp/bad.users"
+want 3 user del u@here.test --file "$tmp/nowhere"
 
 who="--ip 192.0.2.1 --helo h --from a@b.test --rcpt u@here.test"
 # shellcheck disable=SC2086
