@@ -2,11 +2,11 @@
  * What command.c, command_journal.c and command_held.c share: a command on its way.
  *
  * What it is about are targets: messages of the journal, or files of held mail, named by
- * an operator or all there are, of which a filter picks (filter.h). They are dealt with PARTS at a
- * time: what must be read or removed is read or removed on the pool, the rest is done on the loop,
- * and the lines of all of them are sent, in their order, when the last is on disk. So an operator's
- * command, however much it names, holds neither the queue's loop nor more than PARTS messages in
- * memory.
+ * an operator or all there are, of which a filter picks (asked_filter.h). They are dealt with PARTS
+ * at a time: what must be read or removed is read or removed on the pool, the rest is done on the
+ * loop, and the lines of all of them are sent, in their order, when the last is on disk. So an
+ * operator's command, however much it names, holds neither the queue's loop nor more than PARTS
+ * messages in memory.
  *
  *   find      which targets           held mail: on the pool
  *   scan      all there are, some of them at a time; true: more are left      loop
@@ -23,8 +23,8 @@
 #define PN_QUEUE_ASKED_H
 
 #include "answer.h"
+#include "asked_filter.h"
 #include "command.h"
-#include "filter.h"
 #include "held.h"
 
 enum asked_verb {

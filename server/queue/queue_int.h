@@ -10,7 +10,7 @@
  *   hop.h         to next hops
  *   bounce.c      reports to senders; what is held instead
  *   held.h        quarantine and held mail, outside the journal
- *   asked.h       what an operator asks: command.c, asked_words.c, filter.c,
+ *   asked.h       what an operator asks: command.c, asked_words.c, asked_filter.c,
  *                 command_journal.c, command_held.c
  *   move.c        what keeps the oldest segment is written again at the end
  *   event.c       event lines and counters

@@ -5,8 +5,8 @@
  *
  * A filter owns its words; it is zeroed before it is filled. Pure: any thread.
  */
-#ifndef PN_QUEUE_FILTER_H
-#define PN_QUEUE_FILTER_H
+#ifndef PN_QUEUE_ASKED_FILTER_H
+#define PN_QUEUE_ASKED_FILTER_H
 
 #include "handover.h"
 

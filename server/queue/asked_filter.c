@@ -1,4 +1,4 @@
-#include "filter.h"
+#include "asked_filter.h"
 
 #include "value.h"
 
