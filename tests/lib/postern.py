@@ -85,6 +85,7 @@ def run(command, seconds=120, stdin="", **more):
             out, err = p.communicate(stdin, timeout=2)
             return subprocess.CompletedProcess(command, p.returncode, out, err)
         except subprocess.TimeoutExpired:
+            stdin = None  # it is under way
             now = cpu_seconds(p.pid)
             still = 0 if now != used else still + 2
             used = now
