@@ -32,9 +32,8 @@ bool files_users(struct supervisor *sup, struct pn_buf *err)
         const struct passwd *pw = getpwnam(name);
         if (pw == NULL || pw->pw_uid == 0 || pw->pw_gid == 0) {
             (void)pn_buf_addf(err,
-                              "the role user %s %s. Make the role users with\n"
-                              "    systemd-sysusers %s\n"
-                              "or, without dropping privileges, start with --no-drop",
+                              "the role user %s %s: make the role users by 'systemd-sysusers "
+                              "%s', or keep privileges by --no-drop",
                               name, pw == NULL ? "is missing" : "is root", PN_SYSUSERS_FILE);
             return false;
         }
@@ -201,7 +200,10 @@ bool files_control_socket(struct supervisor *sup, const struct plan *plan, struc
         sup->control_socket = fd;
         return true;
     }
-    (void)pn_buf_addf(err, "%s: %s", addr.sun_path, strerror(errno));
+    (void)pn_buf_addf(err, "%s: %s", addr.sun_path,
+                      errno == EADDRINUSE ? "a server that runs answers here: stop it first, or "
+                                            "start this one with another --root"
+                                          : strerror(errno));
     if (fd >= 0)
         (void)close(fd);
     return false;

@@ -213,6 +213,7 @@ def run_missing_users(counter):
             counter.check(False, "start without role users is refused")
         except RuntimeError as e:
             counter.check("systemd-sysusers" in str(e), "the refusal names the command", str(e))
+            counter.check("\\x0a" not in str(e), "it is one line", str(e))
 
 
 def run_kills(counter):
