@@ -16,8 +16,7 @@ enum {
     TASK_POOL_MAX = 16 * 1024 * 1024,
     INLINE_MAX = PN_RECORD_MAX - 256, /* as in handover_send.c */
     PARALLEL_MAX = 4,                 /* threads in one message */
-    COPY_MAX = 120 * 1024,            /* content up to this is read, beyond it mapped */
-    BODY_MAX = 50 * 1024 * 1024       /* of a new body, where no policy says more */
+    COPY_MAX = 120 * 1024             /* content up to this is read, beyond it mapped */
 };
 
 /* ---- making */
@@ -300,13 +299,6 @@ static uint64_t earlier_of(uint64_t a, uint64_t b)
     return a < b ? a : b;
 }
 
-/* As much as a message may have. */
-static uint64_t body_max(const struct pn_plan *plan)
-{
-    return plan->policy == NULL ? BODY_MAX
-                                : (uint64_t)pn_policy_int(plan->policy, "limits.message-size");
-}
-
 /* Makes the call ready and notes it in the page; what is found goes to facts. Returns when
  * it began. */
 static uint64_t enter_call(struct call_run *r, struct task *t, struct task_call *c, unsigned thread,
@@ -328,7 +320,7 @@ static uint64_t enter_call(struct call_run *r, struct task *t, struct task_call 
     h->pool = h->life = facts->pool;
     h->slot = &w->page->slot[thread];
     h->waits = &w->waits;
-    h->body_max = body_max(w->options.plan);
+    h->body_max = w->body_max;
     h->deadline = earlier_of(begun + (uint64_t)deadline_ms * PN_NS_PER_MS, t->budget_end);
     pn_page_enter(h->slot, t->request.id, t->link->tag, c->step, c->plugin, h->step->stage,
                   deadline_ms, begun);

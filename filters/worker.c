@@ -185,11 +185,20 @@ static unsigned running_of(const struct pn_worker_options *o)
     return running;
 }
 
+/* As much as a message may have. */
+static uint64_t body_max(const struct pn_plan *plan)
+{
+    enum { UNTOLD = 50 * 1024 * 1024 }; /* as the row's default */
+    return plan->policy == NULL ? UNTOLD
+                                : (uint64_t)pn_policy_int(plan->policy, "limits.message-size");
+}
+
 struct pn_worker *pn_worker_new(struct pn_loop *loop, const struct pn_worker_options *options)
 {
     struct pn_worker *w = pn_calloc(1, sizeof *w);
     w->loop = loop;
     w->options = *options;
+    w->body_max = body_max(options->plan);
     w->page = pn_page_new(&w->page_fd);
     pn_assert(w->page != NULL);
     for (unsigned i = 0; i < options->count; i++)

@@ -47,6 +47,7 @@ struct pn_worker {
     int page_fd;
     struct watchdog *watchdog;
     struct host_waits waits;
+    uint64_t body_max; /* bytes of a body that a plugin puts in another's place */
     struct tick *ticks;
     unsigned ticks_due; /* that did not run yet */
     void (*on_first_ticks)(void *ctx);
