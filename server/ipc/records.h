@@ -32,6 +32,7 @@ enum pn_record_type {
     PN_REC_DRAIN,          /* finish what is begun, take nothing new, then exit 0 */
     PN_REC_LIMITS,         /* to an edge, before GO: the table that all edges count in; fd */
     PN_REC_DNS_FILE,       /* to the resolver, before GO or POLICY: the generation's file; fd */
+    PN_REC_USERS_FILE,     /* to auth, before GO or POLICY, and when it changed: of users; fd */
     /* any role -> supervisor */
     PN_REC_READY = 0x0180,
     PN_REC_FAILED,          /* a sentence: why it can't start */
@@ -89,8 +90,14 @@ enum pn_record_type {
     PN_REC_STATE_ANSWER = 0x0880,
     /* state -> supervisor: a socket to the server that the configuration names; and back */
     PN_REC_WANT_STATE_SOCKET = 0x08c0,
-    PN_REC_STATE_SOCKET /* fds: one on its way there, and the password's file if there is one;
-                         * without: a sentence, why there is none */
+    PN_REC_STATE_SOCKET, /* fds: one on its way there, and the password's file if there is one;
+                          * without: a sentence, why there is none */
+
+    /* edge -> auth, and back (sasl.h) */
+    PN_REC_SASL_BEGIN = 0x0900,
+    PN_REC_SASL_ANSWER,
+    PN_REC_SASL_CANCEL,
+    PN_REC_SASL_SAID = 0x0980
 };
 
 const char *pn_role_name(enum pn_role role);

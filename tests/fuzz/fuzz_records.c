@@ -8,6 +8,7 @@
 #include "control.h"
 #include "dns.h"
 #include "metrics.h"
+#include "sasl.h"
 #include "state.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -31,6 +32,9 @@ TWICE(worker, struct pn_worker)
 TWICE(want_solo, struct pn_want_solo)
 TWICE(command, struct pn_command)
 TWICE(command_reply, struct pn_command_reply)
+TWICE(sasl_begin, struct pn_sasl_begin)
+TWICE(sasl_answer, struct pn_sasl_answer)
+TWICE(sasl_said, struct pn_sasl_said)
 
 static void number(struct pn_str body, struct pn_buf *out)
 {
@@ -136,9 +140,9 @@ static void state_end(struct pn_str body, struct pn_buf *out)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static void (*const kinds[])(struct pn_str, struct pn_buf *) = {
-        start,       peer,          listener,   identity,      folder,  worker,
-        want_solo,   command,       number,     command_reply, metrics, dns_asks,
-        dns_answers, state_answers, state_asks, state_end,
+        start,      peer,      listener,      identity,    folder,    worker,      want_solo,
+        command,    number,    command_reply, metrics,     dns_asks,  dns_answers, state_answers,
+        state_asks, state_end, sasl_begin,    sasl_answer, sasl_said,
     };
     enum { KINDS = sizeof kinds / sizeof kinds[0] };
     struct pn_buf out;
