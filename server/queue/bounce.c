@@ -68,8 +68,8 @@ static void hold_run(struct pn_job *job)
                               .envelope = message_envelope(h->m),
                               .indices = h->indices,
                               .count = h->count,
-                              .size = h->m->env.size};
-    h->error = held_put(h->m->queue->held, &held, h->m->content_fd);
+                              .size = h->m->work->env.size};
+    h->error = held_put(h->m->queue->held, &held, h->m->work->content_fd);
 }
 
 static void hold_done(struct pn_job *job)
@@ -121,13 +121,13 @@ static uint32_t *pick(const struct message *m, bool (*is)(const struct message *
 static bool to_quarantine(const struct message *m, uint32_t i)
 {
     return m->rcpts[i].state == RCPT_KEPT_BACK && m->rcpts[i].order != ORDER_HOLD &&
-           m->env.recipients[i].hand == PN_HAND_QUARANTINE;
+           m->work->env.recipients[i].hand == PN_HAND_QUARANTINE;
 }
 
 static bool to_hold(const struct message *m, uint32_t i)
 {
     return m->rcpts[i].state == RCPT_KEPT_BACK && m->rcpts[i].order != ORDER_HOLD &&
-           m->env.recipients[i].hand == PN_HAND_HOLD;
+           m->work->env.recipients[i].hand == PN_HAND_HOLD;
 }
 
 static bool to_hold_by_order(const struct message *m, uint32_t i)
@@ -142,7 +142,7 @@ void bounce_keep_back(struct message *m)
     for (uint8_t kind = 0; kind < HELD_KIND_COUNT; kind++) {
         uint32_t count, *indices = pick(m, tests[kind], &count);
         if (indices != NULL)
-            hold(m, kind, indices, count, m->env.recipients[indices[0]].reason);
+            hold(m, kind, indices, count, m->work->env.recipients[indices[0]].reason);
     }
     uint32_t count, *indices = pick(m, to_hold_by_order, &count);
     if (indices != NULL)
@@ -211,7 +211,7 @@ static bool write_report(struct message *m, const struct report *r, uint64_t id,
         return false;
     struct dsn_recipient *to = pn_calloc(r->count, sizeof *to);
     for (uint32_t i = 0; i < r->count; i++) {
-        const struct pn_recipient *from = &m->env.recipients[r->indices[i]];
+        const struct pn_recipient *from = &m->work->env.recipients[r->indices[i]];
         const struct rcpt *state = &m->rcpts[r->indices[i]];
         to[i] = (struct dsn_recipient){.address = from->address,
                                        .orcpt = from->orcpt,
@@ -223,9 +223,9 @@ static bool write_report(struct message *m, const struct report *r, uint64_t id,
     const struct dsn dsn = {.hostname = pn_str_of(m->queue->settings.hostname),
                             .id = pn_str_of(pn_queue_id_text(id, text)),
                             .about = pn_str_of(pn_queue_id_text(m->id, about)),
-                            .to = m->env.reverse_path,
-                            .envid = m->env.envid,
-                            .arrived_ms = m->env.arrived_ms,
+                            .to = m->work->env.reverse_path,
+                            .envid = m->work->env.envid,
+                            .arrived_ms = m->work->env.arrived_ms,
                             .now_ms = pn_clock_wall_ms(),
                             .recipients = to,
                             .count = r->count,
@@ -243,8 +243,8 @@ static void send_report(struct message *m, struct report *r, struct pn_recipient
     struct pn_edit_group none = {0};
     struct pn_envelope env = {.id = pn_queue_id_make(&q->ids),
                               .arrived_ms = pn_clock_wall_ms(),
-                              .flags = PN_ENV_DSN | (m->env.flags & PN_ENV_SMTPUTF8),
-                              .generation = m->env.generation,
+                              .flags = PN_ENV_DSN | (m->work->env.flags & PN_ENV_SMTPUTF8),
+                              .generation = m->work->env.generation,
                               .group_count = 1,
                               .groups = &none,
                               .recipient_count = 1,
@@ -271,15 +271,15 @@ static bool is_failing(const struct message *m, uint32_t i)
 /* The client asked for no report (RFC 3461, section 4.1). */
 static bool is_silent(const struct message *m, uint32_t i)
 {
-    uint8_t notify = m->env.recipients[i].notify;
+    uint8_t notify = m->work->env.recipients[i].notify;
     return is_failing(m, i) && notify != 0 && (notify & PN_NOTIFY_FAILURE) == 0;
 }
 
 bool bounce(struct message *m)
 {
     uint32_t count, *indices;
-    bool own = (m->env.flags & PN_ENV_DSN) != 0, null = m->env.reverse_path.len == 0;
-    bool may = !null && (m->env.flags & (PN_ENV_SPF_PASS | PN_ENV_SUBMITTED)) != 0;
+    bool own = (m->work->env.flags & PN_ENV_DSN) != 0, null = m->work->env.reverse_path.len == 0;
+    bool may = !null && (m->work->env.flags & (PN_ENV_SPF_PASS | PN_ENV_SUBMITTED)) != 0;
     indices = pick(m, own ? is_failing : is_silent, &count);
     if (indices != NULL) { /* a report that can't be delivered is not reported */
         conclude(m, indices, count, 0, RCPT_FAILED);
@@ -290,7 +290,7 @@ bool bounce(struct message *m)
         return false;
     struct pn_pool *pool = pn_pool_new(64 * 1024);
     struct pn_recipient to;
-    bool routed = may && route_address(m->queue, m->env.reverse_path, pool, &to);
+    bool routed = may && route_address(m->queue, m->work->env.reverse_path, pool, &to);
     if (routed) {
         struct report *r = pn_calloc(1, sizeof *r);
         *r = (struct report){m, count, indices};

@@ -9,7 +9,8 @@
 /* Kept, and not at its end. */
 static bool is_there(const struct message *m)
 {
-    return m->taking == NULL && (m->open > 0 || m->damaged != NULL);
+    bool taken = m->work == NULL || m->work->taking == NULL;
+    return taken && (m->open > 0 || message_damaged(m) != NULL);
 }
 
 static struct message *find_message(struct queue *q, uint64_t id)
@@ -77,7 +78,7 @@ static void begin(struct asked_part *part)
     if (m == NULL) {
         part->passed_over = asked_for_all(part->asked);
         part->error = part->passed_over ? NULL : "no such message";
-    } else if (m->pool == NULL || part->asked->verb == ASKED_SHOW) {
+    } else if (!message_loaded(m) || part->asked->verb == ASKED_SHOW) {
         part->ref = m->ref;
         spool_keep(q->spool, &part->ref);
     }
@@ -102,7 +103,7 @@ static void read_back(struct asked_part *part)
 /* NULL: it can't be decoded. */
 static const struct pn_envelope *envelope_of(const struct asked_part *part, const struct message *m)
 {
-    const struct pn_envelope *env = m->pool != NULL      ? &m->env
+    const struct pn_envelope *env = message_loaded(m)    ? &m->work->env
                                     : part->pool != NULL ? &part->env
                                                          : NULL;
     return env != NULL && env->recipient_count == m->rcpt_count ? env : NULL;
@@ -147,8 +148,8 @@ static void put_message(struct answer *a, const struct asked_part *part, const s
         answer_message(a, id, env);
     else
         pn_json_str(&a->j, "id", id);
-    if (m->damaged != NULL)
-        pn_json_str(&a->j, "damaged", pn_str_of(m->damaged));
+    if (message_damaged(m) != NULL)
+        pn_json_str(&a->j, "damaged", pn_str_of(message_damaged(m)));
 }
 
 static bool list_one(struct asked_part *part, struct message *m)
@@ -219,7 +220,7 @@ static void release(struct asked_part *part, struct message *m)
         end(part, 0); /* it is being tried now */
         return;
     }
-    if (m->damaged != NULL && env == NULL) {
+    if (message_damaged(m) != NULL && env == NULL) {
         asked_part_end(part, "its record can't be decoded");
         return;
     }
@@ -231,7 +232,7 @@ static void release(struct asked_part *part, struct message *m)
         if (env != NULL && env->recipients[i].via != PN_VIA_LOCAL)
             hop_reopen(m->queue, env->recipients[i].via, env->recipients[i].next_hop);
     }
-    if (m->damaged != NULL) {
+    if (message_damaged(m) != NULL) {
         message_mended(m);
         run_later(m);
     }
@@ -247,7 +248,7 @@ static void dropped(struct message_wait *wait, struct message *m, int error)
         if (r->order != ORDER_DROP)
             continue;
         r->order = ORDER_NONE;
-        if (error == 0 && m->pool != NULL) {
+        if (error == 0 && message_loaded(m)) {
             event_delivery(m, i);
         } else if (error != 0) { /* as before */
             r->state = RCPT_WAITING;
@@ -255,7 +256,7 @@ static void dropped(struct message_wait *wait, struct message *m, int error)
             m->open++;
         }
     }
-    if (m->open > 0 && m->damaged == NULL)
+    if (m->open > 0 && message_damaged(m) == NULL)
         run_later(m);
     end(part, error);
 }
@@ -268,8 +269,8 @@ static void drop(struct asked_part *part, struct message *m)
     }
     const struct pn_envelope *env = envelope_of(part, m);
     bool loaded =
-        m->pool != NULL || (part->pool != NULL && message_set_meta(m, pn_buf_str(&part->bytes)));
-    if (!loaded && m->damaged == NULL) {
+        message_loaded(m) || (part->pool != NULL && message_set_meta(m, pn_buf_str(&part->bytes)));
+    if (!loaded && message_damaged(m) == NULL) {
         asked_part_end(part, "it can't be read back");
         return;
     }
@@ -311,7 +312,7 @@ static void order(struct asked_part *part, struct message *m, uint8_t what)
 {
     const struct pn_envelope *env = envelope_of(part, m);
     bool any = false;
-    if (m->damaged != NULL || env == NULL) {
+    if (message_damaged(m) != NULL || env == NULL) {
         asked_part_end(part, "it can't be read back; it can be shown or dropped");
         return;
     }
@@ -330,7 +331,7 @@ static void order(struct asked_part *part, struct message *m, uint8_t what)
         return;
     }
     part->wait.done = obeyed;
-    m->ordered = &part->wait;
+    message_busy(m)->ordered = &part->wait;
     run_remove(m);
     run_message(m);
 }

@@ -158,7 +158,7 @@ static bool send_parcel(struct conn *c)
 {
     struct parcel *p = c->parcel;
     struct message *m = p->m;
-    const struct pn_recipient *first = &m->env.recipients[p->indices[0]];
+    const struct pn_recipient *first = &m->work->env.recipients[p->indices[0]];
     struct pn_str content;
     if (!message_content(m, &content))
         return false;
@@ -166,7 +166,7 @@ static bool send_parcel(struct conn *c)
         c->message = pn_message_new(content, NULL);
     else if (!pn_message_reset(c->message, content))
         return false;
-    c->edits = edits_of(&m->env.groups[first->group]);
+    c->edits = edits_of(&m->work->env.groups[first->group]);
     if (c->message == NULL || c->edits == NULL)
         return false;
     pn_edits_render(c->edits, c->message, &c->segments);
@@ -174,15 +174,16 @@ static bool send_parcel(struct conn *c)
     for (size_t i = 0; i < c->segments.count; i++)
         c->parts[i] = pn_segment_bytes(&c->segments.v[i], c->message);
     for (uint32_t i = 0; i < p->count; i++)
-        c->to[i] = m->env.recipients[p->indices[i]].address;
-    const struct pn_smtp_outgoing mail = {.from = m->env.reverse_path,
+        c->to[i] = m->work->env.recipients[p->indices[i]].address;
+    const struct pn_smtp_outgoing mail = {.from = m->work->env.reverse_path,
                                           .to = c->to,
                                           .to_count = p->count,
                                           .content = c->parts,
                                           .content_count = c->segments.count,
-                                          .body_8bit = (m->env.flags & PN_ENV_8BITMIME) != 0 ||
-                                                       adds_8bit(&m->env.groups[first->group]),
-                                          .smtputf8 = (m->env.flags & PN_ENV_SMTPUTF8) != 0};
+                                          .body_8bit =
+                                              (m->work->env.flags & PN_ENV_8BITMIME) != 0 ||
+                                              adds_8bit(&m->work->env.groups[first->group]),
+                                          .smtputf8 = (m->work->env.flags & PN_ENV_SMTPUTF8) != 0};
     c->free = false;
     c->mails++;
     pn_smtp_client_send(c->client, &mail);

@@ -99,7 +99,7 @@ void event_damaged(struct message *m)
     pn_json_str(&j, "event", PN_STR("message_damaged"));
     pn_json_i64(&j, "schema", EVENT_SCHEMA);
     pn_json_str(&j, "id", pn_str_of(pn_queue_id_text(m->id, id)));
-    pn_json_str(&j, "reason", pn_str_of(m->damaged));
+    pn_json_str(&j, "reason", pn_str_of(message_damaged(m)));
     pn_json_object_end(&j);
     if (b.overflow || !pn_admin_link_event(m->queue->admin, pn_buf_str(&b)))
         metrics[M_EVENTS_LOST].value++;
@@ -121,7 +121,7 @@ void event_delivery(struct message *m, uint32_t index)
                                                    [PN_VIA_SMTP] = "smtp",
                                                    [PN_VIA_LMTP] = "lmtp",
                                                    [PN_VIA_MX] = "mx"};
-    const struct pn_recipient *to = &m->env.recipients[index];
+    const struct pn_recipient *to = &m->work->env.recipients[index];
     const struct rcpt *r = &m->rcpts[index];
     char id[PN_QUEUE_ID_TEXT_MAX];
     struct pn_buf b, ts;
@@ -135,15 +135,15 @@ void event_delivery(struct message *m, uint32_t index)
     pn_json_str(&j, "event", PN_STR("delivery"));
     pn_json_i64(&j, "schema", EVENT_SCHEMA);
     pn_json_str(&j, "id", pn_str_of(pn_queue_id_text(m->id, id)));
-    pn_json_str(&j, "from", m->env.reverse_path);
+    pn_json_str(&j, "from", m->work->env.reverse_path);
     pn_json_str(&j, "to", to->address);
     pn_json_str(&j, "outcome", pn_str_of(outcome_of(r->state)));
     pn_json_str(&j, "route", pn_str_of(ways[to->via]));
     pn_json_str(&j, "next_hop", to->via == PN_VIA_LOCAL ? to->user : to->next_hop);
     pn_json_str(&j, "reply", pn_str_of(r->reply));
     pn_json_i64(&j, "tries", r->tries);
-    pn_json_i64(&j, "size", (int64_t)m->env.size);
-    pn_json_i64(&j, "ms", now - m->env.arrived_ms);
+    pn_json_i64(&j, "size", (int64_t)m->work->env.size);
+    pn_json_i64(&j, "ms", now - m->work->env.arrived_ms);
     pn_json_object_end(&j);
     if (b.overflow || !pn_admin_link_event(m->queue->admin, pn_buf_str(&b)))
         metrics[M_EVENTS_LOST].value++;

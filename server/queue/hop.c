@@ -188,12 +188,12 @@ void hop_conn_failed(struct hop *hop, size_t address, struct pn_str text)
 static bool fits(const struct parcel *p, const struct message *m, uint32_t group)
 {
     return p->m == m && p->count < PARCEL_RECIPIENTS_MAX &&
-           m->env.recipients[p->indices[0]].group == group;
+           m->work->env.recipients[p->indices[0]].group == group;
 }
 
 void hop_try(struct message *m, uint32_t index)
 {
-    const struct pn_recipient *to = &m->env.recipients[index];
+    const struct pn_recipient *to = &m->work->env.recipients[index];
     struct hop *hop = hop_get(m->queue, to->via, to->next_hop);
     if (hop->closed_until > pn_clock_mono_ns()) {
         run_settled(m, index, 451, pn_str_of(hop->closed_why));

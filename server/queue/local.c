@@ -58,20 +58,21 @@ static void settle(struct local_try *t, uint16_t code, struct pn_str text)
 static bool ask(struct mailbox_peer *peer, const struct local_try *t)
 {
     const struct message *m = t->m;
-    const struct pn_recipient *to = &m->env.recipients[t->index];
+    const struct pn_recipient *to = &m->work->env.recipients[t->index];
     const struct pn_deliver d = {.token = t->token,
                                  .id = m->id,
-                                 .arrived_ms = m->env.arrived_ms,
-                                 .size = m->env.size,
-                                 .reverse_path = m->env.reverse_path,
+                                 .arrived_ms = m->work->env.arrived_ms,
+                                 .size = m->work->env.size,
+                                 .reverse_path = m->work->env.reverse_path,
                                  .recipient = to->address,
                                  .user = to->user,
                                  .folder = to->folder,
-                                 .edits = m->env.groups[to->group]};
+                                 .edits = m->work->env.groups[to->group]};
     struct pn_buf body;
     pn_buf_init(&body, PN_ENVELOPE_MAX);
-    bool sent = peer->channel != NULL && pn_deliver_put(&body, &d) &&
-                pn_handover_send(peer->channel, PN_REC_DELIVER, pn_buf_str(&body), m->content_fd);
+    bool sent =
+        peer->channel != NULL && pn_deliver_put(&body, &d) &&
+        pn_handover_send(peer->channel, PN_REC_DELIVER, pn_buf_str(&body), m->work->content_fd);
     pn_buf_fini(&body);
     return sent;
 }
@@ -166,7 +167,7 @@ void local_end_all(struct queue *q)
 void local_try(struct message *m, uint32_t index)
 {
     struct queue *q = m->queue;
-    uint32_t worker = pn_mailbox_of(m->env.recipients[index].user, q->settings.mailboxes);
+    uint32_t worker = pn_mailbox_of(m->work->env.recipients[index].user, q->settings.mailboxes);
     struct mailbox_peer *peer = &q->mailboxes[worker];
     struct local_try *t = pn_calloc(1, sizeof *t);
     *t = (struct local_try){.m = m, .index = index, .token = ++q->next_token};

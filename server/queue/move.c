@@ -44,7 +44,7 @@ static void end(struct message *m)
     m->queue->moving--;
     m->moving = false;
     message_unload(m);
-    if (m->damaged == NULL)
+    if (message_damaged(m) == NULL)
         run_later(m);
     message_note(m);
 }
@@ -76,9 +76,9 @@ static void write_again(struct pn_job *job)
 
 void move_written(struct message *m)
 {
-    if (m->op.error == 0) {
+    if (m->work->op.error == 0) {
         struct spool_ref old = m->ref;
-        m->ref = m->op.ref;
+        m->ref = m->work->op.ref;
         spool_release(m->queue->spool, &old);
     }
     end(m);

@@ -3,6 +3,7 @@
 #include "content.h"
 #include "held.h"
 #include "hop.h"
+#include "last_reply.h"
 #include "log.h"
 #include "mem.h"
 #include "queue_int.h"
@@ -25,7 +26,7 @@ struct batch {
 
 static struct message *message_of(struct spool_op *op)
 {
-    return (struct message *)((char *)op - offsetof(struct message, op));
+    return ((struct message_work *)((char *)op - offsetof(struct message_work, op)))->m;
 }
 
 static void on_batch(void *arg)
@@ -130,7 +131,7 @@ static void start_recovered(struct queue *q)
         for (struct message *m = q->table[i]; m != NULL; m = m->next_same)
             all[count++] = m;
     for (size_t i = 0; i < count; i++) {
-        if (all[i]->damaged != NULL)
+        if (message_damaged(all[i]) != NULL)
             continue; /* a newer binary may decode it */
         if (all[i]->open == 0)
             message_note(all[i]); /* only its end was not written */
@@ -263,6 +264,7 @@ static bool open_queue(struct pn_role_life *life, struct pn_buf *err)
     q->threads = pn_threads_new(q->loop, THREADS, STACK, "queue");
     q->drain_timer = pn_timer_new(q->loop, stop_if_idle, q);
     event_init(q);
+    q->replies = replies_new();
     run_init(q);
     local_init(q);
     hop_init(q);

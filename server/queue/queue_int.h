@@ -94,8 +94,8 @@ struct rcpt {
     bool expired;  /* failing by time, not by the last reply */
     uint8_t order; /* enum rcpt_order; not noted */
     uint16_t tries;
-    int64_t due_ms; /* wall clock */
-    char *reply;    /* the last one, "451 4.3.0 Words"; owned; NULL: none */
+    int64_t due_ms;    /* wall clock */
+    const char *reply; /* the last one, "451 4.3.0 Words"; of last_reply.h; NULL: none */
 };
 
 enum message_op { OP_NONE, OP_MESSAGE, OP_NOTE, OP_END, OP_MOVE };
@@ -109,18 +109,39 @@ struct message_wait {
     void (*done)(struct message_wait *wait, struct message *m, int error);
 };
 
+/*
+ * A message. This much of it stays in memory as long as it is in the queue, of which there
+ * may be a million; the rest is in `work`, which is there only while something is done.
+ */
 struct message {
     struct queue *queue;
     struct message *next_same; /* in the table */
     uint64_t id;
     struct spool_ref ref;
+    struct message_work *work; /* message_busy makes it; NULL: it rests */
+    int64_t due_ms;
+    struct rcpt *rcpts; /* only, if there is but one */
+    struct rcpt only;
+    uint32_t rcpt_count;
+    uint32_t open;      /* not settled */
+    uint32_t under_way; /* tries begun and not settled */
+    uint32_t heap_at;   /* place in the queue's heap + 1; 0: not there */
+    uint8_t writing;    /* enum message_op: what work->op is */
+    uint8_t load_fails; /* in a row */
+    bool loading;       /* a job reads envelope and content */
+    bool moving;        /* by move.c, not for a try */
+};
+
+struct message_work {
+    struct message *m;
     struct spool_op op;           /* one record at a time */
-    uint8_t writing;              /* enum message_op: what op is */
+    struct pn_buf note;           /* op's meta while a note is written */
     struct message_wait *waits;   /* for the next record */
     struct message_wait *told;    /* for the one that is being written */
     struct message_wait *ordered; /* until it rests and that is noted; meanwhile only its
                                    * recipients with an order have their turn */
-    struct pn_buf note;           /* op's meta while a note is written */
+    struct taking *taking;        /* while it is taken */
+    char *damaged; /* why it can't be read back; owned; NULL: it can, for all we know */
 
     struct pn_buf meta;     /* as in the spool; empty: not loaded */
     struct pn_pool *pool;   /* of env's arrays; NULL: not loaded */
@@ -128,20 +149,14 @@ struct message {
     int content_fd;         /* -1: not open */
     struct pn_str content;  /* its bytes, once message_content was asked */
     bool content_mapped;    /* else they are allocated */
-
-    struct rcpt *rcpts;
-    uint32_t rcpt_count;
-    uint32_t open;      /* not settled */
-    uint32_t under_way; /* tries begun and not settled */
-    bool loading;       /* a job reads envelope and content */
-    bool moving;        /* by move.c, not for a try */
-    uint8_t load_fails; /* in a row */
-    char *damaged;      /* why it can't be read back; owned; NULL: it can, for all we know */
-    size_t heap_at;     /* place in the queue's heap + 1; 0: not there */
-    int64_t due_ms;
-    struct taking *taking; /* while it is taken */
 };
 
+/* Its work, made if need be. */
+struct message_work *message_busy(struct message *m);
+/* Are envelope and recipients at hand? */
+bool message_loaded(const struct message *m);
+/* Why it can't be read back; NULL: it can, for all we know. */
+const char *message_damaged(const struct message *m);
 /* The encoded envelope within a message's meta; "": it is of another version. */
 struct pn_str message_envelope_in(struct pn_str meta);
 /* It is not what was written: it is tried no more, an operator is told, once, and may look
@@ -223,7 +238,8 @@ struct queue {
     struct message **table;
     size_t table_size; /* a power of two */
     size_t message_count, damaged;
-    struct message **heap; /* by due_ms; those with nothing under way */
+    struct replies *replies; /* last ones of recipients */
+    struct message **heap;   /* by due_ms; those with nothing under way */
     size_t heap_count, heap_cap;
     size_t active;       /* messages with tries under way or loading */
     uint64_t next_file;  /* content files */

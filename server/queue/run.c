@@ -3,6 +3,7 @@
 
 #include "assert.h"
 #include "clock.h"
+#include "last_reply.h"
 #include "log.h"
 #include "mem.h"
 
@@ -25,7 +26,7 @@ enum {
 static void heap_put(struct queue *q, size_t at, struct message *m)
 {
     q->heap[at] = m;
-    m->heap_at = at + 1;
+    m->heap_at = (uint32_t)at + 1;
 }
 
 static void heap_up(struct queue *q, size_t at)
@@ -154,12 +155,13 @@ void run_init(struct queue *q)
 /* Who ordered something hears of it once that is on disk. */
 static void note(struct message *m)
 {
-    struct message_wait *ordered = m->ordered;
-    m->ordered = NULL;
-    if (ordered != NULL)
-        message_note_for(m, ordered);
-    else
+    struct message_wait *ordered = m->work == NULL ? NULL : m->work->ordered;
+    if (ordered == NULL) {
         message_note(m);
+        return;
+    }
+    m->work->ordered = NULL;
+    message_note_for(m, ordered);
 }
 
 /* Its tries are all settled: the next waits its time. */
@@ -177,7 +179,7 @@ static void rest(struct message *m)
 
 static void route(struct message *m, uint32_t index)
 {
-    if (m->env.recipients[index].via == PN_VIA_LOCAL)
+    if (m->work->env.recipients[index].via == PN_VIA_LOCAL)
         local_try(m, index);
     else
         hop_try(m, index);
@@ -190,25 +192,26 @@ void run_unpin(struct message *m)
         rest(m);
 }
 
-static void set_reply(struct rcpt *r, uint16_t code, struct pn_str text)
+static void set_reply(struct replies *replies, struct rcpt *r, uint16_t code, struct pn_str text)
 {
     struct pn_buf b;
     pn_buf_init(&b, REPLY_MAX);
     if (code != 0)
         (void)pn_buf_addf(&b, "%u ", code);
     (void)pn_buf_adds(&b, pn_str_slice(text, 0, REPLY_MAX - 10));
-    free(r->reply);
-    r->reply = pn_strndup(b.len == 0 ? "" : b.p, b.len);
+    const char *old = r->reply;
+    r->reply = reply_keep(replies, pn_buf_str(&b));
+    reply_drop(replies, old);
     pn_buf_fini(&b);
 }
 
 /* What the operator wants of it goes the way of a refusal, or of what policy keeps back. */
-static void obey(struct rcpt *r)
+static void obey(struct replies *replies, struct rcpt *r)
 {
     if (r->order == ORDER_HOLD) {
         r->state = RCPT_KEPT_BACK;
     } else if (r->order == ORDER_BOUNCE) {
-        set_reply(r, 554, PN_STR("5.3.0 Given up by the operator of this server"));
+        set_reply(replies, r, 554, PN_STR("5.3.0 Given up by the operator of this server"));
         r->state = RCPT_FAILING;
     }
 }
@@ -221,11 +224,11 @@ static void dispatch(struct message *m)
         struct rcpt *r = &m->rcpts[i];
         if (r->state != RCPT_WAITING || r->due_ms > now)
             continue;
-        if (m->ordered != NULL) {
-            obey(r);
+        if (m->work->ordered != NULL) {
+            obey(m->queue->replies, r);
             continue;
         }
-        uint8_t hand = m->env.recipients[i].hand;
+        uint8_t hand = m->work->env.recipients[i].hand;
         if (hand == PN_HAND_QUARANTINE || hand == PN_HAND_HOLD) {
             r->state = RCPT_KEPT_BACK;
             continue;
@@ -331,7 +334,7 @@ void run_message(struct message *m)
         return;
     }
     q->active++;
-    if (m->pool == NULL || m->content_fd < 0)
+    if (!message_loaded(m) || m->work->content_fd < 0)
         start_load(m);
     else
         dispatch(m);
@@ -347,7 +350,7 @@ static bool is_expired(const struct message *m, bool tried)
     uint64_t up_ms = (pn_clock_mono_ns() - q->began_ns) / PN_NS_PER_MS;
     uint64_t expire_ms = q->settings.expire_ms;
     uint64_t patience = expire_ms < UNTRIED_MS ? expire_ms : UNTRIED_MS;
-    return pn_clock_wall_ms() - m->env.arrived_ms > (int64_t)expire_ms &&
+    return pn_clock_wall_ms() - m->work->env.arrived_ms > (int64_t)expire_ms &&
            (tried || up_ms > patience);
 }
 
@@ -372,7 +375,7 @@ void run_settled(struct message *m, uint32_t index, uint16_t code, struct pn_str
 {
     struct rcpt *r = &m->rcpts[index];
     pn_assert(r->state == RCPT_UNDER_WAY && m->under_way > 0);
-    set_reply(r, code, text);
+    set_reply(m->queue->replies, r, code, text);
     if (code >= 200 && code < 300) {
         r->state = RCPT_DELIVERED;
         r->noted = false;

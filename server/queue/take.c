@@ -70,7 +70,7 @@ static struct message *finish(struct taking *t, int error, uint16_t code, struct
 {
     struct taking was = *t;
     free(t);
-    was.m->taking = NULL;
+    was.m->work->taking = NULL;
     if (was.peer != NULL) {
         answer(was.peer, was.m->id, code, text);
         take_peer_release(was.peer);
@@ -95,10 +95,10 @@ static void refuse(struct taking *t, int error)
 void take_written(struct message *m)
 {
     struct queue *q = m->queue;
-    struct taking *t = m->taking;
+    struct taking *t = m->work->taking;
     char id[PN_QUEUE_ID_TEXT_MAX], text[64];
-    if (m->op.error != 0) {
-        refuse(t, m->op.error);
+    if (m->work->op.error != 0) {
+        refuse(t, m->work->op.error);
         return;
     }
     int n = snprintf(text, sizeof text, "2.0.0 Queued as %s", pn_queue_id_text(m->id, id));
@@ -113,20 +113,20 @@ static void write_message(struct taking *t)
 {
     struct message *m = t->m;
     m->writing = OP_MESSAGE;
-    m->op = (struct spool_op){.type = SPOOL_MESSAGE,
-                              .id = m->id,
-                              .meta = pn_buf_str(&m->meta),
-                              .content_file = t->file,
-                              .content_size = m->env.size,
-                              .content_crc = t->crc};
-    if (t->file == 0 && !message_content(m, &m->op.content)) {
+    m->work->op = (struct spool_op){.type = SPOOL_MESSAGE,
+                                    .id = m->id,
+                                    .meta = pn_buf_str(&m->work->meta),
+                                    .content_file = t->file,
+                                    .content_size = m->work->env.size,
+                                    .content_crc = t->crc};
+    if (t->file == 0 && !message_content(m, &m->work->op.content)) {
         m->writing = OP_NONE;
         refuse(t, errno);
         return;
     }
-    m->op.paged = t->file == 0 && m->content_mapped;
+    m->work->op.paged = t->file == 0 && m->work->content_mapped;
     m->queue->ops++;
-    spool_submit(m->queue->spool, &m->op);
+    spool_submit(m->queue->spool, &m->work->op);
 }
 
 /* On the pool. */
@@ -134,7 +134,8 @@ static void copy_run(struct pn_job *job)
 {
     struct taking *t = (struct taking *)job;
     int folder = spool_content_folder(t->m->queue->spool);
-    t->error = content_copy(folder, t->file, t->m->content_fd, t->m->env.size, &t->crc, &t->own);
+    t->error = content_copy(folder, t->file, t->m->work->content_fd, t->m->work->env.size, &t->crc,
+                            &t->own);
     if (t->given != 0) /* what fails is swept at the next start */
         (void)content_remove(folder, t->given);
 }
@@ -149,8 +150,8 @@ static void content_done(struct pn_job *job)
         return;
     }
     /* From here on it is read where nobody can change it. */
-    (void)close(t->m->content_fd);
-    t->m->content_fd = t->own;
+    (void)close(t->m->work->content_fd);
+    t->m->work->content_fd = t->own;
     write_message(t);
 }
 
@@ -209,11 +210,11 @@ uint16_t take_objection(struct queue *q, struct pn_str *text)
 /* Where its content is: what came with the record, or the file that the edge filled. */
 static int claim(const struct message *m, struct taking *t, int content_fd)
 {
-    if ((m->env.flags & PN_ENV_CONTENT_FILE) == 0)
+    if ((m->work->env.flags & PN_ENV_CONTENT_FILE) == 0)
         return content_fd;
     if (content_fd >= 0 || t->peer == NULL)
         return -1;
-    t->given = m->env.content_file;
+    t->given = m->work->env.content_file;
     return take_file_claim(t->peer, t->given);
 }
 
@@ -229,7 +230,7 @@ static enum start start(struct queue *q, struct pn_str envelope, uint64_t id, in
     t->job = (struct pn_job){.run = copy_run, .done = content_done};
     t->own = -1;
     t->m = m;
-    bool ok = message_set_envelope(m, envelope) && m->env.id == id;
+    bool ok = message_set_envelope(m, envelope) && m->work->env.id == id;
     /* Content is looked at where it is read: short of its size it is not kept, and what
      * could still change is never mapped. */
     int fd = ok ? claim(m, t, content_fd) : -1;
@@ -238,15 +239,15 @@ static enum start start(struct queue *q, struct pn_str envelope, uint64_t id, in
         free(t);
         return ok && content_fd < 0 && from->peer != NULL ? START_NO_FILE : START_MALFORMED;
     }
-    m->taking = t;
+    m->work->taking = t;
     message_hold(m, fd);
     if (t->peer != NULL)
         t->peer->takes++;
     event_taken();
-    q->room_unseen += m->env.size;
+    q->room_unseen += m->work->env.size;
     if (q->room_unseen >= ROOM_CHECK_BYTES)
         check_room(q);
-    if (t->given != 0 || m->env.size > SPOOL_INLINE_MAX)
+    if (t->given != 0 || m->work->env.size > SPOOL_INLINE_MAX)
         t->file = q->next_file++;
     if (t->file == 0) {
         write_message(t);
