@@ -126,7 +126,7 @@ static void parse_defaults(struct model *m, struct pn_lex *lex, struct pn_place 
 }
 
 /* Labels, parted by dots; a dot in front stands for all below. */
-static bool domain_name_ok(struct pn_str s)
+bool model_domain_name_ok(struct pn_str s)
 {
     size_t label = 0;
     bool ok = s.len > 0 && s.len <= 255;
@@ -138,7 +138,7 @@ static bool domain_name_ok(struct pn_str s)
     return ok && label != 0;
 }
 
-static struct pn_str lower(struct pn_pool *pool, struct pn_str s)
+struct pn_str model_lower(struct pn_pool *pool, struct pn_str s)
 {
     char *copy = pn_pool_strdup(pool, s);
     for (size_t i = 0; copy != NULL && i < s.len; i++)
@@ -151,11 +151,11 @@ static struct pn_str domain_name(struct model *m, const struct pn_token *name)
 {
     struct pn_alabel room;
     struct pn_str s = pn_alabel_domain(name->text, &room);
-    if (s.p == NULL || !domain_name_ok(s))
+    if (s.p == NULL || !model_domain_name_ok(s))
         pn_error_at(m->p.problems, name->at,
                     "%s is no domain, expected a name such as \"example.org\" or \".example.org\"",
                     pn_token_name(m->p.pool, name));
-    return lower(m->p.pool, s.p == NULL ? name->text : s);
+    return model_lower(m->p.pool, s.p == NULL ? name->text : s);
 }
 
 static void parse_domain(struct model *m, struct pn_lex *lex, struct pn_place at)
@@ -418,6 +418,7 @@ bool pn_compile_run(const struct pn_compile *c, struct pn_pool *pool, struct pn_
         check_names(&m);
         check_state(&m);
         check_listeners(&m);
+        model_destinations(&m);
         check_policies(&m);
         ok = !out_of_memory(&m) && problems->errors == 0 && model_emit(&m, image) &&
              problems->errors == 0;

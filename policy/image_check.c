@@ -209,7 +209,7 @@ static int64_t choices(const char *words)
 static bool count_ok(const struct postern_row *want, uint32_t count)
 {
     bool several = (want->flags & (POSTERN_ROW_LIST | POSTERN_ROW_REPEAT)) != 0;
-    bool is_block = want->type == POSTERN_T_BLOCK;
+    bool is_block = want->type == POSTERN_T_BLOCK && (want->flags & POSTERN_ROW_TITLED) == 0;
     bool must = want->def != NULL || (want->flags & POSTERN_ROW_REQUIRED) != 0;
     for (const struct postern_row *r = want->rows; is_block && !several && r->name != NULL; r++)
         is_block = (r->flags & POSTERN_ROW_REQUIRED) == 0;

@@ -124,6 +124,11 @@ void model_policy_body(struct model *m, struct pn_lex *lex, struct model_policy 
  * sorted, each once; owned. *shared: every domain that it does not name has the same. */
 struct pn_str *model_users(struct model *m, struct pn_str path, struct pn_place at,
                            struct pn_str domain, uint32_t *count, bool *shared);
+/* compile.c: labels parted by dots, a dot in front for all below; lower case, pooled. */
+bool model_domain_name_ok(struct pn_str s);
+struct pn_str model_lower(struct pn_pool *pool, struct pn_str s);
+/* rows_destination.c: settles their titles, and says what does not fit. */
+void model_destinations(struct model *m);
 /* emit.c */
 bool model_emit(struct model *m, struct pn_buf *image);
 

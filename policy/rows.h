@@ -32,6 +32,8 @@ enum {
 
 /* The top level; ends with a NULL name. */
 extern const struct postern_row pn_core_rows[];
+/* Those of a `destination` block: rows_destination.c. */
+extern const struct postern_row pn_destination_rows[];
 /* What every plugin's block takes beside the plugin's own rows. */
 extern const struct postern_row pn_plugin_host_rows[];
 

@@ -230,7 +230,7 @@ static void release(struct asked_part *part, struct message *m)
         m->rcpts[i].due_ms = 0;
         m->rcpts[i].noted = false;
         if (env != NULL && env->recipients[i].via != PN_VIA_LOCAL)
-            hop_reopen(m->queue, env->recipients[i].via, env->recipients[i].next_hop);
+            hop_reopen(m->queue, &env->recipients[i]);
     }
     if (message_damaged(m) != NULL) {
         message_mended(m);

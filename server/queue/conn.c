@@ -103,7 +103,7 @@ static void after(struct conn *c)
     }
     bool again = c->ready || c->try_plain;
     if (!again && !stands(hop, &c->peer))
-        shun_note(hop->queue, &c->peer);
+        shun_note(hop->queue, &c->peer, dest_shun_ms(hop->dest));
     size_t address = c->address;
     char why[WHY_MAX];
     memcpy(why, c->why, sizeof why);
@@ -226,7 +226,7 @@ static void go_on(struct conn *c)
 {
     struct queue *q = c->hop->queue;
     c->free = false;
-    if (q->draining || c->mails >= q->settings.conn_messages_max) {
+    if (q->draining || c->mails >= c->hop->dest->is.messages_per_connection) {
         pn_smtp_client_quit(c->client);
     } else if (!next_work(c)) {
         c->free = true;
@@ -322,7 +322,7 @@ static void on_tls(void *ctx)
 static void on_close(void *ctx, enum pn_close how, const char *why)
 {
     struct conn *c = ctx;
-    if (how == PN_CLOSE_TLS && !c->ready && !c->hop->queue->settings.tls_must)
+    if (how == PN_CLOSE_TLS && !c->ready && c->hop->dest->is.tls < PN_DEST_TLS_MUST)
         c->hop->plain = c->try_plain = true;
     if (!c->over) /* why is the stream's */
         pn_smtp_client_lost(c->client, how == PN_CLOSE_TIMEOUT ? "timed out" : why);
@@ -345,6 +345,14 @@ static void on_idle(void *ctx)
 
 /* ---- for hop.c ---- */
 
+static enum pn_smtp_tls_use tls_use(const struct hop *hop)
+{
+    if (hop->dest->is.tls >= PN_DEST_TLS_MUST)
+        return PN_SMTP_TLS_MUST;
+    bool never = hop->dest->is.tls == PN_DEST_TLS_OFF || hop->plain || hop->queue->tls == NULL;
+    return never ? PN_SMTP_TLS_NEVER : PN_SMTP_TLS_MAY;
+}
+
 void conn_open(struct hop *hop)
 {
     struct queue *q = hop->queue;
@@ -353,13 +361,10 @@ void conn_open(struct hop *hop)
     socklen_t len = pn_endpoint_to_sockaddr(&address->ip, address->port, &to);
     struct conn *c = pn_calloc(1, sizeof *c);
     char *name = pn_strdup(q->settings.hostname);
-    const struct pn_smtp_client_config config = {
-        .name = pn_str_of(name),
-        .lmtp = hop->via == PN_VIA_LMTP,
-        .waits = &q->settings.waits,
-        .tls = q->settings.tls_must                                  ? PN_SMTP_TLS_MUST
-               : q->settings.tls_off || hop->plain || q->tls == NULL ? PN_SMTP_TLS_NEVER
-                                                                     : PN_SMTP_TLS_MAY};
+    const struct pn_smtp_client_config config = {.name = pn_str_of(name),
+                                                 .lmtp = hop->via == PN_VIA_LMTP,
+                                                 .waits = &q->settings.waits,
+                                                 .tls = tls_use(hop)};
     *c = (struct conn){.next = hop->conns,
                        .at = &hop->conns,
                        .hop = hop,

@@ -30,17 +30,34 @@ static void sweep(struct queue *q)
             *at = h->next_same;
             free(h->name);
             free(h->closed_why);
+            dest_unref(&h->dest);
             free(h);
             q->hop_count--;
         }
     q->hop_sweep = 2 * q->hop_count + HOP_SWEEP_MIN;
 }
 
-static struct hop *hop_get(struct queue *q, uint8_t via, struct pn_str name)
+static struct dest *dest_for(const struct queue *q, uint8_t via, struct pn_str address)
 {
+    return dests_find(q->dests, dest_domain(address), via == PN_VIA_MX);
+}
+
+struct dest *hop_dest(const struct queue *q, const struct pn_recipient *to)
+{
+    return dest_for(q, to->via, to->address);
+}
+
+/* Where mail to that address goes: its destination's route takes the place of MX. */
+static struct hop *hop_get(struct queue *q, uint8_t via, struct pn_str name, struct pn_str address)
+{
+    struct dest *dest = dest_for(q, via, address);
+    if (via == PN_VIA_MX && dest->is.route != PN_DEST_MX) {
+        via = dest->is.route == PN_DEST_LMTP ? PN_VIA_LMTP : PN_VIA_SMTP;
+        name = dest->is.next_hop;
+    }
     struct hop **slot = slot_of(q, via, name);
     for (struct hop *h = *slot; h != NULL; h = h->next_same)
-        if (h->via == via && pn_str_ieq(pn_str_of(h->name), name))
+        if (h->via == via && h->dest == dest && pn_str_ieq(pn_str_of(h->name), name))
             return h;
     if (q->hop_count >= q->hop_sweep)
         sweep(q); /* slot stays where it is */
@@ -48,6 +65,7 @@ static struct hop *hop_get(struct queue *q, uint8_t via, struct pn_str name)
     struct hop *h = pn_calloc(1, sizeof *h);
     *h = (struct hop){.next_same = *slot, .queue = q, .via = via};
     h->name = pn_strndup(name.p, name.len);
+    h->dest = dest_ref(dest);
     h->end = &h->first;
     h->probe_end = &h->first_probe;
     *slot = h;
@@ -94,9 +112,10 @@ struct probe *hop_take_probe(struct hop *hop)
     return p;
 }
 
-void hop_probe(struct queue *q, uint8_t via, struct pn_str name, struct probe *p)
+void hop_probe(struct queue *q, uint8_t via, struct pn_str name, struct pn_str address,
+               struct probe *p)
 {
-    struct hop *hop = hop_get(q, via, name);
+    struct hop *hop = hop_get(q, via, name, address);
     p->hop = hop;
     p->next = NULL;
     if (hop->closed_until > pn_clock_mono_ns()) {
@@ -113,7 +132,7 @@ void hop_fail(struct hop *hop, uint16_t code, struct pn_str text, bool close_it)
 {
     char *why = pn_strndup(text.p, text.len); /* text may be the hop's own */
     if (close_it) {
-        uint64_t ms = settings_shun_ms(&hop->queue->settings);
+        uint64_t ms = dest_shun_ms(hop->dest);
         hop->closed_until = pn_clock_mono_ns() + ms * PN_NS_PER_MS;
         free(hop->closed_why);
         hop->closed_why = pn_strdup(why);
@@ -132,7 +151,7 @@ void hop_fail(struct hop *hop, uint16_t code, struct pn_str text, bool close_it)
 static bool may_open(struct hop *hop)
 {
     struct queue *q = hop->queue;
-    if (hop->waiting <= hop->connecting || hop->conn_count >= q->settings.hop_connections_max)
+    if (hop->waiting <= hop->connecting || hop->conn_count >= hop->dest->is.connections)
         return false;
     if (hop->address_count > 0 && hop->current >= hop->address_count)
         return false; /* none more is to be had, but some stand */
@@ -194,7 +213,7 @@ static bool fits(const struct parcel *p, const struct message *m, uint32_t group
 void hop_try(struct message *m, uint32_t index)
 {
     const struct pn_recipient *to = &m->work->env.recipients[index];
-    struct hop *hop = hop_get(m->queue, to->via, to->next_hop);
+    struct hop *hop = hop_get(m->queue, to->via, to->next_hop, to->address);
     if (hop->closed_until > pn_clock_mono_ns()) {
         run_settled(m, index, 451, pn_str_of(hop->closed_why));
         return;
@@ -243,9 +262,22 @@ void hop_drain_all(struct queue *q)
         }
 }
 
-void hop_reopen(struct queue *q, uint8_t via, struct pn_str name)
+/* One whose destination is gone goes on by what that said, until its line is empty. */
+void hop_rebind(struct queue *q)
 {
-    struct hop *hop = hop_get(q, via, name);
+    for (size_t i = 0; q->hops != NULL && i < HOP_TABLE; i++)
+        for (struct hop *h = q->hops[i]; h != NULL; h = h->next_same) {
+            struct dest *fresh = dests_same(q->dests, h->dest);
+            if (fresh == NULL)
+                continue;
+            dest_unref(&h->dest);
+            h->dest = dest_ref(fresh);
+        }
+}
+
+void hop_reopen(struct queue *q, const struct pn_recipient *to)
+{
+    struct hop *hop = hop_get(q, to->via, to->next_hop, to->address);
     hop->closed_until = 0;
     for (size_t i = 0; i < hop->address_count; i++)
         shun_forget(q, &hop->addresses[i]);

@@ -1,6 +1,7 @@
 /*
- * Next hops: for each a line of parcels (a message and those of its recipients who get
- * the same bytes), its addresses, and a few connections that are kept and reused.
+ * Next hops, one for each address or domain and destination block: for each a line of parcels (a
+ * message and those of its recipients who get the same bytes), its addresses, and a few connections
+ * that are kept and reused.
  *
  *   hop.c     the table; parcels; who gets a connection
  *   conn.c    one connection: the SMTP engine (server/smtp) on a stream
@@ -50,8 +51,9 @@ struct probe {
 struct hop {
     struct hop *next_same; /* in the table */
     struct queue *queue;
-    uint8_t via; /* enum pn_via */
-    char *name;  /* as the envelope has it; owned */
+    uint8_t via;       /* enum pn_via */
+    char *name;        /* as the envelope, or the destination's route, has it; owned */
+    struct dest *dest; /* by whose settings it works; counted */
     struct parcel *first, **end;
     size_t waiting; /* parcels and probes */
     struct probe *first_probe, **probe_end;
@@ -90,7 +92,8 @@ void hop_pump(struct hop *hop);
 void hop_fail(struct hop *hop, uint16_t code, struct pn_str text, bool close_it);
 
 /* Puts a question in line and lets the line move. */
-void hop_probe(struct queue *q, uint8_t via, struct pn_str name, struct probe *p);
+void hop_probe(struct queue *q, uint8_t via, struct pn_str name, struct pn_str address,
+               struct probe *p);
 
 /* verify.c: the answer to one that is out of its line; frees it. of_rcpt: RCPT was what the
  * next hop answered. */

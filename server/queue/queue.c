@@ -180,6 +180,14 @@ static void on_peer(void *ctx, struct pn_peer *peer)
         names_peer(q, peer);
 }
 
+static void use_dests(struct queue *q, const struct pn_policy *p)
+{
+    struct dests *old = q->dests;
+    q->dests = dests_new(p);
+    hop_rebind(q);
+    dests_free(&old);
+}
+
 /* Takes the mapping of gen and works by it from now on. */
 static bool use_policy(struct queue *q, struct pn_generation *gen, struct pn_buf *err)
 {
@@ -192,6 +200,7 @@ static bool use_policy(struct queue *q, struct pn_generation *gen, struct pn_buf
     pn_policy_unref(&q->policy);
     q->policy = p;
     settings_read(&q->settings, p);
+    use_dests(q, p);
     return true;
 }
 
@@ -256,6 +265,7 @@ static bool open_queue(struct pn_role_life *life, struct pn_buf *err)
 {
     struct queue *q = life->ctx;
     settings_default(&q->settings);
+    use_dests(q, NULL);
     if (!use_policy(q, life->env->gen, err))
         return false;
     q->tls = pn_tls_client_new(err);
@@ -293,6 +303,7 @@ static void end(struct pn_role_life *life)
     pn_threads_free(&q->threads);
     spool_close(&q->spool);
     settings_fini(&q->settings);
+    dests_free(&q->dests);
 }
 
 int pn_queue_main(struct pn_role_env *env)

@@ -3,6 +3,7 @@
  *
  *   queue.c       the role: start, peers, reload, drain
  *   settings.c    what the configuration says
+ *   dest.h        and what it says of single destinations
  *   message.c     messages at hand: table, states, records of the spool
  *   take.c        messages come in from edges
  *   run.c         which recipients are due, and what became of each
@@ -29,6 +30,7 @@
 #include "channel.h"
 #include "client.h"
 #include "control.h"
+#include "dest.h"
 #include "handover.h"
 #include "net.h"
 #include "policy.h"
@@ -38,7 +40,6 @@
 enum {
     QUEUE_PEER_BYTES = 8 * 1024 * 1024, /* that may wait for a peer */
     QUEUE_ACTIVE_MAX = 1000,            /* messages with deliveries under way */
-    QUEUE_RETRIES_MAX = 32,
     QUEUE_MAILBOXES_MAX = 64,
     QUEUE_POOL_MAX = 4 * PN_ENVELOPE_MAX /* of one message's envelope, decoded */
 };
@@ -47,29 +48,19 @@ enum {
 
 struct queue_settings {
     char *hostname;
-    uint64_t retry_ms[QUEUE_RETRIES_MAX];
-    size_t retry_count;
-    uint64_t expire_ms;
     uint64_t segment_bytes;
     uint64_t disk_reserve; /* bytes that stay free */
     uint64_t messages_max; /* in the queue */
-    unsigned connections_max, hop_connections_max;
+    unsigned connections_max;
     uint32_t mailboxes; /* workers: which one a user belongs to */
-    uint64_t conn_messages_max;
     uint64_t idle_ms, connect_ms, hold_age_ms, verify_ms;
     struct pn_smtp_client_waits waits; /* for a next hop's replies */
-    bool tls_off, tls_must;
-    bool literals;   /* user@[192.0.2.1] is gone to */
-    bool event_each; /* an event line for each success too */
+    bool literals;                     /* user@[192.0.2.1] is gone to */
+    bool event_each;                   /* an event line for each success too */
 };
 void settings_default(struct queue_settings *s);
 void settings_read(struct queue_settings *s, const struct pn_policy *policy);
 void settings_fini(struct queue_settings *s);
-/* How long to wait after the n-th failed try, n from 1. */
-uint64_t settings_retry_ms(const struct queue_settings *s, unsigned n);
-/* How long what could not be reached is left alone: half of the first wait, so that the
- * next try is one. */
-uint64_t settings_shun_ms(const struct queue_settings *s);
 
 /* ---- messages ---- */
 
@@ -229,6 +220,7 @@ struct queue {
     struct pn_timer *move_timer;
     unsigned moving; /* messages that move.c has in hand */
     struct queue_settings settings;
+    struct dests *dests;
     struct pn_policy *policy; /* NULL: none was given */
     struct pn_admin_link *admin;
     int held;               /* its folder */
@@ -348,8 +340,12 @@ bool queue_command(void *queue, struct pn_record *record);
 void hop_init(struct queue *q);
 void hop_try(struct message *m, uint32_t index);
 void hop_flush(void *queue);
-/* Tries it again even if it could not be reached a moment ago. */
-void hop_reopen(struct queue *q, uint8_t via, struct pn_str name);
+/* What the configuration says of where a recipient's mail goes; borrowed, never NULL. */
+struct dest *hop_dest(const struct queue *q, const struct pn_recipient *to);
+/* That of a recipient is tried again even if it could not be reached a moment ago. */
+void hop_reopen(struct queue *q, const struct pn_recipient *to);
+/* The destinations are new ones. */
+void hop_rebind(struct queue *q);
 void hop_drain_all(struct queue *q);
 
 /* local.c */

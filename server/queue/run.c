@@ -81,11 +81,8 @@ static void arm(struct queue *q)
 
 static int64_t longest_wait(const struct queue *q)
 {
-    uint64_t ms = WAIT_MIN_MS;
-    for (size_t i = 0; i < q->settings.retry_count; i++)
-        if (q->settings.retry_ms[i] > ms)
-            ms = q->settings.retry_ms[i];
-    return (int64_t)ms;
+    uint64_t ms = dests_longest_retry_ms(q->dests);
+    return ms > WAIT_MIN_MS ? (int64_t)ms : WAIT_MIN_MS;
 }
 
 void run_later(struct message *m)
@@ -278,6 +275,12 @@ bool run_unreadable(struct message *m, int error)
     return true;
 }
 
+/* By no destination's schedule: it is not theirs that failed. */
+static int64_t load_wait_ms(const struct queue *q, unsigned fails)
+{
+    return (int64_t)dest_retry_ms(dests_find(q->dests, PN_STR(""), false), fails);
+}
+
 static void load_failed(struct message *m, int error)
 {
     struct queue *q = m->queue;
@@ -290,7 +293,7 @@ static void load_failed(struct message *m, int error)
     }
     pn_warn("message %s can't be read back now: %s; it is tried again later",
             pn_queue_id_text(m->id, id), strerror(error));
-    int64_t later = pn_clock_wall_ms() + (int64_t)settings_retry_ms(&q->settings, m->load_fails);
+    int64_t later = pn_clock_wall_ms() + load_wait_ms(q, m->load_fails);
     for (uint32_t i = 0; i < m->rcpt_count; i++)
         if (m->rcpts[i].state == RCPT_WAITING)
             m->rcpts[i].due_ms = later;
@@ -344,24 +347,26 @@ void run_message(struct message *m)
 
 /* Mail that no try was made for expires too, or it would wait for ever for a worker that
  * never comes. But a server that was away for days may yet have a worker on its way. */
-static bool is_expired(const struct message *m, bool tried)
+static bool is_expired(const struct message *m, const struct dest *dest, bool tried)
 {
     const struct queue *q = m->queue;
     uint64_t up_ms = (pn_clock_mono_ns() - q->began_ns) / PN_NS_PER_MS;
-    uint64_t expire_ms = q->settings.expire_ms;
+    uint64_t expire_ms = dest->is.expire_ms;
     uint64_t patience = expire_ms < UNTRIED_MS ? expire_ms : UNTRIED_MS;
     return pn_clock_wall_ms() - m->work->env.arrived_ms > (int64_t)expire_ms &&
            (tried || up_ms > patience);
 }
 
-static void defer(struct message *m, struct rcpt *r, bool counts)
+static void defer(struct message *m, uint32_t index, bool counts)
 {
+    struct rcpt *r = &m->rcpts[index];
+    const struct dest *dest = hop_dest(m->queue, &m->work->env.recipients[index]);
     uint64_t wait = SOON_MS;
     if (counts) {
         r->tries += r->tries < UINT16_MAX;
-        wait = settings_retry_ms(&m->queue->settings, r->tries);
+        wait = dest_retry_ms(dest, r->tries);
     }
-    r->expired = is_expired(m, counts);
+    r->expired = is_expired(m, dest, counts);
     if (r->expired) {
         r->state = RCPT_FAILING;
         return;
@@ -384,7 +389,7 @@ void run_settled(struct message *m, uint32_t index, uint16_t code, struct pn_str
     } else if (code >= 500) {
         r->state = RCPT_FAILING;
     } else {
-        defer(m, r, code != 0);
+        defer(m, index, code != 0);
         if (code != 0 && r->state == RCPT_WAITING)
             event_delivery(m, index);
     }

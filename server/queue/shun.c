@@ -24,10 +24,9 @@ static bool is_it(const struct shunned *s, const struct hop_address *to)
     return s->to.port == to->port && pn_ip_eq(&s->to.ip, &to->ip);
 }
 
-void shun_note(struct queue *q, const struct hop_address *to)
+void shun_note(struct queue *q, const struct hop_address *to, uint64_t ms)
 {
-    *place_of(q, to) =
-        (struct shunned){*to, pn_clock_mono_ns() + settings_shun_ms(&q->settings) * PN_NS_PER_MS};
+    *place_of(q, to) = (struct shunned){*to, pn_clock_mono_ns() + ms * PN_NS_PER_MS};
 }
 
 void shun_forget(struct queue *q, const struct hop_address *to)

@@ -11,8 +11,8 @@
 #include "hop.h"
 
 void shun_init(struct queue *q);
-/* It failed just now: it is left alone for settings_shun_ms. */
-void shun_note(struct queue *q, const struct hop_address *to);
+/* It failed just now: it is left alone for so long. */
+void shun_note(struct queue *q, const struct hop_address *to, uint64_t ms);
 /* It answers, or an operator says so. */
 void shun_forget(struct queue *q, const struct hop_address *to);
 bool shun_is(const struct queue *q, const struct hop_address *to);

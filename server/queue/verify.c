@@ -117,6 +117,6 @@ bool verify_ask(struct edge_peer *peer, struct pn_str body)
     *p = (struct probe){
         .peer = peer, .token = v.token, .address = pn_strndup(v.address.p, v.address.len)};
     peer->takes++;
-    hop_probe(q, v.via, v.next_hop, p);
+    hop_probe(q, v.via, v.next_hop, v.address, p);
     return true;
 }
