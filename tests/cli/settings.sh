@@ -7,8 +7,8 @@ for name in $(./postern config rows --json |
     tr '{' '\n' | grep -v '"type":"block' | sed -n 's/.*"name":"\([a-z.-]*\)","type".*/\1/p'); do
     last=${name##*.}
     if grep -rqF "\"$name\"" "$srcdir/server" "$srcdir/filters" --include=*.c ||
-        { find "$srcdir/policy" -name '*.c' ! -name 'rows.c' ! -name 'print*.c' -exec cat {} + |
-            grep -F "\"$last\"" >/dev/null; }; then
+        { find "$srcdir/policy" -name '*.c' ! -name 'rows*.c' ! -name 'print*.c' -exec cat {} + |
+            grep -F -e "\"$last\"" -e "\"$name\"" >/dev/null; }; then
         passed=$((passed + 1))
     else
         failed=$((failed + 1))
