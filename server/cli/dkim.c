@@ -10,6 +10,7 @@
 #include "clock.h"
 #include "grammar.h"
 #include "json.h"
+#include "sign_key.h"
 #include "signkey.h"
 
 #include <dirent.h>
@@ -147,7 +148,7 @@ static int print_key(const struct options *o, const struct owner *owner, EVP_PKE
     char algorithm[32] = "ed25519";
     struct pn_buf record;
     pn_buf_init(&record, SIZE_MAX);
-    if (!pn_signkey_record(key, &record)) {
+    if (!pn_sign_key_record(key, &record)) {
         pn_buf_fini(&record);
         return refuse(PN_EXIT_NO, path, "DKIM has RSA keys of 1024 bits and more, and Ed25519");
     }

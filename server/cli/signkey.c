@@ -1,42 +1,20 @@
 #include "signkey.h"
 
-#include "codec.h"
+#include "sign_key.h"
 #include "whole.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <openssl/err.h>
 #include <openssl/pem.h>
-#include <openssl/x509.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { KEY_FILE_MAX = 65536, RSA_BITS_MIN = 1024 };
+enum { KEY_FILE_MAX = 65536 };
 
 EVP_PKEY *pn_signkey_new(size_t bits)
 {
     return bits == 0 ? EVP_PKEY_Q_keygen(NULL, NULL, "ED25519")
                      : EVP_PKEY_Q_keygen(NULL, NULL, "RSA", bits);
-}
-
-bool pn_signkey_record(EVP_PKEY *key, struct pn_buf *out)
-{
-    unsigned char raw[32], *der = NULL;
-    size_t len = sizeof raw;
-    if (EVP_PKEY_is_a(key, "RSA") && EVP_PKEY_get_bits(key) >= RSA_BITS_MIN) {
-        int n = i2d_PUBKEY(key, &der);
-        if (n <= 0)
-            return false;
-        (void)pn_buf_addz(out, "v=DKIM1; k=rsa; p=");
-        pn_base64_encode(out, (struct pn_str){(char *)der, (size_t)n});
-        OPENSSL_free(der);
-        return true;
-    }
-    if (!EVP_PKEY_is_a(key, "ED25519") || EVP_PKEY_get_raw_public_key(key, raw, &len) != 1)
-        return false;
-    (void)pn_buf_addz(out, "v=DKIM1; k=ed25519; p=");
-    pn_base64_encode(out, (struct pn_str){(char *)raw, len});
-    return true;
 }
 
 /* The entry of a folder that was just made. */
@@ -111,24 +89,6 @@ int pn_signkey_save(int folder, const char *file, EVP_PKEY *key)
     return error;
 }
 
-/* A key with a passphrase is none that a server can read: nobody is asked for one. */
-static int no_passphrase(char *to, int size, int writing, void *user)
-{
-    (void)to, (void)size, (void)writing, (void)user;
-    return -1;
-}
-
-static int parse(char *bytes, size_t len, EVP_PKEY **key)
-{
-    BIO *pem = BIO_new_mem_buf(bytes, (int)len);
-    if (pem == NULL)
-        return ENOMEM;
-    *key = PEM_read_bio_PrivateKey(pem, NULL, no_passphrase, NULL);
-    ERR_clear_error();
-    (void)BIO_free(pem);
-    return *key == NULL ? EBADMSG : 0;
-}
-
 static int load_from(int fd, EVP_PKEY **key, bool *open_to_others)
 {
     struct stat st;
@@ -142,8 +102,8 @@ static int load_from(int fd, EVP_PKEY **key, bool *open_to_others)
     if (bytes == NULL)
         return ENOMEM;
     int error = pn_read_whole_at(fd, bytes, len, 0, EBADMSG);
-    if (error == 0)
-        error = parse(bytes, len, key);
+    if (error == 0 && (*key = pn_sign_key_read((struct pn_str){bytes, len})) == NULL)
+        error = EBADMSG;
     OPENSSL_clear_free(bytes, len);
     return error;
 }

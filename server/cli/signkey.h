@@ -1,21 +1,17 @@
 /*
- * A key that mail is signed with: its file (PEM, PKCS #8) and the text of the record that
- * publishes it (RFC 6376, section 3.6.1; Ed25519: RFC 8463, section 4). RSA of 1024 bits and
- * more (RFC 8301, section 3.2), and Ed25519.
+ * The file of a key that mail is signed with (PEM, PKCS #8); the key itself: sign_key.h.
  *
  * Keys are the caller's, to be freed with EVP_PKEY_free. Results are 0 or an errno.
  */
 #ifndef PN_SIGNKEY_H
 #define PN_SIGNKEY_H
 
-#include "buf.h"
-
 #include <openssl/evp.h>
+#include <stdbool.h>
+#include <stddef.h>
 
 /* bits: of RSA; 0 makes an Ed25519 key. NULL: OpenSSL makes none. */
 EVP_PKEY *pn_signkey_new(size_t bits);
-/* false: DKIM has no keys of this kind or size; out is as it was. */
-bool pn_signkey_record(EVP_PKEY *key, struct pn_buf *out);
 
 /* An open folder, or -1 with errno; make: one that is missing, 0700 and synced. */
 int pn_signkey_folder(const char *path, bool make);

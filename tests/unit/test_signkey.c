@@ -1,4 +1,5 @@
 /* Keys to sign with: the folder that is made for them, what is refused, what comes back. */
+#include "sign_key.h"
 #include "signkey.h"
 #include "unit.h"
 
@@ -63,7 +64,7 @@ static void test_again(void)
         CU_ASSERT(pn_signkey_save(fd, "k.pem", key) == EEXIST);
         CU_ASSERT(pn_signkey_load(fd, "k.pem", &other, &open_to_others) == 0);
         CU_ASSERT(!open_to_others && other != NULL);
-        CU_ASSERT(pn_signkey_record(key, &a) && pn_signkey_record(other, &b));
+        CU_ASSERT(pn_sign_key_record(key, &a) && pn_sign_key_record(other, &b));
         CU_ASSERT(a.len > 0 && pn_str_eq(pn_buf_str(&a), pn_buf_str(&b)));
         CU_ASSERT(unlinkat(fd, "k.pem", 0) == 0);
         EVP_PKEY_free(key);
@@ -83,7 +84,7 @@ static void test_no_record(void)
     pn_buf_init(&out, 4096);
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
         CU_ASSERT_FATAL(keys[i] != NULL);
-        CU_ASSERT(!pn_signkey_record(keys[i], &out) && out.len == 0);
+        CU_ASSERT(!pn_sign_key_record(keys[i], &out) && out.len == 0);
         EVP_PKEY_free(keys[i]);
     }
     pn_buf_fini(&out);
