@@ -22,6 +22,7 @@
 #ifndef PN_SMTP_CLIENT_H
 #define PN_SMTP_CLIENT_H
 
+#include "dsn_param.h"
 #include "reply.h"
 
 struct pn_smtp_client;
@@ -100,7 +101,11 @@ struct pn_smtp_outgoing {
                      * byte beyond ASCII goes there (RFC 6152, section 3) */
     bool smtputf8;  /* SMTPUTF8 where offered; elsewhere it goes only if neither address nor
                      * header needs it (RFC 6531, section 3.5) */
-    bool probe;     /* ends behind RCPT: its reply settles a recipient, no content is sent */
+    /* What goes with MAIL and, one for each of `to` (NULL: nothing), with RCPT where DSN is
+     * offered; elsewhere it stays with us (RFC 3461, section 5.2.2). */
+    struct pn_smtp_dsn_mail dsn;
+    const struct pn_smtp_dsn_rcpt *dsn_to;
+    bool probe; /* ends behind RCPT: its reply settles a recipient, no content is sent */
 };
 
 struct pn_smtp_client *pn_smtp_client_new(const struct pn_smtp_client_config *config,

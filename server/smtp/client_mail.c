@@ -96,6 +96,12 @@ static uint64_t content_size(const struct pn_smtp_outgoing *mail)
     return size;
 }
 
+/* SMTPUTF8 stands with MAIL. */
+static bool says_utf8(const struct pn_smtp_client *c)
+{
+    return c->mail.smtputf8 && c->offer.smtputf8;
+}
+
 static void put_mail(struct pn_smtp_client *c)
 {
     (void)pn_buf_addf(&c->out, "MAIL FROM:<%.*s>", PN_FMT(c->mail.from));
@@ -103,8 +109,32 @@ static void put_mail(struct pn_smtp_client *c)
         (void)pn_buf_addf(&c->out, " SIZE=%" PRIu64, content_size(&c->mail));
     if (c->mail.body_8bit && c->offer.eightbit)
         (void)pn_buf_addz(&c->out, " BODY=8BITMIME");
-    if (c->mail.smtputf8 && c->offer.smtputf8)
+    if (says_utf8(c))
         (void)pn_buf_addz(&c->out, " SMTPUTF8");
+    if (c->offer.dsn && c->mail.dsn.ret != 0)
+        (void)pn_buf_addf(&c->out, " RET=%s", pn_smtp_ret_name(c->mail.dsn.ret));
+    if (c->offer.dsn && c->mail.dsn.envid.len != 0)
+        (void)pn_buf_addf(&c->out, " ENVID=%.*s", PN_FMT(c->mail.dsn.envid));
+    (void)pn_buf_addz(&c->out, "\r\n");
+}
+
+static void put_rcpt(struct pn_smtp_client *c, size_t i)
+{
+    static const struct pn_smtp_dsn_rcpt none = {0};
+    const struct pn_smtp_dsn_rcpt *dsn =
+        c->offer.dsn && c->mail.dsn_to != NULL ? &c->mail.dsn_to[i] : &none;
+    (void)pn_buf_addf(&c->out, "RCPT TO:<%.*s>", PN_FMT(c->mail.to[i]));
+    if (dsn->notify != 0) {
+        (void)pn_buf_addz(&c->out, " NOTIFY=");
+        pn_smtp_notify_put(&c->out, dsn->notify);
+    }
+    if (dsn->orcpt.len != 0) {
+        (void)pn_buf_addz(&c->out, " ORCPT=");
+        if (says_utf8(c))
+            (void)pn_buf_adds(&c->out, dsn->orcpt);
+        else
+            pn_smtp_orcpt_put_ascii(&c->out, dsn->orcpt);
+    }
     (void)pn_buf_addz(&c->out, "\r\n");
 }
 
@@ -115,7 +145,7 @@ static void put_step(struct pn_smtp_client *c, size_t step)
     else if (step == SMTP_STEP_MAIL)
         put_mail(c);
     else if (step < step_data(c))
-        (void)pn_buf_addf(&c->out, "RCPT TO:<%.*s>\r\n", PN_FMT(c->mail.to[step - SMTP_STEP_RCPT]));
+        put_rcpt(c, step - SMTP_STEP_RCPT);
     else
         (void)pn_buf_addz(&c->out, "DATA\r\n");
     if (c->out.len > c->out.max / 2)

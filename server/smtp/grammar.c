@@ -298,6 +298,31 @@ static bool take_value(struct cursor *c)
     return c->p != from;
 }
 
+static int hex(char c)
+{
+    return pn_is_digit(c) ? c - '0' : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+bool pn_smtp_xtext(struct pn_str text, struct pn_buf *out)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        char c = text.p[i];
+        if (!is_graph(c) || c == '=')
+            return false;
+        if (c == '+') {
+            int high = i + 2 < text.len ? hex(text.p[i + 1]) : -1;
+            int low = i + 2 < text.len ? hex(text.p[i + 2]) : -1;
+            if (high < 0 || low < 0)
+                return false;
+            c = (char)(high << 4 | low);
+            i += 2;
+        }
+        if (!pn_buf_addc(out, c))
+            return false;
+    }
+    return true;
+}
+
 int pn_smtp_param_next(struct pn_str *rest, struct pn_smtp_param *out)
 {
     struct cursor c = {rest->p, rest->p + rest->len};

@@ -75,6 +75,9 @@ struct pn_smtp_param {
     struct pn_str value; /* empty without "=" */
     bool has_value;
 };
+/* The bytes of xtext (RFC 3461, section 4) behind what out holds; false: it is none, or out is
+ * full. */
+bool pn_smtp_xtext(struct pn_str text, struct pn_buf *out);
 /* The next of " KEY=VALUE KEY ...": 1 and *out, 0 at the end, -1 when it is none. */
 int pn_smtp_param_next(struct pn_str *rest, struct pn_smtp_param *out);
 

@@ -26,6 +26,7 @@
 #define PN_SMTP_SERVER_H
 
 #include "content_scan.h"
+#include "dsn_param.h"
 #include "grammar.h"
 #include "reply.h"
 
@@ -44,11 +45,13 @@ struct pn_smtp_mail {
     uint64_t size;               /* declared, 0: not */
     bool body_8bit;
     bool smtputf8;
+    struct pn_smtp_dsn_mail dsn;
     struct pn_str args; /* the parameters that say so, as written */
 };
 
 struct pn_smtp_rcpt {
     struct pn_smtp_mailbox to; /* no domain: <postmaster> */
+    struct pn_smtp_dsn_rcpt dsn;
 };
 
 struct pn_smtp_server_ops {
@@ -102,6 +105,7 @@ struct pn_smtp_server_config {
     uint32_t idle_max;    /* commands since the last message taken that move nothing */
     bool lmtp;
     bool starttls;  /* offer it */
+    bool dsn;       /* offer it (RFC 3461); else its parameters are refused as unknown ones */
     bool normalize; /* this client may end lines with LF */
 };
 

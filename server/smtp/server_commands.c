@@ -79,6 +79,11 @@ static bool can_tls(const struct pn_smtp_server *s)
     return s->config->starttls && !s->info.tls;
 }
 
+static bool can_dsn(const struct pn_smtp_server *s)
+{
+    return s->config->dsn;
+}
+
 static void size_args(const struct pn_smtp_server *s, struct pn_buf *out)
 {
     (void)pn_buf_addf(out, " %" PRIu64, s->config->size_max);
@@ -95,10 +100,11 @@ static const struct {
     bool (*offered)(const struct pn_smtp_server *s);
     void (*args)(const struct pn_smtp_server *s, struct pn_buf *out);
 } words[] = {
-    {"PIPELINING", always, NULL}, {"SIZE", always, size_args},
-    {"8BITMIME", always, NULL},   {"SMTPUTF8", always, NULL},
-    {"CHUNKING", always, NULL},   {"ENHANCEDSTATUSCODES", always, NULL},
-    {"STARTTLS", can_tls, NULL},  {"LIMITS", always, limits_args},
+    {"PIPELINING", always, NULL},    {"SIZE", always, size_args},
+    {"8BITMIME", always, NULL},      {"SMTPUTF8", always, NULL},
+    {"CHUNKING", always, NULL},      {"ENHANCEDSTATUSCODES", always, NULL},
+    {"DSN", can_dsn, NULL},          {"STARTTLS", can_tls, NULL},
+    {"LIMITS", always, limits_args},
 };
 
 const char *pn_smtp_server_word(size_t i)
@@ -176,16 +182,29 @@ static bool mail_utf8(struct pn_smtp_mail *mail, const struct pn_smtp_param *par
     return !param->has_value;
 }
 
+static bool mail_ret(struct pn_smtp_mail *mail, const struct pn_smtp_param *param)
+{
+    return pn_smtp_ret_parse(param->value, &mail->dsn.ret);
+}
+
+static bool mail_envid(struct pn_smtp_mail *mail, const struct pn_smtp_param *param)
+{
+    mail->dsn.envid = param->value;
+    return pn_smtp_envid_ok(param->value);
+}
+
 static const struct {
     struct pn_str key;
     bool (*take)(struct pn_smtp_mail *mail, const struct pn_smtp_param *param);
+    bool dsn; /* of that extension */
 } mail_params[] = {
-    {PN_STR_INIT("SIZE"), mail_size},
-    {PN_STR_INIT("BODY"), mail_body},
-    {PN_STR_INIT("SMTPUTF8"), mail_utf8},
+    {PN_STR_INIT("SIZE"), mail_size, false},     {PN_STR_INIT("BODY"), mail_body, false},
+    {PN_STR_INIT("SMTPUTF8"), mail_utf8, false}, {PN_STR_INIT("RET"), mail_ret, true},
+    {PN_STR_INIT("ENVID"), mail_envid, true},
 };
 
-static const struct pn_smtp_reply *check_mail_params(struct pn_str rest, struct pn_smtp_mail *mail)
+static const struct pn_smtp_reply *check_mail_params(const struct pn_smtp_server *s,
+                                                     struct pn_str rest, struct pn_smtp_mail *mail)
 {
     struct pn_smtp_param param;
     unsigned seen = 0;
@@ -195,7 +214,8 @@ static const struct pn_smtp_reply *check_mail_params(struct pn_str rest, struct 
         while (i < sizeof mail_params / sizeof mail_params[0] &&
                !pn_str_ieq(param.key, mail_params[i].key))
             i++;
-        if (i == sizeof mail_params / sizeof mail_params[0])
+        if (i == sizeof mail_params / sizeof mail_params[0] ||
+            (mail_params[i].dsn && !s->config->dsn))
             return &unknown_param;
         if ((seen & 1U << i) != 0 || !mail_params[i].take(mail, &param))
             return &bad_param;
@@ -231,7 +251,7 @@ static const struct pn_smtp_reply *check_mail(struct pn_smtp_server *s, struct s
         return &bad_sender;
     }
     mail->args = pn_str_trim(rest);
-    const struct pn_smtp_reply *no = check_mail_params(rest, mail);
+    const struct pn_smtp_reply *no = check_mail_params(s, rest, mail);
     if (no != NULL)
         return no;
     if (mail->from.utf8 && !mail->smtputf8)
@@ -256,10 +276,29 @@ static void proceed_mail(struct pn_smtp_server *s, const struct pn_smtp_reply *a
 
 /* ---- RCPT */
 
+/* NOTIFY and ORCPT, once each: the extensions that are announced give RCPT no other. */
+static const struct pn_smtp_reply *check_rcpt_params(const struct pn_smtp_server *s,
+                                                     struct pn_str rest, struct pn_smtp_rcpt *rcpt)
+{
+    struct pn_smtp_param param;
+    int more;
+    while ((more = pn_smtp_param_next(&rest, &param)) > 0) {
+        bool notify = pn_str_ieq(param.key, PN_STR("NOTIFY"));
+        if (!s->config->dsn || (!notify && !pn_str_ieq(param.key, PN_STR("ORCPT"))))
+            return &unknown_param;
+        bool again = notify ? rcpt->dsn.notify != 0 : rcpt->dsn.orcpt.len != 0;
+        if (again || !(notify ? pn_smtp_notify_parse(param.value, &rcpt->dsn.notify)
+                              : pn_smtp_orcpt_ok(param.value, s->smtputf8)))
+            return &bad_param;
+        if (!notify)
+            rcpt->dsn.orcpt = param.value;
+    }
+    return more < 0 ? &bad_param : NULL;
+}
+
 static const struct pn_smtp_reply *check_rcpt(struct pn_smtp_server *s, struct smtp_args *args)
 {
     struct pn_str rest = args->line;
-    struct pn_smtp_param param;
     if (!take_word(&rest, PN_STR("TO:")))
         return &bad_syntax;
     if (s->bdat)
@@ -275,9 +314,9 @@ static const struct pn_smtp_reply *check_rcpt(struct pn_smtp_server *s, struct s
     case PN_SMTP_PATH_BARE:
         return &bad_rcpt;
     }
-    int more = pn_smtp_param_next(&rest, &param);
-    if (more != 0)
-        return more < 0 ? &bad_param : &unknown_param;
+    const struct pn_smtp_reply *no = check_rcpt_params(s, rest, &args->rcpt);
+    if (no != NULL)
+        return no;
     if (args->rcpt.to.utf8 && !s->smtputf8)
         return &need_utf8;
     return s->info.rcpts >= s->config->rcpt_max ? &too_many_rcpts : NULL;

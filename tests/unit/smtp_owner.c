@@ -85,16 +85,34 @@ static void on_mail(void *ctx, const struct pn_smtp_mail *mail)
     struct owner *o = ctx;
     snprintf(o->from, sizeof o->from, "%.*s%s%s", PN_FMT(mail->from.address),
              mail->body_8bit ? "+8" : "", mail->smtputf8 ? "+u" : "");
+    size_t n = strlen(o->from);
+    if (mail->dsn.ret != 0 || mail->dsn.envid.len != 0)
+        snprintf(o->from + n, sizeof o->from - n, " %s %.*s", pn_smtp_ret_name(mail->dsn.ret),
+                 PN_FMT(mail->dsn.envid));
     o->to[0] = '\0';
     decide(o, mail->from.local);
+}
+
+static void put_dsn(struct pn_buf *b, const struct pn_smtp_dsn_rcpt *dsn)
+{
+    if (dsn->notify == 0 && dsn->orcpt.len == 0)
+        return;
+    (void)pn_buf_addc(b, ' ');
+    pn_smtp_notify_put(b, dsn->notify);
+    (void)pn_buf_addf(b, " %.*s", PN_FMT(dsn->orcpt));
 }
 
 static void on_rcpt(void *ctx, const struct pn_smtp_rcpt *rcpt)
 {
     struct owner *o = ctx;
     size_t n = strlen(o->to);
+    struct pn_buf dsn;
+    pn_buf_init(&dsn, 1000);
+    put_dsn(&dsn, &rcpt->dsn);
     if (!pn_str_eq(rcpt->to.local, PN_STR("no")) && !pn_str_eq(rcpt->to.local, PN_STR("later")))
-        snprintf(o->to + n, sizeof o->to - n, "%.*s,", PN_FMT(rcpt->to.address));
+        snprintf(o->to + n, sizeof o->to - n, "%.*s%s,", PN_FMT(rcpt->to.address),
+                 pn_buf_cstr(&dsn));
+    pn_buf_fini(&dsn);
     decide(o, rcpt->to.local);
 }
 
@@ -189,6 +207,7 @@ void owner_init(struct owner *o, unsigned mode)
         .unknown_max = 2,
         .idle_max = 6,
         .starttls = true,
+        .dsn = true,
     };
     pn_buf_init(&o->in, 1 << 20);
     pn_buf_init(&o->replies, 1 << 20);

@@ -142,6 +142,7 @@ enum {
     HIGH = 256,  /* content with a byte beyond ASCII */
     HEAD = 512,  /* a header with one */
     WIDE = 1024, /* a recipient with one */
+    DSN = 2048,  /* with its parameters */
 };
 
 static const struct script {
@@ -151,16 +152,17 @@ static const struct script {
     const char *events;
     unsigned flags;
 } scripts[] = {
-#define HELLO   "220 hi\r\n~"
-#define FULL    HELLO "250-s\r\n250-PIPELINING\r\n250-SIZE 1000\r\n250 8BITMIME\r\n~"
-#define CHUNKS  HELLO "250-s\r\n250-PIPELINING\r\n250 CHUNKING\r\n~"
-#define PLAIN   HELLO "250 s\r\n~"
-#define EHLO    "EHLO c.test\r\n"
-#define GROUP   "MAIL FROM:<a@b.test> SIZE=11\r\nRCPT TO:<u@x.test>\r\nRCPT TO:<v@x.test>\r\n"
-#define GROUP0  "MAIL FROM:<a@b.test>\r\nRCPT TO:<u@x.test>\r\nRCPT TO:<v@x.test>\r\n"
-#define CONTENT "A: b\r\n\r\n..\r\n.\r\n"
-#define BOTH    "0 CONTENT 250;1 CONTENT 250;done;"
-#define QUIT    "QUIT\r\n"
+#define HELLO    "220 hi\r\n~"
+#define FULL     HELLO "250-s\r\n250-PIPELINING\r\n250-SIZE 1000\r\n250 8BITMIME\r\n~"
+#define CHUNKS   HELLO "250-s\r\n250-PIPELINING\r\n250 CHUNKING\r\n~"
+#define PLAIN    HELLO "250 s\r\n~"
+#define EHLO     "EHLO c.test\r\n"
+#define GROUP    "MAIL FROM:<a@b.test> SIZE=11\r\nRCPT TO:<u@x.test>\r\nRCPT TO:<v@x.test>\r\n"
+#define GROUP0   "MAIL FROM:<a@b.test>\r\nRCPT TO:<u@x.test>\r\nRCPT TO:<v@x.test>\r\n"
+#define CONTENT  "A: b\r\n\r\n..\r\n.\r\n"
+#define BOTH     "0 CONTENT 250;1 CONTENT 250;done;"
+#define QUIT     "QUIT\r\n"
+#define ACCEPTED "250 ok\r\n~250 ok\r\n~250 ok\r\n~354 go\r\n~250 taken\r\n~221 bye\r\n"
     {"pipelined", FULL "250 ok\r\n250 ok\r\n250 ok\r\n354 go\r\n~250 taken\r\n~221 bye\r\n",
      EHLO GROUP "DATA\r\n" CONTENT QUIT, BOTH "ended QUIT 221;"},
     {"one by one", PLAIN "250 ok\r\n~250 ok\r\n~250 ok\r\n~354 go\r\n~250 taken\r\n~221 bye\r\n",
@@ -278,6 +280,30 @@ static const struct script {
      "ok\r\n~221 b\r\n",
      "LHLO c.test\r\n" GROUP0 "DATA\r\n" CONTENT QUIT,
      "0 RCPT 550;1 CONTENT 250;done;ended QUIT 221;", LMTP},
+    {"DSN", HELLO "250-s\r\n250 DSN\r\n~" ACCEPTED,
+     EHLO "MAIL FROM:<a@b.test> RET=HDRS ENVID=Q+2B\r\nRCPT TO:<u@x.test> NOTIFY=SUCCESS,DELAY "
+          "ORCPT=rfc822;U+2B@x.test\r\nRCPT TO:<v@x.test> ORCPT=utf-8;\\x{FC}@x.test\r\n"
+          "DATA\r\n" CONTENT QUIT,
+     BOTH "ended QUIT 221;", DSN},
+    {"DSN and SMTPUTF8", HELLO "250-s\r\n250-SMTPUTF8\r\n250 dsn\r\n~" ACCEPTED,
+     EHLO "MAIL FROM:<a@b.test> SMTPUTF8 RET=HDRS ENVID=Q+2B\r\nRCPT TO:<u@x.test> "
+          "NOTIFY=SUCCESS,DELAY ORCPT=rfc822;U+2B@x.test\r\n"
+          "RCPT TO:<v@x.test> ORCPT=utf-8;\xc3\xbc@x.test\r\nDATA\r\n" CONTENT QUIT,
+     BOTH "ended QUIT 221;", DSN | UTF8},
+    {"SMTPUTF8 there, but not said", HELLO "250-s\r\n250-SMTPUTF8\r\n250 DSN\r\n~" ACCEPTED,
+     EHLO "MAIL FROM:<a@b.test> RET=HDRS ENVID=Q+2B\r\nRCPT TO:<u@x.test> NOTIFY=SUCCESS,DELAY "
+          "ORCPT=rfc822;U+2B@x.test\r\nRCPT TO:<v@x.test> ORCPT=utf-8;\\x{FC}@x.test\r\n"
+          "DATA\r\n" CONTENT QUIT,
+     BOTH "ended QUIT 221;", DSN},
+    {"no DSN there", PLAIN ACCEPTED, EHLO GROUP0 "DATA\r\n" CONTENT QUIT, BOTH "ended QUIT 221;",
+     DSN},
+    {"DSN by LMTP",
+     "220 hi\r\n~250-s\r\n250 DSN\r\n~250 ok\r\n~250 ok\r\n~250 ok\r\n~354 go\r\n~250 ok\r\n250 "
+     "ok\r\n~221 b\r\n",
+     "LHLO c.test\r\nMAIL FROM:<a@b.test> RET=HDRS ENVID=Q+2B\r\nRCPT TO:<u@x.test> "
+     "NOTIFY=SUCCESS,DELAY ORCPT=rfc822;U+2B@x.test\r\n"
+     "RCPT TO:<v@x.test> ORCPT=utf-8;\\x{FC}@x.test\r\nDATA\r\n" CONTENT QUIT,
+     BOTH "ended QUIT 221;", LMTP | DSN},
     {"no LMTP", "220 hi\r\n~500 what\r\n", "LHLO c.test\r\n", "ended REFUSED 500;", LMTP},
 };
 
@@ -293,6 +319,9 @@ static void run_script(const struct script *row, size_t split, bool slow)
                                          PN_STR_INIT("\n\r"), PN_STR_INIT("\n"),
                                          PN_STR_INIT("x\r\n")};
     static const struct pn_str wide[] = {PN_STR_INIT("u@x.test"), PN_STR_INIT("\xc3\xa4@x.test")};
+    static const struct pn_smtp_dsn_rcpt dsn_to[] = {
+        {PN_SMTP_NOTIFY_SUCCESS | PN_SMTP_NOTIFY_DELAY, PN_STR_INIT("rfc822;U+2B@x.test")},
+        {0, PN_STR_INIT("utf-8;\xc3\xbc@x.test")}};
     struct pn_smtp_outgoing mail = {.from = PN_STR("a@b.test"),
                                     .to = row->flags & WIDE ? wide : to,
                                     .to_count = 2,
@@ -303,6 +332,10 @@ static void run_script(const struct script *row, size_t split, bool slow)
     mail.smtputf8 = row->flags & UTF8;
     mail.body_8bit = row->flags & EIGHT;
     mail.probe = row->flags & PROBE;
+    if (row->flags & DSN) {
+        mail.dsn = (struct pn_smtp_dsn_mail){'H', PN_STR("Q+2B")};
+        mail.dsn_to = dsn_to;
+    }
     struct sender s;
     sender_init(&s, &mail, row->flags & TWICE ? 2 : 1);
     s.slow = slow;

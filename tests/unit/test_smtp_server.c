@@ -90,7 +90,7 @@ static void test_paths(void)
          "250|" OK OK "501 5.1.3|354|" OK, "\"a> b\"@b.test|\"u\\\"@x\"@x.test,|;"},
         {"parameters nobody knows",
          SAY(HI "MAIL FROM:<> FOO=1\r\nMAIL FROM:<> BODY\r\nMAIL FROM:<> =\r\nMAIL FROM:<>\r\n"
-                "RCPT TO:<u@x.test> NOTIFY=NEVER\r\nRCPT TO:<u@x.test> =\r\n"),
+                "RCPT TO:<u@x.test> FOO=NEVER\r\nRCPT TO:<u@x.test> =\r\n"),
          "250|555 5.5.4|501 5.5.4|501 5.5.4|" OK "555 5.5.4|501 5.5.4|"},
     };
     RUN(rows);

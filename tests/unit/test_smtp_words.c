@@ -249,7 +249,7 @@ static void test_enhancedstatuscodes(void)
                  !hello);
         lines++;
     }
-    UNIT_INT(lines, 1 + 9 + 4);
+    UNIT_INT(lines, 1 + 10 + 4);
     owner_fini(&o);
 }
 
@@ -317,6 +317,72 @@ static void test_limits_word(void)
     RUN(rows);
 }
 
+static void no_dsn(struct owner *o)
+{
+    o->config.dsn = false;
+}
+
+#define MAIL_DSN "a@b.test FULL QQ+3D1|"
+
+static void test_dsn(void)
+{
+    expect_word("DSN", true, NULL, PN_STR(HI));
+    expect_word("DSN", false, no_dsn, PN_STR(HI));
+    static const struct dialogue rows[] = {
+        {"all four, kept as written",
+         SAY(HI "MAIL FROM:<a@b.test> ret=full ENVID=QQ+3D1\r\n"
+                "RCPT TO:<u@x.test> NOTIFY=delay,SUCCESS ORCPT=rfc822;U+2Bx@X.test\r\n"
+                "RCPT TO:<v@x.test> ORCPT=x400;/c=no NOTIFY=NEVER\r\n"
+                "RCPT TO:<v@x.test> ORCPT=x400;/c+3Dno notify=Never\r\n"
+                "RCPT TO:<w@x.test>\r\nDATA\r\n.\r\n"),
+         "250|" OK OK "501 5.5.4|" OK OK "354|" OK,
+         MAIL_DSN
+         "u@x.test SUCCESS,DELAY rfc822;U+2Bx@X.test,v@x.test NEVER x400;/c+3Dno,w@x.test,|;"},
+        {"HDRS alone", SAY(HI "MAIL FROM:<> RET=hdrs\r\nRCPT TO:<u@x.test>\r\nDATA\r\n.\r\n"),
+         "250|" OK OK "354|" OK, " HDRS |u@x.test,|;"},
+        {"bad RET",
+         SAY(HI "MAIL FROM:<> RET=ALL\r\nMAIL FROM:<> RET\r\nMAIL FROM:<> RET=\r\n"
+                "MAIL FROM:<> RET=FULL RET=FULL\r\nMAIL FROM:<> RET=FULL RET=HDRS\r\n"),
+         "250|501 5.5.4|501 5.5.4|501 5.5.4|501 5.5.4|501 5.5.4|"},
+        {"bad ENVID",
+         SAY(HI "MAIL FROM:<> ENVID\r\nMAIL FROM:<> ENVID=\r\nMAIL FROM:<> ENVID=a+0Db\r\n"
+                "MAIL FROM:<> ENVID=a+3d\r\nMAIL FROM:<> ENVID=a ENVID=a\r\n"),
+         "250|501 5.5.4|501 5.5.4|501 5.5.4|501 5.5.4|501 5.5.4|"},
+        {"bad NOTIFY",
+         SAY(HI "MAIL FROM:<>\r\nRCPT TO:<u@x.test> NOTIFY\r\n"
+                "RCPT TO:<u@x.test> NOTIFY=NEVER,DELAY\r\nRCPT TO:<u@x.test> NOTIFY=SOON\r\n"
+                "RCPT TO:<u@x.test> NOTIFY=NEVER NOTIFY=NEVER\r\n"
+                "RCPT TO:<u@x.test> NOTIFY=,\r\nRCPT TO:<u@x.test>\r\n"),
+         "250|" OK "501 5.5.4|501 5.5.4|501 5.5.4|501 5.5.4|501 5.5.4|" OK},
+        {"bad ORCPT",
+         SAY(HI "MAIL FROM:<>\r\nRCPT TO:<u@x.test> ORCPT=u@x.test\r\n"
+                "RCPT TO:<u@x.test> ORCPT=;u@x.test\r\nRCPT TO:<u@x.test> ORCPT=rfc822;u+0A\r\n"
+                "RCPT TO:<u@x.test> ORCPT=rfc822;u ORCPT=rfc822;u\r\n"
+                "RCPT TO:<u@x.test> ORCPT=utf-8;\xc3\xbc@x.test\r\nRCPT TO:<u@x.test>\r\n"),
+         "250|" OK "501 5.5.4|501 5.5.4|501 5.5.4|501 5.5.4|501 5.5.4|" OK},
+        {"utf-8 with SMTPUTF8",
+         SAY(HI "MAIL FROM:<> SMTPUTF8\r\nRCPT TO:<u@x.test> ORCPT=utf-8;\xc3\xbc@x.test\r\n"
+                "RCPT TO:<v@x.test> ORCPT=UTF-8;\\x{FC}@x.test\r\n"
+                "RCPT TO:<w@x.test> ORCPT=rfc822;\xc3\xbc@x.test\r\nDATA\r\n.\r\n"),
+         "250|" OK OK OK "501 5.5.4|354|" OK,
+         "+u|u@x.test  utf-8;\xc3\xbc@x.test,v@x.test  UTF-8;\\x{FC}@x.test,|;"},
+        {"it changes no reply",
+         SAY(HI "MAIL FROM:<no@x.test> RET=FULL ENVID=x\r\nMAIL FROM:<a@b.test> RET=FULL\r\n"
+                "RCPT TO:<no@x.test> NOTIFY=SUCCESS\r\n"
+                "RCPT TO:<later@x.test> ORCPT=rfc822;later@x.test\r\n"),
+         "250|550 5.1.1|" OK "550 5.1.1|451 4.7.1|"},
+        {"RSET forgets it",
+         SAY(HI "MAIL FROM:<a@b.test> RET=FULL ENVID=x\r\nRCPT TO:<u@x.test> NOTIFY=NEVER\r\nRSET"
+                "\r\n" ONE "DATA\r\n.\r\n"),
+         "250|" OK OK OK OK OK "354|" OK, "a@b.test|u@here.test,|;"},
+        {"not offered",
+         SAY(HI "MAIL FROM:<> RET=FULL\r\nMAIL FROM:<> ENVID=x\r\nMAIL FROM:<>\r\n"
+                "RCPT TO:<u@x.test> NOTIFY=NEVER\r\nRCPT TO:<u@x.test> ORCPT=rfc822;u\r\n"),
+         "250|555 5.5.4|555 5.5.4|" OK "555 5.5.4|555 5.5.4|", NULL, no_dsn},
+    };
+    RUN(rows);
+}
+
 static void test_words(void);
 
 /* The name of an announced word's test is that word. */
@@ -330,6 +396,7 @@ static const struct unit_test tests[] = {
     {"ENHANCEDSTATUSCODES", test_enhancedstatuscodes},
     {"STARTTLS", test_starttls},
     {"LIMITS", test_limits_word},
+    {"DSN", test_dsn},
     {"words", test_words},
     {NULL, NULL},
 };
