@@ -92,11 +92,14 @@ static void settle(struct pn_verdict *v, bool each_replies, struct pn_pool *pool
         v->reply = each_replies || refusal.len == 0 ? worst->reply : refusal;
 }
 
+bool pn_verdict_taken(const struct pn_verdict *v)
+{
+    return mix_of(v).taken;
+}
+
 /* Whom the message goes to as well, unless its own policy refuses it. */
 static void settle_added(struct pn_verdict *v, const struct pn_verdict_rcpt *r)
 {
-    if (pn_outcome_refuses(v->outcome))
-        return;
     if (!pn_outcome_refuses(r->decision.outcome))
         v->rcpts[v->rcpt_count++] = *r;
     else if (r->edit < v->edit_count)
@@ -120,28 +123,35 @@ static void drop(const struct pn_verdict *v, struct pn_verdict_rcpt *r, struct p
 /* Nobody is left: it is taken, unless it would have been refused, and dropped. */
 static void settle_none(struct pn_verdict *v, struct pn_pool *pool)
 {
-    if (pn_outcome_refuses(v->outcome))
+    if (!pn_verdict_taken(v))
         return;
     for (size_t i = 0; i < v->rcpt_count; i++)
-        drop(v, &v->rcpts[i], pool);
+        if (!pn_outcome_refuses(v->rcpts[i].decision.outcome))
+            drop(v, &v->rcpts[i], pool);
     find_strictest(v);
 }
 
-void pn_verdict_settle(struct pn_verdict *v, bool each_replies, struct pn_pool *pool)
+/* Whom nobody refuses is answered so, in the words of its own decision. */
+static void settle_replies(struct pn_verdict *v, struct pn_pool *pool)
 {
-    size_t all = v->rcpt_count, kept = 0, added = 0;
-    pn_assert(all > 0);
-    for (size_t i = 0; i < all; i++) {
-        kept += !v->rcpts[i].added && !v->rcpts[i].removed;
-        added += v->rcpts[i].added;
+    for (size_t i = 0; i < v->rcpt_count; i++) {
+        struct pn_decision *d = &v->rcpts[i].decision;
+        if (!pn_outcome_refuses(d->outcome))
+            d->reply = taken_reply(v, d->reply, pool);
     }
-    v->rcpt_count = kept != 0 ? kept : added != 0 ? added : all;
-    settle(v, each_replies, pool);
+    v->reply = v->rcpts[v->strictest].decision.reply;
+}
+
+/* Those of the client have their outcomes: what of the others? */
+static void settle_others(struct pn_verdict *v, size_t all, size_t kept, size_t added,
+                          struct pn_pool *pool)
+{
+    bool taken = pn_verdict_taken(v);
     if (kept + added == 0) {
         settle_none(v, pool);
         return;
     }
-    for (size_t i = kept; kept != 0 && i < kept + added; i++)
+    for (size_t i = kept; taken && kept != 0 && i < kept + added; i++)
         settle_added(v, &v->rcpts[i]);
     find_strictest(v);
     for (size_t i = kept + added; i < all; i++) {
@@ -150,20 +160,41 @@ void pn_verdict_settle(struct pn_verdict *v, bool each_replies, struct pn_pool *
     }
 }
 
+void pn_verdict_settle(struct pn_verdict *v, bool each_replies, struct pn_pool *pool)
+{
+    size_t all = v->rcpt_count, kept = 0, added = 0;
+    pn_assert(all > 0);
+    v->each_replies = each_replies;
+    for (size_t i = 0; i < all; i++) {
+        kept += !v->rcpts[i].added && !v->rcpts[i].removed;
+        added += v->rcpts[i].added;
+    }
+    v->rcpt_count = kept != 0 ? kept : added != 0 ? added : all;
+    settle(v, each_replies, pool);
+    settle_others(v, all, kept, added, pool);
+    if (each_replies)
+        settle_replies(v, pool);
+}
+
 void pn_verdict_replied(struct pn_verdict *v, struct pn_str reply)
 {
     enum pn_outcome outcome = pn_str_starts(reply, PN_STR("4")) ? PN_DEFER : PN_REJECT;
-    v->reply = reply;
-    if (pn_str_starts(reply, PN_STR("2")) || pn_outcome_refuses(v->outcome))
+    if (!v->each_replies)
+        v->reply = reply;
+    if (pn_str_starts(reply, PN_STR("2")) || !pn_verdict_taken(v))
         return;
-    v->outcome = outcome;
     for (size_t i = 0; i < v->rcpt_count; i++) {
         struct pn_decision *d = &v->rcpts[i].decision;
-        if (v->rcpts[i].removed)
+        if (v->each_replies ? !pn_verdict_gets(&v->rcpts[i]) : v->rcpts[i].removed)
             continue;
         d->outcome = outcome;
         d->reply = reply;
         because(d, PN_STR("it was to be taken, and could not be kept"));
+    }
+    v->outcome = outcome;
+    if (v->each_replies) {
+        find_strictest(v);
+        v->reply = v->rcpts[v->strictest].decision.reply;
     }
 }
 
@@ -179,7 +210,8 @@ static void recipients_json(struct pn_json *j, const struct pn_verdict *v)
         pn_json_str(j, "address", r->address);
         pn_json_str(j, "outcome", pn_str_of(pn_outcome_name(d->outcome)));
         pn_json_milli(j, "score", d->score);
-        pn_json_str(j, "reply", pn_outcome_refuses(d->outcome) ? d->reply : v->reply);
+        pn_json_str(j, "reply",
+                    pn_outcome_refuses(d->outcome) || v->each_replies ? d->reply : v->reply);
         pn_json_array(j, "because");
         for (size_t k = 0; k < d->because_count; k++) {
             const struct pn_because *b = &d->because[k];

@@ -9,6 +9,9 @@
  * envelope": nothing is lost, nobody's policy lets through what another's would not, and
  * no bounce goes to a forged address.
  *
+ * Where every recipient has a reply of its own (LMTP) nothing of that is needed: each one's
+ * outcome and reply are its decision's, and those whom nobody refuses get the message.
+ *
  * Edits. What plugins proposed is in the facts; what becomes of each is settled here
  * (verdict_edits.c): the operator's grant, the recipients that the plugin counts for, and a look
  * at what it gave. A recipient that was removed has no say, as long as another is left; one that
@@ -52,6 +55,7 @@ struct pn_verdict {
     const struct pn_str *envelope;
     size_t envelope_count;
     /* by pn_verdict_settle: */
+    bool each_replies;       /* each recipient's reply is its decision's */
     enum pn_outcome outcome; /* of the strictest recipient */
     struct pn_str reply;     /* the session's */
     size_t strictest;        /* index of that recipient */
@@ -81,13 +85,21 @@ enum pn_new_body_end pn_verdict_body(struct pn_verdict *v, int fd, size_t which,
 /* Both arrays of a verdict's JSON, "edits" and, where there are any, "edits_refused". */
 void pn_verdict_edits_json(struct pn_json *j, const struct pn_verdict *v);
 
-/* each_replies: the protocol gives every recipient a reply (LMTP, PRDR): no decision is
+/* each_replies: the protocol gives every recipient a reply (LMTP, PRDR): no outcome is
  * changed, and `reply` is the strictest recipient's. Taken: "250 2.0.0 Taken as ID". */
 void pn_verdict_settle(struct pn_verdict *v, bool each_replies, struct pn_pool *pool);
 
+/* Somebody's is not refused: it is handed over, or dropped as was decided. */
+bool pn_verdict_taken(const struct pn_verdict *v);
+/* Is the message handed over for this one? */
+static inline bool pn_verdict_gets(const struct pn_verdict_rcpt *r)
+{
+    return r->decision.outcome != PN_DISCARD && !pn_outcome_refuses(r->decision.outcome);
+}
 /*
  * What was answered in the end, where handing the message over failed behind the verdict:
- * nobody has it, whatever was decided. reply is borrowed.
+ * nobody has it, whatever was decided. reply is borrowed. Where each has its own, those who
+ * were refused or had it dropped keep theirs.
  */
 void pn_verdict_replied(struct pn_verdict *v, struct pn_str reply);
 

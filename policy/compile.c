@@ -333,7 +333,8 @@ static void check_thresholds(struct model *m, const struct model_policy *policy)
  * and whoever connects would wait for ever. */
 static bool is_served(int64_t kind)
 {
-    return kind < PN_LISTEN_SUBMISSION || kind > PN_LISTEN_POP3S; /* a bad word is told already */
+    /* A bad word is told already. */
+    return kind < PN_LISTEN_SUBMISSION || kind == PN_LISTEN_LMTP || kind > PN_LISTEN_POP3S;
 }
 
 static void check_listener(struct model *m, const struct pn_tree_value *listen)
@@ -341,7 +342,7 @@ static void check_listener(struct model *m, const struct pn_tree_value *listen)
     struct pn_str kind = listen->block->title;
     if (!is_served(listen->data.number))
         pn_error_at(m->p.problems, listen->block->title_at,
-                    "'%.*s' is not served by this version, expected smtp, smtps or admin",
+                    "'%.*s' is not served by this version, expected smtp, smtps, lmtp or admin",
                     PN_FMT(kind));
     else if (listen->data.number == PN_LISTEN_SMTPS && pn_tree_value(m->core, "tls") == NULL)
         pn_error_at(m->p.problems, listen->block->title_at,

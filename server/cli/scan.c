@@ -91,7 +91,7 @@ struct judged {
     const struct pn_scan_event *event; /* NULL: none */
     struct pn_str id;                  /* the event's */
     const struct pn_str *refusals;     /* beside rcpts; NULL: none was refused at RCPT */
-    bool before_content;
+    bool each_replies, before_content;
     size_t body_edit; /* which edit has the new body */
     struct pn_scan_recorded *recorded;
     int content_fd;
@@ -190,7 +190,7 @@ static bool decide_all(struct judged *j, struct pn_verdict *v)
         for (size_t i = 0; i < count; i++)
             if ((rcpts[i].removed ? 2 : rcpts[i].added) == class && !rcpts[i].refused)
                 decide(j, v, (uint32_t)i, &rcpts[i]);
-    pn_verdict_settle(v, false, j->pool);
+    pn_verdict_settle(v, j->each_replies, j->pool);
     if (broken)
         pn_verdict_replied(v, PN_STR("451 4.3.0 The message could not be changed as it must be, "
                                      "try again later"));
@@ -297,6 +297,7 @@ static struct judged *judged_new(struct scan *s, const struct pn_scan_case *c)
     j->rcpts = rcpts;
     j->event = c->event;
     j->refusals = c->refusals;
+    j->each_replies = c->each_replies;
     j->before_content = c->before_content;
     j->id = c->id.len == 0 ? PN_STR("") : pn_pool_dup(j->pool, c->id);
     j->content_fd = pn_memfile_of("scan", c->content);

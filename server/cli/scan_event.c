@@ -184,6 +184,8 @@ static bool take(struct pn_scan_event *e, const char *path, struct pn_scan_case 
         return false;
     c->refusals = e->refusals;
     c->event = e;
+    c->each_replies =
+        pn_str_eq(text_of(json_object_get(e->root, "client"), "protocol"), PN_STR("lmtp"));
     c->before_content = true;
     for (size_t i = 0; i < e->rcpt_count; i++)
         c->before_content = c->before_content && e->refusals[i].p != NULL;

@@ -62,6 +62,7 @@ struct pn_scan_case {
     size_t unknown_count;
     struct pn_str state;               /* as in --state; .p is NULL: none */
     const struct pn_str *refusals;     /* beside rcpts: what RCPT got; .p is NULL: it was taken */
+    bool each_replies;                 /* as in LMTP */
     bool before_content;               /* all were refused then: there is no content */
     const struct pn_scan_event *event; /* NULL: none */
     struct pn_str content;

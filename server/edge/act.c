@@ -3,15 +3,45 @@
 
 #include "clock.h"
 #include "log.h"
+#include "mem.h"
 
-static void finish(struct transaction *t, struct pn_str reply)
+#include <stdlib.h>
+
+/* Each recipient's own reply, in the order of RCPT; the last one ends the transaction. */
+static void answer_each(struct transaction *t)
 {
     struct session *s = t->s;
+    const struct pn_verdict *v = &t->verdict;
+    size_t count = t->reply_count;
+    struct pn_str *of = pn_calloc(t->rcpt_count, sizeof *of);
+    struct pn_str *replies = pn_calloc(count, sizeof *replies);
+    for (size_t i = 0; i < v->rcpt_count; i++)
+        of[v->rcpts[i].index] = v->rcpts[i].decision.reply;
+    for (size_t i = 0; i < count; i++)
+        replies[i] = of[t->replies[i]];
+    for (size_t i = 0; i < count; i++)
+        turn_answer(s, replies[i]);
+    free(replies);
+    free(of);
+}
+
+/* It is done as was decided, or the verdict says by now what was done. */
+static void answer(struct transaction *t)
+{
     t->token = 0;
-    pn_verdict_replied(&t->verdict, reply);
     event_message(t);
-    edge_count(s->edge, t->verdict.outcome);
-    turn_answer(s, reply);
+    edge_count(t->s->edge, t->verdict.outcome);
+    if (txn_replies_each(t))
+        answer_each(t);
+    else
+        turn_answer(t->s, t->verdict.reply);
+}
+
+/* Nobody has it. */
+static void fail(struct transaction *t, struct pn_str reply)
+{
+    pn_verdict_replied(&t->verdict, reply);
+    answer(t);
 }
 
 /* "451 4.3.0 Words" of a reply that another role gave, pooled. */
@@ -32,11 +62,11 @@ static void on_taken(void *ctx, const struct pn_reply *reply)
      * the answer decides (outbox.c), or the channel's end. */
     t->content.given = reply->code / 100 == 2 || reply->code == 0;
     if (reply->code / 100 == 2)
-        finish(t, t->verdict.reply);
+        answer(t);
     else if (reply->code == 0)
-        finish(t, PN_STR("451 4.3.0 The queue did not answer, try again later"));
+        fail(t, PN_STR("451 4.3.0 The queue did not answer, try again later"));
     else
-        finish(t, reply_text(t, reply));
+        fail(t, reply_text(t, reply));
 }
 
 static enum pn_hand hand_of(enum pn_outcome outcome)
@@ -117,7 +147,7 @@ static bool spf_passed(const struct pn_facts *facts)
     return false;
 }
 
-/* All that is not discarded. NULL: the pool's limit. */
+/* All who get it. NULL: the pool's limit. */
 static struct pn_envelope *envelope(struct transaction *t)
 {
     struct session *s = t->s;
@@ -152,7 +182,7 @@ static struct pn_envelope *envelope(struct transaction *t)
         env->flags |= PN_ENV_CONTENT_FILE;
     for (size_t i = 0; i < t->verdict.rcpt_count; i++) {
         const struct pn_verdict_rcpt *v = &t->verdict.rcpts[i];
-        if (v->decision.outcome == PN_DISCARD)
+        if (!pn_verdict_gets(v))
             continue;
         fill_recipient(t, v, &t->rcpts[v->index], &rcpts[env->recipient_count]);
         rcpts[env->recipient_count++].group = of[i];
@@ -167,7 +197,7 @@ static void take(struct transaction *t)
     t->token = env == NULL ? 0 : outbox_take(t->s->edge, env, fd, on_taken, t);
     t->content.given = t->token != 0;
     if (t->token == 0)
-        finish(t, PN_STR("451 4.3.0 The queue takes no mail now, try again later"));
+        fail(t, PN_STR("451 4.3.0 The queue takes no mail now, try again later"));
 }
 
 /* The mailbox said it, or nothing: what it could not take for now goes to the queue. */
@@ -175,9 +205,9 @@ static void on_delivered(void *ctx, const struct pn_reply *reply)
 {
     struct transaction *t = ctx;
     if (reply->code >= 200 && reply->code < 300)
-        finish(t, t->verdict.reply);
+        answer(t);
     else if (reply->code >= 500)
-        finish(t, reply_text(t, reply));
+        fail(t, reply_text(t, reply));
     else
         take(t);
 }
@@ -205,10 +235,10 @@ static bool deliver(struct transaction *t, const struct pn_envelope *env)
     return t->token != 0;
 }
 
-static bool all_dropped(const struct transaction *t)
+static bool nobody_gets_it(const struct transaction *t)
 {
     for (size_t i = 0; i < t->verdict.rcpt_count; i++)
-        if (t->verdict.rcpts[i].decision.outcome != PN_DISCARD)
+        if (pn_verdict_gets(&t->verdict.rcpts[i]))
             return false;
     return true;
 }
@@ -217,8 +247,8 @@ static bool all_dropped(const struct transaction *t)
 static void hand_over(struct transaction *t, bool kept)
 {
     if (!kept) {
-        finish(t,
-               PN_STR("451 4.3.0 The message could not be changed as it must be, try again later"));
+        fail(t,
+             PN_STR("451 4.3.0 The message could not be changed as it must be, try again later"));
         return;
     }
     const struct pn_envelope *env = envelope(t);
@@ -228,8 +258,8 @@ static void hand_over(struct transaction *t, bool kept)
 
 void act(struct transaction *t)
 {
-    if (pn_outcome_refuses(t->verdict.outcome) || all_dropped(t))
-        finish(t, t->verdict.reply);
+    if (nobody_gets_it(t))
+        answer(t);
     else
         edits_content(t, hand_over);
 }

@@ -69,7 +69,7 @@ struct edge_generation {
     uint64_t data_rate; /* bytes a second, at least; 0: none */
     uint64_t flight_messages_max, flight_bytes_max, sessions_max;
     struct pn_limit_rules limits;
-    struct pn_smtp_server_config smtp[2]; /* [1]: bare LF is normalized */
+    struct pn_smtp_server_config smtp[2], lmtp[2]; /* [1]: bare LF is normalized */
 };
 
 /* One that listens; its row is in the generation it came with. */
@@ -228,6 +228,8 @@ struct transaction {
     size_t turned_away;    /* refused and not in rcpts: unknown, relayed, not verified */
     struct txn_rcpt *away; /* the first of them */
     size_t away_count, away_cap;
+    uint32_t *replies; /* LMTP: the recipients, by number, that a reply is owed for, in order */
+    size_t reply_count, reply_cap;
     uint32_t *seen; /* hash table of addresses taken: index into rcpts, and 1 */
     size_t seen_count, seen_cap;
     uint32_t group;            /* of policy: the first recipient's taken */
@@ -338,6 +340,8 @@ void unknown_forget(struct session *s);
 bool turn_write(struct session *s, struct pn_str bytes);
 /* What the engine waits for: "550 5.7.1 Words". */
 void turn_answer(struct session *s, struct pn_str reply);
+/* At content: for all recipients, where each has a reply. */
+void turn_answer_all(struct session *s, struct pn_str reply);
 /* Something came, or was answered: what now? ahead: bytes of input that wait. The session
  * may be gone afterwards. */
 void turn_next(struct session *s, size_t ahead, bool answered);
@@ -360,8 +364,8 @@ struct trace_group {
     bool junk;
     uint64_t plugins;
 };
-/* The groups of a settled verdict, and for each of its recipients (but the discarded ones) the
- * number of its group. groups has room for TRACE_GROUPS_MAX. Returns how many. */
+/* The groups of a settled verdict, and for each of its recipients that get it the number of its
+ * group. groups has room for TRACE_GROUPS_MAX. Returns how many. */
 uint32_t trace_groups(const struct transaction *t, struct trace_group *groups, uint16_t *of);
 /* The edits of a group, number i. Strings live as long as the transaction. False: the pool's
  * limit, or the content can't be read. */
@@ -438,6 +442,8 @@ void txn_decide(struct transaction *t, const struct txn_rcpt *r, size_t i, bool 
                 struct pn_decision *out);
 /* Facts known so far, borrowed. */
 const struct pn_facts *txn_facts(struct transaction *t);
+/* Has each recipient a reply of its own behind the content (RFC 2033)? */
+bool txn_replies_each(const struct transaction *t);
 
 /* ---- session.c ---- */
 

@@ -55,6 +55,8 @@ static void client_json(struct pn_json *j, const struct session *s)
     pn_json_object(j, "client");
     pn_json_str(j, "ip", pn_str_of(pn_ip_text(&s->ip, ip)));
     pn_json_i64(j, "port", s->port);
+    if (s->kind == PN_LISTEN_LMTP)
+        pn_json_str(j, "protocol", PN_STR("lmtp")); /* else it is SMTP */
     pn_json_str(j, "helo", pn_str_of(s->helo == NULL ? "" : s->helo));
     struct pn_str ptr = client_name(s);
     if (ptr.len != 0)

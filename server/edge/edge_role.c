@@ -68,7 +68,7 @@ static void close_listeners(struct edge *edge)
 
 static bool is_smtp(enum pn_listen_kind kind)
 {
-    return kind == PN_LISTEN_SMTP || kind == PN_LISTEN_SMTPS;
+    return kind == PN_LISTEN_SMTP || kind == PN_LISTEN_SMTPS || kind == PN_LISTEN_LMTP;
 }
 
 /* Takes the sockets of a generation in place of those of the one before. */

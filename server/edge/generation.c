@@ -88,6 +88,10 @@ struct edge_generation *edge_generation_new(const struct pn_generation *gen, str
     fill_settings(g);
     fill_smtp(g, &g->smtp[0], false);
     fill_smtp(g, &g->smtp[1], true);
+    for (unsigned i = 0; i < 2; i++) {
+        g->lmtp[i] = g->smtp[i];
+        g->lmtp[i].lmtp = true;
+    }
     return g;
 }
 

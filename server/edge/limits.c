@@ -38,7 +38,9 @@ static void say_limited(struct session *s, enum pn_limit limit)
 
 bool session_enter(struct session *s)
 {
-    if (!s->counted || is_exempt(s))
+    /* Who speaks LMTP is a mail server of the same site (RFC 2033, section 5), which brings what
+     * comes for all. */
+    if (!s->counted || s->kind == PN_LISTEN_LMTP || is_exempt(s))
         return true;
     enum pn_limit limit = pn_limits_enter(s->edge->limits, &s->gen->limits, &s->ip,
                                           pn_loop_now(s->edge->loop), &s->ticket);

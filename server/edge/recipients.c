@@ -17,6 +17,16 @@ static void refuse_last(struct transaction *t, struct pn_str reply)
     turn_answer(t->s, reply);
 }
 
+/* t->rcpts[i] is taken, or was before: even then LMTP has one more reply for it. */
+static void accept_rcpt(struct transaction *t, size_t i)
+{
+    if (txn_replies_each(t)) {
+        t->replies = pn_grow(t->replies, &t->reply_cap, t->reply_count, sizeof *t->replies);
+        t->replies[t->reply_count++] = (uint32_t)i;
+    }
+    pn_smtp_server_accept(t->s->smtp);
+}
+
 /* The stages before content ran: does a line of the policy act on what they found? */
 static void rcpt_decide(struct transaction *t)
 {
@@ -28,7 +38,7 @@ static void rcpt_decide(struct transaction *t)
         return;
     }
     rcpt_remember(t, i);
-    pn_smtp_server_accept(t->s->smtp);
+    accept_rcpt(t, i);
 }
 
 static void on_rcpt_checked(void *ctx, enum pn_check_end end)
@@ -131,8 +141,9 @@ void txn_rcpt(struct session *s, const struct pn_smtp_rcpt *rcpt)
         turn_away(t, &r, pn_str_of(refusal));
         return;
     }
-    if (rcpt_taken(t, r.address) != NULL) {
-        pn_smtp_server_accept(s->smtp);
+    const struct txn_rcpt *before = rcpt_taken(t, r.address);
+    if (before != NULL) {
+        accept_rcpt(t, (size_t)(before - t->rcpts));
         return;
     }
     const struct txn_rcpt *added = txn_add_rcpt(t, &r);

@@ -68,6 +68,12 @@ static bool normalizes(const struct session *s)
     return is_of(s, "smtp.normalize");
 }
 
+static const struct pn_smtp_server_config *config_of(const struct session *s)
+{
+    const struct edge_generation *g = s->gen;
+    return &(s->kind == PN_LISTEN_LMTP ? g->lmtp : g->smtp)[normalizes(s)];
+}
+
 /* A transaction begins: by the newest generation. */
 static void renew(struct session *s)
 {
@@ -78,7 +84,7 @@ static void renew(struct session *s)
     edge_generation_unref(&s->gen);
     s->gen = s->edge->gen;
     s->gen->refs++;
-    pn_smtp_server_configure(s->smtp, &s->gen->smtp[normalizes(s)]);
+    pn_smtp_server_configure(s->smtp, config_of(s));
 }
 
 static void stage_mail(void *ctx, const struct pn_smtp_mail *mail)
@@ -198,8 +204,9 @@ static void on_greeting_due(void *arg)
 /* Makes the engine, and greets now or in a while. */
 static void begin(struct session *s)
 {
-    s->smtp = pn_smtp_server_new(&s->gen->smtp[normalizes(s)], &smtp_ops, s);
-    if (s->gen->greet_delay_ms == 0 || is_of(s, "smtp.greet-at-once")) {
+    s->smtp = pn_smtp_server_new(config_of(s), &smtp_ops, s);
+    if (s->gen->greet_delay_ms == 0 || s->kind == PN_LISTEN_LMTP ||
+        is_of(s, "smtp.greet-at-once")) {
         greet(s);
         return;
     }

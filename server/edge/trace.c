@@ -45,6 +45,7 @@ static void add_received(struct list *l)
                             .by = s->gen->hostname,
                             .id = pn_str_of(t->id_text),
                             .esmtp = info->esmtp,
+                            .lmtp = s->kind == PN_LISTEN_LMTP,
                             .tls = s->tls_on,
                             .utf8 = t->smtputf8,
                             .unix_s = pn_clock_wall_ms() / 1000};
@@ -169,7 +170,7 @@ uint32_t trace_groups(const struct transaction *t, struct trace_group *groups, u
     for (size_t i = 0; i < t->verdict.rcpt_count; i++) {
         const struct pn_verdict_rcpt *r = &t->verdict.rcpts[i];
         const struct trace_group g = {r->decision.outcome == PN_JUNK, changes(t, r)};
-        if (r->decision.outcome != PN_DISCARD)
+        if (pn_verdict_gets(r))
             of[i] = (uint16_t)find_group(groups, &count, g);
     }
     return count;
@@ -183,7 +184,7 @@ static const struct pn_verdict_rcpt *of_group(const struct pn_verdict *v, bool j
     for (size_t i = 0; i < v->rcpt_count; i++) {
         const struct pn_verdict_rcpt *r = &v->rcpts[i];
         enum pn_outcome o = r->decision.outcome;
-        if (o == PN_DISCARD || (o == PN_JUNK) != junk)
+        if (!pn_verdict_gets(r) || (o == PN_JUNK) != junk)
             continue;
         if (best == NULL || o < best->decision.outcome ||
             (o == best->decision.outcome && r->decision.score > best->decision.score))

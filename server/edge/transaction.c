@@ -17,6 +17,11 @@ const struct pn_facts *txn_facts(struct transaction *t)
     return t->s->check == NULL ? &none : pn_check_facts(t->s->check);
 }
 
+bool txn_replies_each(const struct transaction *t)
+{
+    return t->s->kind == PN_LISTEN_LMTP;
+}
+
 /* ---- MAIL ---- */
 
 static uint64_t seed(void)
@@ -188,7 +193,7 @@ static void on_after(void *ctx, enum pn_check_end end)
 
 static void no_memory(struct transaction *t)
 {
-    turn_answer(t->s, PN_STR("452 4.3.1 Out of memory for this message, try again later"));
+    turn_answer_all(t->s, PN_STR("452 4.3.1 Out of memory for this message, try again later"));
 }
 
 /* Those of the client, those added, those removed. */
@@ -208,7 +213,7 @@ static void decide(struct transaction *t)
         for (size_t i = 0; i < t->rcpt_count; i++)
             if (!t->rcpts[i].refused && rcpt_class(&t->rcpts[i]) == class)
                 (void)verdict_add(t, &t->rcpts[i], i, false);
-    pn_verdict_settle(&t->verdict, false, t->pool);
+    pn_verdict_settle(&t->verdict, txn_replies_each(t), t->pool);
     t->ran = true;
     if (t->s->check == NULL || !pn_check_run(t->s->check, POSTERN_AFTER, on_after, t))
         act(t);
@@ -229,7 +234,7 @@ static void refuse_content(struct transaction *t, struct pn_str reply)
     (void)(pn_buf_addz(&b, "content: ") && pn_buf_adds(&b, reply));
     event_session(t->s, "refused", pn_buf_str(&b));
     pn_buf_fini(&b);
-    turn_answer(t->s, reply);
+    turn_answer_all(t->s, reply);
 }
 
 static void on_content_checked(void *ctx, enum pn_check_end end)
@@ -296,9 +301,9 @@ static void refused_event(struct transaction *t)
  * recipient was one of ours. */
 static enum pn_fate fate_of(const struct transaction *t)
 {
-    return !t->evented || t->rcpt_count == 0        ? PN_FATE_DROPPED
-           : pn_outcome_refuses(t->verdict.outcome) ? PN_FATE_REFUSED
-                                                    : PN_FATE_TAKEN;
+    return !t->evented || t->rcpt_count == 0 ? PN_FATE_DROPPED
+           : pn_verdict_taken(&t->verdict)   ? PN_FATE_TAKEN
+                                             : PN_FATE_REFUSED;
 }
 
 void txn_done(struct session *s)
@@ -322,6 +327,7 @@ void txn_done(struct session *s)
     free(t->rcpts);
     free(t->away);
     free(t->seen);
+    free(t->replies);
     pn_pool_free(&t->pool);
     free(t);
 }

@@ -164,7 +164,7 @@ void turn_handshake(struct session *s)
     pn_stream_deadline(s->stream, pn_loop_now(s->edge->loop) + s->gen->handshake_ms * PN_NS_PER_MS);
 }
 
-void turn_answer(struct session *s, struct pn_str text)
+static struct pn_smtp_reply read_reply(struct pn_str text)
 {
     static const struct pn_smtp_reply broken =
         PN_SMTP_REPLY_INIT(451, 4, 3, 0, "Local error in processing");
@@ -173,5 +173,17 @@ void turn_answer(struct session *s, struct pn_str text)
         pn_error("a reply that is none: %.*s", PN_FMT(text));
         reply = broken;
     }
+    return reply;
+}
+
+void turn_answer(struct session *s, struct pn_str text)
+{
+    struct pn_smtp_reply reply = read_reply(text);
     pn_smtp_server_answer(s->smtp, &reply);
+}
+
+void turn_answer_all(struct session *s, struct pn_str text)
+{
+    struct pn_smtp_reply reply = read_reply(text);
+    pn_smtp_server_answer_rest(s->smtp, &reply);
 }

@@ -17,6 +17,7 @@ static const struct pn_smtp_reply
     unknown_command = PN_SMTP_REPLY_INIT(500, 5, 5, 1, "Unknown command"),
     foreign = PN_SMTP_REPLY_INIT(502, 5, 5, 1, "This is a mail server"),
     need_helo = PN_SMTP_REPLY_INIT(503, 5, 5, 1, "Say EHLO first"),
+    need_lhlo = PN_SMTP_REPLY_INIT(503, 5, 5, 1, "Say LHLO first"),
     need_mail = PN_SMTP_REPLY_INIT(503, 5, 5, 1, "Give MAIL first"),
     no_mail = PN_SMTP_REPLY_INIT(503, 5, 5, 1, "Not inside a mail transaction"),
     no_args = PN_SMTP_REPLY_INIT(501, 5, 5, 4, "This command takes no argument"),
@@ -106,6 +107,15 @@ void smtp_refuse(struct pn_smtp_server *s, struct pn_str command, const struct p
     smtp_answered(s, reply);
 }
 
+void smtp_refuse_each(struct pn_smtp_server *s, struct pn_str command,
+                      const struct pn_smtp_reply *reply, uint32_t n)
+{
+    if (n != 0 && s->ops->refused != NULL)
+        s->ops->refused(s->ctx, command, reply);
+    for (; n != 0; n--)
+        smtp_reply(s, reply);
+}
+
 void smtp_transaction_end(struct pn_smtp_server *s)
 {
     bool had = s->info.mail;
@@ -136,7 +146,7 @@ static const struct pn_smtp_reply *check_flags(const struct pn_smtp_server *s,
                                                const struct smtp_args *args)
 {
     if ((row->flags & SMTP_NEEDS_HELO) && !s->info.helo)
-        return &need_helo;
+        return s->config->lmtp ? &need_lhlo : &need_helo;
     if ((row->flags & SMTP_NEEDS_MAIL) && !s->info.mail)
         return &need_mail;
     if ((row->flags & SMTP_NO_MAIL) && s->info.mail)
@@ -144,6 +154,13 @@ static const struct pn_smtp_reply *check_flags(const struct pn_smtp_server *s,
     if ((row->flags & SMTP_NO_ARGS) && args->line.len != 0)
         return &no_args;
     return NULL;
+}
+
+/* The last chunk has a reply a recipient taken, be that none (RFC 2033, section 4.3). */
+static bool replies_each(const struct pn_smtp_server *s, const struct smtp_command *row)
+{
+    return (row->flags & SMTP_CHUNK) && s->chunk_last && s->config->lmtp && s->info.mail &&
+           !s->closing;
 }
 
 /* What a refusal of a row leaves behind it. */
@@ -170,7 +187,10 @@ static void run_row(struct pn_smtp_server *s, const struct smtp_command *row,
         smtp_ask(s, row, args);
         return;
     }
-    smtp_refuse(s, row->name, no);
+    if (replies_each(s, row))
+        smtp_refuse_each(s, row->name, no, s->info.rcpts);
+    else
+        smtp_refuse(s, row->name, no);
     row_refused(s, row);
 }
 
@@ -286,6 +306,16 @@ void pn_smtp_server_start(struct pn_smtp_server *s)
     smtp_ask(s, &smtp_greeting, NULL);
 }
 
+static void answered_each(struct pn_smtp_server *s, const struct smtp_command *row,
+                          const struct pn_smtp_reply *reply)
+{
+    if (!replies_each(s, row))
+        smtp_answered(s, reply);
+    else
+        for (uint32_t n = s->info.rcpts; n != 0; n--)
+            smtp_reply(s, reply);
+}
+
 static void answer(struct pn_smtp_server *s, const struct pn_smtp_reply *reply)
 {
     const struct smtp_command *row = s->waiting;
@@ -295,7 +325,7 @@ static void answer(struct pn_smtp_server *s, const struct pn_smtp_reply *reply)
     if (row == &smtp_content || reply == NULL || pn_smtp_reply_class(reply) == 2) {
         row->proceed(s, reply);
     } else {
-        smtp_answered(s, reply);
+        answered_each(s, row, reply);
         row_refused(s, row);
         s->refusing = s->refusing || row == &smtp_greeting;
         s->info.greeted = true;
@@ -319,6 +349,13 @@ void pn_smtp_server_accept(struct pn_smtp_server *s)
 void pn_smtp_server_answer(struct pn_smtp_server *s, const struct pn_smtp_reply *reply)
 {
     answer(s, reply);
+}
+
+void pn_smtp_server_answer_rest(struct pn_smtp_server *s, const struct pn_smtp_reply *reply)
+{
+    /* The last one may free it. */
+    for (uint32_t n = s->waiting == &smtp_content ? s->answers : 1; n != 0; n--)
+        answer(s, reply);
 }
 
 void pn_smtp_server_drop(struct pn_smtp_server *s, const struct pn_smtp_reply *reply)

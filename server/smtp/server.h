@@ -69,8 +69,10 @@ struct pn_smtp_server_ops {
     void (*helo)(void *ctx, const struct pn_smtp_helo *helo);
     void (*mail)(void *ctx, const struct pn_smtp_mail *mail);
     void (*rcpt)(void *ctx, const struct pn_smtp_rcpt *rcpt);
-    void (*data)(void *ctx);    /* content comes next; accept to get it */
-    void (*content)(void *ctx); /* it is all there; in LMTP answered once a taken recipient */
+    void (*data)(void *ctx); /* content comes next; accept to get it */
+    /* It is all there; in LMTP answered once a taken recipient, in the order of RCPT: one by
+     * one, or those left together. A 421 among them closes behind the last. */
+    void (*content)(void *ctx);
     void (*starttls)(void *ctx);
     /* After an accepted starttls: 220 is written. Make TLS, then pn_smtp_server_tls. */
     void (*tls)(void *ctx);
@@ -99,7 +101,8 @@ struct pn_smtp_server_config {
     uint64_t size_max;    /* a message */
     uint32_t rcpt_max;    /* recipients a transaction */
     uint32_t mail_max;    /* transactions a session */
-    uint32_t error_max;   /* 5yz replies since the last message taken */
+    uint32_t error_max;   /* 5yz replies since the last message taken; LMTP's about content,
+                           * of which there may be many to one message, are not counted */
     uint32_t unknown_max; /* unknown commands */
     uint32_t line_max;    /* a command line, CR LF included; 0: PN_SMTP_LINE_MAX */
     uint32_t idle_max;    /* commands since the last message taken that move nothing */
@@ -146,6 +149,9 @@ size_t pn_smtp_server_input(struct pn_smtp_server *server, struct pn_str bytes);
  * answer must be accept. */
 void pn_smtp_server_accept(struct pn_smtp_server *server);
 void pn_smtp_server_answer(struct pn_smtp_server *server, const struct pn_smtp_reply *reply);
+/* At `content`: the same for all recipients that are not answered yet, which in SMTP is one
+ * reply. */
+void pn_smtp_server_answer_rest(struct pn_smtp_server *server, const struct pn_smtp_reply *reply);
 /* A last reply, as an answer or at any other time (a timeout, a stop), then close. */
 void pn_smtp_server_drop(struct pn_smtp_server *server, const struct pn_smtp_reply *reply);
 

@@ -25,6 +25,7 @@ REPLY(too_large, 552, 5, 3, 4, "Message too large");
 REPLY(too_many_mails, 421, 4, 7, 0, "Too many messages in this session; come back with a new one");
 REPLY(too_many_rcpts, 452, 4, 5, 3, "Too many recipients");
 REPLY(no_rcpts, 503, 5, 5, 1, "Give RCPT first");
+REPLY(lmtp_no_rcpts, 503, 5, 5, 1, "No valid recipients"); /* RFC 2033, section 4.2 */
 REPLY(no_good_rcpts, 554, 5, 5, 1, "No valid recipients");
 REPLY(mixed_data, 503, 5, 5, 1, "Its content was begun with BDAT; give RSET first");
 REPLY(failed_bdat, 503, 5, 5, 1, "An earlier chunk was refused; give RSET first");
@@ -40,6 +41,8 @@ REPLY(bye, 221, 2, 0, 0, "Bye");
 REPLY(vrfy_answer, 252, 2, 5, 0, "Send some mail and see");
 REPLY(help_answer, 214, 2, 0, 0,
       "Commands: EHLO HELO MAIL RCPT DATA BDAT RSET NOOP VRFY HELP STARTTLS QUIT");
+REPLY(help_lmtp, 214, 2, 0, 0,
+      "Commands: LHLO MAIL RCPT DATA BDAT RSET NOOP VRFY HELP STARTTLS QUIT");
 
 /* ---- greeting */
 
@@ -339,7 +342,9 @@ static const struct pn_smtp_reply *check_rcpts(const struct pn_smtp_server *s)
 {
     if (s->info.rcpts != 0)
         return NULL;
-    return s->info.rcpts_refused == 0 ? &no_rcpts : &no_good_rcpts;
+    return s->info.rcpts_refused == 0 ? &no_rcpts
+           : s->config->lmtp          ? &lmtp_no_rcpts
+                                      : &no_good_rcpts;
 }
 
 static const struct pn_smtp_reply *check_data(struct pn_smtp_server *s, struct smtp_args *args)
@@ -442,7 +447,7 @@ static const struct pn_smtp_reply *check_expn(struct pn_smtp_server *s, struct s
 static void proceed_help(struct pn_smtp_server *s, const struct pn_smtp_reply *answer)
 {
     (void)answer;
-    smtp_reply(s, &help_answer);
+    smtp_reply(s, s->config->lmtp ? &help_lmtp : &help_answer);
 }
 
 static const struct pn_smtp_reply *check_starttls(struct pn_smtp_server *s, struct smtp_args *args)

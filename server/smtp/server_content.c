@@ -36,14 +36,18 @@ static void stage_content(struct pn_smtp_server *s, const struct smtp_args *args
     s->ops->content(s->ctx);
 }
 
-/* The owner's answer, whichever it is; in LMTP one of several. */
+/* The owner's answer, whichever it is; in LMTP one of several: none may get another's place,
+ * as that of one error too many would take. */
 static void proceed_content(struct pn_smtp_server *s, const struct pn_smtp_reply *answer)
 {
     if (answer == NULL)
         answer = &taken;
     if (pn_smtp_reply_class(answer) == 2)
         s->info.errors = s->idle = 0;
-    smtp_answered(s, answer);
+    if (s->config->lmtp)
+        smtp_reply(s, answer);
+    else
+        smtp_answered(s, answer);
     if (--s->answers != 0) {
         s->waiting = &smtp_content;
         s->info.waiting = true;
@@ -63,7 +67,9 @@ static void finish(struct pn_smtp_server *s)
         smtp_ask(s, &smtp_content, NULL);
         return;
     }
-    for (uint32_t i = 0; i < s->answers; i++)
+    if (s->config->lmtp)
+        smtp_refuse_each(s, smtp_content.name, s->trouble, s->answers);
+    else
         smtp_refuse(s, smtp_content.name, s->trouble);
     smtp_transaction_end(s);
 }

@@ -82,6 +82,9 @@ const struct smtp_command *smtp_command_find(struct pn_str name);
 void smtp_reply(struct pn_smtp_server *s, const struct pn_smtp_reply *reply);
 void smtp_refuse(struct pn_smtp_server *s, struct pn_str command,
                  const struct pn_smtp_reply *reply);
+/* The same n times, for as many recipients of LMTP; it is recorded once, and not counted. */
+void smtp_refuse_each(struct pn_smtp_server *s, struct pn_str command,
+                      const struct pn_smtp_reply *reply, uint32_t n);
 /* An answer of the owner: counted, put out. */
 void smtp_answered(struct pn_smtp_server *s, const struct pn_smtp_reply *reply);
 /* Ends the transaction, if there is one. */

@@ -16,10 +16,13 @@
 
 static const char listeners[] = "listen smtp 127.0.0.1:1\n"
                                 "listen smtp 127.0.0.1:2 { proxy from 127.0.0.0/8 }\n"
-                                "listen smtps 127.0.0.1:3 { proxy from 127.0.0.0/8 }\n";
+                                "listen smtps 127.0.0.1:3 { proxy from 127.0.0.0/8 }\n"
+                                "listen lmtp 127.0.0.1:5\n";
 static const char domains[] = "domain \"here.test\" { recipients any  route local }\n"
                               "domain \"next.test\" { recipients any  route smtp 127.0.0.1:4 }\n"
                               "domain \"junk.test\" { recipients any  route local  junk at 0 }\n"
+                              "domain \"late.test\" { recipients any  route local\n"
+                              "  reject at 0 \"550 5.7.1 Not this\" }\n"
                               "domain \"deny.test\" { recipients any  route local\n"
                               "  deny from \"bad@b.test\" \"550 5.7.1 Not from you\" }\n";
 
@@ -33,7 +36,8 @@ void send_body(uint16_t type, struct pn_buf *b, int fd)
 
 void send_generation(struct pn_buf *b)
 {
-    static const uint32_t kinds[] = {PN_LISTEN_SMTP, PN_LISTEN_SMTP, PN_LISTEN_SMTPS};
+    static const uint32_t kinds[] = {PN_LISTEN_SMTP, PN_LISTEN_SMTP, PN_LISTEN_SMTPS,
+                                     PN_LISTEN_LMTP};
     for (uint32_t i = 0; i < LISTENERS; i++) {
         pn_listener_put(b, &(struct pn_listener){.kind = kinds[i], .row = i});
         send_body(PN_REC_LISTENER, b, fx.listen[i]);
@@ -142,6 +146,13 @@ void greet(struct client *c)
 {
     expect(c, "220");
     ask(c, "EHLO c.test", "250");
+}
+
+void dial_lmtp(struct client *c)
+{
+    dial(c, LMTP);
+    expect(c, "220");
+    ask(c, "LHLO c.test", "250");
 }
 
 /* The next event; metrics pass by. */

@@ -13,7 +13,7 @@
 
 enum { QUEUE, MAILBOX, ADMIN, RESOLVER };
 /* Listeners, as the configuration has them. */
-enum { PLAIN, PROXIED, TLS_PROXIED, LISTENERS };
+enum { PLAIN, PROXIED, TLS_PROXIED, LMTP, LISTENERS };
 
 struct edge_rig {
     struct role_rig rig;
@@ -42,6 +42,8 @@ void dial(struct client *c, unsigned listener);
 /* By PROXY. */
 void from_client(struct client *c, const char *ip);
 void greet(struct client *c);
+/* A session of LMTP, greeted. */
+void dial_lmtp(struct client *c);
 /* Up to the content, which is then to be sent. */
 void begin_mail(struct client *c, const char *from, const char *to);
 

@@ -9,7 +9,16 @@ const struct pn_smtp_reply reply_bye = {421, {4, 3, 2}, PN_STR_INIT("Closing")};
 
 static void pay(struct owner *o)
 {
-    o->owed--;
+    unsigned owed = o->owed--;
+    if (o->at_content && o->all_at_once) {
+        o->owed = 0;
+        pn_smtp_server_answer_rest(o->engine, o->due);
+        return;
+    }
+    if (o->at_content && o->by_turns && owed % 2 != 0) {
+        pn_smtp_server_accept(o->engine);
+        return;
+    }
     if (o->drops)
         pn_smtp_server_drop(o->engine, o->due);
     else if (o->due == NULL)
@@ -22,6 +31,7 @@ static void give_each(struct owner *o, const struct pn_smtp_reply *reply, unsign
 {
     o->due = reply;
     o->drops = false;
+    o->at_content = true;
     o->owed = count;
     while (!(o->mode & LATE) && o->owed != 0)
         pay(o);
@@ -30,6 +40,7 @@ static void give_each(struct owner *o, const struct pn_smtp_reply *reply, unsign
 static void give(struct owner *o, const struct pn_smtp_reply *reply, bool drops)
 {
     o->due = reply;
+    o->at_content = false;
     o->drops = drops;
     o->owed = 1;
     if (!(o->mode & LATE))

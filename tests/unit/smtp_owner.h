@@ -24,9 +24,12 @@ struct owner {
     char from[300], to[2000];
     size_t room;      /* content that it takes */
     bool refuse_data; /* answers the data stage with 451 */
+    bool by_turns;    /* content: `verdict`, then its default, then `verdict` again */
+    bool all_at_once; /* content: one answer for all */
     const struct pn_smtp_reply *greet, *verdict;
     const struct pn_smtp_reply *due; /* the late answer: NULL accepts */
     unsigned owed;                   /* answers */
+    bool at_content;                 /* they are of content */
     bool drops, tls_due, closed, resumed;
     bool full; /* says at each write that the client has enough to read */
     unsigned writes, dones, mails, refusals;

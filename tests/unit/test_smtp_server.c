@@ -330,6 +330,43 @@ static void lmtp_full(struct owner *o)
     o->room = 0;
 }
 
+static void lmtp_errors(struct owner *o)
+{
+    o->config.lmtp = true;
+    o->config.error_max = 10;
+}
+
+static void lmtp_no_data(struct owner *o)
+{
+    o->config.lmtp = true;
+    o->refuse_data = true;
+}
+
+static void lmtp_by_turns(struct owner *o)
+{
+    o->config.lmtp = true;
+    o->by_turns = true;
+    o->verdict = &reply_no;
+    o->config.error_max = 1;
+}
+
+static void lmtp_at_once(struct owner *o)
+{
+    o->config.lmtp = true;
+    o->all_at_once = true;
+    o->verdict = &reply_later;
+}
+
+static void lmtp_closing(struct owner *o)
+{
+    o->config.lmtp = true;
+    o->by_turns = true;
+    o->verdict = &reply_bye;
+}
+
+#define X1001 X100 X100 X100 X100 X100 X100 X100 X100 X100 X100 "x"
+#define THREE "MAIL FROM:<>\r\nRCPT TO:<a@x.test>\r\nRCPT TO:<b@x.test>\r\nRCPT TO:<a@x.test>\r\n"
+
 static void test_lmtp(void)
 {
     static const struct dialogue rows[] = {
@@ -346,6 +383,34 @@ static void test_lmtp(void)
          SAY("LHLO c.test\r\nMAIL FROM:<>\r\nRCPT TO:<a@x.test>\r\nRCPT "
              "TO:<b@x.test>\r\nDATA\r\nx\r\n.\r\n"),
          "250|" OK OK OK "354|452 4.3.1|452 4.3.1|", NULL, lmtp_full},
+        {"each its own, and none the place of another",
+         SAY("LHLO c.test\r\n" THREE "DATA\r\n.\r\n" THREE "BDAT 1 LAST\r\nxNOOP\r\n"),
+         "250|" OK OK OK OK "354|" OK "550 5.1.1|" OK OK OK OK OK OK "550 5.1.1|" OK OK,
+         "|a@x.test,b@x.test,a@x.test,|;|a@x.test,b@x.test,a@x.test,|x;", lmtp_by_turns},
+        {"all at once", SAY("LHLO c.test\r\n" THREE "DATA\r\n.\r\nNOOP\r\n"),
+         "250|" OK OK OK OK "354|451 4.7.1|451 4.7.1|451 4.7.1|" OK,
+         "|a@x.test,b@x.test,a@x.test,|;", lmtp_at_once},
+        {"421 among them closes behind the last",
+         SAY("LHLO c.test\r\n" THREE "DATA\r\n.\r\nNOOP\r\n"),
+         "250|" OK OK OK OK "354|" OK "421 4.3.2|" OK, "|a@x.test,b@x.test,a@x.test,|;",
+         lmtp_closing, true},
+        {"nobody was taken",
+         SAY("LHLO c.test\r\nMAIL FROM:<>\r\nDATA\r\nRCPT TO:<no@x.test>\r\nDATA\r\n"
+             "BDAT 1\r\nxRSET\r\nMAIL FROM:<>\r\nRCPT TO:<no@x.test>\r\nBDAT 1 LAST\r\nxNOOP\r\n"),
+         "250|" OK "503 5.5.1|550 5.1.1|503 5.5.1|503 5.5.1|" OK OK "550 5.1.1|" OK, NULL,
+         lmtp_errors},
+        {"the last chunk refused",
+         SAY("LHLO c.test\r\n" THREE "BDAT 1001 LAST\r\n" X1001 "NOOP\r\nBDAT 1 LAST\r\nx"),
+         "250|" OK OK OK OK "552 5.3.4|552 5.3.4|552 5.3.4|" OK "503 5.5.1|", NULL, lmtp},
+        {"one before it",
+         SAY("LHLO c.test\r\n" THREE "BDAT 1001\r\n" X1001 "BDAT 1 LAST\r\nxNOOP\r\n"),
+         "250|" OK OK OK OK "552 5.3.4|503 5.5.1|503 5.5.1|503 5.5.1|" OK, NULL, lmtp},
+        {"the owner refuses it", SAY("LHLO c.test\r\n" THREE "BDAT 1 LAST\r\nxNOOP\r\n"),
+         "250|" OK OK OK OK "451 4.7.1|451 4.7.1|451 4.7.1|" OK, NULL, lmtp_no_data},
+        {"a bare LF in it", SAY("LHLO c.test\r\n" THREE "BDAT 2 LAST\r\nx\nNOOP\r\n"),
+         "250|" OK OK OK OK "550 5.6.0|550 5.6.0|550 5.6.0|" OK, NULL, lmtp},
+        {"in order", SAY("MAIL FROM:<>\r\nLHLO c.test\r\nHELP\r\n"), "503 5.5.1|250|214 2.0.0|",
+         NULL, lmtp},
         {"no EHLO", SAY("EHLO c.test\r\nHELO c.test\r\n"), "500 5.5.1|500 5.5.1|", NULL, lmtp},
         {"no LHLO", SAY("LHLO c.test\r\n"), "500 5.5.1|"},
     };

@@ -136,6 +136,58 @@ static void test_replied(void)
     }
 }
 
+/* LMTP: what each is answered, as decided and then where it could not be kept. */
+static void test_each(void)
+{
+    static const struct {
+        const char *label;
+        enum pn_outcome in[RCPTS];
+        bool taken;
+        const char *want[RCPTS], *late[RCPTS]; /* late: 452 in the end */
+        enum pn_outcome late_outcome;
+    } rows[] = {
+        {"a refusal among them",
+         {PN_ACCEPT, PN_REJECT, PN_QUARANTINE},
+         true,
+         {"250 2.0.0 Taken as q1", "550 5.7.1 No", "250 2.0.0 Held as q1"},
+         {"452 4.3.1 Full", "550 5.7.1 No", "452 4.3.1 Full"},
+         PN_REJECT},
+        {"dropped for one",
+         {PN_DEFER, PN_DISCARD, PN_JUNK},
+         true,
+         {"451 4.7.1 Later", "250 2.0.0 Taken as q1", "250 2.0.0 Taken as q1"},
+         {"451 4.7.1 Later", "250 2.0.0 Taken as q1", "452 4.3.1 Full"},
+         PN_DEFER},
+        {"nobody's",
+         {PN_REJECT, PN_DEFER, PN_REJECT},
+         false,
+         {"550 5.7.1 No", "451 4.7.1 Later", "550 5.7.1 No"},
+         {"550 5.7.1 No", "451 4.7.1 Later", "550 5.7.1 No"},
+         PN_REJECT},
+        {"everybody's",
+         {PN_ACCEPT, PN_ACCEPT, PN_ACCEPT},
+         true,
+         {"250 2.0.0 Taken as q1", "250 2.0.0 Taken as q1", "250 2.0.0 Taken as q1"},
+         {"452 4.3.1 Full", "452 4.3.1 Full", "452 4.3.1 Full"},
+         PN_DEFER},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct fixture f;
+        unit_row(rows[i].label);
+        fixture_init(&f, rows[i].in, RCPTS);
+        pn_verdict_settle(&f.verdict, true, f.pool);
+        UNIT_INT(pn_verdict_taken(&f.verdict), rows[i].taken);
+        for (size_t k = 0; k < RCPTS; k++)
+            UNIT_STR(f.rcpts[k].decision.reply, pn_str_of(rows[i].want[k]));
+        pn_verdict_replied(&f.verdict, PN_STR("452 4.3.1 Full"));
+        for (size_t k = 0; k < RCPTS; k++)
+            UNIT_STR(f.rcpts[k].decision.reply, pn_str_of(rows[i].late[k]));
+        UNIT_INT(f.verdict.outcome, rows[i].late_outcome);
+        UNIT_STR(f.verdict.reply, f.rcpts[f.verdict.strictest].decision.reply);
+        pn_pool_free(&f.pool);
+    }
+}
+
 static void test_json(void)
 {
     struct fixture f;
@@ -225,10 +277,8 @@ static void test_symbols(void)
 
 int main(int argc, char **argv)
 {
-    static const struct unit_test tests[] = {{"settle", test_settle},
-                                             {"replied", test_replied},
-                                             {"json", test_json},
-                                             {"symbols", test_symbols},
-                                             {NULL, NULL}};
+    static const struct unit_test tests[] = {{"settle", test_settle},   {"replied", test_replied},
+                                             {"each", test_each},       {"json", test_json},
+                                             {"symbols", test_symbols}, {NULL, NULL}};
     return unit_main("verdict", tests, argc, argv);
 }
