@@ -623,8 +623,8 @@ void pn_stream_deadline(struct pn_stream *s, uint64_t ns)
     time_changed(s);
 }
 
-void pn_stream_start_tls(struct pn_stream *s, struct pn_tls_context *tls, bool server,
-                         const char *peer_name)
+static void start_tls(struct pn_stream *s, struct pn_tls_context *tls,
+                      const struct pn_tls_want *want)
 {
     pn_assert(s->tls == NULL && s->tls_next == NULL && !s->closing);
     if (s->failed)
@@ -632,9 +632,22 @@ void pn_stream_start_tls(struct pn_stream *s, struct pn_tls_context *tls, bool s
     free(s->keep);
     s->keep = NULL;
     s->keep_len = s->keep_cap = 0;
-    s->tls_next = stream_tls_new(s, tls, server, peer_name);
+    s->tls_next = stream_tls_new(s, tls, want);
     if (s->tls_next != NULL)
         stream_kick(s);
+}
+
+void pn_stream_start_tls(struct pn_stream *s, struct pn_tls_context *tls, bool server,
+                         const char *peer_name)
+{
+    const struct pn_tls_want want = {.sni = peer_name};
+    start_tls(s, tls, server ? NULL : &want);
+}
+
+void pn_stream_start_tls_with(struct pn_stream *s, struct pn_tls_context *tls,
+                              const struct pn_tls_want *want)
+{
+    start_tls(s, tls, want);
 }
 
 size_t pn_stream_kept(const struct pn_stream *s)

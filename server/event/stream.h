@@ -97,6 +97,9 @@ void pn_stream_deadline(struct pn_stream *stream, uint64_t ns);
  * peer_name: the SNI name a client sends, or NULL. tls is borrowed for the call. */
 void pn_stream_start_tls(struct pn_stream *stream, struct pn_tls_context *tls, bool server,
                          const char *peer_name);
+/* The same as a client that wants more of the server than a name. */
+void pn_stream_start_tls_with(struct pn_stream *stream, struct pn_tls_context *tls,
+                              const struct pn_tls_want *want);
 /* Bytes kept and not consumed; inside on_read, those behind the view do not count. */
 size_t pn_stream_kept(const struct pn_stream *stream);
 /* NULL while plain. Borrowed. */

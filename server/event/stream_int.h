@@ -53,9 +53,9 @@ void stream_arm(struct pn_stream *s);
 /* Runs the stream's handler soon, though no descriptor is ready. */
 void stream_kick(struct pn_stream *s);
 
-/* NULL with stream_fail called. */
-struct tls_side *stream_tls_new(struct pn_stream *s, struct pn_tls_context *tls, bool server,
-                                const char *peer_name);
+/* want NULL: as a server. NULL with stream_fail called. */
+struct tls_side *stream_tls_new(struct pn_stream *s, struct pn_tls_context *tls,
+                                const struct pn_tls_want *want);
 void stream_tls_free(struct tls_side **tls);
 bool stream_tls_ready(const struct pn_stream *s);
 /* True when the handshake was completed by this call. */

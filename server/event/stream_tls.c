@@ -1,5 +1,4 @@
 #include "mem.h"
-#include "net.h"
 #include "stream_int.h"
 #include "tls_int.h"
 
@@ -19,34 +18,25 @@ struct tls_side {
     bool broken;      /* no further SSL_* call but SSL_free */
 };
 
-static void set_peer_name(SSL *ssl, const char *peer_name)
-{
-    struct pn_ip ip;
-    if (peer_name == NULL || peer_name[0] == '\0' || pn_ip_parse(pn_str_of(peer_name), &ip))
-        return; /* RFC 6066 section 3: an address is no server name */
-    if (SSL_set_tlsext_host_name(ssl, peer_name) != 1)
-        ERR_clear_error(); /* too long to be sent: go on without */
-}
-
-struct tls_side *stream_tls_new(struct pn_stream *s, struct pn_tls_context *tls, bool server,
-                                const char *peer_name)
+struct tls_side *stream_tls_new(struct pn_stream *s, struct pn_tls_context *tls,
+                                const struct pn_tls_want *want)
 {
     struct tls_side *t = pn_calloc(1, sizeof *t);
+    ERR_clear_error();
     t->context = pn_tls_ref(tls);
     t->ssl = SSL_new(tls_context_ssl(tls));
-    if (t->ssl == NULL || SSL_set_fd(t->ssl, s->fd) != 1) {
+    if (t->ssl == NULL || SSL_set_fd(t->ssl, s->fd) != 1 ||
+        (want != NULL && !tls_apply_want(t->ssl, want))) {
         char text[64];
         tls_error_text(text, sizeof text);
         stream_fail(s, PN_CLOSE_TLS, text);
         stream_tls_free(&t);
         return NULL;
     }
-    if (server) {
+    if (want == NULL)
         SSL_set_accept_state(t->ssl);
-    } else {
+    else
         SSL_set_connect_state(t->ssl);
-        set_peer_name(t->ssl, peer_name);
-    }
     return t;
 }
 
@@ -83,8 +73,14 @@ static ssize_t outcome(struct pn_stream *s, int result)
         stream_fail(s, PN_CLOSE_ERROR, strerror(saved));
         return IO_FAILED;
     }
-    char text[64];
-    tls_error_text(text, sizeof text);
+    char text[96];
+    long verdict = SSL_get_verify_result(t->ssl);
+    if (!t->ready && verdict != X509_V_OK && SSL_get_verify_mode(t->ssl) == SSL_VERIFY_PEER)
+        (void)snprintf(text, sizeof text, "certificate refused: %s",
+                       X509_verify_cert_error_string(verdict));
+    else
+        tls_error_text(text, sizeof text);
+    ERR_clear_error();
     stream_fail(s, PN_CLOSE_TLS, text);
     return IO_FAILED;
 }
@@ -98,6 +94,7 @@ static void fill_info(struct tls_side *t)
         .cipher = SSL_get_cipher_name(t->ssl),
         .bits = (unsigned)SSL_get_cipher_bits(t->ssl, NULL),
         .sni = t->sni,
+        .verified = tls_verified(t->ssl),
     };
 }
 

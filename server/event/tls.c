@@ -174,7 +174,8 @@ struct pn_tls_context *pn_tls_client_new(struct pn_buf *err)
     tls->ids[0] = (struct named){pn_strdup(""), ssl_new(TLS_client_method())};
     SSL_CTX_set_verify(tls->ids[0].ssl, SSL_VERIFY_NONE, NULL);
     /* Weak beats none: without TLS the same mail would go in the clear. */
-    if (SSL_CTX_set_cipher_list(tls->ids[0].ssl, "DEFAULT:@SECLEVEL=0") != 1) {
+    if (SSL_CTX_set_cipher_list(tls->ids[0].ssl, "DEFAULT:@SECLEVEL=0") != 1 ||
+        SSL_CTX_dane_enable(tls->ids[0].ssl) != 1) {
         char text[96];
         tls_error_text(text, sizeof text);
         (void)pn_buf_addz(err, text);
