@@ -426,6 +426,13 @@ static const struct postern_row queue_rows[] = {
      .min = 1,
      .max = 100000,
      .help = "Outbound connections at once."},
+    {.name = "messages",
+     .type = POSTERN_T_INT,
+     .def = "10000000",
+     .min = 1,
+     .max = 1000000000,
+     .help = "That wait at most; with so many no more is taken (451). Each takes about 200 bytes "
+             "of memory."},
     {.name = "connections-per-hop",
      .type = POSTERN_T_INT,
      .def = "20",

@@ -10,7 +10,7 @@ void settings_default(struct queue_settings *s)
 {
     *s = (struct queue_settings){.hostname = pn_strdup("localhost"),
                                  .disk_reserve = 256ULL * 1024 * 1024,
-                                 .messages_max = 1000000,
+                                 .messages_max = 10000000,
                                  .connections_max = 200,
                                  .mailboxes = 1,
                                  .idle_ms = 5000,
@@ -26,6 +26,7 @@ void settings_read(struct queue_settings *s, const struct pn_policy *p)
     s->segment_bytes = (uint64_t)pn_policy_int(p, "spool.segment");
     s->disk_reserve = (uint64_t)pn_policy_int(p, "limits.disk-reserve");
     s->mailboxes = (uint32_t)pn_policy_int(p, "mailboxes");
+    s->messages_max = (uint64_t)pn_policy_int(p, "queue.messages");
     s->connections_max = (unsigned)pn_policy_int(p, "queue.connections");
     s->idle_ms = (uint64_t)pn_policy_int(p, "queue.idle");
     s->connect_ms = (uint64_t)pn_policy_int(p, "timeouts.next-hop.connect");
