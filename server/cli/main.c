@@ -15,7 +15,7 @@ static const struct {
     {"config", pn_cli_config, "what is configured, and what can be: postern config show|rows"},
     {"dkim", pn_cli_dkim, "keys to sign mail with, and their DNS records: new, show"},
     {"plugin", pn_cli_plugin, "which plugins there are: postern plugin list|show|new|test"},
-    {"queue", pn_cli_queue, "what waits or is held: list, show, release, drop"},
+    {"queue", pn_cli_queue, "what waits or is held: list, show, retry, release, drop, freeze"},
     {"report", pn_cli_report, "reports from the event log: postern report abuse"},
     {"scan", pn_cli_scan, "judges messages as the server would, and says why"},
     {"user", pn_cli_user, "who may submit mail: add, passwd, del, list, show, verify"},

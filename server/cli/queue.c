@@ -13,6 +13,8 @@ static const char usage[] =
     "       postern queue retry ID... | FILTER... | --all [--dry-run] [--json]\n"
     "       postern queue hold | bounce, the same\n"
     "       postern queue release | drop, the same, [--held]\n"
+    "       postern queue freeze | thaw DOMAIN... [--json]\n"
+    "       postern queue frozen [--json]\n"
     "\n"
     "  list         messages that wait; --held: those in quarantine or held back\n"
     "  show         one of them, its recipients and its content\n"
@@ -21,6 +23,10 @@ static const char usage[] =
     "  release      --held: deliver it after all; else as retry\n"
     "  bounce       give it up, telling its sender, or hold it where that is not safe\n"
     "  drop         give it up, telling nobody\n"
+    "  freeze       try no mail to that domain, or to any that a glob means, and give none of\n"
+    "               it up; what is on its way to a server goes on\n"
+    "  thaw         try it again, now\n"
+    "  frozen       which domains are\n"
     "\n"
     "  --from GLOB --to GLOB --domain GLOB    sender (<>: null), recipient, its domain\n"
     "  --older AGE --newer AGE                such as 90s, 10m, 2h, 3d\n"
@@ -56,6 +62,12 @@ static void print_text(const char *s)
     pn_buf_fini(&b);
 }
 
+/* What a line of a change is about. */
+static const char *name_of(const json_t *o)
+{
+    return text_of(o, text_of(o, "id")[0] != '\0' ? "id" : "domain");
+}
+
 static void print_recipient(const json_t *to)
 {
     printf("    ");
@@ -64,6 +76,8 @@ static void print_recipient(const json_t *to)
     print_text(text_of(to, "next_hop"));
     if (text_of(to, "state")[0] != '\0')
         printf("  %s, %lld tries", text_of(to, "state"), number_of(to, "tries"));
+    if (json_is_true(json_object_get(to, "frozen")))
+        printf(", its domain is frozen");
     if (text_of(to, "next")[0] != '\0')
         printf(", next %s", text_of(to, "next"));
     if (text_of(to, "reply")[0] != '\0') {
@@ -100,38 +114,45 @@ static void print_line(const json_t *o)
         print_recipient(o);
     else if (json_object_get(o, "from") != NULL)
         print_message(o);
+    else if (json_object_get(o, "since") != NULL && json_object_get(o, "domain") != NULL)
+        printf("%s  since %s\n", text_of(o, "domain"), text_of(o, "since"));
     else if (json_object_get(o, "did") != NULL)
-        printf("%s %s\n", text_of(o, "id"), text_of(o, "did"));
+        printf("%s %s\n", name_of(o), text_of(o, "did"));
     else if (json_object_get(o, "would") != NULL)
         printf("%s would be %s\n", text_of(o, "id"), text_of(o, "would"));
     else if (json_object_get(o, "damaged") != NULL) /* not even its envelope is known */
         printf("%s  damaged: %s\n", text_of(o, "id"), text_of(o, "damaged"));
     else
-        fprintf(stderr, "postern queue: %s: %s\n", text_of(o, "id"), text_of(o, "error"));
+        fprintf(stderr, "postern queue: %s: %s\n", name_of(o), text_of(o, "error"));
 }
 
-static void print_done(const json_t *last)
+static void print_done(const json_t *last, const char *noun)
 {
     bool dry = json_object_get(last, "would") != NULL;
     long long done = number_of(last, "done");
-    printf("%lld message%s %s%s", done, done == 1 ? "" : "s", dry ? "would be " : "",
+    printf("%lld %s%s %s%s", done, noun, done == 1 ? "" : "s", dry ? "would be " : "",
            text_of(last, dry ? "would" : "did"));
     if (number_of(last, "failed") > 0)
         printf(", %lld not", number_of(last, "failed"));
     (void)putchar('\n');
 }
 
+static bool is_of_domains(const char *verb)
+{
+    return strcmp(verb, "freeze") == 0 || strcmp(verb, "thaw") == 0 || strcmp(verb, "frozen") == 0;
+}
+
 /* The last line; the exit status. */
-static int conclude(struct pn_ask *ask, const json_t *last, bool json)
+static int conclude(struct pn_ask *ask, const json_t *last, const char *noun, bool json)
 {
     bool ok = json_is_true(json_object_get(last, "ok"));
     long long size = number_of(last, "size");
     if (!json && json_object_get(last, "done") != NULL)
-        print_done(last);
+        print_done(last, noun);
     if (!ok && !json)
         fprintf(stderr, "postern queue: %s\n", text_of(last, "error"));
     if (ok && !json && json_object_get(last, "count") != NULL) {
-        printf("%lld message%s", number_of(last, "count"),
+        printf("%lld %s%s", number_of(last, "count"), noun,
                number_of(last, "count") == 1 ? "" : "s");
         printf(number_of(last, "shown") < number_of(last, "count") ? ", %lld of them shown\n"
                                                                    : "\n",
@@ -151,6 +172,7 @@ static int conclude(struct pn_ask *ask, const json_t *last, bool json)
 
 static int run(const char *path, const char *const *words, size_t count, bool json)
 {
+    const char *noun = is_of_domains(words[1]) ? "domain" : "message";
     struct pn_ask ask;
     struct pn_str line;
     int status = -1;
@@ -166,7 +188,7 @@ static int run(const char *path, const char *const *words, size_t count, bool js
         else if (!last)
             print_line(o);
         if (last)
-            status = conclude(&ask, o, json);
+            status = conclude(&ask, o, noun, json);
         json_decref(o);
     }
     pn_ask_end(&ask);
@@ -188,8 +210,14 @@ static const char *refuse(const char *const *words, size_t count, bool picks)
     for (size_t i = 2; i < count; i++)
         if (words[i][0] == '\0')
             return "an id is empty";
+    if (is_of_domains(words[1]))
+        return picks                                            ? "a domain is said without options"
+               : (ids > 0) == (strcmp(words[1], "frozen") != 0) ? NULL
+               : ids == 0                                       ? "which domains?"
+                          : "frozen expects nothing behind it";
     if (verbs[verb] == NULL)
-        return "list, show, retry, release, hold, bounce or drop was expected";
+        return "list, show, retry, release, hold, bounce, drop, freeze, thaw or frozen was "
+               "expected";
     if (verb == 0)
         return ids == 0 ? NULL : "list expects filters; show expects an id";
     if (verb == 1)

@@ -3,6 +3,7 @@
 #include "assert.h"
 #include "clock.h"
 #include "command.h"
+#include "frozen.h"
 #include "mem.h"
 
 #include <stdlib.h>
@@ -79,7 +80,9 @@ void answer_recipient(struct answer *a, const struct pn_recipient *to, const str
         return;
     pn_json_str(&a->j, "state", pn_str_of(states[r->state]));
     pn_json_i64(&a->j, "tries", r->tries);
-    if (r->state == RCPT_WAITING && r->due_ms > 0)
+    if (r->state == RCPT_WAITING && frozen_holds(a->q->frozen, to->address))
+        pn_json_bool(&a->j, "frozen", true);
+    else if (r->state == RCPT_WAITING && r->due_ms > 0)
         answer_time(a, "next", r->due_ms);
     pn_json_str(&a->j, "reply", pn_str_of(r->reply));
 }

@@ -11,6 +11,8 @@
  *   bounce WHICH             gives it up, and tells the sender, as if its next hop had
  *                            refused it: where a report would be backscatter it is held
  *
+ *   freeze DOMAIN..., thaw DOMAIN..., frozen       command_frozen.c
+ *
  * Without --held it is about the journal. WHICH is ID..., FILTER, or --all: without any of
  * them nothing is done. ID is the queue id; of held mail also ID.N, as list prints it. FILTER
  * is some of --from GLOB --to GLOB --domain GLOB --older AGE --newer AGE --reason GLOB, and
@@ -25,6 +27,7 @@
  */
 #include "asked.h"
 #include "clock.h"
+#include "command_frozen.h"
 #include "mem.h"
 
 #include <errno.h>
@@ -297,6 +300,8 @@ bool queue_command(void *ctx, struct pn_record *record)
     struct pn_command c;
     if (record->type != PN_REC_COMMAND || !pn_command_get(record->body, &c))
         return false;
+    if (frozen_command(ctx, &c))
+        return true;
     struct asked *asked = pn_calloc(1, sizeof *asked);
     asked->q = ctx;
     asked->a = (struct answer){.q = ctx, .token = c.token};

@@ -1,5 +1,6 @@
 /* Commands about messages in the journal. */
 #include "asked.h"
+#include "frozen.h"
 #include "mem.h"
 
 #include <errno.h>
@@ -213,6 +214,19 @@ static void released(struct message_wait *wait, struct message *m, int error)
     run_message(m);
 }
 
+/* Then a try would not be one. */
+static bool all_frozen(const struct asked_part *part, const struct message *m,
+                       const struct pn_envelope *env)
+{
+    uint32_t frozen = 0, free_ones = 0;
+    for (uint32_t i = 0; env != NULL && i < m->rcpt_count; i++)
+        if (is_free(part, m, env, i)) {
+            free_ones++;
+            frozen += frozen_holds(m->queue->frozen, env->recipients[i].address);
+        }
+    return frozen > 0 && frozen == free_ones;
+}
+
 static void release(struct asked_part *part, struct message *m)
 {
     const struct pn_envelope *env = envelope_of(part, m);
@@ -222,6 +236,10 @@ static void release(struct asked_part *part, struct message *m)
     }
     if (message_damaged(m) != NULL && env == NULL) {
         asked_part_end(part, "its record can't be decoded");
+        return;
+    }
+    if (all_frozen(part, m, env)) {
+        asked_part_end(part, "its domain is frozen: thaw that first");
         return;
     }
     for (uint32_t i = 0; i < m->rcpt_count; i++) {

@@ -1,5 +1,6 @@
 #include "queue.h"
 
+#include "command_frozen.h"
 #include "content.h"
 #include "held.h"
 #include "hop.h"
@@ -281,7 +282,7 @@ static bool open_queue(struct pn_role_life *life, struct pn_buf *err)
     verify_init(q);
     move_init(q);
     take_init(q);
-    return open_spool(q, err);
+    return frozen_init(q, err) && open_spool(q, err);
 }
 
 static void join(struct pn_role_life *life)

@@ -13,6 +13,7 @@
  *   held.h        quarantine and held mail, outside the journal
  *   asked.h       what an operator asks: command.c, asked_words.c, asked_filter.c,
  *                 command_journal.c, command_held.c
+ *   frozen.h      domains to which nothing is tried; command_frozen.c
  *   move.c        what keeps the oldest segment is written again at the end
  *   event.c       event lines and counters
  *
@@ -84,6 +85,7 @@ struct rcpt {
     bool noted;    /* the spool knows */
     bool expired;  /* failing by time, not by the last reply */
     uint8_t order; /* enum rcpt_order; not noted */
+    bool frozen;   /* not tried the last time, for its domain was frozen; not noted */
     uint16_t tries;
     int64_t due_ms;    /* wall clock */
     const char *reply; /* the last one, "451 4.3.0 Words"; of last_reply.h; NULL: none */
@@ -230,6 +232,10 @@ struct queue {
     struct message **table;
     size_t table_size; /* a power of two */
     size_t message_count, damaged;
+    struct frozen *frozen; /* domains; frozen.h */
+    bool freezing;         /* a change of them is being written */
+    struct pn_timer *thaw_timer;
+    size_t thaw_at;          /* in the table */
     struct replies *replies; /* last ones of recipients */
     struct message **heap;   /* by due_ms; those with nothing under way */
     size_t heap_count, heap_cap;

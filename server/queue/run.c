@@ -3,6 +3,7 @@
 
 #include "assert.h"
 #include "clock.h"
+#include "frozen.h"
 #include "last_reply.h"
 #include "log.h"
 #include "mem.h"
@@ -17,6 +18,7 @@ enum {
     WAIT_MIN_MS = 60000,    /* other waits than those of the settings are no longer */
     KEEP_LOADED_MS = 60000, /* a message due later lets go of envelope and content */
     LOAD_TRIES = 5,         /* from a disk with errors */
+    FROZEN_MS = 3600000,    /* between looks at one of a frozen domain; a thaw does not wait */
     UNTRIED_MS = 600000,    /* so long a message that is too old waits for a peer of ours */
     REPLY_MAX = 500
 };
@@ -228,6 +230,11 @@ static void dispatch(struct message *m)
         uint8_t hand = m->work->env.recipients[i].hand;
         if (hand == PN_HAND_QUARANTINE || hand == PN_HAND_HOLD) {
             r->state = RCPT_KEPT_BACK;
+            continue;
+        }
+        r->frozen = frozen_holds(m->queue->frozen, m->work->env.recipients[i].address);
+        if (r->frozen) {
+            r->due_ms = now + FROZEN_MS;
             continue;
         }
         r->state = RCPT_UNDER_WAY;

@@ -425,8 +425,44 @@ def test_operator(c):
         hop.stop()
 
 
+def test_frozen(c):
+    """Mail to a frozen domain waits over a restart and beyond its time; other mail goes on."""
+    server, port = start(retry="200ms", expire="1500ms")
+    hop = Hop(port)
+    with server:
+        status, text, _ = queue(server, "freeze", "dest.test", "*.sub.test", "@")
+        c.check(status == 1 and "dest.test frozen\n" in text and "that is no domain" in text and "2 domains frozen, 1 not\n" in text, "freeze", text)
+        status, text, _ = queue(server, "freeze", "DEST.test")
+        c.check(status == 1 and "it is frozen already" in text, "twice", text)
+        status, text, _ = queue(server, "frozen")
+        c.check(status == 0 and text.startswith("dest.test  since 2") and "*.sub.test" in text and "2 domains\n" in text, "which", text)
+        send(server, ["u@dest.test"])
+        send(server, ["u@here.test"], client="192.0.2.1")
+        c.check(postern.until(lambda: any("/u/" in p for p in server.mail())), "another domain's mail is delivered")
+        found = postern.until(lambda: waiting(server))
+        c.check(len(found) == 1 and found[0]["to"][0]["frozen"] and found[0]["to"][0]["tries"] == 0, "it waits untried", found)
+        ident = found[0]["id"]
+        status, text, _ = queue(server, "retry", ident)
+        c.check(status == 1 and "thaw that first" in text, "retry is refused", text)
+        c.check("its domain is frozen" in queue(server, "list")[1], "list says so", queue(server, "list"))
+        server.stop()
+        server.start()
+        time.sleep(2)  # past its time
+        found = waiting(server)
+        c.check(len(found) == 1 and found[0]["to"][0].get("frozen"), "and waits over a restart, given up by nobody", found)
+        c.check(not hop.taken and not [e for e in server.events("delivery") if e["outcome"] == "failed"], "nothing was tried", server.events("delivery"))
+        status, text, _ = queue(server, "thaw", "dest.test", "other.test")
+        c.check(status == 1 and "dest.test thawed\n" in text and "other.test: it is not frozen" in text, "thaw", text)
+        c.check(postern.until(lambda: len(hop.taken) == 1), "delivered once it is thawed", waiting(server))
+        c.check(queue(server, "frozen")[1].count("\n") == 2, "one is left", queue(server, "frozen"))
+        for words in (["freeze"], ["thaw", "--all"], ["frozen", "x"]):
+            c.check(queue(server, *words)[0] == 2, f"usage: {words}", queue(server, *words))
+    hop.stop()
+
+
 def main():
     c = postern.Counter("queue")
+    test_frozen(c)
     test_down(c)
     test_restart_and_drop(c)
     test_retry(c)
