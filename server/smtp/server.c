@@ -147,6 +147,8 @@ static const struct pn_smtp_reply *check_flags(const struct pn_smtp_server *s,
 {
     if ((row->flags & SMTP_NEEDS_HELO) && !s->info.helo)
         return s->config->lmtp ? &need_lhlo : &need_helo;
+    if ((row->flags & SMTP_NEEDS_AUTH) && smtp_auth_needed(s) != NULL)
+        return smtp_auth_needed(s);
     if ((row->flags & SMTP_NEEDS_MAIL) && !s->info.mail)
         return &need_mail;
     if ((row->flags & SMTP_NO_MAIL) && s->info.mail)
@@ -197,13 +199,14 @@ static void run_row(struct pn_smtp_server *s, const struct smtp_command *row,
 static bool offered(const struct pn_smtp_server *s, const struct smtp_command *row)
 {
     return row != NULL && !((row->flags & SMTP_ONLY_SMTP) && s->config->lmtp) &&
-           !((row->flags & SMTP_ONLY_LMTP) && !s->config->lmtp);
+           !((row->flags & SMTP_ONLY_LMTP) && !s->config->lmtp) &&
+           !((row->flags & SMTP_LOGIN) && s->config->auth.len == 0);
 }
 
 static void unknown(struct pn_smtp_server *s, struct pn_str line, struct pn_str name)
 {
     if (s->ops->unknown != NULL)
-        s->ops->unknown(s->ctx, line);
+        s->ops->unknown(s->ctx, smtp_auth_public(line));
     if (++s->unknown > s->config->unknown_max)
         smtp_refuse(s, name, &too_many_unknown);
     else
@@ -243,6 +246,10 @@ static void command(struct pn_smtp_server *s, struct pn_str line, bool more)
     }
 }
 
+static const struct pn_smtp_reply *const bad_lines[] = {[SMTP_LINE_LONG] = &line_long,
+                                                        [SMTP_LINE_BARE_LF] = &line_bare_lf,
+                                                        [SMTP_LINE_CONTROL] = &line_control};
+
 static bool has_control(struct pn_str line)
 {
     for (size_t i = 0; i < line.len; i++)
@@ -256,6 +263,7 @@ static size_t line_input(struct pn_smtp_server *s, struct pn_str bytes)
 {
     size_t max = s->config->line_max == 0 ? PN_SMTP_LINE_MAX : s->config->line_max;
     size_t lf = pn_str_find(bytes, '\n', 0);
+    max = smtp_auth_line_max(s, bytes, max);
     if (lf == SIZE_MAX ? bytes.len > max : lf >= max)
         s->skipping = true;
     if (lf == SIZE_MAX)
@@ -263,15 +271,17 @@ static size_t line_input(struct pn_smtp_server *s, struct pn_str bytes)
     s->info.lines++;
     bool crlf = lf != 0 && bytes.p[lf - 1] == '\r';
     struct pn_str line = pn_str_slice(bytes, 0, crlf ? lf - 1 : lf);
-    if (s->skipping)
-        smtp_refuse(s, PN_STR(""), &line_long);
-    else if (!crlf && !s->config->normalize)
-        smtp_refuse(s, PN_STR(""), &line_bare_lf);
-    else if (has_control(line))
-        smtp_refuse(s, PN_STR(""), &line_control);
+    enum smtp_line how = s->skipping                      ? SMTP_LINE_LONG
+                         : !crlf && !s->config->normalize ? SMTP_LINE_BARE_LF
+                         : has_control(line)              ? SMTP_LINE_CONTROL
+                                                          : SMTP_LINE_GOOD;
+    s->skipping = false;
+    if (s->exchange)
+        smtp_auth_line(s, line, how);
+    else if (how != SMTP_LINE_GOOD)
+        smtp_refuse(s, PN_STR(""), bad_lines[how]);
     else
         command(s, line, lf + 1 < bytes.len);
-    s->skipping = false;
     return lf + 1;
 }
 
@@ -316,20 +326,15 @@ static void answered_each(struct pn_smtp_server *s, const struct smtp_command *r
             smtp_reply(s, reply);
 }
 
-static void answer(struct pn_smtp_server *s, const struct pn_smtp_reply *reply)
+static void end_wait(struct pn_smtp_server *s)
 {
-    const struct smtp_command *row = s->waiting;
-    pn_assert(row != NULL);
     s->waiting = NULL;
     s->info.waiting = false;
-    if (row == &smtp_content || reply == NULL || pn_smtp_reply_class(reply) == 2) {
-        row->proceed(s, reply);
-    } else {
-        answered_each(s, row, reply);
-        row_refused(s, row);
-        s->refusing = s->refusing || row == &smtp_greeting;
-        s->info.greeted = true;
-    }
+}
+
+/* The owner answered. */
+static void go_on(struct pn_smtp_server *s)
+{
     if (s->running || s->waiting != NULL)
         return;
     bool closing = s->closing || s->handshake;
@@ -339,6 +344,29 @@ static void answer(struct pn_smtp_server *s, const struct pn_smtp_reply *reply)
         flush(s);
     if (!closing)
         resume(ctx);
+}
+
+void smtp_answer_end(struct pn_smtp_server *s)
+{
+    end_wait(s);
+    go_on(s);
+}
+
+static void answer(struct pn_smtp_server *s, const struct pn_smtp_reply *reply)
+{
+    const struct smtp_command *row = s->waiting;
+    pn_assert(row != NULL);
+    end_wait(s);
+    if (row == &smtp_content || reply == NULL || pn_smtp_reply_class(reply) == 2) {
+        row->proceed(s, reply);
+    } else {
+        answered_each(s, row, reply);
+        s->logins_failed += (row->flags & SMTP_LOGIN) && pn_smtp_reply_class(reply) == 5;
+        row_refused(s, row);
+        s->refusing = s->refusing || row == &smtp_greeting;
+        s->info.greeted = true;
+    }
+    go_on(s);
 }
 
 void pn_smtp_server_accept(struct pn_smtp_server *s)
@@ -376,6 +404,7 @@ void pn_smtp_server_tls(struct pn_smtp_server *s)
     smtp_transaction_end(s);
     s->info.tls = true;
     s->handshake = s->info.waiting = false;
-    s->info.helo = s->info.esmtp = false;
+    s->info.helo = s->info.esmtp = s->info.auth = false;
+    s->exchange = false;
     s->info.early = s->info.early_helo = false;
 }

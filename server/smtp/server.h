@@ -3,8 +3,8 @@
  * out; no sockets, no clock, no allocation but itself and the replies at hand.
  *
  * It owns the protocol: the grammar, the order of commands, pipelining (RFC 2920),
- * the limits, the words of EHLO, the end of DATA, chunks. Its owner decides and keeps
- * the mail: at each stage (connect, helo, mail, rcpt, data, content, starttls) the
+ * the limits, the words of EHLO, the end of DATA, chunks, the lines of AUTH. Its owner decides and
+ * keeps the mail: at each stage (connect, helo, auth, mail, rcpt, data, content, starttls) the
  * engine calls the owner, who answers exactly once, at once or later. Until then no
  * further input is consumed. A command is a row of one table (server_commands.c):
  * check -> stage -> proceed.
@@ -32,12 +32,22 @@
 
 struct pn_smtp_server;
 
-enum { PN_SMTP_RESERVE_MAX = 512 * 1024 };
+enum {
+    PN_SMTP_RESERVE_MAX = 512 * 1024,
+    PN_SMTP_AUTH_LINE_MAX =
+        12288 + 2 /* RFC 4954, section 4 and 4.3: AUTH and responses, CR LF included */
+};
 
 struct pn_smtp_helo {
     struct pn_str name;
     enum pn_smtp_helo_kind kind; /* never NONE */
     bool esmtp;                  /* EHLO or LHLO */
+};
+
+struct pn_smtp_auth {
+    struct pn_str mechanism; /* as the settings have it */
+    bool has_initial;
+    struct pn_str initial; /* decoded; wiped behind the call */
 };
 
 struct pn_smtp_mail {
@@ -46,6 +56,7 @@ struct pn_smtp_mail {
     bool body_8bit;
     bool smtputf8;
     struct pn_smtp_dsn_mail dsn;
+    bool auth;          /* AUTH= is there: read and not believed (RFC 4954, section 5) */
     struct pn_str args; /* the parameters that say so, as written */
 };
 
@@ -74,6 +85,13 @@ struct pn_smtp_server_ops {
      * one, or those left together. A 421 among them closes behind the last. */
     void (*content)(void *ctx);
     void (*starttls)(void *ctx);
+    /* AUTH, and what the client says to a challenge (decoded; wiped behind the call). Answered
+     * as the others are (accept: 235), or by pn_smtp_server_challenge. All three may be NULL
+     * where nothing is offered. */
+    void (*auth)(void *ctx, const struct pn_smtp_auth *auth);
+    void (*auth_response)(void *ctx, struct pn_str response);
+    /* The client gave the exchange up, or its response was none. */
+    void (*auth_cancel)(void *ctx);
     /* After an accepted starttls: 220 is written. Make TLS, then pn_smtp_server_tls. */
     void (*tls)(void *ctx);
 
@@ -106,6 +124,9 @@ struct pn_smtp_server_config {
     uint32_t unknown_max; /* unknown commands */
     uint32_t line_max;    /* a command line, CR LF included; 0: PN_SMTP_LINE_MAX */
     uint32_t idle_max;    /* commands since the last message taken that move nothing */
+    uint32_t auth_max;    /* failed logins, then AUTH gets 421 */
+    struct pn_str auth;   /* mechanisms offered over TLS, parted by spaces; empty: no AUTH */
+    bool auth_needed;     /* for MAIL: submission */
     bool lmtp;
     bool starttls;  /* offer it */
     bool dsn;       /* offer it (RFC 3461); else its parameters are refused as unknown ones */
@@ -118,6 +139,7 @@ struct pn_smtp_server_info {
     bool helo;  /* said */
     bool esmtp; /* and it was EHLO or LHLO */
     bool tls;
+    bool auth;       /* logged in: 235 is said */
     bool mail;       /* in a transaction */
     bool content;    /* DATA or a chunk is being read */
     bool waiting;    /* for the owner's answer: no input is consumed */
@@ -141,8 +163,9 @@ void pn_smtp_server_free(struct pn_smtp_server **server);
 /* Asks `connect`. With implicit TLS call pn_smtp_server_tls first. */
 void pn_smtp_server_start(struct pn_smtp_server *server);
 /* Returns how many bytes were consumed; the rest is to be shown again, with more
- * behind it, but not before `resume` while info->waiting. At most line_max bytes are
- * ever left when not waiting, unless `write` said that the peer has enough. */
+ * behind it, but not before `resume` while info->waiting. At most line_max bytes (in AUTH
+ * PN_SMTP_AUTH_LINE_MAX) are ever left when not waiting, unless `write` said that the peer has
+ * enough. */
 size_t pn_smtp_server_input(struct pn_smtp_server *server, struct pn_str bytes);
 
 /* Answers. accept: with the stage's own words. A 421 closes. At `data` an accepting
@@ -152,6 +175,10 @@ void pn_smtp_server_answer(struct pn_smtp_server *server, const struct pn_smtp_r
 /* At `content`: the same for all recipients that are not answered yet, which in SMTP is one
  * reply. */
 void pn_smtp_server_answer_rest(struct pn_smtp_server *server, const struct pn_smtp_reply *reply);
+/* An answer of auth and auth_response: what the client says to these bytes is the next
+ * response. What SCRAM's server says last (v=) is one too, to which the client says nothing.
+ * At most 9216 bytes. */
+void pn_smtp_server_challenge(struct pn_smtp_server *server, struct pn_str bytes);
 /* A last reply, as an answer or at any other time (a timeout, a stop), then close. */
 void pn_smtp_server_drop(struct pn_smtp_server *server, const struct pn_smtp_reply *reply);
 

@@ -39,8 +39,9 @@ REPLY(go_data, 354, 0, 0, 0, "End with <CR><LF>.<CR><LF>");
 REPLY(go_tls, 220, 2, 0, 0, "Go on with TLS");
 REPLY(bye, 221, 2, 0, 0, "Bye");
 REPLY(vrfy_answer, 252, 2, 5, 0, "Send some mail and see");
-REPLY(help_answer, 214, 2, 0, 0,
-      "Commands: EHLO HELO MAIL RCPT DATA BDAT RSET NOOP VRFY HELP STARTTLS QUIT");
+#define COMMANDS "Commands: EHLO HELO MAIL RCPT DATA BDAT RSET NOOP VRFY HELP STARTTLS"
+REPLY(help_answer, 214, 2, 0, 0, COMMANDS " QUIT");
+REPLY(help_login, 214, 2, 0, 0, COMMANDS " AUTH QUIT");
 REPLY(help_lmtp, 214, 2, 0, 0,
       "Commands: LHLO MAIL RCPT DATA BDAT RSET NOOP VRFY HELP STARTTLS QUIT");
 
@@ -107,7 +108,7 @@ static const struct {
     {"8BITMIME", always, NULL},      {"SMTPUTF8", always, NULL},
     {"CHUNKING", always, NULL},      {"ENHANCEDSTATUSCODES", always, NULL},
     {"DSN", can_dsn, NULL},          {"STARTTLS", can_tls, NULL},
-    {"LIMITS", always, limits_args},
+    {"LIMITS", always, limits_args}, {"AUTH", smtp_auth_offered, smtp_auth_args},
 };
 
 const char *pn_smtp_server_word(size_t i)
@@ -196,6 +197,12 @@ static bool mail_envid(struct pn_smtp_mail *mail, const struct pn_smtp_param *pa
     return pn_smtp_envid_ok(param->value);
 }
 
+static bool mail_auth(struct pn_smtp_mail *mail, const struct pn_smtp_param *param)
+{
+    mail->auth = true;
+    return smtp_auth_param(param->value);
+}
+
 static const struct {
     struct pn_str key;
     bool (*take)(struct pn_smtp_mail *mail, const struct pn_smtp_param *param);
@@ -203,7 +210,7 @@ static const struct {
 } mail_params[] = {
     {PN_STR_INIT("SIZE"), mail_size, false},     {PN_STR_INIT("BODY"), mail_body, false},
     {PN_STR_INIT("SMTPUTF8"), mail_utf8, false}, {PN_STR_INIT("RET"), mail_ret, true},
-    {PN_STR_INIT("ENVID"), mail_envid, true},
+    {PN_STR_INIT("ENVID"), mail_envid, true},    {PN_STR_INIT("AUTH"), mail_auth, false},
 };
 
 static const struct pn_smtp_reply *check_mail_params(const struct pn_smtp_server *s,
@@ -257,6 +264,8 @@ static const struct pn_smtp_reply *check_mail(struct pn_smtp_server *s, struct s
     const struct pn_smtp_reply *no = check_mail_params(s, rest, mail);
     if (no != NULL)
         return no;
+    if (mail->auth && !smtp_auth_offered(s))
+        return &unknown_param;
     if (mail->from.utf8 && !mail->smtputf8)
         return &need_utf8;
     if (mail->size > s->config->size_max)
@@ -447,7 +456,9 @@ static const struct pn_smtp_reply *check_expn(struct pn_smtp_server *s, struct s
 static void proceed_help(struct pn_smtp_server *s, const struct pn_smtp_reply *answer)
 {
     (void)answer;
-    smtp_reply(s, s->config->lmtp ? &help_lmtp : &help_answer);
+    smtp_reply(s, s->config->lmtp            ? &help_lmtp
+                  : s->config->auth.len == 0 ? &help_answer
+                                             : &help_login);
 }
 
 static const struct pn_smtp_reply *check_starttls(struct pn_smtp_server *s, struct smtp_args *args)
@@ -481,7 +492,10 @@ static const struct smtp_command commands[] = {
      stage_helo, proceed_helo},
     {PN_STR_INIT("LHLO"), SMTP_ONLY_LMTP | SMTP_HELLO | SMTP_SYNC | SMTP_IDLE, check_ehlo,
      stage_helo, proceed_helo},
-    {PN_STR_INIT("MAIL"), SMTP_NEEDS_HELO | SMTP_NO_MAIL, check_mail, stage_mail, proceed_mail},
+    {PN_STR_INIT("AUTH"), SMTP_NEEDS_HELO | SMTP_NO_MAIL | SMTP_SYNC | SMTP_LOGIN, smtp_auth_check,
+     smtp_auth_stage, smtp_auth_proceed},
+    {PN_STR_INIT("MAIL"), SMTP_NEEDS_HELO | SMTP_NO_MAIL | SMTP_NEEDS_AUTH, check_mail, stage_mail,
+     proceed_mail},
     {PN_STR_INIT("RCPT"), SMTP_NEEDS_HELO | SMTP_NEEDS_MAIL | SMTP_RECIPIENT, check_rcpt,
      stage_rcpt, proceed_rcpt},
     {PN_STR_INIT("DATA"), SMTP_NEEDS_HELO | SMTP_NEEDS_MAIL | SMTP_NO_ARGS | SMTP_SYNC, check_data,
@@ -491,8 +505,8 @@ static const struct smtp_command commands[] = {
     {PN_STR_INIT("RSET"), SMTP_NO_ARGS | SMTP_IDLE, NULL, NULL, proceed_rset},
     {PN_STR_INIT("NOOP"), SMTP_SYNC | SMTP_IDLE, NULL, NULL, proceed_noop},
     {PN_STR_INIT("QUIT"), SMTP_NO_ARGS | SMTP_SYNC, NULL, NULL, proceed_quit},
-    {PN_STR_INIT("VRFY"), SMTP_SYNC | SMTP_IDLE, check_vrfy, NULL, proceed_vrfy},
-    {PN_STR_INIT("EXPN"), SMTP_SYNC | SMTP_IDLE, check_expn, NULL, NULL},
+    {PN_STR_INIT("VRFY"), SMTP_SYNC | SMTP_IDLE | SMTP_NEEDS_AUTH, check_vrfy, NULL, proceed_vrfy},
+    {PN_STR_INIT("EXPN"), SMTP_SYNC | SMTP_IDLE | SMTP_NEEDS_AUTH, check_expn, NULL, NULL},
     {PN_STR_INIT("HELP"), SMTP_IDLE, NULL, NULL, proceed_help},
     {PN_STR_INIT("STARTTLS"), SMTP_NEEDS_HELO | SMTP_NO_MAIL | SMTP_NO_ARGS | SMTP_SYNC,
      check_starttls, stage_starttls, proceed_starttls},

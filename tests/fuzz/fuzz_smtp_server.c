@@ -1,30 +1,51 @@
 /*
  * A session of the server engine. The first byte is flags: late answers, LMTP,
- * normalize, how input is split; the rest is what the client sends. The owner accepts
- * or refuses by what it is given. Held after each message: no bare CR or LF and no NUL
- * is in it, and one call of `done` ends each accepted MAIL.
+ * normalize, TLS from the first byte and AUTH asked for, how input is split; the rest is what the
+ * client sends. The owner accepts or refuses by what it is given. Held after each message: no bare
+ * CR or LF and no NUL is in it, and one call of `done` ends each accepted MAIL; where AUTH is asked
+ * for there is no MAIL without it, and what is told of unknown commands holds no secret.
  */
 #include "assert.h"
 #include "server.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-enum { LATE = 1, LMTP = 2, NORMALIZE = 4, SMALL = 8, NO_TLS = 16 };
+enum { LATE = 1, LMTP = 2, NORMALIZE = 4, SMALL = 8, SUBMISSION = 16 };
 
 struct owner {
     struct pn_smtp_server *engine;
     struct pn_smtp_server_config config;
     struct pn_buf in, content;
     uint8_t flags;
-    unsigned owed, open;
+    unsigned owed, open, challenges;
+    bool exchange;
     bool refuse, tls_due, closed;
 };
 
 static const struct pn_smtp_reply no = PN_SMTP_REPLY_INIT(550, 5, 7, 1, "No\nreally not");
 
+/* Challenges as long as the client speaks, then what it said last decides. */
+static void answer_auth(struct owner *o)
+{
+    if (o->challenges != 0) {
+        o->challenges--;
+        pn_smtp_server_challenge(o->engine, PN_STR("more"));
+        return;
+    }
+    o->exchange = false;
+    if (o->refuse)
+        pn_smtp_server_answer(o->engine, &no);
+    else
+        pn_smtp_server_accept(o->engine);
+}
+
 static void pay(struct owner *o)
 {
     o->owed--;
+    if (o->exchange) {
+        answer_auth(o);
+        return;
+    }
     if (o->refuse)
         pn_smtp_server_answer(o->engine, &no);
     else
@@ -71,6 +92,7 @@ static void on_mail(void *ctx, const struct pn_smtp_mail *mail)
     struct owner *o = ctx;
     bool refuse = mail->from.address.len != 0 && mail->from.address.p[0] == '!';
     pn_assert(o->open == 0);
+    pn_assert(!o->config.auth_needed || pn_smtp_server_info(o->engine)->auth);
     o->open += !refuse;
     give(o, refuse, 1);
 }
@@ -101,6 +123,30 @@ static void on_content(void *ctx)
     give(o, false, o->config.lmtp ? info->rcpts : 1);
 }
 
+static void on_response(void *ctx, struct pn_str response)
+{
+    struct owner *o = ctx;
+    pn_assert(o->exchange && response.len <= PN_SMTP_AUTH_LINE_MAX / 4 * 3);
+    give(o, response.len != 0 && response.p[0] == '!', 1);
+}
+
+static void on_auth(void *ctx, const struct pn_smtp_auth *auth)
+{
+    struct owner *o = ctx;
+    const struct pn_smtp_server_info *info = pn_smtp_server_info(o->engine);
+    pn_assert(info->tls && !info->auth && !info->mail);
+    o->exchange = true;
+    o->challenges = pn_str_eq(auth->mechanism, PN_STR("LOGIN")) ? 2 : !auth->has_initial;
+    on_response(o, auth->initial);
+}
+
+static void on_auth_cancel(void *ctx)
+{
+    struct owner *o = ctx;
+    pn_assert(o->owed == 0 && !pn_smtp_server_info(o->engine)->auth);
+    o->exchange = false;
+}
+
 static void on_tls(void *ctx)
 {
     ((struct owner *)ctx)->tls_due = true;
@@ -127,6 +173,8 @@ static void on_unknown(void *ctx, struct pn_str line)
 {
     (void)ctx;
     pn_assert(line.len < PN_SMTP_LINE_MAX);
+    if (pn_str_istarts(line, PN_STR("AUTH ")))
+        pn_assert(pn_str_find(pn_str_trim(pn_str_slice(line, 5, line.len)), ' ', 0) == SIZE_MAX);
     for (size_t i = 0; i < line.len; i++)
         pn_assert((unsigned char)line.p[i] >= ' ' && line.p[i] != 127);
 }
@@ -150,6 +198,9 @@ static const struct pn_smtp_server_ops ops = {
     .content = on_content,
     .starttls = on_accept,
     .tls = on_tls,
+    .auth = on_auth,
+    .auth_response = on_response,
+    .auth_cancel = on_auth_cancel,
     .reserve = on_reserve,
     .commit = on_commit,
     .done = on_done,
@@ -174,7 +225,8 @@ static void settle(struct owner *o)
             break;
         }
     }
-    pn_assert(o->in.len <= PN_SMTP_LINE_MAX || pn_smtp_server_info(o->engine)->waiting);
+    pn_assert(o->in.len <= (o->flags & SUBMISSION ? PN_SMTP_AUTH_LINE_MAX : PN_SMTP_LINE_MAX) ||
+              pn_smtp_server_info(o->engine)->waiting);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -192,10 +244,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                                               .idle_max = 50,
                                               .lmtp = o.flags & LMTP,
                                               .normalize = o.flags & NORMALIZE,
-                                              .starttls = !(o.flags & NO_TLS)};
+                                              .starttls = !(o.flags & SUBMISSION)};
     pn_buf_init(&o.in, 1 << 22);
     pn_buf_init(&o.content, 1 << 22);
     o.engine = pn_smtp_server_new(&o.config, &ops, &o);
+    if (o.flags & SUBMISSION) {
+        o.config.auth = PN_STR("PLAIN LOGIN SCRAM-SHA-256");
+        o.config.auth_needed = true;
+        o.config.auth_max = 5;
+        pn_smtp_server_tls(o.engine);
+    }
     pn_smtp_server_start(o.engine);
     for (size_t at = 1; at < size && !o.closed; at += step) {
         size_t n = size - at < step ? size - at : step;

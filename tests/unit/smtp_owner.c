@@ -19,7 +19,11 @@ static void pay(struct owner *o)
         pn_smtp_server_accept(o->engine);
         return;
     }
-    if (o->drops)
+    if (o->challenge.p != NULL) {
+        struct pn_str bytes = o->challenge;
+        o->challenge.p = NULL;
+        pn_smtp_server_challenge(o->engine, bytes);
+    } else if (o->drops)
         pn_smtp_server_drop(o->engine, o->due);
     else if (o->due == NULL)
         pn_smtp_server_accept(o->engine);
@@ -45,6 +49,78 @@ static void give(struct owner *o, const struct pn_smtp_reply *reply, bool drops)
     o->owed = 1;
     if (!(o->mode & LATE))
         pay(o);
+}
+
+/* ---- logins ---- */
+
+static void challenge(struct owner *o, struct pn_str bytes)
+{
+    o->challenge = bytes;
+    give(o, NULL, false);
+}
+
+static void check(struct owner *o, struct pn_str user, struct pn_str password)
+{
+    static const struct pn_smtp_reply wrong = PN_SMTP_REPLY_INIT(535, 5, 7, 8, "Wrong"),
+                                      broken = PN_SMTP_REPLY_INIT(454, 4, 7, 0, "Later");
+    bool right = pn_str_eq(user, PN_STR("u")) && pn_str_eq(password, PN_STR("pw"));
+    o->logins += right;
+    give(o, pn_str_eq(user, PN_STR("later")) ? &broken : right ? NULL : &wrong, false);
+}
+
+static void plain(struct owner *o, struct pn_str bytes)
+{
+    (void)pn_str_split(&bytes, '\0');
+    struct pn_str user = pn_str_split(&bytes, '\0');
+    check(o, user, bytes);
+}
+
+/* What the client must say nothing to comes last. */
+static void scram(struct owner *o, struct pn_str bytes)
+{
+    static const struct pn_smtp_reply odd = PN_SMTP_REPLY_INIT(501, 5, 5, 2, "Nothing was due");
+    if (o->user[0] == '\0') {
+        o->user[0] = 'u';
+        challenge(o, PN_STR("v=last words"));
+    } else {
+        o->logins += bytes.len == 0;
+        give(o, bytes.len == 0 ? NULL : &odd, false);
+    }
+}
+
+static void on_auth_response(void *ctx, struct pn_str response)
+{
+    struct owner *o = ctx;
+    struct pn_str mechanism = pn_str_of(o->mechanism);
+    if (pn_str_eq(mechanism, PN_STR("PLAIN"))) {
+        plain(o, response);
+    } else if (pn_str_eq(mechanism, PN_STR("SCRAM-SHA-256"))) {
+        scram(o, response);
+    } else if (o->user[0] != '\0') {
+        check(o, pn_str_of(o->user), response);
+    } else {
+        snprintf(o->user, sizeof o->user, "%.*s", PN_FMT(response));
+        challenge(o, PN_STR("Password"));
+    }
+}
+
+static void on_auth(void *ctx, const struct pn_smtp_auth *auth)
+{
+    struct owner *o = ctx;
+    snprintf(o->mechanism, sizeof o->mechanism, "%.*s", PN_FMT(auth->mechanism));
+    o->user[0] = '\0';
+    if (auth->has_initial)
+        on_auth_response(o, auth->initial);
+    else
+        challenge(o,
+                  pn_str_eq(auth->mechanism, PN_STR("LOGIN")) ? PN_STR("User Name") : PN_STR(""));
+}
+
+static void on_auth_cancel(void *ctx)
+{
+    struct owner *o = ctx;
+    UNIT_INT(o->owed, 0);
+    o->cancelled++;
 }
 
 static bool on_write(void *ctx, struct pn_str bytes)
@@ -198,6 +274,9 @@ static const struct pn_smtp_server_ops ops = {
     .content = on_content,
     .starttls = on_starttls,
     .tls = on_tls,
+    .auth = on_auth,
+    .auth_response = on_auth_response,
+    .auth_cancel = on_auth_cancel,
     .reserve = on_reserve,
     .commit = on_commit,
     .done = on_done,
@@ -217,6 +296,7 @@ void owner_init(struct owner *o, unsigned mode)
         .error_max = 5,
         .unknown_max = 2,
         .idle_max = 6,
+        .auth_max = 2,
         .starttls = true,
         .dsn = true,
     };
@@ -257,7 +337,8 @@ void settle(struct owner *o)
             break;
         }
     }
-    UNIT_TRUE(o->in.len <= PN_SMTP_LINE_MAX || o->closed);
+    UNIT_TRUE(o->in.len <= PN_SMTP_AUTH_LINE_MAX || o->closed);
+    UNIT_TRUE(o->in.len <= PN_SMTP_LINE_MAX || o->closed || o->config.auth.len != 0);
 }
 
 void talk(struct owner *o, struct pn_str input, size_t split, size_t step)

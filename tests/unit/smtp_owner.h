@@ -11,7 +11,8 @@
 enum { LATE = 1, REPLIES_MAX = 64 * 1024 };
 
 /* An owner of the engine: it decides by what addresses say ("no@" is refused, "later@"
- * deferred, "drop@" cut off) and keeps what it took as text. */
+ * deferred, "drop@" cut off) and keeps what it took as text. Who logs in is "u" with "pw";
+ * "later" can't now. */
 struct owner {
     struct pn_smtp_server *engine;
     struct pn_smtp_server_config config;
@@ -28,8 +29,11 @@ struct owner {
     bool all_at_once; /* content: one answer for all */
     const struct pn_smtp_reply *greet, *verdict;
     const struct pn_smtp_reply *due; /* the late answer: NULL accepts */
-    unsigned owed;                   /* answers */
     bool at_content;                 /* they are of content */
+    struct pn_str challenge;         /* the late one; p NULL: none is due */
+    char mechanism[32], user[32];    /* of the exchange */
+    unsigned logins, cancelled;
+    unsigned owed; /* answers */
     bool drops, tls_due, closed, resumed;
     bool full; /* says at each write that the client has enough to read */
     unsigned writes, dones, mails, refusals;

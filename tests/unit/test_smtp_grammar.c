@@ -202,6 +202,37 @@ static void test_params(void)
     }
 }
 
+static void test_xtext(void)
+{
+    static const struct {
+        const char *text;
+        bool want;
+        struct pn_str bytes;
+    } rows[] = {
+        {"", true, PN_STR_INIT("")},
+        {"e+3Dmc2@b.test", true, PN_STR_INIT("e=mc2@b.test")},
+        {"<>", true, PN_STR_INIT("<>")},
+        {"a+2B+00+FF", true, PN_STR_INIT("a+\0\xff")},
+        {"a+2b", false, PN_STR_INIT("")}, /* hexchar is of capitals: RFC 3461, section 4 */
+        {"a+2", false, PN_STR_INIT("")},
+        {"a+", false, PN_STR_INIT("")},
+        {"a=b", false, PN_STR_INIT("")},
+        {"a b", false, PN_STR_INIT("")},
+        {"\xc3\xa4", false, PN_STR_INIT("")},
+        {"0123456789012345", true, PN_STR_INIT("0123456789012345")},
+        {"01234567890123456", false, PN_STR_INIT("")},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct pn_buf out;
+        unit_row(rows[i].text);
+        pn_buf_init(&out, 16);
+        UNIT_INT(pn_smtp_xtext(pn_str_of(rows[i].text), &out), rows[i].want);
+        if (rows[i].want)
+            UNIT_STR(pn_buf_str(&out), rows[i].bytes);
+        pn_buf_fini(&out);
+    }
+}
+
 static void test_reply_read(void)
 {
     static const struct {
@@ -397,6 +428,7 @@ int main(int argc, char **argv)
         {"canonical", test_canonical},
         {"helo", test_helo},
         {"params", test_params},
+        {"xtext", test_xtext},
         {"reply_read", test_reply_read},
         {"reply_put", test_reply_put},
         {"reply_next", test_reply_next},
