@@ -198,7 +198,47 @@ void pn_verdict_replied(struct pn_verdict *v, struct pn_str reply)
     }
 }
 
+const char *pn_verdict_kept(const struct pn_verdict_rcpt *r, const struct pn_expand_target *target)
+{
+    return target->domain == NULL && r->decision.outcome == PN_JUNK
+               ? "it is junk by policy, and is not sent on to another's server"
+               : NULL;
+}
+
 /* ---- JSON ---- */
+
+static void because_json(struct pn_json *j, const struct pn_because *b)
+{
+    struct pn_buf text;
+    pn_buf_init(&text, 4096);
+    if (b->where.len != 0)
+        (void)(pn_buf_adds(&text, b->where) && pn_buf_addc(&text, ' '));
+    (void)pn_buf_adds(&text, b->text);
+    pn_json_str(j, NULL, pn_buf_str(&text));
+    pn_buf_fini(&text);
+}
+
+/* "expands": who has it in the recipient's place, by which lines; "kept": why not yet. */
+static void expands_json(struct pn_json *j, const struct pn_verdict_rcpt *r)
+{
+    const struct pn_expansion *x = r->stands_for;
+    if (x == NULL)
+        return;
+    pn_json_array(j, "expands");
+    for (size_t i = 0; i < x->count; i++) {
+        const char *kept = pn_verdict_kept(r, &x->targets[i]);
+        pn_json_object(j, NULL);
+        pn_json_str(j, "address", x->targets[i].address);
+        pn_json_array(j, "by");
+        for (size_t k = 0; k < x->targets[i].by_count; k++)
+            because_json(j, &x->targets[i].by[k]);
+        pn_json_array_end(j);
+        if (kept != NULL)
+            pn_json_str(j, "kept", pn_str_of(kept));
+        pn_json_object_end(j);
+    }
+    pn_json_array_end(j);
+}
 
 static void recipients_json(struct pn_json *j, const struct pn_verdict *v)
 {
@@ -213,17 +253,10 @@ static void recipients_json(struct pn_json *j, const struct pn_verdict *v)
         pn_json_str(j, "reply",
                     pn_outcome_refuses(d->outcome) || v->each_replies ? d->reply : v->reply);
         pn_json_array(j, "because");
-        for (size_t k = 0; k < d->because_count; k++) {
-            const struct pn_because *b = &d->because[k];
-            struct pn_buf text;
-            pn_buf_init(&text, 4096);
-            if (b->where.len != 0)
-                (void)(pn_buf_adds(&text, b->where) && pn_buf_addc(&text, ' '));
-            (void)pn_buf_adds(&text, b->text);
-            pn_json_str(j, NULL, pn_buf_str(&text));
-            pn_buf_fini(&text);
-        }
+        for (size_t k = 0; k < d->because_count; k++)
+            because_json(j, &d->because[k]);
         pn_json_array_end(j);
+        expands_json(j, r);
         pn_json_object_end(j);
     }
     pn_json_array_end(j);

@@ -22,15 +22,17 @@
 #define PN_VERDICT_H
 
 #include "decide.h"
+#include "expand.h"
 #include "json.h"
 
 struct pn_verdict_rcpt {
     struct pn_str address;
     const struct pn_domain *domain;
-    uint32_t index;              /* as facts count recipients: in the envelope below */
-    bool added, removed;         /* by a plugin */
-    uint32_t edit;               /* which of the verdict's edits did that */
-    struct pn_decision decision; /* pn_verdict_settle may change it */
+    uint32_t index;                        /* as facts count recipients: in the envelope below */
+    bool added, removed;                   /* by a plugin */
+    uint32_t edit;                         /* which of the verdict's edits did that */
+    const struct pn_expansion *stands_for; /* who has it in its place; NULL: itself */
+    struct pn_decision decision;           /* pn_verdict_settle may change it */
 };
 
 /* One edit of the facts, and what becomes of it. */
@@ -96,6 +98,10 @@ static inline bool pn_verdict_gets(const struct pn_verdict_rcpt *r)
 {
     return r->decision.outcome != PN_DISCARD && !pn_outcome_refuses(r->decision.outcome);
 }
+/* Why a message does not go on to that one of whom the recipient stands for; NULL: it does. Who
+ * sends on to others what he takes for spam himself is soon taken for a spammer. */
+const char *pn_verdict_kept(const struct pn_verdict_rcpt *r, const struct pn_expand_target *target);
+
 /*
  * What was answered in the end, where handing the message over failed behind the verdict:
  * nobody has it, whatever was decided. reply is borrowed. Where each has its own, those who

@@ -23,6 +23,7 @@ struct emit {
     size_t users_cap;
     struct img_policy *policies; /* owned */
     size_t policy_count, policy_cap;
+    bool aliases; /* there are any */
 };
 
 static const struct pn_place nowhere = {NULL, 0, 0};
@@ -383,6 +384,36 @@ static struct pn_str list_path(struct emit *e, const struct model_policy *said)
                : PN_STR("");
 }
 
+/* ---- aliases ---- */
+
+static struct img_alias alias_of(struct emit *e, const struct model_alias *a)
+{
+    struct img_str *targets = pn_calloc(a->count + 1U, sizeof *targets);
+    for (uint32_t i = 0; i < a->count; i++)
+        targets[i] = put_str(e, a->targets[i]);
+    struct img_alias out = {.name = put_str(e, a->name),
+                            .targets = put_list(e, targets, a->count, sizeof *targets),
+                            .where = put_where(e, a->at),
+                            .text = put_str(e, a->text)};
+    free(targets);
+    return out;
+}
+
+static void put_aliases(struct emit *e, const struct model_domain *domain, struct pn_domain *out)
+{
+    struct model_policy *own = domain->policy;
+    model_sort_aliases(e->m, own, domain->name);
+    struct img_alias *aliases = pn_calloc(own->by_name_count + 1U, sizeof *aliases);
+    for (uint32_t i = 0; i < own->by_name_count; i++)
+        aliases[i] = alias_of(e, own->by_name[i]);
+    out->aliases = put_list(e, aliases, own->by_name_count, sizeof *aliases);
+    if (own->catch_all != NULL)
+        aliases[0] = alias_of(e, own->catch_all);
+    out->catch_all = put_list(e, aliases, own->catch_all != NULL, sizeof *aliases);
+    e->aliases = e->aliases || own->by_name_count != 0 || own->catch_all != NULL;
+    free(aliases);
+}
+
 static struct pn_domain domain_of(struct emit *e, const struct model_domain *domain)
 {
     const struct model_policy *own = domain->policy, *defaults = &e->m->defaults;
@@ -404,6 +435,7 @@ static struct pn_domain domain_of(struct emit *e, const struct model_domain *dom
         memcpy(out.ip, route->ip.b, sizeof out.ip);
     }
     out.host = put_str(e, route->host);
+    put_aliases(e, domain, &out);
     if (said->recipients == PN_RCPT_VERIFY && said->recipients_at.source != NULL &&
         out.route == PN_ROUTE_LOCAL)
         pn_error_at(e->m->p.problems, said->recipients_at,
@@ -507,6 +539,20 @@ static void emit_all(struct emit *e)
     patch(e, 0, &h, sizeof h);
 }
 
+/* What only the image shows. */
+static void try_aliases(struct emit *e)
+{
+    struct pn_buf err;
+    if (!e->aliases || e->out->overflow)
+        return;
+    pn_buf_init(&err, 1000);
+    struct pn_policy *p = pn_policy_of(pn_buf_str(e->out), &err);
+    pn_assert(p != NULL);
+    model_try_aliases(e->m, p);
+    pn_policy_unref(&p);
+    pn_buf_fini(&err);
+}
+
 bool model_emit(struct model *m, struct pn_buf *image)
 {
     struct emit e = {.m = m};
@@ -517,6 +563,7 @@ bool model_emit(struct model *m, struct pn_buf *image)
     pn_intern_init(&e.groups);
     pn_intern_init(&e.lists);
     emit_all(&e);
+    try_aliases(&e);
     bool ok = !out.overflow && pn_buf_adds(image, pn_buf_str(&out));
     if (!ok)
         pn_error_in(m->p.problems, m->c->file, "the configuration is too large");

@@ -12,7 +12,7 @@
 #ifndef PN_IMAGE_H
 #define PN_IMAGE_H
 
-#include "decide.h"
+#include "expand.h"
 
 #include <postern/plugin.h>
 
@@ -110,6 +110,14 @@ struct img_policy {
     uint64_t masked;                                 /* bit i: the facts of plugin i do not count */
 };
 
+/* Sorted by name, each once; in lower case. targets: of struct img_str; without an @ they are
+ * of the domain that was written to. */
+struct img_alias {
+    struct img_str name; /* of a catch-all: empty */
+    struct img_list targets;
+    struct img_str where, text;
+};
+
 /* struct pn_domain is this one. */
 struct pn_domain {
     struct img_str name;   /* lower case; ".x.test": all below x.test; empty: the defaults */
@@ -123,7 +131,8 @@ struct pn_domain {
     struct img_str list;                          /* path of a list of recipients */
     struct img_str recipients_where, route_where; /* empty: nothing said it */
     uint32_t group;
-    uint32_t mixed_split; /* 0 or 1 */
+    uint32_t mixed_split;               /* 0 or 1 */
+    struct img_list aliases, catch_all; /* of struct img_alias; its own; catch_all: none or one */
 };
 
 /* struct pn_plugin_row is this one. */
@@ -188,7 +197,11 @@ static inline const char *img_block_base(const struct postern_block *block)
     return (const char *)block - block->self;
 }
 const char *img_policy_base(const struct pn_policy *p);
-const char *img_policy_base(const struct pn_policy *p);
+/* Do the domain's list or local users name this local part, as it is? */
+bool img_user_listed(const struct pn_policy *p, const struct pn_domain *d, struct pn_str local);
+/* expand.c: of an alias itself, as if mail came for it. */
+enum pn_expand_end img_expand(const struct pn_policy *p, const struct img_alias *a,
+                              struct pn_str domain, struct pn_pool *pool, struct pn_expansion *out);
 const struct img_row *img_row_find(const struct postern_block *block, struct pn_str name);
 /* Index in the table that the slots belong to, or IMG_NONE. names: offset of struct
  * img_str as first field in entries of `stride` bytes. */

@@ -180,6 +180,27 @@ static bool domains_ok(struct check *c, const struct img_header *h)
     return true;
 }
 
+static bool alias_list_ok(struct check *c, struct img_list list)
+{
+    if (!list_ok(c, list, sizeof(struct img_alias)))
+        return false;
+    const struct img_alias *a = img_at(c->base, list.off);
+    for (uint32_t i = 0; i < list.count; i++)
+        if (!str_ok(c, a[i].name) || !str_ok(c, a[i].where) || !str_ok(c, a[i].text) ||
+            !list_ok(c, a[i].targets, sizeof(struct img_str)) || !strs_ok(c, a[i].targets))
+            return false;
+    return true;
+}
+
+static bool aliases_ok(struct check *c, const struct img_header *h)
+{
+    const struct pn_domain *d = img_at(c->base, h->domains.off);
+    for (uint32_t i = 0; i < h->domains.count; i++)
+        if (!alias_list_ok(c, d[i].aliases) || !alias_list_ok(c, d[i].catch_all))
+            return fail(c, "an alias");
+    return true;
+}
+
 /* Lists of users may be shared by many domains: those of neighbours are walked once. */
 static bool users_ok(struct check *c, const struct img_header *h)
 {
@@ -258,5 +279,6 @@ bool image_check(const char *base, size_t size, struct pn_buf *err)
         if (!str_ok(&c, h->replies[i]))
             return fail(&c, "a reply");
     return block_ok(&c, h->core, 0, 0) && core_ok(&c, img_at(base, h->core), pn_core_rows) &&
-           plugins_ok(&c, h) && policies_ok(&c, h) && domains_ok(&c, h) && users_ok(&c, h);
+           plugins_ok(&c, h) && policies_ok(&c, h) && domains_ok(&c, h) && users_ok(&c, h) &&
+           aliases_ok(&c, h);
 }

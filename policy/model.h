@@ -55,6 +55,17 @@ struct model_threshold {
     struct pn_str reply, text;
 };
 
+/* Pooled, all of it. */
+struct model_alias {
+    struct model_alias *next;
+    struct pn_place at;
+    struct pn_str name;     /* in lower case; empty: the catch-all */
+    struct pn_str domain;   /* of a file's `name@domain`: for that one alone; else empty */
+    struct pn_str *targets; /* domains by their A-labels; without an @: of the same domain */
+    uint32_t count, cap, order;
+    struct pn_str text;
+};
+
 /* What a domain or the defaults say; a place that is nowhere means: not said. */
 struct model_policy {
     struct model_rule *rules, *last_rule;
@@ -73,6 +84,11 @@ struct model_policy {
     struct pn_str host;
     struct pn_ip ip;
     uint16_t port;
+
+    struct model_alias *aliases, *last_alias, *catch_all;
+    uint32_t alias_count;
+    struct model_alias **by_name; /* by model_sort_aliases: as the image has them */
+    uint32_t by_name_count;
 };
 
 struct model_domain {
@@ -129,6 +145,16 @@ bool model_domain_name_ok(struct pn_str s);
 struct pn_str model_lower(struct pn_pool *pool, struct pn_str s);
 /* rows_destination.c: settles their titles, and says what does not fit. */
 void model_destinations(struct model *m);
+/* aliases.c: statements of a domain; then those for one domain in order, each once; and, once
+ * the image stands, whether each of them leads to somebody. */
+void model_parse_alias(struct model *m, struct pn_lex *lex, struct model_policy *policy,
+                       struct pn_token name);
+void model_parse_alias_file(struct model *m, struct pn_lex *lex, struct model_policy *policy,
+                            struct pn_token name);
+void model_parse_catch_all(struct model *m, struct pn_lex *lex, struct model_policy *policy,
+                           struct pn_token name);
+void model_sort_aliases(struct model *m, struct model_policy *policy, struct pn_str domain);
+void model_try_aliases(struct model *m, const struct pn_policy *p);
 /* emit.c */
 bool model_emit(struct model *m, struct pn_buf *image);
 

@@ -450,6 +450,12 @@ static bool user_is_there(const struct pn_policy *p, struct img_list users, stru
     return false;
 }
 
+bool img_user_listed(const struct pn_policy *p, const struct pn_domain *d, struct pn_str local)
+{
+    return (d->recipients == PN_RCPT_LIST || d->recipients == PN_RCPT_LOCAL) &&
+           user_is_there(p, d->users, local);
+}
+
 bool pn_domain_has_user(const struct pn_policy *p, const struct pn_domain *d, struct pn_str local)
 {
     if (d->recipients == PN_RCPT_ANY || d->recipients == PN_RCPT_VERIFY ||

@@ -310,6 +310,33 @@ static void print_address(struct printer *w, const struct pn_domain *d)
     (void)pn_buf_addf(w->out, "mixed %s\n", d->mixed_split ? "split" : "quarantine");
 }
 
+static void print_targets(struct printer *w, const struct img_alias *a)
+{
+    const struct img_str *targets = img_at(w->base, a->targets.off);
+    for (uint32_t i = 0; i < a->targets.count; i++) {
+        (void)pn_buf_addz(w->out, i == 0 ? " " : ", ");
+        quoted(w->out, img_text(w->base, targets[i]));
+    }
+    end_line(w, a->where);
+}
+
+static void print_aliases(struct printer *w, const struct pn_domain *d)
+{
+    const struct img_alias *a = img_at(w->base, d->aliases.off);
+    for (uint32_t i = 0; i < d->aliases.count; i++) {
+        begin(w);
+        (void)pn_buf_addz(w->out, "alias ");
+        quoted(w->out, img_text(w->base, a[i].name));
+        (void)pn_buf_addz(w->out, " to");
+        print_targets(w, &a[i]);
+    }
+    if (d->catch_all.count == 0)
+        return;
+    begin(w);
+    (void)pn_buf_addz(w->out, "catch-all");
+    print_targets(w, img_at(w->base, d->catch_all.off));
+}
+
 static void print_domains(struct printer *w)
 {
     const struct img_header *h = img_header(w->base);
@@ -322,6 +349,7 @@ static void print_domains(struct printer *w)
             quoted(w->out, img_text(w->base, d[i].name));
         open_block(w);
         print_address(w, &d[i]);
+        print_aliases(w, &d[i]);
         if (i == 0 || d[i].policy != 0)
             print_policy(w, &policies[d[i].policy], i == 0 ? NULL : &policies[0]);
         close_block(w);
@@ -452,6 +480,25 @@ static void json_policy(const struct writer *w, const struct img_policy *p,
     pn_json_array_end(w->json);
 }
 
+static void json_aliases(const struct writer *w, struct img_list list)
+{
+    const struct img_alias *a = img_at(w->base, list.off);
+    for (uint32_t i = 0; i < list.count; i++) {
+        const struct img_str *targets = img_at(w->base, a[i].targets.off);
+        pn_json_object(w->json, NULL);
+        if (a[i].name.len != 0)
+            pn_json_str(w->json, "alias", img_text(w->base, a[i].name));
+        else
+            pn_json_bool(w->json, "catch_all", true);
+        pn_json_array(w->json, "to");
+        for (uint32_t k = 0; k < a[i].targets.count; k++)
+            pn_json_str(w->json, NULL, img_text(w->base, targets[k]));
+        pn_json_array_end(w->json);
+        pn_json_str(w->json, "where", img_text(w->base, a[i].where));
+        pn_json_object_end(w->json);
+    }
+}
+
 static void json_domain(const struct writer *w, const struct pn_domain *d)
 {
     static const char *const recipients[] = {"list", "verify", "local", "any"};
@@ -465,6 +512,10 @@ static void json_domain(const struct writer *w, const struct pn_domain *d)
     pn_json_str(w->json, "host", img_text(w->base, d->host));
     pn_json_str(w->json, "mixed", d->mixed_split ? PN_STR("split") : PN_STR("quarantine"));
     pn_json_i64(w->json, "group", d->group);
+    pn_json_array(w->json, "aliases");
+    json_aliases(w, d->aliases);
+    json_aliases(w, d->catch_all);
+    pn_json_array_end(w->json);
     json_policy(w, &policies[d->policy], d->policy == 0 ? NULL : &policies[0]);
     pn_json_object_end(w->json);
 }

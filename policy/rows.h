@@ -34,6 +34,8 @@ enum {
 extern const struct postern_row pn_core_rows[];
 /* Those of a `destination` block: rows_destination.c. */
 extern const struct postern_row pn_destination_rows[];
+/* Those of the `forward` block: rows_forward.c. */
+extern const struct postern_row pn_forward_rows[];
 /* What every plugin's block takes beside the plugin's own rows. */
 extern const struct postern_row pn_plugin_host_rows[];
 

@@ -439,6 +439,14 @@ const struct model_statement model_statements[] = {
      "Who can be written to: names in a file, whom the next hop takes, local users, anybody."},
     {"route", parse_route, "route smtp ADDRESS:PORT | lmtp ADDRESS:PORT | local",
      "Where accepted mail goes."},
+    {"alias", model_parse_alias, "alias NAME to WHO, ...",
+     "Mail for that name goes to others: names of this domain, or addresses anywhere. One that "
+     "names itself keeps its mailbox."},
+    {"alias-file", model_parse_alias_file, "alias-file FILE",
+     "Aliases from a file, one a line: `name: who, who`, or `name@domain: who` for that domain "
+     "alone."},
+    {"catch-all", model_parse_catch_all, "catch-all WHO, ...",
+     "Who has the mail for names that the domain does not know; without it they are refused."},
     {"mixed", parse_mixed, "mixed quarantine | split",
      "When outcomes differ within a message: quarantine where policy says reject, or take one "
      "policy's recipients at a time."},
@@ -465,7 +473,9 @@ const struct model_statement model_statements[] = {
 /* What lies in the domain itself makes no policy of its own. */
 static bool is_of_domain(const struct model_statement *s)
 {
-    return s->parse == parse_recipients || s->parse == parse_route || s->parse == parse_mixed;
+    return s->parse == parse_recipients || s->parse == parse_route || s->parse == parse_mixed ||
+           s->parse == model_parse_alias || s->parse == model_parse_alias_file ||
+           s->parse == model_parse_catch_all;
 }
 
 struct body {
@@ -490,7 +500,7 @@ static bool on_statement(struct pn_parser *p, void *ctx, struct pn_lex *lex, str
 void model_policy_body(struct model *m, struct pn_lex *lex, struct model_policy *policy,
                        struct pn_place open)
 {
-    const char *names[16];
+    const char *names[32];
     size_t n = 0;
     for (const struct model_statement *s = model_statements; s->name != NULL; s++)
         names[n++] = s->name;

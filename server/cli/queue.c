@@ -80,6 +80,14 @@ static void print_recipient(const json_t *to)
         printf(", its domain is frozen");
     if (text_of(to, "next")[0] != '\0')
         printf(", next %s", text_of(to, "next"));
+    if (text_of(to, "by")[0] != '\0') {
+        printf("\n        for ");
+        print_text(text_of(to, "by"));
+    }
+    if (text_of(to, "mail_from")[0] != '\0') {
+        printf("\n        from ");
+        print_text(text_of(to, "mail_from"));
+    }
     if (text_of(to, "reply")[0] != '\0') {
         printf("\n        ");
         print_text(text_of(to, "reply"));

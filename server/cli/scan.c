@@ -129,6 +129,16 @@ static void refused_otherwise(struct pn_str reply, struct pn_decision *d)
     d->because_count = 1;
 }
 
+/* What the server finds at RCPT; it knows no unknown recipients here. NULL: it is itself. */
+static const struct pn_expansion *expand(struct judged *j, const struct pn_domain *domain,
+                                         struct pn_str address)
+{
+    struct pn_expansion *x = pn_pool_alloc(j->pool, sizeof *x);
+    return x != NULL && pn_expand(j->scan->policy, domain, address, j->pool, x) == PN_EXPAND_DONE
+               ? x
+               : NULL;
+}
+
 static void decide(struct judged *j, struct pn_verdict *v, uint32_t index,
                    const struct pn_scan_rcpt *rcpt)
 {
@@ -147,6 +157,7 @@ static void decide(struct judged *j, struct pn_verdict *v, uint32_t index,
                                   .added = rcpt->added,
                                   .removed = rcpt->removed,
                                   .edit = rcpt->edit};
+    r->stands_for = expand(j, r->domain, rcpt->address);
     pn_decide(s->policy, r->domain, &in, j->pool, &r->decision);
     if (j->before_content && !pn_outcome_refuses(r->decision.outcome))
         refused_otherwise(j->refusals[index], &r->decision);

@@ -51,6 +51,24 @@ static void add_symbols(struct pn_buf *b, const struct pn_verdict *v)
     }
 }
 
+/* Who has it in a recipient's place. */
+static void add_expansion(struct pn_buf *b, const struct pn_verdict_rcpt *r)
+{
+    const struct pn_expansion *x = r->stands_for;
+    for (size_t i = 0; x != NULL && i < x->count; i++) {
+        const char *kept = pn_verdict_kept(r, &x->targets[i]);
+        (void)pn_buf_addz(b, "    ");
+        (void)pn_utf8_add_shown(b, r->address);
+        (void)pn_buf_addz(b, " -> ");
+        (void)pn_utf8_add_shown(b, x->targets[i].address);
+        (void)pn_buf_addz(b, " by ");
+        pn_expand_print(b, &x->targets[i]);
+        if (kept != NULL)
+            (void)pn_buf_addf(b, "; kept: %s", kept);
+        (void)pn_buf_addc(b, '\n');
+    }
+}
+
 static void for_people(struct pn_buf *b, const struct pn_verdict *v)
 {
     (void)pn_utf8_add_shown(b, v->file);
@@ -67,6 +85,7 @@ static void for_people(struct pn_buf *b, const struct pn_verdict *v)
             (void)pn_utf8_add_shown(b, d->because[k].text);
             (void)pn_buf_addc(b, '\n');
         }
+        add_expansion(b, &v->rcpts[i]);
     }
     add_symbols(b, v);
     for (size_t i = 0; i < v->facts->run_count; i++) {

@@ -99,40 +99,12 @@ static struct pn_str held_reason(struct transaction *t, const struct pn_decision
     return text.p == NULL ? PN_STR("") : text;
 }
 
-/* Whose mailbox: the address without tag, in lower case. */
-static struct pn_str user_of(struct transaction *t, const struct txn_rcpt *r)
-{
-    struct pn_buf b;
-    size_t at = r->address.len;
-    while (at > 0 && r->address.p[at - 1] != '@')
-        at--;
-    pn_buf_init(&b, 1024);
-    (void)pn_buf_addf(&b, "%.*s@%.*s", PN_FMT(r->local),
-                      PN_FMT(pn_str_slice(r->address, at, r->address.len)));
-    struct pn_str user = pn_pool_dup(t->pool, pn_buf_str(&b));
-    pn_buf_fini(&b);
-    return user;
-}
-
 static void fill_recipient(struct transaction *t, const struct pn_verdict_rcpt *v,
                            const struct txn_rcpt *r, struct pn_recipient *out)
 {
-    struct pn_route route;
     const struct pn_decision *d = &v->decision;
-    pn_domain_route(t->s->gen->policy, r->domain, &route);
     *out = (struct pn_recipient){.address = r->address, .hand = (uint8_t)hand_of(d->outcome)};
-    if (route.kind == PN_ROUTE_LOCAL) {
-        out->via = PN_VIA_LOCAL;
-        out->user = user_of(t, r);
-        out->folder = d->outcome == PN_JUNK ? PN_STR("Junk") : PN_STR("");
-    } else {
-        struct pn_buf b;
-        pn_buf_init(&b, 512);
-        pn_endpoint_print(&b, &route.ip, route.port);
-        out->via = route.kind == PN_ROUTE_LMTP ? PN_VIA_LMTP : PN_VIA_SMTP;
-        out->next_hop = pn_pool_dup(t->pool, pn_buf_str(&b));
-        pn_buf_fini(&b);
-    }
+    forward_route(t, r->domain, r->local, out);
     if (d->outcome == PN_QUARANTINE && d->because_count != 0)
         out->reason = held_reason(t, d);
 }
@@ -147,6 +119,28 @@ static bool spf_passed(const struct pn_facts *facts)
     return false;
 }
 
+/* Those that stand for themselves first: what was decided for them counts, whoever else leads
+ * to them. False: the pool's limit. */
+static bool put_recipients(struct transaction *t, struct pn_envelope *env, const uint16_t *of)
+{
+    struct forwarder f;
+    bool ok = true;
+    forward_begin(&f, t, env);
+    for (int others = 0; others < 2; others++) {
+        for (size_t i = 0; ok && i < t->verdict.rcpt_count; i++) {
+            const struct pn_verdict_rcpt *v = &t->verdict.rcpts[i];
+            struct pn_recipient to;
+            if (!pn_verdict_gets(v) || (v->stands_for != NULL) != (others != 0))
+                continue;
+            fill_recipient(t, v, &t->rcpts[v->index], &to);
+            to.group = of[i];
+            ok = forward_put(&f, v, &to);
+        }
+    }
+    forward_end(&f);
+    return ok;
+}
+
 /* All who get it. NULL: the pool's limit. */
 static struct pn_envelope *envelope(struct transaction *t)
 {
@@ -155,8 +149,9 @@ static struct pn_envelope *envelope(struct transaction *t)
     struct pn_envelope *env = pn_pool_alloc(t->pool, sizeof *env);
     struct trace_group same[TRACE_GROUPS_MAX];
     uint16_t *of = pn_pool_alloc(t->pool, t->verdict.rcpt_count * sizeof *of);
-    struct pn_edit_group *groups = pn_pool_alloc(t->pool, TRACE_GROUPS_MAX * sizeof *groups);
-    struct pn_recipient *rcpts = pn_pool_alloc(t->pool, t->verdict.rcpt_count * sizeof *rcpts);
+    size_t group_room, rcpt_room = forward_room(t, &group_room);
+    struct pn_edit_group *groups = pn_pool_alloc(t->pool, group_room * sizeof *groups);
+    struct pn_recipient *rcpts = pn_pool_alloc(t->pool, rcpt_room * sizeof *rcpts);
     if (env == NULL || of == NULL || groups == NULL || rcpts == NULL)
         return NULL;
     uint32_t group_count = trace_groups(t, same, of);
@@ -180,14 +175,7 @@ static struct pn_envelope *envelope(struct transaction *t)
     env->content_file = content_file(t);
     if (env->content_file != 0)
         env->flags |= PN_ENV_CONTENT_FILE;
-    for (size_t i = 0; i < t->verdict.rcpt_count; i++) {
-        const struct pn_verdict_rcpt *v = &t->verdict.rcpts[i];
-        if (!pn_verdict_gets(v))
-            continue;
-        fill_recipient(t, v, &t->rcpts[v->index], &rcpts[env->recipient_count]);
-        rcpts[env->recipient_count++].group = of[i];
-    }
-    return env;
+    return put_recipients(t, env, of) ? env : NULL;
 }
 
 static void take(struct transaction *t)

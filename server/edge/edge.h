@@ -15,6 +15,7 @@
  *   turn.c          how long a client may take, what may lie in memory for it
  *   trace.c         the header lines that we add and remove
  *   content.c       a message's content: in memory, or in a file of the queue's
+ *   forward.c       recipients that stand for others: aliases, forwards
  *   rcpt_known.c    whom we take mail for
  *   edits.c         what plugins may change of envelope and body
  *   act.c           what is done about a message, and the reply
@@ -35,6 +36,7 @@
 #include "control.h"
 #include "edit.h"
 #include "handover.h"
+#include "intern.h"
 #include "limit_table.h"
 #include "memfile.h"
 #include "net.h"
@@ -193,10 +195,11 @@ struct txn_rcpt {
     struct pn_str address; /* canonical */
     struct pn_str local;   /* its part before the @, in lower case */
     const struct pn_domain *domain;
-    bool refused;          /* at RCPT, behind what rcpt_refusal says */
-    struct pn_str refusal; /* in these words; pooled or static */
-    bool added, removed;   /* by a plugin */
-    uint32_t edit;         /* that edit */
+    bool refused;                          /* at RCPT, behind what rcpt_refusal says */
+    struct pn_str refusal;                 /* in these words; pooled or static */
+    bool added, removed;                   /* by a plugin */
+    uint32_t edit;                         /* that edit */
+    const struct pn_expansion *stands_for; /* NULL: for itself */
 };
 
 struct edge_content {
@@ -230,7 +233,8 @@ struct transaction {
     size_t away_count, away_cap;
     uint32_t *replies; /* LMTP: the recipients, by number, that a reply is owed for, in order */
     size_t reply_count, reply_cap;
-    uint32_t *seen; /* hash table of addresses taken: index into rcpts, and 1 */
+    size_t expanded; /* addresses that those taken stand for */
+    uint32_t *seen;  /* hash table of addresses taken: index into rcpts, and 1 */
     size_t seen_count, seen_cap;
     uint32_t group;            /* of policy: the first recipient's taken */
     bool groups_differ, split; /* of those taken: another has another; one wants one */
@@ -396,6 +400,34 @@ bool content_header(const struct transaction *t, struct pn_str *header, struct p
 void content_replace(struct transaction *t, size_t header, struct pn_str between,
                      struct pn_str body, void (*done)(struct transaction *t, bool kept));
 void content_end(struct transaction *t);
+
+/* ---- forward.c ---- */
+
+/* Does somebody else have the mail of that recipient (its domain is known)? NULL, or the
+ * refusal. */
+const char *forward_find(const struct transaction *t, struct txn_rcpt *r);
+/* What came back to an address that forwarded it is refused. */
+void forward_decide(const struct transaction *t, struct pn_verdict_rcpt *v);
+/* Where out->address goes, of that domain (NULL: none of ours), by today's policy: via, next
+ * hop, user, folder. */
+void forward_route(struct transaction *t, const struct pn_domain *domain, struct pn_str local,
+                   struct pn_recipient *out);
+/* How many recipients, and groups of edits, an envelope needs room for. */
+size_t forward_room(const struct transaction *t, size_t *groups);
+/* An envelope that is being filled; its groups are there. */
+struct forwarder {
+    struct transaction *t;
+    struct pn_envelope *env;
+    bool expands; /* somebody stands for others */
+    struct pn_intern seen;
+    uint64_t edits, bytes; /* of groups added */
+};
+void forward_begin(struct forwarder *f, struct transaction *t, struct pn_envelope *env);
+/* Puts a recipient into the envelope, or those it stands for: who stands for himself comes
+ * first. False: the pool's limit. */
+bool forward_put(struct forwarder *f, const struct pn_verdict_rcpt *v,
+                 const struct pn_recipient *to);
+void forward_end(struct forwarder *f);
 
 /* ---- rcpt_known.c ---- */
 

@@ -72,7 +72,10 @@ const char *rcpt_refusal(const struct transaction *t, struct txn_rcpt *r,
         return pn_policy_str(s->gen->policy, "replies.relay").p;
     r->local = without_tag(s, r->local);
     enum pn_recipients kind = pn_domain_recipients(r->domain);
-    if ((kind == PN_RCPT_LIST || kind == PN_RCPT_LOCAL) &&
+    const char *refusal = forward_find(t, r);
+    if (refusal != NULL)
+        return refusal;
+    if (r->stands_for == NULL && (kind == PN_RCPT_LIST || kind == PN_RCPT_LOCAL) &&
         !pn_domain_has_user(s->gen->policy, r->domain, r->local))
         return pn_policy_str(s->gen->policy, "replies.unknown").p;
     if (differs(t, r))
@@ -123,7 +126,7 @@ struct txn_rcpt *rcpt_taken(const struct transaction *t, struct pn_str address)
 
 bool rcpt_must_verify(const struct txn_rcpt *r)
 {
-    return pn_domain_recipients(r->domain) == PN_RCPT_VERIFY &&
+    return r->stands_for == NULL && pn_domain_recipients(r->domain) == PN_RCPT_VERIFY &&
            !pn_str_eq(r->local, PN_STR("postmaster")) && !pn_str_eq(r->local, PN_STR("abuse"));
 }
 
@@ -156,5 +159,6 @@ struct txn_rcpt *txn_add_rcpt(struct transaction *t, const struct txn_rcpt *r)
 {
     t->rcpts = pn_grow(t->rcpts, &t->rcpt_cap, t->rcpt_count, sizeof *t->rcpts);
     t->rcpts[t->rcpt_count] = *r;
+    t->expanded += r->stands_for == NULL ? 0 : r->stands_for->count;
     return &t->rcpts[t->rcpt_count++];
 }

@@ -181,7 +181,10 @@ static struct pn_decision *verdict_add(struct transaction *t, const struct txn_r
     v->added = r->added;
     v->removed = r->removed;
     v->edit = r->edit;
+    v->stands_for = r->stands_for;
     txn_decide(t, r, i, early, &v->decision);
+    if (!early)
+        forward_decide(t, v);
     return &v->decision;
 }
 

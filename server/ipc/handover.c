@@ -157,6 +157,7 @@ static void recipient_put(struct pn_buf *out, const struct pn_recipient *to)
 
 enum { RECIPIENT_BYTES_MIN = 6 * 4 + 5 };
 
+/* from and by: later_get's. */
 static bool recipient_get(struct pn_rd *r, uint32_t groups, struct pn_recipient *to)
 {
     to->address = pn_rd_str(r);
@@ -174,6 +175,27 @@ static bool recipient_get(struct pn_rd *r, uint32_t groups, struct pn_recipient 
            (to->via == PN_VIA_LOCAL ? to->user.len : to->next_hop.len) > 0 &&
            text_ok(to->address) && text_ok(to->next_hop) && text_ok(to->user) &&
            text_ok(to->folder) && text_ok(to->orcpt) && text_ok(to->reason);
+}
+
+/* What version 2 has behind all that version 1 has. */
+static void later_put(struct pn_buf *out, const struct pn_envelope *env)
+{
+    for (uint32_t i = 0; i < env->recipient_count; i++) {
+        pn_wr_str(out, env->recipients[i].from);
+        pn_wr_str(out, env->recipients[i].by);
+    }
+}
+
+static bool later_get(struct pn_rd *r, const struct pn_envelope *env)
+{
+    for (uint32_t i = 0; i < env->recipient_count; i++) {
+        struct pn_recipient *to = &env->recipients[i];
+        to->from = pn_rd_str(r);
+        to->by = pn_rd_str(r);
+        if (!pn_rd_ok(r) || !text_ok(to->from) || !text_ok(to->by))
+            return false;
+    }
+    return true;
 }
 
 bool pn_envelope_put(struct pn_buf *out, const struct pn_envelope *env)
@@ -197,6 +219,7 @@ bool pn_envelope_put(struct pn_buf *out, const struct pn_envelope *env)
     pn_wr_u32(out, env->recipient_count);
     for (uint32_t i = 0; i < env->recipient_count; i++)
         recipient_put(out, &env->recipients[i]);
+    later_put(out, env);
     return !out->overflow && out->len - start <= PN_ENVELOPE_MAX;
 }
 
@@ -242,7 +265,8 @@ bool pn_envelope_get(struct pn_str bytes, struct pn_pool *pool, struct pn_envelo
 {
     struct pn_rd r = pn_rd_of(bytes);
     *env = (struct pn_envelope){0};
-    if (bytes.len > PN_ENVELOPE_MAX || pn_rd_u8(&r) != PN_ENVELOPE_VERSION)
+    uint8_t version = pn_rd_u8(&r);
+    if (bytes.len > PN_ENVELOPE_MAX || version == 0 || version > PN_ENVELOPE_VERSION)
         return false;
     env->id = pn_rd_u64(&r);
     env->arrived_ms = pn_rd_i64(&r);
@@ -256,7 +280,7 @@ bool pn_envelope_get(struct pn_str bytes, struct pn_pool *pool, struct pn_envelo
     env->client = pn_rd_str(&r);
     env->helo = pn_rd_str(&r);
     return pn_rd_ok(&r) && head_ok(env) && groups_get(&r, pool, env) &&
-           recipients_get(&r, pool, env) && pn_rd_done(&r);
+           recipients_get(&r, pool, env) && (version < 2 || later_get(&r, env)) && pn_rd_done(&r);
 }
 
 static void reply_put(struct pn_buf *out, const struct pn_reply *reply)

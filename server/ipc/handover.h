@@ -36,7 +36,7 @@
 #include "wire.h"
 
 enum {
-    PN_ENVELOPE_VERSION = 1,
+    PN_ENVELOPE_VERSION = 2,           /* 1: recipients without from and by */
     PN_ENVELOPE_MAX = 4 * 1024 * 1024, /* bytes, encoded */
     PN_ENVELOPE_RECIPIENTS_MAX = 4096,
     PN_ENVELOPE_GROUPS_MAX = 1024,
@@ -131,6 +131,9 @@ struct pn_recipient {
     struct pn_str folder;   /* "" is INBOX; "Junk" */
     struct pn_str orcpt;    /* RFC 3461: "rfc822;..." decoded from xtext; empty: none */
     struct pn_str reason;   /* why quarantine or hold; for the operator */
+    struct pn_str from;     /* MAIL FROM for this one; empty: the envelope's reverse-path, which
+                             * is also whom a report goes to in any case */
+    struct pn_str by;       /* the aliases that led here, in words; empty: none did */
 };
 
 struct pn_envelope {

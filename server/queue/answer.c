@@ -76,6 +76,10 @@ void answer_recipient(struct answer *a, const struct pn_recipient *to, const str
         [RCPT_FAILING] = "failing", [RCPT_KEPT_BACK] = "kept back"};
     pn_json_str(&a->j, "address", to->address);
     pn_json_str(&a->j, "next_hop", to->via == PN_VIA_LOCAL ? to->user : to->next_hop);
+    if (to->by.len != 0)
+        pn_json_str(&a->j, "by", to->by);
+    if (to->from.len != 0)
+        pn_json_str(&a->j, "mail_from", to->from);
     if (r == NULL)
         return;
     pn_json_str(&a->j, "state", pn_str_of(states[r->state]));

@@ -175,15 +175,15 @@ static bool send_parcel(struct conn *c)
         c->parts[i] = pn_segment_bytes(&c->segments.v[i], c->message);
     for (uint32_t i = 0; i < p->count; i++)
         c->to[i] = m->work->env.recipients[p->indices[i]].address;
-    const struct pn_smtp_outgoing mail = {.from = m->work->env.reverse_path,
-                                          .to = c->to,
-                                          .to_count = p->count,
-                                          .content = c->parts,
-                                          .content_count = c->segments.count,
-                                          .body_8bit =
-                                              (m->work->env.flags & PN_ENV_8BITMIME) != 0 ||
-                                              adds_8bit(&m->work->env.groups[first->group]),
-                                          .smtputf8 = (m->work->env.flags & PN_ENV_SMTPUTF8) != 0};
+    const struct pn_smtp_outgoing mail = {
+        .from = first->from.len != 0 ? first->from : m->work->env.reverse_path,
+        .to = c->to,
+        .to_count = p->count,
+        .content = c->parts,
+        .content_count = c->segments.count,
+        .body_8bit = (m->work->env.flags & PN_ENV_8BITMIME) != 0 ||
+                     adds_8bit(&m->work->env.groups[first->group]),
+        .smtputf8 = (m->work->env.flags & PN_ENV_SMTPUTF8) != 0};
     c->free = false;
     c->mails++;
     pn_smtp_client_send(c->client, &mail);

@@ -137,6 +137,10 @@ void event_delivery(struct message *m, uint32_t index)
     pn_json_str(&j, "id", pn_str_of(pn_queue_id_text(m->id, id)));
     pn_json_str(&j, "from", m->work->env.reverse_path);
     pn_json_str(&j, "to", to->address);
+    if (to->by.len != 0)
+        pn_json_str(&j, "by", to->by);
+    if (to->from.len != 0)
+        pn_json_str(&j, "mail_from", to->from);
     pn_json_str(&j, "outcome", pn_str_of(outcome_of(r->state)));
     pn_json_str(&j, "route", pn_str_of(ways[to->via]));
     pn_json_str(&j, "next_hop", to->via == PN_VIA_LOCAL ? to->user : to->next_hop);

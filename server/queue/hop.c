@@ -204,10 +204,11 @@ void hop_conn_failed(struct hop *hop, size_t address, struct pn_str text)
     /* else those that stand serve the line */
 }
 
-static bool fits(const struct parcel *p, const struct message *m, uint32_t group)
+static bool fits(const struct parcel *p, const struct message *m, const struct pn_recipient *to)
 {
-    return p->m == m && p->count < PARCEL_RECIPIENTS_MAX &&
-           m->work->env.recipients[p->indices[0]].group == group;
+    const struct pn_recipient *first = &m->work->env.recipients[p->indices[0]];
+    return p->m == m && p->count < PARCEL_RECIPIENTS_MAX && first->group == to->group &&
+           pn_str_eq(first->from, to->from);
 }
 
 void hop_try(struct message *m, uint32_t index)
@@ -226,7 +227,7 @@ void hop_try(struct message *m, uint32_t index)
     struct parcel *last = hop->first == NULL
                               ? NULL
                               : (struct parcel *)((char *)hop->end - offsetof(struct parcel, next));
-    if (last == NULL || !fits(last, m, to->group)) {
+    if (last == NULL || !fits(last, m, to)) {
         last = pn_alloc(sizeof *last);
         last->m = m;
         last->count = 0;

@@ -19,6 +19,8 @@ static struct pn_recipient sample_recipients[] = {
      .next_hop = PN_STR_INIT("127.0.0.1:2600"),
      .notify = PN_NOTIFY_SUCCESS | PN_NOTIFY_FAILURE,
      .orcpt = PN_STR_INIT("rfc822;v@dest.test"),
+     .from = PN_STR_INIT("SRS0=x@here.test"),
+     .by = PN_STR_INIT("info@here.test, by here.conf:3:1 alias \"info\""),
      .group = 2},
     {.address = PN_STR_INIT("w@dest.test"),
      .via = PN_VIA_MX,
@@ -71,12 +73,46 @@ static void test_envelope_round(void)
     UNIT_STR(got.groups[1].edits[2].value, PN_STR("[spam] \xc3\xa4"));
     UNIT_STR(got.recipients[1].orcpt, PN_STR("rfc822;v@dest.test"));
     UNIT_INT(got.recipients[2].via, PN_VIA_MX);
+    UNIT_STR(got.recipients[1].from, PN_STR("SRS0=x@here.test"));
+    UNIT_STR(got.recipients[2].by, PN_STR(""));
     for (size_t cut = 0; cut < a.len; cut++)
         UNIT_TRUE(!reads(pn_str_slice(pn_buf_str(&a), 0, cut)));
     UNIT_TRUE(pn_buf_addc(&a, 'x') && !reads(pn_buf_str(&a)));
     pn_pool_free(&pool);
     pn_buf_fini(&a);
     pn_buf_fini(&b);
+}
+
+/* As binaries before `from` and `by` wrote it into their spools. */
+static void test_envelope_old(void)
+{
+    static const unsigned char bytes[] = {
+        0x01, 0x4d, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x7b, 0x68, 0xe5, 0xcf, 0x8b, 0x01,
+        0x00, 0x00, 0x00, 0x10, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x09, 0x00, 0x00, 0x00, 0x48,
+        0x03, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x0b, 0x00, 0x00,
+        0x00, 0x73, 0x40, 0x66, 0x72, 0x6f, 0x6d, 0x2e, 0x74, 0x65, 0x73, 0x74, 0x00, 0x00, 0x00,
+        0x00, 0x09, 0x00, 0x00, 0x00, 0x31, 0x39, 0x32, 0x2e, 0x30, 0x2e, 0x32, 0x2e, 0x37, 0x0c,
+        0x00, 0x00, 0x00, 0x6d, 0x78, 0x2e, 0x66, 0x72, 0x6f, 0x6d, 0x2e, 0x74, 0x65, 0x73, 0x74,
+        0x01, 0x00, 0x00, 0x00, 0x01, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x01, 0x00,
+        0x00, 0x00, 0x41, 0x01, 0x00, 0x00, 0x00, 0x62, 0x01, 0x00, 0x00, 0x00, 0x0b, 0x00, 0x00,
+        0x00, 0x76, 0x40, 0x64, 0x65, 0x73, 0x74, 0x2e, 0x74, 0x65, 0x73, 0x74, 0x00, 0x01, 0x06,
+        0x00, 0x00, 0x0c, 0x00, 0x00, 0x00, 0x31, 0x32, 0x37, 0x2e, 0x30, 0x2e, 0x30, 0x2e, 0x31,
+        0x3a, 0x32, 0x36, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x08, 0x00, 0x00, 0x00,
+        0x72, 0x66, 0x63, 0x38, 0x32, 0x32, 0x3b, 0x76, 0x00, 0x00, 0x00, 0x00};
+    const struct pn_str old = {(const char *)bytes, sizeof bytes};
+    struct pn_pool *pool = pn_pool_new(64 * 1024);
+    struct pn_envelope env;
+    UNIT_TRUE(pn_envelope_get(old, pool, &env));
+    UNIT_INT(env.id, 77);
+    UNIT_STR(env.helo, PN_STR("mx.from.test"));
+    UNIT_STR(env.groups[0].edits[0].value, PN_STR("b"));
+    UNIT_STR(env.recipients[0].next_hop, PN_STR("127.0.0.1:26"));
+    UNIT_STR(env.recipients[0].orcpt, PN_STR("rfc822;v"));
+    UNIT_INT(env.recipients[0].notify, PN_NOTIFY_SUCCESS | PN_NOTIFY_FAILURE);
+    UNIT_INT(env.recipients[0].from.len + env.recipients[0].by.len, 0);
+    for (size_t cut = 0; cut < old.len; cut++)
+        UNIT_TRUE(!reads(pn_str_slice(old, 0, cut)));
+    pn_pool_free(&pool);
 }
 
 /* Each row spoils one thing in a good envelope. */
@@ -150,6 +186,12 @@ static void spoil(int row, struct pn_envelope *env, struct pn_recipient *to,
     case 22:
         edit->nth = -2;
         break;
+    case 23:
+        to->from = PN_STR("a@b.test\r\n");
+        break;
+    case 24:
+        to->by = PN_STR("a\0b");
+        break;
     default:
         break;
     }
@@ -157,7 +199,7 @@ static void spoil(int row, struct pn_envelope *env, struct pn_recipient *to,
 
 static void test_envelope_spoiled(void)
 {
-    for (int row = 0; row <= 22; row++) {
+    for (int row = 0; row <= 24; row++) {
         char label[16];
         (void)snprintf(label, sizeof label, "%d", row);
         unit_row(label);
@@ -307,6 +349,7 @@ static void test_queue_id(void)
 int main(int argc, char **argv)
 {
     static const struct unit_test tests[] = {{"envelope_round", test_envelope_round},
+                                             {"envelope_old", test_envelope_old},
                                              {"envelope_spoiled", test_envelope_spoiled},
                                              {"envelope_limits", test_envelope_limits},
                                              {"small_bodies", test_small_bodies},

@@ -276,8 +276,8 @@ static void test_policies(void)
          "as "
          "\"*@partner.example\", or \"<>\"\n"},
         {"defaults { frobnicate }",
-         "t.conf:1:12: unknown statement 'frobnicate', expected one of recipients, route, mixed, "
-         "plugins, junk, quarantine, reject, on, allow, deny, include\n"},
+         "t.conf:1:12: unknown statement 'frobnicate', expected one that 'postern config rows' "
+         "names\n"},
         {"domain a.test { recipients some }", "t.conf:1:28: 'some' does not go on 'recipients', "
                                               "expected list FILE, verify, local or any\n"},
         {"domain a..test { recipients any }", "t.conf:1:8: 'a..test'" NO_DOMAIN},
