@@ -7,6 +7,7 @@
 #include "assert.h"
 #include "client.h"
 #include "edit.h"
+#include "hop_turn.h"
 #include "log.h"
 #include "mem.h"
 #include "shun.h"
@@ -24,6 +25,7 @@ enum {
 
 struct conn {
     struct conn *next, **at;
+    struct conn *idle_next, **idle_at; /* while it is free: in the queue's list */
     struct hop *hop;
     struct pn_stream *stream;
     struct pn_smtp_client *client;
@@ -34,6 +36,7 @@ struct conn {
     bool ready;     /* was ready once */
     bool free;      /* takes a mail now */
     bool over;      /* the engine ended */
+    bool broken;    /* and not in order, with a mail under way */
     bool try_plain; /* TLS failed: the next connection does without */
     size_t address; /* the hop's, by index */
     struct hop_address peer;
@@ -62,18 +65,39 @@ static void mail_fini(struct conn *c)
     }
 }
 
+/* Whether it takes a mail now; who is free the longest is the first to go for others. */
+static void set_free(struct conn *c, bool is_free)
+{
+    struct queue *q = c->hop->queue;
+    if (c->free == is_free)
+        return;
+    c->free = is_free;
+    if (is_free) {
+        c->idle_next = NULL;
+        c->idle_at = q->idle_end;
+        *q->idle_end = c;
+        q->idle_end = &c->idle_next;
+        return;
+    }
+    *c->idle_at = c->idle_next;
+    if (c->idle_next != NULL)
+        c->idle_next->idle_at = c->idle_at;
+    else
+        q->idle_end = c->idle_at;
+}
+
 static void conn_free(struct conn *c)
 {
     struct hop *hop = c->hop;
     pn_assert(c->parcel == NULL);
+    set_free(c, false);
     *c->at = c->next;
     if (c->next != NULL)
         c->next->at = c->at;
     hop->conn_count--;
     hop->queue->conn_count--;
     hop->connecting -= !c->ready;
-    if (hop->queue->hops_queued != NULL) /* somebody waits for a connection to go */
-        pn_loop_defer(hop->queue->loop, hop_flush, hop->queue);
+    turn_closed(hop->queue, &c->peer.ip);
     pn_smtp_client_free(&c->client);
     if (c->stream != NULL)
         pn_stream_close(&c->stream);
@@ -105,10 +129,13 @@ static void after(struct conn *c)
     if (!again && !stands(hop, &c->peer))
         shun_note(hop->queue, &c->peer, dest_shun_ms(hop->dest));
     size_t address = c->address;
+    bool broken = c->broken;
     char why[WHY_MAX];
     memcpy(why, c->why, sizeof why);
     conn_free(c);
-    if (again)
+    if (broken && turn_broken(hop))
+        hop_fail(hop, 451, pn_str_of(why), true);
+    else if (again)
         hop_pump(hop);
     else
         hop_conn_failed(hop, address, pn_str_of(why));
@@ -184,7 +211,7 @@ static bool send_parcel(struct conn *c)
         .body_8bit = (m->work->env.flags & PN_ENV_8BITMIME) != 0 ||
                      adds_8bit(&m->work->env.groups[first->group]),
         .smtputf8 = (m->work->env.flags & PN_ENV_SMTPUTF8) != 0};
-    c->free = false;
+    set_free(c, false);
     c->mails++;
     pn_smtp_client_send(c->client, &mail);
     return true;
@@ -198,7 +225,7 @@ static void send_probe(struct conn *c)
                                           .to_count = 1,
                                           .smtputf8 = !pn_str_is_ascii(c->to[0]),
                                           .probe = true};
-    c->free = false;
+    set_free(c, false);
     c->mails++;
     pn_smtp_client_send(c->client, &mail);
 }
@@ -225,12 +252,13 @@ static bool next_work(struct conn *c)
 static void go_on(struct conn *c)
 {
     struct queue *q = c->hop->queue;
-    c->free = false;
+    set_free(c, false);
     if (q->draining || c->mails >= c->hop->dest->is.messages_per_connection) {
         pn_smtp_client_quit(c->client);
     } else if (!next_work(c)) {
-        c->free = true;
+        set_free(c, true);
         pn_timer_set(c->idle, q->settings.idle_ms);
+        turn_look(q); /* somebody may want its place */
     }
 }
 
@@ -270,6 +298,8 @@ static void on_done(void *ctx, bool ready)
     struct conn *c = ctx;
     mail_fini(c);
     if (ready)
+        turn_done(c->hop);
+    if (ready)
         go_on(c);
 }
 
@@ -277,9 +307,9 @@ static void on_ended(void *ctx, enum pn_smtp_end how, const struct pn_smtp_reply
 {
     struct conn *c = ctx;
     struct pn_buf b;
-    (void)how;
     c->over = true;
-    c->free = false;
+    c->broken = c->ready && !c->free && how != PN_SMTP_END_QUIT;
+    set_free(c, false);
     pn_buf_init(&b, 4000);
     pn_smtp_reply_print(&b, reply);
     (void)snprintf(c->why, sizeof c->why, "%.*s", PN_FMT(pn_str_slice(pn_buf_str(&b), 4, b.len)));
@@ -338,7 +368,7 @@ static void on_idle(void *ctx)
     struct conn *c = ctx;
     if (!c->free)
         return;
-    c->free = false;
+    set_free(c, false);
     pn_smtp_client_quit(c->client);
     after(c);
 }
@@ -377,6 +407,7 @@ void conn_open(struct hop *hop)
     hop->conn_count++;
     hop->connecting++;
     q->conn_count++;
+    turn_opened(q, &c->peer.ip);
     pn_segments_init(&c->segments);
     c->client = pn_smtp_client_new(&config, &client_ops, c);
     c->idle = pn_timer_new(q->loop, on_idle, c);
@@ -396,6 +427,15 @@ bool conn_give_idle(struct hop *hop)
             return true;
         }
     return false;
+}
+
+void conn_close_idle(struct queue *q, const struct pn_ip *ip)
+{
+    struct conn *c = q->idle_first;
+    while (c != NULL && ip != NULL && !turn_same_net(ip, &c->peer.ip))
+        c = c->idle_next;
+    if (c != NULL)
+        on_idle(c);
 }
 
 void conn_drain(struct hop *hop)

@@ -1,6 +1,7 @@
 #include "hop.h"
 
 #include "clock.h"
+#include "hop_turn.h"
 #include "mem.h"
 #include "shun.h"
 
@@ -13,8 +14,9 @@ static struct hop **slot_of(struct queue *q, uint8_t via, struct pn_str name)
 
 static bool idle(const struct hop *h)
 {
-    return h->waiting == 0 && h->conn_count == 0 && !h->resolving && !h->queued &&
-           h->closed_until < pn_clock_mono_ns();
+    uint64_t now = pn_clock_mono_ns();
+    return hop_waiting(h) == 0 && h->conn_count == 0 && !h->resolving && !h->queued &&
+           h->closed_until < now && h->rate_due_ns < now;
 }
 
 /* Forgets hops that nothing is known of any more but their addresses. */
@@ -28,6 +30,8 @@ static void sweep(struct queue *q)
                 continue;
             }
             *at = h->next_same;
+            turn_forget(h);
+            pn_timer_free(&h->rate_timer);
             free(h->name);
             free(h->closed_why);
             dest_unref(&h->dest);
@@ -66,7 +70,7 @@ static struct hop *hop_get(struct queue *q, uint8_t via, struct pn_str name, str
     *h = (struct hop){.next_same = *slot, .queue = q, .via = via};
     h->name = pn_strndup(name.p, name.len);
     h->dest = dest_ref(dest);
-    h->end = &h->first;
+    line_init(&h->line);
     h->probe_end = &h->first_probe;
     *slot = h;
     return h;
@@ -81,22 +85,11 @@ static void hop_queue(struct hop *hop)
     hop->queue->hops_queued = hop;
 }
 
-void parcel_free(struct parcel *p)
-{
-    struct message *m = p->m;
-    free(p);
-    run_unpin(m);
-}
-
 struct parcel *hop_take(struct hop *hop)
 {
-    struct parcel *p = hop->first;
-    if (p == NULL)
-        return NULL;
-    hop->first = p->next;
-    if (hop->first == NULL)
-        hop->end = &hop->first;
-    hop->waiting--;
+    struct parcel *p = line_take(&hop->line, turn_recipients(hop));
+    if (p != NULL)
+        turn_used(hop, p->count);
     return p;
 }
 
@@ -108,7 +101,7 @@ struct probe *hop_take_probe(struct hop *hop)
     hop->first_probe = p->next;
     if (hop->first_probe == NULL)
         hop->probe_end = &hop->first_probe;
-    hop->waiting--;
+    hop->probes--;
     return p;
 }
 
@@ -124,7 +117,7 @@ void hop_probe(struct queue *q, uint8_t via, struct pn_str name, struct pn_str a
     }
     *hop->probe_end = p;
     hop->probe_end = &p->next;
-    hop->waiting++;
+    hop->probes++;
     hop_pump(hop);
 }
 
@@ -132,14 +125,13 @@ void hop_fail(struct hop *hop, uint16_t code, struct pn_str text, bool close_it)
 {
     char *why = pn_strndup(text.p, text.len); /* text may be the hop's own */
     if (close_it) {
-        uint64_t ms = dest_shun_ms(hop->dest);
-        hop->closed_until = pn_clock_mono_ns() + ms * PN_NS_PER_MS;
+        hop->closed_until = pn_clock_mono_ns() + turn_close_ms(hop) * PN_NS_PER_MS;
         free(hop->closed_why);
         hop->closed_why = pn_strdup(why);
     }
     for (struct probe *p; (p = hop_take_probe(hop)) != NULL;)
         probe_settle(p, false, code == 0 ? 451 : code, pn_str_of(why));
-    for (struct parcel *p; (p = hop_take(hop)) != NULL;) {
+    for (struct parcel *p; (p = line_take(&hop->line, PARCEL_RECIPIENTS_MAX)) != NULL;) {
         for (uint32_t i = 0; i < p->count; i++)
             run_settled(p->m, p->indices[i], code, pn_str_of(why));
         parcel_free(p);
@@ -147,18 +139,10 @@ void hop_fail(struct hop *hop, uint16_t code, struct pn_str text, bool close_it)
     free(why);
 }
 
-/* A connection more: those that wait are more than those that are being made. */
-static bool may_open(struct hop *hop)
+/* None more is to be had, but some stand. */
+static bool all_tried(const struct hop *hop)
 {
-    struct queue *q = hop->queue;
-    if (hop->waiting <= hop->connecting || hop->conn_count >= hop->dest->is.connections)
-        return false;
-    if (hop->address_count > 0 && hop->current >= hop->address_count)
-        return false; /* none more is to be had, but some stand */
-    if (q->conn_count < q->settings.connections_max)
-        return true;
-    hop_queue(hop); /* looked at again when one goes */
-    return false;
+    return hop->address_count > 0 && hop->current >= hop->address_count;
 }
 
 static void skip_shunned(struct hop *hop)
@@ -170,9 +154,9 @@ static void skip_shunned(struct hop *hop)
 /* Goes on from the current address. */
 static void pump(struct hop *hop)
 {
-    while (hop->waiting > 0 && conn_give_idle(hop)) {
+    while (hop_waiting(hop) > 0 && conn_give_idle(hop)) {
     }
-    if (hop->resolving || !may_open(hop))
+    if (hop->resolving || all_tried(hop) || !turn_may_open(hop))
         return;
     if (hop->address_count == 0 || pn_clock_mono_ns() > hop->addresses_until) {
         names_find(hop); /* comes back here */
@@ -181,7 +165,7 @@ static void pump(struct hop *hop)
     skip_shunned(hop);
     if (hop->current == hop->address_count && hop->conn_count == 0)
         hop_fail(hop, 451, PN_STR("4.4.1 Its servers could not be reached a moment ago"), false);
-    while (may_open(hop))
+    while (!all_tried(hop) && turn_may_open(hop))
         conn_open(hop);
 }
 
@@ -201,44 +185,20 @@ void hop_conn_failed(struct hop *hop, size_t address, struct pn_str text)
         pump(hop);
     else if (hop->conn_count == 0)
         hop_fail(hop, 451, text, true);
-    /* else those that stand serve the line */
-}
-
-static bool fits(const struct parcel *p, const struct message *m, const struct pn_recipient *to)
-{
-    const struct pn_recipient *first = &m->work->env.recipients[p->indices[0]];
-    return p->m == m && p->count < PARCEL_RECIPIENTS_MAX && first->group == to->group &&
-           pn_str_eq(first->from, to->from);
+    else /* those that stand serve the line, and no more than those it bears */
+        hop->window = hop->conn_count;
 }
 
 void hop_try(struct message *m, uint32_t index)
 {
     const struct pn_recipient *to = &m->work->env.recipients[index];
     struct hop *hop = hop_get(m->queue, to->via, to->next_hop, to->address);
-    if (hop->closed_until > pn_clock_mono_ns()) {
+    if (hop->closed_until > pn_clock_mono_ns())
         run_settled(m, index, 451, pn_str_of(hop->closed_why));
-        return;
-    }
-    if (hop->waiting >= HOP_LINE_MAX) {
-        run_settled(m, index, 0, PN_STR("many wait for that next hop"));
-        return;
-    }
-    /* The last parcel of the line, if it is this message's and gets the same bytes. */
-    struct parcel *last = hop->first == NULL
-                              ? NULL
-                              : (struct parcel *)((char *)hop->end - offsetof(struct parcel, next));
-    if (last == NULL || !fits(last, m, to)) {
-        last = pn_alloc(sizeof *last);
-        last->m = m;
-        last->count = 0;
-        last->next = NULL;
-        *hop->end = last;
-        hop->end = &last->next;
-        hop->waiting++;
-        m->under_way++; /* the pin */
-    }
-    last->indices[last->count++] = index;
-    hop_queue(hop);
+    else if (line_put(&hop->line, m, index, turn_line_max(hop)))
+        hop_queue(hop);
+    else
+        run_postponed(m, index, turn_wait_ms(hop, m->id), PN_STR("many wait for that next hop"));
 }
 
 void hop_flush(void *arg)
@@ -279,7 +239,7 @@ void hop_rebind(struct queue *q)
 void hop_reopen(struct queue *q, const struct pn_recipient *to)
 {
     struct hop *hop = hop_get(q, to->via, to->next_hop, to->address);
-    hop->closed_until = 0;
+    hop->closed_until = hop->fails = 0;
     for (size_t i = 0; i < hop->address_count; i++)
         shun_forget(q, &hop->addresses[i]);
 }
@@ -290,4 +250,5 @@ void hop_init(struct queue *q)
     q->hop_sweep = HOP_SWEEP_MIN;
     names_init(q);
     shun_init(q);
+    turn_init(q);
 }

@@ -3,7 +3,9 @@
  * message and those of its recipients who get the same bytes), its addresses, and a few connections
  * that are kept and reused.
  *
- *   hop.c     the table; parcels; who gets a connection
+ *   hop.c     the table; what waits, and what becomes of it
+ *   hop_line.h  the line of parcels, fair between senders
+ *   hop_turn.h  who may open a connection and when: limits, back-off, rates
  *   conn.c    one connection: the SMTP engine (server/smtp) on a stream
  *   names.c   addresses of a next hop, asked of the resolver
  *   mx.h      which of them, in which order
@@ -15,28 +17,14 @@
 #ifndef PN_QUEUE_HOP_H
 #define PN_QUEUE_HOP_H
 
+#include "hop_line.h"
 #include "queue_int.h"
 
-enum {
-    HOP_TABLE = 1024,
-    HOP_ADDRESSES_MAX = 16,
-    HOP_LINE_MAX = 250, /* parcels that wait; more come again in a second: a slow server must
-                         * not take all places of messages under way */
-    HOP_SWEEP_MIN = 1024,
-    PARCEL_RECIPIENTS_MAX = 100 /* RFC 5321, section 4.5.3.1.8: what any server takes */
-};
+enum { HOP_TABLE = 1024, HOP_ADDRESSES_MAX = 16, HOP_SWEEP_MIN = 1024 };
 
 struct hop_address {
     struct pn_ip ip;
     uint16_t port;
-};
-
-/* Some recipients of a message that go in one transaction; pins the message. */
-struct parcel {
-    struct parcel *next;
-    struct message *m;
-    uint32_t count;
-    uint32_t indices[PARCEL_RECIPIENTS_MAX];
 };
 
 /* A recipient that an edge asks about; goes before parcels, for a client waits. */
@@ -54,9 +42,9 @@ struct hop {
     uint8_t via;       /* enum pn_via */
     char *name;        /* as the envelope, or the destination's route, has it; owned */
     struct dest *dest; /* by whose settings it works; counted */
-    struct parcel *first, **end;
-    size_t waiting; /* parcels and probes */
+    struct line line;
     struct probe *first_probe, **probe_end;
+    size_t probes;
     struct conn *conns;
     unsigned conn_count;
     unsigned connecting; /* of those, not ready yet */
@@ -70,7 +58,27 @@ struct hop {
     bool plain;            /* TLS failed here, and we may do without */
     uint64_t closed_until; /* ns */
     char *closed_why;      /* owned: "4.4.1 Connection refused" */
+
+    /* hop_turn.c's */
+    unsigned window;    /* connections it may have now; 0: none was needed yet */
+    uint16_t broken;    /* sessions in a row */
+    uint16_t fails;     /* times in a row that it was closed */
+    uint64_t pace_ns;   /* from one parcel's end to the next, while parcels wait */
+    uint64_t done_ns;   /* the last one's */
+    uint64_t turned_ns; /* when the last that was turned away is to come again */
+    uint64_t turned_id; /* its message, and how many of it come then */
+    uint32_t turned_count;
+    uint64_t rate_due_ns; /* when the next recipient is due by the rate alone */
+    struct pn_timer *rate_timer;
+    struct turns *turns; /* those that wait for others' connections; NULL: it does not */
+    struct hop *turn_next, **turn_at;
 };
+
+/* Parcels and probes. */
+static inline size_t hop_waiting(const struct hop *hop)
+{
+    return hop->line.parcels + hop->probes;
+}
 
 /* conn.c */
 struct conn;
@@ -80,11 +88,13 @@ void conn_open(struct hop *hop);
 bool conn_give_idle(struct hop *hop);
 /* Ends what is idle, and lets what is busy finish. */
 void conn_drain(struct hop *hop);
+/* Ends the connection that has been idle longest, whosever it is, or the one of those to the
+ * network of ip. */
+void conn_close_idle(struct queue *q, const struct pn_ip *ip);
 
 /* hop.c, for conn.c and names.c */
 struct parcel *hop_take(struct hop *hop);
 struct probe *hop_take_probe(struct hop *hop);
-void parcel_free(struct parcel *p);
 /* A connection to that address did not become ready; text begins with an enhanced status. */
 void hop_conn_failed(struct hop *hop, size_t address, struct pn_str text);
 void hop_pump(struct hop *hop);

@@ -201,6 +201,8 @@ static bool use_policy(struct queue *q, struct pn_generation *gen, struct pn_buf
     pn_policy_unref(&q->policy);
     q->policy = p;
     settings_read(&q->settings, p);
+    if (q->settings.connections_max > 2 * q->fds_max)
+        q->settings.connections_max = (unsigned)(2 * q->fds_max);
     use_dests(q, p);
     return true;
 }
@@ -246,6 +248,7 @@ static void raise_limit(struct queue *q)
         (void)getrlimit(RLIMIT_NOFILE, &r);
     }
     q->fds_max = (size_t)r.rlim_cur / 4;
+    q->active_max = q->fds_max < QUEUE_ACTIVE_MAX ? q->fds_max : QUEUE_ACTIVE_MAX;
 }
 
 static bool begin(struct pn_role_life *life, struct pn_buf *err)

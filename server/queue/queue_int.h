@@ -7,6 +7,7 @@
  *   message.c     messages at hand: table, states, records of the spool
  *   take.c        messages come in from edges
  *   run.c         which recipients are due, and what became of each
+ *   again.c       those that are due while others of the message are under way
  *   local.c       to mailbox workers
  *   hop.h         to next hops
  *   bounce.c      reports to senders; what is held instead
@@ -40,7 +41,7 @@
 
 enum {
     QUEUE_PEER_BYTES = 8 * 1024 * 1024, /* that may wait for a peer */
-    QUEUE_ACTIVE_MAX = 1000,            /* messages with deliveries under way */
+    QUEUE_ACTIVE_MAX = 4000,            /* messages with deliveries under way */
     QUEUE_MAILBOXES_MAX = 64,
     QUEUE_POOL_MAX = 4 * PN_ENVELOPE_MAX /* of one message's envelope, decoded */
 };
@@ -52,7 +53,7 @@ struct queue_settings {
     uint64_t segment_bytes;
     uint64_t disk_reserve; /* bytes that stay free */
     uint64_t messages_max; /* in the queue */
-    unsigned connections_max;
+    unsigned connections_max, net_connections_max;
     uint32_t mailboxes; /* workers: which one a user belongs to */
     uint64_t idle_ms, connect_ms, hold_age_ms, verify_ms;
     struct pn_smtp_client_waits waits; /* for a next hop's replies */
@@ -142,6 +143,9 @@ struct message_work {
     int content_fd;         /* -1: not open */
     struct pn_str content;  /* its bytes, once message_content was asked */
     bool content_mapped;    /* else they are allocated */
+
+    struct message_work *again_next, **again_at; /* again.c's list; NULL: not there */
+    int64_t again_due_ms;
 };
 
 /* Its work, made if need be. */
@@ -220,7 +224,10 @@ struct queue {
     struct pn_timer *drain_timer;
     struct pn_timer *age_timer;
     struct pn_timer *move_timer;
-    unsigned moving; /* messages that move.c has in hand */
+    unsigned moving;            /* messages that move.c has in hand */
+    struct message_work *again; /* messages under way with recipients that wait */
+    struct pn_timer *again_timer;
+    int64_t again_due_ms; /* 0: the timer is not set */
     struct queue_settings settings;
     struct dests *dests;
     struct pn_policy *policy; /* NULL: none was given */
@@ -240,6 +247,7 @@ struct queue {
     struct message **heap;   /* by due_ms; those with nothing under way */
     size_t heap_count, heap_cap;
     size_t active;       /* messages with tries under way or loading */
+    size_t active_max;   /* QUEUE_ACTIVE_MAX, or what descriptors allow */
     uint64_t next_file;  /* content files */
     uint64_t bytes_held; /* of content descriptors kept open, and how many they are */
     size_t fds_held, fds_max;
@@ -254,6 +262,12 @@ struct queue {
     size_t hop_count, hop_sweep; /* idle ones are forgotten beyond hop_sweep */
     struct hop *hops_queued;
     unsigned conn_count;
+    struct conn *idle_first, **idle_end; /* connections with nothing to do, the oldest first */
+    struct turns {
+        struct hop *first, **end;
+        size_t count;
+    } turns[2];     /* hops that wait for others' connections: with ordinary mail, and bulk */
+    unsigned *nets; /* connections to a network, a table */
     struct pn_tls_context *tls;  /* NULL: none could be made */
     struct pn_channel *resolver; /* NULL: away */
     struct lookup *lookups;      /* asked and not answered */
@@ -305,6 +319,16 @@ void run_later(struct message *m);
 void run_remove(struct message *m); /* from the heap */
 /* What became of one try. code 0: none was made, no fault of the recipient's. */
 void run_settled(struct message *m, uint32_t index, uint16_t code, struct pn_str text);
+/* None was made, for others wait there already: it comes again by then. */
+void run_postponed(struct message *m, uint32_t index, uint64_t ms, struct pn_str why);
+
+/* Those of its recipients that are due go to their routes while others are under way. */
+void run_again(struct message *m);
+
+/* again.c: m, under way, has a recipient that is due then; it rests, or is looked at now. */
+void again_init(struct queue *q);
+void again_at(struct message *m, int64_t due);
+void again_forget(struct message *m);
 
 /* It could not be read back, errno says why. True: it is damaged, and rests. */
 bool run_unreadable(struct message *m, int error);

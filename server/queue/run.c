@@ -75,7 +75,7 @@ void run_remove(struct message *m)
 
 static void arm(struct queue *q)
 {
-    if (q->heap_count == 0 || q->draining || q->active >= QUEUE_ACTIVE_MAX)
+    if (q->heap_count == 0 || q->draining || q->active >= q->active_max)
         return;
     int64_t wait = q->heap[0]->due_ms - pn_clock_wall_ms();
     pn_timer_set(q->timer, wait < 0 ? 0 : (uint64_t)wait);
@@ -112,7 +112,7 @@ static void on_due(void *ctx)
 {
     struct queue *q = ctx;
     int64_t now = pn_clock_wall_ms();
-    while (q->heap_count > 0 && q->heap[0]->due_ms <= now && q->active < QUEUE_ACTIVE_MAX &&
+    while (q->heap_count > 0 && q->heap[0]->due_ms <= now && q->active < q->active_max &&
            !q->draining) {
         struct message *m = q->heap[0];
         run_remove(m);
@@ -145,6 +145,7 @@ void run_init(struct queue *q)
 {
     q->began_ns = pn_clock_mono_ns();
     q->timer = pn_timer_new(q->loop, on_due, q);
+    again_init(q);
     q->clock_timer = pn_timer_new(q->loop, look_at_clock, q);
     look_at_clock(q);
 }
@@ -167,6 +168,7 @@ static void note(struct message *m)
 static void rest(struct message *m)
 {
     struct queue *q = m->queue;
+    again_forget(m);
     if (bounce(m))
         return; /* and comes back */
     q->active--;
@@ -244,6 +246,12 @@ static void dispatch(struct message *m)
     bounce_keep_back(m);
     hop_flush(m->queue);
     run_unpin(m);
+}
+
+void run_again(struct message *m)
+{
+    if (m->under_way > 0 && m->work->ordered == NULL)
+        dispatch(m);
 }
 
 /* Reads back what was let go of: on the pool. */
@@ -339,7 +347,7 @@ static void start_load(struct message *m)
 void run_message(struct message *m)
 {
     struct queue *q = m->queue;
-    if (q->active >= QUEUE_ACTIVE_MAX || q->draining) {
+    if (q->active >= q->active_max || q->draining) {
         run_later(m);
         return;
     }
@@ -364,11 +372,13 @@ static bool is_expired(const struct message *m, const struct dest *dest, bool tr
            (tried || up_ms > patience);
 }
 
-static void defer(struct message *m, uint32_t index, bool counts)
+/* soon_ms: no try was made, and one may be by then; 0: one was. */
+static void defer(struct message *m, uint32_t index, uint64_t soon_ms)
 {
     struct rcpt *r = &m->rcpts[index];
     const struct dest *dest = hop_dest(m->queue, &m->work->env.recipients[index]);
-    uint64_t wait = SOON_MS;
+    bool counts = soon_ms == 0;
+    uint64_t wait = soon_ms;
     if (counts) {
         r->tries += r->tries < UINT16_MAX;
         wait = dest_retry_ms(dest, r->tries);
@@ -381,6 +391,17 @@ static void defer(struct message *m, uint32_t index, bool counts)
     r->state = RCPT_WAITING;
     r->due_ms = pn_clock_wall_ms() + (int64_t)wait;
     r->noted &= !counts; /* a try that was none is not worth a record */
+}
+
+/* One try less is under way. Who waits again need not wait for the others. */
+static void settled_one(struct message *m, const struct rcpt *r)
+{
+    if (--m->under_way == 0)
+        rest(m);
+    else if (r->state == RCPT_WAITING)
+        again_at(m, r->due_ms);
+    else if (m->open > 0) /* else its end comes with the last pin */
+        message_note(m);
 }
 
 void run_settled(struct message *m, uint32_t index, uint16_t code, struct pn_str text)
@@ -396,12 +417,18 @@ void run_settled(struct message *m, uint32_t index, uint16_t code, struct pn_str
     } else if (code >= 500) {
         r->state = RCPT_FAILING;
     } else {
-        defer(m, index, code != 0);
+        defer(m, index, code == 0 ? SOON_MS : 0);
         if (code != 0 && r->state == RCPT_WAITING)
             event_delivery(m, index);
     }
-    if (--m->under_way == 0)
-        rest(m);
-    else if (r->state != RCPT_WAITING && m->open > 0) /* else its end comes with the last pin */
-        message_note(m);
+    settled_one(m, r);
+}
+
+void run_postponed(struct message *m, uint32_t index, uint64_t ms, struct pn_str why)
+{
+    struct rcpt *r = &m->rcpts[index];
+    pn_assert(r->state == RCPT_UNDER_WAY && m->under_way > 0);
+    set_reply(m->queue->replies, r, 0, why);
+    defer(m, index, ms);
+    settled_one(m, r);
 }

@@ -11,7 +11,8 @@ void settings_default(struct queue_settings *s)
     *s = (struct queue_settings){.hostname = pn_strdup("localhost"),
                                  .disk_reserve = 256ULL * 1024 * 1024,
                                  .messages_max = 10000000,
-                                 .connections_max = 200,
+                                 .connections_max = 1000,
+                                 .net_connections_max = 100,
                                  .mailboxes = 1,
                                  .idle_ms = 5000,
                                  .verify_ms = 10 * MINUTE_MS,
@@ -25,6 +26,7 @@ void settings_read(struct queue_settings *s, const struct pn_policy *p)
     s->hostname = pn_strndup(hostname.p, hostname.len);
     s->segment_bytes = (uint64_t)pn_policy_int(p, "spool.segment");
     s->disk_reserve = (uint64_t)pn_policy_int(p, "limits.disk-reserve");
+    s->net_connections_max = (unsigned)pn_policy_int(p, "queue.connections-per-network");
     s->mailboxes = (uint32_t)pn_policy_int(p, "mailboxes");
     s->messages_max = (uint64_t)pn_policy_int(p, "queue.messages");
     s->connections_max = (unsigned)pn_policy_int(p, "queue.connections");

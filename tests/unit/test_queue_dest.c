@@ -53,8 +53,126 @@ static void test_smarthost(void)
     hop_server_fini(&smart);
 }
 
+static void rig_up_for(struct role_rig *rig, const struct hop_server *s, const char *queue,
+                       const char *destination)
+{
+    char conf[400];
+    (void)snprintf(conf, sizeof conf,
+                   "smtp { hostname localhost }\nqueue { %s }\n"
+                   "destination \"*\" { route smtp \"%s\" }\n"
+                   "destination \"dest.test\" { %s }",
+                   queue, s->name, destination);
+    hop_rig_up(rig, conf);
+}
+
+static struct pn_recipient mx(const char *address, const char *domain)
+{
+    return (struct pn_recipient){
+        .address = pn_str_of(address), .via = PN_VIA_MX, .next_hop = pn_str_of(domain)};
+}
+
+/* Three sessions broken off in a row: it is left alone, and says of itself why. */
+static void test_broken(void)
+{
+    struct role_rig rig;
+    struct hop_server s;
+    hop_server_init(&s);
+    rig_up_for(&rig, &s, "retry 1h", "tls off");
+    for (uint64_t i = 1; i <= 3; i++) {
+        struct pn_recipient to = mx("u@a.test", "a.test");
+        hop_rig_take(&rig, i, "s@from.test", 0, &to, 1);
+        hop_greet(&s);
+        hop_expect_ehlo(&s);
+        hop_expect(&s, "MAIL FROM:<s@from.test> SIZE=30", "421 4.3.2 too busy\r\n");
+        hop_closed(&s);
+    }
+    struct pn_recipient to = mx("u@b.test", "b.test");
+    hop_rig_take(&rig, 4, "s@from.test", 0, &to, 1);
+    queue_rig_wait_list(&rig, ADMIN, false, "\"reply\":\"451 4.3.2 too busy\"", true);
+    UNIT_TRUE(!hop_readable(s.listener, 150));
+    role_rig_fini(&rig);
+    hop_server_fini(&s);
+}
+
+/* What is beyond the rate waits, and is no try. */
+static void test_rate(void)
+{
+    struct role_rig rig;
+    struct hop_server s;
+    hop_server_init(&s);
+    char conf[300];
+    (void)snprintf(conf, sizeof conf,
+                   "smtp { hostname localhost }\n"
+                   "destination \"*\" { route smtp \"%s\"  rate 2 per 1h }",
+                   s.name);
+    hop_rig_up(&rig, conf);
+    struct pn_recipient to[2] = {mx("u@a.test", "a.test"), mx("v@a.test", "a.test")};
+    hop_rig_take(&rig, 1, "s@from.test", 0, to, 2);
+    hop_greet(&s);
+    hop_expect_ehlo(&s);
+    serve_one(&s, "RCPT TO:<u@a.test>");
+    UNIT_TRUE(!hop_readable(s.fd, 150));
+    role_rig_fini(&rig);
+    hop_server_fini(&s);
+}
+
+/* Two next hops in one network that may have one connection: the second waits for the first
+ * one's to go, and that goes because it waits. */
+static void test_network(void)
+{
+    struct role_rig rig;
+    struct hop_server one, two;
+    hop_server_init(&one);
+    hop_server_init(&two);
+    hop_rig_up(&rig, "smtp { hostname localhost }\nqueue { connections-per-network 1  idle 5m }");
+    struct pn_recipient to = hop_rig_to(&one, "u@one.test");
+    hop_rig_take(&rig, 1, "s@from.test", 0, &to, 1);
+    hop_greet(&one);
+    hop_expect_ehlo(&one);
+    to = hop_rig_to(&two, "u@two.test");
+    hop_rig_take(&rig, 2, "s@from.test", 0, &to, 1);
+    UNIT_TRUE(!hop_readable(two.listener, 150));
+    serve_one(&one, "RCPT TO:<u@one.test>");
+    hop_expect(&one, "QUIT", "221 bye\r\n");
+    hop_closed(&one);
+    hop_greet(&two);
+    hop_expect_ehlo(&two);
+    serve_one(&two, "RCPT TO:<u@two.test>");
+    role_rig_fini(&rig);
+    hop_server_fini(&one);
+    hop_server_fini(&two);
+}
+
+/* One of a message's recipients is with a server that does not answer: the other, who was put
+ * off, is tried again meanwhile. */
+static void test_again(void)
+{
+    struct role_rig rig;
+    struct hop_server slow, busy;
+    hop_server_init(&slow);
+    hop_server_init(&busy);
+    hop_rig_up(&rig, "smtp { hostname localhost }\nqueue { retry 100ms }");
+    struct pn_recipient to[2] = {hop_rig_to(&slow, "u@slow.test"),
+                                 hop_rig_to(&busy, "u@busy.test")};
+    hop_rig_take(&rig, 1, "s@from.test", 0, to, 2);
+    hop_greet(&slow);
+    hop_expect_ehlo(&slow);
+    hop_greet(&busy);
+    hop_expect_ehlo(&busy);
+    hop_expect(&busy, "MAIL FROM:<s@from.test> SIZE=30", "250 ok\r\n");
+    hop_expect(&busy, "RCPT TO:<u@busy.test>", "451 4.7.1 greylisted\r\n");
+    hop_expect(&busy, "RSET", "250 ok\r\n");
+    serve_one(&busy, "RCPT TO:<u@busy.test>");
+    hop_expect(&slow, "MAIL FROM:<s@from.test> SIZE=30", "250 ok\r\n");
+    role_rig_fini(&rig);
+    hop_server_fini(&slow);
+    hop_server_fini(&busy);
+}
+
 int main(int argc, char **argv)
 {
-    static const struct unit_test tests[] = {{"smarthost", test_smarthost}, {NULL, NULL}};
+    static const struct unit_test tests[] = {
+        {"smarthost", test_smarthost}, {"broken", test_broken}, {"rate", test_rate},
+        {"network", test_network},     {"again", test_again},   {NULL, NULL}};
     return unit_main("queue_dest", tests, argc, argv);
 }
