@@ -67,8 +67,10 @@ static void put_answers(struct pn_buf *out, const struct pn_facts *f)
             continue;
         for (uint32_t k = 0; k < d->count; k++)
             records[k] = (struct pn_dns_record){0, d->answers[k]};
-        pn_dnsfile_put(out, d->name, d->type,
-                       &(struct pn_dns_answer){d->rcode, d->secure, d->count, records});
+        pn_dnsfile_put(
+            out, d->name, d->type,
+            &(struct pn_dns_answer){
+                .rcode = d->rcode, .secure = d->secure, .count = d->count, .records = records});
     }
 }
 

@@ -79,8 +79,10 @@ void pn_questions_give(struct pn_questions *qs, const struct pn_dns_seen *seen)
     asker_lock(qs->asker);
     if (find(qs, seen->name, seen->type, hash) == NULL) {
         struct pn_question *q = add(qs, seen->name, seen->type, hash);
-        asker_keep_answer(q,
-                          &(struct pn_dns_answer){seen->rcode, seen->secure, seen->count, records});
+        asker_keep_answer(q, &(struct pn_dns_answer){.rcode = seen->rcode,
+                                                     .secure = seen->secure,
+                                                     .count = seen->count,
+                                                     .records = records});
         q->done = true;
     }
     asker_unlock(qs->asker);

@@ -198,12 +198,18 @@ bool pn_dns_ask_get(struct pn_str body, struct pn_dns_ask *ask)
     return pn_dns_ask_next(&r, ask) && pn_rd_done(&r);
 }
 
+/* What the byte behind the rcode says. */
+enum { ANSWER_SECURE = 1, ANSWER_TARGET = 2, ANSWER_FLAGS = 3 };
+
 void pn_dns_answer_put(struct pn_buf *out, uint64_t id, const struct pn_dns_answer *answer)
 {
     pn_assert(answer->count <= PN_DNS_RECORDS_MAX);
     pn_wr_u64(out, id);
     pn_wr_u16(out, answer->rcode);
-    pn_wr_u8(out, answer->secure);
+    pn_wr_u8(out, (uint8_t)((answer->secure ? ANSWER_SECURE : 0) |
+                            (answer->target.len > 0 ? ANSWER_TARGET : 0)));
+    if (answer->target.len > 0)
+        pn_wr_str(out, answer->target);
     pn_wr_u32(out, answer->count);
     for (uint32_t i = 0; i < answer->count; i++) {
         pn_wr_u32(out, answer->records[i].ttl);
@@ -216,11 +222,13 @@ bool pn_dns_answer_next(struct pn_rd *r, uint64_t *id, struct pn_dns_answer *ans
 {
     *id = pn_rd_u64(r);
     *answer = (struct pn_dns_answer){.rcode = pn_rd_u16(r), .records = records};
-    uint8_t secure = pn_rd_u8(r);
+    uint8_t flags = pn_rd_u8(r);
+    answer->target = (flags & ANSWER_TARGET) != 0 ? pn_rd_str(r) : PN_STR("");
+    bool told = (flags & ANSWER_TARGET) == 0 || pn_dns_name_ok(answer->target);
     uint32_t count = pn_rd_count(r, 8);
-    if (secure > 1 || count > PN_DNS_RECORDS_MAX)
+    if (flags > ANSWER_FLAGS || !told || count > PN_DNS_RECORDS_MAX)
         return false;
-    answer->secure = secure == 1;
+    answer->secure = (flags & ANSWER_SECURE) != 0;
     answer->count = count;
     for (uint32_t i = 0; i < count; i++) {
         records[i].ttl = pn_rd_u32(r);

@@ -49,6 +49,7 @@ struct pn_dns_answer {
     bool secure;
     uint32_t count;
     const struct pn_dns_record *records; /* sorted by data, so that runs can be compared */
+    struct pn_str target; /* where CNAMEs led, in the form of names above; empty: there was none */
 };
 
 struct pn_dns_ask {

@@ -266,11 +266,13 @@ void pn_dnsfile_find(const struct pn_dnsfile *f, struct pn_str name, uint16_t ty
 {
     unsigned char wire[PN_DNS_NAME_MAX];
     size_t len = pn_dns_name_to_wire(name, wire);
+    struct pn_str target = PN_STR("");
     *out = (struct pn_dns_answer){.rcode = PN_DNS_NXDOMAIN};
     if (len == 0)
         return;
     for (int hop = 0; hop <= PN_DNSFILE_CNAMES_MAX; hop++) {
         const struct node *node = node_for(f, wire, len);
+        out->target = target;
         if (node == NULL)
             return;
         const struct set *set = set_for(f, node, type);
@@ -283,12 +285,13 @@ void pn_dnsfile_find(const struct pn_dnsfile *f, struct pn_str name, uint16_t ty
             *out = (struct pn_dns_answer){.rcode = PN_DNS_NOERROR,
                                           .secure = set->secure,
                                           .count = set->count,
-                                          .records = set->records};
+                                          .records = set->records,
+                                          .target = target};
             return;
         }
-        struct pn_str target = set->records[0].data;
+        target = set->records[0].data;
         len = pn_dns_name_to_wire(target.len == 0 ? PN_STR(".") : target, wire);
         pn_assert(len != 0);
     }
-    out->rcode = PN_DNS_SERVFAIL;
+    *out = (struct pn_dns_answer){.rcode = PN_DNS_SERVFAIL};
 }

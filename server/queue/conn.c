@@ -33,12 +33,16 @@ struct conn {
     struct parcel *parcel; /* NULL: none is on its way */
     struct probe *probe;   /* the same */
     uint64_t mails;
-    bool ready;     /* was ready once */
-    bool free;      /* takes a mail now */
-    bool over;      /* the engine ended */
-    bool broken;    /* and not in order, with a mail under way */
-    bool try_plain; /* TLS failed: the next connection does without */
-    size_t address; /* the hop's, by index */
+    bool ready;           /* was ready once */
+    bool free;            /* takes a mail now */
+    bool over;            /* the engine ended */
+    bool broken;          /* and not in order, with a mail under way */
+    bool shaking;         /* hands, for TLS */
+    bool tls_fault;       /* it ended for want of TLS: the address may serve others */
+    bool try_plain;       /* TLS failed: the next connection does without */
+    struct tls_host *tls; /* counted */
+    struct tls_plan plan; /* by which it was made */
+    size_t address;       /* the hop's, by index */
     struct hop_address peer;
     char *name;        /* ours, for EHLO: a reload may change the settings'; owned */
     char why[WHY_MAX]; /* over, never ready: "4.4.1 Connection refused" */
@@ -104,6 +108,7 @@ static void conn_free(struct conn *c)
     pn_timer_free(&c->idle);
     pn_segments_fini(&c->segments);
     pn_message_free(&c->message);
+    tls_host_unref(&c->tls);
     free(c->name);
     free(c);
 }
@@ -126,7 +131,7 @@ static void after(struct conn *c)
         return;
     }
     bool again = c->ready || c->try_plain;
-    if (!again && !stands(hop, &c->peer))
+    if (!again && !c->tls_fault && !stands(hop, &c->peer))
         shun_note(hop->queue, &c->peer, dest_shun_ms(hop->dest));
     size_t address = c->address;
     bool broken = c->broken;
@@ -154,7 +159,9 @@ static bool on_write(void *ctx, const struct pn_str *parts, size_t count)
 static void on_start_tls(void *ctx)
 {
     struct conn *c = ctx;
-    pn_stream_start_tls(c->stream, c->hop->queue->tls, false, NULL);
+    const struct pn_tls_want want = tls_want_of(c->tls, c->plan.verify);
+    c->shaking = true;
+    pn_stream_start_tls_with(c->stream, c->hop->queue->tls, &want);
 }
 
 /* Whether lines that we add are beyond ASCII: its own bytes the envelope knows of. */
@@ -230,6 +237,14 @@ static void send_probe(struct conn *c)
     pn_smtp_client_send(c->client, &mail);
 }
 
+/* The operator may want more of TLS by now than it has. */
+static bool still_good(const struct conn *c)
+{
+    const struct pn_tls_info *info = pn_stream_tls(c->stream);
+    const struct tls_plan now = tls_plan((enum tls_level)c->hop->dest->is.tls, c->tls, false);
+    return tls_plan_serves(&now, info != NULL, info != NULL && info->verified == PN_TLS_BY_DANE);
+}
+
 /* Gives it what waits first; false: nothing does. */
 static bool next_work(struct conn *c)
 {
@@ -253,7 +268,7 @@ static void go_on(struct conn *c)
 {
     struct queue *q = c->hop->queue;
     set_free(c, false);
-    if (q->draining || c->mails >= c->hop->dest->is.messages_per_connection) {
+    if (q->draining || !still_good(c) || c->mails >= c->hop->dest->is.messages_per_connection) {
         pn_smtp_client_quit(c->client);
     } else if (!next_work(c)) {
         set_free(c, true);
@@ -307,6 +322,7 @@ static void on_ended(void *ctx, enum pn_smtp_end how, const struct pn_smtp_reply
 {
     struct conn *c = ctx;
     struct pn_buf b;
+    c->tls_fault |= how == PN_SMTP_END_TLS;
     c->over = true;
     c->broken = c->ready && !c->free && how != PN_SMTP_END_QUIT;
     set_free(c, false);
@@ -314,6 +330,8 @@ static void on_ended(void *ctx, enum pn_smtp_end how, const struct pn_smtp_reply
     pn_smtp_reply_print(&b, reply);
     (void)snprintf(c->why, sizeof c->why, "%.*s", PN_FMT(pn_str_slice(pn_buf_str(&b), 4, b.len)));
     pn_buf_fini(&b);
+    if (c->shaking)
+        memcpy(c->why, "4.7.5", 5);
     if (pn_smtp_reply_class(reply) == 5) /* of the connection, not of a mail: later again */
         c->why[0] = c->why[0] == '5' ? '4' : c->why[0];
 }
@@ -345,15 +363,29 @@ static void on_drained(void *ctx)
 static void on_tls(void *ctx)
 {
     struct conn *c = ctx;
+    c->shaking = false;
     pn_smtp_client_tls(c->client);
     after(c);
+}
+
+/* However it broke: an attacker who can stop it could strip STARTTLS just as well. */
+static void handshake_broke(struct conn *c)
+{
+    struct hop *hop = c->hop;
+    size_t i = c->address;
+    c->tls_fault = true;
+    c->try_plain = c->plan.clear_after && i < hop->address_count &&
+                   c->peer.port == hop->addresses[i].port &&
+                   pn_ip_eq(&c->peer.ip, &hop->addresses[i].ip);
+    if (c->try_plain)
+        hop->broke[i] = true;
 }
 
 static void on_close(void *ctx, enum pn_close how, const char *why)
 {
     struct conn *c = ctx;
-    if (how == PN_CLOSE_TLS && !c->ready && c->hop->dest->is.tls < PN_DEST_TLS_MUST)
-        c->hop->plain = c->try_plain = true;
+    if (c->shaking)
+        handshake_broke(c);
     if (!c->over) /* why is the stream's */
         pn_smtp_client_lost(c->client, how == PN_CLOSE_TIMEOUT ? "timed out" : why);
     pn_stream_free(&c->stream);
@@ -375,14 +407,6 @@ static void on_idle(void *ctx)
 
 /* ---- for hop.c ---- */
 
-static enum pn_smtp_tls_use tls_use(const struct hop *hop)
-{
-    if (hop->dest->is.tls >= PN_DEST_TLS_MUST)
-        return PN_SMTP_TLS_MUST;
-    bool never = hop->dest->is.tls == PN_DEST_TLS_OFF || hop->plain || hop->queue->tls == NULL;
-    return never ? PN_SMTP_TLS_NEVER : PN_SMTP_TLS_MAY;
-}
-
 void conn_open(struct hop *hop)
 {
     struct queue *q = hop->queue;
@@ -391,14 +415,18 @@ void conn_open(struct hop *hop)
     socklen_t len = pn_endpoint_to_sockaddr(&address->ip, address->port, &to);
     struct conn *c = pn_calloc(1, sizeof *c);
     char *name = pn_strdup(q->settings.hostname);
+    const struct tls_plan plan = hop_tls_plan(hop, hop->current);
+    pn_assert(plan.refusal == NULL);
     const struct pn_smtp_client_config config = {.name = pn_str_of(name),
                                                  .lmtp = hop->via == PN_VIA_LMTP,
                                                  .waits = &q->settings.waits,
-                                                 .tls = tls_use(hop)};
+                                                 .tls = plan.use};
     *c = (struct conn){.next = hop->conns,
                        .at = &hop->conns,
                        .hop = hop,
                        .address = hop->current,
+                       .tls = tls_host_ref(hop->hosts[hop->current]),
+                       .plan = plan,
                        .peer = *address,
                        .name = name};
     if (c->next != NULL)
@@ -419,7 +447,7 @@ void conn_open(struct hop *hop)
 bool conn_give_idle(struct hop *hop)
 {
     for (struct conn *c = hop->conns; c != NULL; c = c->next)
-        if (c->free) {
+        if (c->free && still_good(c)) {
             pn_timer_clear(c->idle);
             if (!next_work(c))
                 return false;

@@ -34,6 +34,7 @@ static void sweep(struct queue *q)
             pn_timer_free(&h->rate_timer);
             free(h->name);
             free(h->closed_why);
+            names_forget(h);
             dest_unref(&h->dest);
             free(h);
             q->hop_count--;
@@ -145,10 +146,24 @@ static bool all_tried(const struct hop *hop)
     return hop->address_count > 0 && hop->current >= hop->address_count;
 }
 
-static void skip_shunned(struct hop *hop)
+_Static_assert((int)TLS_OFF == (int)PN_DEST_TLS_OFF && (int)TLS_MAY == (int)PN_DEST_TLS_MAY &&
+                   (int)TLS_MUST == (int)PN_DEST_TLS_MUST && (int)TLS_DANE == (int)PN_DEST_TLS_DANE,
+               "a level is the operator's choice");
+
+struct tls_plan hop_tls_plan(const struct hop *hop, size_t address)
 {
-    while (hop->current < hop->address_count && shun_is(hop->queue, &hop->addresses[hop->current]))
-        hop->current++;
+    return tls_plan((enum tls_level)hop->dest->is.tls, hop->hosts[address], hop->broke[address]);
+}
+
+/* Past addresses that no connection is to be made to now; *why: the reason for the last one. */
+static void skip(struct hop *hop, const char **why)
+{
+    for (; hop->current < hop->address_count; hop->current++) {
+        const char *refusal = hop_tls_plan(hop, hop->current).refusal;
+        if (refusal == NULL && !shun_is(hop->queue, &hop->addresses[hop->current]))
+            break;
+        *why = refusal != NULL ? refusal : "4.4.1 Its servers could not be reached a moment ago";
+    }
 }
 
 /* Goes on from the current address. */
@@ -162,9 +177,10 @@ static void pump(struct hop *hop)
         names_find(hop); /* comes back here */
         return;
     }
-    skip_shunned(hop);
+    const char *why = "4.4.1 Its servers could not be reached a moment ago";
+    skip(hop, &why);
     if (hop->current == hop->address_count && hop->conn_count == 0)
-        hop_fail(hop, 451, PN_STR("4.4.1 Its servers could not be reached a moment ago"), false);
+        hop_fail(hop, 451, pn_str_of(why), false);
     while (!all_tried(hop) && turn_may_open(hop))
         conn_open(hop);
 }
@@ -180,7 +196,8 @@ void hop_conn_failed(struct hop *hop, size_t address, struct pn_str text)
 {
     if (address == hop->current)
         hop->current++;
-    skip_shunned(hop);
+    const char *passed;
+    skip(hop, &passed);
     if (hop->current < hop->address_count)
         pump(hop);
     else if (hop->conn_count == 0)

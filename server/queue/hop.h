@@ -9,6 +9,7 @@
  *   conn.c    one connection: the SMTP engine (server/smtp) on a stream
  *   names.c   addresses of a next hop, asked of the resolver
  *   mx.h      which of them, in which order
+ *   tls_*.h   what their hosts publish of TLS, and what is made of it
  *   shun.h    which of them are left alone for now
  *
  * A hop that can't be reached fails its whole line at once and stays closed for a little
@@ -19,6 +20,7 @@
 
 #include "hop_line.h"
 #include "queue_int.h"
+#include "tls_plan.h"
 
 enum { HOP_TABLE = 1024, HOP_ADDRESSES_MAX = 16, HOP_SWEEP_MIN = 1024 };
 
@@ -51,11 +53,12 @@ struct hop {
     bool queued;         /* for hop_flush */
     struct hop *next_queued;
     struct hop_address addresses[HOP_ADDRESSES_MAX];
+    struct tls_host *hosts[HOP_ADDRESSES_MAX]; /* of each address, what it says of TLS; counted */
+    bool broke[HOP_ADDRESSES_MAX]; /* a handshake did that we may do without: no more TLS there */
     size_t address_count;
     size_t current;           /* address in use; address_count: all failed */
     uint64_t addresses_until; /* ns; then they are asked for anew */
     bool resolving;
-    bool plain;            /* TLS failed here, and we may do without */
     uint64_t closed_until; /* ns */
     char *closed_why;      /* owned: "4.4.1 Connection refused" */
 
@@ -98,6 +101,8 @@ struct probe *hop_take_probe(struct hop *hop);
 /* A connection to that address did not become ready; text begins with an enhanced status. */
 void hop_conn_failed(struct hop *hop, size_t address, struct pn_str text);
 void hop_pump(struct hop *hop);
+/* How a connection to that address is to be had now. */
+struct tls_plan hop_tls_plan(const struct hop *hop, size_t address);
 /* Every waiting parcel is settled so; the hop stays closed if `close_it`. */
 void hop_fail(struct hop *hop, uint16_t code, struct pn_str text, bool close_it);
 
@@ -111,6 +116,8 @@ void probe_settle(struct probe *p, bool of_rcpt, uint16_t code, struct pn_str te
 
 /* names.c: fills the hop's addresses, then pumps or fails it; maybe before it returns. */
 void names_find(struct hop *hop);
+/* They are to be asked for anew. */
+void names_forget(struct hop *hop);
 void names_init(struct queue *q);
 void names_peer(struct queue *q, struct pn_peer *peer);
 void names_end(struct queue *q);

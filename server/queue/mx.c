@@ -120,7 +120,7 @@ static uint32_t limit_of(const struct mx *mx)
     return UINT16_MAX + 1;
 }
 
-size_t mx_addresses(const struct mx *mx, struct pn_ip *out, size_t max)
+size_t mx_addresses(const struct mx *mx, struct mx_address *out, size_t max)
 {
     uint32_t limit = limit_of(mx);
     size_t n = 0;
@@ -129,7 +129,7 @@ size_t mx_addresses(const struct mx *mx, struct pn_ip *out, size_t max)
         for (uint32_t k = 0; k < MX_FAMILY_MAX; k++)
             for (enum mx_family family = MX_IPV6; family < MX_FAMILIES; family++)
                 if (k < held(h, family) && n < max)
-                    out[n++] = h->ips[family][k];
+                    out[n++] = (struct mx_address){h->ips[family][k], i};
     }
     return n;
 }

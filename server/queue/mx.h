@@ -37,6 +37,11 @@ struct mx {
     bool loop;    /* the list named this server */
 };
 
+struct mx_address {
+    struct pn_ip ip;
+    unsigned host; /* whose */
+};
+
 /* What is said where no address is left. */
 struct mx_refusal {
     uint16_t code;
@@ -55,7 +60,7 @@ bool mx_alone(struct mx *mx, struct pn_str name, struct pn_str ourselves);
 /* One more address of a host. */
 void mx_add(struct mx *mx, unsigned host, const struct pn_ip *ip);
 /* All addresses in the order of trying, at most max of them. */
-size_t mx_addresses(const struct mx *mx, struct pn_ip *out, size_t max);
+size_t mx_addresses(const struct mx *mx, struct mx_address *out, size_t max);
 /* Why there are none. */
 struct mx_refusal mx_refusal(const struct mx *mx);
 

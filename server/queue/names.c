@@ -1,6 +1,7 @@
 /*
  * The addresses of a next hop: as written, or asked of the resolver. A domain (PN_VIA_MX)
- * is asked for MX first (RFC 5321, section 5.1; RFC 7505), then its hosts for A and AAAA.
+ * is asked for MX first (RFC 5321, section 5.1; RFC 7505), then its hosts for A and AAAA, and
+ * those in signed zones for TLSA (tls_search.h).
  */
 #include "hop.h"
 
@@ -9,6 +10,7 @@
 #include "log.h"
 #include "mem.h"
 #include "mx.h"
+#include "tls_search.h"
 
 #include <stdlib.h>
 #include <sys/random.h>
@@ -16,6 +18,7 @@
 #include <unistd.h>
 
 enum { SMTP_PORT = 25, TTL_MIN_S = 30, TTL_MAX_S = 3600, FIXED_TTL_S = 24 * 3600 };
+enum { NO_TLSA_TTL_S = 300 }; /* a host that has no records may get some */
 
 /* One question that is out. */
 struct lookup {
@@ -33,12 +36,27 @@ struct finding {
     uint16_t port;
     uint32_t ttl_s;
     struct mx mx;
+    struct tls_search tls;
 };
 
-static void set_addresses(struct hop *hop, const struct hop_address *v, size_t n, uint32_t ttl_s)
+void names_forget(struct hop *hop)
 {
-    memcpy(hop->addresses, v, n * sizeof *v);
-    hop->address_count = n;
+    for (size_t i = 0; i < hop->address_count; i++)
+        tls_host_unref(&hop->hosts[i]);
+    hop->address_count = 0;
+}
+
+static void add_address(struct hop *hop, const struct pn_ip *ip, uint16_t port,
+                        struct tls_host *host)
+{
+    size_t i = hop->address_count++;
+    hop->addresses[i] = (struct hop_address){*ip, port};
+    hop->hosts[i] = host;
+    hop->broke[i] = false;
+}
+
+static void use_found(struct hop *hop, uint32_t ttl_s)
+{
     hop->current = 0;
     hop->addresses_until = pn_clock_mono_ns() + (uint64_t)ttl_s * PN_NS_PER_S;
     hop_pump(hop);
@@ -55,17 +73,17 @@ static bool written(struct pn_str name, struct hop_address *out)
 static void finish(struct finding *f)
 {
     struct hop *hop = f->hop;
-    struct pn_ip ips[HOP_ADDRESSES_MAX];
-    struct hop_address found[HOP_ADDRESSES_MAX];
-    size_t count = mx_addresses(&f->mx, ips, HOP_ADDRESSES_MAX);
+    struct mx_address found[HOP_ADDRESSES_MAX];
+    size_t count = mx_addresses(&f->mx, found, HOP_ADDRESSES_MAX);
     hop->resolving = false;
+    names_forget(hop);
     for (size_t i = 0; i < count; i++)
-        found[i] = (struct hop_address){ips[i], f->port};
+        add_address(hop, &found[i].ip, f->port, tls_search_found(&f->tls, found[i].host));
+    tls_search_fini(&f->tls);
     if (count > 0) {
-        set_addresses(hop, found, count,
-                      f->ttl_s < TTL_MIN_S   ? TTL_MIN_S
-                      : f->ttl_s > TTL_MAX_S ? TTL_MAX_S
-                                             : f->ttl_s);
+        use_found(hop, f->ttl_s < TTL_MIN_S   ? TTL_MIN_S
+                       : f->ttl_s > TTL_MAX_S ? TTL_MAX_S
+                                              : f->ttl_s);
     } else {
         struct mx_refusal no = mx_refusal(&f->mx);
         if (hop->via != PN_VIA_MX) /* an operator's word: he may have mended it by then */
@@ -75,13 +93,12 @@ static void finish(struct finding *f)
     free(f);
 }
 
-static void unsure(struct finding *f, uint16_t type, unsigned host)
-{
-    if (type == PN_DNS_MX)
-        f->mx.unsure = true;
-    else
-        f->mx.hosts[host].unsure = true;
-}
+static const struct pn_dns_answer not_now = {.rcode = PN_DNS_TIMEOUT};
+static const struct pn_dns_answer no_such_name = {.rcode = PN_DNS_NXDOMAIN};
+
+/* A question that is not out is answered at once: by not_now or no_such_name. */
+static void use_answer(struct finding *f, uint16_t type, unsigned host,
+                       const struct pn_dns_answer *answer);
 
 static void ask(struct finding *f, struct pn_str name, uint16_t type, unsigned host)
 {
@@ -96,9 +113,8 @@ static void ask(struct finding *f, struct pn_str name, uint16_t type, unsigned h
     bool asked =
         body.overflow || (q->resolver != NULL &&
                           pn_channel_send(q->resolver, PN_REC_DNS_ASK, pn_buf_str(&body), NULL, 0));
-    if (!asked)
-        unsure(f, type, host);
-    if (asked && !body.overflow) {
+    bool possible = !body.overflow;
+    if (asked && possible) {
         struct lookup *l = pn_calloc(1, sizeof *l);
         *l = (struct lookup){q->lookups, &q->lookups, f, question.id, type, host};
         if (l->next != NULL)
@@ -107,6 +123,10 @@ static void ask(struct finding *f, struct pn_str name, uint16_t type, unsigned h
         f->open++;
     }
     pn_buf_fini(&body);
+    if (!possible)
+        use_answer(f, type, host, &no_such_name);
+    else if (!asked)
+        use_answer(f, type, host, &not_now);
 }
 
 static void close_one(struct finding *f)
@@ -117,6 +137,7 @@ static void close_one(struct finding *f)
 
 static void ask_host(struct finding *f, struct pn_str name, unsigned host)
 {
+    tls_search_begin(&f->tls, host, name, 2);
     ask(f, name, PN_DNS_AAAA, host);
     ask(f, name, PN_DNS_A, host);
 }
@@ -126,6 +147,7 @@ static void use_mx(struct finding *f, const struct pn_dns_answer *answer)
     struct pn_str ourselves = pn_str_of(f->hop->queue->settings.hostname);
     struct pn_str domain = pn_str_of(f->hop->name), names[MX_HOSTS_MAX];
     unsigned count = mx_list(&f->mx, answer, ourselves, names);
+    tls_search_listed(&f->tls, domain, answer);
     for (unsigned i = 0; i < count; i++)
         ask_host(f, names[i], i);
     if (!f->mx.listed && !f->mx.missing && !f->mx.unsure && mx_alone(&f->mx, domain, ourselves))
@@ -173,34 +195,76 @@ static bool is_ours(const struct queue *q, const struct pn_ip *ip)
     return false;
 }
 
-static bool address_of(const struct lookup *l, struct pn_str data, struct pn_ip *ip)
+static bool address_of(uint16_t type, struct pn_str data, struct pn_ip *ip)
 {
     *ip = (struct pn_ip){{[10] = 0xff, [11] = 0xff}};
-    if (l->type == PN_DNS_A && data.len == 4)
+    if (type == PN_DNS_A && data.len == 4)
         memcpy(ip->b + 12, data.p, 4);
-    else if (l->type == PN_DNS_AAAA && data.len == 16)
+    else if (type == PN_DNS_AAAA && data.len == 16)
         memcpy(ip->b, data.p, 16);
     else
         return false;
     return true;
 }
 
-static void use_addresses(struct finding *f, const struct lookup *l,
+static void hold_for(struct finding *f, uint32_t ttl_s)
+{
+    if (ttl_s < f->ttl_s)
+        f->ttl_s = ttl_s;
+}
+
+static void ask_of_tls(struct finding *f, unsigned host)
+{
+    struct pn_buf name;
+    uint16_t type;
+    pn_buf_init(&name, TLS_QUESTION_MAX);
+    if (tls_search_next(&f->tls, host, &type, &name))
+        ask(f, pn_buf_str(&name), type, host);
+    pn_buf_fini(&name);
+}
+
+static void use_addresses(struct finding *f, uint16_t type, unsigned host,
                           const struct pn_dns_answer *answer)
 {
     bool stranger = f->hop->via == PN_VIA_MX;
     if (answer->rcode != PN_DNS_NOERROR && answer->rcode != PN_DNS_NXDOMAIN)
-        unsure(f, l->type, l->host);
+        f->mx.hosts[host].unsure = true;
     for (uint32_t i = 0; i < answer->count; i++) {
         const struct pn_dns_record *r = &answer->records[i];
         struct pn_ip ip;
-        if (!address_of(l, r->data, &ip) || (stranger && !mx_may_go(&ip)))
+        if (!address_of(type, r->data, &ip) || (stranger && !mx_may_go(&ip)))
             continue;
-        if (r->ttl < f->ttl_s)
-            f->ttl_s = r->ttl;
-        f->mx.hosts[l->host].ours |= stranger && is_ours(f->hop->queue, &ip);
-        mx_add(&f->mx, l->host, &ip);
+        hold_for(f, r->ttl);
+        f->mx.hosts[host].ours |= stranger && is_ours(f->hop->queue, &ip);
+        mx_add(&f->mx, host, &ip);
     }
+    tls_search_addresses(&f->tls, host, answer);
+    ask_of_tls(f, host);
+}
+
+static void use_tls(struct finding *f, uint16_t type, unsigned host,
+                    const struct pn_dns_answer *answer)
+{
+    bool told = answer->rcode == PN_DNS_NOERROR || answer->rcode == PN_DNS_NXDOMAIN;
+    for (uint32_t i = 0; i < answer->count; i++)
+        hold_for(f, answer->records[i].ttl);
+    if (!told)
+        hold_for(f, TTL_MIN_S); /* until then no mail goes there */
+    else if (type == PN_DNS_TLSA && answer->count == 0)
+        hold_for(f, NO_TLSA_TTL_S);
+    tls_search_answer(&f->tls, host, type, answer);
+    ask_of_tls(f, host);
+}
+
+static void use_answer(struct finding *f, uint16_t type, unsigned host,
+                       const struct pn_dns_answer *answer)
+{
+    if (type == PN_DNS_MX)
+        use_mx(f, answer);
+    else if (type == PN_DNS_A || type == PN_DNS_AAAA)
+        use_addresses(f, type, host, answer);
+    else
+        use_tls(f, type, host, answer);
 }
 
 static bool on_record(void *ctx, struct pn_record *record)
@@ -218,10 +282,7 @@ static bool on_record(void *ctx, struct pn_record *record)
     if (l == NULL)
         return true; /* asked of a resolver before this one */
     struct finding *f = l->finding;
-    if (l->type == PN_DNS_MX)
-        use_mx(f, &answer);
-    else
-        use_addresses(f, l, &answer);
+    use_answer(f, l->type, l->host, &answer);
     *l->at = l->next;
     if (l->next != NULL)
         l->next->at = l->at;
@@ -247,7 +308,7 @@ void names_end(struct queue *q)
     while (lost != NULL) {
         struct lookup *l = lost;
         lost = l->next;
-        unsure(l->finding, l->type, l->host);
+        use_answer(l->finding, l->type, l->host, &not_now);
         close_one(l->finding);
         free(l);
     }
@@ -274,20 +335,28 @@ static struct pn_str split_port(struct pn_str name, uint16_t *port)
     return pn_str_slice(name, 0, colon);
 }
 
+/* It has no name that anything could be published of. */
+static void use_fixed(struct hop *hop, const struct pn_ip *ip, uint16_t port)
+{
+    names_forget(hop);
+    add_address(hop, ip, port, tls_host_new(PN_STR(""), TLS_NOTHING));
+    use_found(hop, FIXED_TTL_S);
+}
+
 /* An address literal: a user's or a stranger's, so the rules of MX hold. */
 static void find_literal(struct hop *hop)
 {
     const struct queue *q = hop->queue;
-    struct hop_address to = {.port = SMTP_PORT};
-    bool good = mx_literal(pn_str_of(hop->name), &to.ip);
+    struct pn_ip to = {0};
+    bool good = mx_literal(pn_str_of(hop->name), &to);
     if (!q->settings.literals)
         hop_fail(hop, 550, PN_STR("5.1.2 No mail goes to address literals from here"), false);
-    else if (!good || !mx_may_go(&to.ip))
+    else if (!good || !mx_may_go(&to))
         hop_fail(hop, 550, PN_STR("5.1.2 No mail goes to that address literal"), false);
-    else if (is_ours(q, &to.ip))
+    else if (is_ours(q, &to))
         hop_fail(hop, 554, PN_STR("5.4.6 That address is this server's: a loop"), false);
     else
-        set_addresses(hop, &to, 1, FIXED_TTL_S);
+        use_fixed(hop, &to, SMTP_PORT);
 }
 
 void names_find(struct hop *hop)
@@ -301,18 +370,21 @@ void names_find(struct hop *hop)
         return;
     }
     if (!mx && written(name, &fixed)) {
-        set_addresses(hop, &fixed, 1, FIXED_TTL_S);
+        use_fixed(hop, &fixed.ip, fixed.port);
         return;
     }
     struct finding *f = pn_calloc(1, sizeof *f);
     *f = (struct finding){.hop = hop, .open = 1, .port = SMTP_PORT, .ttl_s = TTL_MAX_S};
     f->mx.seed = q->mx_seed++;
+    f->tls.port = SMTP_PORT;
     hop->resolving = true;
     if (mx) {
         ask(f, name, PN_DNS_MX, 0);
     } else {
         struct pn_str host = split_port(name, &f->port);
         (void)mx_alone(&f->mx, host, PN_STR("")); /* where an operator sends it, it goes */
+        tls_search_trusted(&f->tls);
+        f->tls.port = f->port;
         ask_host(f, host, 0);
     }
     close_one(f);

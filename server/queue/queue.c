@@ -273,7 +273,8 @@ static bool open_queue(struct pn_role_life *life, struct pn_buf *err)
     if (!use_policy(q, life->env->gen, err))
         return false;
     q->tls = pn_tls_client_new(err);
-    pn_buf_clear(err);
+    if (q->tls == NULL)
+        return false;
     q->loop = life->loop;
     q->threads = pn_threads_new(q->loop, THREADS, STACK, "queue");
     q->drain_timer = pn_timer_new(q->loop, stop_if_idle, q);

@@ -268,7 +268,7 @@ struct queue {
         size_t count;
     } turns[2];     /* hops that wait for others' connections: with ordinary mail, and bulk */
     unsigned *nets; /* connections to a network, a table */
-    struct pn_tls_context *tls;  /* NULL: none could be made */
+    struct pn_tls_context *tls;
     struct pn_channel *resolver; /* NULL: away */
     struct lookup *lookups;      /* asked and not answered */
     struct shunned *shunned;     /* a table */

@@ -200,6 +200,13 @@ static uint32_t ttl_of(const struct reply *r, struct packet *p, unsigned authori
     return ttl > INT32_MAX ? 0 : ttl;
 }
 
+static void set_target(struct reply *r, const unsigned char *name)
+{
+    struct pn_buf b = {.p = r->target, .cap = sizeof r->target, .max = sizeof r->target};
+    pn_dns_name_to_text(&b, name);
+    r->answer.target = pn_buf_str(&b);
+}
+
 bool reply_parse(struct reply *r, struct pn_str packet, uint16_t type)
 {
     struct packet p = {(const unsigned char *)packet.p, packet.len, 2, false};
@@ -225,6 +232,8 @@ bool reply_parse(struct reply *r, struct pn_str packet, uint16_t type)
         if (p.bad || !walk(r, &p, answers, type, name, &hops))
             return false;
     } while (hops != before && r->answer.count == 0);
+    if (hops > 0)
+        set_target(r, name);
     r->ttl = ttl_of(r, &p, authority);
     r->answer.count = pn_dns_sort(r->records, r->answer.count);
     return true;

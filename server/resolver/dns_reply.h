@@ -24,6 +24,7 @@ struct reply {
     struct pn_dns_record records[PN_DNS_RECORDS_MAX];
     char data[PN_DNS_DATA_MAX];
     size_t used;
+    char target[4 * PN_DNS_NAME_MAX]; /* as text */
     uint32_t ttl; /* seconds that the answer as a whole holds; 0: nothing says so */
 };
 

@@ -127,7 +127,11 @@ static void test_answer(void)
         {60, PN_STR_INIT("b")}, {30, PN_STR_INIT("a")}, {20, PN_STR_INIT("b")}};
     uint32_t count = pn_dns_sort(records, 3);
     UNIT_INT(count, 2);
-    struct pn_dns_answer answer = {PN_DNS_NOERROR, true, count, records}, got;
+    struct pn_dns_answer got, answer = {.rcode = PN_DNS_NOERROR,
+                                        .secure = true,
+                                        .count = count,
+                                        .records = records,
+                                        .target = PN_STR("real.test")};
     static struct pn_dns_record room[PN_DNS_RECORDS_MAX];
     struct pn_buf out;
     uint64_t id;
@@ -137,13 +141,19 @@ static void test_answer(void)
     UNIT_TRUE(id == 9 && got.rcode == 0 && got.secure && got.count == 2);
     UNIT_STR(got.records[0].data, PN_STR("a"));
     UNIT_INT(got.records[0].ttl, 30);
+    UNIT_STR(got.target, PN_STR("real.test"));
     for (size_t cut = 0; cut < out.len; cut++)
         UNIT_TRUE(!pn_dns_answer_get(pn_str_slice(pn_buf_str(&out), 0, cut), &id, &got, room));
     pn_buf_clear(&out);
     static struct pn_dns_record many[PN_DNS_RECORDS_MAX];
-    answer = (struct pn_dns_answer){0, false, PN_DNS_RECORDS_MAX, many};
+    answer = (struct pn_dns_answer){.count = PN_DNS_RECORDS_MAX, .records = many};
     pn_dns_answer_put(&out, 9, &answer);
     UNIT_TRUE(pn_dns_answer_get(pn_buf_str(&out), &id, &got, room));
+    UNIT_STR(got.target, PN_STR(""));
+    unit_row("a flag that is none");
+    out.p[10] = 4;
+    UNIT_TRUE(!pn_dns_answer_get(pn_buf_str(&out), &id, &got, room));
+    out.p[10] = 0;
     unit_row("one too many");
     out.p[11] = 1, out.p[12] = 1; /* 257 */
     (void)pn_buf_add(&out, "\0\0\0\0\0\0\0\0", 8);
@@ -157,6 +167,8 @@ static void test_answer(void)
 static void print_answer(struct pn_buf *out, uint16_t type, const struct pn_dns_answer *a)
 {
     (void)pn_buf_addz(out, pn_dns_rcode_name(a->rcode));
+    if (a->target.len > 0)
+        (void)pn_buf_addf(out, " at %.*s", PN_FMT(a->target));
     for (uint32_t i = 0; i < a->count; i++) {
         struct pn_str d = a->records[i].data;
         (void)pn_buf_addc(out, i == 0 ? ' ' : '|');
@@ -238,10 +250,10 @@ static void test_file(void)
         {"er.than.test", PN_DNS_A, "NOERROR"},
         {"than.test", PN_DNS_TXT, "NOERROR"},
         {"not.than.test", PN_DNS_TXT, "NXDOMAIN"},
-        {"c1.test", PN_DNS_A, "NOERROR 192.0.2.1|192.0.2.2"},
-        {"c1.test", PN_DNS_TXT, "NOERROR"},
+        {"c1.test", PN_DNS_A, "NOERROR at a.test 192.0.2.1|192.0.2.2"},
+        {"c1.test", PN_DNS_TXT, "NOERROR at a.test"},
         {"c1.test", PN_DNS_CNAME, "NOERROR c2.test"},
-        {"c3.test", PN_DNS_A, "NXDOMAIN"},
+        {"c3.test", PN_DNS_A, "NXDOMAIN at nowhere.test"},
         {"l1.test", PN_DNS_A, "SERVFAIL"},
         {"l3.test", PN_DNS_A, "SERVFAIL"},
         {"c4.test", PN_DNS_A, "NOERROR"},
@@ -348,7 +360,8 @@ static void test_file_written(void)
     for (size_t i = 0; i < ROWS; i++) {
         struct pn_dns_record r[2] = {{0, rows[i].data[0]}, {0, rows[i].data[1]}};
         uint32_t count = rows[i].data[0].p == NULL ? 0 : rows[i].data[1].p == NULL ? 1 : 2;
-        struct pn_dns_answer a = {rows[i].rcode, rows[i].secure, count, r};
+        struct pn_dns_answer a = {
+            .rcode = rows[i].rcode, .secure = rows[i].secure, .count = count, .records = r};
         pn_dnsfile_put(&text, pn_str_of(rows[i].name), rows[i].type, &a);
     }
     struct pn_dnsfile *f = pn_dnsfile_parse(pn_buf_str(&text), "w", &err);

@@ -18,7 +18,7 @@ static void put(struct pn_dns_shelf *shelf, const char *name, uint16_t type, str
                 uint32_t ttl, uint64_t now)
 {
     const struct pn_dns_record record = {ttl, data};
-    const struct pn_dns_answer answer = {PN_DNS_NOERROR, true, 1, &record};
+    const struct pn_dns_answer answer = {.secure = true, .count = 1, .records = &record};
     pn_dns_shelf_put(shelf, pn_str_of(name), type, &answer, ttl, now);
 }
 

@@ -114,12 +114,12 @@ static struct pn_ip ip_of(const char *text)
 
 static void print(struct pn_buf *out, const struct mx *mx, size_t max)
 {
-    struct pn_ip ips[100];
+    struct mx_address ips[100];
     size_t n = mx_addresses(mx, ips, max);
     for (size_t i = 0; i < n; i++) {
         if (i > 0)
             (void)pn_buf_addc(out, ' ');
-        pn_ip_print(out, &ips[i]);
+        pn_ip_print(out, &ips[i].ip);
     }
 }
 
@@ -201,7 +201,7 @@ static void test_many(void)
     unsigned first[ADDRESSES] = {0};
     for (uint64_t seed = 0; seed < ROUNDS; seed++) {
         struct mx mx = {.seed = seed};
-        struct pn_ip ips[100];
+        struct mx_address ips[100];
         UNIT_TRUE(mx_alone(&mx, PN_STR("a.test"), PN_STR("us.test")));
         for (unsigned i = 0; i < ADDRESSES; i++) {
             struct pn_ip four = ip_of("192.0.2.0"), six = ip_of("2001:db8::");
@@ -211,11 +211,11 @@ static void test_many(void)
         }
         UNIT_INT(mx_addresses(&mx, ips, 100), 2 * MX_FAMILY_MAX);
         for (unsigned i = 0; i < 2 * MX_FAMILY_MAX; i++) {
-            UNIT_INT(pn_ip_is_v4(&ips[i]), i % 2);
+            UNIT_INT(pn_ip_is_v4(&ips[i].ip), i % 2);
             for (unsigned k = 0; k < i; k++)
-                UNIT_TRUE(!pn_ip_eq(&ips[i], &ips[k]));
+                UNIT_TRUE(!pn_ip_eq(&ips[i].ip, &ips[k].ip));
         }
-        first[ips[0].b[15]]++;
+        first[ips[0].ip.b[15]]++;
     }
     for (int i = 0; i < ADDRESSES; i++)
         UNIT_TRUE(first[i] > ROUNDS / ADDRESSES / 2);

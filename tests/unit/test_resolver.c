@@ -29,6 +29,8 @@
 static void print_reply(struct pn_buf *out, const struct reply *r)
 {
     (void)pn_buf_addf(out, "%s", pn_dns_rcode_name(r->answer.rcode));
+    if (r->answer.target.len > 0)
+        (void)pn_buf_addf(out, " at %.*s", PN_FMT(r->answer.target));
     for (uint32_t i = 0; i < r->answer.count; i++) {
         struct pn_str d = r->answer.records[i].data;
         (void)pn_buf_addf(out, " %u:", r->answer.records[i].ttl);
@@ -107,12 +109,12 @@ static const struct {
      ROW(HEAD("\x80",
               "\x02") "\xc0\x0c\x00\x05\x00\x01\x00\x00\x00\x3c\x00\x04\x01z\xc0\x0e"
                       "\x01z\xc0\x0e\x00\x01\x00\x01\x00\x00\x00\x3c\x00\x04\x7f\x00\x00\x03"),
-     PN_DNS_A, "NOERROR 60:\\7f\\00\\00\\03"},
+     PN_DNS_A, "NOERROR at z.t 60:\\7f\\00\\00\\03"},
     {"the address, then its alias",
      ROW(HEAD("\x80",
               "\x02") "\x01z\xc0\x0e\x00\x01\x00\x01\x00\x00\x00\x3c\x00\x04\x7f\x00\x00\x03"
                       "\xc0\x0c\x00\x05\x00\x01\x00\x00\x00\x3c\x00\x04\x01z\xc0\x0e"),
-     PN_DNS_A, "NOERROR 60:\\7f\\00\\00\\03"},
+     PN_DNS_A, "NOERROR at z.t 60:\\7f\\00\\00\\03"},
     {"alias asked for",
      ROW(HEAD("\x80", "\x01") "\xc0\x0c\x00\x05\x00\x01\x00\x00\x00\x3c\x00\x04\x01z\xc0\x0e"),
      PN_DNS_CNAME, "NOERROR 60:z.t"},

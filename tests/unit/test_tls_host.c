@@ -152,7 +152,8 @@ static void test_answers(void)
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct pn_dns_record records[2];
-        struct pn_dns_answer answer = {rows[i].rcode, rows[i].secure, 0, records};
+        struct pn_dns_answer answer = {
+            .rcode = rows[i].rcode, .secure = rows[i].secure, .records = records};
         const struct tls_way way = {true, true, false, PN_STR("mx.test"), PN_STR("")};
         if (rows[i].good != 0)
             records[answer.count++] = (struct pn_dns_record){300, {good, sizeof good}};
