@@ -1,0 +1,250 @@
+#!/usr/bin/env python3
+"""TLS towards next hops, over a whole server: what is done where STARTTLS is not offered, is
+refused, breaks or stalls, and where DNS says by DANE who the server has to be. A row a
+destination: what its server does, what DNS and the operator say, and what must come of it.
+Wherever TLS is a must, no MAIL is ever heard in clear.
+"""
+import hashlib
+import os
+import socketserver
+import ssl
+import subprocess
+import sys
+import threading
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+import postern  # noqa: E402
+
+# What a server does: "tls" and "tls12" (it has TLS), "none" (STARTTLS is not offered), "refuse"
+# (454), "break" (it answers the handshake with what is none), "cut" (it closes), "stall" (it says
+# nothing more), "inject" (more behind its 220).
+# TLSA records: "match", "match-ta", "wrong", "unusable", "both" (one that matches behind a wrong
+# one), "insecure" (without a proof), "fail", "timeout", "" (none, proved).
+# What must come of it: "clear", "tls", "proved" (delivered so), "deferred", "untried" (deferred
+# without a connection).
+ROWS = [
+    # level, server, TLSA, wanted, words of the reply where it is deferred
+    ("off", "tls", "", "clear", ""),
+    ("off", "tls", "match", "clear", ""),
+    ("may", "tls", "", "tls", ""),
+    ("may", "tls12", "", "tls", ""),
+    ("may", "none", "", "clear", ""),
+    ("may", "refuse", "", "clear", ""),
+    ("may", "break", "", "clear", ""),
+    ("may", "cut", "", "clear", ""),
+    ("may", "stall", "", "clear", ""),
+    ("may", "inject", "", "deferred", "4.7.5"),
+    ("may", "tls", "insecure", "tls", ""),
+    ("may", "none", "insecure", "clear", ""),
+    ("may", "tls", "match", "proved", ""),
+    ("may", "tls12", "match", "proved", ""),
+    ("may", "tls", "both", "proved", ""),
+    ("may", "tls", "match-ta", "proved", ""),
+    ("may", "tls", "wrong", "deferred", "4.7.5 certificate refused"),
+    ("may", "none", "match", "deferred", "4.7.5 TLS is required and not offered"),
+    ("may", "refuse", "match", "deferred", "4.7.0 not now"),
+    ("may", "break", "match", "deferred", "4.7.5"),
+    ("may", "cut", "match", "deferred", "4.7.5"),
+    ("may", "stall", "match", "deferred", "4.7.5"),
+    ("may", "tls", "unusable", "tls", ""),
+    ("may", "none", "unusable", "deferred", "4.7.5 TLS is required and not offered"),
+    ("may", "break", "unusable", "deferred", "4.7.5"),
+    ("may", "tls", "fail", "untried", "4.7.5 Whether"),
+    ("may", "tls", "timeout", "untried", "4.7.5 Whether"),
+    ("must", "tls", "", "tls", ""),
+    ("must", "none", "", "deferred", "4.7.5 TLS is required and not offered"),
+    ("must", "refuse", "", "deferred", "4.7.0 not now"),
+    ("must", "break", "", "deferred", "4.7.5"),
+    ("must", "cut", "", "deferred", "4.7.5"),
+    ("must", "stall", "", "deferred", "4.7.5"),
+    ("must", "tls", "match", "proved", ""),
+    ("must", "tls", "wrong", "deferred", "4.7.5 certificate refused"),
+    ("must", "tls", "fail", "untried", "4.7.5 Whether"),
+]
+
+
+class Hop(socketserver.ThreadingTCPServer):
+    """A next hop that does to STARTTLS what its row says; keeps what it heard, and how."""
+
+    allow_reuse_address = True
+    daemon_threads = True
+
+    def __init__(self, does, contexts):
+        super().__init__(("127.0.0.1", 0), HopSession)
+        self.does, self.context = does, contexts.get(does)
+        self.port = self.server_address[1]
+        self.connections = 0
+        self.mails = []  # whether over TLS, of each MAIL that was heard
+        self.taken = []  # the same, of each content
+        self.over = threading.Event()
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    def handle_error(self, request, client_address):
+        pass  # a handshake that was meant to fail
+
+    def stop(self):
+        self.over.set()
+        self.shutdown()
+        self.server_close()
+
+
+class HopSession(socketserver.BaseRequestHandler):
+    def handle(self):
+        self.server.connections += 1
+        self.sock, self.tls = self.request, False
+        self.talk("220 hop.test")
+
+    def say(self, line):
+        self.sock.sendall(line.encode() + b"\r\n")
+
+    def talk(self, greeting):
+        file = self.sock.makefile("rb")
+        if greeting:
+            self.say(greeting)
+        for line in file:
+            word = line[:4].upper()
+            if word == b"EHLO":
+                offered = self.server.does != "none" and not self.tls
+                self.say("250-hop.test\r\n250 STARTTLS" if offered else "250 hop.test")
+            elif word == b"STAR":
+                file.close()
+                return self.start_tls()
+            elif word == b"DATA":
+                self.say("354 go")
+                for part in file:
+                    if part == b".\r\n":
+                        break
+                self.server.taken.append(self.tls)
+                self.say("250 2.0.0 taken")
+            elif word == b"QUIT":
+                return self.say("221 bye")
+            else:
+                if word == b"MAIL":
+                    self.server.mails.append(self.tls)
+                self.say("250 ok")
+
+    def start_tls(self):
+        does = self.server.does
+        if does == "refuse":
+            self.say("454 4.7.0 not now")
+            return self.talk(None)
+        self.say("220 go" + ("\r\n250 injected" if does == "inject" else ""))
+        if does == "break":
+            self.sock.recv(5000)
+            self.say("this is no TLS at all, whatever you may think of it")
+        elif does == "stall":
+            self.server.over.wait(120)
+        elif does in ("tls", "tls12"):
+            self.sock = self.server.context.wrap_socket(self.sock, server_side=True)
+            self.tls = True
+            self.talk(None)
+        return None
+
+
+def openssl(*words):
+    subprocess.run(["openssl", *words], check=True, capture_output=True)
+
+
+def certificates(folder):
+    """An authority, and a certificate for *.signed.test by it; paths and what TLSA has of them."""
+    at = {n: os.path.join(folder, n) for n in ("ca.pem", "ca.key", "mx.pem", "mx.key", "mx.csr", "ext", "chain.pem")}
+    curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
+    openssl("req", "-x509", *curve, "-days", "2", "-subj", "/CN=authority.test", "-keyout", at["ca.key"], "-out", at["ca.pem"])
+    openssl("req", *curve, "-subj", "/CN=mx", "-keyout", at["mx.key"], "-out", at["mx.csr"])
+    with open(at["ext"], "w", encoding="ascii") as f:
+        f.write("subjectAltName=DNS:*.signed.test\n")
+    openssl("x509", "-req", "-in", at["mx.csr"], "-CA", at["ca.pem"], "-CAkey", at["ca.key"], "-CAcreateserial",
+            "-days", "2", "-extfile", at["ext"], "-out", at["mx.pem"])
+    digests = {}
+    with open(at["chain.pem"], "w", encoding="ascii") as chain:
+        for name in ("mx", "ca"):
+            with open(at[name + ".pem"], encoding="ascii") as f:
+                pem = f.read()
+            chain.write(pem)
+            digests[name] = hashlib.sha256(ssl.PEM_cert_to_DER_cert(pem)).hexdigest()
+    return at, digests
+
+
+def contexts(at):
+    made = {}
+    for name, version in (("tls", ssl.TLSVersion.TLSv1_3), ("tls12", ssl.TLSVersion.TLSv1_2)):
+        made[name] = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        made[name].load_cert_chain(at["chain.pem"], at["mx.key"])
+        made[name].minimum_version = made[name].maximum_version = version
+    return made
+
+
+def zone(i, tlsa, port, digests):
+    """What DNS says of the i-th destination's host."""
+    name = f"m{i}.signed.test"
+    ask = f"_{port}._tcp.{name} TLSA"
+    wrong = f"{ask} 3 0 1 {'00' * 32}\n"
+    lines = f"{name} A 127.0.0.1\n{name} A SECURE\n{name} AAAA SECURE\n"
+    return lines + {
+        "": f"{ask} SECURE\n",
+        "match": f"{ask} 3 0 1 {digests['mx']}\n{ask} SECURE\n",
+        "match-ta": f"{ask} 2 0 1 {digests['ca']}\n{ask} SECURE\n",
+        "both": f"{wrong}{ask} 3 0 1 {digests['mx']}\n{ask} SECURE\n",
+        "wrong": f"{wrong}{ask} SECURE\n",
+        "unusable": f"{ask} 1 0 1 {digests['mx']}\n{ask} 3 9 1 {digests['mx']}\n{ask} SECURE\n",
+        "insecure": wrong,
+        "fail": f"{ask} SERVFAIL\n",
+        "timeout": f"{ask} TIMEOUT\n",
+    }[tlsa]
+
+
+def check_row(c, server, i, row, hop):
+    level, does, tlsa, want, words = row
+    what = f"{level}, {does}, TLSA {tlsa or 'none'}"
+    own = lambda: [e for e in server.events("delivery") if e["to"] == f"u@d{i}.test"]
+    outcome = "deferred" if want in ("deferred", "untried") else "delivered"
+    events = postern.until(own)
+    if not c.check(bool(events) and events[0]["outcome"] == outcome, f"{what}: {outcome}", events):
+        return
+    encrypted = want in ("tls", "proved")
+    if outcome == "delivered":
+        c.check(hop.taken == [encrypted] and hop.mails == [encrypted], f"{what}: {want}", (hop.mails, hop.taken))
+    else:
+        c.check(not hop.mails and not hop.taken, f"{what}: no MAIL was heard", (hop.mails, hop.taken))
+        c.check(words in events[0]["reply"], f"{what}: says why", events[0]["reply"])
+        c.check((hop.connections == 0) == (want == "untried"), f"{what}: connections", hop.connections)
+
+
+def test_rows(c, folder):
+    at, digests = certificates(folder)
+    made = contexts(at)
+    hops = [Hop(row[1], made) for row in ROWS]
+    conf = 'smtp { hostname "mx.here.test" }\nqueue { retry 1h }\nevents { deliveries yes }\n'
+    conf += "timeouts { next-hop { hello 3s } }\n"
+    dns = ""
+    aliases = ""
+    for i, (row, hop) in enumerate(zip(ROWS, hops)):
+        conf += f'destination "d{i}.test" {{ route smtp "m{i}.signed.test:{hop.port}"  tls {row[0]} }}\n'
+        aliases += f'  alias "u{i}" to "u@d{i}.test"\n'
+        dns += zone(i, row[2], hop.port, digests)
+    conf += f'domain "here.test" {{ recipients any  route local\n{aliases}}}\n'
+    server = postern.Server(conf, dns=dns)
+    try:
+        with server:
+            server.start()
+            for i in range(len(ROWS)):
+                session = postern.Session(server)
+                answer = session.send("Subject: hello\r\n\r\nbody\r\n", sender="", rcpts=[f"u{i}@here.test"])
+                session.close()
+                c.check(answer.startswith("250"), f"row {i} is taken", answer)
+            for i, (row, hop) in enumerate(zip(ROWS, hops)):
+                check_row(c, server, i, row, hop)
+    finally:
+        for hop in hops:
+            hop.stop()
+
+
+def main():
+    c = postern.Counter("tlsout")
+    with postern.tempfile.TemporaryDirectory(prefix="postern-tlsout-") as folder:
+        test_rows(c, folder)
+    return c.close()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
