@@ -458,9 +458,11 @@ static const struct postern_row queue_rows[] = {
      .help = "A connection without a message stays open for so long."},
     {.name = "tls",
      .type = POSTERN_T_CHOICE,
-     .choices = "off|may|must",
+     .choices = "off|may|must|dane",
      .def = "may",
-     .help = "STARTTLS towards a next hop: never, where it is offered, always."},
+     .help = "TLS towards a next hop: never; where it is offered, or DANE asks for it; always; "
+             "always and proved by DANE. With a trust anchor what hosts publish by DANE holds "
+             "from `may` on."},
     {.name = "literals",
      .type = POSTERN_T_BOOL,
      .def = "no",

@@ -51,8 +51,8 @@ const struct postern_row pn_destination_rows[] = {
     {.name = "tls",
      .type = POSTERN_T_CHOICE,
      .choices = "off|may|must|dane",
-     .help = "STARTTLS: never, where it is offered, always, always and proved by DANE; else "
-             "queue.tls."},
+     .help = "TLS: never; where it is offered, or DANE asks for it; always; always and proved by "
+             "DANE; else queue.tls."},
     {.name = "auth",
      .type = POSTERN_T_BLOCK,
      .rows = auth_rows,
@@ -164,10 +164,7 @@ static void check_retry(struct model *m, const struct pn_tree_block *block)
 /* Not whole yet: who asks for it must not believe he has it. */
 static void check_served(struct model *m, const struct pn_tree_block *block)
 {
-    const struct pn_tree_value *tls = pn_tree_value(block, "tls");
     const struct pn_tree_value *auth = pn_tree_value(block, "auth");
-    if (tls != NULL && tls->data.number == PN_DEST_TLS_DANE)
-        pn_error_at(m->p.problems, tls->at, "'dane' is not served by this version");
     if (auth != NULL)
         pn_error_at(m->p.problems, auth->at, "'auth' is not served by this version");
 }

@@ -7,6 +7,7 @@
 #include "guests.h"
 #include "log.h"
 #include "policy.h"
+#include "proof.h"
 #include "role.h"
 #include "ub_base.h"
 #include "upstream.h"
@@ -381,6 +382,7 @@ static bool begin(struct pn_role_life *life, struct pn_buf *err)
     r->loop = life->loop;
     r->base = ub_base_new(r->loop);
     if (!settings_of(env->gen, &r->settings, err) ||
+        (r->settings.trust_anchor[0] != '\0' && !proof_run(err)) ||
         !make_backend(r, &r->settings, env->gen->dns_file_fd, &backend, err))
         return false;
     pn_generation_free(&env->gen); /* nothing more is read from it */

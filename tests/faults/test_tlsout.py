@@ -60,6 +60,14 @@ ROWS = [
     ("must", "tls", "match", "proved", ""),
     ("must", "tls", "wrong", "deferred", "4.7.5 certificate refused"),
     ("must", "tls", "fail", "untried", "4.7.5 Whether"),
+    ("dane", "tls", "match", "proved", ""),
+    ("dane", "tls", "wrong", "deferred", "4.7.5 certificate refused"),
+    ("dane", "none", "match", "deferred", "4.7.5 TLS is required and not offered"),
+    ("dane", "stall", "match", "deferred", "4.7.5"),
+    ("dane", "tls", "", "untried", "4.7.5 DANE is required, and DNSSEC proves no"),
+    ("dane", "tls", "insecure", "untried", "4.7.5 DANE is required, and DNSSEC proves no"),
+    ("dane", "tls", "unusable", "untried", "4.7.5 DANE is required, and the server's"),
+    ("dane", "tls", "fail", "untried", "4.7.5 Whether"),
 ]
 
 

@@ -1,0 +1,51 @@
+/* Made by proof_zone.sh. */
+/* clang-format off */
+static const char proof_anchor[] =
+    "proof.postern. IN DS 47449 13 2 2056fd29fe9ef9980d47d09b7f627376f2a7cbde3e4b8e8e2ccaa3dff2155d98\n"
+    ;
+static const char proof_top[] =
+    "proof.postern. 3600 IN SOA . . 1 3600 3600 3600 3600\n"
+    "proof.postern. 3600 IN RRSIG SOA 13 2 3600 20360101000000 20260101000000 47449 proof.postern. LtAeYj/otL61+2AyjFY9QFeUxW7AvlBzrTHyvG37kACcKLvK4E+GWtV91mcpw1fYSUvk6dA/3COSsgik/bWT6g==\n"
+    "proof.postern. 3600 IN NS ns.proof.postern.\n"
+    "proof.postern. 3600 IN RRSIG NS 13 2 3600 20360101000000 20260101000000 47449 proof.postern. oNqAASaujHy1cTJ+sesiSDUXyv9hox/1xyjgrgmoprR/GlA9TTAA0/SWXQfn9GYLxZbZmhywbZ5Y2UqQNRh+kg==\n"
+    "proof.postern. 3600 IN DNSKEY 257 3 13 Asd5PT7YgTdNb/sI+x/VPw+0gs8myBYA+67sERYicuyzlInUfjxRbdjFRXasH0d26F5sIAe+pR2vdTfTHfP6xw==\n"
+    "proof.postern. 3600 IN RRSIG DNSKEY 13 2 3600 20360101000000 20260101000000 47449 proof.postern. zOve2yv4EHw5TtW5q3ZSJbsZD15GzP7e2qCIuyk4tlnW2XfyjrUiEPmPprlff9Y5mzoUm3YFJFyCs4PzW65PDw==\n"
+    "proof.postern. 3600 IN NSEC bare.proof.postern. NS SOA RRSIG NSEC DNSKEY\n"
+    "proof.postern. 3600 IN RRSIG NSEC 13 2 3600 20360101000000 20260101000000 47449 proof.postern. RV21ZoR6gsKL2+WFuYODxGCgRq3DtVCTu6bVLvLTEwfweixGmynKEi7rHL+XkIDiWh03vgazoUP3j7RqcqZsfw==\n"
+    "bare.proof.postern. 3600 IN TXT \"as it was signed\"\n"
+    "bare.proof.postern. 3600 IN NSEC forged.proof.postern. TXT RRSIG NSEC\n"
+    "bare.proof.postern. 3600 IN RRSIG NSEC 13 3 3600 20360101000000 20260101000000 47449 proof.postern. Q+OYn5aiSvM7Q0o7NfdFuI87oQpHUq960J+trgjdQ7kpZGogTPRNFn58cU/TbCRXGDMVlsap2Y1dg0JWIxBYKg==\n"
+    "forged.proof.postern. 3600 IN TXT \"as it was not signed\"\n"
+    "forged.proof.postern. 3600 IN RRSIG TXT 13 3 3600 20360101000000 20260101000000 47449 proof.postern. F47ODFVDhYPs4B/03y/gFJBrKm6RFvpjam21+qR2B62HiQ3GsWKhcbcBNMkoW0w4rClhSvAMfejPutTJKeO/og==\n"
+    "forged.proof.postern. 3600 IN NSEC good.proof.postern. TXT RRSIG NSEC\n"
+    "forged.proof.postern. 3600 IN RRSIG NSEC 13 3 3600 20360101000000 20260101000000 47449 proof.postern. +qIJuoTwF6n6O5tRE9RaJaiMUtnLTG7KXWf/CX2ORyJa17HbjjymhYTel9sbs59Zr+ZRfmEj7jesON6tSuqQlA==\n"
+    "good.proof.postern. 3600 IN TXT \"as it was signed\"\n"
+    "good.proof.postern. 3600 IN RRSIG TXT 13 3 3600 20360101000000 20260101000000 47449 proof.postern. xDgSCKHCETHvy+tcm0Rr8SCbW3s6S2uCIWFOM6EFZBsnvBsNdKijXQea9RRPqATlmy4SkhYlTtFUY5D8Cc/BBw==\n"
+    "good.proof.postern. 3600 IN NSEC late.proof.postern. TXT RRSIG NSEC\n"
+    "good.proof.postern. 3600 IN RRSIG NSEC 13 3 3600 20360101000000 20260101000000 47449 proof.postern. V1/WJuNkCyK/AbTnfBUm48i8IlmiB75Rd8Th7lOcxSDGh8dt+hhUlzDA958dfnmeoWUIQTpM16RCPJuiBmgWTg==\n"
+    "late.proof.postern. 3600 IN TXT \"as it was signed\"\n"
+    "late.proof.postern. 3600 IN NSEC plain.proof.postern. TXT RRSIG NSEC\n"
+    "late.proof.postern. 3600 IN RRSIG NSEC 13 3 3600 20360101000000 20260101000000 47449 proof.postern. iYaa6Ku8nbqtkCao6bWXFHz7u0+RZlSCIYC0bBGsMo4KGmqKlhqCKWVlMgwPNvs4nWJYXv1Ay0MiV1ti7NzkTg==\n"
+    "plain.proof.postern. 3600 IN NS ns.proof.postern.\n"
+    "plain.proof.postern. 3600 IN NSEC rsa.proof.postern. NS RRSIG NSEC\n"
+    "plain.proof.postern. 3600 IN RRSIG NSEC 13 3 3600 20360101000000 20260101000000 47449 proof.postern. aZZv2jdc0ReKyHPJ3SOyg3jqPFelJ6LdvjevAG8t8Wkx2RET2truhziKr+SzsiI8UM9F3RpJKtwy8J6X8XPZHQ==\n"
+    "rsa.proof.postern. 3600 IN NS ns.proof.postern.\n"
+    "rsa.proof.postern. 3600 IN DS 33370 8 2 b4264bc9f61ee84cbcc91fa1a79aa8ebac9ec15d7a0cf47039034ab19bedb28c\n"
+    "rsa.proof.postern. 3600 IN RRSIG DS 13 3 3600 20360101000000 20260101000000 47449 proof.postern. rf9b5eKR+Ifwqhge+HTSJW+lE9kFgA7x22GHKZXHNvJLdRkU8ogM0bgjWixcB/fY4zH+BRrFamtm2611qj6MpQ==\n"
+    "rsa.proof.postern. 3600 IN NSEC proof.postern. NS DS RRSIG NSEC\n"
+    "rsa.proof.postern. 3600 IN RRSIG NSEC 13 3 3600 20360101000000 20260101000000 47449 proof.postern. 55Fpf7BfreN782bZJIykpKg7/Udl5mRc8PBJlfDZCvSbMIFws2vHORX1994ERih80DxVAcWdZSumC8FCOxQ/Gw==\n"
+    "late.proof.postern. 3600 IN RRSIG TXT 13 3 3600 20250201000000 20250101000000 47449 proof.postern. omaaCl48o/ltJPq7DH1Vrnr6weTEg52bSgrp67J4aMm4XUDi9vT+3pjbEgKlMHgSBK9Ug3ctCQmpjCFI3DPRHQ==\n"
+    ;
+static const char proof_rsa[] =
+    "rsa.proof.postern. 3600 IN SOA . . 1 3600 3600 3600 3600\n"
+    "rsa.proof.postern. 3600 IN RRSIG SOA 8 3 3600 20360101000000 20260101000000 33370 rsa.proof.postern. eTgHrSr9Bnzz5fFNhKy4EX6bL5gw9e/Q82RyYe5H9ts9LX1V/GbWC1nB2gksDl8DJkj/ftSz2+ElUTdpTqmYOReYoN0lC9kv6d7hyv1Q1GPnn1EPxJylzqYk4kGlaTHY+2u4t9/ZrM9SmusFteGDHUZwJrAWsUIKjHZQLiMFdI80YNTZTV+hFYFEd+HMLHThrw7ATf93SpgN64ArDRmHnFHlj18Dy7vbqRK0boU74H51cfWaC7JWMH5IbuGp1xxrniADiePDYmJCfBNIv5HyrnEgQGennkbfv/t+0diyC0hILqGa5GcCveWEoskNAJGn0c7pkSHHAlyONHxZRdEESA==\n"
+    "rsa.proof.postern. 3600 IN NS ns.proof.postern.\n"
+    "rsa.proof.postern. 3600 IN RRSIG NS 8 3 3600 20360101000000 20260101000000 33370 rsa.proof.postern. RgB17DwhzEHsQcDo6uEhkU9BgEWZZV+WjSXp6Qe35mKKz1Y/8KZHa3e+KOx4ccGdmQc8n2YLCClJf6q0RLDuqiQ8AAiRTqDvSv7ivjzDH3MTcY+IRC5iOYUJatD11aPKB1OM7ChrDBpl9Z3ZTki4kTgsBXepOZWASgRgZ89Ag0hxSI4dDTsh3VRnVSHym+i3YwgupzjQ1i/s90ajb1bhhvi6kTjINX/OKrnZKnTnReLNAwwuOaTqRBkkxC0/N9i+3pp7KnJOncoc8gV/6vFrrtniIj8vcM67u6gVQJV1sRPruQxScET5HCeE0Ua6qgAcOZjEavMemJqzHz2Wcebyjw==\n"
+    "rsa.proof.postern. 3600 IN TXT \"as it was signed\"\n"
+    "rsa.proof.postern. 3600 IN RRSIG TXT 8 3 3600 20360101000000 20260101000000 33370 rsa.proof.postern. C9V9FBak7pHfPpjzlzUaTcRaf3FpLmjRjNaN4WgvNOzw4qmlfe3dJc0O65htkVuPgZZIJ64WvZQl9RWiztOfLtagxqAgHnkx9HzdlyC4umtH/LFJL+UkXaVVSf/7UnvQpt3ESYhX4/TEH+KIE1benuAgVIVBsLQnQ7Pw8UhxbunkQ59pKNwX/TRBYAVV4sRzaYRtVRJjbtToNUnlc0itCmBGvjnVlYGBMt6+DvbyUyLweotyd6qUcXUq/xrFFzz/SJDloRaJqjUQxjd18r0CK51fqWvRPoworweZ6fSSNs2VXJxRSpu8XhN5WBWagiwVers/31bgO+KX51lFfgJaMw==\n"
+    "rsa.proof.postern. 3600 IN DNSKEY 257 3 8 AwEAAeSfYegm9Xa8KVhDYz3coZhwHs4btI5T0+gkdfSDryguYNMlIqwZlEAFEyBlloJUXhL6O4lpI4WSUyMgAO4hpbQcPhXUYlZAuZOX46L6GwN1LyVhCvcr2cEIxDFom2A00x3VDhqdHkGMzgZT7oG/d9nX+oR2PumH8qGoLB4OmqXz5jmeiQA5D3K3vWclvzYAtUJ+eZgqWoIECM9BdP2unSL0qEplzirBzC/Hnlkso7LIk7VymkxyGDQv1aiN05sttm+F8smEJPCN3WLbZcnyEzrLUk3Ap1fFKUYw3g+meprdIryMwvHPgtKo8tkQS3YlkvsRUTI0X0KQJp0Qr7gkukU=\n"
+    "rsa.proof.postern. 3600 IN RRSIG DNSKEY 8 3 3600 20360101000000 20260101000000 33370 rsa.proof.postern. CZXUwY/zXEe668wqJZ7jpgPGnlTqCTdMGPB+GK66Bv/Vigy1EL0J2imFlwv/D4OzuzdCDj/OLZdYAILl+P3WZi3dKeDXXYU6gcEgsY0o6Ltc19jLH9sF9VEfCjGx6vktQaIRNUtLjTCiGPXfJKDelT5z+5R1SWV9AElu47fCGI1EZZpEVWRvfLNsebh6TL5ltNyn4rG7ohxziz8MkQ8Lav6XszcI33vDd1eRkAABLxyB1LsFy5+6vO1o9kIKH8IGwjEG/5li4702kqEiaRnR5dZkaozeULzoeSeR5NynpsqK4VQWh4jd5tmo4GajqHDXzITbGP34VJi5WBhlytNlVA==\n"
+    "rsa.proof.postern. 3600 IN NSEC rsa.proof.postern. NS SOA TXT RRSIG NSEC DNSKEY\n"
+    "rsa.proof.postern. 3600 IN RRSIG NSEC 8 3 3600 20360101000000 20260101000000 33370 rsa.proof.postern. HOHGRsTk0EgpVyUIFLbPqzt/DlMqcHtaTDuoDQaN4cy8iiSMgpLNSvu+jYfGTnSTW0dFlsrWUhfNaIm1X8CyVTJ0sqM/mxZWJhgUhyyWpTQ3JnlFVpRo7JnFhOu8kRyCIOkn6PGMAhoOmDifBlOd0TtVUIdmXa2aDtcinL4eHDQOwBICJMwLTy9TfHrqDAuHwDWmgHAMfYA4aBYGhq9FV4q6Ih/tuoFh1lPHxk70QkRikBw75NOGIZHYyiEO8IrGZVDbsa5g43QsCDzVdyv01Px7Tv0j87/SzAJ84hd9DEF/FUiVLzz0kMz04QhvOcsLRrGfbDB8qrD3yc2tak7tag==\n"
+    ;
+/* clang-format on */
