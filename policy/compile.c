@@ -420,6 +420,7 @@ bool pn_compile_run(const struct pn_compile *c, struct pn_pool *pool, struct pn_
         check_state(&m);
         check_listeners(&m);
         model_destinations(&m);
+        model_signs(&m);
         check_policies(&m);
         ok = !out_of_memory(&m) && problems->errors == 0 && model_emit(&m, image) &&
              problems->errors == 0;

@@ -36,6 +36,8 @@ extern const struct postern_row pn_core_rows[];
 extern const struct postern_row pn_destination_rows[];
 /* Those of the `forward` block: rows_forward.c. */
 extern const struct postern_row pn_forward_rows[];
+/* Those of a `sign` block: rows_sign.c. */
+extern const struct postern_row pn_sign_rows[];
 /* What every plugin's block takes beside the plugin's own rows. */
 extern const struct postern_row pn_plugin_host_rows[];
 

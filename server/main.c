@@ -9,6 +9,7 @@
 #include "mailbox.h"
 #include "queue.h"
 #include "resolver.h"
+#include "signer_role.h"
 #include "state_role.h"
 #include "supervisor.h"
 
@@ -31,6 +32,7 @@ static const struct {
     {PN_ROLE_EDGE, pn_edge_main},         {PN_ROLE_FILTER, pn_filter_main},
     {PN_ROLE_MAILBOX, pn_mailbox_main},   {PN_ROLE_QUEUE, pn_queue_main},
     {PN_ROLE_RESOLVER, pn_resolver_main}, {PN_ROLE_STATE, pn_state_main},
+    {PN_ROLE_SIGNER, pn_signer_main},
 };
 
 static const char usage[] =

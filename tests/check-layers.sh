@@ -17,7 +17,7 @@ declare -A may=(
     [filters]="server/base server/event server/message server/ipc policy filters/include/postern"
 )
 common="server/base server/event server/message server/ipc server/smtp server/store policy filters filters/include/postern"
-for role in supervisor compile resolver edge queue auth mailbox admin state cli; do
+for role in supervisor compile resolver edge queue auth mailbox admin state signer cli; do
     may[server/$role]=$common
 done
 

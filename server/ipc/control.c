@@ -58,6 +58,7 @@ void pn_generation_free(struct pn_generation **generation)
         close_fd(&gen->listeners[i].fd);
     free(gen->listeners);
     free(gen->identities);
+    free(gen->signs);
     pn_pool_free(&gen->pool);
     free(gen);
 }
@@ -87,6 +88,21 @@ static bool add_identity(struct pn_generation *gen, struct pn_record *record)
     gen->identities = pn_grow(gen->identities, &gen->identity_cap, gen->identity_count,
                               sizeof gen->identities[0]);
     gen->identities[gen->identity_count++] = id;
+    return true;
+}
+
+static bool add_sign(struct pn_generation *gen, struct pn_record *record)
+{
+    struct pn_sign_pem sign;
+    if (!pn_sign_pem_get(record->body, &sign) || gen->sign_count == PN_SIGN_KEYS_MAX)
+        return false;
+    sign.domain = pn_pool_dup(gen->pool, sign.domain);
+    sign.selector = pn_pool_dup(gen->pool, sign.selector);
+    sign.pem = pn_pool_dup(gen->pool, sign.pem);
+    if (sign.domain.p == NULL || sign.selector.p == NULL || sign.pem.p == NULL)
+        return false;
+    gen->signs = pn_grow(gen->signs, &gen->sign_cap, gen->sign_count, sizeof gen->signs[0]);
+    gen->signs[gen->sign_count++] = sign;
     return true;
 }
 
@@ -165,6 +181,8 @@ static bool add_record(struct pn_role_env *env, struct pn_record *record)
         return add_identity(env->gen, record);
     case PN_REC_DNS_FILE:
         return take_dns_file(env->gen, record);
+    case PN_REC_SIGN_KEY:
+        return add_sign(env->gen, record);
     case PN_REC_FOLDER:
         return add_folder(env, record);
     case PN_REC_LIMITS:
@@ -243,7 +261,7 @@ void pn_role_env_failed(struct pn_role_env *env, const char *fmt, ...)
 struct pn_control {
     struct pn_loop *loop;
     struct pn_channel *channel;
-    struct pn_generation *next; /* gathers LISTENER, IDENTITY and DNS_FILE until POLICY */
+    struct pn_generation *next; /* gathers what comes before POLICY */
     const struct pn_control_ops *ops;
     void *ctx;
     bool draining; /* told to end: the channel's end is no news then */
@@ -384,6 +402,8 @@ static bool gather(struct pn_control *c, struct pn_record *record)
         c->next = generation_new();
     if (record->type == PN_REC_DNS_FILE)
         return take_dns_file(c->next, record);
+    if (record->type == PN_REC_SIGN_KEY)
+        return add_sign(c->next, record);
     return record->type == PN_REC_LISTENER ? add_listener(c->next, record)
                                            : add_identity(c->next, record);
 }
@@ -397,6 +417,7 @@ static bool on_record(void *ctx, struct pn_record *record)
     case PN_REC_LISTENER:
     case PN_REC_IDENTITY:
     case PN_REC_DNS_FILE:
+    case PN_REC_SIGN_KEY:
         return gather(c, record);
     case PN_REC_POLICY:
         return take_policy(c, record);

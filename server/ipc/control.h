@@ -3,12 +3,12 @@
  * Its descriptor in a fresh process is PN_CONTROL_FD.
  *
  *   supervisor -> role   START, then any number of PEER, LISTENER, IDENTITY, FOLDER, DNS_FILE,
- *                        then GO
+ *                        SIGN_KEY, then GO
  *   role -> supervisor   READY, or FAILED with a sentence
  *   later -> role        PEER      that role was restarted, or a worker came; the channel
  *                                  of the one before it ended or will end by itself
- *                        LISTENER, IDENTITY and DNS_FILE, then POLICY: a new generation,
- *                                  whole: it replaces all of them together
+ *                        LISTENER, IDENTITY, DNS_FILE and SIGN_KEY, then POLICY: a new
+ *                                  generation, whole: it replaces all of them together
  *                        DRAIN     finish what is begun, take nothing new, exit 0
  *
  * A channel between two roles may end though both live: one sent what is no record, or had
@@ -32,6 +32,7 @@
 #include "channel.h"
 #include "pool.h"
 #include "records.h"
+#include "signing.h"
 #include "tls.h"
 
 enum { PN_CONTROL_FD = 3, PN_ROLE_NAME_MAX = 32 };
@@ -146,6 +147,8 @@ struct pn_generation {
     size_t listener_count, listener_cap;
     struct pn_tls_identity *identities; /* the default first */
     size_t identity_count, identity_cap;
+    struct pn_sign_pem *signs; /* the signer's keys; those of a domain together */
+    size_t sign_count, sign_cap;
     struct pn_pool *pool; /* of their bytes */
 };
 void pn_generation_free(struct pn_generation **gen);

@@ -32,6 +32,7 @@ static const unsigned rows[PN_JAIL_COUNT] = {
     [PN_JAIL_ADMIN] = JAIL_ACCEPT | JAIL_OPEN | JAIL_WRITE,
     [PN_JAIL_COMPILE] = JAIL_OPEN | JAIL_EXEC_MAP,
     [PN_JAIL_STATE] = JAIL_THREADS, /* its file is open before */
+    [PN_JAIL_SIGNER] = JAIL_THREADS,
 };
 
 struct pn_jail_kernel pn_jail_kernel(void)

@@ -36,6 +36,7 @@ enum pn_jail_kind {
     PN_JAIL_ADMIN,
     PN_JAIL_COMPILE,
     PN_JAIL_STATE,
+    PN_JAIL_SIGNER,
     PN_JAIL_COUNT
 };
 

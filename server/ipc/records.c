@@ -12,6 +12,7 @@ const char *pn_role_name(enum pn_role role)
         [PN_ROLE_FILTER] = "filter",         [PN_ROLE_QUEUE] = "queue",
         [PN_ROLE_MAILBOX] = "mailbox",       [PN_ROLE_AUTH] = "auth",
         [PN_ROLE_ADMIN] = "admin",           [PN_ROLE_STATE] = "state",
+        [PN_ROLE_SIGNER] = "signer",
     };
     pn_assert((size_t)role < PN_ROLE_COUNT);
     return names[role];

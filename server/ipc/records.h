@@ -17,6 +17,7 @@ enum pn_role {
     PN_ROLE_AUTH,
     PN_ROLE_ADMIN,
     PN_ROLE_STATE,
+    PN_ROLE_SIGNER,
     PN_ROLE_COUNT
 };
 
@@ -33,6 +34,7 @@ enum pn_record_type {
     PN_REC_LIMITS,         /* to an edge, before GO: the table that all edges count in; fd */
     PN_REC_DNS_FILE,       /* to the resolver, before GO or POLICY: the generation's file; fd */
     PN_REC_USERS_FILE,     /* to auth, before GO or POLICY, and when it changed: of users; fd */
+    PN_REC_SIGN_KEY,       /* to the signer, before GO or POLICY: one of its keys (signing.h) */
     /* any role -> supervisor */
     PN_REC_READY = 0x0180,
     PN_REC_FAILED,          /* a sentence: why it can't start */
@@ -97,7 +99,12 @@ enum pn_record_type {
     PN_REC_SASL_BEGIN = 0x0900,
     PN_REC_SASL_ANSWER,
     PN_REC_SASL_CANCEL,
-    PN_REC_SASL_SAID = 0x0980
+    PN_REC_SASL_SAID = 0x0980,
+
+    /* edge, queue -> signer, and back (signing.h) */
+    PN_REC_SIGN_ASK = 0x0a00,
+    PN_REC_SIGN_ANSWER = 0x0a80,
+    PN_REC_SIGN_KEYS /* first thing, and when they change: which keys there are */
 };
 
 const char *pn_role_name(enum pn_role role);

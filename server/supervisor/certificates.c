@@ -1,7 +1,8 @@
 /*
- * Certificates and keys are read again when their files change: whoever renews them need
- * not know us. They reach the edges as with a reload, but nothing else does: what an
- * operator is writing into the configuration meanwhile is no concern of a renewal.
+ * Certificates, and the keys of TLS and of signatures, are read again when their files change:
+ * whoever renews them need not know us. They reach edges and signer as with a reload, but nothing
+ * else does: what an operator is writing into the configuration meanwhile is no concern of a
+ * renewal.
  */
 #include "log.h"
 #include "mem.h"
@@ -35,6 +36,8 @@ uint64_t certificates_mark(const struct plan *plan)
         add_file(&b, plan->tls[i].certificate);
         add_file(&b, plan->tls[i].key);
     }
+    for (size_t i = 0; i < plan->sign_count; i++)
+        add_file(&b, plan->signs[i].file);
     uint64_t mark = pn_str_hash(pn_buf_str(&b), 0, false);
     pn_buf_fini(&b);
     return mark;
@@ -45,18 +48,21 @@ static bool renew(struct supervisor *sup, struct pn_buf *err)
 {
     struct coming *now = &sup->now;
     struct coming fresh = {.plan = now->plan};
-    bool ok = files_identities(&fresh, err);
+    bool ok = files_keys(&fresh, err);
     struct coming *old = ok ? now : &fresh;
     free(old->identities);
+    free(old->signs);
     pn_pool_free(&old->keys);
     now->certificates = fresh.certificates; /* bad ones are not tried again and again */
     if (!ok)
         return false;
     now->identities = fresh.identities;
     now->identity_count = fresh.identity_count;
+    now->signs = fresh.signs;
+    now->sign_count = fresh.sign_count;
     now->keys = fresh.keys;
     for (struct child *c = sup->children; c != NULL; c = c->next)
-        if (child_alive(c) && c->kind == PEER_EDGE)
+        if (child_alive(c) && (c->kind == PEER_EDGE || c->kind == PEER_SIGNER))
             give_generation(c);
     return true;
 }
@@ -73,9 +79,9 @@ static void look(void *arg)
         pn_buf_init(&err, 1000);
         bool ok = renew(sup, &err);
         if (ok)
-            pn_info("the certificates have changed; new connections get the new ones");
+            pn_info("certificates or keys have changed; the new ones are used from now on");
         else
-            pn_error("the new certificates are not used: %s", pn_buf_cstr(&err));
+            pn_error("the new certificates and keys are not used: %s", pn_buf_cstr(&err));
         tell_certificates(sup, ok ? NULL : pn_buf_cstr(&err));
         pn_buf_fini(&err);
     }

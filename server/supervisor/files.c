@@ -2,6 +2,7 @@
  * the supervisor may open. */
 #include "log.h"
 #include "mem.h"
+#include "sign_key.h"
 #include "supervisor_int.h"
 
 #include <dirent.h>
@@ -235,11 +236,9 @@ static bool read_pem(struct pn_pool *pool, const char *path, struct pn_str *out,
     return out->p != NULL;
 }
 
-bool files_identities(struct coming *coming, struct pn_buf *err)
+static bool read_identities(struct coming *coming, struct pn_buf *err)
 {
     const struct plan *plan = &coming->plan;
-    coming->certificates = certificates_mark(plan);
-    coming->keys = pn_pool_new_secret(KEYS_BYTES);
     coming->identities = pn_calloc(plan->tls_count, sizeof coming->identities[0]);
     for (size_t i = 0; i < plan->tls_count; i++) {
         const struct plan_tls *row = &plan->tls[i];
@@ -256,6 +255,39 @@ bool files_identities(struct coming *coming, struct pn_buf *err)
     struct pn_tls_context *tls = pn_tls_server_new(coming->identities, coming->identity_count, err);
     bool ok = tls != NULL;
     pn_tls_unref(&tls);
+    return ok;
+}
+
+/* A file that others may read is no reason not to sign, but to be told of. */
+static bool read_sign(struct coming *coming, const struct plan_sign *row, struct pn_buf *err)
+{
+    struct pn_sign_pem *to = &coming->signs[coming->sign_count];
+    struct stat st;
+    *to = (struct pn_sign_pem){.domain = row->domain, .selector = row->selector};
+    if (!read_pem(coming->keys, row->file, &to->pem, err))
+        return false;
+    coming->sign_count++;
+    if (stat(row->file, &st) == 0 && (st.st_mode & 077) != 0)
+        pn_warn("%s: others than its owner may use this key (chmod 600)", row->file);
+    EVP_PKEY *key = pn_sign_key_read(to->pem);
+    bool ok = key != NULL && pn_sign_key_algorithm(key) != NULL;
+    if (!ok)
+        (void)pn_buf_addf(err, "%s: %s", row->file,
+                          key == NULL ? "no private key in it (PEM, without a passphrase)"
+                                      : "DKIM has RSA keys of 1024 bits and more, and Ed25519");
+    EVP_PKEY_free(key);
+    return ok;
+}
+
+bool files_keys(struct coming *coming, struct pn_buf *err)
+{
+    const struct plan *plan = &coming->plan;
+    coming->certificates = certificates_mark(plan);
+    coming->keys = pn_pool_new_secret(KEYS_BYTES);
+    coming->signs = pn_calloc(plan->sign_count + 1, sizeof coming->signs[0]);
+    bool ok = read_identities(coming, err);
+    for (size_t i = 0; ok && i < plan->sign_count; i++)
+        ok = read_sign(coming, &plan->signs[i], err);
     return ok;
 }
 
@@ -280,6 +312,7 @@ void coming_fini(struct coming *coming)
     if (coming->dns_file_fd >= 0)
         (void)close(coming->dns_file_fd);
     free(coming->identities);
+    free(coming->signs);
     pn_pool_free(&coming->keys);
     plan_fini(&coming->plan);
     *coming = (struct coming){.policy_fd = -1, .dns_file_fd = -1};

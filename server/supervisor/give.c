@@ -88,6 +88,16 @@ static void give_identities(struct child *c, const struct coming *coming, struct
     }
 }
 
+static void give_signs(struct child *c, const struct coming *coming, struct pn_buf *b)
+{
+    for (size_t i = 0; c->kind == PEER_SIGNER && i < coming->sign_count; i++) {
+        pn_sign_pem_put(b, &coming->signs[i]);
+        (void)child_send(c, PN_REC_SIGN_KEY, b, -1);
+        explicit_bzero(b->p, b->len);
+        pn_buf_clear(b);
+    }
+}
+
 static void give_folder(struct child *c, const struct pn_folder *f, struct pn_buf *b)
 {
     pn_folder_put(b, f);
@@ -133,6 +143,7 @@ void give_environment(struct child *c)
     peers_connect(c);
     give_sockets(c, coming, &b);
     give_identities(c, coming, &b);
+    give_signs(c, coming, &b);
     give_folders(c, &b);
     give_dns_file(c, coming);
     if (c->kind == PEER_EDGE && c->sup->limits_fd >= 0)
@@ -148,6 +159,7 @@ void give_generation(struct child *c)
     pn_buf_init(&b, PN_RECORD_MAX);
     give_sockets(c, coming, &b);
     give_identities(c, coming, &b);
+    give_signs(c, coming, &b);
     give_dns_file(c, coming);
     pn_u32_put(&b, coming->serial);
     (void)child_send(c, PN_REC_POLICY, &b, coming->policy_fd);

@@ -20,6 +20,7 @@ enum peer_kind {
     PEER_WORKER,
     PEER_EDGE,
     PEER_STATE,
+    PEER_SIGNER,
     PEER_KIND_COUNT
 };
 

@@ -102,7 +102,7 @@ void reload_compiled(struct supervisor *sup, int policy_fd)
     *next =
         (struct coming){.serial = ++sup->last_serial, .policy_fd = policy_fd, .dns_file_fd = -1};
     bool ok = sup->options->plan_read(&next->plan, policy_fd, sup->options->root, &err) &&
-              kernel_ok(next, &err) && files_identities(next, &err) && files_dns(next, &err);
+              kernel_ok(next, &err) && files_keys(next, &err) && files_dns(next, &err);
     if (ok && sup->options->check) {
         pn_info("the configuration is good");
         pn_buf_fini(&err);

@@ -19,6 +19,12 @@ struct plan_tls {
     const char *certificate, *key;
 };
 
+/* A key that mail is signed with; its domain by A-labels, lower case. */
+struct plan_sign {
+    struct pn_str domain, selector;
+    const char *file;
+};
+
 /* The server that lasting state is kept by, where several share one. */
 struct plan_server {
     bool wanted;
@@ -33,6 +39,8 @@ struct plan {
     size_t listen_count;
     struct plan_tls *tls;
     size_t tls_count;
+    struct plan_sign *signs; /* those of a domain together */
+    size_t sign_count;
     const char *folders[PN_FOLDER_COUNT]; /* NULL: none */
     const char *run;                      /* of the control socket */
     const char *dns_file;                 /* NULL: none */

@@ -1,6 +1,7 @@
 #include "serve_plan.h"
 
 #include "policy.h"
+#include "sign.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -89,6 +90,43 @@ static bool read_tls(struct plan *plan, const struct pn_policy *p)
     return plan->tls != NULL;
 }
 
+/* Where `postern dkim new` put it. */
+static const char *made_key(struct plan *plan, struct pn_str selector, struct pn_str domain)
+{
+    struct pn_buf b;
+    pn_buf_init(&b, 4096);
+    (void)pn_buf_addf(&b, "%s/%.*s._domainkey.%.*s.pem", PN_DKIM_FOLDER, PN_FMT(selector),
+                      PN_FMT(domain));
+    const char *text = pn_pool_strdup(plan->pool, pn_buf_str(&b));
+    pn_buf_fini(&b);
+    return text;
+}
+
+static bool read_sign(struct plan *plan, const struct pn_policy *p, size_t i, size_t n)
+{
+    struct plan_sign *to = &plan->signs[plan->sign_count++];
+    struct pn_sign_row row;
+    pn_policy_sign_key(p, i, n, &row);
+    to->domain = pn_pool_dup(plan->pool, pn_policy_sign_domain(p, i));
+    to->selector = pn_pool_dup(plan->pool, row.selector);
+    to->file = row.file.len != 0 ? pn_pool_strdup(plan->pool, row.file)
+                                 : made_key(plan, row.selector, to->domain);
+    return to->domain.p != NULL && to->selector.p != NULL && to->file != NULL;
+}
+
+static bool read_signs(struct plan *plan, const struct pn_policy *p)
+{
+    size_t blocks = pn_policy_sign_count(p), count = 0;
+    for (size_t i = 0; i < blocks; i++)
+        count += pn_policy_sign_key_count(p, i);
+    plan->signs = pn_pool_alloc(plan->pool, count * sizeof plan->signs[0] + 1);
+    bool ok = plan->signs != NULL && count <= PN_SIGN_KEYS_MAX;
+    for (size_t i = 0; i < blocks; i++)
+        for (size_t n = 0; ok && n < pn_policy_sign_key_count(p, i); n++)
+            ok = read_sign(plan, p, i, n);
+    return ok;
+}
+
 static void read_state_server(struct plan *plan, const struct pn_policy *p)
 {
     struct plan_server *to = &plan->state_server;
@@ -120,9 +158,9 @@ bool plan_read(struct plan *plan, int policy_fd, const char *root, struct pn_buf
     struct pn_str dns_file = pn_policy_str(p, "resolver.dns-file");
     plan->dns_file = dns_file.len == 0 ? NULL : pn_pool_strdup(plan->pool, dns_file);
     read_state_server(plan, p);
-    bool ok = read_listens(plan, p) && read_tls(plan, p);
+    bool ok = read_listens(plan, p) && read_tls(plan, p) && read_signs(plan, p);
     if (!ok)
-        (void)pn_buf_addz(err, "more listeners or certificates than fit");
+        (void)pn_buf_addz(err, "more listeners, certificates or keys than fit");
     pn_policy_unref(&p);
     return ok;
 }

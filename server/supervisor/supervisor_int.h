@@ -57,6 +57,8 @@ struct coming {
     struct plan plan;
     struct pn_tls_identity *identities;
     size_t identity_count;
+    struct pn_sign_pem *signs;
+    size_t sign_count;
     struct pn_pool *keys;  /* of their bytes; wiped when freed */
     uint64_t certificates; /* the mark of their files when they were read */
 };
@@ -167,7 +169,8 @@ bool files_folders(struct supervisor *sup, const struct plan *plan, struct pn_bu
 bool files_control_socket(struct supervisor *sup, const struct plan *plan, struct pn_buf *err);
 /* Opens a worker group's own folder, made if need be. -1: logged. */
 int files_private(const struct supervisor *sup, uint32_t group, char *path, size_t size);
-bool files_identities(struct coming *coming, struct pn_buf *err);
+/* Certificates, and the keys that mail is signed with. */
+bool files_keys(struct coming *coming, struct pn_buf *err);
 /* Opens the resolver's file, whose jail knows no files. */
 bool files_dns(struct coming *coming, struct pn_buf *err);
 void files_close(struct supervisor *sup);
