@@ -16,7 +16,7 @@ import sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 import postern  # noqa: E402
 
-ROLES = ("compile", "resolver", "edge", "filter", "queue", "mailbox", "auth", "admin", "state")
+ROLES = ("compile", "resolver", "edge", "filter", "queue", "mailbox", "auth", "admin", "state", "signer")
 FIRST_UID = 61200
 CONF = """
 smtp { hostname "mx.here.test" }
@@ -40,6 +40,7 @@ MAY = {
     "queue": {"inet-socket"},
     "mailbox": set(),
     "state": set(),
+    "signer": set(),
 }
 ACTS = {
     "read-file", "write-file", "read-parent", "inet-socket", "unix-socket", "bind-port", "listen", "accept",

@@ -9,6 +9,7 @@
 #include "dns.h"
 #include "metrics.h"
 #include "sasl.h"
+#include "signing.h"
 #include "state.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -35,6 +36,9 @@ TWICE(command_reply, struct pn_command_reply)
 TWICE(sasl_begin, struct pn_sasl_begin)
 TWICE(sasl_answer, struct pn_sasl_answer)
 TWICE(sasl_said, struct pn_sasl_said)
+TWICE(sign_pem, struct pn_sign_pem)
+TWICE(sign_ask, struct pn_sign_ask)
+TWICE(sign_answer, struct pn_sign_answer)
 
 static void number(struct pn_str body, struct pn_buf *out)
 {
@@ -137,12 +141,32 @@ static void state_end(struct pn_str body, struct pn_buf *out)
         pn_assert(pn_str_eq(pn_buf_str(out), body));
 }
 
+static void sign_keys(struct pn_str body, struct pn_buf *out)
+{
+    struct pn_rd r = pn_rd_of(body);
+    struct pn_sign_keys keys;
+    struct pn_sign_key key;
+    if (!pn_sign_keys_get(&r, &keys))
+        return;
+    pn_sign_keys_put(out, &keys);
+    for (uint32_t i = 0; i < keys.count; i++) {
+        if (!pn_sign_key_next(&r, &key))
+            return;
+        /* They become parts of a header. */
+        pn_assert(key.domain.len != 0 && pn_str_find(key.domain, ';', 0) == SIZE_MAX);
+        pn_sign_key_put(out, &key);
+    }
+    if (pn_rd_done(&r))
+        pn_assert(pn_str_eq(pn_buf_str(out), body));
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static void (*const kinds[])(struct pn_str, struct pn_buf *) = {
-        start,      peer,      listener,      identity,    folder,    worker,      want_solo,
-        command,    number,    command_reply, metrics,     dns_asks,  dns_answers, state_answers,
-        state_asks, state_end, sasl_begin,    sasl_answer, sasl_said,
+        start,       peer,          listener,   identity,      folder,     worker,
+        want_solo,   command,       number,     command_reply, metrics,    dns_asks,
+        dns_answers, state_answers, state_asks, state_end,     sasl_begin, sasl_answer,
+        sasl_said,   sign_pem,      sign_ask,   sign_answer,   sign_keys,
     };
     enum { KINDS = sizeof kinds / sizeof kinds[0] };
     struct pn_buf out;

@@ -140,6 +140,7 @@ enum {
     ADMIN = 1 << PN_JAIL_ADMIN,
     COMPILE = 1 << PN_JAIL_COMPILE,
     STATE = 1 << PN_JAIL_STATE,
+    SIGNER = 1 << PN_JAIL_SIGNER,
     ALL = (1 << PN_JAIL_COUNT) - 1
 };
 
@@ -150,7 +151,8 @@ static const struct {
 } acts[] = {
     {"live", live, ALL},
     {"no core files", no_core, ALL},
-    {"open a file below its folder", open_below, ALL & ~(RESOLVER | EDGE | WORKER | STATE)},
+    {"open a file below its folder", open_below,
+     ALL & ~(RESOLVER | EDGE | WORKER | STATE | SIGNER)},
     {"make a file below its folder", make_below, QUEUE | MAILBOX | ADMIN},
     {"open a file elsewhere", open_elsewhere, 0},
     {"make a file elsewhere", make_elsewhere, 0},
@@ -158,7 +160,7 @@ static const struct {
     {"unix socket", unix_socket, 0},
     {"listen", listen_here, 0},
     {"accept", accept_here, EDGE | ADMIN},
-    {"thread", start_thread, TEMPLATE | LOAD | WORKER | QUEUE | MAILBOX | AUTH | STATE},
+    {"thread", start_thread, TEMPLATE | LOAD | WORKER | QUEUE | MAILBOX | AUTH | STATE | SIGNER},
     {"fork", fork_child, TEMPLATE | LOAD},
     {"signal its parent", signal_parent, 0},
     {"exec", exec_shell, 0},
