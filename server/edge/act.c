@@ -172,17 +172,19 @@ static struct pn_envelope *envelope(struct transaction *t)
     env->flags =
         (eight ? PN_ENV_8BITMIME : 0) | (t->smtputf8 ? PN_ENV_SMTPUTF8 : 0) |
         (pn_str_eq(t->onward, t->from) && spf_passed(t->verdict.facts) ? PN_ENV_SPF_PASS : 0);
-    env->content_file = content_file(t);
-    if (env->content_file != 0)
-        env->flags |= PN_ENV_CONTENT_FILE;
     return put_recipients(t, env, of) ? env : NULL;
 }
 
 static void take(struct transaction *t)
 {
-    const struct pn_envelope *env = envelope(t);
-    int fd = content_file(t) != 0 ? -1 : content_fd(t); /* its own file the queue knows */
-    t->token = env == NULL ? 0 : outbox_take(t->s->edge, env, fd, on_taken, t);
+    struct pn_envelope *env = t->env;
+    int fd = content_fd(t);
+    env->content_file = content_file(t);
+    if (env->content_file != 0) { /* its own file the queue knows */
+        env->flags |= PN_ENV_CONTENT_FILE;
+        fd = -1;
+    }
+    t->token = outbox_take(t->s->edge, env, fd, on_taken, t);
     t->content.given = t->token != 0;
     if (t->token == 0)
         fail(t, PN_STR("451 4.3.0 The queue takes no mail now, try again later"));
@@ -231,6 +233,14 @@ static bool nobody_gets_it(const struct transaction *t)
     return true;
 }
 
+static void hand_on(struct transaction *t, bool signed_)
+{
+    if (!signed_)
+        fail(t, PN_STR("451 4.3.0 The message can't be signed now, try again later"));
+    else if (!deliver(t, t->env))
+        take(t);
+}
+
 /* What is handed on is there as it shall be. */
 static void hand_over(struct transaction *t, bool kept)
 {
@@ -239,9 +249,11 @@ static void hand_over(struct transaction *t, bool kept)
              PN_STR("451 4.3.0 The message could not be changed as it must be, try again later"));
         return;
     }
-    const struct pn_envelope *env = envelope(t);
-    if (env == NULL || !deliver(t, env))
-        take(t);
+    t->env = envelope(t);
+    if (t->env == NULL)
+        fail(t, PN_STR("451 4.3.0 Too many lines to add to the message, try again later"));
+    else
+        sign_begin(t, t->env, hand_on);
 }
 
 void act(struct transaction *t)

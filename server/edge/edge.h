@@ -18,6 +18,7 @@
  *   forward.c       recipients that stand for others: aliases, forwards
  *   rcpt_known.c    whom we take mail for
  *   edits.c         what plugins may change of envelope and body
+ *   sign.c          DKIM signatures of our own mail
  *   act.c           what is done about a message, and the reply
  *   transaction.c   one message: checks, decisions
  *   recipients.c    RCPT
@@ -44,6 +45,7 @@
 #include "pool.h"
 #include "runner.h"
 #include "server.h"
+#include "signer_link.h"
 #include "stream.h"
 #include "verdict.h"
 
@@ -52,6 +54,7 @@ struct transaction;
 struct name_lookup;
 struct client_names;
 struct edge_state;
+struct signing;
 
 /* What a transaction works by; a reload makes a new one, sessions take it at their next
  * MAIL. */
@@ -123,6 +126,7 @@ struct edge {
     uint64_t queue_serial; /* of the queue's processes, as they come */
     struct edge_mailbox mailboxes[EDGE_MAILBOXES_MAX];
     struct pn_admin_link *admin;
+    struct pn_signer_link *signer;
     struct client_names *names; /* NULL: there was no resolver yet */
     struct pn_limits *limits;   /* NULL: no table, nothing is limited */
     struct edge_state *state;   /* NULL: nothing was to be told yet */
@@ -252,6 +256,11 @@ struct transaction {
     enum pn_new_body_end body_end;
     bool eight;                               /* the new body is not ASCII alone */
     struct pn_edits *lines[TRACE_GROUPS_MAX]; /* of trace.c's groups; those used come first */
+    struct pn_envelope *env;                  /* as it is handed over; NULL: not yet */
+    struct signing *signing;                  /* NULL: none is under way */
+    struct pn_str signed_domain;              /* by its keys */
+    uint32_t signed_keys;                     /* so many; 0: it was not signed */
+    const char *unsigned_because;             /* a header that can't be signed; NULL: none */
     uint64_t token;                           /* of what was handed over; 0: nothing is */
     bool evented;
 };
@@ -456,6 +465,14 @@ bool edits_begin(struct transaction *t, void (*done)(struct transaction *t));
 /* The content as it is handed on. */
 void edits_content(struct transaction *t, void (*done)(struct transaction *t, bool kept));
 void edits_end(struct transaction *t);
+
+/* ---- sign.c ---- */
+
+/* signed_ false: it must be, and could not now. */
+typedef void sign_done_fn(struct transaction *t, bool signed_);
+/* Adds signatures to the groups of edits, where that is due. done is called now or later. */
+void sign_begin(struct transaction *t, struct pn_envelope *env, sign_done_fn *done);
+void sign_end(struct transaction *t);
 
 /* ---- act.c: from a settled verdict to the reply ---- */
 

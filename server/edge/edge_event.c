@@ -143,6 +143,14 @@ void event_message(struct transaction *t)
     pn_json_i64(&j, "size", (int64_t)t->size);
     pn_json_str(&j, "policy", pn_policy_generation(s->gen->policy));
     pn_json_milli(&j, "time", t->now_ms); /* as plugins saw it: scan's --time */
+    if (t->signed_keys != 0) {
+        pn_json_object(&j, "signed");
+        pn_json_str(&j, "domain", t->signed_domain);
+        pn_json_i64(&j, "keys", t->signed_keys);
+        pn_json_object_end(&j);
+    } else if (t->unsigned_because != NULL) {
+        pn_json_str(&j, "unsigned", pn_str_of(t->unsigned_because));
+    }
     if (s->check != NULL)
         pn_check_told_json(s->check, &j);
     pn_json_milli(&j, "ms", (int64_t)((pn_clock_mono_ns() - t->began_ns) / 1000));

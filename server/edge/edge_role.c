@@ -126,7 +126,7 @@ static void on_peer(void *ctx, struct pn_peer *peer)
         client_names_peer(edge, peer);
     else if (peer->role == PN_ROLE_STATE)
         edge_state_peer(edge, peer);
-    else if (!pn_admin_link_peer(edge->admin, peer))
+    else if (!pn_admin_link_peer(edge->admin, peer) && !pn_signer_link_peer(edge->signer, peer))
         (void)outbox_peer(edge, peer);
 }
 
@@ -203,6 +203,7 @@ static bool begin(struct pn_role_life *life, struct pn_buf *err)
     edge->metrics = edge_metrics_new(&metric_count);
     edge->admin =
         pn_admin_link_new(edge->loop, edge->metrics, metric_count, edge_metrics_fill, edge);
+    edge->signer = pn_signer_link_new(edge->loop);
     edge->runner =
         pn_runner_new(edge->loop, edge->gen->plan, edge->gen->hostname, &runner_ops, edge);
     if (env->limits_fd >= 0)
@@ -217,6 +218,7 @@ static void join(struct pn_role_life *life)
     struct edge *edge = life->ctx;
     edge->control = life->control;
     pn_admin_link_control(edge->admin, edge->control);
+    pn_signer_link_control(edge->signer, edge->control);
     open_listeners(edge, life->env->gen);
     pn_generation_free(&life->env->gen);
 }
@@ -234,6 +236,7 @@ static void end(struct pn_role_life *life)
     pn_timer_free(&edge->drain_timer);
     pn_timer_free(&edge->accept_timer);
     pn_admin_link_free(&edge->admin);
+    pn_signer_link_free(&edge->signer);
     pn_limits_close(&edge->limits);
     pn_runner_free(&edge->runner);
     edge_generation_unref(&edge->gen);

@@ -324,6 +324,7 @@ void txn_done(struct session *s)
         pn_check_reset(s->check);
     trace_end(t);
     edits_end(t);
+    sign_end(t);
     content_end(t);
     if (s->counted)
         pn_cap_give(s->edge->limits, PN_CAP_MESSAGES, 1);
