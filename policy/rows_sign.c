@@ -28,11 +28,17 @@ const struct postern_row pn_sign_rows[] = {
     {.name = NULL},
 };
 
-static bool selector_ok(struct pn_str s)
+/* Labels of letters, digits and hyphens: what a signature's tags and the DNS have. */
+static bool name_ok(struct pn_str s)
 {
-    return model_domain_name_ok(s) && s.p[0] != '.' && s.len <= 63 &&
-           pn_str_find(s, '_', 0) == SIZE_MAX && pn_str_is_ascii(s) &&
-           pn_str_find(s, '*', 0) == SIZE_MAX;
+    size_t label = 0;
+    bool ok = s.len > 0 && s.len <= 253;
+    for (size_t i = 0; i < s.len; i++) {
+        ok = ok && (pn_is_alpha(s.p[i]) || pn_is_digit(s.p[i]) || s.p[i] == '-' ||
+                    (s.p[i] == '.' && label != 0));
+        label = s.p[i] == '.' ? 0 : label + 1;
+    }
+    return ok && label != 0;
 }
 
 static void check_keys(struct model *m, const struct pn_tree_block *block)
@@ -42,7 +48,7 @@ static void check_keys(struct model *m, const struct pn_tree_block *block)
     for (struct pn_tree_value *v = pn_tree_value(block, "key"); v != NULL; v = v->next) {
         struct pn_tree_block *key = v->block;
         bool is_new = true;
-        if (selector_ok(key->title)) {
+        if (name_ok(key->title)) {
             key->title = model_lower(m->p.pool, key->title);
             (void)pn_intern_add(&seen, key->title, &is_new);
         } else {
@@ -62,7 +68,7 @@ static bool settle_title(struct model *m, struct pn_tree_block *block)
 {
     struct pn_alabel room;
     struct pn_str name = pn_alabel_domain(block->title, &room);
-    if (name.p != NULL && model_domain_name_ok(name) && name.p[0] != '.' && name.len <= 253) {
+    if (name.p != NULL && name_ok(name)) {
         block->title = model_lower(m->p.pool, name);
         return true;
     }
