@@ -5,6 +5,7 @@
 #include "hop.h"
 
 #include "assert.h"
+#include "attempt.h"
 #include "client.h"
 #include "edit.h"
 #include "hop_turn.h"
@@ -33,16 +34,17 @@ struct conn {
     struct parcel *parcel; /* NULL: none is on its way */
     struct probe *probe;   /* the same */
     uint64_t mails;
-    bool ready;           /* was ready once */
-    bool free;            /* takes a mail now */
-    bool over;            /* the engine ended */
-    bool broken;          /* and not in order, with a mail under way */
-    bool shaking;         /* hands, for TLS */
-    bool tls_fault;       /* it ended for want of TLS: the address may serve others */
-    bool try_plain;       /* TLS failed: the next connection does without */
-    struct tls_host *tls; /* counted */
-    struct tls_plan plan; /* by which it was made */
-    size_t address;       /* the hop's, by index */
+    bool ready;              /* was ready once */
+    bool free;               /* takes a mail now */
+    bool over;               /* the engine ended */
+    bool broken;             /* and not in order, with a mail under way */
+    bool shaking;            /* hands, for TLS */
+    bool tls_fault;          /* it ended for want of TLS: the address may serve others */
+    bool try_plain;          /* TLS failed: the next connection does without */
+    struct tls_host *tls;    /* counted */
+    struct tls_plan plan;    /* by which it was made */
+    struct attempt *attempt; /* the connection's, then each mail's; counted */
+    size_t address;          /* the hop's, by index */
     struct hop_address peer;
     char *name;        /* ours, for EHLO: a reload may change the settings'; owned */
     char why[WHY_MAX]; /* over, never ready: "4.4.1 Connection refused" */
@@ -109,6 +111,7 @@ static void conn_free(struct conn *c)
     pn_segments_fini(&c->segments);
     pn_message_free(&c->message);
     tls_host_unref(&c->tls);
+    attempt_unref(&c->attempt);
     free(c->name);
     free(c);
 }
@@ -136,14 +139,18 @@ static void after(struct conn *c)
     size_t address = c->address;
     bool broken = c->broken;
     char why[WHY_MAX];
+    struct attempt *attempt = attempt_ref(c->attempt);
     memcpy(why, c->why, sizeof why);
+    if (!c->ready)
+        event_connection(hop->queue, hop->name, attempt, why);
     conn_free(c);
     if (broken && turn_broken(hop))
-        hop_fail(hop, 451, pn_str_of(why), true);
+        hop_fail_by(hop, 451, pn_str_of(why), true, attempt);
     else if (again)
         hop_pump(hop);
     else
-        hop_conn_failed(hop, address, pn_str_of(why));
+        hop_conn_failed(hop, address, pn_str_of(why), attempt);
+    attempt_unref(&attempt);
 }
 
 /* ---- the engine's calls ---- */
@@ -220,6 +227,8 @@ static bool send_parcel(struct conn *c)
         .smtputf8 = (m->work->env.flags & PN_ENV_SMTPUTF8) != 0};
     set_free(c, false);
     c->mails++;
+    attempt_unref(&c->attempt);
+    c->attempt = attempt_new(c->hop, c->tls, &c->peer, pn_stream_tls(c->stream));
     pn_smtp_client_send(c->client, &mail);
     return true;
 }
@@ -303,8 +312,8 @@ static void on_rcpt(void *ctx, size_t index, enum pn_smtp_from from,
         pn_buf_fini(&b);
         return;
     }
-    run_settled(c->parcel->m, c->parcel->indices[index], reply->code,
-                pn_str_slice(pn_buf_str(&b), 4, b.len));
+    run_settled_by(c->parcel->m, c->parcel->indices[index], reply->code,
+                   pn_str_slice(pn_buf_str(&b), 4, b.len), c->attempt);
     pn_buf_fini(&b);
 }
 
@@ -364,6 +373,7 @@ static void on_tls(void *ctx)
 {
     struct conn *c = ctx;
     c->shaking = false;
+    attempt_encrypted(c->attempt, pn_stream_tls(c->stream));
     pn_smtp_client_tls(c->client);
     after(c);
 }
@@ -429,6 +439,7 @@ void conn_open(struct hop *hop)
                        .plan = plan,
                        .peer = *address,
                        .name = name};
+    c->attempt = attempt_new(hop, c->tls, &c->peer, NULL);
     if (c->next != NULL)
         c->next->at = &c->next;
     hop->conns = c;

@@ -1,5 +1,5 @@
 /* What became of mail in the queue: event lines, and counters. */
-#include "queue_int.h"
+#include "attempt.h"
 
 #include "clock.h"
 #include "json.h"
@@ -107,6 +107,28 @@ void event_damaged(struct message *m)
     pn_buf_fini(&b);
 }
 
+void event_connection(struct queue *q, const char *next_hop, const struct attempt *a,
+                      const char *reply)
+{
+    struct pn_buf b, ts;
+    pn_buf_init(&b, EVENT_MAX);
+    pn_buf_init(&ts, 64);
+    pn_clock_rfc3339(&ts, pn_clock_wall_ms());
+    struct pn_json j = pn_json_to(&b);
+    pn_json_object(&j, NULL);
+    pn_json_str(&j, "ts", pn_buf_str(&ts));
+    pn_json_str(&j, "event", PN_STR("connection"));
+    pn_json_i64(&j, "schema", EVENT_SCHEMA);
+    pn_json_str(&j, "next_hop", pn_str_of(next_hop));
+    attempt_print(a, &j);
+    pn_json_str(&j, "reply", pn_str_of(reply));
+    pn_json_object_end(&j);
+    if (b.overflow || !pn_admin_link_event(q->admin, pn_buf_str(&b)))
+        metrics[M_EVENTS_LOST].value++;
+    pn_buf_fini(&ts);
+    pn_buf_fini(&b);
+}
+
 void event_delivered(struct message *m, uint32_t index)
 {
     if (m->queue->settings.event_each)
@@ -144,6 +166,7 @@ void event_delivery(struct message *m, uint32_t index)
     pn_json_str(&j, "outcome", pn_str_of(outcome_of(r->state)));
     pn_json_str(&j, "route", pn_str_of(ways[to->via]));
     pn_json_str(&j, "next_hop", to->via == PN_VIA_LOCAL ? to->user : to->next_hop);
+    attempt_json(m, index, &j);
     pn_json_str(&j, "reply", pn_str_of(r->reply));
     pn_json_i64(&j, "tries", r->tries);
     pn_json_i64(&j, "size", (int64_t)m->work->env.size);

@@ -1,5 +1,6 @@
 #include "hop.h"
 
+#include "attempt.h"
 #include "clock.h"
 #include "hop_turn.h"
 #include "mem.h"
@@ -124,6 +125,12 @@ void hop_probe(struct queue *q, uint8_t via, struct pn_str name, struct pn_str a
 
 void hop_fail(struct hop *hop, uint16_t code, struct pn_str text, bool close_it)
 {
+    hop_fail_by(hop, code, text, close_it, NULL);
+}
+
+void hop_fail_by(struct hop *hop, uint16_t code, struct pn_str text, bool close_it,
+                 struct attempt *by)
+{
     char *why = pn_strndup(text.p, text.len); /* text may be the hop's own */
     if (close_it) {
         hop->closed_until = pn_clock_mono_ns() + turn_close_ms(hop) * PN_NS_PER_MS;
@@ -134,7 +141,7 @@ void hop_fail(struct hop *hop, uint16_t code, struct pn_str text, bool close_it)
         probe_settle(p, false, code == 0 ? 451 : code, pn_str_of(why));
     for (struct parcel *p; (p = line_take(&hop->line, PARCEL_RECIPIENTS_MAX)) != NULL;) {
         for (uint32_t i = 0; i < p->count; i++)
-            run_settled(p->m, p->indices[i], code, pn_str_of(why));
+            run_settled_by(p->m, p->indices[i], code, pn_str_of(why), by);
         parcel_free(p);
     }
     free(why);
@@ -192,7 +199,7 @@ void hop_pump(struct hop *hop)
     pump(hop);
 }
 
-void hop_conn_failed(struct hop *hop, size_t address, struct pn_str text)
+void hop_conn_failed(struct hop *hop, size_t address, struct pn_str text, struct attempt *by)
 {
     if (address == hop->current)
         hop->current++;
@@ -201,7 +208,7 @@ void hop_conn_failed(struct hop *hop, size_t address, struct pn_str text)
     if (hop->current < hop->address_count)
         pump(hop);
     else if (hop->conn_count == 0)
-        hop_fail(hop, 451, text, true);
+        hop_fail_by(hop, 451, text, true, by);
     else /* those that stand serve the line, and no more than those it bears */
         hop->window = hop->conn_count;
 }

@@ -99,12 +99,15 @@ void conn_close_idle(struct queue *q, const struct pn_ip *ip);
 struct parcel *hop_take(struct hop *hop);
 struct probe *hop_take_probe(struct hop *hop);
 /* A connection to that address did not become ready; text begins with an enhanced status. */
-void hop_conn_failed(struct hop *hop, size_t address, struct pn_str text);
+void hop_conn_failed(struct hop *hop, size_t address, struct pn_str text, struct attempt *by);
 void hop_pump(struct hop *hop);
 /* How a connection to that address is to be had now. */
 struct tls_plan hop_tls_plan(const struct hop *hop, size_t address);
 /* Every waiting parcel is settled so; the hop stays closed if `close_it`. */
 void hop_fail(struct hop *hop, uint16_t code, struct pn_str text, bool close_it);
+/* The same, by what a server did. */
+void hop_fail_by(struct hop *hop, uint16_t code, struct pn_str text, bool close_it,
+                 struct attempt *by);
 
 /* Puts a question in line and lets the line move. */
 void hop_probe(struct queue *q, uint8_t via, struct pn_str name, struct pn_str address,

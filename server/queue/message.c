@@ -1,4 +1,4 @@
-#include "queue_int.h"
+#include "attempt.h"
 
 #include "assert.h"
 #include "content.h"
@@ -181,6 +181,7 @@ void message_unload(struct message *m)
     if (w == NULL)
         return;
     content_drop(w);
+    attempts_forget(w, m->rcpt_count);
     if (w->content_fd >= 0) {
         (void)close(w->content_fd);
         m->queue->bytes_held -= w->env.size;

@@ -95,6 +95,7 @@ struct rcpt {
 enum message_op { OP_NONE, OP_MESSAGE, OP_NOTE, OP_END, OP_MOVE };
 
 struct message;
+struct attempt;
 
 /* Somebody who waits until a message's news are on disk; the waiter's. */
 struct message_wait {
@@ -143,6 +144,7 @@ struct message_work {
     int content_fd;         /* -1: not open */
     struct pn_str content;  /* its bytes, once message_content was asked */
     bool content_mapped;    /* else they are allocated */
+    struct tried *tried;    /* attempt.h's, of each recipient; NULL: of none */
 
     struct message_work *again_next, **again_at; /* again.c's list; NULL: not there */
     int64_t again_due_ms;
@@ -319,6 +321,9 @@ void run_later(struct message *m);
 void run_remove(struct message *m); /* from the heap */
 /* What became of one try. code 0: none was made, no fault of the recipient's. */
 void run_settled(struct message *m, uint32_t index, uint16_t code, struct pn_str text);
+/* The same, by a try at a server (attempt.h). */
+void run_settled_by(struct message *m, uint32_t index, uint16_t code, struct pn_str text,
+                    struct attempt *by);
 /* None was made, for others wait there already: it comes again by then. */
 void run_postponed(struct message *m, uint32_t index, uint64_t ms, struct pn_str why);
 
@@ -362,6 +367,9 @@ void event_delivery(struct message *m, uint32_t index);
 void event_delivered(struct message *m, uint32_t index);
 
 void event_damaged(struct message *m);
+/* A connection to a next hop that no mail could be given to. */
+void event_connection(struct queue *q, const char *next_hop, const struct attempt *a,
+                      const char *reply);
 
 /* command.c: a COMMAND of admin's. */
 bool queue_command(void *queue, struct pn_record *record);

@@ -1,5 +1,5 @@
 /* Which recipients are due, to which route each goes, and what became of it. */
-#include "queue_int.h"
+#include "attempt.h"
 
 #include "assert.h"
 #include "clock.h"
@@ -406,8 +406,15 @@ static void settled_one(struct message *m, const struct rcpt *r)
 
 void run_settled(struct message *m, uint32_t index, uint16_t code, struct pn_str text)
 {
+    run_settled_by(m, index, code, text, NULL);
+}
+
+void run_settled_by(struct message *m, uint32_t index, uint16_t code, struct pn_str text,
+                    struct attempt *by)
+{
     struct rcpt *r = &m->rcpts[index];
     pn_assert(r->state == RCPT_UNDER_WAY && m->under_way > 0);
+    attempt_settles(m, index, by);
     set_reply(m->queue->replies, r, code, text);
     if (code >= 200 && code < 300) {
         r->state = RCPT_DELIVERED;

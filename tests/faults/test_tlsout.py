@@ -201,6 +201,35 @@ def zone(i, tlsa, port, digests):
     }[tlsa]
 
 
+def check_event(c, what, event, i, row, hop):
+    """The event says where the try went, and what became of TLS there."""
+    want = row[3]
+    if want == "untried":
+        c.check("ip" not in event and "tls" not in event, f"{what}: the event names no server", event)
+        return
+    where = (event.get("destination"), event.get("host"), event.get("ip"), event.get("port"))
+    c.check(where == (f"d{i}.test", f"m{i}.signed.test", "127.0.0.1", hop.port), f"{what}: where", where)
+    c.check(event.get("attempt_ms", -1) >= 0, f"{what}: how long", event)
+    if want in ("tls", "proved"):
+        tls = event["tls"] or {}
+        version = "TLSv1.2" if row[1] == "tls12" else "TLSv1.3"
+        verified = "dane" if want == "proved" else "none"
+        c.check((tls.get("version"), tls.get("verified")) == (version, verified) and tls.get("cipher"), f"{what}: tls", tls)
+    else:
+        c.check(event["tls"] is None, f"{what}: in clear", event["tls"])
+
+
+def check_connections(c, server):
+    """Connections that came to nothing have a line of their own, also where one in clear followed."""
+    failed = {e["destination"]: e for e in server.events("connection")}
+    for i, row in enumerate(ROWS):
+        broke = row[3] == "deferred" or (row[3] == "clear" and row[1] in ("break", "cut", "stall") and row[0] != "off")
+        event = failed.get(f"d{i}.test")
+        c.check((event is not None) == broke, f"row {i} {row}: a line for a failed connection", event)
+        if event is not None and row[3] == "clear":
+            c.check(event["reply"].startswith("4.7.5 ") and event["tls"] is None, f"row {i} {row}: what it says", event)
+
+
 def check_row(c, server, i, row, hop):
     level, does, tlsa, want, words = row
     what = f"{level}, {does}, TLSA {tlsa or 'none'}"
@@ -210,6 +239,7 @@ def check_row(c, server, i, row, hop):
     if not c.check(bool(events) and events[0]["outcome"] == outcome, f"{what}: {outcome}", events):
         return
     encrypted = want in ("tls", "proved")
+    check_event(c, what, events[0], i, row, hop)
     if outcome == "delivered":
         c.check(hop.taken == [encrypted] and hop.mails == [encrypted], f"{what}: {want}", (hop.mails, hop.taken))
     else:
@@ -242,6 +272,7 @@ def test_rows(c, folder):
                 c.check(answer.startswith("250"), f"row {i} is taken", answer)
             for i, (row, hop) in enumerate(zip(ROWS, hops)):
                 check_row(c, server, i, row, hop)
+            check_connections(c, server)
     finally:
         for hop in hops:
             hop.stop()
