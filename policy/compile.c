@@ -421,6 +421,7 @@ bool pn_compile_run(const struct pn_compile *c, struct pn_pool *pool, struct pn_
         check_listeners(&m);
         model_destinations(&m);
         model_signs(&m);
+        model_forward(&m);
         check_policies(&m);
         ok = !out_of_memory(&m) && problems->errors == 0 && model_emit(&m, image) &&
              problems->errors == 0;

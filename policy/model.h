@@ -147,6 +147,8 @@ struct pn_str model_lower(struct pn_pool *pool, struct pn_str s);
 void model_destinations(struct model *m);
 /* rows_sign.c: the same. */
 void model_signs(struct model *m);
+/* rows_forward.c: settles the sender's domain, and says what does not fit. */
+void model_forward(struct model *m);
 /* aliases.c: statements of a domain; then those for one domain in order, each once; and, once
  * the image stands, whether each of them leads to somebody. */
 void model_parse_alias(struct model *m, struct pn_lex *lex, struct model_policy *policy,

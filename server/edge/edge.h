@@ -15,6 +15,7 @@
  *   turn.c          how long a client may take, what may lie in memory for it
  *   trace.c         the header lines that we add and remove
  *   content.c       a message's content: in memory, or in a file of the queue's
+ *   forward_srs.c   senders of forwarded mail
  *   forward.c       recipients that stand for others: aliases, forwards
  *   rcpt_known.c    whom we take mail for
  *   edits.c         what plugins may change of envelope and body
@@ -46,6 +47,7 @@
 #include "runner.h"
 #include "server.h"
 #include "signer_link.h"
+#include "srs.h"
 #include "stream.h"
 #include "verdict.h"
 
@@ -74,6 +76,8 @@ struct edge_generation {
     uint64_t data_rate; /* bytes a second, at least; 0: none */
     uint64_t flight_messages_max, flight_bytes_max, sessions_max;
     struct pn_limit_rules limits;
+    struct pn_srs srs;                             /* count 0: senders stay as they are */
+    struct pn_pool *secrets;                       /* srs's; NULL: none; wiped when freed */
     struct pn_smtp_server_config smtp[2], lmtp[2]; /* [1]: bare LF is normalized */
 };
 
@@ -251,7 +255,8 @@ struct transaction {
     struct pn_verdict verdict;
     size_t next_edit;
     void (*edits_done)(struct transaction *t);
-    struct pn_str onward; /* the reverse-path with which it goes on */
+    struct pn_str onward;    /* the reverse-path with which it goes on */
+    struct pn_str rewritten; /* that of what goes on to others' servers; .p NULL: not asked yet */
     struct pn_new_body body;
     enum pn_new_body_end body_end;
     bool eight;                               /* the new body is not ASCII alone */
@@ -269,6 +274,17 @@ struct transaction {
 
 struct edge_generation *edge_generation_new(const struct pn_generation *gen, struct pn_buf *err);
 void edge_generation_unref(struct edge_generation **gen);
+
+/* ---- forward_srs.c: senders of forwarded mail, and reports that come back for them ---- */
+
+/* Reads the secrets, which the supervisor looked at; false with a sentence in err. fd is the
+ * caller's; -1: none. */
+bool forward_secrets(struct edge_generation *g, int fd, struct pn_buf *err);
+/* What the message goes on under to others' servers; empty: as it came. */
+struct pn_str forward_sender(struct transaction *t);
+/* Is this recipient an address that we made for a sender? *refusal then: NULL, or the reply;
+ * it stands for the sender. */
+bool forward_report(const struct transaction *t, struct txn_rcpt *r, const char **refusal);
 
 /* ---- outbox.c ---- */
 

@@ -111,6 +111,8 @@ static void envelope_json(struct pn_json *j, const struct transaction *t)
 {
     pn_json_object(j, "envelope");
     pn_json_str(j, "from", t->from);
+    if (t->rewritten.p != NULL && t->rewritten.len != 0)
+        pn_json_str(j, "forwarded_from", t->rewritten);
     if (t->mail_args.len != 0)
         pn_json_str(j, "mail_args", t->mail_args);
     pn_json_array(j, "to");

@@ -219,6 +219,8 @@ static void fill(struct forwarder *f, const struct pn_verdict_rcpt *v,
         to->hand = PN_HAND_QUARANTINE;
         to->reason = pn_str_of(kept);
     }
+    if (target->domain == NULL)
+        to->from = forward_sender(f->t);
     forward_route(f->t, target->domain, target->local, to);
 }
 

@@ -84,6 +84,10 @@ struct edge_generation *edge_generation_new(const struct pn_generation *gen, str
         edge_generation_unref(&g);
         return NULL;
     }
+    if (!forward_secrets(g, gen->secret_fd, err)) {
+        edge_generation_unref(&g);
+        return NULL;
+    }
     g->plan = pn_plan_new(g->policy, gen->serial);
     fill_settings(g);
     fill_smtp(g, &g->smtp[0], false);
@@ -104,6 +108,7 @@ void edge_generation_unref(struct edge_generation **gp)
     if (g->plan != NULL)
         pn_plan_unref(&g->plan);
     pn_tls_unref(&g->tls);
+    pn_pool_free(&g->secrets);
     if (g->policy != NULL)
         pn_policy_unref(&g->policy);
     free(g);

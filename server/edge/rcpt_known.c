@@ -65,14 +65,20 @@ const char *rcpt_refusal(const struct transaction *t, struct txn_rcpt *r,
         return "550 5.1.2 Address literals are not taken here";
     if (r->address.p == NULL || r->local.p == NULL)
         return "452 4.5.3 Too many recipients";
+    const char *refusal = NULL;
     r->domain = pn_policy_domain(s->gen->policy, domain_of(r->address));
+    if (forward_report(t, r, &refusal)) {
+        if (refusal == NULL && differs(t, r))
+            refusal = "452 4.5.3 This recipient's policy differs, send to it apart";
+        return refusal;
+    }
     if (r->domain == NULL && to->domain.len == 0)
         r->domain = pn_policy_default_domain(s->gen->policy);
     if (r->domain == NULL)
         return pn_policy_str(s->gen->policy, "replies.relay").p;
     r->local = without_tag(s, r->local);
     enum pn_recipients kind = pn_domain_recipients(r->domain);
-    const char *refusal = forward_find(t, r);
+    refusal = forward_find(t, r);
     if (refusal != NULL)
         return refusal;
     if (r->stands_for == NULL && (kind == PN_RCPT_LIST || kind == PN_RCPT_LOCAL) &&

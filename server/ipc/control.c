@@ -41,7 +41,7 @@ static int take_fd(struct pn_record *record)
 static struct pn_generation *generation_new(void)
 {
     struct pn_generation *gen = pn_calloc(1, sizeof *gen);
-    gen->policy_fd = gen->dns_file_fd = -1;
+    gen->policy_fd = gen->dns_file_fd = gen->secret_fd = -1;
     gen->pool = pn_pool_new_secret(POOL_BYTES);
     return gen;
 }
@@ -54,6 +54,7 @@ void pn_generation_free(struct pn_generation **generation)
     *generation = NULL;
     close_fd(&gen->policy_fd);
     close_fd(&gen->dns_file_fd);
+    close_fd(&gen->secret_fd);
     for (size_t i = 0; i < gen->listener_count; i++)
         close_fd(&gen->listeners[i].fd);
     free(gen->listeners);
@@ -106,11 +107,12 @@ static bool add_sign(struct pn_generation *gen, struct pn_record *record)
     return true;
 }
 
-static bool take_dns_file(struct pn_generation *gen, struct pn_record *record)
+static bool take_file(struct pn_generation *gen, struct pn_record *record)
 {
-    if (record->nfds != 1 || gen->dns_file_fd >= 0)
+    int *fd = record->type == PN_REC_DNS_FILE ? &gen->dns_file_fd : &gen->secret_fd;
+    if (record->nfds != 1 || *fd >= 0)
         return false;
-    gen->dns_file_fd = take_fd(record);
+    *fd = take_fd(record);
     return true;
 }
 
@@ -180,7 +182,8 @@ static bool add_record(struct pn_role_env *env, struct pn_record *record)
     case PN_REC_IDENTITY:
         return add_identity(env->gen, record);
     case PN_REC_DNS_FILE:
-        return take_dns_file(env->gen, record);
+    case PN_REC_SECRET_FILE:
+        return take_file(env->gen, record);
     case PN_REC_SIGN_KEY:
         return add_sign(env->gen, record);
     case PN_REC_FOLDER:
@@ -400,8 +403,8 @@ static bool gather(struct pn_control *c, struct pn_record *record)
 {
     if (c->next == NULL)
         c->next = generation_new();
-    if (record->type == PN_REC_DNS_FILE)
-        return take_dns_file(c->next, record);
+    if (record->type == PN_REC_DNS_FILE || record->type == PN_REC_SECRET_FILE)
+        return take_file(c->next, record);
     if (record->type == PN_REC_SIGN_KEY)
         return add_sign(c->next, record);
     return record->type == PN_REC_LISTENER ? add_listener(c->next, record)
@@ -418,6 +421,7 @@ static bool on_record(void *ctx, struct pn_record *record)
     case PN_REC_IDENTITY:
     case PN_REC_DNS_FILE:
     case PN_REC_SIGN_KEY:
+    case PN_REC_SECRET_FILE:
         return gather(c, record);
     case PN_REC_POLICY:
         return take_policy(c, record);
@@ -443,6 +447,7 @@ static bool on_cut(void *ctx, struct pn_record *record)
         return true;
     case PN_REC_LISTENER:
     case PN_REC_DNS_FILE:
+    case PN_REC_SECRET_FILE:
         c->torn = true;
         return true;
     case PN_REC_POLICY:

@@ -33,6 +33,7 @@ enum pn_record_type {
     PN_REC_DRAIN,          /* finish what is begun, take nothing new, then exit 0 */
     PN_REC_LIMITS,         /* to an edge, before GO: the table that all edges count in; fd */
     PN_REC_DNS_FILE,       /* to the resolver, before GO or POLICY: the generation's file; fd */
+    PN_REC_SECRET_FILE,    /* to an edge, before GO or POLICY: of forwarded mail's senders; fd */
     PN_REC_USERS_FILE,     /* to auth, before GO or POLICY, and when it changed: of users; fd */
     PN_REC_SIGN_KEY,       /* to the signer, before GO or POLICY: one of its keys (signing.h) */
     /* any role -> supervisor */

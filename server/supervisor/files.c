@@ -3,6 +3,7 @@
 #include "log.h"
 #include "mem.h"
 #include "sign_key.h"
+#include "srs.h"
 #include "supervisor_int.h"
 
 #include <dirent.h>
@@ -291,18 +292,41 @@ bool files_keys(struct coming *coming, struct pn_buf *err)
     return ok;
 }
 
-bool files_dns(struct coming *coming, struct pn_buf *err)
+static bool open_file(const char *path, int *fd, struct pn_buf *err)
 {
-    const char *path = coming->plan.dns_file;
     struct stat st;
     if (path == NULL)
         return true;
-    coming->dns_file_fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    bool opened = coming->dns_file_fd >= 0 && fstat(coming->dns_file_fd, &st) == 0;
+    *fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    bool opened = *fd >= 0 && fstat(*fd, &st) == 0;
     if (opened && S_ISREG(st.st_mode))
         return true;
     (void)pn_buf_addf(err, "%s: %s", path, opened ? "not a file" : strerror(errno));
     return false;
+}
+
+/* A bad one is a refusal here, not edges that stay behind later. */
+static bool look_at_secrets(const struct coming *coming, struct pn_buf *err)
+{
+    struct pn_srs srs;
+    struct pn_buf why;
+    if (coming->secret_fd < 0)
+        return true;
+    struct pn_pool *pool = pn_pool_new_secret(2 * PN_SRS_FILE_MAX);
+    pn_buf_init(&why, 200);
+    bool ok = pn_srs_load(&srs, coming->secret_fd, pool, &why);
+    if (!ok)
+        (void)pn_buf_addf(err, "%s: %s", coming->plan.secret_file, pn_buf_cstr(&why));
+    pn_buf_fini(&why);
+    pn_pool_free(&pool);
+    return ok;
+}
+
+bool files_for_roles(struct coming *coming, struct pn_buf *err)
+{
+    return open_file(coming->plan.dns_file, &coming->dns_file_fd, err) &&
+           open_file(coming->plan.secret_file, &coming->secret_fd, err) &&
+           look_at_secrets(coming, err);
 }
 
 void coming_fini(struct coming *coming)
@@ -311,11 +335,13 @@ void coming_fini(struct coming *coming)
         (void)close(coming->policy_fd);
     if (coming->dns_file_fd >= 0)
         (void)close(coming->dns_file_fd);
+    if (coming->secret_fd >= 0)
+        (void)close(coming->secret_fd);
     free(coming->identities);
     free(coming->signs);
     pn_pool_free(&coming->keys);
     plan_fini(&coming->plan);
-    *coming = (struct coming){.policy_fd = -1, .dns_file_fd = -1};
+    *coming = (struct coming){.policy_fd = -1, .dns_file_fd = -1, .secret_fd = -1};
 }
 
 void files_close(struct supervisor *sup)

@@ -134,6 +134,12 @@ static void give_dns_file(struct child *c, const struct coming *coming)
         (void)child_send(c, PN_REC_DNS_FILE, NULL, coming->dns_file_fd);
 }
 
+static void give_secret_file(struct child *c, const struct coming *coming)
+{
+    if (c->kind == PEER_EDGE && coming->secret_fd >= 0)
+        (void)child_send(c, PN_REC_SECRET_FILE, NULL, coming->secret_fd);
+}
+
 void give_environment(struct child *c)
 {
     const struct coming *coming = coming_of(c);
@@ -146,6 +152,7 @@ void give_environment(struct child *c)
     give_signs(c, coming, &b);
     give_folders(c, &b);
     give_dns_file(c, coming);
+    give_secret_file(c, coming);
     if (c->kind == PEER_EDGE && c->sup->limits_fd >= 0)
         (void)child_send(c, PN_REC_LIMITS, NULL, c->sup->limits_fd);
     (void)child_send(c, PN_REC_GO, NULL, -1);
@@ -161,6 +168,7 @@ void give_generation(struct child *c)
     give_identities(c, coming, &b);
     give_signs(c, coming, &b);
     give_dns_file(c, coming);
+    give_secret_file(c, coming);
     pn_u32_put(&b, coming->serial);
     (void)child_send(c, PN_REC_POLICY, &b, coming->policy_fd);
     pn_buf_fini(&b);

@@ -43,7 +43,7 @@ struct plan {
     size_t sign_count;
     const char *folders[PN_FOLDER_COUNT]; /* NULL: none */
     const char *run;                      /* of the control socket */
-    const char *dns_file;                 /* NULL: none */
+    const char *dns_file, *secret_file;   /* NULL: none */
     struct plan_server state_server;
     uint64_t drain_ms; /* for sessions when we stop */
     bool jail_must;

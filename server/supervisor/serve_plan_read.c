@@ -157,6 +157,8 @@ bool plan_read(struct plan *plan, int policy_fd, const char *root, struct pn_buf
     read_folders(plan, p, root);
     struct pn_str dns_file = pn_policy_str(p, "resolver.dns-file");
     plan->dns_file = dns_file.len == 0 ? NULL : pn_pool_strdup(plan->pool, dns_file);
+    struct pn_str secret_file = pn_policy_str(p, "forward.secret-file");
+    plan->secret_file = secret_file.len == 0 ? NULL : pn_pool_strdup(plan->pool, secret_file);
     read_state_server(plan, p);
     bool ok = read_listens(plan, p) && read_tls(plan, p) && read_signs(plan, p);
     if (!ok)

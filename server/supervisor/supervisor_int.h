@@ -54,6 +54,7 @@ struct coming {
     uint32_t serial; /* 0: none */
     int policy_fd;
     int dns_file_fd; /* -1: none */
+    int secret_fd;   /* forward.secret-file; -1: none */
     struct plan plan;
     struct pn_tls_identity *identities;
     size_t identity_count;
@@ -171,8 +172,8 @@ bool files_control_socket(struct supervisor *sup, const struct plan *plan, struc
 int files_private(const struct supervisor *sup, uint32_t group, char *path, size_t size);
 /* Certificates, and the keys that mail is signed with. */
 bool files_keys(struct coming *coming, struct pn_buf *err);
-/* Opens the resolver's file, whose jail knows no files. */
-bool files_dns(struct coming *coming, struct pn_buf *err);
+/* Opens the resolver's file and the edges' secrets: their jails know no files. */
+bool files_for_roles(struct coming *coming, struct pn_buf *err);
 void files_close(struct supervisor *sup);
 void coming_fini(struct coming *coming);
 

@@ -219,6 +219,45 @@ static void test_anybody(void)
     }
 }
 
+static void test_sender(void)
+{
+    static const struct {
+        const char *conf, *want;
+    } rows[] = {
+        {"forward { sender-domain a.test  secret-file users }", ""},
+        {"forward { sender-domain B\xc3\xbc"
+         "cher.test  secret-file users }",
+         ""},
+        {"forward { sender-domain a.test }",
+         "t.conf:1:25: 'sender-domain' without a secret, expected 'secret-file FILE'\n"},
+        {"forward { secret-file users }",
+         "t.conf:1:23: 'secret-file' without a domain to make addresses of, expected "
+         "'sender-domain NAME'\n"},
+        {"forward { sender-domain \"u@a.test\"  secret-file users }",
+         "t.conf:1:25: 'u@a.test' does not fit 'sender-domain', expected a domain such as "
+         "example.net\n"},
+        {"forward { sender-domain .a.test  secret-file users }",
+         "t.conf:1:25: '.a.test' does not fit 'sender-domain', expected a domain such as "
+         "example.net\n"},
+        {"forward { sender-domain a.test  secret-file nowhere }",
+         "t.conf:1:45: 'nowhere' is not there, expected a file\n"},
+    };
+    prepare();
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct kit k;
+        unit_row(rows[i].conf);
+        kit_open(&k, rows[i].conf, made);
+        struct pn_str got = kit_problems(&k), path = pn_str_of(made);
+        UNIT_STR(pn_str_starts(got, path) ? pn_str_slice(got, path.len, got.len) : got,
+                 pn_str_of(rows[i].want));
+        if (i == 1 && k.policy != NULL)
+            UNIT_STR(pn_policy_str(k.policy, "forward.sender-domain"),
+                     PN_STR("xn--bcher-kva.test"));
+        kit_close(&k);
+    }
+    clean();
+}
+
 /* Each a whole file. */
 static void test_files(void)
 {
@@ -348,6 +387,7 @@ int main(int argc, char **argv)
         {"aliases lead to their ends", test_expand},
         {"what is refused", test_refused},
         {"catch-all where anybody is taken", test_anybody},
+        {"the sender's settings", test_sender},
         {"files", test_files},
         {"several places", test_two_files},
         {"words", test_words},
