@@ -32,6 +32,8 @@ enum {
 
 /* The top level; ends with a NULL name. */
 extern const struct postern_row pn_core_rows[];
+/* Those of the `auth` block: rows_auth.c. */
+extern const struct postern_row pn_auth_rows[];
 /* Those of a `destination` block: rows_destination.c. */
 extern const struct postern_row pn_destination_rows[];
 /* Those of the `forward` block: rows_forward.c. */

@@ -1,5 +1,6 @@
 /* posternd: the supervisor, and every role that it starts of itself. */
 #include "admin.h"
+#include "auth_role.h"
 #include "clock.h"
 #include "compile_role.h"
 #include "control.h"
@@ -32,7 +33,7 @@ static const struct {
     {PN_ROLE_EDGE, pn_edge_main},         {PN_ROLE_FILTER, pn_filter_main},
     {PN_ROLE_MAILBOX, pn_mailbox_main},   {PN_ROLE_QUEUE, pn_queue_main},
     {PN_ROLE_RESOLVER, pn_resolver_main}, {PN_ROLE_STATE, pn_state_main},
-    {PN_ROLE_SIGNER, pn_signer_main},
+    {PN_ROLE_SIGNER, pn_signer_main},     {PN_ROLE_AUTH, pn_auth_main},
 };
 
 static const char usage[] =

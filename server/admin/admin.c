@@ -143,7 +143,8 @@ static void on_peer(void *ctx, struct pn_peer *peer)
     pn_buf_init(&s->metrics, METRICS_MAX);
     const char *name = pn_role_name((enum pn_role)peer->role);
     bool alone = peer->role == PN_ROLE_QUEUE || peer->role == PN_ROLE_RESOLVER ||
-                 peer->role == PN_ROLE_STATE || peer->role == PN_ROLE_SIGNER;
+                 peer->role == PN_ROLE_STATE || peer->role == PN_ROLE_SIGNER ||
+                 peer->role == PN_ROLE_AUTH;
     if (alone)
         (void)snprintf(s->name, sizeof s->name, "%s", name);
     else

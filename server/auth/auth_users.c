@@ -72,8 +72,6 @@ static bool size_of(int fd, size_t *size, struct pn_buf *err)
 {
     struct stat st;
     *size = 0;
-    if (fd < 0)
-        return true;
     if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) || st.st_size > PN_USERFILE_MAX) {
         (void)pn_buf_addz(err, "no file, or larger than 64 MiB");
         return false;

@@ -10,8 +10,8 @@
 
 struct auth_users;
 
-/* What fd holds, from its beginning; fd stays the caller's. -1: no users. NULL with a sentence
- * in err ("line 3, column 7: ..."): no file of users, or one that can't be read. */
+/* What fd holds, from its beginning; fd stays the caller's. NULL with a sentence in err ("line 3,
+ * column 7: ..."): no file of users, or one that can't be read. */
 struct auth_users *auth_users_read(int fd, struct pn_buf *err);
 struct auth_users *auth_users_ref(struct auth_users *users);
 void auth_users_unref(struct auth_users **users);

@@ -168,6 +168,14 @@ static bool take_limits(struct pn_role_env *env, struct pn_record *record)
     return true;
 }
 
+static bool take_users(struct pn_role_env *env, struct pn_record *record)
+{
+    if (record->nfds != 1 || env->users_fd >= 0)
+        return false;
+    env->users_fd = take_fd(record);
+    return true;
+}
+
 static bool add_record(struct pn_role_env *env, struct pn_record *record)
 {
     if (record->type == PN_REC_START)
@@ -186,6 +194,8 @@ static bool add_record(struct pn_role_env *env, struct pn_record *record)
         return take_file(env->gen, record);
     case PN_REC_SIGN_KEY:
         return add_sign(env->gen, record);
+    case PN_REC_USERS_FILE:
+        return take_users(env, record);
     case PN_REC_FOLDER:
         return add_folder(env, record);
     case PN_REC_LIMITS:
@@ -202,6 +212,7 @@ bool pn_role_env_read(struct pn_role_env *env, int fd)
     *env = (struct pn_role_env){.control_fd = fd,
                                 .gen = generation_new(),
                                 .limits_fd = -1,
+                                .users_fd = -1,
                                 .pool = pn_pool_new(POOL_BYTES)};
     pn_buf_init(&buf, PN_RECORD_MAX);
     int got;
@@ -227,6 +238,7 @@ void pn_role_env_fini(struct pn_role_env *env)
 {
     close_fd(&env->control_fd);
     close_fd(&env->limits_fd);
+    close_fd(&env->users_fd);
     pn_generation_free(&env->gen);
     for (size_t i = 0; i < env->peer_count; i++)
         close_fd(&env->peers[i].fd);
@@ -452,6 +464,10 @@ static bool on_cut(void *ctx, struct pn_record *record)
         return true;
     case PN_REC_POLICY:
         lose_generation(c);
+        return true;
+    case PN_REC_USERS_FILE: /* it comes with each */
+        c->behind = true;
+        ask_soon(c);
         return true;
     default:
         return true;

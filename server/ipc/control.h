@@ -3,9 +3,10 @@
  * Its descriptor in a fresh process is PN_CONTROL_FD.
  *
  *   supervisor -> role   START, then any number of PEER, LISTENER, IDENTITY, FOLDER, DNS_FILE,
- *                        SIGN_KEY, SECRET_FILE, then GO
+ *                        SIGN_KEY, SECRET_FILE, USERS_FILE, then GO
  *   role -> supervisor   READY, or FAILED with a sentence
- *   later -> role        PEER      that role was restarted, or a worker came; the channel
+ *   later -> role        USERS_FILE  to auth: the file changed, by itself or before a POLICY
+ *                        PEER      that role was restarted, or a worker came; the channel
  *                                  of the one before it ended or will end by itself
  *                        LISTENER, IDENTITY, DNS_FILE, SIGN_KEY, SECRET_FILE, then POLICY: a
  *                                  new generation, whole: it replaces all of them together
@@ -92,6 +93,7 @@ enum pn_folder_purpose {
     PN_FOLDER_STATE,   /* admin: reproducers */
     PN_FOLDER_PRIVATE, /* filter: a temporary folder of the group */
     PN_FOLDER_PLUGINS, /* state: what plugins remember */
+    PN_FOLDER_AUTH,    /* auth: the key of made-up salts */
     PN_FOLDER_COUNT
 };
 
@@ -164,6 +166,7 @@ struct pn_role_env {
     struct pn_folder *folders;
     size_t folder_count, folder_cap;
     int limits_fd; /* limit_table.h; -1: none */
+    int users_fd;  /* auth's: the file of users, read-only; -1: there is none */
     struct pn_pool *pool;
 };
 

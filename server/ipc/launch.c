@@ -2,6 +2,7 @@
 
 #include "clock.h"
 #include "config.h"
+#include "mem.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -14,7 +15,7 @@
 #include <unistd.h>
 
 /* In the child: only async-signal-safe calls up to the exec. */
-static _Noreturn void become(const char *program, const char *role, int control)
+static _Noreturn void become(const char *program, const char *role, char **environment, int control)
 {
     char *const argv[] = {(char *)"posternd", (char *)"--role", (char *)role, NULL};
     sigset_t none;
@@ -33,7 +34,7 @@ static _Noreturn void become(const char *program, const char *role, int control)
     }
     if (close_range(PN_CONTROL_FD + 1, ~0U, CLOSE_RANGE_CLOEXEC) != 0)
         _exit(127);
-    (void)execv(program, argv);
+    (void)execve(program, argv, environment);
     _exit(127);
 }
 
@@ -51,6 +52,27 @@ static void quiet_sanitizer(void)
 #endif
 }
 
+/* What a role that handles passwords frees is wiped, by whichever library it was: with these
+ * the C library overwrites what it is given back, and sets nothing aside before. */
+#define TUNABLES "GLIBC_TUNABLES"
+static char wiping[] = TUNABLES "=glibc.malloc.perturb=165:glibc.malloc.tcache_count=0";
+
+/* Owned, its strings borrowed. */
+static char **environment_of(enum pn_role role)
+{
+    size_t n = 0, kept = 0;
+    while (environ[n] != NULL)
+        n++;
+    char **out = pn_calloc(n + 2, sizeof *out);
+    bool wipes = role == PN_ROLE_AUTH;
+    for (size_t i = 0; i < n; i++)
+        if (!wipes || strncmp(environ[i], TUNABLES "=", sizeof TUNABLES) != 0)
+            out[kept++] = environ[i];
+    if (wipes)
+        out[kept] = wiping;
+    return out;
+}
+
 bool pn_launch(struct pn_launch *out, const char *program, enum pn_role role, struct pn_buf *err)
 {
     int fds[2];
@@ -59,10 +81,13 @@ bool pn_launch(struct pn_launch *out, const char *program, enum pn_role role, st
         return false;
     }
     quiet_sanitizer();
+    char **environment = environment_of(role);
     pid_t pid = fork();
     if (pid == 0)
-        become(program == NULL ? "/proc/self/exe" : program, pn_role_name(role), fds[1]);
+        become(program == NULL ? "/proc/self/exe" : program, pn_role_name(role), environment,
+               fds[1]);
     int saved = errno;
+    free(environment);
     (void)close(fds[1]);
     if (pid < 0) {
         (void)close(fds[0]);

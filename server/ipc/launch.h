@@ -1,7 +1,8 @@
 /*
  * Starting a role: fork and exec of posternd with --role, its control channel at
  * PN_CONTROL_FD, standard error shared, and nothing else open. The supervisor starts
- * all roles so; `postern scan` and tests start the few that they need themselves:
+ * all roles so (auth with an allocator that wipes what is freed); `postern scan` and tests start
+ * the few that they need themselves:
  *
  *     pn_launch(&l, NULL, PN_ROLE_RESOLVER, &err)
  *     pn_launch_start(l.fd, &start, policy_fd); pn_launch_peer(...); pn_launch_go(l.fd)

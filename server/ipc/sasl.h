@@ -33,7 +33,7 @@
  *
  *   OK          235 2.7.0    then the state of the session is forgotten, as after STARTTLS
  *   REFUSED     535 5.7.8    one text for a wrong password, no such user, no such verifier
- *   MALFORMED   501 5.5.2    no message of this mechanism; it counts as a failure too
+ *   MALFORMED   501 5.5.2    no message of this mechanism
  *   SHUT        454 4.7.0    too many failures, of this client or at this account; the same
  *                            whether there is such an account, and whatever the password
  *   BUSY        454 4.3.0    nobody knows: too many wait, or the users' file could not be read

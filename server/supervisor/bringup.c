@@ -8,17 +8,17 @@ enum { OTHERS_DRAIN_MS = 10 * 1000, PHASES = 3 };
 
 /* Whoever asks another starts after it, where that costs nothing. */
 static const int up_phase[PEER_KIND_COUNT] = {
-    [PEER_ADMIN] = 0,    [PEER_RESOLVER] = 0, [PEER_MAILBOX] = 0,
-    [PEER_TEMPLATE] = 0, [PEER_STATE] = 0,    [PEER_SIGNER] = 0,
-    [PEER_QUEUE] = 1,    [PEER_WORKER] = 1,   [PEER_EDGE] = 2,
+    [PEER_ADMIN] = 0, [PEER_RESOLVER] = 0, [PEER_MAILBOX] = 0, [PEER_TEMPLATE] = 0,
+    [PEER_STATE] = 0, [PEER_SIGNER] = 0,   [PEER_QUEUE] = 1,   [PEER_WORKER] = 1,
+    [PEER_EDGE] = 2,  [PEER_AUTH] = 0,
 };
 
 /* Down: first who takes mail in; last who writes the events. */
 enum { DOWN_PHASES = 5 };
 static const int down_phase[PEER_KIND_COUNT] = {
-    [PEER_EDGE] = 0,  [PEER_WORKER] = 1,  [PEER_TEMPLATE] = 1,
-    [PEER_QUEUE] = 2, [PEER_MAILBOX] = 3, [PEER_RESOLVER] = 3,
-    [PEER_STATE] = 3, [PEER_SIGNER] = 3,  [PEER_ADMIN] = 4,
+    [PEER_EDGE] = 0,    [PEER_WORKER] = 1,   [PEER_TEMPLATE] = 1, [PEER_QUEUE] = 2,
+    [PEER_MAILBOX] = 3, [PEER_RESOLVER] = 3, [PEER_STATE] = 3,    [PEER_SIGNER] = 3,
+    [PEER_ADMIN] = 4,   [PEER_AUTH] = 3,
 };
 
 static void add(struct supervisor *sup, enum peer_kind kind, uint32_t from, uint32_t count)
@@ -66,6 +66,7 @@ void bringup_begin(struct supervisor *sup)
         add(sup, PEER_RESOLVER, 0, 1);
         add(sup, PEER_STATE, 0, 1);
         add(sup, PEER_SIGNER, 0, 1);
+        add(sup, PEER_AUTH, 0, 1);
         add(sup, PEER_MAILBOX, 0, plan->mailboxes);
         add(sup, PEER_QUEUE, 0, 1);
         add(sup, PEER_EDGE, 0, plan->edges);

@@ -13,8 +13,7 @@
 
 enum { LOOK_MS = 1000 };
 
-/* What tells one file from its successor. */
-static void add_file(struct pn_buf *out, const char *path)
+void certificates_add_file(struct pn_buf *out, const char *path)
 {
     struct stat st = {0};
     if (stat(path, &st) != 0)
@@ -33,8 +32,8 @@ uint64_t certificates_mark(const struct plan *plan)
     struct pn_buf b;
     pn_buf_init(&b, SIZE_MAX);
     for (size_t i = 0; i < plan->tls_count; i++) {
-        add_file(&b, plan->tls[i].certificate);
-        add_file(&b, plan->tls[i].key);
+        certificates_add_file(&b, plan->tls[i].certificate);
+        certificates_add_file(&b, plan->tls[i].key);
     }
     for (size_t i = 0; i < plan->sign_count; i++)
         add_file(&b, plan->signs[i].file);

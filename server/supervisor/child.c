@@ -332,7 +332,7 @@ static void set_name(struct child *c)
         [PEER_TEMPLATE] = "template", [PEER_WORKER] = "worker"};
     const char *name = what[c->kind] == NULL ? pn_role_name(child_role(c)) : what[c->kind];
     if (c->kind == PEER_ADMIN || c->kind == PEER_RESOLVER || c->kind == PEER_QUEUE ||
-        c->kind == PEER_STATE || c->kind == PEER_SIGNER)
+        c->kind == PEER_STATE || c->kind == PEER_SIGNER || c->kind == PEER_AUTH)
         (void)snprintf(c->name, sizeof c->name, "%s", name);
     else if (c->kind == PEER_TEMPLATE)
         (void)snprintf(c->name, sizeof c->name, "%s-%u.%u", name, c->generation, c->group);

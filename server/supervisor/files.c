@@ -131,6 +131,7 @@ bool files_folders(struct supervisor *sup, const struct plan *plan, struct pn_bu
         [PN_FOLDER_SPOOL] = PN_ROLE_QUEUE,    [PN_FOLDER_MAIL] = PN_ROLE_MAILBOX,
         [PN_FOLDER_LOG] = PN_ROLE_ADMIN,      [PN_FOLDER_STATE] = PN_ROLE_ADMIN,
         [PN_FOLDER_PRIVATE] = PN_ROLE_FILTER, [PN_FOLDER_PLUGINS] = PN_ROLE_STATE,
+        [PN_FOLDER_AUTH] = PN_ROLE_AUTH,
     };
     for (int i = 0; i < PN_FOLDER_COUNT; i++) {
         struct pn_folder *f = &sup->folders[i];
@@ -337,11 +338,13 @@ void coming_fini(struct coming *coming)
         (void)close(coming->dns_file_fd);
     if (coming->secret_fd >= 0)
         (void)close(coming->secret_fd);
+    if (coming->users_fd >= 0)
+        (void)close(coming->users_fd);
     free(coming->identities);
     free(coming->signs);
     pn_pool_free(&coming->keys);
     plan_fini(&coming->plan);
-    *coming = (struct coming){.policy_fd = -1, .dns_file_fd = -1, .secret_fd = -1};
+    *coming = (struct coming){.policy_fd = -1, .dns_file_fd = -1, .secret_fd = -1, .users_fd = -1};
 }
 
 void files_close(struct supervisor *sup)

@@ -19,7 +19,7 @@ static bool wants_folder(enum peer_kind kind, enum pn_folder_purpose purpose)
         enum pn_folder_purpose purpose;
     } rows[] = {
         {PEER_QUEUE, PN_FOLDER_SPOOL}, {PEER_MAILBOX, PN_FOLDER_MAIL},  {PEER_ADMIN, PN_FOLDER_LOG},
-        {PEER_ADMIN, PN_FOLDER_STATE}, {PEER_STATE, PN_FOLDER_PLUGINS},
+        {PEER_ADMIN, PN_FOLDER_STATE}, {PEER_STATE, PN_FOLDER_PLUGINS}, {PEER_AUTH, PN_FOLDER_AUTH},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
         if (rows[i].kind == kind && rows[i].purpose == purpose)
@@ -140,6 +140,13 @@ static void give_secret_file(struct child *c, const struct coming *coming)
         (void)child_send(c, PN_REC_SECRET_FILE, NULL, coming->secret_fd);
 }
 
+void give_users(struct child *c)
+{
+    const struct coming *coming = coming_of(c);
+    if (c->kind == PEER_AUTH && coming->users_fd >= 0)
+        (void)child_send(c, PN_REC_USERS_FILE, NULL, coming->users_fd);
+}
+
 void give_environment(struct child *c)
 {
     const struct coming *coming = coming_of(c);
@@ -153,6 +160,7 @@ void give_environment(struct child *c)
     give_folders(c, &b);
     give_dns_file(c, coming);
     give_secret_file(c, coming);
+    give_users(c);
     if (c->kind == PEER_EDGE && c->sup->limits_fd >= 0)
         (void)child_send(c, PN_REC_LIMITS, NULL, c->sup->limits_fd);
     (void)child_send(c, PN_REC_GO, NULL, -1);
@@ -169,6 +177,7 @@ void give_generation(struct child *c)
     give_signs(c, coming, &b);
     give_dns_file(c, coming);
     give_secret_file(c, coming);
+    give_users(c);
     pn_u32_put(&b, coming->serial);
     (void)child_send(c, PN_REC_POLICY, &b, coming->policy_fd);
     pn_buf_fini(&b);

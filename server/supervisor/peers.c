@@ -20,11 +20,13 @@ static const struct {
     {PEER_EDGE, PEER_STATE},      /* a message's fate, with what is to be remembered of it */
     {PEER_EDGE, PEER_SIGNER},     /* digests, to be signed */
     {PEER_QUEUE, PEER_SIGNER},    /* of its own reports */
+    {PEER_EDGE, PEER_AUTH},       /* logins */
     {PEER_QUEUE, PEER_RESOLVER},  /* next hops */
     {PEER_QUEUE, PEER_MAILBOX},   /* deliveries */
     {PEER_EDGE, PEER_ADMIN},      /* events and counters, here and below */
     {PEER_WORKER, PEER_ADMIN},    {PEER_QUEUE, PEER_ADMIN}, {PEER_MAILBOX, PEER_ADMIN},
     {PEER_RESOLVER, PEER_ADMIN},  {PEER_STATE, PEER_ADMIN}, {PEER_SIGNER, PEER_ADMIN},
+    {PEER_AUTH, PEER_ADMIN},
 };
 
 bool peers_may_talk(enum peer_kind a, enum peer_kind b)
@@ -42,7 +44,7 @@ enum pn_role peer_role(enum peer_kind kind)
         [PEER_MAILBOX] = PN_ROLE_MAILBOX, [PEER_QUEUE] = PN_ROLE_QUEUE,
         [PEER_TEMPLATE] = PN_ROLE_FILTER, [PEER_WORKER] = PN_ROLE_FILTER,
         [PEER_EDGE] = PN_ROLE_EDGE,       [PEER_STATE] = PN_ROLE_STATE,
-        [PEER_SIGNER] = PN_ROLE_SIGNER,
+        [PEER_SIGNER] = PN_ROLE_SIGNER,   [PEER_AUTH] = PN_ROLE_AUTH,
     };
     pn_assert((size_t)kind < PEER_KIND_COUNT);
     return roles[kind];

@@ -21,6 +21,7 @@ enum peer_kind {
     PEER_EDGE,
     PEER_STATE,
     PEER_SIGNER,
+    PEER_AUTH,
     PEER_KIND_COUNT
 };
 

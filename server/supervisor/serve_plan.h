@@ -44,6 +44,7 @@ struct plan {
     const char *folders[PN_FOLDER_COUNT]; /* NULL: none */
     const char *run;                      /* of the control socket */
     const char *dns_file, *secret_file;   /* NULL: none */
+    const char *users_file;               /* of who may log in; it need not be there */
     struct plan_server state_server;
     uint64_t drain_ms; /* for sessions when we stop */
     bool jail_must;

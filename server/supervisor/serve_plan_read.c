@@ -23,22 +23,6 @@ static bool is_standard(struct pn_str path, const char *standard, const char *ro
     return pn_str_eq(path, pn_str_of(standard));
 }
 
-/* Where a folder is, and what --root DIR makes of its default: DIR/mail for
- * /var/mail/postern. One that the operator named stays as it is. */
-static const char *folder(struct plan *plan, const struct pn_policy *p, const char *setting,
-                          const char *standard, const char *root)
-{
-    struct pn_str path = pn_policy_str(p, setting);
-    if (root == NULL || !is_standard(path, standard, root))
-        return pn_pool_strdup(plan->pool, path);
-    struct pn_buf b;
-    pn_buf_init(&b, 4096);
-    (void)pn_buf_addf(&b, "%s/%s", root, setting + strlen("folders."));
-    const char *text = pn_pool_strdup(plan->pool, pn_buf_str(&b));
-    pn_buf_fini(&b);
-    return text;
-}
-
 static const char *below(struct plan *plan, const char *path, const char *name)
 {
     struct pn_buf b;
@@ -49,14 +33,26 @@ static const char *below(struct plan *plan, const char *path, const char *name)
     return text;
 }
 
+/* Where a path is, and what --root DIR makes of its default: DIR/mail for
+ * /var/mail/postern. One that the operator named stays as it is. */
+static const char *placed(struct plan *plan, const struct pn_policy *p, const char *setting,
+                          const char *standard, const char *root)
+{
+    struct pn_str path = pn_policy_str(p, setting);
+    if (root == NULL || !is_standard(path, standard, root))
+        return pn_pool_strdup(plan->pool, path);
+    return below(plan, root, strchr(setting, '.') + 1);
+}
+
 static void read_folders(struct plan *plan, const struct pn_policy *p, const char *root)
 {
-    plan->folders[PN_FOLDER_SPOOL] = folder(plan, p, "folders.spool", "/var/spool/postern", root);
-    plan->folders[PN_FOLDER_MAIL] = folder(plan, p, "folders.mail", "/var/mail/postern", root);
-    plan->folders[PN_FOLDER_STATE] = folder(plan, p, "folders.state", "/var/lib/postern", root);
+    plan->folders[PN_FOLDER_SPOOL] = placed(plan, p, "folders.spool", "/var/spool/postern", root);
+    plan->folders[PN_FOLDER_MAIL] = placed(plan, p, "folders.mail", "/var/mail/postern", root);
+    plan->folders[PN_FOLDER_STATE] = placed(plan, p, "folders.state", "/var/lib/postern", root);
     plan->folders[PN_FOLDER_PLUGINS] = below(plan, plan->folders[PN_FOLDER_STATE], "state");
-    plan->folders[PN_FOLDER_LOG] = folder(plan, p, "folders.log", "/var/log/postern", root);
-    plan->run = folder(plan, p, "folders.run", "/run/postern", root);
+    plan->folders[PN_FOLDER_AUTH] = below(plan, plan->folders[PN_FOLDER_STATE], "auth");
+    plan->folders[PN_FOLDER_LOG] = placed(plan, p, "folders.log", "/var/log/postern", root);
+    plan->run = placed(plan, p, "folders.run", "/run/postern", root);
 }
 
 static bool read_listens(struct plan *plan, const struct pn_policy *p)
@@ -159,6 +155,7 @@ bool plan_read(struct plan *plan, int policy_fd, const char *root, struct pn_buf
     plan->dns_file = dns_file.len == 0 ? NULL : pn_pool_strdup(plan->pool, dns_file);
     struct pn_str secret_file = pn_policy_str(p, "forward.secret-file");
     plan->secret_file = secret_file.len == 0 ? NULL : pn_pool_strdup(plan->pool, secret_file);
+    plan->users_file = placed(plan, p, "auth.users", "/etc/postern/users", root);
     read_state_server(plan, p);
     bool ok = read_listens(plan, p) && read_tls(plan, p) && read_signs(plan, p);
     if (!ok)

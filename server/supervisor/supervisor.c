@@ -54,14 +54,15 @@ static void raise_files(void)
 
 static void init(struct supervisor *sup, const struct pn_supervisor_options *options)
 {
-    *sup = (struct supervisor){.options = options,
-                               .loop = pn_loop_new(),
-                               .pool = pn_pool_new(POOL_BYTES),
-                               .control_socket = -1,
-                               .limits_fd = pn_limits_create(PN_LIMITS_ENTRIES),
-                               .drop = !options->no_drop && !options->check && geteuid() == 0,
-                               .now = {.policy_fd = -1, .dns_file_fd = -1, .secret_fd = -1},
-                               .next = {.policy_fd = -1, .dns_file_fd = -1, .secret_fd = -1}};
+    *sup = (struct supervisor){
+        .options = options,
+        .loop = pn_loop_new(),
+        .pool = pn_pool_new(POOL_BYTES),
+        .control_socket = -1,
+        .limits_fd = pn_limits_create(PN_LIMITS_ENTRIES),
+        .drop = !options->no_drop && !options->check && geteuid() == 0,
+        .now = {.policy_fd = -1, .dns_file_fd = -1, .secret_fd = -1, .users_fd = -1},
+        .next = {.policy_fd = -1, .dns_file_fd = -1, .secret_fd = -1, .users_fd = -1}};
     for (int i = 0; i < PN_FOLDER_COUNT; i++)
         sup->folders[i].fd = -1;
     if (sup->limits_fd < 0)
@@ -79,6 +80,7 @@ static void fini(struct supervisor *sup)
 {
     compile_cancel(sup);
     pn_timer_free(&sup->certificates_timer);
+    pn_timer_free(&sup->users_timer);
     for (struct child *c = sup->children; c != NULL; c = c->next) {
         child_kill(c);
         c->state = CHILD_OFF;
@@ -109,6 +111,7 @@ int pn_supervisor_main(const struct pn_supervisor_options *options)
             pn_warn("jail: %s (`jail must` refuses to start so)", pn_jail_support());
         compile_begin(&sup);
         certificates_watch(&sup);
+        users_watch(&sup);
         pn_loop_run(sup.loop);
     }
     pn_buf_fini(&err);

@@ -55,6 +55,8 @@ struct coming {
     int policy_fd;
     int dns_file_fd; /* -1: none */
     int secret_fd;   /* forward.secret-file; -1: none */
+    int users_fd;    /* the file of users; -1: there is none */
+    uint64_t users;  /* the mark of that file when it was opened */
     struct plan plan;
     struct pn_tls_identity *identities;
     size_t identity_count;
@@ -88,6 +90,8 @@ struct supervisor {
     struct pn_buf events;       /* lines that wait for admin */
     uint64_t certificates_seen; /* the mark of their files when they were last looked at */
     struct pn_timer *certificates_timer;
+    struct pn_timer *users_timer;
+    uint64_t users_seen; /* the mark of the file of users when it was last looked at */
     struct compile_run *compile;
 };
 
@@ -113,6 +117,7 @@ enum pn_role child_role(const struct child *c);
 /* ---- give.c: what a child is told before GO, and at a reload */
 void give_environment(struct child *c);
 void give_generation(struct child *c);
+void give_users(struct child *c); /* the file of who may log in, if c is auth */
 
 /* ---- bringup.c */
 void bringup_begin(struct supervisor *sup);
@@ -177,11 +182,19 @@ bool files_for_roles(struct coming *coming, struct pn_buf *err);
 void files_close(struct supervisor *sup);
 void coming_fini(struct coming *coming);
 
+/* ---- users_file.c */
+/* Opens the file of who may log in; that there is none is fine. */
+bool users_open(struct coming *coming, struct pn_buf *err);
+/* From now on it is opened anew when it changed. */
+void users_watch(struct supervisor *sup);
+
 /* ---- process.c */
 /* -1: there is no such process. */
 pid_t process_parent(pid_t pid);
 
 /* ---- certificates.c */
+/* What tells one file from its successor, and from none. */
+void certificates_add_file(struct pn_buf *out, const char *path);
 /* Of the files that a plan names; another one when a file changed. */
 uint64_t certificates_mark(const struct plan *plan);
 /* From now on they are read again when they changed. */

@@ -41,6 +41,7 @@ MAY = {
     "mailbox": set(),
     "state": set(),
     "signer": set(),
+    "auth": set(),
 }
 ACTS = {
     "read-file", "write-file", "read-parent", "inet-socket", "unix-socket", "bind-port", "listen", "accept",
@@ -57,6 +58,7 @@ PATHS = {
     "template": ("run/group-",),
     "worker": ("run/group-",),
     "state": ("state/state",),
+    "auth": ("state/auth",),
 }
 LISTENS = {"admin", "edge"}
 
@@ -171,7 +173,7 @@ def check_probes(counter, server, names, may):
 
 def check_folders(counter, server):
     """With role users each folder is its role's alone."""
-    for folder, role in (("spool", "queue"), ("mail", "mailbox"), ("log", "admin"), ("state/state", "state")):
+    for folder, role in (("spool", "queue"), ("mail", "mailbox"), ("log", "admin"), ("state/state", "state"), ("state/auth", "auth")):
         st = os.stat(os.path.join(server.root, folder))
         counter.check(
             st.st_uid == FIRST_UID + ROLES.index(role) and stat.S_IMODE(st.st_mode) & 0o007 == 0,

@@ -101,7 +101,7 @@ def run(counter, role, rounds, seed):
 def main():
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 1
     counter = postern.Counter("kill")
-    for role in ("mailbox", "queue", "edge", "resolver", "state", "signer", "all"):
+    for role in ("mailbox", "queue", "edge", "resolver", "state", "signer", "auth", "all"):
         run(counter, role, rounds, seed=7)
     return counter.close()
 

@@ -121,7 +121,7 @@ static void test_role_refused(void)
     pn_log_init("unit", PN_LOG_ERROR + 1);
     pn_buf_init(&b, PN_RECORD_MAX);
     UNIT_INT(pn_channel_pair(fds), 0);
-    struct pn_role_env env = {.control_fd = fds[1], .limits_fd = -1};
+    struct pn_role_env env = {.control_fd = fds[1], .limits_fd = -1, .users_fd = -1};
     UNIT_INT(pn_role_run(&env, &steps, &r), EXIT_FAILURE);
     UNIT_INT(r.begun, 1);
     UNIT_INT(r.opened, 0);
