@@ -13,7 +13,7 @@ const struct postern_row pn_auth_rows[] = {
      .flags = PN_ROW_UNDER_ROOT,
      .def = "/etc/postern/users",
      .help = "The file that `postern user` edits; only the supervisor opens it, and looks once a "
-             "second whether it changed."},
+             "second whether it changed. With --root DIR: DIR/auth-users."},
     {.name = "slow-after",
      .type = POSTERN_T_INT,
      .def = "3",

@@ -8,10 +8,6 @@
 #include "role.h"
 #include "salt_key.h"
 
-#include <errno.h>
-#include <stdlib.h>
-#include <unistd.h>
-
 enum { SAID_QUEUE = 4 * 1024 * 1024, EVENT_MAX = 4096, STACK = 256 * 1024 };
 
 enum {
@@ -186,11 +182,10 @@ static void take_users(struct role *r, int fd)
         auth_users_unref(&r->house.users);
         r->house.users = users;
         auth_event_users(&line, pn_clock_wall_ms(), auth_users_count(users), NULL);
-        pn_info("the file of users was read anew: %zu users", auth_users_count(users));
+        pn_info("the file of users was read: %zu users", auth_users_count(users));
     } else {
         auth_event_users(&line, pn_clock_wall_ms(), 0, pn_buf_cstr(&err));
-        pn_error("the file of users can't be used, the users stay as they were: %s",
-                 pn_buf_cstr(&err));
+        pn_error("the file of users can't be used, it changes nothing: %s", pn_buf_cstr(&err));
     }
     send_event(r, &line);
     pn_buf_fini(&err);
@@ -215,21 +210,6 @@ static bool read_key(struct pn_role_env *env, unsigned char key[AUTH_SALT_KEY], 
     return false;
 }
 
-static bool first_users(struct role *r, struct pn_role_env *env, struct pn_buf *err)
-{
-    struct pn_buf why;
-    if (env->users_fd < 0)
-        return true; /* until there is a file, logins are told to try again */
-    pn_buf_init(&why, 1000);
-    r->house.users = auth_users_read(env->users_fd, &why);
-    (void)close(env->users_fd);
-    env->users_fd = -1;
-    if (r->house.users == NULL)
-        (void)pn_buf_addf(err, "the file of users: %s", pn_buf_cstr(&why));
-    pn_buf_fini(&why);
-    return r->house.users != NULL;
-}
-
 static bool begin(struct pn_role_life *life, struct pn_buf *err)
 {
     struct role *r = life->ctx;
@@ -245,7 +225,7 @@ static bool begin(struct pn_role_life *life, struct pn_buf *err)
     bool ok = read_key(life->env, key, err);
     h->sasl = ok ? auth_sasl_new(key, err) : NULL;
     explicit_bzero(key, sizeof key);
-    if (h->sasl == NULL || !first_users(r, life->env, err))
+    if (h->sasl == NULL)
         return false;
     r->guests = pn_guests_new(h->loop, &guests_ops, r);
     memcpy(r->metrics, metric_rows, sizeof r->metrics);
@@ -265,6 +245,10 @@ static void join(struct pn_role_life *life)
 {
     struct role *r = life->ctx;
     pn_admin_link_control(r->admin, life->control);
+    /* Without a file of users, or with a bad one, logins are told to try again; mail that needs
+     * none passes all the same. */
+    if (life->env->users_fd >= 0)
+        take_users(r, life->env->users_fd);
 }
 
 /* Threads before the guard: what they hash yet is judged. */

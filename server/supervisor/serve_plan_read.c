@@ -36,23 +36,25 @@ static const char *below(struct plan *plan, const char *path, const char *name)
 /* Where a path is, and what --root DIR makes of its default: DIR/mail for
  * /var/mail/postern. One that the operator named stays as it is. */
 static const char *placed(struct plan *plan, const struct pn_policy *p, const char *setting,
-                          const char *standard, const char *root)
+                          const char *standard, const char *root, const char *name)
 {
     struct pn_str path = pn_policy_str(p, setting);
-    if (root == NULL || !is_standard(path, standard, root))
-        return pn_pool_strdup(plan->pool, path);
-    return below(plan, root, strchr(setting, '.') + 1);
+    bool moves = root != NULL && is_standard(path, standard, root);
+    return moves ? below(plan, root, name) : pn_pool_strdup(plan->pool, path);
 }
 
 static void read_folders(struct plan *plan, const struct pn_policy *p, const char *root)
 {
-    plan->folders[PN_FOLDER_SPOOL] = placed(plan, p, "folders.spool", "/var/spool/postern", root);
-    plan->folders[PN_FOLDER_MAIL] = placed(plan, p, "folders.mail", "/var/mail/postern", root);
-    plan->folders[PN_FOLDER_STATE] = placed(plan, p, "folders.state", "/var/lib/postern", root);
+    plan->folders[PN_FOLDER_SPOOL] =
+        placed(plan, p, "folders.spool", "/var/spool/postern", root, "spool");
+    plan->folders[PN_FOLDER_MAIL] =
+        placed(plan, p, "folders.mail", "/var/mail/postern", root, "mail");
+    plan->folders[PN_FOLDER_STATE] =
+        placed(plan, p, "folders.state", "/var/lib/postern", root, "state");
     plan->folders[PN_FOLDER_PLUGINS] = below(plan, plan->folders[PN_FOLDER_STATE], "state");
     plan->folders[PN_FOLDER_AUTH] = below(plan, plan->folders[PN_FOLDER_STATE], "auth");
-    plan->folders[PN_FOLDER_LOG] = placed(plan, p, "folders.log", "/var/log/postern", root);
-    plan->run = placed(plan, p, "folders.run", "/run/postern", root);
+    plan->folders[PN_FOLDER_LOG] = placed(plan, p, "folders.log", "/var/log/postern", root, "log");
+    plan->run = placed(plan, p, "folders.run", "/run/postern", root, "run");
 }
 
 static bool read_listens(struct plan *plan, const struct pn_policy *p)
@@ -155,7 +157,7 @@ bool plan_read(struct plan *plan, int policy_fd, const char *root, struct pn_buf
     plan->dns_file = dns_file.len == 0 ? NULL : pn_pool_strdup(plan->pool, dns_file);
     struct pn_str secret_file = pn_policy_str(p, "forward.secret-file");
     plan->secret_file = secret_file.len == 0 ? NULL : pn_pool_strdup(plan->pool, secret_file);
-    plan->users_file = placed(plan, p, "auth.users", "/etc/postern/users", root);
+    plan->users_file = placed(plan, p, "auth.users", "/etc/postern/users", root, "auth-users");
     read_state_server(plan, p);
     bool ok = read_listens(plan, p) && read_tls(plan, p) && read_signs(plan, p);
     if (!ok)

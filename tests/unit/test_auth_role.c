@@ -41,6 +41,21 @@ static void open_users(const char *more)
     pn_buf_fini(&text);
 }
 
+/* The next line for admin that is a login's, or of the users' file. */
+static struct pn_str event(struct house *h)
+{
+    struct pn_record record;
+    do {
+        if (!role_rig_recv(&h->rig, ADMIN, &record, &h->room))
+            return PN_STR("");
+    } while (record.type != PN_REC_EVENT);
+    size_t from = 0; /* behind the time */
+    for (int i = 0; i < 4; i++)
+        from = pn_str_find(record.body, '"', from + 1);
+    struct pn_str rest = pn_str_slice(record.body, from + 2, record.body.len);
+    return rest;
+}
+
 static void house_open(struct house *h, const char *conf, bool with_users)
 {
     *h = (struct house){.said = {.id = 0}};
@@ -57,6 +72,8 @@ static void house_open(struct house *h, const char *conf, bool with_users)
     h->rig.peer_count = 2;
     h->rig.before_go = send_users;
     role_rig_start(&h->rig);
+    if (with_users)
+        (void)event(h); /* that they were read */
 }
 
 static void house_close(struct house *h)
@@ -157,21 +174,6 @@ static unsigned converse(struct house *h, uint64_t id, enum pn_sasl_mechanism me
     }
     auth_client_free(&client);
     return status;
-}
-
-/* The next line for admin that is a login's, or of the users' file. */
-static struct pn_str event(struct house *h)
-{
-    struct pn_record record;
-    do {
-        if (!role_rig_recv(&h->rig, ADMIN, &record, &h->room))
-            return PN_STR("");
-    } while (record.type != PN_REC_EVENT);
-    size_t from = 0; /* behind the time */
-    for (int i = 0; i < 4; i++)
-        from = pn_str_find(record.body, '"', from + 1);
-    struct pn_str rest = pn_str_slice(record.body, from + 2, record.body.len);
-    return rest;
 }
 
 static void test_logins(void)
@@ -337,6 +339,14 @@ static void test_users(void)
     unit_row("no file");
     UNIT_INT(plain(&h, 1, "ann@here.test", "s3cret pass"), PN_SASL_BUSY);
     (void)event(&h);
+    unit_row("a bad one");
+    open_users("nonsense\n");
+    send_users(&h.rig);
+    (void)event(&h);
+    UNIT_INT(plain(&h, 1, "ann@here.test", "s3cret pass"), PN_SASL_BUSY);
+    (void)event(&h);
+    (void)close(users_fd);
+    users_fd = -1;
     unit_row("there is one");
     open_users("");
     send_users(&h.rig);

@@ -152,7 +152,7 @@ static const struct {
     {"live", live, ALL},
     {"no core files", no_core, ALL},
     {"open a file below its folder", open_below,
-     ALL & ~(RESOLVER | EDGE | WORKER | STATE | SIGNER)},
+     ALL & ~(RESOLVER | EDGE | WORKER | STATE | SIGNER | AUTH)},
     {"make a file below its folder", make_below, QUEUE | MAILBOX | ADMIN},
     {"open a file elsewhere", open_elsewhere, 0},
     {"make a file elsewhere", make_elsewhere, 0},
