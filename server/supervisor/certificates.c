@@ -36,7 +36,7 @@ uint64_t certificates_mark(const struct plan *plan)
         certificates_add_file(&b, plan->tls[i].key);
     }
     for (size_t i = 0; i < plan->sign_count; i++)
-        add_file(&b, plan->signs[i].file);
+        certificates_add_file(&b, plan->signs[i].file);
     uint64_t mark = pn_str_hash(pn_buf_str(&b), 0, false);
     pn_buf_fini(&b);
     return mark;
