@@ -2,7 +2,7 @@
 
 #include "image.h"
 
-enum { DEPTH_MAX = 31 };
+enum { DEPTH_MAX = 31 }; /* of forward.depth, and one */
 
 struct walk {
     const struct pn_policy *p;
@@ -215,8 +215,10 @@ static struct walk begin(const struct pn_policy *p, struct pn_pool *pool, struct
 {
     struct walk w = {.p = p, .pool = pool, .out = out};
     *out = (struct pn_expansion){.culprit = PN_STR("")};
-    w.depth_max = (unsigned)pn_policy_int(p, "forward.depth");
-    w.count_max = (size_t)pn_policy_int(p, "forward.recipients");
+    int64_t depth = pn_policy_int(p, "forward.depth"),
+            count = pn_policy_int(p, "forward.recipients");
+    w.depth_max = depth < 1 || depth > DEPTH_MAX ? DEPTH_MAX : (unsigned)depth;
+    w.count_max = count < 1 ? 1 : (size_t)count;
     return w;
 }
 

@@ -1,6 +1,7 @@
 /* A compiled policy with bytes changed is refused, or all of it can be read. The input is
  * a list of changes (offset u32, byte) to an image that has something of everything. */
 #include "block.h"
+#include "expand.h"
 #include "kit_policy.h"
 #include "rows.h"
 
@@ -13,10 +14,13 @@ static const char text[] =
     "listen smtp 127.0.0.1:25 { proxy from 10.0.0.0/8 } listen smtp [::1]:24\n"
     "plugins { alpha { words a, b zone z { code 127.0.0.2 weight 4 } } beta gamma }\n"
     "include \"postern:default\"\n"
-    "defaults { recipients any deny client ::1 \"550 5.7.1 x\" on ALPHA_HIT detail \"z*\" reject "
+    "defaults { recipients any catch-all w@z.test\ndeny client ::1 \"550 5.7.1 x\" on ALPHA_HIT "
+    "detail \"z*\" reject "
     "}\n"
-    "domain x.test { allow from \"*@y\" if spf pass junk at 3 plugins off beta }\n"
-    "domain .y.test { route smtp 127.0.0.1:25 on ALPHA_HIT weight 3 allow auth \"u*\" }";
+    "domain x.test { alias u to v, w@z.test alias v to v, u@q.y.test\n"
+    "allow from \"*@y\" if spf pass junk at 3 plugins off beta }\n"
+    "domain .y.test { alias u to v, w@x.test\nroute smtp 127.0.0.1:25 on ALPHA_HIT weight 3 allow "
+    "auth \"u*\" }";
 
 static volatile size_t sink;
 
@@ -114,6 +118,28 @@ static void decide_all(const struct pn_policy *p, struct pn_pool *pool)
     }
 }
 
+static void expand_all(const struct pn_policy *p, struct pn_pool *pool)
+{
+    static const char *const names[] = {"u@x.test", "v+z@x.test", "nobody@x.test", "u@a.y.test",
+                                        "postmaster@none"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        struct pn_str address = pn_str_of(names[i]);
+        const struct pn_domain *d = pn_policy_domain(
+            p, pn_str_slice(address, pn_str_find(address, '@', 0) + 1, address.len));
+        struct pn_expansion x;
+        struct pn_buf b;
+        if (d == NULL)
+            d = pn_policy_default_domain(p);
+        sink += pn_expand(p, d, address, pool, &x);
+        for (size_t k = 0; k < x.count; k++) {
+            pn_buf_init(&b, 100000);
+            pn_expand_print(&b, &x.targets[k]);
+            sink += b.len + x.targets[k].local.len;
+            pn_buf_fini(&b);
+        }
+    }
+}
+
 static void read_all(const struct pn_policy *p)
 {
     struct pn_pool *pool = pn_pool_new(1024 * 1024);
@@ -133,6 +159,7 @@ static void read_all(const struct pn_policy *p)
     }
     read_plugins(p);
     decide_all(p, pool);
+    expand_all(p, pool);
     pn_pool_free(&pool);
 }
 
