@@ -171,7 +171,7 @@ static bool open_spool(struct queue *q, struct pn_buf *err)
 static void on_peer(void *ctx, struct pn_peer *peer)
 {
     struct queue *q = ctx;
-    if (pn_admin_link_peer(q->admin, peer))
+    if (pn_admin_link_peer(q->admin, peer) || pn_signer_link_peer(q->signer, peer))
         return;
     if (peer->role == PN_ROLE_EDGE)
         take_peer(q, peer);
@@ -279,6 +279,7 @@ static bool open_queue(struct pn_role_life *life, struct pn_buf *err)
     q->threads = pn_threads_new(q->loop, THREADS, STACK, "queue");
     q->drain_timer = pn_timer_new(q->loop, stop_if_idle, q);
     event_init(q);
+    q->signer = pn_signer_link_new(q->loop);
     q->replies = replies_new();
     run_init(q);
     local_init(q);
@@ -294,6 +295,7 @@ static void join(struct pn_role_life *life)
     struct queue *q = life->ctx;
     q->control = life->control;
     pn_admin_link_control(q->admin, q->control);
+    pn_signer_link_control(q->signer, q->control);
 }
 
 /* What is left is in the spool; the process ends now, and its memory with it. */

@@ -11,6 +11,7 @@
  *   local.c       to mailbox workers
  *   hop.h         to next hops
  *   bounce.c      reports to senders; what is held instead
+ *   sign_own.c    signatures of those reports
  *   held.h        quarantine and held mail, outside the journal
  *   asked.h       what an operator asks: command.c, asked_words.c, asked_filter.c,
  *                 command_journal.c, command_held.c
@@ -36,6 +37,7 @@
 #include "handover.h"
 #include "net.h"
 #include "policy.h"
+#include "signer_link.h"
 #include "spool.h"
 #include "threads.h"
 
@@ -234,6 +236,7 @@ struct queue {
     struct dests *dests;
     struct pn_policy *policy; /* NULL: none was given */
     struct pn_admin_link *admin;
+    struct pn_signer_link *signer;
     int held;               /* its folder */
     struct asked *asked[2]; /* commands: those that change something, those that look */
     int folder;             /* the spool's */
@@ -309,6 +312,10 @@ bool verify_ask(struct edge_peer *peer, struct pn_str body);
 void take_written(struct message *m);
 /* Keeps a message of our own making, and runs it. Takes content_fd; done(ctx, 0 or errno)
  * is called once, maybe before this returns. */
+void take_signed(struct queue *q, const struct pn_envelope *env, int content_fd,
+                 void (*done)(void *ctx, int error), void *ctx);
+
+/* sign_own.c: the same, a report signed first where a sign block names us. Content is sealed. */
 void take_own(struct queue *q, const struct pn_envelope *env, int content_fd,
               void (*done)(void *ctx, int error), void *ctx);
 

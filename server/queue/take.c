@@ -287,8 +287,8 @@ static bool on_take(struct edge_peer *peer, struct pn_record *record)
     return code != 0 || how == STARTED;
 }
 
-void take_own(struct queue *q, const struct pn_envelope *env, int content_fd,
-              void (*done)(void *ctx, int error), void *ctx)
+void take_signed(struct queue *q, const struct pn_envelope *env, int content_fd,
+                 void (*done)(void *ctx, int error), void *ctx)
 {
     struct pn_buf body;
     pn_buf_init(&body, PN_ENVELOPE_MAX);

@@ -250,9 +250,43 @@ def test_reload(c):
         c.check("PRIVATE" not in server.log(), "no key is in the log")
 
 
+def test_report(c):
+    """A report that we write is signed; while the signer stands still it waits."""
+    dns = 'from.test TXT "v=spf1 ip4:192.0.2.1 -all"\n'
+    more = 'plugins { spf }\ndomain "from.test" { recipients any  route local }\n'
+    hop = f'domain "dest.test" {{ recipients any  route smtp 127.0.0.1:{postern.free_port()} }}\n'
+    # nobody listens there, and it is given up at once
+    queue = "queue { retry 1s  expire 1s }\n"
+    with postern.Server(conf(), dns=dns) as server:
+        key = new_key(server, "here.test", "s1", "rsa-2048")
+        server.write_conf(conf(block("here.test", ("s1", key)), more=more + hop + queue))
+        server.start()
+
+        def reports():
+            return [m for m in server.mail().values() if b"MAILER-DAEMON@mx.here.test" in m]
+
+        def fail():
+            session = postern.Session(server, client=OURS)
+            answer = session.send("Subject: x\r\n\r\nbody\r\n", sender="s@from.test", rcpts=("u@dest.test",))
+            session.close()
+            c.check(answer.startswith("250"), "taken", answer)
+
+        fail()
+        postern.until(reports)
+        got = [scan(server, m) for m in reports()]
+        c.check(got == [[("s1", "here.test", "rsa-sha256", "pass")]], "the report is signed", f"{got}")
+        pid = server.roles("signer")[0]
+        os.kill(pid, signal.SIGSTOP)
+        fail()
+        os.kill(pid, signal.SIGCONT)
+        postern.until(lambda: len(reports()) == 2)
+        got = [scan(server, m) for m in reports()]
+        c.check([[x[3] for x in g] for g in got] == [["pass"], ["pass"]], "the next waited for its own", f"{got}")
+
+
 def main():
     counter = postern.Counter("sign")
-    for test in (test_what, test_sizes, test_killed, test_still, test_reload):
+    for test in (test_what, test_sizes, test_killed, test_still, test_reload, test_report):
         test(counter)
     return counter.close()
 
