@@ -457,14 +457,20 @@ void conn_open(struct hop *hop)
 
 bool conn_give_idle(struct hop *hop)
 {
-    for (struct conn *c = hop->conns; c != NULL; c = c->next)
-        if (c->free && still_good(c)) {
-            pn_timer_clear(c->idle);
-            if (!next_work(c))
-                return false;
-            after(c);
-            return true;
+    for (struct conn *c = hop->conns, *next; c != NULL; c = next) {
+        next = c->next;
+        if (!c->free)
+            continue;
+        if (!still_good(c)) {
+            on_idle(c); /* the line is looked at again when it is gone */
+            continue;
         }
+        pn_timer_clear(c->idle);
+        if (!next_work(c))
+            return false;
+        after(c);
+        return true;
+    }
     return false;
 }
 

@@ -5,6 +5,7 @@ destination: what its server does, what DNS and the operator say, and what must 
 Wherever TLS is a must, no MAIL is ever heard in clear.
 """
 import os
+import signal
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
@@ -149,10 +150,7 @@ def test_rows(c, folder):
         with server:
             server.start()
             for i in range(len(ROWS)):
-                session = postern.Session(server)
-                answer = session.send("Subject: hello\r\n\r\nbody\r\n", sender="", rcpts=[f"u{i}@here.test"])
-                session.close()
-                c.check(answer.startswith("250"), f"row {i} is taken", answer)
+                send(c, server, f"u{i}@here.test")
             for i, (row, hop) in enumerate(zip(ROWS, hops)):
                 check_row(c, server, i, row, hop)
             check_connections(c, server)
@@ -161,10 +159,44 @@ def test_rows(c, folder):
             hop.stop()
 
 
+def send(c, server, rcpt):
+    session = postern.Session(server)
+    answer = session.send("Subject: hello\r\n\r\nbody\r\n", sender="", rcpts=[rcpt])
+    session.close()
+    c.check(answer.startswith("250"), f"{rcpt} is taken", answer)
+
+
+def test_reload(c):
+    """A connection in clear that is kept open is not used once the operator asks for TLS."""
+    hop = tlshop.Hop("none", {})
+    conf = ('smtp {{ hostname "mx.here.test" }}\nqueue {{ retry 1h  idle 5m }}\nevents {{ deliveries yes }}\n'
+            'destination "d.test" {{ route smtp "127.0.0.1:{port}"  tls {tls} }}\n'
+            'domain "here.test" {{ recipients any  route local  alias "u" to "u@d.test" }}\n')
+    server = postern.Server(conf.format(port=hop.port, tls="may"))
+    outcomes = lambda: [e["outcome"] for e in server.events("delivery")]
+    try:
+        with server:
+            server.start()
+            send(c, server, "u@here.test")
+            c.check(postern.until(lambda: outcomes() == ["delivered"]), "in clear", outcomes())
+            send(c, server, "u@here.test")
+            c.check(postern.until(lambda: outcomes() == ["delivered"] * 2), "again", outcomes())
+            c.check(hop.connections == 1, "by the same connection", hop.connections)
+            server.write_conf(conf.format(port=hop.port, tls="must"))
+            server.process.send_signal(signal.SIGHUP)
+            c.check(postern.until(lambda: "generation 2" in server.log() or server.events("reload")), "reloaded", server.log())
+            send(c, server, "u@here.test")
+            c.check(postern.until(lambda: outcomes() == ["delivered"] * 2 + ["deferred"]), "then deferred", outcomes())
+            c.check(hop.mails == [False, False], "no MAIL more in clear", hop.mails)
+    finally:
+        hop.stop()
+
+
 def main():
     c = postern.Counter("tlsout")
     with postern.tempfile.TemporaryDirectory(prefix="postern-tlsout-") as folder:
         test_rows(c, folder)
+    test_reload(c)
     return c.close()
 
 
