@@ -176,7 +176,7 @@ void pn_verdict_settle(struct pn_verdict *v, bool each_replies, struct pn_pool *
         settle_replies(v, pool);
 }
 
-void pn_verdict_replied(struct pn_verdict *v, struct pn_str reply)
+static void replied(struct pn_verdict *v, struct pn_str reply, struct pn_str why)
 {
     enum pn_outcome outcome = pn_str_starts(reply, PN_STR("4")) ? PN_DEFER : PN_REJECT;
     if (!v->each_replies)
@@ -189,7 +189,7 @@ void pn_verdict_replied(struct pn_verdict *v, struct pn_str reply)
             continue;
         d->outcome = outcome;
         d->reply = reply;
-        because(d, PN_STR("it was to be taken, and could not be kept"));
+        because(d, why);
     }
     v->outcome = outcome;
     if (v->each_replies) {
@@ -203,6 +203,16 @@ const char *pn_verdict_kept(const struct pn_verdict_rcpt *r, const struct pn_exp
     return target->domain == NULL && r->decision.outcome == PN_JUNK
                ? "it is junk by policy, and is not sent on to another's server"
                : NULL;
+}
+
+void pn_verdict_replied(struct pn_verdict *v, struct pn_str reply)
+{
+    replied(v, reply, PN_STR("it was to be taken, and could not be kept"));
+}
+
+void pn_verdict_refused(struct pn_verdict *v, struct pn_str reply)
+{
+    replied(v, reply, PN_STR("it was to be taken, and the next hop refused it"));
 }
 
 /* ---- JSON ---- */

@@ -108,6 +108,8 @@ const char *pn_verdict_kept(const struct pn_verdict_rcpt *r, const struct pn_exp
  * were refused or had it dropped keep theirs.
  */
 void pn_verdict_replied(struct pn_verdict *v, struct pn_str reply);
+/* The same where that was nobody's failure: the next hop refused it, behind the verdict. */
+void pn_verdict_refused(struct pn_verdict *v, struct pn_str reply);
 
 /* One entry of "state": what a plugin read, put or took. `scan --state` reads it again. */
 void pn_state_json(struct pn_json *j, const struct pn_state_seen *seen);

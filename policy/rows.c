@@ -473,6 +473,12 @@ static const struct postern_row queue_rows[] = {
      .def = "30d",
      .max = 3650 * DAY,
      .help = "Quarantined and held mail is removed after this; 0: never."},
+    {.name = "cut-through",
+     .type = POSTERN_T_BOOL,
+     .def = "no",
+     .help = "A message whose recipients all go to one next hop goes there while its client waits, "
+             "and what that one refuses is refused in the session. Without an answer in 20s it is "
+             "kept and sent as ever."},
     {.name = "verify-cache",
      .type = POSTERN_T_DURATION,
      .def = "10m",

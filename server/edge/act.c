@@ -44,15 +44,11 @@ static void fail(struct transaction *t, struct pn_str reply)
     answer(t);
 }
 
-/* "451 4.3.0 Words" of a reply that another role gave, pooled. */
-static struct pn_str reply_text(struct transaction *t, const struct pn_reply *reply)
+/* Who was to have it did not want it. */
+static void refuse(struct transaction *t, struct pn_str reply)
 {
-    struct pn_buf b;
-    pn_buf_init(&b, PN_REPLY_MAX);
-    (void)pn_buf_addf(&b, "%u %.*s", (unsigned)reply->code, PN_FMT(reply->text));
-    struct pn_str text = pn_pool_dup(t->pool, pn_buf_str(&b));
-    pn_buf_fini(&b);
-    return text.p != NULL ? text : PN_STR("451 4.3.0 Try again later");
+    pn_verdict_refused(&t->verdict, reply);
+    answer(t);
 }
 
 static void on_taken(void *ctx, const struct pn_reply *reply)
@@ -65,8 +61,10 @@ static void on_taken(void *ctx, const struct pn_reply *reply)
         answer(t);
     else if (reply->code == 0)
         fail(t, PN_STR("451 4.3.0 The queue did not answer, try again later"));
+    else if (reply->code / 100 == 5 && cut_sent(t))
+        refuse(t, outbox_reply(t->pool, reply));
     else
-        fail(t, reply_text(t, reply));
+        fail(t, outbox_reply(t->pool, reply));
 }
 
 static enum pn_hand hand_of(enum pn_outcome outcome)
@@ -184,7 +182,10 @@ static void take(struct transaction *t)
         env->flags |= PN_ENV_CONTENT_FILE;
         fd = -1;
     }
+    bool cut = cut_fits(t, env);
     t->token = outbox_take(t->s->edge, env, fd, on_taken, t);
+    if (cut && t->token != 0)
+        outbox_patience(t->s->edge, t->token, PN_CUT_WAIT_MS);
     t->content.given = t->token != 0;
     if (t->token == 0)
         fail(t, PN_STR("451 4.3.0 The queue takes no mail now, try again later"));
@@ -197,7 +198,7 @@ static void on_delivered(void *ctx, const struct pn_reply *reply)
     if (reply->code >= 200 && reply->code < 300)
         answer(t);
     else if (reply->code >= 500)
-        fail(t, reply_text(t, reply));
+        fail(t, outbox_reply(t->pool, reply));
     else
         take(t);
 }

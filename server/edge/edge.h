@@ -18,6 +18,7 @@
  *   forward_srs.c   senders of forwarded mail
  *   forward.c       recipients that stand for others: aliases, forwards
  *   rcpt_known.c    whom we take mail for
+ *   cut.c           messages that go on while their client waits
  *   edits.c         what plugins may change of envelope and body
  *   sign.c          DKIM signatures of our own mail
  *   act.c           what is done about a message, and the reply
@@ -36,6 +37,7 @@
 #include "admin_link.h"
 #include "channel.h"
 #include "control.h"
+#include "cut_record.h"
 #include "edit.h"
 #include "handover.h"
 #include "intern.h"
@@ -72,6 +74,7 @@ struct edge_generation {
     bool early_stages;  /* a plugin looks before content */
     bool client_names;  /* are asked for */
     bool early_talkers; /* are served; plugins are told */
+    bool cut_through;   /* cut.c */
     uint64_t greet_delay_ms, command_ms, data_ms, handshake_ms, proxy_ms, session_ms, handover_ms;
     uint64_t data_rate; /* bytes a second, at least; 0: none */
     uint64_t flight_messages_max, flight_bytes_max, sessions_max;
@@ -266,7 +269,11 @@ struct transaction {
     struct pn_str signed_domain;              /* by its keys */
     uint32_t signed_keys;                     /* so many; 0: it was not signed */
     const char *unsigned_because;             /* a header that can't be signed; NULL: none */
-    uint64_t token;                           /* of what was handed over; 0: nothing is */
+    bool cut_begun,
+        cut_off;      /* cut.c: the next hop was asked; nothing goes on that way (any more) */
+    size_t cut_count; /* recipients that it takes */
+    void (*cut_done)(struct transaction *t, struct pn_str refusal);
+    uint64_t token; /* of what was handed over; 0: nothing is */
     bool evented;
 };
 
@@ -297,6 +304,13 @@ uint64_t outbox_take(struct edge *edge, const struct pn_envelope *env, int conte
                      outbox_fn *fn, void *ctx);
 uint64_t outbox_want_file(struct edge *edge, uint64_t size, outbox_file_fn *fn, void *ctx);
 void outbox_drop_file(struct edge *edge, uint64_t file);
+/* Asks for a recipient of a message that is cut through; or: none is any more. */
+uint64_t outbox_cut(struct edge *edge, struct pn_cut_rcpt *ask, outbox_fn *fn, void *ctx);
+void outbox_cut_drop(struct edge *edge, uint64_t id);
+/* Its answer may take so much longer. */
+void outbox_patience(struct edge *edge, uint64_t token, uint64_t ms);
+/* "451 4.3.0 Words" of a reply that another role gave, pooled. */
+struct pn_str outbox_reply(struct pn_pool *pool, const struct pn_reply *reply);
 /* Who waited is gone. */
 void outbox_forget(struct edge *edge, uint64_t token);
 /* A peer's channel came, for the first time or anew. */
@@ -472,6 +486,18 @@ void rcpt_verify(struct transaction *t, const struct txn_rcpt *r, outbox_fn *fn)
 const char *rcpt_verified(const struct transaction *t, const struct pn_reply *reply);
 /* Behind those that are there. Borrowed until the next. */
 struct txn_rcpt *txn_add_rcpt(struct transaction *t, const struct txn_rcpt *r);
+
+/* ---- cut.c ---- */
+
+/* The recipient would be taken: true, its next hop is asked, and done(t, "") or done(t, its
+ * refusal) comes, maybe before this returns. */
+bool cut_rcpt(struct transaction *t, const struct txn_rcpt *r,
+              void (*done)(struct transaction *t, struct pn_str refusal));
+/* It is about to be handed to the queue: true, it goes on at once. */
+bool cut_fits(struct transaction *t, const struct pn_envelope *env);
+/* It went, or might have gone, on so. */
+bool cut_sent(const struct transaction *t);
+void cut_end(struct transaction *t);
 
 /* ---- edits.c ---- */
 

@@ -167,6 +167,54 @@ uint64_t outbox_verify(struct edge *edge, struct pn_verify *verify, outbox_fn *f
     return sent ? remember(edge, verify->token, EDGE_PEER_QUEUE, fn, ctx) : 0;
 }
 
+uint64_t outbox_cut(struct edge *edge, struct pn_cut_rcpt *ask, outbox_fn *fn, void *ctx)
+{
+    struct pn_buf body;
+    if (edge->queue == NULL)
+        return 0;
+    pn_buf_init(&body, PN_RECORD_MAX / 2);
+    ask->token = ++edge->next_token;
+    pn_cut_rcpt_put(&body, ask);
+    bool sent = pn_channel_send(edge->queue, PN_REC_CUT_RCPT, pn_buf_str(&body), NULL, 0);
+    pn_buf_fini(&body);
+    if (!sent)
+        return 0;
+    (void)remember(edge, ask->token, EDGE_PEER_QUEUE, fn, ctx);
+    outbox_patience(edge, ask->token, PN_CUT_WAIT_MS);
+    return ask->token;
+}
+
+/* If the queue can't be told it is away, and its cuts with it. */
+void outbox_cut_drop(struct edge *edge, uint64_t id)
+{
+    struct pn_buf body;
+    if (edge->queue == NULL)
+        return;
+    pn_buf_init(&body, 64);
+    pn_cut_drop_put(&body, &(struct pn_cut_drop){id});
+    if (!pn_channel_send(edge->queue, PN_REC_CUT_DROP, pn_buf_str(&body), NULL, 0))
+        pn_warn("the queue could not be told that a message is not cut through");
+    pn_buf_fini(&body);
+}
+
+void outbox_patience(struct edge *edge, uint64_t token, uint64_t ms)
+{
+    for (size_t i = 0; i < edge->outbox_count; i++)
+        if (edge->outbox[i].token == token)
+            edge->outbox[i].due_ns += ms * PN_NS_PER_MS;
+}
+
+struct pn_str outbox_reply(struct pn_pool *pool, const struct pn_reply *reply)
+{
+    struct pn_buf b;
+    pn_buf_init(&b, PN_REPLY_MAX);
+    (void)pn_buf_addf(&b, "%u %.*s", (unsigned)reply->code,
+                      PN_FMT(pn_str_slice(reply->text, 0, PN_REPLY_MAX - 10)));
+    struct pn_str text = pn_pool_dup(pool, pn_buf_str(&b));
+    pn_buf_fini(&b);
+    return text.p != NULL ? text : PN_STR("451 4.3.0 Try again later");
+}
+
 static bool on_verified(struct edge *edge, struct pn_str body)
 {
     struct pn_delivered answer;
@@ -269,6 +317,7 @@ static bool on_queue(void *ctx, struct pn_record *record)
     case PN_REC_ROOM:
         return on_room(ctx, record);
     case PN_REC_VERIFIED:
+    case PN_REC_CUT_ANSWER:
         return on_verified(ctx, record->body);
     default:
         return false;

@@ -27,6 +27,18 @@ static void accept_rcpt(struct transaction *t, size_t i)
     pn_smtp_server_accept(t->s->smtp);
 }
 
+/* Nothing we know speaks against it, and the next hop, if it was asked, may have said no. */
+static void on_cut(struct transaction *t, struct pn_str refusal)
+{
+    size_t i = t->rcpt_count - 1;
+    if (refusal.len != 0) {
+        refuse_last(t, refusal);
+        return;
+    }
+    rcpt_remember(t, i);
+    accept_rcpt(t, i);
+}
+
 /* The stages before content ran: does a line of the policy act on what they found? */
 static void rcpt_decide(struct transaction *t)
 {
@@ -37,8 +49,8 @@ static void rcpt_decide(struct transaction *t)
         refuse_last(t, decision.reply);
         return;
     }
-    rcpt_remember(t, i);
-    accept_rcpt(t, i);
+    if (!cut_rcpt(t, &t->rcpts[i], on_cut))
+        on_cut(t, PN_STR(""));
 }
 
 static void on_rcpt_checked(void *ctx, enum pn_check_end end)
@@ -135,6 +147,8 @@ void txn_rcpt(struct session *s, const struct pn_smtp_rcpt *rcpt)
         turn_answer(s, PN_STR("452 4.5.3 Too many recipients refused"));
         return;
     }
+    if (rcpt->dsn.notify != 0 || rcpt->dsn.orcpt.len != 0)
+        cut_end(t); /* reports are the journal's */
     rcpt_canonical(t, &rcpt->to, &r);
     const char *refusal = rcpt_refusal(t, &r, &rcpt->to);
     if (refusal != NULL) {

@@ -92,6 +92,7 @@ void txn_mail(struct session *s, const struct pn_smtp_mail *mail)
     t->from = from.len == 0 ? PN_STR("") : pn_pool_dup(t->pool, pn_buf_str(&from));
     pn_buf_fini(&from);
     t->mail_args = pn_pool_dup(t->pool, mail->args);
+    t->cut_off = mail->dsn.ret != 0 || mail->dsn.envid.len != 0;
     t->body_8bit = mail->body_8bit;
     t->smtputf8 = mail->smtputf8;
     s->txn = t;
@@ -319,6 +320,7 @@ void txn_done(struct session *s)
         refused_event(t);
     if (t->token != 0)
         outbox_forget(s->edge, t->token);
+    cut_end(t);
     edge_fate(s, fate_of(t));
     if (s->check != NULL)
         pn_check_reset(s->check);

@@ -74,6 +74,9 @@ enum pn_record_type {
     PN_REC_VERIFIED,          /* and its answer */
     PN_REC_ROOM,              /* queue -> edge: is there room on the disk? */
     PN_REC_DROP_CONTENT_FILE, /* edge -> queue: the session ended without a TAKE */
+    PN_REC_CUT_RCPT,          /* edge -> queue: cut-through (cut_record.h) */
+    PN_REC_CUT_ANSWER,
+    PN_REC_CUT_DROP,
 
     /* edge, queue -> mailbox, and back (handover.h) */
     PN_REC_DELIVER = 0x0600, /* to one local recipient; fd: content */

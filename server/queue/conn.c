@@ -7,6 +7,7 @@
 #include "assert.h"
 #include "attempt.h"
 #include "client.h"
+#include "cut.h"
 #include "edit.h"
 #include "hop_turn.h"
 #include "log.h"
@@ -33,6 +34,8 @@ struct conn {
     struct pn_timer *idle;
     struct parcel *parcel; /* NULL: none is on its way */
     struct probe *probe;   /* the same */
+    struct cut *cut;       /* the same */
+    uint32_t cut_to;       /* its recipients so far */
     uint64_t mails;
     bool ready;              /* was ready once */
     bool free;               /* takes a mail now */
@@ -129,6 +132,8 @@ static bool stands(const struct hop *hop, const struct hop_address *to)
 static void after(struct conn *c)
 {
     struct hop *hop = c->hop;
+    if (!c->over && c->cut != NULL && cut_is_lost(c->cut) && pn_smtp_client_is_held(c->client))
+        pn_smtp_client_hold_drop(c->client);
     if (!c->over) {
         pn_stream_timeout(c->stream, pn_smtp_client_wait(c->client).ms);
         return;
@@ -194,12 +199,9 @@ static struct pn_edits *edits_of(const struct pn_edit_group *group)
     return edits;
 }
 
-/* Makes the parcel's mail and gives it to the engine. False: its content can't be had. */
-static bool send_parcel(struct conn *c)
+/* Content with a group's edits, as parts. False: it can't be had. */
+static bool render(struct conn *c, struct message *m, uint32_t group)
 {
-    struct parcel *p = c->parcel;
-    struct message *m = p->m;
-    const struct pn_recipient *first = &m->work->env.recipients[p->indices[0]];
     struct pn_str content;
     if (!message_content(m, &content))
         return false;
@@ -207,13 +209,24 @@ static bool send_parcel(struct conn *c)
         c->message = pn_message_new(content, NULL);
     else if (!pn_message_reset(c->message, content))
         return false;
-    c->edits = edits_of(&m->work->env.groups[first->group]);
+    c->edits = edits_of(&m->work->env.groups[group]);
     if (c->message == NULL || c->edits == NULL)
         return false;
     pn_edits_render(c->edits, c->message, &c->segments);
     c->parts = pn_calloc(c->segments.count, sizeof *c->parts);
     for (size_t i = 0; i < c->segments.count; i++)
         c->parts[i] = pn_segment_bytes(&c->segments.v[i], c->message);
+    return true;
+}
+
+/* Makes the parcel's mail and gives it to the engine. False: its content can't be had. */
+static bool send_parcel(struct conn *c)
+{
+    struct parcel *p = c->parcel;
+    struct message *m = p->m;
+    const struct pn_recipient *first = &m->work->env.recipients[p->indices[0]];
+    if (!render(c, m, first->group))
+        return false;
     for (uint32_t i = 0; i < p->count; i++)
         c->to[i] = m->work->env.recipients[p->indices[i]].address;
     const struct pn_smtp_outgoing mail = {
@@ -254,13 +267,41 @@ static bool still_good(const struct conn *c)
     return tls_plan_serves(&now, info != NULL, info != NULL && info->verified == PN_TLS_BY_DANE);
 }
 
-/* Gives it what waits first; false: nothing does. */
-static bool next_work(struct conn *c)
+static void send_cut(struct conn *c, struct cut *cut)
 {
-    if ((c->probe = hop_take_probe(c->hop)) != NULL) {
+    struct pn_smtp_outgoing mail;
+    c->to[0] = pn_str_of(cut_first(cut));
+    c->cut = cut;
+    c->cut_to = 1;
+    cut_opened(cut, c, &mail);
+    mail.to = c->to;
+    set_free(c, false);
+    c->mails++;
+    pn_smtp_client_send(c->client, &mail);
+}
+
+/* One who asks; false: it was given up meanwhile. */
+static bool send_asking(struct conn *c)
+{
+    struct probe *p = c->probe;
+    if (p->peer != NULL) {
         send_probe(c);
         return true;
     }
+    struct cut *cut = p->cut;
+    c->probe = NULL;
+    free(p);
+    if (cut != NULL)
+        send_cut(c, cut);
+    return cut != NULL;
+}
+
+/* Gives it what waits first; false: nothing does. */
+static bool next_work(struct conn *c)
+{
+    while ((c->probe = hop_take_probe(c->hop)) != NULL)
+        if (send_asking(c))
+            return true;
     while ((c->parcel = hop_take(c->hop)) != NULL) {
         if (send_parcel(c))
             return true;
@@ -300,6 +341,12 @@ static void on_rcpt(void *ctx, size_t index, enum pn_smtp_from from,
 {
     struct conn *c = ctx;
     struct pn_buf b;
+    if (c->cut != NULL) {
+        /* What still lies here the next hop has not got. */
+        bool sent = pn_smtp_client_sent(c->client) && pn_stream_pending(c->stream) == 0;
+        cut_settled(c->cut, from, reply, sent, c->attempt);
+        return;
+    }
     pn_buf_init(&b, 2000);
     pn_smtp_reply_print(&b, reply);
     if (from == PN_SMTP_FROM_US) /* our words: they say of whom */
@@ -317,10 +364,21 @@ static void on_rcpt(void *ctx, size_t index, enum pn_smtp_from from,
     pn_buf_fini(&b);
 }
 
+static void on_taken(void *ctx, size_t index, const struct pn_smtp_reply *reply)
+{
+    struct conn *c = ctx;
+    (void)index; /* one is asked at a time */
+    cut_taken(c->cut, reply);
+}
+
 static void on_done(void *ctx, bool ready)
 {
     struct conn *c = ctx;
+    struct cut *cut = c->cut;
     mail_fini(c);
+    c->cut = NULL;
+    if (cut != NULL)
+        cut_over(cut);
     if (ready)
         turn_done(c->hop);
     if (ready)
@@ -348,6 +406,7 @@ static void on_ended(void *ctx, enum pn_smtp_end how, const struct pn_smtp_reply
 static const struct pn_smtp_client_ops client_ops = {.write = on_write,
                                                      .tls = on_start_tls,
                                                      .ready = on_ready,
+                                                     .taken = on_taken,
                                                      .rcpt = on_rcpt,
                                                      .done = on_done,
                                                      .ended = on_ended};
@@ -412,6 +471,41 @@ static void on_idle(void *ctx)
         return;
     set_free(c, false);
     pn_smtp_client_quit(c->client);
+    after(c);
+}
+
+/* ---- for cut.c ---- */
+
+void conn_cut_rcpt(struct conn *c, struct pn_str address)
+{
+    c->to[c->cut_to++] = address;
+    pn_smtp_client_hold_rcpt(c->client);
+    after(c);
+}
+
+bool conn_cut_content(struct conn *c, struct message *m)
+{
+    if (!render(c, m, 0)) {
+        mail_fini(c);
+        return false;
+    }
+    attempt_unref(&c->attempt);
+    c->attempt = attempt_new(c->hop, c->tls, &c->peer, pn_stream_tls(c->stream));
+    pn_smtp_client_hold_content(c->client, c->parts, c->segments.count);
+    after(c);
+    return true;
+}
+
+void conn_cut_drop(struct conn *c)
+{
+    pn_smtp_client_hold_drop(c->client);
+    after(c);
+}
+
+void conn_cut_abort(struct conn *c, const char *why, bool theirs)
+{
+    pn_smtp_client_lost(c->client, why);
+    c->broken = c->broken && theirs;
     after(c);
 }
 

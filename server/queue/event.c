@@ -18,10 +18,24 @@ enum metric {
     M_SEGMENTS,
     M_BATCHES,
     M_EVENTS_LOST,
-    METRICS
+    M_CUT, /* by enum cut_event, in its order */
+    METRICS = M_CUT + CUT_EVENT_LOST + 1
 };
 
+#define CUT(name)                                                                                  \
+    {                                                                                              \
+        "postern_cut_through_total", "outcome=\"" name "\"",                                       \
+            "Messages sent on while their client waited; doubled: also counted as kept, the next " \
+            "hop may have it as well.",                                                            \
+            PN_COUNTER, 0                                                                          \
+    }
+
 static struct pn_metric metrics[METRICS] = {
+    [M_CUT + CUT_EVENT_DELIVERED] = CUT("delivered"),
+    [M_CUT + CUT_EVENT_REFUSED] = CUT("refused"),
+    [M_CUT + CUT_EVENT_KEPT] = CUT("kept"),
+    [M_CUT + CUT_EVENT_DOUBLED] = CUT("doubled"),
+    [M_CUT + CUT_EVENT_LOST] = CUT("not-sent"),
     [M_MESSAGES] = {"postern_queue_messages", NULL, "Messages in the queue.", PN_GAUGE, 0},
     [M_TAKEN] = {"postern_queue_taken_total", NULL, "Messages taken.", PN_COUNTER, 0},
     [M_DELIVERED] = {"postern_queue_recipients_total", "outcome=\"delivered\"",
@@ -86,7 +100,7 @@ static const char *outcome_of(uint8_t state)
     }
 }
 
-void event_damaged(struct message *m)
+static void event_about(struct message *m, const char *what, struct pn_str reason)
 {
     char id[PN_QUEUE_ID_TEXT_MAX];
     struct pn_buf b, ts;
@@ -96,10 +110,10 @@ void event_damaged(struct message *m)
     struct pn_json j = pn_json_to(&b);
     pn_json_object(&j, NULL);
     pn_json_str(&j, "ts", pn_buf_str(&ts));
-    pn_json_str(&j, "event", PN_STR("message_damaged"));
+    pn_json_str(&j, "event", pn_str_of(what));
     pn_json_i64(&j, "schema", EVENT_SCHEMA);
     pn_json_str(&j, "id", pn_str_of(pn_queue_id_text(m->id, id)));
-    pn_json_str(&j, "reason", pn_str_of(message_damaged(m)));
+    pn_json_str(&j, "reason", reason);
     pn_json_object_end(&j);
     if (b.overflow || !pn_admin_link_event(m->queue->admin, pn_buf_str(&b)))
         metrics[M_EVENTS_LOST].value++;
@@ -127,6 +141,22 @@ void event_connection(struct queue *q, const char *next_hop, const struct attemp
         metrics[M_EVENTS_LOST].value++;
     pn_buf_fini(&ts);
     pn_buf_fini(&b);
+}
+
+void event_damaged(struct message *m)
+{
+    event_about(m, "message_damaged", pn_str_of(message_damaged(m)));
+}
+
+void event_doubled(struct message *m, struct pn_str reason)
+{
+    event_cut(CUT_EVENT_DOUBLED);
+    event_about(m, "message_maybe_doubled", reason);
+}
+
+void event_cut(enum cut_event what)
+{
+    metrics[M_CUT + what].value++;
 }
 
 void event_delivered(struct message *m, uint32_t index)
@@ -168,6 +198,8 @@ void event_delivery(struct message *m, uint32_t index)
     pn_json_str(&j, "next_hop", to->via == PN_VIA_LOCAL ? to->user : to->next_hop);
     attempt_json(m, index, &j);
     pn_json_str(&j, "reply", pn_str_of(r->reply));
+    if (m->work->taking != NULL)
+        pn_json_bool(&j, "cut_through", true);
     pn_json_i64(&j, "tries", r->tries);
     pn_json_i64(&j, "size", (int64_t)m->work->env.size);
     pn_json_i64(&j, "ms", now - m->work->env.arrived_ms);

@@ -16,8 +16,8 @@ static struct hop **slot_of(struct queue *q, uint8_t via, struct pn_str name)
 static bool idle(const struct hop *h)
 {
     uint64_t now = pn_clock_mono_ns();
-    return hop_waiting(h) == 0 && h->conn_count == 0 && !h->resolving && !h->queued &&
-           h->closed_until < now && h->rate_due_ns < now;
+    return hop_waiting(h) == 0 && h->cuts == 0 && h->conn_count == 0 && !h->resolving &&
+           !h->queued && h->closed_until < now && h->rate_due_ns < now;
 }
 
 /* Forgets hops that nothing is known of any more but their addresses. */
@@ -53,8 +53,7 @@ struct dest *hop_dest(const struct queue *q, const struct pn_recipient *to)
     return dest_for(q, to->via, to->address);
 }
 
-/* Where mail to that address goes: its destination's route takes the place of MX. */
-static struct hop *hop_get(struct queue *q, uint8_t via, struct pn_str name, struct pn_str address)
+struct hop *hop_of(struct queue *q, uint8_t via, struct pn_str name, struct pn_str address)
 {
     struct dest *dest = dest_for(q, via, address);
     if (via == PN_VIA_MX && dest->is.route != PN_DEST_MX) {
@@ -110,7 +109,7 @@ struct probe *hop_take_probe(struct hop *hop)
 void hop_probe(struct queue *q, uint8_t via, struct pn_str name, struct pn_str address,
                struct probe *p)
 {
-    struct hop *hop = hop_get(q, via, name, address);
+    struct hop *hop = hop_of(q, via, name, address);
     p->hop = hop;
     p->next = NULL;
     if (hop->closed_until > pn_clock_mono_ns()) {
@@ -216,7 +215,7 @@ void hop_conn_failed(struct hop *hop, size_t address, struct pn_str text, struct
 void hop_try(struct message *m, uint32_t index)
 {
     const struct pn_recipient *to = &m->work->env.recipients[index];
-    struct hop *hop = hop_get(m->queue, to->via, to->next_hop, to->address);
+    struct hop *hop = hop_of(m->queue, to->via, to->next_hop, to->address);
     if (hop->closed_until > pn_clock_mono_ns())
         run_settled(m, index, 451, pn_str_of(hop->closed_why));
     else if (line_put(&hop->line, m, index, turn_line_max(hop)))
@@ -262,7 +261,7 @@ void hop_rebind(struct queue *q)
 
 void hop_reopen(struct queue *q, const struct pn_recipient *to)
 {
-    struct hop *hop = hop_get(q, to->via, to->next_hop, to->address);
+    struct hop *hop = hop_of(q, to->via, to->next_hop, to->address);
     hop->closed_until = hop->fails = 0;
     for (size_t i = 0; i < hop->address_count; i++)
         shun_forget(q, &hop->addresses[i]);

@@ -36,6 +36,8 @@ struct probe {
     struct edge_peer *peer;
     uint64_t token;
     char *address; /* owned */
+    /* Or a message to be cut through, then without peer; NULL and no peer: it is given up. */
+    struct cut *cut;
 };
 
 struct hop {
@@ -50,6 +52,7 @@ struct hop {
     struct conn *conns;
     unsigned conn_count;
     unsigned connecting; /* of those, not ready yet */
+    unsigned cuts;       /* messages that are cut through, or wait for that (cut.h) */
     bool queued;         /* for hop_flush */
     struct hop *next_queued;
     struct hop_address addresses[HOP_ADDRESSES_MAX];
@@ -109,6 +112,8 @@ void hop_fail(struct hop *hop, uint16_t code, struct pn_str text, bool close_it)
 void hop_fail_by(struct hop *hop, uint16_t code, struct pn_str text, bool close_it,
                  struct attempt *by);
 
+/* Where mail to that address goes: its destination's route takes the place of MX. */
+struct hop *hop_of(struct queue *q, uint8_t via, struct pn_str name, struct pn_str address);
 /* Puts a question in line and lets the line move. */
 void hop_probe(struct queue *q, uint8_t via, struct pn_str name, struct pn_str address,
                struct probe *p);

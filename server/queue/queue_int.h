@@ -17,6 +17,7 @@
  *                 command_journal.c, command_held.c
  *   frozen.h      domains to which nothing is tried; command_frozen.c
  *   move.c        what keeps the oldest segment is written again at the end
+ *   cut.h         messages that go on while their client waits
  *   event.c       event lines and counters
  *
  * A message's life here: take.c makes it and has the spool write it; once durable it is
@@ -202,6 +203,7 @@ struct edge_peer {
     struct pn_channel *channel; /* NULL: ended, kept while something is being taken */
     unsigned takes;
     struct edge_file *files; /* given to it, not taken yet */
+    struct cut *cuts;        /* that it began */
     unsigned file_count;
 };
 
@@ -345,6 +347,10 @@ void again_forget(struct message *m);
 /* It could not be read back, errno says why. True: it is damaged, and rests. */
 bool run_unreadable(struct message *m, int error);
 
+/* The first try was made while the client waited: m is not in the journal, and where that was no
+ * success or refusal its recipients wait. */
+void run_cut(struct message *m, uint16_t code, struct pn_str text);
+
 /* Lets go of a pin (under_way was raised without a try). */
 void run_unpin(struct message *m);
 
@@ -377,6 +383,17 @@ void event_damaged(struct message *m);
 /* A connection to a next hop that no mail could be given to. */
 void event_connection(struct queue *q, const char *next_hop, const struct attempt *a,
                       const char *reply);
+/* Messages cut through by what became of that; LOST: not sent, the journal has what came. */
+enum cut_event {
+    CUT_EVENT_DELIVERED,
+    CUT_EVENT_REFUSED,
+    CUT_EVENT_KEPT,
+    CUT_EVENT_DOUBLED, /* of those kept: it may be at the next hop as well */
+    CUT_EVENT_LOST
+};
+void event_cut(enum cut_event what);
+/* It was sent, no answer came, and it is kept: an event line, and counted. */
+void event_doubled(struct message *m, struct pn_str reason);
 
 /* command.c: a COMMAND of admin's. */
 bool queue_command(void *queue, struct pn_record *record);

@@ -439,3 +439,21 @@ void run_postponed(struct message *m, uint32_t index, uint64_t ms, struct pn_str
     defer(m, index, ms);
     settled_one(m, r);
 }
+
+void run_cut(struct message *m, uint16_t code, struct pn_str text)
+{
+    for (uint32_t i = 0; i < m->rcpt_count; i++) {
+        struct rcpt *r = &m->rcpts[i];
+        set_reply(m->queue->replies, r, code, text);
+        if (code / 100 == 2)
+            r->state = RCPT_DELIVERED;
+        else if (code / 100 == 5)
+            r->state = RCPT_FAILED;
+        else
+            defer(m, i, 0);
+        if (code / 100 == 2)
+            event_delivered(m, i);
+        else
+            event_delivery(m, i);
+    }
+}

@@ -6,6 +6,7 @@
 
 #include "clock.h"
 #include "content.h"
+#include "cut.h"
 #include "log.h"
 #include "mem.h"
 
@@ -155,6 +156,37 @@ static void content_done(struct pn_job *job)
     write_message(t);
 }
 
+/* Into the journal: in its record, or a file of its own. */
+static void keep(struct taking *t)
+{
+    struct queue *q = t->m->queue;
+    if (t->given != 0 || t->m->work->env.size > SPOOL_INLINE_MAX)
+        t->file = q->next_file++;
+    if (t->file == 0) {
+        write_message(t);
+    } else {
+        t->m->loading = true;
+        pn_threads_submit(q->threads, &t->job);
+    }
+}
+
+void take_cut_done(struct message *m, uint16_t code, struct pn_str text, bool sent)
+{
+    struct taking *t = m->work->taking;
+    bool settled = code / 100 == 2 || code / 100 == 5;
+    m->queue->active--;
+    run_cut(m, code, text);
+    if (settled) {
+        event_cut(code / 100 == 2 ? CUT_EVENT_DELIVERED : CUT_EVENT_REFUSED);
+        message_free(finish(t, 0, code, text));
+        return;
+    }
+    event_cut(CUT_EVENT_KEPT);
+    if (sent)
+        event_doubled(m, text);
+    keep(t);
+}
+
 static void tell_room(struct edge_peer *peer)
 {
     struct pn_buf b;
@@ -247,14 +279,11 @@ static enum start start(struct queue *q, struct pn_str envelope, uint64_t id, in
     q->room_unseen += m->work->env.size;
     if (q->room_unseen >= ROOM_CHECK_BYTES)
         check_room(q);
-    if (t->given != 0 || m->work->env.size > SPOOL_INLINE_MAX)
-        t->file = q->next_file++;
-    if (t->file == 0) {
-        write_message(t);
-    } else {
-        m->loading = true;
-        pn_threads_submit(q->threads, &t->job);
-    }
+    q->active++;
+    if (t->peer != NULL && cut_take(t->peer, m))
+        return STARTED;
+    q->active--;
+    keep(t);
     return STARTED;
 }
 
@@ -332,6 +361,10 @@ static bool on_record(void *ctx, struct pn_record *record)
         return take_file_drop(ctx, record->body);
     case PN_REC_VERIFY:
         return verify_ask(ctx, record->body);
+    case PN_REC_CUT_RCPT:
+        return cut_ask(ctx, record->body);
+    case PN_REC_CUT_DROP:
+        return cut_drop_record(ctx, record->body);
     default:
         return false;
     }
@@ -344,6 +377,7 @@ static void on_end(void *ctx, enum pn_channel_end how)
         pn_error("an edge sent what it may not; its channel is closed");
     pn_channel_free(&peer->channel);
     take_files_end(peer);
+    cut_peer_end(peer);
     peer_release(peer);
 }
 
@@ -366,6 +400,7 @@ void take_end_all(struct queue *q)
         next = peer->next;
         pn_channel_free(&peer->channel);
         take_files_end(peer);
+        cut_peer_end(peer);
         peer_release(peer);
     }
 }

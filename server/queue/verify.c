@@ -9,6 +9,7 @@
 #include "hop.h"
 
 #include "clock.h"
+#include "cut.h"
 #include "log.h"
 #include "mem.h"
 
@@ -83,6 +84,12 @@ void probe_settle(struct probe *p, bool of_rcpt, uint16_t code, struct pn_str te
     struct hop *hop = p->hop;
     struct edge_peer *peer = p->peer;
     struct pn_buf key;
+    if (peer == NULL) {
+        if (p->cut != NULL)
+            cut_unopened(p->cut);
+        free(p);
+        return;
+    }
     if (code >= 500 && !of_rcpt) { /* it is not the recipient that was refused */
         code = 451;
         text = PN_STR("4.4.0 The next hop can't be asked");

@@ -17,6 +17,14 @@
  * one of our own making (4.4.2 connection lost, 5.6.7 no SMTPUTF8, 5.6.3 no 8BITMIME for
  * 8-bit content, 5.3.4 too large for the next hop), for which `from` is PN_SMTP_FROM_US.
  *
+ * A mail may be held: then MAIL and RCPT go out, the replies of those that are taken come by
+ * `taken`, and its transaction stands open until the owner adds a recipient, gives the
+ * content, or drops it.
+ *
+ *   ready --send, held--> MAIL, RCPT... --> held --hold_rcpt--> RCPT --> held
+ *   held --hold_content--> DATA or BDAT -> content -> its reply -> ready
+ *   held --hold_drop--> ready (RSET goes before the next mail)
+ *
  * The engine may be freed outside of its callbacks, and inside `ended`, the last one.
  */
 #ifndef PN_SMTP_CLIENT_H
@@ -61,6 +69,8 @@ struct pn_smtp_client_ops {
     /* The index-th recipient is settled; reply is borrowed for the call. */
     void (*rcpt)(void *ctx, size_t index, enum pn_smtp_from from,
                  const struct pn_smtp_reply *reply);
+    /* Of a held mail: RCPT was taken, which settles nothing. NULL: none is held. */
+    void (*taken)(void *ctx, size_t index, const struct pn_smtp_reply *reply);
     /* All are settled. ready: the next pn_smtp_client_send, or _quit, may be called from
      * here or later; else `ended` comes next. */
     void (*done)(void *ctx, bool ready);
@@ -105,6 +115,7 @@ struct pn_smtp_outgoing {
      * offered; elsewhere it stays with us (RFC 3461, section 5.2.2). */
     struct pn_smtp_dsn_mail dsn;
     const struct pn_smtp_dsn_rcpt *dsn_to;
+    bool held;  /* no content yet */
     bool probe; /* ends behind RCPT: its reply settles a recipient, no content is sent */
 };
 
@@ -126,6 +137,19 @@ void pn_smtp_client_lost(struct pn_smtp_client *client, const char *why);
  * before it returns. */
 void pn_smtp_client_send(struct pn_smtp_client *client, const struct pn_smtp_outgoing *mail);
 void pn_smtp_client_quit(struct pn_smtp_client *client);
+
+/* Of a held mail whose replies are all there; not from inside a callback. */
+bool pn_smtp_client_is_held(const struct pn_smtp_client *client);
+/* One more recipient, which stands at to[to_count]. */
+void pn_smtp_client_hold_rcpt(struct pn_smtp_client *client);
+/* The content, for those that were taken, one at least. */
+void pn_smtp_client_hold_content(struct pn_smtp_client *client, const struct pn_str *content,
+                                 size_t count);
+/* Those that were taken are settled by us. */
+void pn_smtp_client_hold_drop(struct pn_smtp_client *client);
+/* All of the mail's content was written, of the last one's if there is none: without a reply it
+ * may be there all the same. */
+bool pn_smtp_client_sent(const struct pn_smtp_client *client);
 
 const struct pn_smtp_offer *pn_smtp_client_offer(const struct pn_smtp_client *client);
 /* The longest to wait for the peer's next sign of life now (RFC 5321, section

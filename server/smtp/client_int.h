@@ -13,6 +13,7 @@ enum smtp_client_state {
     SMTP_C_HANDSHAKE,
     SMTP_C_READY,
     SMTP_C_COMMANDS, /* of a mail: up to DATA's reply, or to all of RCPT's with BDAT */
+    SMTP_C_HELD,     /* a mail's transaction stands open */
     SMTP_C_CONTENT,  /* being sent, or its reply waited for */
     SMTP_C_QUIT,
     SMTP_C_ENDED

@@ -44,6 +44,7 @@ enum pn_smtp_from smtp_client_awaits(const struct pn_smtp_client *c)
     case SMTP_C_QUIT:
         return PN_SMTP_FROM_QUIT;
     case SMTP_C_READY:
+    case SMTP_C_HELD:
     case SMTP_C_ENDED:
         break;
     }
@@ -105,7 +106,7 @@ static bool says_utf8(const struct pn_smtp_client *c)
 static void put_mail(struct pn_smtp_client *c)
 {
     (void)pn_buf_addf(&c->out, "MAIL FROM:<%.*s>", PN_FMT(c->mail.from));
-    if (c->offer.sizes && !c->mail.probe)
+    if (c->offer.sizes && !c->mail.probe && !c->mail.held)
         (void)pn_buf_addf(&c->out, " SIZE=%" PRIu64, content_size(&c->mail));
     if (c->mail.body_8bit && c->offer.eightbit)
         (void)pn_buf_addz(&c->out, " BODY=8BITMIME");
@@ -155,7 +156,8 @@ static void put_step(struct pn_smtp_client *c, size_t step)
 /* Sends what may be sent: with PIPELINING all, without it one and then its reply. */
 static void send_steps(struct pn_smtp_client *c)
 {
-    size_t end = c->chunk || c->mail.probe ? step_data(c) : step_data(c) + 1;
+    bool data = !c->chunk && !c->mail.probe && !c->mail.held;
+    size_t end = step_data(c) + data;
     while (c->sent < end && (c->offer.pipelining || c->sent == c->answered))
         put_step(c, c->sent++);
     smtp_client_flush(c);
@@ -238,7 +240,7 @@ void pn_smtp_client_send(struct pn_smtp_client *c, const struct pn_smtp_outgoing
     c->mail = *mail;
     c->rcpts = pn_calloc(mail->to_count, sizeof *c->rcpts);
     c->taken = 0;
-    c->mail_taken = false;
+    c->mail_taken = c->sent_all = false;
     const struct pn_smtp_reply *no = unfit(c);
     if (no != NULL) {
         smtp_client_settle_all(c, PN_SMTP_FROM_US, no);
@@ -287,6 +289,23 @@ static bool commands_answered(struct pn_smtp_client *c)
     return true;
 }
 
+static void rcpt_taken(struct pn_smtp_client *c, size_t i, const struct pn_smtp_reply *reply)
+{
+    c->rcpts[i] = SMTP_RCPT_TAKEN;
+    c->taken++;
+    if (c->mail.held)
+        c->ops->taken(c->ctx, i, reply);
+}
+
+/* A held mail goes on to its next command, or waits for its owner. */
+static void hold(struct pn_smtp_client *c)
+{
+    if (c->answered == step_data(c))
+        c->state = SMTP_C_HELD;
+    else
+        send_steps(c);
+}
+
 static bool command_answered(struct pn_smtp_client *c, const struct pn_smtp_reply *reply)
 {
     size_t step = c->answered++;
@@ -301,8 +320,11 @@ static bool command_answered(struct pn_smtp_client *c, const struct pn_smtp_repl
         if (!yes || c->mail.probe)
             settle(c, step - SMTP_STEP_RCPT, PN_SMTP_FROM_RCPT, reply);
         else
-            c->rcpts[step - SMTP_STEP_RCPT] = SMTP_RCPT_TAKEN;
-        c->taken += yes && !c->mail.probe;
+            rcpt_taken(c, step - SMTP_STEP_RCPT, reply);
+    }
+    if (c->mail.held && c->mail_taken) {
+        hold(c);
+        return true;
     }
     /* Without PIPELINING: is there a reason to go on? */
     bool hopeless = step == SMTP_STEP_MAIL ? !yes : c->answered == step_data(c) && c->taken == 0;
@@ -338,6 +360,66 @@ static bool content_answered(struct pn_smtp_client *c, const struct pn_smtp_repl
 bool smtp_client_mail_reply(struct pn_smtp_client *c, const struct pn_smtp_reply *reply)
 {
     return c->state == SMTP_C_COMMANDS ? command_answered(c, reply) : content_answered(c, reply);
+}
+
+/* ---- a held mail */
+
+bool pn_smtp_client_is_held(const struct pn_smtp_client *c)
+{
+    return c->state == SMTP_C_HELD;
+}
+
+void pn_smtp_client_hold_rcpt(struct pn_smtp_client *c)
+{
+    static const struct pn_smtp_reply bad =
+        PN_SMTP_REPLY_INIT(553, 5, 1, 3, "Not an address that this next hop takes");
+    pn_assert(c->state == SMTP_C_HELD);
+    size_t i = c->mail.to_count++;
+    uint8_t *rcpts = pn_calloc(c->mail.to_count, sizeof *rcpts);
+    memcpy(rcpts, c->rcpts, i);
+    free(c->rcpts);
+    c->rcpts = rcpts;
+    if (unfit(c) != NULL) {
+        c->sent++;
+        c->answered++;
+        settle(c, i, PN_SMTP_FROM_US, &bad);
+        return;
+    }
+    c->state = SMTP_C_COMMANDS;
+    send_steps(c);
+}
+
+void pn_smtp_client_hold_content(struct pn_smtp_client *c, const struct pn_str *content,
+                                 size_t count)
+{
+    pn_assert(c->state == SMTP_C_HELD && c->taken != 0);
+    c->mail.held = false;
+    c->mail.content = content;
+    c->mail.content_count = count;
+    const struct pn_smtp_reply *no = unfit(c);
+    if (no != NULL) {
+        smtp_client_settle_all(c, PN_SMTP_FROM_US, no);
+        (void)give_up(c);
+    } else if (c->chunk) {
+        begin_content(c);
+    } else {
+        c->state = SMTP_C_COMMANDS;
+        send_steps(c);
+    }
+}
+
+void pn_smtp_client_hold_drop(struct pn_smtp_client *c)
+{
+    static const struct pn_smtp_reply dropped =
+        PN_SMTP_REPLY_INIT(451, 4, 3, 0, "The message was not sent");
+    pn_assert(c->state == SMTP_C_HELD);
+    smtp_client_settle_all(c, PN_SMTP_FROM_US, &dropped);
+    (void)give_up(c);
+}
+
+bool pn_smtp_client_sent(const struct pn_smtp_client *c)
+{
+    return c->sent_all;
 }
 
 /* ---- content */

@@ -1,5 +1,6 @@
 /* The first byte chooses the body; what decodes must encode to the same bytes. */
 #include "assert.h"
+#include "cut_record.h"
 #include "handover.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -35,6 +36,10 @@ static void answers(struct pn_str bytes)
     (void)pn_content_want_get(bytes, &want);
     struct pn_verify verify;
     (void)pn_verify_get(bytes, &verify);
+    struct pn_cut_rcpt cut;
+    struct pn_cut_drop drop;
+    (void)pn_cut_rcpt_get(bytes, &cut);
+    (void)pn_cut_drop_get(bytes, &drop);
     (void)pn_queue_id_parse(bytes, &id);
 }
 

@@ -9,12 +9,12 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-enum { LMTP = 1, TLS = 2, SLOW = 4, NO_CHUNKS = 8 };
+enum { LMTP = 1, TLS = 2, SLOW = 4, NO_CHUNKS = 8, HELD = 16 };
 
 struct owner {
     struct pn_smtp_client *engine;
     uint8_t flags;
-    unsigned mails, settled;
+    unsigned mails, settled, asked, taken;
     bool waits, tls_due, ended, busy;
 };
 
@@ -32,6 +32,12 @@ static void next(struct owner *o)
     o->busy = true;
     o->settled = 0;
     mail.smtputf8 = o->mails == 2;
+    o->asked = 3;
+    o->taken = 0;
+    if (o->flags & HELD) {
+        mail.held = true;
+        o->asked = mail.to_count = 1;
+    }
     pn_smtp_client_send(o->engine, &mail);
 }
 
@@ -62,10 +68,32 @@ static void on_rcpt(void *ctx, size_t index, enum pn_smtp_from from,
     o->settled |= 1U << index;
 }
 
+static void on_taken(void *ctx, size_t index, const struct pn_smtp_reply *reply)
+{
+    struct owner *o = ctx;
+    pn_assert(index < o->asked && (o->settled & 1U << index) == 0 && reply->code / 100 == 2);
+    o->taken |= 1U << index;
+}
+
+/* One more recipient each time, then the content, or nothing. */
+static void hold_on(struct owner *o)
+{
+    while (!o->ended && pn_smtp_client_is_held(o->engine)) {
+        if (o->asked < o->mails) {
+            o->asked++;
+            pn_smtp_client_hold_rcpt(o->engine);
+        } else if ((o->taken & ~o->settled) != 0) {
+            pn_smtp_client_hold_content(o->engine, content, 2);
+        } else {
+            pn_smtp_client_hold_drop(o->engine);
+        }
+    }
+}
+
 static void on_done(void *ctx, bool ready)
 {
     struct owner *o = ctx;
-    pn_assert(o->busy && o->settled == 7);
+    pn_assert(o->busy && o->settled == (1U << o->asked) - 1);
     o->busy = false;
     if (ready)
         next(o);
@@ -83,6 +111,7 @@ static const struct pn_smtp_client_ops ops = {
     .write = on_write,
     .tls = on_tls,
     .ready = on_ready,
+    .taken = on_taken,
     .rcpt = on_rcpt,
     .done = on_done,
     .ended = on_ended,
@@ -121,6 +150,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         do {
             used = pn_smtp_client_input(o.engine, pn_buf_str(&in));
             pn_buf_consume(&in, used);
+            drain(&o);
+            hold_on(&o);
             drain(&o);
         } while (used != 0 && in.len != 0 && !o.ended);
         pn_assert(in.len <= PN_SMTP_LINE_MAX || o.ended);

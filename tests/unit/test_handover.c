@@ -1,6 +1,7 @@
 #include "unit.h"
 
 #include "clock.h"
+#include "cut_record.h"
 #include "handover.h"
 
 static struct pn_header_edit sample_edits[] = {
@@ -287,6 +288,35 @@ static void test_small_bodies(void)
     ask.via = PN_VIA_LOCAL;
     pn_verify_put(&b, &ask);
     UNIT_TRUE(!pn_verify_get(pn_buf_str(&b), &ask));
+    pn_buf_clear(&b);
+    struct pn_cut_rcpt rcpt = {.token = 5,
+                               .id = 6,
+                               .via = PN_VIA_LMTP,
+                               .flags = PN_ENV_SMTPUTF8,
+                               .next_hop = PN_STR("192.0.2.1:24"),
+                               .reverse_path = PN_STR(""),
+                               .address = PN_STR("u@x.test")};
+    pn_cut_rcpt_put(&b, &rcpt);
+    for (size_t cut = 0; cut < b.len; cut++)
+        UNIT_TRUE(!pn_cut_rcpt_get(pn_str_slice(pn_buf_str(&b), 0, cut), &rcpt));
+    UNIT_TRUE(pn_cut_rcpt_get(pn_buf_str(&b), &rcpt) && rcpt.token == 5 && rcpt.id == 6);
+    static const struct pn_cut_rcpt bad[] = {
+        {1, 2, PN_VIA_MX, 0, PN_STR_INIT("a:25"), PN_STR_INIT(""), PN_STR_INIT("u@x.test")},
+        {1, 2, PN_VIA_SMTP, 1, PN_STR_INIT("a:25"), PN_STR_INIT(""), PN_STR_INIT("u@x.test")},
+        {1, 2, PN_VIA_SMTP, 0, PN_STR_INIT(""), PN_STR_INIT(""), PN_STR_INIT("u@x.test")},
+        {1, 2, PN_VIA_SMTP, 0, PN_STR_INIT("a:25"), PN_STR_INIT(""), PN_STR_INIT("")},
+        {1, 2, PN_VIA_SMTP, 0, PN_STR_INIT("a:25"), PN_STR_INIT("a\rb"), PN_STR_INIT("u@x.test")},
+        {1, 2, PN_VIA_SMTP, 0, PN_STR_INIT("a:25"), PN_STR_INIT(""), PN_STR_INIT("u@x\n.test")}};
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        pn_buf_clear(&b);
+        pn_cut_rcpt_put(&b, &bad[i]);
+        UNIT_TRUE(!pn_cut_rcpt_get(pn_buf_str(&b), &rcpt));
+    }
+    pn_buf_clear(&b);
+    struct pn_cut_drop drop = {7};
+    pn_cut_drop_put(&b, &drop);
+    UNIT_TRUE(pn_cut_drop_get(pn_buf_str(&b), &drop) && drop.id == 7);
+    UNIT_TRUE(!pn_cut_drop_get(pn_str_slice(pn_buf_str(&b), 0, b.len - 1), &drop));
     pn_buf_clear(&b);
     struct pn_delivered done = {4, {0, PN_STR("worker went")}};
     pn_delivered_put(&b, &done);

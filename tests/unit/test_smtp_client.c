@@ -70,6 +70,12 @@ static void on_rcpt(void *ctx, size_t index, enum pn_smtp_from from,
     (void)pn_buf_addf(&s->events, "%zu %s %u;", index, from_names[from], reply->code);
 }
 
+static void on_taken(void *ctx, size_t index, const struct pn_smtp_reply *reply)
+{
+    struct sender *s = ctx;
+    (void)pn_buf_addf(&s->events, "%zu TAKEN %u;", index, reply->code);
+}
+
 static void on_done(void *ctx, bool ready)
 {
     struct sender *s = ctx;
@@ -90,6 +96,7 @@ static const struct pn_smtp_client_ops sender_ops = {
     .write = on_write,
     .tls = on_tls,
     .ready = on_ready,
+    .taken = on_taken,
     .rcpt = on_rcpt,
     .done = on_done,
     .ended = on_ended,
@@ -363,6 +370,100 @@ static void run_script(const struct script *row, size_t split, bool slow)
     sender_fini(&s);
 }
 
+/* ---- held mails ---- */
+
+/* Input up to a '~' each, then what the owner does: 'r' one more recipient, 'c' content, 'd' drop,
+ * 'l' the connection goes, '-' nothing. */
+struct held {
+    const char *label, *replies, *does, *want, *events;
+    bool sent;
+};
+
+#define H1 EHLO "MAIL FROM:<a@b.test>\r\nRCPT TO:<u@x.test>\r\n"
+#define H2 "RCPT TO:<v@x.test>\r\n"
+
+static const struct held holds[] = {
+    {"DATA", PLAIN "250 ok\r\n~250 ok\r\n~250 ok\r\n~354 go\r\n~250 ok\r\n~221 b\r\n", "---rc---",
+     H1 H2 "DATA\r\n" CONTENT QUIT,
+     "0 TAKEN 250;1 TAKEN 250;0 CONTENT 250;1 CONTENT 250;done;ended QUIT 221;", true},
+    {"pipelined, one refused",
+     FULL "250 ok\r\n250 ok\r\n~550 no\r\n~354 go\r\n~451 later\r\n~221 b\r\n", "--rc---",
+     H1 H2 "DATA\r\n" CONTENT QUIT, "0 TAKEN 250;1 RCPT 550;0 CONTENT 451;done;ended QUIT 221;",
+     true},
+    {"BDAT", CHUNKS "250 ok\r\n250 ok\r\n~554 bad\r\n~221 b\r\n", "--c--",
+     EHLO "MAIL FROM:<a@b.test>\r\nRCPT TO:<u@x.test>\r\nBDAT 11 LAST\r\nA: b\r\n\r\n.\r\n" QUIT,
+     "0 TAKEN 250;0 CONTENT 554;done;ended QUIT 221;", true},
+    {"nobody, then one", FULL "250 ok\r\n550 no\r\n~250 ok\r\n~354 go\r\n~250 ok\r\n~221 b\r\n",
+     "--rc---", H1 H2 "DATA\r\n" CONTENT QUIT,
+     "0 RCPT 550;1 TAKEN 250;1 CONTENT 250;done;ended QUIT 221;", true},
+    {"dropped", FULL "250 ok\r\n250 ok\r\n~221 b\r\n", "--d-", H1 QUIT,
+     "0 TAKEN 250;0 US 451;done;ended QUIT 221;", false},
+    {"the sender refused", FULL "550 no\r\n503 no\r\n~221 b\r\n", "----", H1 QUIT,
+     "0 MAIL 550;done;ended QUIT 221;", false},
+    {"DATA refused", FULL "250 ok\r\n250 ok\r\n~554 no\r\n~221 b\r\n", "--c--", H1 "DATA\r\n" QUIT,
+     "0 TAKEN 250;0 DATA 554;done;ended QUIT 221;", false},
+    {"421 while it waits", FULL "250 ok\r\n250 ok\r\n~421 bye\r\n", "----", H1,
+     "0 TAKEN 250;0 US 421;done;ended REFUSED 421;", false},
+    {"gone while it waits", FULL "250 ok\r\n250 ok\r\n", "--l", H1,
+     "0 TAKEN 250;0 US 451;done;ended LOST 451;", false},
+    {"gone behind the content", FULL "250 ok\r\n250 ok\r\n~354 go\r\n", "--cl",
+     H1 "DATA\r\n" CONTENT, "0 TAKEN 250;0 US 451;done;ended LOST 451;", true},
+    {"gone before it", FULL "250 ok\r\n250 ok\r\n~", "--cl", H1 "DATA\r\n",
+     "0 TAKEN 250;0 US 451;done;ended LOST 451;", false},
+};
+
+static void hold_on(struct sender *s, char what)
+{
+    static const struct pn_str content[] = {PN_STR_INIT("A: b\r\n\r\n"), PN_STR_INIT(".\r\n")};
+    if (what == 'r')
+        pn_smtp_client_hold_rcpt(s->engine);
+    else if (what == 'c')
+        pn_smtp_client_hold_content(s->engine, content, 2);
+    else if (what == 'd')
+        pn_smtp_client_hold_drop(s->engine);
+    else if (what == 'l')
+        pn_smtp_client_lost(s->engine, "gone");
+    drain(s);
+}
+
+static void run_held(const struct held *row, bool slow, size_t step)
+{
+    static const struct pn_str to[] = {PN_STR_INIT("u@x.test"), PN_STR_INIT("v@x.test")};
+    const struct pn_smtp_outgoing mail = {
+        .from = PN_STR("a@b.test"), .to = to, .to_count = 1, .held = true};
+    struct sender s;
+    sender_init(&s, &mail, 1);
+    s.slow = slow;
+    sender_start(&s);
+    struct pn_str rest = pn_str_of(row->replies);
+    for (size_t i = 0; row->does[i] != '\0'; i++) {
+        struct pn_str part = rest.p == NULL ? PN_STR("") : pn_str_split(&rest, '~');
+        struct pn_buf in;
+        pn_buf_init(&in, 1000);
+        for (size_t at = 0; at < part.len && !s.ended; at += step) {
+            (void)pn_buf_adds(&in, pn_str_slice(part, at, at + step));
+            pn_buf_consume(&in, pn_smtp_client_input(s.engine, pn_buf_str(&in)));
+            drain(&s);
+        }
+        UNIT_INT(in.len, 0);
+        pn_buf_fini(&in);
+        hold_on(&s, row->does[i]);
+    }
+    UNIT_STR(pn_buf_str(&s.sent), pn_str_of(row->want));
+    UNIT_STR(pn_buf_str(&s.events), pn_str_of(row->events));
+    UNIT_INT(pn_smtp_client_sent(s.engine), row->sent);
+    sender_fini(&s);
+}
+
+static void test_held(void)
+{
+    for (size_t i = 0; i < sizeof holds / sizeof holds[0]; i++)
+        for (size_t step = 1; step < 80; step += 7) {
+            unit_row(holds[i].label);
+            run_held(&holds[i], step % 2 == 0, step);
+        }
+}
+
 static void test_scripts(void)
 {
     for (size_t i = 0; i < sizeof scripts / sizeof scripts[0]; i++) {
@@ -618,8 +719,13 @@ static void test_exchange(void)
 int main(int argc, char **argv)
 {
     static const struct unit_test tests[] = {
-        {"scripts", test_scripts}, {"lost", test_lost},         {"waits", test_waits},
-        {"offer", test_offer},     {"exchange", test_exchange}, {NULL, NULL},
+        {"scripts", test_scripts},
+        {"held", test_held},
+        {"lost", test_lost},
+        {"waits", test_waits},
+        {"offer", test_offer},
+        {"exchange", test_exchange},
+        {NULL, NULL},
     };
     return unit_main("smtp_client", tests, argc, argv);
 }
