@@ -93,6 +93,7 @@ void pn_policy_destination(const struct pn_policy *p, size_t i, struct pn_destin
     if (auth != NULL) {
         out->user = text_of(inner(b, auth), "user");
         out->password_file = text_of(inner(b, auth), "password-file");
+        out->plain = number(inner(b, auth), "plain", 0) != 0;
         if (out->tls < PN_DEST_TLS_MUST)
             out->tls = PN_DEST_TLS_MUST; /* queue.tls was meant for others */
     }

@@ -30,6 +30,7 @@ struct pn_destination {
     struct pn_str next_hop; /* "host:port"; empty with MX */
     enum pn_dest_tls tls;
     struct pn_str user, password_file; /* empty: no AUTH */
+    bool plain;                        /* it may show the password itself */
     uint32_t connections;              /* to each next hop */
     uint64_t messages_per_connection;
     uint64_t rate, rate_ms; /* recipients in that time; 0: no limit */

@@ -26,6 +26,11 @@ static const struct postern_row auth_rows[] = {
      .type = POSTERN_T_FILE,
      .flags = POSTERN_ROW_REQUIRED,
      .help = "Its first line is the password; only the supervisor opens it."},
+    {.name = "plain",
+     .type = POSTERN_T_BOOL,
+     .def = "no",
+     .help = "Where SCRAM-SHA-256 is not offered, the password itself is shown (PLAIN, LOGIN), "
+             "though nothing proves who the server is but `tls dane`, which needs no `plain`."},
     {.name = NULL},
 };
 
@@ -161,14 +166,6 @@ static void check_retry(struct model *m, const struct pn_tree_block *block)
                     (unsigned)retry->count, PN_DEST_RETRIES_MAX);
 }
 
-/* Not whole yet: who asks for it must not believe he has it. */
-static void check_served(struct model *m, const struct pn_tree_block *block)
-{
-    const struct pn_tree_value *auth = pn_tree_value(block, "auth");
-    if (auth != NULL)
-        pn_error_at(m->p.problems, auth->at, "'auth' is not served by this version");
-}
-
 void model_destinations(struct model *m)
 {
     struct pn_intern seen;
@@ -182,7 +179,6 @@ void model_destinations(struct model *m)
             check_route(m, route);
         check_auth(m, v->block);
         check_retry(m, v->block);
-        check_served(m, v->block);
     }
     pn_intern_fini(&seen);
 }

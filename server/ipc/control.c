@@ -60,6 +60,7 @@ void pn_generation_free(struct pn_generation **generation)
     free(gen->listeners);
     free(gen->identities);
     free(gen->signs);
+    free(gen->passwords);
     pn_pool_free(&gen->pool);
     free(gen);
 }
@@ -104,6 +105,21 @@ static bool add_sign(struct pn_generation *gen, struct pn_record *record)
         return false;
     gen->signs = pn_grow(gen->signs, &gen->sign_cap, gen->sign_count, sizeof gen->signs[0]);
     gen->signs[gen->sign_count++] = sign;
+    return true;
+}
+
+static bool add_password(struct pn_generation *gen, struct pn_record *record)
+{
+    struct pn_password p;
+    if (!pn_password_get(record->body, &p) || gen->password_count == ITEMS_MAX)
+        return false;
+    p.destination = pn_pool_dup(gen->pool, p.destination);
+    p.password = pn_pool_dup(gen->pool, p.password);
+    if (p.destination.p == NULL || p.password.p == NULL)
+        return false;
+    gen->passwords =
+        pn_grow(gen->passwords, &gen->password_cap, gen->password_count, sizeof gen->passwords[0]);
+    gen->passwords[gen->password_count++] = p;
     return true;
 }
 
@@ -196,6 +212,8 @@ static bool add_record(struct pn_role_env *env, struct pn_record *record)
         return add_sign(env->gen, record);
     case PN_REC_USERS_FILE:
         return take_users(env, record);
+    case PN_REC_PASSWORD:
+        return add_password(env->gen, record);
     case PN_REC_FOLDER:
         return add_folder(env, record);
     case PN_REC_LIMITS:
@@ -419,6 +437,8 @@ static bool gather(struct pn_control *c, struct pn_record *record)
         return take_file(c->next, record);
     if (record->type == PN_REC_SIGN_KEY)
         return add_sign(c->next, record);
+    if (record->type == PN_REC_PASSWORD)
+        return add_password(c->next, record);
     return record->type == PN_REC_LISTENER ? add_listener(c->next, record)
                                            : add_identity(c->next, record);
 }
@@ -434,6 +454,7 @@ static bool on_record(void *ctx, struct pn_record *record)
     case PN_REC_DNS_FILE:
     case PN_REC_SIGN_KEY:
     case PN_REC_SECRET_FILE:
+    case PN_REC_PASSWORD:
         return gather(c, record);
     case PN_REC_POLICY:
         return take_policy(c, record);

@@ -31,6 +31,7 @@
 #define PN_CONTROL_H
 
 #include "channel.h"
+#include "passwords.h"
 #include "pool.h"
 #include "records.h"
 #include "signing.h"
@@ -152,6 +153,8 @@ struct pn_generation {
     size_t identity_count, identity_cap;
     struct pn_sign_pem *signs; /* the signer's keys; those of a domain together */
     size_t sign_count, sign_cap;
+    struct pn_password *passwords; /* the queue's, for next hops */
+    size_t password_count, password_cap;
     struct pn_pool *pool; /* of their bytes */
 };
 void pn_generation_free(struct pn_generation **gen);

@@ -36,6 +36,7 @@ enum pn_record_type {
     PN_REC_SECRET_FILE,    /* to an edge, before GO or POLICY: of forwarded mail's senders; fd */
     PN_REC_USERS_FILE,     /* to auth, before GO or POLICY, and when it changed: of users; fd */
     PN_REC_SIGN_KEY,       /* to the signer, before GO or POLICY: one of its keys (signing.h) */
+    PN_REC_PASSWORD,       /* to the queue, before GO or POLICY: for a next hop (passwords.h) */
     /* any role -> supervisor */
     PN_REC_READY = 0x0180,
     PN_REC_FAILED,          /* a sentence: why it can't start */

@@ -11,6 +11,7 @@
 #include "edit.h"
 #include "hop_turn.h"
 #include "log.h"
+#include "login_job.h"
 #include "mem.h"
 #include "shun.h"
 #include "stream.h"
@@ -49,8 +50,9 @@ struct conn {
     struct attempt *attempt; /* the connection's, then each mail's; counted */
     size_t address;          /* the hop's, by index */
     struct hop_address peer;
-    char *name;        /* ours, for EHLO: a reload may change the settings'; owned */
-    char why[WHY_MAX]; /* over, never ready: "4.4.1 Connection refused" */
+    struct login_job *login; /* NULL: none was asked for */
+    char *name;              /* ours, for EHLO: a reload may change the settings'; owned */
+    char why[WHY_MAX];       /* over, never ready: "4.4.1 Connection refused" */
 
     /* of the parcel's mail, as the engine wants it */
     struct pn_message *message; /* kept from mail to mail for its memory */
@@ -107,6 +109,7 @@ static void conn_free(struct conn *c)
     hop->queue->conn_count--;
     hop->connecting -= !c->ready;
     turn_closed(hop->queue, &c->peer.ip);
+    login_job_free(&c->login);
     pn_smtp_client_free(&c->client);
     if (c->stream != NULL)
         pn_stream_close(&c->stream);
@@ -174,6 +177,37 @@ static void on_start_tls(void *ctx)
     const struct pn_tls_want want = tls_want_of(c->tls, c->plan.verify);
     c->shaking = true;
     pn_stream_start_tls_with(c->stream, c->hop->queue->tls, &want);
+}
+
+static void on_said(void *ctx, const char *why, struct pn_str text, bool last)
+{
+    struct conn *c = ctx;
+    if (c->over)
+        return;
+    if (why != NULL)
+        pn_smtp_client_login_end(c->client, why);
+    else
+        pn_smtp_client_login(c->client, text, last);
+    after(c);
+}
+
+/* Who may be shown the password itself: whom the operator trusts so far, and who is proved. */
+static void on_login(void *ctx, bool first, struct pn_str words)
+{
+    struct conn *c = ctx;
+    const struct dest *dest = c->hop->dest;
+    if (first && dest->password.len == 0) {
+        pn_smtp_client_login_end(c->client, "AUTH is required, and its password can't be read");
+        return;
+    }
+    if (first) {
+        const struct pn_tls_info *info = pn_stream_tls(c->stream);
+        bool plain = dest->is.plain || (info != NULL && info->verified == PN_TLS_BY_DANE);
+        struct login *login = login_new(dest->is.user, dest->password, plain);
+        login_job_free(&c->login);
+        c->login = login_job_new(c->hop->queue->threads, login, on_said, c);
+    }
+    login_job_step(c->login, first, words);
 }
 
 /* Whether lines that we add are beyond ASCII: its own bytes the envelope knows of. */
@@ -405,6 +439,7 @@ static void on_ended(void *ctx, enum pn_smtp_end how, const struct pn_smtp_reply
 
 static const struct pn_smtp_client_ops client_ops = {.write = on_write,
                                                      .tls = on_start_tls,
+                                                     .login = on_login,
                                                      .ready = on_ready,
                                                      .taken = on_taken,
                                                      .rcpt = on_rcpt,
@@ -524,6 +559,7 @@ void conn_open(struct hop *hop)
     const struct pn_smtp_client_config config = {.name = pn_str_of(name),
                                                  .lmtp = hop->via == PN_VIA_LMTP,
                                                  .waits = &q->settings.waits,
+                                                 .login = hop->dest->is.user.len != 0,
                                                  .tls = plan.use};
     *c = (struct conn){.next = hop->conns,
                        .at = &hop->conns,

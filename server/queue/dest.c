@@ -26,7 +26,7 @@ static struct dest *dest_new(const struct pn_destination *is)
     struct dest *d = pn_calloc(1, sizeof *d);
     d->refs = 1;
     d->is = *is;
-    d->pool = pn_pool_new(STRINGS_MAX);
+    d->pool = pn_pool_new_secret(STRINGS_MAX);
     d->is.name = pn_pool_dup(d->pool, is->name);
     d->is.next_hop = pn_pool_dup(d->pool, is->next_hop);
     d->is.user = pn_pool_dup(d->pool, is->user);
@@ -103,7 +103,16 @@ static void by_defaults(struct pn_destination *out)
     memcpy(out->retry_ms, retries, sizeof retries);
 }
 
-struct dests *dests_new(const struct pn_policy *policy)
+/* The one for its destination. */
+static void add_password(struct dest *d, const struct pn_password *passwords, size_t count)
+{
+    for (size_t i = 0; i < count && d->is.user.len != 0; i++)
+        if (pn_str_eq(passwords[i].destination, d->is.name))
+            d->password = pn_pool_dup(d->pool, passwords[i].password);
+}
+
+struct dests *dests_new(const struct pn_policy *policy, const struct pn_password *passwords,
+                        size_t password_count)
 {
     size_t count = policy == NULL ? 0 : pn_policy_destination_count(policy);
     struct dests *dests = pn_calloc(1, sizeof *dests);
@@ -118,7 +127,9 @@ struct dests *dests_new(const struct pn_policy *policy)
     add(dests, dests->none = dest_new(&is)); /* under "", which no domain is */
     for (size_t i = 0; i < count; i++) {
         pn_policy_destination(policy, i, &is);
-        add(dests, dest_new(&is));
+        struct dest *d = dest_new(&is);
+        add_password(d, passwords, password_count);
+        add(dests, d);
     }
     dests->star = named(dests, PN_STR("*"));
     if (dests->star == NULL)

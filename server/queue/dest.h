@@ -11,18 +11,21 @@
 #define PN_QUEUE_DEST_H
 
 #include "destination.h"
+#include "passwords.h"
 
 struct dest {
     unsigned refs;
     struct dest *next_same; /* in the table */
     struct pn_destination is;
-    struct pn_pool *pool; /* of its strings */
+    struct pn_str password; /* of is.user; empty: it was not to be had */
+    struct pn_pool *pool;   /* of its strings; wiped */
 };
 
 struct dests;
 
-/* policy NULL: nobody's only, by the rows' defaults. */
-struct dests *dests_new(const struct pn_policy *policy);
+/* policy NULL: nobody's only, by the rows' defaults. Passwords are copied. */
+struct dests *dests_new(const struct pn_policy *policy, const struct pn_password *passwords,
+                        size_t count);
 void dests_free(struct dests **dests);
 /* What holds for a domain as an address has it; never NULL. Borrowed from dests. */
 struct dest *dests_find(const struct dests *dests, struct pn_str domain, bool stranger);

@@ -181,10 +181,11 @@ static void on_peer(void *ctx, struct pn_peer *peer)
         names_peer(q, peer);
 }
 
-static void use_dests(struct queue *q, const struct pn_policy *p)
+static void use_dests(struct queue *q, const struct pn_policy *p, const struct pn_generation *gen)
 {
     struct dests *old = q->dests;
-    q->dests = dests_new(p);
+    q->dests =
+        dests_new(p, gen == NULL ? NULL : gen->passwords, gen == NULL ? 0 : gen->password_count);
     hop_rebind(q);
     dests_free(&old);
 }
@@ -203,7 +204,7 @@ static bool use_policy(struct queue *q, struct pn_generation *gen, struct pn_buf
     settings_read(&q->settings, p);
     if (q->settings.connections_max > 2 * q->fds_max)
         q->settings.connections_max = (unsigned)(2 * q->fds_max);
-    use_dests(q, p);
+    use_dests(q, p, gen);
     return true;
 }
 
@@ -269,7 +270,7 @@ static bool open_queue(struct pn_role_life *life, struct pn_buf *err)
 {
     struct queue *q = life->ctx;
     settings_default(&q->settings);
-    use_dests(q, NULL);
+    use_dests(q, NULL, NULL);
     if (!use_policy(q, life->env->gen, err))
         return false;
     q->tls = pn_tls_client_new(err);

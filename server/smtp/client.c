@@ -103,6 +103,12 @@ static void offer_limits(struct pn_smtp_offer *offer, struct pn_str args)
     }
 }
 
+static void offer_auth(struct pn_smtp_offer *offer, struct pn_str args)
+{
+    if (args.p != NULL && args.len < sizeof offer->auth)
+        (void)snprintf(offer->auth, sizeof offer->auth, "%.*s", PN_FMT(args));
+}
+
 static void offer_word(struct pn_smtp_offer *offer, struct pn_str line)
 {
     struct pn_str word = pn_str_split(&line, ' ');
@@ -127,6 +133,8 @@ static void offer_word(struct pn_smtp_offer *offer, struct pn_str line)
         offer->size = 0;
     if (pn_str_ieq(word, PN_STR("LIMITS")))
         offer_limits(offer, line);
+    if (pn_str_ieq(word, PN_STR("AUTH")))
+        offer_auth(offer, line);
 }
 
 static void read_offer(struct pn_smtp_client *c, struct pn_str text)
@@ -157,6 +165,62 @@ static bool greeted(struct pn_smtp_client *c, const struct pn_smtp_reply *reply)
     return true;
 }
 
+/* TLS stands, if it is to: go on to AUTH, or to mail. */
+static bool log_in(struct pn_smtp_client *c)
+{
+    static const struct pn_smtp_reply clear =
+        PN_SMTP_REPLY_INIT(451, 4, 7, 5, "AUTH is required, and goes over TLS only");
+    static const struct pn_smtp_reply none =
+        PN_SMTP_REPLY_INIT(451, 4, 7, 0, "AUTH is required and not offered");
+    if (!c->config.login || c->logged_in) {
+        ready(c);
+        return true;
+    }
+    if (!c->tls)
+        return refused(c, PN_SMTP_END_TLS, PN_SMTP_FROM_US, &clear);
+    if (c->offer.auth[0] == '\0')
+        return refused(c, PN_SMTP_END_REFUSED, PN_SMTP_FROM_US, &none);
+    c->state = SMTP_C_LOGIN;
+    c->login_begun = c->login_last = false;
+    c->ops->login(c->ctx, true, pn_str_of(c->offer.auth));
+    return c->state != SMTP_C_ENDED;
+}
+
+void pn_smtp_client_login(struct pn_smtp_client *c, struct pn_str text, bool last)
+{
+    pn_assert(c->state == SMTP_C_LOGIN);
+    (void)pn_buf_addf(&c->out, "%s%.*s\r\n", c->login_begun ? "" : "AUTH ", PN_FMT(text));
+    c->login_begun = true;
+    c->login_last = last;
+    c->state = SMTP_C_AUTH;
+    smtp_client_flush(c);
+}
+
+void pn_smtp_client_login_end(struct pn_smtp_client *c, const char *why)
+{
+    const struct pn_smtp_reply reply = {451, {4, 7, 0}, pn_str_of(why)};
+    pn_assert(c->state == SMTP_C_LOGIN);
+    smtp_client_end(c, PN_SMTP_END_REFUSED, PN_SMTP_FROM_US, &reply);
+}
+
+static bool auth_answered(struct pn_smtp_client *c, const struct pn_smtp_reply *reply)
+{
+    static const struct pn_smtp_reply early =
+        PN_SMTP_REPLY_INIT(451, 4, 7, 0, "The peer took the login before it was done");
+    if (reply->code == 334) {
+        c->state = SMTP_C_LOGIN;
+        c->ops->login(c->ctx, false, reply->text);
+        return c->state != SMTP_C_ENDED;
+    }
+    if (pn_smtp_reply_class(reply) != 2)
+        return refused(c, PN_SMTP_END_REFUSED, PN_SMTP_FROM_AUTH, reply);
+    if (!c->login_last)
+        return refused(c, PN_SMTP_END_PROTOCOL, PN_SMTP_FROM_US, &early);
+    c->logged_in = true;
+    ready(c);
+    return true;
+}
+
 /* EHLO stands: go on to TLS, or to mail. */
 static bool hello_done(struct pn_smtp_client *c)
 {
@@ -170,8 +234,7 @@ static bool hello_done(struct pn_smtp_client *c)
     }
     if (want && c->config.tls == PN_SMTP_TLS_MUST)
         return refused(c, PN_SMTP_END_TLS, PN_SMTP_FROM_US, &none);
-    ready(c);
-    return true;
+    return log_in(c);
 }
 
 static bool ehlo_answered(struct pn_smtp_client *c, const struct pn_smtp_reply *reply)
@@ -203,8 +266,7 @@ static bool starttls_answered(struct pn_smtp_client *c, const struct pn_smtp_rep
     }
     if (c->config.tls == PN_SMTP_TLS_MUST)
         return refused(c, PN_SMTP_END_TLS, PN_SMTP_FROM_STARTTLS, reply);
-    ready(c);
-    return true;
+    return log_in(c);
 }
 
 static bool handle(struct pn_smtp_client *c, const struct pn_smtp_reply *reply)
@@ -214,7 +276,7 @@ static bool handle(struct pn_smtp_client *c, const struct pn_smtp_reply *reply)
         return refused(c, PN_SMTP_END_QUIT, PN_SMTP_FROM_QUIT, reply);
     if (reply->code == 421)
         return refused(c, PN_SMTP_END_REFUSED, from, reply);
-    if (pn_smtp_reply_class(reply) == 3 && from != PN_SMTP_FROM_DATA)
+    if (pn_smtp_reply_class(reply) == 3 && from != PN_SMTP_FROM_DATA && from != PN_SMTP_FROM_AUTH)
         return refused(c, PN_SMTP_END_PROTOCOL, PN_SMTP_FROM_US, &no_smtp);
     switch (c->state) {
     case SMTP_C_GREETING:
@@ -225,6 +287,8 @@ static bool handle(struct pn_smtp_client *c, const struct pn_smtp_reply *reply)
         return helo_answered(c, reply);
     case SMTP_C_STARTTLS:
         return starttls_answered(c, reply);
+    case SMTP_C_AUTH:
+        return auth_answered(c, reply);
     case SMTP_C_COMMANDS:
     case SMTP_C_CONTENT:
         return smtp_client_mail_reply(c, reply);
@@ -299,6 +363,7 @@ struct pn_smtp_wait pn_smtp_client_wait(const struct pn_smtp_client *c)
         [PN_SMTP_FROM_GREETING] = {"the greeting", set->greeting, 5 * MINUTE},
         [PN_SMTP_FROM_HELLO] = {"the reply to EHLO", set->hello, 5 * MINUTE},
         [PN_SMTP_FROM_STARTTLS] = {"TLS", set->hello, 2 * MINUTE},
+        [PN_SMTP_FROM_AUTH] = {"the reply to AUTH", set->hello, 5 * MINUTE},
         [PN_SMTP_FROM_MAIL] = {"the reply to MAIL", set->mail, 5 * MINUTE},
         [PN_SMTP_FROM_RCPT] = {"the reply to RCPT", set->rcpt, 5 * MINUTE},
         [PN_SMTP_FROM_DATA] = {"the reply to DATA", set->data_begin, 2 * MINUTE},

@@ -4,7 +4,7 @@
  *
  * States:
  *
- *   greeting -> EHLO (-> HELO) (-> STARTTLS -> handshake -> EHLO) -> ready
+ *   greeting -> EHLO (-> HELO) (-> STARTTLS -> handshake -> EHLO) (-> AUTH) -> ready
  *   ready --send--> MAIL, RCPT..., DATA or BDAT -> content -> its reply -> ready
  *   ready --quit--> QUIT -> ended; any state --421, no SMTP, lost--> ended
  *
@@ -43,6 +43,7 @@ enum pn_smtp_from {
     PN_SMTP_FROM_GREETING,
     PN_SMTP_FROM_HELLO,
     PN_SMTP_FROM_STARTTLS,
+    PN_SMTP_FROM_AUTH,
     PN_SMTP_FROM_MAIL,
     PN_SMTP_FROM_RCPT,
     PN_SMTP_FROM_DATA,
@@ -52,7 +53,7 @@ enum pn_smtp_from {
 
 enum pn_smtp_end {
     PN_SMTP_END_QUIT,     /* in order */
-    PN_SMTP_END_REFUSED,  /* by the server: at greeting, EHLO, or 421 at any time */
+    PN_SMTP_END_REFUSED,  /* by the server: at greeting, EHLO, AUTH, or 421 at any time */
     PN_SMTP_END_TLS,      /* TLS_MUST and it is not offered, or was refused */
     PN_SMTP_END_PROTOCOL, /* what came is no SMTP */
     PN_SMTP_END_LOST      /* pn_smtp_client_lost */
@@ -64,6 +65,10 @@ struct pn_smtp_client_ops {
     bool (*write)(void *ctx, const struct pn_str *parts, size_t count);
     /* STARTTLS was accepted: do the handshake, then pn_smtp_client_tls. */
     void (*tls)(void *ctx);
+    /* The next word of a login, by pn_smtp_client_login, now or later. first: words are the
+     * mechanisms that the server has, parted by blanks; else its challenge, in base64. Only
+     * with config.login. */
+    void (*login)(void *ctx, bool first, struct pn_str words);
     /* Takes a mail now, or quit. Once a session. */
     void (*ready)(void *ctx);
     /* The index-th recipient is settled; reply is borrowed for the call. */
@@ -84,11 +89,14 @@ struct pn_smtp_client_waits {
     uint32_t greeting, hello, mail, rcpt, data_begin, data_block, data_end, quit;
 };
 
+enum { PN_SMTP_AUTH_WORDS_MAX = 256 };
+
 struct pn_smtp_client_config {
     struct pn_str name; /* for EHLO; borrowed while the engine lives */
     bool lmtp;
     enum pn_smtp_tls_use tls;
     bool tls_already;                         /* implicit TLS: STARTTLS is not used */
+    bool login;                               /* AUTH before any mail, over TLS only */
     bool no_chunking;                         /* DATA even where BDAT is offered */
     const struct pn_smtp_client_waits *waits; /* borrowed; NULL: RFC 5321's */
 };
@@ -99,6 +107,7 @@ struct pn_smtp_offer {
     uint64_t size;     /* SIZE's limit; 0: none said */
     uint32_t rcpt_max; /* LIMITS; 0: none said */
     uint32_t mail_max;
+    char auth[PN_SMTP_AUTH_WORDS_MAX]; /* mechanisms, parted by blanks; "": no AUTH */
 };
 
 struct pn_smtp_outgoing {
@@ -132,6 +141,16 @@ void pn_smtp_client_tls(struct pn_smtp_client *client);
  * the connection"). Settles what is open with 451 4.4.2, then `ended`. Not from inside a
  * callback. */
 void pn_smtp_client_lost(struct pn_smtp_client *client, const char *why);
+
+/*
+ * AUTH (RFC 4954): the answer to `login`. The first is a mechanism with its initial response
+ * ("PLAIN AHUAcA=="), others are a response in base64, which may be empty. last: the mechanism
+ * has seen all that it wants to see of the server; one that says yes before is not believed.
+ */
+void pn_smtp_client_login(struct pn_smtp_client *client, struct pn_str text, bool last);
+/* There will be no answer: no mechanism fits, or the server is not who knows the password. The
+ * session ends with 451 and these words. */
+void pn_smtp_client_login_end(struct pn_smtp_client *client, const char *why);
 
 /* Only when ready. The struct is copied, what it points to is borrowed. `done` may come
  * before it returns. */

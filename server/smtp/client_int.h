@@ -11,6 +11,8 @@ enum smtp_client_state {
     SMTP_C_HELO,
     SMTP_C_STARTTLS,
     SMTP_C_HANDSHAKE,
+    SMTP_C_LOGIN, /* AUTH: the next word is our side's */
+    SMTP_C_AUTH,  /* or the server's */
     SMTP_C_READY,
     SMTP_C_COMMANDS, /* of a mail: up to DATA's reply, or to all of RCPT's with BDAT */
     SMTP_C_HELD,     /* a mail's transaction stands open */
@@ -32,6 +34,7 @@ struct pn_smtp_client {
     struct pn_smtp_offer offer;
     bool tls;
     bool was_ready;
+    bool login_begun, login_last, logged_in;
     struct pn_smtp_reply_reader reader;
     struct pn_buf out; /* commands to be written */
 

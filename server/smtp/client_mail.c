@@ -35,6 +35,8 @@ enum pn_smtp_from smtp_client_awaits(const struct pn_smtp_client *c)
     case SMTP_C_STARTTLS:
     case SMTP_C_HANDSHAKE:
         return PN_SMTP_FROM_STARTTLS;
+    case SMTP_C_AUTH:
+        return PN_SMTP_FROM_AUTH;
     case SMTP_C_COMMANDS:
         return c->answered <= SMTP_STEP_MAIL ? PN_SMTP_FROM_MAIL
                : c->answered < step_data(c)  ? PN_SMTP_FROM_RCPT
@@ -43,6 +45,7 @@ enum pn_smtp_from smtp_client_awaits(const struct pn_smtp_client *c)
         return PN_SMTP_FROM_CONTENT;
     case SMTP_C_QUIT:
         return PN_SMTP_FROM_QUIT;
+    case SMTP_C_LOGIN:
     case SMTP_C_READY:
     case SMTP_C_HELD:
     case SMTP_C_ENDED:

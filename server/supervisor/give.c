@@ -157,6 +157,7 @@ void give_environment(struct child *c)
     give_sockets(c, coming, &b);
     give_identities(c, coming, &b);
     give_signs(c, coming, &b);
+    give_passwords(c, &coming->plan, &b);
     give_folders(c, &b);
     give_dns_file(c, coming);
     give_secret_file(c, coming);
@@ -175,6 +176,7 @@ void give_generation(struct child *c)
     give_sockets(c, coming, &b);
     give_identities(c, coming, &b);
     give_signs(c, coming, &b);
+    give_passwords(c, &coming->plan, &b);
     give_dns_file(c, coming);
     give_secret_file(c, coming);
     give_users(c);

@@ -33,6 +33,12 @@ struct plan_server {
     const char *password_file; /* NULL: none */
 };
 
+/* For a destination's next hop. */
+struct plan_password {
+    struct pn_str destination;
+    const char *file;
+};
+
 struct plan {
     uint32_t edges, mailboxes, groups, workers; /* workers: of each group */
     struct plan_listen *listens;                /* by their row in the policy */
@@ -45,6 +51,8 @@ struct plan {
     const char *run;                      /* of the control socket */
     const char *dns_file, *secret_file;   /* NULL: none */
     const char *users_file;               /* of who may log in; it need not be there */
+    struct plan_password *passwords;
+    size_t password_count;
     struct plan_server state_server;
     uint64_t drain_ms; /* for sessions when we stop */
     bool jail_must;

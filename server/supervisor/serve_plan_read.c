@@ -1,5 +1,6 @@
 #include "serve_plan.h"
 
+#include "destination.h"
 #include "policy.h"
 #include "sign.h"
 
@@ -125,6 +126,25 @@ static bool read_signs(struct plan *plan, const struct pn_policy *p)
     return ok;
 }
 
+static bool read_passwords(struct plan *plan, const struct pn_policy *p)
+{
+    size_t count = pn_policy_destination_count(p);
+    plan->passwords = pn_pool_alloc(plan->pool, (count + 1) * sizeof plan->passwords[0]);
+    for (size_t i = 0; plan->passwords != NULL && i < count; i++) {
+        struct pn_destination d;
+        struct plan_password *to = &plan->passwords[plan->password_count];
+        pn_policy_destination(p, i, &d);
+        if (d.password_file.len == 0)
+            continue;
+        to->destination = pn_pool_dup(plan->pool, d.name);
+        to->file = pn_pool_strdup(plan->pool, d.password_file);
+        if (to->destination.p == NULL || to->file == NULL)
+            return false;
+        plan->password_count++;
+    }
+    return plan->passwords != NULL;
+}
+
 static void read_state_server(struct plan *plan, const struct pn_policy *p)
 {
     struct plan_server *to = &plan->state_server;
@@ -159,9 +179,10 @@ bool plan_read(struct plan *plan, int policy_fd, const char *root, struct pn_buf
     plan->secret_file = secret_file.len == 0 ? NULL : pn_pool_strdup(plan->pool, secret_file);
     plan->users_file = placed(plan, p, "auth.users", "/etc/postern/users", root, "auth-users");
     read_state_server(plan, p);
-    bool ok = read_listens(plan, p) && read_tls(plan, p) && read_signs(plan, p);
+    bool ok = read_listens(plan, p) && read_tls(plan, p) && read_signs(plan, p) &&
+              read_passwords(plan, p);
     if (!ok)
-        (void)pn_buf_addz(err, "more listeners, certificates or keys than fit");
+        (void)pn_buf_addz(err, "more listeners, certificates, keys or destinations than fit");
     pn_policy_unref(&p);
     return ok;
 }

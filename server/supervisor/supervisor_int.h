@@ -119,6 +119,9 @@ void give_environment(struct child *c);
 void give_generation(struct child *c);
 void give_users(struct child *c); /* the file of who may log in, if c is auth */
 
+/* ---- give_passwords.c: those for next hops, if c is the queue */
+void give_passwords(struct child *c, const struct plan *plan, struct pn_buf *b);
+
 /* ---- bringup.c */
 void bringup_begin(struct supervisor *sup);
 /* A child became ready: perhaps the next phase. */

@@ -44,7 +44,7 @@ static void test_find(void)
     struct kit k;
     kit_open(&k, usual, "");
     UNIT_STR(kit_problems(&k), PN_STR(""));
-    struct dests *dests = k.policy == NULL ? NULL : dests_new(k.policy);
+    struct dests *dests = k.policy == NULL ? NULL : dests_new(k.policy, NULL, 0);
     for (size_t i = 0; dests != NULL && i < sizeof rows / sizeof rows[0]; i++) {
         unit_row(rows[i].label);
         const struct dest *d = dests_find(dests, pn_str_of(rows[i].domain), rows[i].stranger);
@@ -59,7 +59,7 @@ static void test_values(void)
     struct kit k;
     kit_open(&k, usual, "");
     UNIT_TRUE(k.policy != NULL);
-    struct dests *dests = k.policy == NULL ? NULL : dests_new(k.policy);
+    struct dests *dests = k.policy == NULL ? NULL : dests_new(k.policy, NULL, 0);
     if (dests != NULL) {
         const struct dest *d = dests_find(dests, PN_STR("example.net"), true);
         UNIT_INT(d->is.route, PN_DEST_MX);
@@ -92,7 +92,7 @@ static void test_values(void)
 
 static void test_counted(void)
 {
-    struct dests *old = dests_new(NULL), *fresh = dests_new(NULL);
+    struct dests *old = dests_new(NULL, NULL, 0), *fresh = dests_new(NULL, NULL, 0);
     struct dest *mine = dest_ref(dests_find(old, PN_STR("a.test"), true));
     UNIT_TRUE(dests_same(fresh, mine) == dests_find(fresh, PN_STR("b.test"), false));
     dests_free(&old);

@@ -20,11 +20,11 @@ struct sender {
 };
 
 static const char *const from_names[] = {
-    [PN_SMTP_FROM_US] = "US",       [PN_SMTP_FROM_GREETING] = "GREETING",
-    [PN_SMTP_FROM_HELLO] = "HELLO", [PN_SMTP_FROM_STARTTLS] = "STARTTLS",
-    [PN_SMTP_FROM_MAIL] = "MAIL",   [PN_SMTP_FROM_RCPT] = "RCPT",
-    [PN_SMTP_FROM_DATA] = "DATA",   [PN_SMTP_FROM_CONTENT] = "CONTENT",
-    [PN_SMTP_FROM_QUIT] = "QUIT",
+    [PN_SMTP_FROM_US] = "US",           [PN_SMTP_FROM_GREETING] = "GREETING",
+    [PN_SMTP_FROM_HELLO] = "HELLO",     [PN_SMTP_FROM_STARTTLS] = "STARTTLS",
+    [PN_SMTP_FROM_AUTH] = "AUTH",       [PN_SMTP_FROM_MAIL] = "MAIL",
+    [PN_SMTP_FROM_RCPT] = "RCPT",       [PN_SMTP_FROM_DATA] = "DATA",
+    [PN_SMTP_FROM_CONTENT] = "CONTENT", [PN_SMTP_FROM_QUIT] = "QUIT",
 };
 static const char *const end_names[] = {
     [PN_SMTP_END_QUIT] = "QUIT", [PN_SMTP_END_REFUSED] = "REFUSED",
@@ -46,6 +46,22 @@ static void on_tls(void *ctx)
 {
     struct sender *s = ctx;
     s->tls_due = true;
+}
+
+/* TWO takes a challenge, ONE none; "bad" is one that nobody who knows us sends. */
+static void on_login(void *ctx, bool first, struct pn_str words)
+{
+    struct sender *s = ctx;
+    bool one = first && pn_str_eq(words, PN_STR("X ONE"));
+    (void)pn_buf_addf(&s->events, "login %.*s;", PN_FMT(words));
+    if (pn_str_eq(words, PN_STR("bad")))
+        pn_smtp_client_login_end(s->engine, "no");
+    else
+        pn_smtp_client_login(s->engine,
+                             !first ? PN_STR("")
+                             : one  ? PN_STR("ONE eA==")
+                                    : PN_STR("TWO"),
+                             !first || one);
 }
 
 static void next(struct sender *s)
@@ -95,6 +111,7 @@ static void on_ended(void *ctx, enum pn_smtp_end how, const struct pn_smtp_reply
 static const struct pn_smtp_client_ops sender_ops = {
     .write = on_write,
     .tls = on_tls,
+    .login = on_login,
     .ready = on_ready,
     .taken = on_taken,
     .rcpt = on_rcpt,
@@ -150,7 +167,11 @@ enum {
     HEAD = 512,  /* a header with one */
     WIDE = 1024, /* a recipient with one */
     DSN = 2048,  /* with its parameters */
+    LOGIN = 4096,
 };
+
+#define TLS_THEN HELLO "250-s\r\n250 STARTTLS\r\n~220 go\r\n~"
+#define AUTH     "250-s\r\n250 AUTH X ONE\r\n~"
 
 static const struct script {
     const char *label;
@@ -311,6 +332,33 @@ static const struct script {
      "NOTIFY=SUCCESS,DELAY ORCPT=rfc822;U+2B@x.test\r\n"
      "RCPT TO:<v@x.test> ORCPT=utf-8;\\x{FC}@x.test\r\nDATA\r\n" CONTENT QUIT,
      BOTH "ended QUIT 221;", LMTP | DSN},
+    {"login without TLS", PLAIN, EHLO, "ended TLS 451;", LOGIN | MAY_TLS},
+    {"login not offered", TLS_THEN "250 s\r\n", EHLO "STARTTLS\r\n" EHLO, "ended REFUSED 451;",
+     LOGIN | MUST_TLS},
+    {"login offered without TLS only",
+     HELLO "250-s\r\n250-AUTH X ONE\r\n250 STARTTLS\r\n~220 go\r\n~250 s\r\n",
+     EHLO "STARTTLS\r\n" EHLO, "ended REFUSED 451;", LOGIN | MUST_TLS},
+    {"login, one word", TLS_THEN AUTH "235 yes\r\n~550 no\r\n~221 b\r\n",
+     EHLO "STARTTLS\r\n" EHLO "AUTH ONE eA==\r\nMAIL FROM:<a@b.test>\r\n" QUIT,
+     "login X ONE;0 MAIL 550;1 MAIL 550;done;ended QUIT 221;", LOGIN | MUST_TLS},
+    {"login, a challenge",
+     TLS_THEN "250-s\r\n250 auth X TWO\r\n~334 abc=\r\n~235 yes\r\n~550 no\r\n~221 b\r\n",
+     EHLO "STARTTLS\r\n" EHLO "AUTH TWO\r\n\r\nMAIL FROM:<a@b.test>\r\n" QUIT,
+     "login X TWO;login abc=;0 MAIL 550;1 MAIL 550;done;ended QUIT 221;", LOGIN | MUST_TLS},
+    {"login, an empty challenge", TLS_THEN "250-s\r\n250 AUTH X TWO\r\n~334 \r\n~535 5.7.8 no\r\n",
+     EHLO "STARTTLS\r\n" EHLO "AUTH TWO\r\n\r\n", "login X TWO;login ;ended REFUSED 535;",
+     LOGIN | MUST_TLS},
+    {"login taken too early", TLS_THEN "250-s\r\n250 AUTH X TWO\r\n~235 yes\r\n",
+     EHLO "STARTTLS\r\n" EHLO "AUTH TWO\r\n", "login X TWO;ended PROTOCOL 451;", LOGIN | MUST_TLS},
+    {"login, a challenge of a stranger", TLS_THEN AUTH "334 bad\r\n",
+     EHLO "STARTTLS\r\n" EHLO "AUTH ONE eA==\r\n", "login X ONE;login bad;ended REFUSED 451;",
+     LOGIN | MUST_TLS},
+    {"login refused", TLS_THEN AUTH "535 5.7.8 no\r\n",
+     EHLO "STARTTLS\r\n" EHLO "AUTH ONE eA==\r\n", "login X ONE;ended REFUSED 535;",
+     LOGIN | MUST_TLS},
+    {"login by 421", TLS_THEN AUTH "421 4.3.2 busy\r\n",
+     EHLO "STARTTLS\r\n" EHLO "AUTH ONE eA==\r\n", "login X ONE;ended REFUSED 421;",
+     LOGIN | MUST_TLS},
     {"no LMTP", "220 hi\r\n~500 what\r\n", "LHLO c.test\r\n", "ended REFUSED 500;", LMTP},
 };
 
@@ -348,6 +396,7 @@ static void run_script(const struct script *row, size_t split, bool slow)
     s.slow = slow;
     s.config.lmtp = row->flags & LMTP;
     s.config.no_chunking = row->flags & NO_CHUNKS;
+    s.config.login = row->flags & LOGIN;
     s.config.tls = row->flags & MUST_TLS  ? PN_SMTP_TLS_MUST
                    : row->flags & MAY_TLS ? PN_SMTP_TLS_MAY
                                           : PN_SMTP_TLS_NEVER;
