@@ -110,8 +110,8 @@ static bool add_sign(struct pn_generation *gen, struct pn_record *record)
 
 static bool add_password(struct pn_generation *gen, struct pn_record *record)
 {
-    struct pn_password p;
-    if (!pn_password_get(record->body, &p) || gen->password_count == ITEMS_MAX)
+    struct pn_hop_password p;
+    if (!pn_hop_password_get(record->body, &p) || gen->password_count == ITEMS_MAX)
         return false;
     p.destination = pn_pool_dup(gen->pool, p.destination);
     p.password = pn_pool_dup(gen->pool, p.password);

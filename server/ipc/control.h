@@ -153,7 +153,7 @@ struct pn_generation {
     size_t identity_count, identity_cap;
     struct pn_sign_pem *signs; /* the signer's keys; those of a domain together */
     size_t sign_count, sign_cap;
-    struct pn_password *passwords; /* the queue's, for next hops */
+    struct pn_hop_password *passwords; /* the queue's, for next hops */
     size_t password_count, password_cap;
     struct pn_pool *pool; /* of their bytes */
 };

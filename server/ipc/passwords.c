@@ -2,13 +2,13 @@
 
 #include "wire.h"
 
-void pn_password_put(struct pn_buf *out, const struct pn_password *password)
+void pn_hop_password_put(struct pn_buf *out, const struct pn_hop_password *password)
 {
     pn_wr_str(out, password->destination);
     pn_wr_str(out, password->password);
 }
 
-bool pn_password_get(struct pn_str body, struct pn_password *password)
+bool pn_hop_password_get(struct pn_str body, struct pn_hop_password *password)
 {
     struct pn_rd r = pn_rd_of(body);
     password->destination = pn_rd_str(&r);

@@ -10,12 +10,12 @@
 
 enum { PN_PASSWORD_BYTES_MAX = 1024 };
 
-struct pn_password {
+struct pn_hop_password {
     struct pn_str destination; /* its name as the policy has it */
     struct pn_str password;    /* 1 to PN_PASSWORD_BYTES_MAX bytes, no NUL, CR or LF */
 };
 
-void pn_password_put(struct pn_buf *out, const struct pn_password *password);
-bool pn_password_get(struct pn_str body, struct pn_password *password);
+void pn_hop_password_put(struct pn_buf *out, const struct pn_hop_password *password);
+bool pn_hop_password_get(struct pn_str body, struct pn_hop_password *password);
 
 #endif

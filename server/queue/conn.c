@@ -9,9 +9,9 @@
 #include "client.h"
 #include "cut.h"
 #include "edit.h"
+#include "hop_login_job.h"
 #include "hop_turn.h"
 #include "log.h"
-#include "login_job.h"
 #include "mem.h"
 #include "shun.h"
 #include "stream.h"
@@ -546,6 +546,14 @@ void conn_cut_abort(struct conn *c, const char *why, bool theirs)
 
 /* ---- for hop.c ---- */
 
+/* The password is the destination's next hop's, and nobody else's: a `domain` block may send
+ * the same domain elsewhere. */
+static bool logs_in(const struct hop *hop)
+{
+    const struct pn_destination *is = &hop->dest->is;
+    return is->user.len != 0 && pn_str_ieq(pn_str_of(hop->name), is->next_hop);
+}
+
 void conn_open(struct hop *hop)
 {
     struct queue *q = hop->queue;
@@ -559,7 +567,7 @@ void conn_open(struct hop *hop)
     const struct pn_smtp_client_config config = {.name = pn_str_of(name),
                                                  .lmtp = hop->via == PN_VIA_LMTP,
                                                  .waits = &q->settings.waits,
-                                                 .login = hop->dest->is.user.len != 0,
+                                                 .login = logs_in(hop),
                                                  .tls = plan.use};
     *c = (struct conn){.next = hop->conns,
                        .at = &hop->conns,

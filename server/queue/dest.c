@@ -104,14 +104,14 @@ static void by_defaults(struct pn_destination *out)
 }
 
 /* The one for its destination. */
-static void add_password(struct dest *d, const struct pn_password *passwords, size_t count)
+static void add_password(struct dest *d, const struct pn_hop_password *passwords, size_t count)
 {
     for (size_t i = 0; i < count && d->is.user.len != 0; i++)
         if (pn_str_eq(passwords[i].destination, d->is.name))
             d->password = pn_pool_dup(d->pool, passwords[i].password);
 }
 
-struct dests *dests_new(const struct pn_policy *policy, const struct pn_password *passwords,
+struct dests *dests_new(const struct pn_policy *policy, const struct pn_hop_password *passwords,
                         size_t password_count)
 {
     size_t count = policy == NULL ? 0 : pn_policy_destination_count(policy);

@@ -24,7 +24,7 @@ struct dest {
 struct dests;
 
 /* policy NULL: nobody's only, by the rows' defaults. Passwords are copied. */
-struct dests *dests_new(const struct pn_policy *policy, const struct pn_password *passwords,
+struct dests *dests_new(const struct pn_policy *policy, const struct pn_hop_password *passwords,
                         size_t count);
 void dests_free(struct dests **dests);
 /* What holds for a domain as an address has it; never NULL. Borrowed from dests. */

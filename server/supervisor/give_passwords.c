@@ -33,8 +33,8 @@ static void give_one(struct child *c, const struct plan_password *p, struct pn_b
     const char *why;
     size_t len = read_line(p->file, line, sizeof line, &why);
     if (len > 0) {
-        const struct pn_password password = {p->destination, {line, len}};
-        pn_password_put(b, &password);
+        const struct pn_hop_password password = {p->destination, {line, len}};
+        pn_hop_password_put(b, &password);
         (void)child_send(c, PN_REC_PASSWORD, b, -1);
         explicit_bzero(b->p, b->len);
         pn_buf_clear(b);

@@ -9,7 +9,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-enum { LMTP = 1, TLS = 2, SLOW = 4, NO_CHUNKS = 8, HELD = 16 };
+enum { LMTP = 1, TLS = 2, SLOW = 4, NO_CHUNKS = 8, HELD = 16, LOGIN = LMTP | TLS };
 
 struct owner {
     struct pn_smtp_client *engine;
@@ -52,6 +52,17 @@ static bool on_write(void *ctx, const struct pn_str *parts, size_t count)
 static void on_tls(void *ctx)
 {
     ((struct owner *)ctx)->tls_due = true;
+}
+
+/* One word is enough where the server has PLAIN; a challenge is answered by itself. */
+static void on_login(void *ctx, bool first, struct pn_str words)
+{
+    struct owner *o = ctx;
+    pn_assert(!o->ended && !o->busy);
+    if (words.len > 100)
+        pn_smtp_client_login_end(o->engine, "too much");
+    else
+        pn_smtp_client_login(o->engine, first ? PN_STR("PLAIN") : words, words.len % 2 == 1);
 }
 
 static void on_ready(void *ctx)
@@ -110,6 +121,7 @@ static void on_ended(void *ctx, enum pn_smtp_end how, const struct pn_smtp_reply
 static const struct pn_smtp_client_ops ops = {
     .write = on_write,
     .tls = on_tls,
+    .login = on_login,
     .ready = on_ready,
     .taken = on_taken,
     .rcpt = on_rcpt,
@@ -140,6 +152,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                                            .lmtp = o.flags & LMTP,
                                            .tls =
                                                o.flags & TLS ? PN_SMTP_TLS_MAY : PN_SMTP_TLS_NEVER,
+                                           .login = (o.flags & LOGIN) == LOGIN,
                                            .no_chunking = o.flags & NO_CHUNKS};
     struct pn_buf in;
     pn_buf_init(&in, 1 << 22);

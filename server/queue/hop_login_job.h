@@ -1,10 +1,10 @@
 /*
  * A login's steps on the pool, for a connection that may be gone when one is done.
  */
-#ifndef PN_QUEUE_LOGIN_JOB_H
-#define PN_QUEUE_LOGIN_JOB_H
+#ifndef PN_QUEUE_HOP_LOGIN_JOB_H
+#define PN_QUEUE_HOP_LOGIN_JOB_H
 
-#include "login.h"
+#include "hop_login.h"
 #include "threads.h"
 
 struct login_job;

@@ -1,4 +1,4 @@
-#include "login_job.h"
+#include "hop_login_job.h"
 
 #include "mem.h"
 

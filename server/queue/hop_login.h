@@ -3,8 +3,8 @@
  * where the server has it, else, if the operator lets the password itself be shown or the
  * server is proved, PLAIN and LOGIN. A step may take its time (PBKDF2): it is made on the pool.
  */
-#ifndef PN_QUEUE_LOGIN_H
-#define PN_QUEUE_LOGIN_H
+#ifndef PN_QUEUE_HOP_LOGIN_H
+#define PN_QUEUE_HOP_LOGIN_H
 
 #include "buf.h"
 

@@ -1,4 +1,4 @@
-#include "login.h"
+#include "hop_login.h"
 
 #include "codec.h"
 #include "mem.h"
