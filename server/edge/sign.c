@@ -1,8 +1,8 @@
 /*
- * DKIM signatures for mail of our own domains: what comes from a `clients` network of a sign
- * block, and whose author (From) is of that block's domain. Each group of recipients with a
- * header of its own gets signatures of its own, one a key, made when all else about the
- * header is known.
+ * DKIM signatures for mail of our own domains: what users submit, and what comes from a
+ * `clients` network of a sign block, where the author (From) is of that block's domain. Each group
+ * of recipients with a header of its own gets signatures of its own, one a key, made when all else
+ * about the header is known.
  *
  *   BODY   the body is hashed, a piece a turn of the loop: it may be large
  *   KEYS   of a group's domain: which there are (at once but behind a start or a reload)
@@ -41,6 +41,7 @@ struct part {
 struct signing {
     struct transaction *t;
     sign_done_fn *done;
+    bool submitted;       /* by a user of ours: who he is was asked, and whether From is his */
     struct group *groups; /* owned, as is parts */
     uint32_t group_count, group;
     struct part *parts; /* of the group at hand */
@@ -95,24 +96,25 @@ static void finish(struct signing *g, bool signed_)
 
 /* Its author's domain is one of ours, and it comes from where that one's mail comes from. By
  * today's configuration: the signer has today's keys. */
-static bool is_ours(const struct transaction *t, const struct pn_sign_header *header,
+static bool is_ours(const struct signing *g, const struct pn_sign_header *header,
                     struct pn_str *domain)
 {
+    const struct transaction *t = g->t;
     const struct pn_policy *p = t->s->edge->gen->policy;
     size_t i;
     if (!pn_policy_sign_find(p, pn_buf_str(&header->author), &i) ||
-        !pn_policy_sign_client(p, i, &t->s->ip))
+        !(g->submitted || pn_policy_sign_client(p, i, &t->s->ip)))
         return false;
     *domain = pn_policy_sign_domain(p, i);
     return true;
 }
 
 /* Whether that client's mail is signed at all: of all others not even the header is read. */
-static bool may_be_ours(const struct transaction *t)
+static bool may_be_ours(const struct transaction *t, bool submitted)
 {
     const struct pn_policy *p = t->s->edge->gen->policy;
     for (size_t i = 0; i < pn_policy_sign_count(p); i++)
-        if (pn_policy_sign_client(p, i, &t->s->ip))
+        if (submitted || pn_policy_sign_client(p, i, &t->s->ip))
             return true;
     return false;
 }
@@ -141,7 +143,7 @@ static bool read_group(struct signing *g, struct group *group, struct pn_str con
     pn_edits_free(&edits);
     if (why != NULL)
         g->t->unsigned_because = why;
-    else if (is_ours(g->t, &group->header, &group->domain))
+    else if (is_ours(g, &group->header, &group->domain))
         group->domain = pn_pool_dup(g->t->pool, group->domain);
     return group->domain.len != 0;
 }
@@ -298,12 +300,13 @@ static void hash_piece(void *arg)
 
 void sign_begin(struct transaction *t, struct pn_envelope *env, sign_done_fn *done)
 {
-    if (!may_be_ours(t)) {
+    bool submitted = (env->flags & PN_ENV_SUBMITTED) != 0;
+    if (!may_be_ours(t, submitted)) {
         done(t, true);
         return;
     }
     struct signing *g = pn_calloc(1, sizeof *g);
-    *g = (struct signing){.t = t, .done = done};
+    *g = (struct signing){.t = t, .done = done, .submitted = submitted};
     t->signing = g;
     if (!read_groups(g, env)) {
         finish(g, true);

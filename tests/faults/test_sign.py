@@ -120,6 +120,24 @@ def test_what(c):
         c.check(server.stop() == 0, "clean stop")
 
 
+def test_groups(c):
+    """Recipients whose header differs: each gets signatures of its own."""
+    dns = 'here.test TXT "v=spf1 -all"\n'
+    more = 'plugins { spf }\ndomain "junk.test" { recipients any  route local  junk at 0.5  on SPF_FAIL weight 1 }\n'
+    with postern.Server(conf(), dns=dns) as server:
+        keys = [("s1", new_key(server, "here.test", "s1", "ed25519")), ("s2", new_key(server, "here.test", "s2", "rsa-2048"))]
+        server.write_conf(conf(block("here.test", *keys), more=more))
+        server.start()
+        session = postern.Session(server, client=OURS)
+        answer = session.send(MAIL.format(domain="here.test"), sender="j@here.test", rcpts=("u@here.test", "v@junk.test"))
+        session.close()
+        c.check(answer.startswith("250"), "taken", answer)
+        mail = postern.until(lambda: len(server.mail()) == 2 and list(server.mail().values())) or []
+        c.check(sorted(b"X-Spam-Flag: YES" in m for m in mail) == [False, True], "two headers")
+        got = [[x[3] for x in scan(server, m)] for m in mail]
+        c.check(got == [["pass", "pass"]] * 2, "each is signed", f"{got}")
+
+
 def test_sizes(c):
     """Bodies of none to several pieces, in memory and in a file, to one and to two recipients."""
     with postern.Server(conf()) as server:
@@ -286,7 +304,7 @@ def test_report(c):
 
 def main():
     counter = postern.Counter("sign")
-    for test in (test_what, test_sizes, test_killed, test_still, test_reload, test_report):
+    for test in (test_what, test_groups, test_sizes, test_killed, test_still, test_reload, test_report):
         test(counter)
     return counter.close()
 
