@@ -244,8 +244,11 @@ struct transaction {
     size_t away_count, away_cap;
     uint32_t *replies; /* LMTP: the recipients, by number, that a reply is owed for, in order */
     size_t reply_count, reply_cap;
-    size_t expanded; /* addresses that those taken stand for */
-    uint32_t *seen;  /* hash table of addresses taken: index into rcpts, and 1 */
+    size_t expanded;          /* addresses that those taken stand for */
+    struct pn_str *delivered; /* NULL: not read yet; whom its Delivered-To lines name */
+    size_t delivered_count;
+    bool delivered_many; /* more of them than anybody reads */
+    uint32_t *seen;      /* hash table of addresses taken: index into rcpts, and 1 */
     size_t seen_count, seen_cap;
     uint32_t group;            /* of policy: the first recipient's taken */
     bool groups_differ, split; /* of those taken: another has another; one wants one */
@@ -446,7 +449,7 @@ void content_end(struct transaction *t);
  * refusal. */
 const char *forward_find(const struct transaction *t, struct txn_rcpt *r);
 /* What came back to an address that forwarded it is refused. */
-void forward_decide(const struct transaction *t, struct pn_verdict_rcpt *v);
+void forward_decide(struct transaction *t, struct pn_verdict_rcpt *v);
 /* Where out->address goes, of that domain (NULL: none of ours), by today's policy: via, next
  * hop, user, folder. */
 void forward_route(struct transaction *t, const struct pn_domain *domain, struct pn_str local,

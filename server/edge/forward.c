@@ -47,7 +47,8 @@ const char *forward_find(const struct transaction *t, struct txn_rcpt *r)
         return refusal_of(t, end);
     size_t max = (size_t)pn_policy_int(p, "forward.recipients");
     struct pn_expansion *kept = pn_pool_alloc(t->pool, sizeof *kept);
-    if (kept == NULL || (t->expanded != 0 && t->expanded + x.count > max))
+    if (kept == NULL || (t->expanded != 0 && t->expanded + x.count > max) ||
+        t->rcpt_count + t->expanded + x.count > PN_ENVELOPE_RECIPIENTS_MAX)
         return "452 4.5.3 Too many recipients, send to this one apart";
     *kept = x;
     r->stands_for = kept;
@@ -56,30 +57,39 @@ const char *forward_find(const struct transaction *t, struct txn_rcpt *r)
 
 /* ---- loops ---- */
 
-/* Is there a line that says so? */
-static bool delivered_to(const struct pn_message *m, struct pn_str address)
-{
-    const struct pn_str name = PN_STR("Delivered-To");
-    const struct pn_field *f;
-    for (int n = 1; (f = pn_field_find(m, NULL, name, n)) != NULL; n++)
-        if (n > LOOK_BACK || pn_str_ieq(pn_str_trim(pn_field_value(m, f)), address))
-            return true;
-    return false;
-}
-
-static bool loops(const struct transaction *t, struct pn_str address)
+/* Whom its Delivered-To lines name; read once, by the first that asks. */
+static void read_delivered(struct transaction *t)
 {
     struct pn_str header, map;
-    if (t->size == 0 || !content_header(t, &header, &map))
-        return false;
+    const struct pn_str name = PN_STR("Delivered-To");
+    const struct pn_field *f;
+    if (t->delivered != NULL)
+        return;
+    t->delivered = pn_pool_alloc(t->pool, LOOK_BACK * sizeof *t->delivered);
+    if (t->delivered == NULL || t->size == 0 || !content_header(t, &header, &map))
+        return;
     struct pn_message *m = pn_message_new(header, NULL);
-    bool found = m != NULL && delivered_to(m, address);
+    for (int n = 1; m != NULL && (f = pn_field_find(m, NULL, name, n)) != NULL; n++) {
+        t->delivered_many = n > LOOK_BACK;
+        if (t->delivered_many)
+            break;
+        struct pn_str who = pn_str_slice(pn_str_trim(pn_field_value(m, f)), 0, PN_SMTP_PATH_MAX);
+        t->delivered[t->delivered_count++] = pn_pool_dup(t->pool, who);
+    }
     pn_message_free(&m);
     pn_unmap(&map);
-    return found;
 }
 
-void forward_decide(const struct transaction *t, struct pn_verdict_rcpt *v)
+static bool loops(struct transaction *t, struct pn_str address)
+{
+    read_delivered(t);
+    for (size_t i = 0; i < t->delivered_count; i++)
+        if (t->delivered[i].p != NULL && pn_str_ieq(t->delivered[i], address))
+            return true;
+    return t->delivered_many;
+}
+
+void forward_decide(struct transaction *t, struct pn_verdict_rcpt *v)
 {
     struct pn_decision *d = &v->decision;
     if (v->stands_for == NULL || pn_outcome_refuses(d->outcome) || !loops(t, v->address))

@@ -63,7 +63,8 @@ const char *rcpt_refusal(const struct transaction *t, struct txn_rcpt *r,
     const struct session *s = t->s;
     if (to->literal)
         return "550 5.1.2 Address literals are not taken here";
-    if (r->address.p == NULL || r->local.p == NULL)
+    if (r->address.p == NULL || r->local.p == NULL ||
+        t->rcpt_count + t->expanded >= PN_ENVELOPE_RECIPIENTS_MAX)
         return "452 4.5.3 Too many recipients";
     const char *refusal = NULL;
     r->domain = pn_policy_domain(s->gen->policy, domain_of(r->address));
