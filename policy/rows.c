@@ -463,6 +463,11 @@ static const struct postern_row queue_rows[] = {
      .help = "TLS towards a next hop: never; where it is offered, or DANE asks for it; always; "
              "always and proved by DANE. With a trust anchor what hosts publish by DANE holds "
              "from `may` on."},
+    {.name = "tls-authorities",
+     .type = POSTERN_T_FILE,
+     .help = "Certificates (PEM) of authorities, such as /etc/ssl/certs/ca-certificates.crt. With "
+             "them `must` asks next hops that the configuration names for a certificate of that "
+             "name by one of these."},
     {.name = "literals",
      .type = POSTERN_T_BOOL,
      .def = "no",

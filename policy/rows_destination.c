@@ -30,7 +30,8 @@ static const struct postern_row auth_rows[] = {
      .type = POSTERN_T_BOOL,
      .def = "no",
      .help = "Where SCRAM-SHA-256 is not offered, the password itself is shown (PLAIN, LOGIN), "
-             "though nothing proves who the server is but `tls dane`, which needs no `plain`."},
+             "though neither DANE nor one of queue.tls-authorities proves who the server is; where "
+             "one does, this is not needed."},
     {.name = NULL},
 };
 

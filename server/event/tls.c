@@ -17,6 +17,7 @@ struct named {
 struct pn_tls_context {
     atomic_uint refs;
     struct named *ids; /* the first is the default */
+    bool authorities;  /* a client's has some */
     size_t count;
 };
 
@@ -167,7 +168,32 @@ struct pn_tls_context *pn_tls_server_new(const struct pn_tls_identity *ids, size
     return tls;
 }
 
-struct pn_tls_context *pn_tls_client_new(struct pn_buf *err)
+/* Certificates alone: what else stands there (keys, lists of revoked ones) is passed over. */
+static bool use_authorities(struct pn_tls_context *tls, struct pn_str pem)
+{
+    BIO *bio = bio_of(pem);
+    X509_STORE *store = SSL_CTX_get_cert_store(tls->ids[0].ssl);
+    X509 *cert;
+    bool ok = bio != NULL;
+    while (ok && (cert = PEM_read_bio_X509_AUX(bio, NULL, no_passphrase, NULL)) != NULL) {
+        ok = X509_STORE_add_cert(store, cert) == 1;
+        tls->authorities |= ok;
+        X509_free(cert);
+    }
+    ok = ok && tls->authorities &&
+         ERR_GET_REASON(ERR_peek_last_error()) == PEM_R_NO_START_LINE; /* the end of the text */
+    if (ok)
+        ERR_clear_error();
+    BIO_free(bio);
+    return ok;
+}
+
+bool pn_tls_has_authorities(const struct pn_tls_context *tls)
+{
+    return tls->authorities;
+}
+
+struct pn_tls_context *pn_tls_client_new(struct pn_str authorities, struct pn_buf *err)
 {
     struct pn_tls_context *tls = context_new(1);
     tls->count = 1;
@@ -179,6 +205,14 @@ struct pn_tls_context *pn_tls_client_new(struct pn_buf *err)
         char text[96];
         tls_error_text(text, sizeof text);
         (void)pn_buf_addz(err, text);
+        pn_tls_unref(&tls);
+        return NULL;
+    }
+    ERR_clear_error();
+    if (authorities.len != 0 && !use_authorities(tls, authorities)) {
+        char text[96];
+        tls_error_text(text, sizeof text);
+        (void)pn_buf_addf(err, "the authorities are no PEM certificates (%s)", text);
         pn_tls_unref(&tls);
     }
     return tls;

@@ -13,7 +13,7 @@
 struct pn_tls_context;
 
 /* How a client knows that the server is who it wants. */
-enum pn_tls_verified { PN_TLS_UNVERIFIED, PN_TLS_BY_DANE };
+enum pn_tls_verified { PN_TLS_UNVERIFIED, PN_TLS_BY_AUTHORITY, PN_TLS_BY_DANE };
 
 struct pn_tls_info {
     const char *protocol; /* "TLSv1.3" */
@@ -35,7 +35,9 @@ struct pn_tlsa {
 /*
  * What a client wants of a server; all borrowed for the call that takes it. With records the
  * handshake fails unless one of them matches (RFC 7671): DANE-EE(3) whatever names and dates
- * the certificate has, DANE-TA(2) only if it also has one of the names.
+ * the certificate has, DANE-TA(2) only if it also has one of the names. Without, and with
+ * `authority`, it fails unless one of the context's authorities signed for one of the names;
+ * without both it is only said whether one did.
  */
 struct pn_tls_want {
     const char *sni; /* NULL or an address: none is sent */
@@ -43,6 +45,7 @@ struct pn_tls_want {
     size_t name_count;
     const struct pn_tlsa *tlsa; /* each is pn_tlsa_usable; none: any certificate will do */
     size_t tlsa_count;
+    bool authority;
 };
 
 /* One certificate chain and key, PEM as bytes (no file is opened here). */
@@ -62,8 +65,9 @@ struct pn_tls_context *pn_tls_server_new(const struct pn_tls_identity *ids, size
 bool pn_tlsa_usable(const struct pn_tlsa *tlsa);
 
 /* A client context that takes any certificate (opportunistic TLS, RFC 7435), unless a
- * stream's pn_tls_want has records. */
-struct pn_tls_context *pn_tls_client_new(struct pn_buf *err);
+ * stream's pn_tls_want says otherwise. authorities: PEM certificates, "": none. */
+struct pn_tls_context *pn_tls_client_new(struct pn_str authorities, struct pn_buf *err);
+bool pn_tls_has_authorities(const struct pn_tls_context *tls);
 struct pn_tls_context *pn_tls_ref(struct pn_tls_context *tls);
 void pn_tls_unref(struct pn_tls_context **tls);
 

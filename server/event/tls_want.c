@@ -84,18 +84,24 @@ static bool add_records(SSL *ssl, const struct pn_tls_want *want)
 bool tls_apply_want(SSL *ssl, const struct pn_tls_want *want)
 {
     bool named = tls_set_peer_name(ssl, want->sni);
-    if (want->tlsa_count == 0)
+    if (want->tlsa_count == 0 && !want->authority) {
+        (void)(named && add_names(ssl, want)); /* only to say whether it has them */
+        ERR_clear_error();
         return true;
+    }
     SSL_set_security_level(ssl, 1); /* what proves nothing need not be proved */
     SSL_set_verify(ssl, SSL_VERIFY_PEER, NULL);
+    if (want->tlsa_count == 0)
+        return named && add_names(ssl, want);
     return named && SSL_dane_enable(ssl, want->sni) == 1 && add_names(ssl, want) &&
            add_records(ssl, want);
 }
 
 enum pn_tls_verified tls_verified(SSL *ssl)
 {
-    bool good = SSL_get_verify_mode(ssl) == SSL_VERIFY_PEER &&
-                SSL_get_verify_result(ssl) == X509_V_OK &&
-                SSL_get0_dane_authority(ssl, NULL, NULL) >= 0;
-    return good ? PN_TLS_BY_DANE : PN_TLS_UNVERIFIED;
+    if (SSL_get_verify_result(ssl) != X509_V_OK || SSL_get0_peer_certificate(ssl) == NULL)
+        return PN_TLS_UNVERIFIED;
+    if (SSL_get0_dane_authority(ssl, NULL, NULL) >= 0)
+        return PN_TLS_BY_DANE;
+    return SSL_get0_peername(ssl) != NULL ? PN_TLS_BY_AUTHORITY : PN_TLS_UNVERIFIED;
 }

@@ -41,7 +41,7 @@ static int take_fd(struct pn_record *record)
 static struct pn_generation *generation_new(void)
 {
     struct pn_generation *gen = pn_calloc(1, sizeof *gen);
-    gen->policy_fd = gen->dns_file_fd = gen->secret_fd = -1;
+    gen->policy_fd = gen->dns_file_fd = gen->secret_fd = gen->authorities_fd = -1;
     gen->pool = pn_pool_new_secret(POOL_BYTES);
     return gen;
 }
@@ -55,6 +55,7 @@ void pn_generation_free(struct pn_generation **generation)
     close_fd(&gen->policy_fd);
     close_fd(&gen->dns_file_fd);
     close_fd(&gen->secret_fd);
+    close_fd(&gen->authorities_fd);
     for (size_t i = 0; i < gen->listener_count; i++)
         close_fd(&gen->listeners[i].fd);
     free(gen->listeners);
@@ -125,7 +126,9 @@ static bool add_password(struct pn_generation *gen, struct pn_record *record)
 
 static bool take_file(struct pn_generation *gen, struct pn_record *record)
 {
-    int *fd = record->type == PN_REC_DNS_FILE ? &gen->dns_file_fd : &gen->secret_fd;
+    int *fd = record->type == PN_REC_DNS_FILE      ? &gen->dns_file_fd
+              : record->type == PN_REC_SECRET_FILE ? &gen->secret_fd
+                                                   : &gen->authorities_fd;
     if (record->nfds != 1 || *fd >= 0)
         return false;
     *fd = take_fd(record);
@@ -207,6 +210,7 @@ static bool add_record(struct pn_role_env *env, struct pn_record *record)
         return add_identity(env->gen, record);
     case PN_REC_DNS_FILE:
     case PN_REC_SECRET_FILE:
+    case PN_REC_AUTHORITIES_FILE:
         return take_file(env->gen, record);
     case PN_REC_SIGN_KEY:
         return add_sign(env->gen, record);
@@ -433,7 +437,8 @@ static bool gather(struct pn_control *c, struct pn_record *record)
 {
     if (c->next == NULL)
         c->next = generation_new();
-    if (record->type == PN_REC_DNS_FILE || record->type == PN_REC_SECRET_FILE)
+    if (record->type == PN_REC_DNS_FILE || record->type == PN_REC_SECRET_FILE ||
+        record->type == PN_REC_AUTHORITIES_FILE)
         return take_file(c->next, record);
     if (record->type == PN_REC_SIGN_KEY)
         return add_sign(c->next, record);
@@ -455,6 +460,7 @@ static bool on_record(void *ctx, struct pn_record *record)
     case PN_REC_SIGN_KEY:
     case PN_REC_SECRET_FILE:
     case PN_REC_PASSWORD:
+    case PN_REC_AUTHORITIES_FILE:
         return gather(c, record);
     case PN_REC_POLICY:
         return take_policy(c, record);
@@ -481,6 +487,7 @@ static bool on_cut(void *ctx, struct pn_record *record)
     case PN_REC_LISTENER:
     case PN_REC_DNS_FILE:
     case PN_REC_SECRET_FILE:
+    case PN_REC_AUTHORITIES_FILE:
         c->torn = true;
         return true;
     case PN_REC_POLICY:

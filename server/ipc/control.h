@@ -3,12 +3,13 @@
  * Its descriptor in a fresh process is PN_CONTROL_FD.
  *
  *   supervisor -> role   START, then any number of PEER, LISTENER, IDENTITY, FOLDER, DNS_FILE,
- *                        SIGN_KEY, SECRET_FILE, USERS_FILE, then GO
+ *                        SIGN_KEY, SECRET_FILE, USERS_FILE, AUTHORITIES_FILE, then GO
  *   role -> supervisor   READY, or FAILED with a sentence
  *   later -> role        USERS_FILE  to auth: the file changed, by itself or before a POLICY
  *                        PEER      that role was restarted, or a worker came; the channel
  *                                  of the one before it ended or will end by itself
- *                        LISTENER, IDENTITY, DNS_FILE, SIGN_KEY, SECRET_FILE, then POLICY: a
+ *                        LISTENER, IDENTITY, DNS_FILE, SIGN_KEY, SECRET_FILE,
+ *                        AUTHORITIES_FILE, then POLICY: a
  *                                  new generation, whole: it replaces all of them together
  *                        DRAIN     finish what is begun, take nothing new, exit 0
  *
@@ -144,9 +145,10 @@ bool pn_u32_get(struct pn_str body, uint32_t *value);
  */
 struct pn_generation {
     uint32_t serial;
-    int policy_fd;   /* -1: none */
-    int dns_file_fd; /* the resolver's: what resolver.dns-file names, read-only; -1: none */
-    int secret_fd;   /* an edge's: what forward.secret-file names, read-only; -1: none */
+    int policy_fd;      /* -1: none */
+    int dns_file_fd;    /* the resolver's: what resolver.dns-file names, read-only; -1: none */
+    int secret_fd;      /* an edge's: what forward.secret-file names, read-only; -1: none */
+    int authorities_fd; /* the queue's: what queue.tls-authorities names; -1: none */
     struct pn_listener *listeners;
     size_t listener_count, listener_cap;
     struct pn_tls_identity *identities; /* the default first */

@@ -23,20 +23,21 @@ enum pn_role {
 
 enum pn_record_type {
     /* supervisor -> any role, on its control channel (control.h) */
-    PN_REC_START = 0x0100, /* name, number, options; fds: policy mapping */
-    PN_REC_PEER,           /* a channel to another role; fd: the channel */
-    PN_REC_LISTENER,       /* a bound socket; fd */
-    PN_REC_IDENTITY,       /* TLS certificate and key, PEM */
-    PN_REC_FOLDER,         /* an opened directory with its purpose; fd */
-    PN_REC_GO,             /* all of the above is there: drop, jail, serve */
-    PN_REC_POLICY,         /* a new generation of the mapping; fd */
-    PN_REC_DRAIN,          /* finish what is begun, take nothing new, then exit 0 */
-    PN_REC_LIMITS,         /* to an edge, before GO: the table that all edges count in; fd */
-    PN_REC_DNS_FILE,       /* to the resolver, before GO or POLICY: the generation's file; fd */
-    PN_REC_SECRET_FILE,    /* to an edge, before GO or POLICY: of forwarded mail's senders; fd */
-    PN_REC_USERS_FILE,     /* to auth, before GO or POLICY, and when it changed: of users; fd */
-    PN_REC_SIGN_KEY,       /* to the signer, before GO or POLICY: one of its keys (signing.h) */
-    PN_REC_PASSWORD,       /* to the queue, before GO or POLICY: for a next hop (passwords.h) */
+    PN_REC_START = 0x0100,   /* name, number, options; fds: policy mapping */
+    PN_REC_PEER,             /* a channel to another role; fd: the channel */
+    PN_REC_LISTENER,         /* a bound socket; fd */
+    PN_REC_IDENTITY,         /* TLS certificate and key, PEM */
+    PN_REC_FOLDER,           /* an opened directory with its purpose; fd */
+    PN_REC_GO,               /* all of the above is there: drop, jail, serve */
+    PN_REC_POLICY,           /* a new generation of the mapping; fd */
+    PN_REC_DRAIN,            /* finish what is begun, take nothing new, then exit 0 */
+    PN_REC_LIMITS,           /* to an edge, before GO: the table that all edges count in; fd */
+    PN_REC_DNS_FILE,         /* to the resolver, before GO or POLICY: the generation's file; fd */
+    PN_REC_SECRET_FILE,      /* to an edge, before GO or POLICY: of forwarded mail's senders; fd */
+    PN_REC_USERS_FILE,       /* to auth, before GO or POLICY, and when it changed: of users; fd */
+    PN_REC_SIGN_KEY,         /* to the signer, before GO or POLICY: one of its keys (signing.h) */
+    PN_REC_PASSWORD,         /* to the queue, before GO or POLICY: for a next hop (passwords.h) */
+    PN_REC_AUTHORITIES_FILE, /* to the queue, before GO or POLICY: whom it believes by TLS; fd */
     /* any role -> supervisor */
     PN_REC_READY = 0x0180,
     PN_REC_FAILED,          /* a sentence: why it can't start */

@@ -62,7 +62,8 @@ void attempt_unref(struct attempt **ap)
 
 static void tls_json(const struct attempt *a, struct pn_json *j)
 {
-    static const char *const how[] = {[PN_TLS_UNVERIFIED] = "none", [PN_TLS_BY_DANE] = "dane"};
+    static const char *const how[] = {
+        [PN_TLS_UNVERIFIED] = "none", [PN_TLS_BY_AUTHORITY] = "pki", [PN_TLS_BY_DANE] = "dane"};
     if (a->protocol == NULL) {
         pn_json_null(j, "tls");
         return;

@@ -202,7 +202,7 @@ static void on_login(void *ctx, bool first, struct pn_str words)
     }
     if (first) {
         const struct pn_tls_info *info = pn_stream_tls(c->stream);
-        bool plain = dest->is.plain || (info != NULL && info->verified == PN_TLS_BY_DANE);
+        bool plain = dest->is.plain || (info != NULL && tls_is_proved(c->tls, info->verified));
         struct login *login = login_new(dest->is.user, dest->password, plain);
         login_job_free(&c->login);
         c->login = login_job_new(c->hop->queue->threads, login, on_said, c);
@@ -297,8 +297,9 @@ static void send_probe(struct conn *c)
 static bool still_good(const struct conn *c)
 {
     const struct pn_tls_info *info = pn_stream_tls(c->stream);
-    const struct tls_plan now = tls_plan((enum tls_level)c->hop->dest->is.tls, c->tls, false);
-    return tls_plan_serves(&now, info != NULL, info != NULL && info->verified == PN_TLS_BY_DANE);
+    const struct tls_plan now = tls_plan((enum tls_level)c->hop->dest->is.tls, c->tls,
+                                         pn_tls_has_authorities(c->hop->queue->tls), false);
+    return tls_plan_serves(&now, info != NULL, info == NULL ? PN_TLS_UNVERIFIED : info->verified);
 }
 
 static void send_cut(struct conn *c, struct cut *cut)

@@ -158,7 +158,8 @@ _Static_assert((int)TLS_OFF == (int)PN_DEST_TLS_OFF && (int)TLS_MAY == (int)PN_D
 
 struct tls_plan hop_tls_plan(const struct hop *hop, size_t address)
 {
-    return tls_plan((enum tls_level)hop->dest->is.tls, hop->hosts[address], hop->broke[address]);
+    return tls_plan((enum tls_level)hop->dest->is.tls, hop->hosts[address],
+                    pn_tls_has_authorities(hop->queue->tls), hop->broke[address]);
 }
 
 /* Past addresses that no connection is to be made to now; *why: the reason for the last one. */

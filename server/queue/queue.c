@@ -7,6 +7,7 @@
 #include "last_reply.h"
 #include "log.h"
 #include "mem.h"
+#include "memfile.h"
 #include "queue_int.h"
 #include "role.h"
 
@@ -208,12 +209,33 @@ static bool use_policy(struct queue *q, struct pn_generation *gen, struct pn_buf
     return true;
 }
 
+/* A new context, by whom gen says that servers may be believed. */
+static bool use_authorities(struct queue *q, struct pn_generation *gen, struct pn_buf *err)
+{
+    struct pn_str pem = PN_STR("");
+    int fd = gen == NULL ? -1 : gen->authorities_fd;
+    if (fd >= 0 && pn_map_fd(fd, false, &pem) != 0) {
+        (void)pn_buf_addf(err, "queue.tls-authorities: %s", strerror(errno));
+        return false;
+    }
+    struct pn_tls_context *tls = pn_tls_client_new(pem, err);
+    if (fd >= 0)
+        pn_unmap(&pem);
+    if (tls == NULL)
+        return false;
+    pn_tls_unref(&q->tls);
+    q->tls = tls;
+    return true;
+}
+
 static void on_generation(void *ctx, struct pn_generation *gen)
 {
     struct pn_buf err;
     pn_buf_init(&err, 1000);
     if (!use_policy(ctx, gen, &err))
         pn_error("the new policy was not taken: %s", pn_buf_cstr(&err));
+    else if (!use_authorities(ctx, gen, &err))
+        pn_error("authorities stay those of before: %s", pn_buf_cstr(&err));
     pn_buf_fini(&err);
     pn_generation_free(&gen);
 }
@@ -273,8 +295,7 @@ static bool open_queue(struct pn_role_life *life, struct pn_buf *err)
     use_dests(q, NULL, NULL);
     if (!use_policy(q, life->env->gen, err))
         return false;
-    q->tls = pn_tls_client_new(err);
-    if (q->tls == NULL)
+    if (!use_authorities(q, life->env->gen, err))
         return false;
     q->loop = life->loop;
     q->threads = pn_threads_new(q->loop, THREADS, STACK, "queue");

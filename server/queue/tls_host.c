@@ -119,10 +119,13 @@ struct tls_host *tls_host_of(const struct tls_way *way, struct pn_str base,
     return h;
 }
 
-struct pn_tls_want tls_want_of(const struct tls_host *h, bool verify)
+struct pn_tls_want tls_want_of(const struct tls_host *h, enum pn_tls_verified verify)
 {
-    struct pn_tls_want want = {.sni = h->base != NULL ? h->base : h->name};
-    if (!verify)
+    struct pn_tls_want want = {.sni = h->base != NULL ? h->base : h->name,
+                               .authority = verify == PN_TLS_BY_AUTHORITY,
+                               .names = (const char *const *)&h->name,
+                               .name_count = h->name[0] != '\0'};
+    if (verify != PN_TLS_BY_DANE)
         return want;
     pn_assert(h->found == TLS_USABLE);
     want.names = (const char *const *)h->names;

@@ -31,6 +31,7 @@ enum tls_found {
 struct tls_host {
     unsigned refs;
     enum tls_found found;
+    bool trusted;               /* its name is the operator's word */
     char *name;                 /* of the host; owned; "": none, it is an address */
     char *base;                 /* where the records were found; owned; NULL: none were */
     char *names[TLS_NAMES_MAX]; /* that a certificate may have, base first; owned */
@@ -67,6 +68,6 @@ struct tls_host *tls_host_of(const struct tls_way *way, struct pn_str base,
                              struct pn_str domain_target);
 
 /* What a stream is to be told of it. Borrows from host. */
-struct pn_tls_want tls_want_of(const struct tls_host *host, bool verify);
+struct pn_tls_want tls_want_of(const struct tls_host *host, enum pn_tls_verified verify);
 
 #endif

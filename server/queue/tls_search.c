@@ -21,7 +21,7 @@ void tls_search_listed(struct tls_search *s, struct pn_str domain,
 
 void tls_search_trusted(struct tls_search *s)
 {
-    s->secure_list = true;
+    s->secure_list = s->trusted = true;
 }
 
 void tls_search_begin(struct tls_search *s, unsigned host, struct pn_str name, unsigned questions)
@@ -100,6 +100,7 @@ struct tls_host *tls_search_found(struct tls_search *s, unsigned host)
     struct tls_search_host *h = &s->hosts[host];
     if (h->host == NULL)
         (void)settle(h, TLS_UNSURE);
+    h->host->trusted = s->trusted;
     return tls_host_ref(h->host);
 }
 

@@ -26,7 +26,7 @@ struct tls_search_host {
 /* All zero at the beginning, but for the port. */
 struct tls_search {
     uint16_t port;
-    bool secure_list;
+    bool secure_list, trusted;
     char *domain, *domain_target; /* owned; NULL: none */
     struct tls_search_host hosts[MX_HOSTS_MAX];
 };

@@ -327,6 +327,7 @@ bool files_for_roles(struct coming *coming, struct pn_buf *err)
 {
     return open_file(coming->plan.dns_file, &coming->dns_file_fd, err) &&
            open_file(coming->plan.secret_file, &coming->secret_fd, err) &&
+           open_file(coming->plan.authorities, &coming->authorities_fd, err) &&
            look_at_secrets(coming, err);
 }
 
@@ -340,11 +341,14 @@ void coming_fini(struct coming *coming)
         (void)close(coming->secret_fd);
     if (coming->users_fd >= 0)
         (void)close(coming->users_fd);
+    if (coming->authorities_fd >= 0)
+        (void)close(coming->authorities_fd);
     free(coming->identities);
     free(coming->signs);
     pn_pool_free(&coming->keys);
     plan_fini(&coming->plan);
-    *coming = (struct coming){.policy_fd = -1, .dns_file_fd = -1, .secret_fd = -1, .users_fd = -1};
+    *coming = (struct coming){
+        .policy_fd = -1, .dns_file_fd = -1, .secret_fd = -1, .users_fd = -1, .authorities_fd = -1};
 }
 
 void files_close(struct supervisor *sup)

@@ -147,6 +147,12 @@ void give_users(struct child *c)
         (void)child_send(c, PN_REC_USERS_FILE, NULL, coming->users_fd);
 }
 
+static void give_authorities(struct child *c, const struct coming *coming)
+{
+    if (c->kind == PEER_QUEUE && coming->authorities_fd >= 0)
+        (void)child_send(c, PN_REC_AUTHORITIES_FILE, NULL, coming->authorities_fd);
+}
+
 void give_environment(struct child *c)
 {
     const struct coming *coming = coming_of(c);
@@ -162,6 +168,7 @@ void give_environment(struct child *c)
     give_dns_file(c, coming);
     give_secret_file(c, coming);
     give_users(c);
+    give_authorities(c, coming);
     if (c->kind == PEER_EDGE && c->sup->limits_fd >= 0)
         (void)child_send(c, PN_REC_LIMITS, NULL, c->sup->limits_fd);
     (void)child_send(c, PN_REC_GO, NULL, -1);
@@ -180,6 +187,7 @@ void give_generation(struct child *c)
     give_dns_file(c, coming);
     give_secret_file(c, coming);
     give_users(c);
+    give_authorities(c, coming);
     pn_u32_put(&b, coming->serial);
     (void)child_send(c, PN_REC_POLICY, &b, coming->policy_fd);
     pn_buf_fini(&b);

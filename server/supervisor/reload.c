@@ -103,7 +103,8 @@ void reload_compiled(struct supervisor *sup, int policy_fd)
                             .policy_fd = policy_fd,
                             .dns_file_fd = -1,
                             .secret_fd = -1,
-                            .users_fd = -1};
+                            .users_fd = -1,
+                            .authorities_fd = -1};
     bool ok = sup->options->plan_read(&next->plan, policy_fd, sup->options->root, &err) &&
               kernel_ok(next, &err) && files_keys(next, &err) && files_for_roles(next, &err) &&
               users_open(next, &err);
@@ -202,8 +203,8 @@ void reload_take(struct supervisor *sup)
     sup->refresh = false; /* what it asked for was loaded just now */
     coming_fini(&sup->now);
     sup->now = sup->next;
-    sup->next =
-        (struct coming){.policy_fd = -1, .dns_file_fd = -1, .secret_fd = -1, .users_fd = -1};
+    sup->next = (struct coming){
+        .policy_fd = -1, .dns_file_fd = -1, .secret_fd = -1, .users_fd = -1, .authorities_fd = -1};
     sockets_take(sup, &sup->now.plan);
     if (first) {
         pn_info("serving");

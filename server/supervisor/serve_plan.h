@@ -47,10 +47,10 @@ struct plan {
     size_t tls_count;
     struct plan_sign *signs; /* those of a domain together */
     size_t sign_count;
-    const char *folders[PN_FOLDER_COUNT]; /* NULL: none */
-    const char *run;                      /* of the control socket */
-    const char *dns_file, *secret_file;   /* NULL: none */
-    const char *users_file;               /* of who may log in; it need not be there */
+    const char *folders[PN_FOLDER_COUNT];             /* NULL: none */
+    const char *run;                                  /* of the control socket */
+    const char *dns_file, *secret_file, *authorities; /* NULL: none */
+    const char *users_file;                           /* of who may log in; it need not be there */
     struct plan_password *passwords;
     size_t password_count;
     struct plan_server state_server;

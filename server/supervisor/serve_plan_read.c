@@ -178,6 +178,8 @@ bool plan_read(struct plan *plan, int policy_fd, const char *root, struct pn_buf
     struct pn_str secret_file = pn_policy_str(p, "forward.secret-file");
     plan->secret_file = secret_file.len == 0 ? NULL : pn_pool_strdup(plan->pool, secret_file);
     plan->users_file = placed(plan, p, "auth.users", "/etc/postern/users", root, "auth-users");
+    struct pn_str authorities = pn_policy_str(p, "queue.tls-authorities");
+    plan->authorities = authorities.len == 0 ? NULL : pn_pool_strdup(plan->pool, authorities);
     read_state_server(plan, p);
     bool ok = read_listens(plan, p) && read_tls(plan, p) && read_signs(plan, p) &&
               read_passwords(plan, p);

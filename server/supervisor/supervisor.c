@@ -54,15 +54,22 @@ static void raise_files(void)
 
 static void init(struct supervisor *sup, const struct pn_supervisor_options *options)
 {
-    *sup = (struct supervisor){
-        .options = options,
-        .loop = pn_loop_new(),
-        .pool = pn_pool_new(POOL_BYTES),
-        .control_socket = -1,
-        .limits_fd = pn_limits_create(PN_LIMITS_ENTRIES),
-        .drop = !options->no_drop && !options->check && geteuid() == 0,
-        .now = {.policy_fd = -1, .dns_file_fd = -1, .secret_fd = -1, .users_fd = -1},
-        .next = {.policy_fd = -1, .dns_file_fd = -1, .secret_fd = -1, .users_fd = -1}};
+    *sup = (struct supervisor){.options = options,
+                               .loop = pn_loop_new(),
+                               .pool = pn_pool_new(POOL_BYTES),
+                               .control_socket = -1,
+                               .limits_fd = pn_limits_create(PN_LIMITS_ENTRIES),
+                               .drop = !options->no_drop && !options->check && geteuid() == 0,
+                               .now = {.policy_fd = -1,
+                                       .dns_file_fd = -1,
+                                       .secret_fd = -1,
+                                       .users_fd = -1,
+                                       .authorities_fd = -1},
+                               .next = {.policy_fd = -1,
+                                        .dns_file_fd = -1,
+                                        .secret_fd = -1,
+                                        .users_fd = -1,
+                                        .authorities_fd = -1}};
     for (int i = 0; i < PN_FOLDER_COUNT; i++)
         sup->folders[i].fd = -1;
     if (sup->limits_fd < 0)

@@ -53,10 +53,11 @@ enum sup_state { SUP_STARTING, SUP_SERVING, SUP_RELOADING, SUP_STOPPING };
 struct coming {
     uint32_t serial; /* 0: none */
     int policy_fd;
-    int dns_file_fd; /* -1: none */
-    int secret_fd;   /* forward.secret-file; -1: none */
-    int users_fd;    /* the file of users; -1: there is none */
-    uint64_t users;  /* the mark of that file when it was opened */
+    int dns_file_fd;    /* -1: none */
+    int secret_fd;      /* forward.secret-file; -1: none */
+    int users_fd;       /* the file of users; -1: there is none */
+    uint64_t users;     /* the mark of that file when it was opened */
+    int authorities_fd; /* queue.tls-authorities; -1: none */
     struct plan plan;
     struct pn_tls_identity *identities;
     size_t identity_count;

@@ -15,21 +15,23 @@ import tlshop  # noqa: E402
 # What a server does: lib/tlshop.py.
 # TLSA records: "match", "match-ta", "wrong", "unusable", "both" (one that matches behind a wrong
 # one), "insecure" (without a proof), "fail", "timeout", "" (none, proved).
-# What must come of it: "clear", "tls", "proved" (delivered so), "deferred", "untried" (deferred
+# What must come of it: "clear", "tls", "known" (TLS, its name by an authority), "proved" (by
+# DANE; all of them delivered so), "deferred", "untried" (deferred
 # without a connection).
 ROWS = [
     # level, server, TLSA, wanted, words of the reply where it is deferred
     ("off", "tls", "", "clear", ""),
     ("off", "tls", "match", "clear", ""),
-    ("may", "tls", "", "tls", ""),
-    ("may", "tls12", "", "tls", ""),
+    ("may", "tls", "", "known", ""),
+    ("may", "tls12", "", "known", ""),
+    ("may", "self", "", "tls", ""),
     ("may", "none", "", "clear", ""),
     ("may", "refuse", "", "clear", ""),
     ("may", "break", "", "clear", ""),
     ("may", "cut", "", "clear", ""),
     ("may", "stall", "", "clear", ""),
     ("may", "inject", "", "deferred", "4.7.5"),
-    ("may", "tls", "insecure", "tls", ""),
+    ("may", "tls", "insecure", "known", ""),
     ("may", "none", "insecure", "clear", ""),
     ("may", "tls", "match", "proved", ""),
     ("may", "tls12", "match", "proved", ""),
@@ -41,12 +43,15 @@ ROWS = [
     ("may", "break", "match", "deferred", "4.7.5"),
     ("may", "cut", "match", "deferred", "4.7.5"),
     ("may", "stall", "match", "deferred", "4.7.5"),
-    ("may", "tls", "unusable", "tls", ""),
+    ("may", "tls", "unusable", "known", ""),
     ("may", "none", "unusable", "deferred", "4.7.5 TLS is required and not offered"),
     ("may", "break", "unusable", "deferred", "4.7.5"),
     ("may", "tls", "fail", "untried", "4.7.5 Whether"),
     ("may", "tls", "timeout", "untried", "4.7.5 Whether"),
-    ("must", "tls", "", "tls", ""),
+    ("may", "self", "unusable", "tls", ""),
+    ("must", "tls", "", "known", ""),
+    ("must", "self", "", "deferred", "4.7.5 certificate refused"),
+    ("must", "self", "unusable", "deferred", "4.7.5 certificate refused"),
     ("must", "none", "", "deferred", "4.7.5 TLS is required and not offered"),
     ("must", "refuse", "", "deferred", "4.7.0 not now"),
     ("must", "break", "", "deferred", "4.7.5"),
@@ -94,10 +99,10 @@ def check_event(c, what, event, i, row, hop):
     where = (event.get("destination"), event.get("host"), event.get("ip"), event.get("port"))
     c.check(where == (f"d{i}.test", f"m{i}.signed.test", "127.0.0.1", hop.port), f"{what}: where", where)
     c.check(event.get("attempt_ms", -1) >= 0, f"{what}: how long", event)
-    if want in ("tls", "proved"):
+    if want in ("tls", "known", "proved"):
         tls = event["tls"] or {}
         version = "TLSv1.2" if row[1] == "tls12" else "TLSv1.3"
-        verified = "dane" if want == "proved" else "none"
+        verified = {"tls": "none", "known": "pki", "proved": "dane"}[want]
         c.check((tls.get("version"), tls.get("verified")) == (version, verified) and tls.get("cipher"), f"{what}: tls", tls)
     else:
         c.check(event["tls"] is None, f"{what}: in clear", event["tls"])
@@ -122,7 +127,7 @@ def check_row(c, server, i, row, hop):
     events = postern.until(own)
     if not c.check(bool(events) and events[0]["outcome"] == outcome, f"{what}: {outcome}", events):
         return
-    encrypted = want in ("tls", "proved")
+    encrypted = want in ("tls", "known", "proved")
     check_event(c, what, events[0], i, row, hop)
     if outcome == "delivered":
         c.check(hop.taken == [encrypted] and hop.mails == [encrypted], f"{what}: {want}", (hop.mails, hop.taken))
@@ -136,7 +141,7 @@ def test_rows(c, folder):
     at, digests = tlshop.certificates(folder, ["*.signed.test"])
     made = tlshop.contexts(at)
     hops = [tlshop.Hop(row[1], made) for row in ROWS]
-    conf = 'smtp { hostname "mx.here.test" }\nqueue { retry 1h }\nevents { deliveries yes }\n'
+    conf = 'smtp { hostname "mx.here.test" }\nqueue { retry 1h  tls-authorities "AT" }\nevents { deliveries yes }\n'.replace("AT", at["ca.pem"])
     conf += "timeouts { next-hop { hello 3s } }\n"
     dns = ""
     aliases = ""

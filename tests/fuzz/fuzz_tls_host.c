@@ -40,10 +40,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     for (size_t i = 0; i < h->record_count; i++)
         pn_assert(pn_tlsa_usable(&h->records[i]));
     /* Records that DNSSEC proves are never followed by clear text. */
-    struct tls_plan plan = tls_plan(TLS_MAY, h, (data[0] & 32) != 0);
+    struct tls_plan plan = tls_plan(TLS_MAY, h, (data[0] & 64) != 0, (data[0] & 32) != 0);
     if (answer.secure && answer.count > 0 && answer.rcode == PN_DNS_NOERROR)
         pn_assert(plan.use == PN_SMTP_TLS_MUST && !plan.clear_after);
-    pn_assert(plan.verify == (h->record_count > 0));
+    pn_assert((plan.verify == PN_TLS_BY_DANE) == (h->record_count > 0));
     tls_host_unref(&h);
     return 0;
 }

@@ -1,6 +1,7 @@
 """Next hops that do to STARTTLS what a test wants, and certificates for them. What a server does:
 
   tls, tls12   it has TLS, 1.3 or 1.2
+  self         it has TLS, with a certificate that it signed itself
   none         STARTTLS is not offered
   refuse       it is answered with 454
   break, cut   the handshake is answered with what is none; the connection is closed
@@ -86,7 +87,7 @@ class HopSession(socketserver.BaseRequestHandler):
             self.say("this is no TLS at all, whatever you may think of it")
         elif does == "stall":
             self.server.over.wait(120)
-        elif does in ("tls", "tls12"):
+        elif does in ("tls", "tls12", "self"):
             self.sock = self.server.context.wrap_socket(self.sock, server_side=True)
             self.tls = True
             self.talk(None)
@@ -117,6 +118,10 @@ def certificates(folder, names):
     return at, digests
 
 
+def folder_of(at):
+    return os.path.dirname(at["ca.pem"])
+
+
 def contexts(at):
     """Of servers that have TLS, by what they do."""
     made = {}
@@ -124,4 +129,8 @@ def contexts(at):
         made[name] = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         made[name].load_cert_chain(at["chain.pem"], at["mx.key"])
         made[name].minimum_version = made[name].maximum_version = version
+    key, cert = os.path.join(folder_of(at), "self.key"), os.path.join(folder_of(at), "self.pem")
+    openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj", "/CN=self", "-keyout", key, "-out", cert)
+    made["self"] = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    made["self"].load_cert_chain(cert, key)
     return made

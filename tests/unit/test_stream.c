@@ -521,7 +521,7 @@ static struct pn_tls_context *client_context(void)
 {
     struct pn_buf err;
     pn_buf_init(&err, 1000);
-    struct pn_tls_context *tls = pn_tls_client_new(&err);
+    struct pn_tls_context *tls = pn_tls_client_new(PN_STR(""), &err);
     UNIT_TRUE(tls != NULL);
     pn_buf_fini(&err);
     return tls;

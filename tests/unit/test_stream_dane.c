@@ -151,6 +151,7 @@ static void on_close(void *ctx, enum pn_close how, const char *why)
 static const struct pn_stream_ops ops = {
     .on_read = on_read, .on_tls = on_tls, .on_close = on_close};
 static struct pn_loop *loop;
+static struct pn_str authorities = PN_STR_INIT(""); /* that clients go by */
 
 static void end_init(struct end *e, int fd)
 {
@@ -166,7 +167,7 @@ static bool shake(struct pn_tls_context *server, const struct pn_tls_want *want,
     struct pn_buf err;
     int fds[2];
     pn_buf_init(&err, 1000);
-    struct pn_tls_context *client = pn_tls_client_new(&err);
+    struct pn_tls_context *client = pn_tls_client_new(authorities, &err);
     pn_assert(client != NULL && socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) == 0);
     loop = pn_loop_new();
     end_init(c, fds[0]);
@@ -317,6 +318,109 @@ static void test_names(void)
     drop(&another);
 }
 
+/* Without records: a certificate of that name by an authority, asked for or only noted. */
+static void test_authority(void)
+{
+    static const struct {
+        const char *label, *names, *sni;
+        bool expired, known, another, asked, want; /* known: the client has the authority */
+        enum pn_tls_verified verified;
+    } rows[] = {
+        {"good", "DNS:mx.test", "mx.test", false, true, false, true, true, PN_TLS_BY_AUTHORITY},
+        {"good, not asked for", "DNS:mx.test", "mx.test", false, true, false, false, true,
+         PN_TLS_BY_AUTHORITY},
+        {"another name", "DNS:a.test", "mx.test", false, true, false, true, false, 0},
+        {"another name, not asked for", "DNS:a.test", "mx.test", false, true, false, false, true,
+         PN_TLS_UNVERIFIED},
+        {"late", "DNS:mx.test", "mx.test", true, true, false, true, false, 0},
+        {"late, not asked for", "DNS:mx.test", "mx.test", true, true, false, false, true,
+         PN_TLS_UNVERIFIED},
+        {"another's", "DNS:mx.test", "mx.test", false, true, true, true, false, 0},
+        {"another's, not asked for", "DNS:mx.test", "mx.test", false, true, true, false, true,
+         PN_TLS_UNVERIFIED},
+        {"no authorities", "DNS:mx.test", "mx.test", false, false, false, true, false, 0},
+        {"no authorities, not asked for", "DNS:mx.test", "mx.test", false, false, false, false,
+         true, PN_TLS_UNVERIFIED},
+        {"no name, not asked for", "DNS:mx.test", NULL, false, true, false, false, true,
+         PN_TLS_UNVERIFIED},
+        {"no name", "DNS:mx.test", NULL, false, true, false, true, false, 0},
+    };
+    struct pn_buf pem;
+    pn_buf_init(&pem, 1 << 16);
+    authority = make("authority.test", NULL, NULL, -60, 3600);
+    another = make("another.test", NULL, NULL, -60, 3600);
+    add_pem(&pem, authority.cert, NULL);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        const struct signer *by = rows[i].another ? &another : &authority;
+        struct signer leaf = make("leaf.test", rows[i].names, by, rows[i].expired ? -7200 : -60,
+                                  rows[i].expired ? -3600 : 3600);
+        struct pn_tls_context *server = server_context(&leaf, by);
+        const struct pn_tls_want want = {.sni = rows[i].sni,
+                                         .names = &rows[i].sni,
+                                         .name_count = rows[i].sni != NULL,
+                                         .authority = rows[i].asked};
+        struct pn_tls_info info = {0};
+        struct end c;
+        authorities = rows[i].known ? pn_buf_str(&pem) : PN_STR("");
+        unit_row(rows[i].label);
+        bool ok = shake(server, &want, &c, &info);
+        UNIT_INT(ok, rows[i].want);
+        if (ok)
+            UNIT_INT(info.verified, rows[i].verified);
+        pn_tls_unref(&server);
+        drop(&leaf);
+    }
+    authorities = PN_STR("");
+    drop(&authority);
+    drop(&another);
+    pn_buf_fini(&pem);
+}
+
+/* Files of authorities: what is one, and what is not. */
+static void test_bundle(void)
+{
+    struct pn_buf one, two, key;
+    pn_buf_init(&one, 1 << 16);
+    pn_buf_init(&two, 1 << 16);
+    pn_buf_init(&key, 1 << 16);
+    authority = make("authority.test", NULL, NULL, -60, 3600);
+    add_pem(&one, authority.cert, NULL);
+    (void)pn_buf_addz(&two, "# two of them, with words between\n");
+    (void)pn_buf_adds(&two, pn_buf_str(&one));
+    (void)pn_buf_addz(&two, "words\n");
+    (void)pn_buf_adds(&two, pn_buf_str(&one));
+    add_pem(&key, NULL, authority.key);
+    const struct {
+        const char *label;
+        struct pn_str pem;
+        bool want, some;
+    } rows[] = {
+        {"none", PN_STR(""), true, false},
+        {"one", pn_buf_str(&one), true, true},
+        {"two, the same", pn_buf_str(&two), true, true},
+        {"a key", pn_buf_str(&key), false, false},
+        {"words", PN_STR("no certificates at all"), false, false},
+        {"cut", pn_str_slice(pn_buf_str(&one), 0, one.len / 2), false, false},
+        {"the second is cut", pn_str_slice(pn_buf_str(&two), 0, two.len - 100), false, false},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct pn_buf err;
+        pn_buf_init(&err, 1000);
+        unit_row(rows[i].label);
+        struct pn_tls_context *tls = pn_tls_client_new(rows[i].pem, &err);
+        UNIT_INT(tls != NULL, rows[i].want);
+        UNIT_INT(err.len == 0, rows[i].want);
+        if (tls != NULL)
+            UNIT_INT(pn_tls_has_authorities(tls), rows[i].some);
+        pn_tls_unref(&tls);
+        pn_buf_fini(&err);
+    }
+    drop(&authority);
+    pn_buf_fini(&one);
+    pn_buf_fini(&two);
+    pn_buf_fini(&key);
+}
+
 /* Records, and no name that they could be of: no handshake is made. */
 static void test_nameless(void)
 {
@@ -329,7 +433,8 @@ static void test_nameless(void)
         struct end c;
         records.count = 0;
         add_record(&records, "3 1 1 authority", &authority);
-        const struct pn_tls_want want = {sni[i], &sni[i], 1, records.v, 1};
+        const struct pn_tls_want want = {
+            .sni = sni[i], .names = &sni[i], .name_count = 1, .tlsa = records.v, .tlsa_count = 1};
         unit_row(sni[i] == NULL ? "NULL" : sni[i]);
         UNIT_TRUE(!shake(server, &want, &c, &info));
         UNIT_INT(c.how, PN_CLOSE_TLS);
@@ -340,9 +445,8 @@ static void test_nameless(void)
 
 int main(int argc, char **argv)
 {
-    static const struct unit_test tests[] = {{"records", test_records},
-                                             {"names", test_names},
-                                             {"nameless", test_nameless},
-                                             {NULL, NULL}};
+    static const struct unit_test tests[] = {
+        {"records", test_records},     {"names", test_names},   {"nameless", test_nameless},
+        {"authority", test_authority}, {"bundle", test_bundle}, {NULL, NULL}};
     return unit_main("stream_dane", tests, argc, argv);
 }

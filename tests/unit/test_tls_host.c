@@ -194,13 +194,13 @@ static void test_names(void)
         pn_buf_init(&got, 1000);
         struct tls_host *h = tls_host_of(&way, pn_str_of(rows[i].base), &answer,
                                          pn_str_of(rows[i].domain), pn_str_of(rows[i].target));
-        struct pn_tls_want want = tls_want_of(h, true);
+        struct pn_tls_want want = tls_want_of(h, PN_TLS_BY_DANE);
         for (size_t k = 0; k < want.name_count; k++)
             (void)pn_buf_addf(&got, "%s%s", k == 0 ? "" : " ", want.names[k]);
         UNIT_STR(pn_buf_str(&got), pn_str_of(rows[i].want));
         UNIT_STR(pn_str_of(want.sni), pn_str_of(rows[i].base));
         UNIT_INT(want.tlsa_count, 1);
-        UNIT_INT(tls_want_of(h, false).tlsa_count, 0);
+        UNIT_INT(tls_want_of(h, PN_TLS_UNVERIFIED).tlsa_count, 0);
         tls_host_unref(&h);
         pn_buf_fini(&got);
     }
@@ -270,10 +270,10 @@ static void test_plan(void)
         (void)snprintf(label, sizeof label, "level %d, found %d", rows[i].level, rows[i].found);
         unit_row(label);
         const struct tls_host host = {.found = rows[i].found};
-        struct tls_plan plan = tls_plan(rows[i].level, &host, false);
-        struct tls_plan broke = tls_plan(rows[i].level, &host, true);
+        struct tls_plan plan = tls_plan(rows[i].level, &host, true, false);
+        struct tls_plan broke = tls_plan(rows[i].level, &host, true, true);
         UNIT_INT(plan.refusal != NULL ? REFUSED : (int)plan.use, rows[i].use);
-        UNIT_INT(plan.verify, rows[i].verify);
+        UNIT_INT(plan.verify, rows[i].verify ? PN_TLS_BY_DANE : PN_TLS_UNVERIFIED);
         UNIT_INT(plan.clear_after, rows[i].clear_after);
         UNIT_INT(broke.refusal != NULL ? REFUSED : (int)broke.use, rows[i].use_broke);
         UNIT_TRUE(!broke.clear_after);
@@ -306,17 +306,52 @@ static void test_serves(void)
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         const struct tls_host host = {.found = rows[i].found};
-        struct tls_plan plan = tls_plan(rows[i].level, &host, false);
+        struct tls_plan plan = tls_plan(rows[i].level, &host, true, false);
         unit_row(rows[i].label);
-        UNIT_INT(tls_plan_serves(&plan, rows[i].encrypted, rows[i].verified), rows[i].want);
+        enum pn_tls_verified verified = rows[i].verified ? PN_TLS_BY_DANE : PN_TLS_UNVERIFIED;
+        UNIT_INT(tls_plan_serves(&plan, rows[i].encrypted, verified), rows[i].want);
+    }
+}
+
+/* Who has to have a certificate by an authority, and what it is good for. */
+static void test_authority(void)
+{
+    static const struct {
+        const char *label;
+        enum tls_level level;
+        enum tls_found found;
+        bool trusted, authorities;
+        enum pn_tls_verified want;
+    } rows[] = {
+        {"must", TLS_MUST, TLS_NOTHING, true, true, PN_TLS_BY_AUTHORITY},
+        {"records that are of no use", TLS_MUST, TLS_UNUSABLE, true, true, PN_TLS_BY_AUTHORITY},
+        {"records", TLS_MUST, TLS_USABLE, true, true, PN_TLS_BY_DANE},
+        {"may", TLS_MAY, TLS_NOTHING, true, true, PN_TLS_UNVERIFIED},
+        {"may, records of no use", TLS_MAY, TLS_UNUSABLE, true, true, PN_TLS_UNVERIFIED},
+        {"off", TLS_OFF, TLS_NOTHING, true, true, PN_TLS_UNVERIFIED},
+        {"no authorities", TLS_MUST, TLS_NOTHING, true, false, PN_TLS_UNVERIFIED},
+        {"a host by MX", TLS_MUST, TLS_NOTHING, false, true, PN_TLS_UNVERIFIED},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        const struct tls_host host = {.found = rows[i].found, .trusted = rows[i].trusted};
+        struct tls_plan plan = tls_plan(rows[i].level, &host, rows[i].authorities, false);
+        unit_row(rows[i].label);
+        UNIT_INT(plan.verify, rows[i].want);
+        for (enum pn_tls_verified v = PN_TLS_UNVERIFIED; v <= PN_TLS_BY_DANE; v++)
+            UNIT_INT(tls_plan_serves(&plan, true, v), v >= rows[i].want);
+        UNIT_TRUE(!tls_is_proved(&host, PN_TLS_UNVERIFIED));
+        UNIT_INT(tls_is_proved(&host, PN_TLS_BY_AUTHORITY), rows[i].trusted);
+        UNIT_TRUE(tls_is_proved(&host, PN_TLS_BY_DANE));
     }
 }
 
 int main(int argc, char **argv)
 {
     static const struct unit_test tests[] = {
-        {"bases", test_bases},     {"question", test_question}, {"records", test_records},
-        {"answers", test_answers}, {"names", test_names},       {"whole", test_whole},
-        {"plan", test_plan},       {"serves", test_serves},     {NULL, NULL}};
+        {"bases", test_bases},         {"question", test_question},
+        {"records", test_records},     {"answers", test_answers},
+        {"names", test_names},         {"whole", test_whole},
+        {"plan", test_plan},           {"serves", test_serves},
+        {"authority", test_authority}, {NULL, NULL}};
     return unit_main("tls_host", tests, argc, argv);
 }

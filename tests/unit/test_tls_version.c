@@ -130,7 +130,7 @@ static void test_client(void)
     int fds[2];
     struct pn_buf err;
     pn_buf_init(&err, 1000);
-    struct pn_tls_context *tls = pn_tls_client_new(&err);
+    struct pn_tls_context *tls = pn_tls_client_new(PN_STR(""), &err);
     UNIT_INT(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds), 0);
     struct pn_stream *s = pn_stream_new(loop, fds[0], &ops, NULL, limits);
     pn_stream_start_tls(s, tls, false, "mx.x.test");
