@@ -148,22 +148,23 @@ static bool read_group(struct signing *g, struct group *group, struct pn_str con
     return group->domain.len != 0;
 }
 
-static bool read_groups(struct signing *g, struct pn_envelope *env)
+/* False: the content can't be read. *any: some are to be signed. */
+static bool read_groups(struct signing *g, struct pn_envelope *env, bool *any)
 {
     struct pn_str content, map;
-    bool any = false;
     bool read = content_header(g->t, &content, &map);
     g->groups = pn_calloc(env->group_count, sizeof *g->groups);
     g->group_count = env->group_count;
+    *any = false;
     for (uint32_t i = 0; read && i < env->group_count; i++) {
         g->groups[i].edits = &env->groups[i];
         if (read_group(g, &g->groups[i], content)) {
-            any = true;
+            *any = true;
             g->at = g->groups[i].header.body;
         }
     }
     pn_unmap(&map);
-    return any;
+    return read;
 }
 
 /* ---- a group's signatures */
@@ -308,8 +309,10 @@ void sign_begin(struct transaction *t, struct pn_envelope *env, sign_done_fn *do
     struct signing *g = pn_calloc(1, sizeof *g);
     *g = (struct signing){.t = t, .done = done, .submitted = submitted};
     t->signing = g;
-    if (!read_groups(g, env)) {
-        finish(g, true);
+    bool any;
+    bool read = read_groups(g, env, &any);
+    if (!read || !any) {
+        finish(g, read);
         return;
     }
     g->body = pn_sign_body_new();

@@ -59,18 +59,30 @@ static size_t row_of(struct pn_str name)
 
 /* ---- what can be signed */
 
-static const char *wrong(const struct pn_message *m)
+/* Its shape: what edits don't mend. */
+static const char *misshapen(const struct pn_message *m)
 {
     const struct pn_part *root = pn_message_part(m, 0);
-    size_t count = 0, instances = 0, froms = 0;
+    size_t count = 0;
     const struct pn_field *f = pn_part_fields(m, NULL, &count);
     if ((root->flags & PN_PART_FIELDS_CUT) != 0)
         return "more header fields than are looked at";
     if ((root->flags & PN_PART_HEADER_CUT) != 0 && pn_message_body(m).len != 0)
         return "no empty line parts header and body";
-    for (size_t i = 0; i < count; i++, f++) {
-        if ((f->flags & PN_FIELD_MALFORMED) != 0)
+    for (size_t i = 0; i < count; i++)
+        if ((f[i].flags & PN_FIELD_MALFORMED) != 0)
             return "a line of the header is no field";
+    return NULL;
+}
+
+static const char *wrong(const struct pn_message *m)
+{
+    size_t count = 0, instances = 0, froms = 0;
+    const struct pn_field *f = pn_part_fields(m, NULL, &count);
+    const char *why = misshapen(m);
+    if (why != NULL)
+        return why;
+    for (size_t i = 0; i < count; i++, f++) {
         size_t row = row_of(pn_field_name(m, f));
         instances += row != NO_ROW;
         froms += row == 0;
@@ -204,7 +216,7 @@ const char *pn_sign_header_read(struct pn_sign_header *h, struct pn_str content,
     struct pn_message *m = pn_message_new(content, NULL);
     if (m == NULL)
         return "too large a header";
-    const char *why = wrong(m);
+    const char *why = misshapen(m);
     h->body = pn_message_part(m, 0)->body;
     /* What follows is none of the edits' business. */
     if (why == NULL && pn_message_reset(m, pn_str_slice(content, 0, h->body)))

@@ -336,6 +336,30 @@ static void test_edits(void)
     pn_edits_free(&all);
 }
 
+/* What a user leaves to us: without From, without a header, without anything. */
+static void test_added(void)
+{
+    static const struct {
+        const char *label, *content;
+    } rows[] = {
+        {"no From", REST BODY},
+        {"an empty header", "\r\n" BODY},
+        {"an empty header and no body", "\r\n"},
+        {"nothing", ""},
+    };
+    make_keys();
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct pn_edits *edits = pn_edits_new(65536);
+        UNIT_INT(pn_edits_add(edits, PN_EDIT_ADD_TOP, PN_STR("From"), PN_STR("joe@a.test"), false),
+                 PN_EDIT_OK);
+        UNIT_INT(pn_edits_add(edits, PN_EDIT_ADD_END, PN_STR("Date"),
+                              PN_STR("Sun, 15 Jun 2025 10:00:00 +0000"), false),
+                 PN_EDIT_OK);
+        check_pass(rows[i].label, rows[i].content, edits);
+        pn_edits_free(&edits);
+    }
+}
+
 /* An edit that makes of it what we don't sign. */
 static void test_edits_refused(void)
 {
@@ -454,6 +478,7 @@ int main(int argc, char **argv)
         {"limits", test_limits},
         {"pass", test_pass},
         {"edits", test_edits},
+        {"added", test_added},
         {"edits refused", test_edits_refused},
         {"changed", test_changed},
         {"folds", test_folds},
