@@ -473,6 +473,19 @@ static const struct postern_row queue_rows[] = {
      .def = "no",
      .help = "Mail to an address literal, `user@[192.0.2.1]`, goes there; no: it is refused with "
              "550 5.1.2."},
+    {.name = "delay-warning",
+     .type = POSTERN_T_DURATION,
+     .def = "4h",
+     .max = 60 * DAY,
+     .help =
+         "A sender hears once that his mail still waits, at the first try after this; 0: never. "
+         "NOTIFY without DELAY asks for none."},
+    {.name = "return-size",
+     .type = POSTERN_T_SIZE,
+     .def = "1m",
+     .max = 64 * MB,
+     .help = "A failed message of up to this size goes back whole if its sender asked for that "
+             "(RET=FULL); of others the header does."},
     {.name = "hold-age",
      .type = POSTERN_T_DURATION,
      .def = "30d",

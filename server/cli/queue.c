@@ -68,6 +68,28 @@ static const char *name_of(const json_t *o)
     return text_of(o, text_of(o, "id")[0] != '\0' ? "id" : "domain");
 }
 
+/* "label value", where there is one. */
+static void print_named(const char *label, const json_t *o, const char *key)
+{
+    if (text_of(o, key)[0] == '\0')
+        return;
+    printf("%s", label);
+    print_text(text_of(o, key));
+}
+
+/* What was asked of reports, if anything. */
+static void print_dsn(const json_t *to)
+{
+    if (text_of(to, "notify")[0] == '\0' && text_of(to, "orcpt")[0] == '\0' &&
+        !json_is_true(json_object_get(to, "warned")))
+        return;
+    printf("\n        reports:");
+    print_named(" NOTIFY=", to, "notify");
+    print_named(" ORCPT=", to, "orcpt");
+    if (json_is_true(json_object_get(to, "warned")))
+        printf(" (its sender knows that it waits)");
+}
+
 static void print_recipient(const json_t *to)
 {
     printf("    ");
@@ -92,6 +114,7 @@ static void print_recipient(const json_t *to)
         printf("\n        ");
         print_text(text_of(to, "reply"));
     }
+    print_dsn(to);
     (void)putchar('\n');
 }
 
@@ -101,7 +124,10 @@ static void print_message(const json_t *o)
     json_t *to;
     printf("%s  %.19s  %8lld  <", text_of(o, "id"), text_of(o, "arrived"), number_of(o, "size"));
     print_text(text_of(o, "from"));
-    printf(">\n");
+    printf(">");
+    print_named("  RET=", o, "ret");
+    print_named("  ENVID=", o, "envid");
+    (void)putchar('\n');
     if (text_of(o, "damaged")[0] != '\0')
         printf("    damaged: %s\n", text_of(o, "damaged"));
     if (text_of(o, "kind")[0] != '\0') {

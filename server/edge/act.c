@@ -102,6 +102,7 @@ static void fill_recipient(struct transaction *t, const struct pn_verdict_rcpt *
 {
     const struct pn_decision *d = &v->decision;
     *out = (struct pn_recipient){.address = r->address, .hand = (uint8_t)hand_of(d->outcome)};
+    dsn_fill(r, out);
     forward_route(t, r->domain, r->local, out);
     if (d->outcome == PN_QUARANTINE && d->because_count != 0)
         out->reason = held_reason(t, d);
@@ -161,6 +162,8 @@ static struct pn_envelope *envelope(struct transaction *t)
                                 .size = t->content.len,
                                 .generation = s->gen->serial,
                                 .reverse_path = t->onward,
+                                .ret = t->dsn.ret,
+                                .envid = t->dsn.envid,
                                 .helo = pn_str_of(s->helo == NULL ? "" : s->helo),
                                 .group_count = group_count,
                                 .groups = groups,
@@ -209,7 +212,7 @@ static bool deliver(struct transaction *t, const struct pn_envelope *env)
     const struct pn_recipient *r = &env->recipients[0];
     struct edge *edge = t->s->edge;
     if (env->recipient_count != 1 || r->via != PN_VIA_LOCAL ||
-        (r->hand != PN_HAND_DELIVER && r->hand != PN_HAND_JUNK))
+        (r->hand != PN_HAND_DELIVER && r->hand != PN_HAND_JUNK) || dsn_wants_success(r))
         return false;
     struct pn_deliver d = {.id = env->id,
                            .arrived_ms = env->arrived_ms,

@@ -18,6 +18,7 @@
  *   forward_srs.c   senders of forwarded mail
  *   forward.c       recipients that stand for others: aliases, forwards
  *   rcpt_known.c    whom we take mail for
+ *   ask_dsn.c       what the client asks of reports
  *   cut.c           messages that go on while their client waits
  *   edits.c         what plugins may change of envelope and body
  *   sign.c          DKIM signatures of our own mail
@@ -211,6 +212,8 @@ struct txn_rcpt {
     bool added, removed;                   /* by a plugin */
     uint32_t edit;                         /* that edit */
     const struct pn_expansion *stands_for; /* NULL: for itself */
+    struct pn_smtp_dsn_rcpt dsn;           /* what the client asks of reports; pooled */
+    struct pn_str given; /* the address as he wrote it, where that differs; pooled */
 };
 
 struct edge_content {
@@ -237,6 +240,7 @@ struct transaction {
     struct pn_str from;
     struct pn_str mail_args; /* of MAIL, as written */
     bool body_8bit, smtputf8;
+    struct pn_smtp_dsn_mail dsn; /* pooled */
     struct txn_rcpt *rcpts;
     size_t rcpt_count, rcpt_cap, refused_count;
     size_t turned_away;    /* refused and not in rcpts: unknown, relayed, not verified */
@@ -501,6 +505,21 @@ bool cut_fits(struct transaction *t, const struct pn_envelope *env);
 /* It went, or might have gone, on so. */
 bool cut_sent(const struct transaction *t);
 void cut_end(struct transaction *t);
+
+/* ---- ask_dsn.c: reports (RFC 3461) ---- */
+
+/* What the client asks of reports on one that is not taken yet. False: the pool's limit. */
+bool dsn_ask(struct transaction *t, const struct pn_smtp_rcpt *from, struct txn_rcpt *r);
+/* It names one that is taken already. */
+void dsn_join(struct txn_rcpt *there, const struct txn_rcpt *again);
+/* Into an envelope's recipient. */
+void dsn_fill(const struct txn_rcpt *r, struct pn_recipient *out);
+/* It stands for so many others: what each of them inherits is left in *to. True: *alias is one
+ * more, for the report that it was expanded (RFC 3461, section 5.2.7). */
+bool dsn_expand(struct pn_recipient *to, struct pn_str address, size_t count,
+                struct pn_recipient *alias);
+/* Its delivery is to be reported: the queue does that, so it goes there. */
+bool dsn_wants_success(const struct pn_recipient *r);
 
 /* ---- edits.c ---- */
 

@@ -157,7 +157,7 @@ size_t forward_room(const struct transaction *t, size_t *groups)
     *groups = TRACE_GROUPS_MAX;
     for (size_t i = 0; i < t->verdict.rcpt_count; i++) {
         const struct pn_expansion *x = t->verdict.rcpts[i].stands_for;
-        rcpts += x == NULL ? 1 : x->count;
+        rcpts += x == NULL ? 1 : x->count + 1; /* and its report: dsn_expand */
         *groups += x != NULL;
     }
     return rcpts;
@@ -244,6 +244,9 @@ bool forward_put(struct forwarder *f, const struct pn_verdict_rcpt *v,
     }
     if (!mark(f, v->address, &copy.group))
         return false;
+    struct pn_recipient alias;
+    if (dsn_expand(&copy, v->address, v->stands_for->count, &alias))
+        f->env->recipients[f->env->recipient_count++] = alias;
     for (size_t i = 0; i < v->stands_for->count; i++) {
         struct pn_recipient one = copy;
         fill(f, v, &v->stands_for->targets[i], &one);

@@ -155,8 +155,13 @@ void txn_rcpt(struct session *s, const struct pn_smtp_rcpt *rcpt)
         turn_away(t, &r, pn_str_of(refusal));
         return;
     }
-    const struct txn_rcpt *before = rcpt_taken(t, r.address);
+    if (!dsn_ask(t, rcpt, &r)) {
+        turn_away(t, &r, PN_STR("452 4.5.3 Too many recipients"));
+        return;
+    }
+    struct txn_rcpt *before = rcpt_taken(t, r.address);
     if (before != NULL) {
+        dsn_join(before, &r);
         accept_rcpt(t, (size_t)(before - t->rcpts));
         return;
     }

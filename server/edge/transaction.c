@@ -95,6 +95,9 @@ void txn_mail(struct session *s, const struct pn_smtp_mail *mail)
     t->cut_off = mail->dsn.ret != 0 || mail->dsn.envid.len != 0;
     t->body_8bit = mail->body_8bit;
     t->smtputf8 = mail->smtputf8;
+    t->dsn = (struct pn_smtp_dsn_mail){mail->dsn.ret, PN_STR("")};
+    if (mail->dsn.envid.len != 0)
+        t->dsn.envid = pn_pool_dup(t->pool, mail->dsn.envid);
     s->txn = t;
     if (has_plugins(s)) {
         struct pn_check_mail check = {.from = t->from, .id = pn_str_of(t->id_text)};

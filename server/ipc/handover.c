@@ -157,7 +157,7 @@ static void recipient_put(struct pn_buf *out, const struct pn_recipient *to)
 
 enum { RECIPIENT_BYTES_MIN = 6 * 4 + 5 };
 
-/* from and by: later_get's. */
+/* from and by: later_get's; given: given_get's. */
 static bool recipient_get(struct pn_rd *r, uint32_t groups, struct pn_recipient *to)
 {
     to->address = pn_rd_str(r);
@@ -198,6 +198,23 @@ static bool later_get(struct pn_rd *r, const struct pn_envelope *env)
     return true;
 }
 
+/* And version 3 behind that. */
+static void given_put(struct pn_buf *out, const struct pn_envelope *env)
+{
+    for (uint32_t i = 0; i < env->recipient_count; i++)
+        pn_wr_str(out, env->recipients[i].given);
+}
+
+static bool given_get(struct pn_rd *r, const struct pn_envelope *env)
+{
+    for (uint32_t i = 0; i < env->recipient_count; i++) {
+        env->recipients[i].given = pn_rd_str(r);
+        if (!pn_rd_ok(r) || !text_ok(env->recipients[i].given))
+            return false;
+    }
+    return true;
+}
+
 bool pn_envelope_put(struct pn_buf *out, const struct pn_envelope *env)
 {
     size_t start = out->len;
@@ -220,6 +237,7 @@ bool pn_envelope_put(struct pn_buf *out, const struct pn_envelope *env)
     for (uint32_t i = 0; i < env->recipient_count; i++)
         recipient_put(out, &env->recipients[i]);
     later_put(out, env);
+    given_put(out, env);
     return !out->overflow && out->len - start <= PN_ENVELOPE_MAX;
 }
 
@@ -280,7 +298,8 @@ bool pn_envelope_get(struct pn_str bytes, struct pn_pool *pool, struct pn_envelo
     env->client = pn_rd_str(&r);
     env->helo = pn_rd_str(&r);
     return pn_rd_ok(&r) && head_ok(env) && groups_get(&r, pool, env) &&
-           recipients_get(&r, pool, env) && (version < 2 || later_get(&r, env)) && pn_rd_done(&r);
+           recipients_get(&r, pool, env) && (version < 2 || later_get(&r, env)) &&
+           (version < 3 || given_get(&r, env)) && pn_rd_done(&r);
 }
 
 static void reply_put(struct pn_buf *out, const struct pn_reply *reply)

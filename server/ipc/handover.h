@@ -36,7 +36,7 @@
 #include "wire.h"
 
 enum {
-    PN_ENVELOPE_VERSION = 2,           /* 1: recipients without from and by */
+    PN_ENVELOPE_VERSION = 3,           /* 2: recipients without given; 1: nor from and by */
     PN_ENVELOPE_MAX = 4 * 1024 * 1024, /* bytes, encoded */
     PN_ENVELOPE_RECIPIENTS_MAX = 4096,
     PN_ENVELOPE_GROUPS_MAX = 1024,
@@ -72,6 +72,7 @@ enum pn_hand {
     PN_HAND_JUNK, /* deliver; the Junk folder or X-Spam-Flag stand in folder and edits */
     PN_HAND_QUARANTINE,
     PN_HAND_HOLD,
+    PN_HAND_EXPANDED, /* others have it in this one's place; only its sender is to be told */
     PN_HAND_COUNT
 };
 
@@ -83,7 +84,7 @@ enum pn_via {
     PN_VIA_COUNT
 };
 
-/* RFC 3461, section 4.1; none set: the client gave no NOTIFY. */
+/* RFC 3461, section 4.1, as dsn_param.h numbers them; none set: the client gave no NOTIFY. */
 enum { PN_NOTIFY_NEVER = 1, PN_NOTIFY_SUCCESS = 2, PN_NOTIFY_FAILURE = 4, PN_NOTIFY_DELAY = 8 };
 
 enum pn_envelope_flag {
@@ -129,11 +130,13 @@ struct pn_recipient {
     struct pn_str next_hop; /* "192.0.2.1:25", "[2001:db8::1]:25", "mx.example:25", "mx.example" */
     struct pn_str user;     /* whose mailbox, in policy's form */
     struct pn_str folder;   /* "" is INBOX; "Junk" */
-    struct pn_str orcpt;    /* RFC 3461: "rfc822;..." decoded from xtext; empty: none */
+    struct pn_str orcpt;    /* RFC 3461: "rfc822;..." as the client wrote it; empty: none */
     struct pn_str reason;   /* why quarantine or hold; for the operator */
     struct pn_str from;     /* MAIL FROM for this one; empty: the envelope's reverse-path, which
                              * is also whom a report goes to in any case */
     struct pn_str by;       /* the aliases that led here, in words; empty: none did */
+    struct pn_str given;    /* the address as the client wrote it, by which reports call this
+                             * one; empty: as in address */
 };
 
 struct pn_envelope {
@@ -145,7 +148,7 @@ struct pn_envelope {
     uint32_t generation; /* of policy that decided */
     uint64_t content_file;
     struct pn_str reverse_path; /* without brackets; empty: null */
-    struct pn_str envid;        /* decoded from xtext */
+    struct pn_str envid;        /* RFC 3461: as the client wrote it, in xtext; empty: none */
     struct pn_str client;       /* address as text; for the operator */
     struct pn_str helo;
     uint32_t group_count;

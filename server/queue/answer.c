@@ -3,6 +3,7 @@
 #include "assert.h"
 #include "clock.h"
 #include "command.h"
+#include "dsn_param.h"
 #include "frozen.h"
 #include "mem.h"
 
@@ -57,6 +58,21 @@ void answer_time(struct answer *a, const char *key, int64_t ms)
     pn_buf_fini(&b);
 }
 
+/* What the client asked of reports, as it wrote it (RFC 3461). */
+static void put_dsn(struct answer *a, const struct pn_recipient *to)
+{
+    struct pn_buf b;
+    pn_buf_init(&b, 2 * PN_ENVELOPE_TEXT_MAX);
+    pn_smtp_notify_put(&b, to->notify);
+    if (b.len > 0)
+        pn_json_str(&a->j, "notify", pn_buf_str(&b));
+    if (to->orcpt.len > 0)
+        pn_json_str(&a->j, "orcpt", to->orcpt);
+    if (to->given.len > 0)
+        pn_json_str(&a->j, "given", to->given);
+    pn_buf_fini(&b);
+}
+
 void answer_message(struct answer *a, struct pn_str id, const struct pn_envelope *env)
 {
     pn_json_str(&a->j, "id", id);
@@ -66,22 +82,36 @@ void answer_message(struct answer *a, struct pn_str id, const struct pn_envelope
     pn_json_str(&a->j, "client", env->client);
     pn_json_str(&a->j, "helo", env->helo);
     pn_json_i64(&a->j, "recipients", env->recipient_count);
+    if (env->ret != 0)
+        pn_json_str(&a->j, "ret", pn_str_of(pn_smtp_ret_name(env->ret)));
+    if (env->envid.len > 0)
+        pn_json_str(&a->j, "envid", env->envid);
 }
 
 void answer_recipient(struct answer *a, const struct pn_recipient *to, const struct rcpt *r)
 {
     static const char *const states[RCPT_STATE_COUNT] = {
-        [RCPT_WAITING] = "waiting", [RCPT_UNDER_WAY] = "under way", [RCPT_DELIVERED] = "delivered",
-        [RCPT_FAILED] = "failed",   [RCPT_HELD] = "held",           [RCPT_DROPPED] = "dropped",
-        [RCPT_FAILING] = "failing", [RCPT_KEPT_BACK] = "kept back"};
+        [RCPT_WAITING] = "waiting",
+        [RCPT_UNDER_WAY] = "under way",
+        [RCPT_DELIVERED] = "delivered",
+        [RCPT_FAILED] = "failed",
+        [RCPT_HELD] = "held",
+        [RCPT_DROPPED] = "dropped",
+        [RCPT_FAILING] = "failing",
+        [RCPT_KEPT_BACK] = "kept back",
+        [RCPT_REPORTING] = "delivered, a report is due",
+        [RCPT_RELAYING] = "relayed, a report is due"};
     pn_json_str(&a->j, "address", to->address);
     pn_json_str(&a->j, "next_hop", to->via == PN_VIA_LOCAL ? to->user : to->next_hop);
     if (to->by.len != 0)
         pn_json_str(&a->j, "by", to->by);
     if (to->from.len != 0)
         pn_json_str(&a->j, "mail_from", to->from);
+    put_dsn(a, to);
     if (r == NULL)
         return;
+    if (r->warned)
+        pn_json_bool(&a->j, "warned", true);
     pn_json_str(&a->j, "state", pn_str_of(states[r->state]));
     pn_json_i64(&a->j, "tries", r->tries);
     if (r->state == RCPT_WAITING && frozen_holds(a->q->frozen, to->address))

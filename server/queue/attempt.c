@@ -120,6 +120,14 @@ void attempt_json(const struct message *m, uint32_t index, struct pn_json *j)
         print(t->by, t->ms, j);
 }
 
+struct pn_str attempt_server(const struct message *m, uint32_t index, char ip[PN_IP_TEXT_MAX])
+{
+    const struct attempt *a = m->work->tried == NULL ? NULL : m->work->tried[index].by;
+    if (a == NULL)
+        return PN_STR("");
+    return pn_str_of(a->host[0] != '\0' ? a->host : pn_ip_text(&a->to.ip, ip));
+}
+
 void attempts_forget(struct message_work *w, uint32_t count)
 {
     for (uint32_t i = 0; w->tried != NULL && i < count; i++)

@@ -28,6 +28,8 @@ void attempt_settles(struct message *m, uint32_t index, struct attempt *a);
 void attempt_json(const struct message *m, uint32_t index, struct pn_json *j);
 /* The same of a try that settles nobody: a connection that came to nothing. */
 void attempt_print(const struct attempt *a, struct pn_json *j);
+/* The server that settled it, by name or (in ip) by address; empty: none did. */
+struct pn_str attempt_server(const struct message *m, uint32_t index, char ip[PN_IP_TEXT_MAX]);
 /* Its message is let go of. */
 void attempts_forget(struct message_work *w, uint32_t count);
 

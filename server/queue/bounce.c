@@ -1,19 +1,14 @@
 /*
  * What is given up, and what is kept back: recipients in RCPT_FAILING are reported to the
- * sender, or held where a report would be backscatter; those that policy quarantined
+ * sender (report.c), or held where a report would be backscatter; those that policy quarantined
  * or held go to their file. All of it is durable before the recipient counts as done.
- *
- * A report is made only where the reverse-path is known to be the sender's own: SPF
- * passed, or a user of ours submitted it. Nothing is ever sent to the null sender.
  */
 #include "queue_int.h"
 
 #include "clock.h"
-#include "dsn.h"
 #include "held.h"
 #include "log.h"
 #include "mem.h"
-#include "memfile.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -21,14 +16,8 @@
 
 enum { AGAIN_MS = 60 * 1000, REASON_MAX = 600 };
 
-/* A report's own words with the header that it quotes, and what a recipient adds: its address
- * and reply twice, where it was sent, and how the sender wrote it; three bytes for each that
- * is not ASCII. No report may be too
- * large to be made: it would be tried for ever. */
-enum { REPORT_BYTES = 256 * 1024, REPORT_RECIPIENT_BYTES = 15 * PN_ENVELOPE_TEXT_MAX };
-
 /* Where these recipients go on: durable, or tried again in a minute. */
-static void conclude(struct message *m, const uint32_t *indices, uint32_t count, int error,
+void bounce_conclude(struct message *m, const uint32_t *indices, uint32_t count, int error,
                      uint8_t state)
 {
     for (uint32_t i = 0; i < count; i++) {
@@ -80,7 +69,7 @@ static void hold_done(struct pn_job *job)
     if (h->error != 0)
         pn_error("message %s could not be held: %s", pn_queue_id_text(m->id, id),
                  strerror(h->error));
-    conclude(m, h->indices, h->count, h->error, RCPT_HELD);
+    bounce_conclude(m, h->indices, h->count, h->error, RCPT_HELD);
     pn_buf_fini(&h->reason);
     free(h->indices);
     free(h);
@@ -185,129 +174,47 @@ void bounce_expire_held(void *arg)
     pn_timer_set(q->age_timer, AGE_CHECK_MS);
 }
 
-/* ---- reports ---- */
-
-struct report {
-    struct message *m;
-    uint32_t count;
-    uint32_t *indices; /* owned */
-};
-
-static void report_kept(void *ctx, int error)
-{
-    struct report *r = ctx;
-    struct message *m = r->m;
-    conclude(m, r->indices, r->count, error, RCPT_FAILED);
-    free(r->indices);
-    free(r);
-    run_unpin(m);
-}
-
-static bool write_report(struct message *m, const struct report *r, uint64_t id, struct pn_buf *out)
-{
-    char text[PN_QUEUE_ID_TEXT_MAX], about[PN_QUEUE_ID_TEXT_MAX];
-    struct pn_str content;
-    if (!message_content(m, &content))
-        return false;
-    struct dsn_recipient *to = pn_calloc(r->count, sizeof *to);
-    for (uint32_t i = 0; i < r->count; i++) {
-        const struct pn_recipient *from = &m->work->env.recipients[r->indices[i]];
-        const struct rcpt *state = &m->rcpts[r->indices[i]];
-        to[i] = (struct dsn_recipient){.address = from->address,
-                                       .orcpt = from->orcpt,
-                                       .reply = pn_str_of(state->reply),
-                                       .expired = state->expired};
-        if (from->via != PN_VIA_LOCAL)
-            to[i].server = from->next_hop;
-    }
-    const struct dsn dsn = {.hostname = pn_str_of(m->queue->settings.hostname),
-                            .id = pn_str_of(pn_queue_id_text(id, text)),
-                            .about = pn_str_of(pn_queue_id_text(m->id, about)),
-                            .to = m->work->env.reverse_path,
-                            .envid = m->work->env.envid,
-                            .arrived_ms = m->work->env.arrived_ms,
-                            .now_ms = pn_clock_wall_ms(),
-                            .recipients = to,
-                            .count = r->count,
-                            .content = content};
-    bool ok = dsn_write(out, &dsn);
-    free(to);
-    return ok;
-}
-
-/* Keeps the report as a message of ours, to its sender. Takes r's ownership. */
-static void send_report(struct message *m, struct report *r, struct pn_recipient *to)
-{
-    struct queue *q = m->queue;
-    struct pn_buf text;
-    struct pn_edit_group none = {0};
-    struct pn_envelope env = {.id = pn_queue_id_make(&q->ids),
-                              .arrived_ms = pn_clock_wall_ms(),
-                              .flags = PN_ENV_DSN | (m->work->env.flags & PN_ENV_SMTPUTF8),
-                              .generation = m->work->env.generation,
-                              .group_count = 1,
-                              .groups = &none,
-                              .recipient_count = 1,
-                              .recipients = to};
-    pn_buf_init(&text, REPORT_BYTES + (size_t)r->count * REPORT_RECIPIENT_BYTES);
-    int fd = -1;
-    m->under_way++;
-    if (write_report(m, r, env.id, &text)) {
-        env.size = text.len;
-        fd = pn_memfile_of("report", pn_buf_str(&text));
-    }
-    if (fd >= 0)
-        take_own(q, &env, fd, report_kept, r);
-    else
-        report_kept(r, EIO); /* the content can't be read now */
-    pn_buf_fini(&text);
-}
+/* ---- failures ---- */
 
 static bool is_failing(const struct message *m, uint32_t i)
 {
     return m->rcpts[i].state == RCPT_FAILING;
 }
 
-/* The client asked for no report (RFC 3461, section 4.1). */
+/* The client asked for no report (RFC 3461, section 5.2.6 (b)), or this is one. */
 static bool is_silent(const struct message *m, uint32_t i)
 {
-    uint8_t notify = m->work->env.recipients[i].notify;
-    return is_failing(m, i) && notify != 0 && (notify & PN_NOTIFY_FAILURE) == 0;
+    return is_failing(m, i) && ((m->work->env.flags & PN_ENV_DSN) != 0 || report_is_silent(m, i));
 }
 
-bool bounce(struct message *m)
+/* No report of it can be made. */
+static void hold_failing(struct message *m)
 {
-    uint32_t count, *indices;
-    bool own = (m->work->env.flags & PN_ENV_DSN) != 0, null = m->work->env.reverse_path.len == 0;
-    bool may = !null && (m->work->env.flags & (PN_ENV_SPF_PASS | PN_ENV_SUBMITTED)) != 0;
-    indices = pick(m, own ? is_failing : is_silent, &count);
-    if (indices != NULL) { /* a report that can't be delivered is not reported */
-        conclude(m, indices, count, 0, RCPT_FAILED);
-        free(indices);
-    }
-    indices = pick(m, is_failing, &count);
-    if (indices == NULL)
-        return false;
-    struct pn_pool *pool = pn_pool_new(64 * 1024);
-    struct pn_recipient to;
-    bool routed = may && route_address(m->queue, m->work->env.reverse_path, pool, &to);
-    if (routed) {
-        struct report *r = pn_calloc(1, sizeof *r);
-        *r = (struct report){m, count, indices};
-        send_report(m, r, &to);
-    }
-    pn_pool_free(&pool);
-    if (routed)
-        return true;
+    uint32_t count, *indices = pick(m, is_failing, &count);
+    bool null = m->work->env.reverse_path.len == 0;
     struct pn_buf reason;
     pn_buf_init(&reason, REASON_MAX);
     (void)pn_buf_addf(&reason, "%s: ",
-                      null  ? "refused, and the sender is null"
-                      : may ? "refused, and no report can go to its sender"
-                            : "refused, and a report would be backscatter");
+                      null            ? "refused, and the sender is null"
+                      : report_may(m) ? "refused, and no report can go to its sender"
+                                      : "refused, and a report would be backscatter");
     struct pn_str reply = pn_str_of(m->rcpts[indices[0]].reply);
     (void)pn_buf_adds(&reason, pn_str_slice(reply, 0, 500));
     hold(m, HELD_HELD, indices, count, pn_buf_str(&reason));
     pn_buf_fini(&reason);
-    return true;
+}
+
+bool bounce(struct message *m)
+{
+    uint32_t count, *indices = pick(m, is_silent, &count);
+    if (indices != NULL) {
+        bounce_conclude(m, indices, count, 0, RCPT_FAILED);
+        free(indices);
+    }
+    m->under_way++; /* what ends at once does not come to rest within */
+    if (report_make(m, REPORT_FAILED) == REPORT_NOWHERE)
+        hold_failing(m);
+    (void)report_make(m, REPORT_SUCCESS);
+    (void)report_make(m, REPORT_DELAYED);
+    return --m->under_way > 0;
 }

@@ -60,6 +60,7 @@ struct conn {
     struct pn_segments segments;
     struct pn_str *parts; /* owned */
     struct pn_str to[PARCEL_RECIPIENTS_MAX];
+    struct pn_smtp_dsn_rcpt dsn_to[PARCEL_RECIPIENTS_MAX];
 };
 
 static void mail_fini(struct conn *c)
@@ -233,6 +234,16 @@ static struct pn_edits *edits_of(const struct pn_edit_group *group)
     return edits;
 }
 
+static void fill_recipients(struct conn *c)
+{
+    const struct parcel *p = c->parcel;
+    for (uint32_t i = 0; i < p->count; i++) {
+        const struct pn_recipient *to = &p->m->work->env.recipients[p->indices[i]];
+        c->to[i] = to->address;
+        c->dsn_to[i] = (struct pn_smtp_dsn_rcpt){to->notify, to->orcpt};
+    }
+}
+
 /* Content with a group's edits, as parts. False: it can't be had. */
 static bool render(struct conn *c, struct message *m, uint32_t group)
 {
@@ -261,12 +272,13 @@ static bool send_parcel(struct conn *c)
     const struct pn_recipient *first = &m->work->env.recipients[p->indices[0]];
     if (!render(c, m, first->group))
         return false;
-    for (uint32_t i = 0; i < p->count; i++)
-        c->to[i] = m->work->env.recipients[p->indices[i]].address;
+    fill_recipients(c);
     const struct pn_smtp_outgoing mail = {
         .from = first->from.len != 0 ? first->from : m->work->env.reverse_path,
         .to = c->to,
         .to_count = p->count,
+        .dsn = {m->work->env.ret, m->work->env.envid},
+        .dsn_to = c->dsn_to,
         .content = c->parts,
         .content_count = c->segments.count,
         .body_8bit = (m->work->env.flags & PN_ENV_8BITMIME) != 0 ||
@@ -371,6 +383,15 @@ static void on_ready(void *ctx)
     go_on(c);
 }
 
+/* A server's words settle a recipient: does it report what becomes of its mail? */
+static void note_server(const struct conn *c, uint32_t index)
+{
+    uint8_t heard = HEARD_WORDS;
+    heard |= c->hop->via == PN_VIA_LMTP ? 0 : HEARD_RELAYED;
+    heard |= pn_smtp_client_offer(c->client)->dsn ? HEARD_DSN : 0;
+    c->parcel->m->rcpts[index].heard = heard;
+}
+
 static void on_rcpt(void *ctx, size_t index, enum pn_smtp_from from,
                     const struct pn_smtp_reply *reply)
 {
@@ -394,6 +415,8 @@ static void on_rcpt(void *ctx, size_t index, enum pn_smtp_from from,
         pn_buf_fini(&b);
         return;
     }
+    if (from != PN_SMTP_FROM_US)
+        note_server(c, c->parcel->indices[index]);
     run_settled_by(c->parcel->m, c->parcel->indices[index], reply->code,
                    pn_str_slice(pn_buf_str(&b), 4, b.len), c->attempt);
     pn_buf_fini(&b);

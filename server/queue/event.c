@@ -18,6 +18,9 @@ enum metric {
     M_SEGMENTS,
     M_BATCHES,
     M_EVENTS_LOST,
+    M_REPORTS_FAILED, /* and the others, as enum report_kind has them */
+    M_REPORTS_SUCCESS,
+    M_REPORTS_DELAYED,
     M_CUT, /* by enum cut_event, in its order */
     METRICS = M_CUT + CUT_EVENT_LOST + 1
 };
@@ -54,6 +57,12 @@ static struct pn_metric metrics[METRICS] = {
                    PN_COUNTER, 0},
     [M_EVENTS_LOST] = {"postern_queue_events_lost_total", NULL, "Event lines that found no room.",
                        PN_COUNTER, 0},
+    [M_REPORTS_FAILED] = {"postern_queue_reports_total", "kind=\"failed\"", "Reports to senders.",
+                          PN_COUNTER, 0},
+    [M_REPORTS_SUCCESS] = {"postern_queue_reports_total", "kind=\"delivered\"",
+                           "Reports to senders.", PN_COUNTER, 0},
+    [M_REPORTS_DELAYED] = {"postern_queue_reports_total", "kind=\"delayed\"", "Reports to senders.",
+                           PN_COUNTER, 0},
 };
 
 static void fill(void *ctx)
@@ -84,6 +93,8 @@ static const char *outcome_of(uint8_t state)
 {
     switch (state) {
     case RCPT_DELIVERED:
+    case RCPT_REPORTING:
+    case RCPT_RELAYING:
         metrics[M_DELIVERED].value++;
         return "delivered";
     case RCPT_FAILED:
@@ -157,6 +168,33 @@ void event_doubled(struct message *m, struct pn_str reason)
 void event_cut(enum cut_event what)
 {
     metrics[M_CUT + what].value++;
+}
+
+void event_report(struct message *m, enum report_kind kind, uint64_t id, uint32_t count)
+{
+    static const char *const kinds[REPORT_KIND_COUNT] = {
+        [REPORT_FAILED] = "failed", [REPORT_SUCCESS] = "delivered", [REPORT_DELAYED] = "delayed"};
+    char text[PN_QUEUE_ID_TEXT_MAX], about[PN_QUEUE_ID_TEXT_MAX];
+    struct pn_buf b, ts;
+    metrics[M_REPORTS_FAILED + (int)kind].value++;
+    pn_buf_init(&b, EVENT_MAX);
+    pn_buf_init(&ts, 64);
+    pn_clock_rfc3339(&ts, pn_clock_wall_ms());
+    struct pn_json j = pn_json_to(&b);
+    pn_json_object(&j, NULL);
+    pn_json_str(&j, "ts", pn_buf_str(&ts));
+    pn_json_str(&j, "event", PN_STR("report"));
+    pn_json_i64(&j, "schema", EVENT_SCHEMA);
+    pn_json_str(&j, "id", pn_str_of(pn_queue_id_text(id, text)));
+    pn_json_str(&j, "about", pn_str_of(pn_queue_id_text(m->id, about)));
+    pn_json_str(&j, "kind", pn_str_of(kinds[kind]));
+    pn_json_str(&j, "to", m->work->env.reverse_path);
+    pn_json_i64(&j, "recipients", count);
+    pn_json_object_end(&j);
+    if (b.overflow || !pn_admin_link_event(m->queue->admin, pn_buf_str(&b)))
+        metrics[M_EVENTS_LOST].value++;
+    pn_buf_fini(&ts);
+    pn_buf_fini(&b);
 }
 
 void event_delivered(struct message *m, uint32_t index)

@@ -13,6 +13,9 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+/* A recipient's state in a record, and beside it: the sender was told that it waits. */
+enum { STATE_WARNED = 0x80 };
+
 enum { META_VERSION = 1, TABLE_FIRST = 1024, STATE_BYTES_MIN = 4 + 1 + 2 + 8 + 4 };
 
 static size_t slot_of(const struct queue *q, uint64_t id)
@@ -210,9 +213,19 @@ static bool passing(uint8_t state)
     return state == RCPT_UNDER_WAY || state == RCPT_FAILING || state == RCPT_KEPT_BACK;
 }
 
+static bool is_told(uint8_t state)
+{
+    return state == RCPT_REPORTING || state == RCPT_RELAYING;
+}
+
 static bool is_open(uint8_t state)
 {
-    return state == RCPT_WAITING || passing(state);
+    return state == RCPT_WAITING || passing(state) || is_told(state);
+}
+
+bool rcpt_is_told(const struct rcpt *r)
+{
+    return is_told(r->state);
 }
 
 bool rcpt_is_open(const struct rcpt *r)
@@ -231,7 +244,8 @@ static void states_put(struct pn_buf *out, const struct message *m, bool all)
         if (!all && (r->noted || passing(r->state)))
             continue;
         pn_wr_u32(out, i);
-        pn_wr_u8(out, passing(r->state) ? RCPT_WAITING : r->state);
+        uint8_t state = passing(r->state) ? RCPT_WAITING : r->state;
+        pn_wr_u8(out, state | (r->warned ? STATE_WARNED : 0));
         pn_wr_u16(out, r->tries);
         pn_wr_i64(out, r->due_ms);
         pn_wr_str(out, pn_str_of(r->reply));
@@ -244,6 +258,8 @@ static bool states_get(struct pn_rd *rd, struct message *m)
     for (uint32_t n = 0; n < count; n++) {
         uint32_t i = pn_rd_u32(rd);
         struct rcpt got = {.state = pn_rd_u8(rd), .noted = true};
+        got.warned = (got.state & STATE_WARNED) != 0;
+        got.state &= (uint8_t)~STATE_WARNED;
         got.tries = pn_rd_u16(rd);
         got.due_ms = pn_rd_i64(rd);
         struct pn_str reply = pn_rd_str(rd);

@@ -10,7 +10,8 @@
  *   again.c       those that are due while others of the message are under way
  *   local.c       to mailbox workers
  *   hop.h         to next hops
- *   bounce.c      reports to senders; what is held instead
+ *   bounce.c      what failed, and what is held
+ *   report.c      reports to senders
  *   sign_own.c    signatures of those reports
  *   held.h        quarantine and held mail, outside the journal
  *   asked.h       what an operator asks: command.c, asked_words.c, asked_filter.c,
@@ -59,6 +60,8 @@ struct queue_settings {
     unsigned connections_max, net_connections_max;
     uint32_t mailboxes; /* workers: which one a user belongs to */
     uint64_t idle_ms, connect_ms, hold_age_ms, verify_ms;
+    uint64_t warn_ms;    /* how long until a sender hears that his mail waits; 0: never */
+    uint64_t return_max; /* bytes of a message that RET=FULL returns whole */
     struct pn_smtp_client_waits waits; /* for a next hop's replies */
     bool literals;                     /* user@[192.0.2.1] is gone to */
     bool event_each;                   /* an event line for each success too */
@@ -78,18 +81,29 @@ enum rcpt_state {
     RCPT_DROPPED,   /* by an operator */
     RCPT_FAILING,   /* not noted: refused for good or given up, to be reported or held */
     RCPT_KEPT_BACK, /* not noted: on its way to quarantine or hold */
+    RCPT_REPORTING, /* delivered; its sender is to be told */
+    RCPT_RELAYING,  /* the same, by way of a next hop that makes no reports */
     RCPT_STATE_COUNT
 };
 
 /* What an operator wants of a recipient that waits. */
 enum rcpt_order { ORDER_NONE, ORDER_DROP, ORDER_HOLD, ORDER_BOUNCE };
 
+/* What a try met: bits of rcpt.heard. */
+enum {
+    HEARD_WORDS = 1,   /* the last reply is a server's, not ours */
+    HEARD_RELAYED = 2, /* a next hop by SMTP, which is not where mail ends */
+    HEARD_DSN = 4      /* it takes what the sender asked for and reports itself */
+};
+
 struct rcpt {
     uint8_t state;
-    bool noted;    /* the spool knows */
-    bool expired;  /* failing by time, not by the last reply */
-    uint8_t order; /* enum rcpt_order; not noted */
-    bool frozen;   /* not tried the last time, for its domain was frozen; not noted */
+    uint8_t order;    /* enum rcpt_order; not noted */
+    uint8_t heard;    /* of the try at hand; not noted */
+    bool noted : 1;   /* the spool knows */
+    bool expired : 1; /* failing by time, not by the last reply */
+    bool frozen : 1;  /* not tried the last time, for its domain was frozen; not noted */
+    bool warned : 1;  /* its sender was told that it waits */
     uint16_t tries;
     int64_t due_ms;    /* wall clock */
     const char *reply; /* the last one, "451 4.3.0 Words"; of last_reply.h; NULL: none */
@@ -167,6 +181,8 @@ void message_damage(struct message *m, const char *why);
 void message_mended(struct message *m);
 /* That of a loaded one. */
 struct pn_str message_envelope(const struct message *m);
+/* It is delivered, and a report of that is due. */
+bool rcpt_is_told(const struct rcpt *r);
 /* Not at its end. */
 bool rcpt_is_open(const struct rcpt *r);
 struct message *message_new(struct queue *q, uint64_t id);
@@ -328,6 +344,8 @@ void run_message(struct message *m);
 /* Puts it into the heap by its recipients' due times. */
 void run_later(struct message *m);
 void run_remove(struct message *m); /* from the heap */
+/* When it will be given up, at the next try behind that (ms since 1970). */
+int64_t run_expires_ms(const struct message *m, uint32_t index);
 /* What became of one try. code 0: none was made, no fault of the recipient's. */
 void run_settled(struct message *m, uint32_t index, uint16_t code, struct pn_str text);
 /* The same, by a try at a server (attempt.h). */
@@ -357,10 +375,30 @@ void run_unpin(struct message *m);
 /* bounce.c */
 /* Recipients that policy keeps back go to their files; each file pins the message. */
 void bounce_keep_back(struct message *m);
-/* Failing recipients are reported or held. True: that takes its time, m is pinned. */
+/* Failing recipients are reported or held, and what else is to be reported is. True: that
+ * takes its time, m is pinned. */
 bool bounce(struct message *m);
+/* Where these recipients go on: durable, or tried again in a minute. */
+void bounce_conclude(struct message *m, const uint32_t *indices, uint32_t count, int error,
+                     uint8_t state);
 /* Removes held mail that is too old, now and every hour. */
 void bounce_expire_held(void *queue);
+
+/* report.c */
+enum report_kind { REPORT_FAILED, REPORT_SUCCESS, REPORT_DELAYED, REPORT_KIND_COUNT };
+enum report_end {
+    REPORT_NONE,    /* there is nothing to report */
+    REPORT_BEGUN,   /* the message is pinned meanwhile; maybe no more */
+    REPORT_NOWHERE, /* no report may or can go to its sender */
+};
+/* May its sender be sent a report at all? */
+bool report_may(const struct message *m);
+/* He asked not to be told of a failure. */
+bool report_is_silent(const struct message *m, uint32_t index);
+/* The state of a recipient whose mail was taken. */
+uint8_t report_success(const struct message *m, uint32_t index);
+/* Makes the report of that kind that is due. */
+enum report_end report_make(struct message *m, enum report_kind kind);
 
 /* move.c: what keeps the oldest segment is written again at the end. */
 void move_init(struct queue *q);
@@ -394,6 +432,8 @@ enum cut_event {
 void event_cut(enum cut_event what);
 /* It was sent, no answer came, and it is kept: an event line, and counted. */
 void event_doubled(struct message *m, struct pn_str reason);
+/* A report, message `id`, is made about so many of its recipients. */
+void event_report(struct message *m, enum report_kind kind, uint64_t id, uint32_t count);
 
 /* command.c: a COMMAND of admin's. */
 bool queue_command(void *queue, struct pn_record *record);

@@ -96,7 +96,7 @@ void run_later(struct message *m)
         struct rcpt *r = &m->rcpts[i];
         if (r->due_ms > latest) /* it was said while the clock was ahead */
             r->due_ms = now;
-        if (r->state == RCPT_WAITING && r->due_ms < due)
+        if ((r->state == RCPT_WAITING || rcpt_is_told(r)) && r->due_ms < due)
             due = r->due_ms;
     }
     m->due_ms = due;
@@ -217,6 +217,32 @@ static void obey(struct replies *replies, struct rcpt *r)
     }
 }
 
+/* Its mail was taken, by whom rcpt.heard says. */
+static void succeed(struct message *m, uint32_t index)
+{
+    struct rcpt *r = &m->rcpts[index];
+    r->state = report_success(m, index);
+    r->noted = false;
+    r->due_ms = 0;
+    m->open -= !rcpt_is_told(r);
+}
+
+/* No try is made: policy keeps it back, or all there is to it is its report. */
+static bool goes_nowhere(struct message *m, uint32_t index)
+{
+    struct rcpt *r = &m->rcpts[index];
+    uint8_t hand = m->work->env.recipients[index].hand;
+    if (hand == PN_HAND_QUARANTINE || hand == PN_HAND_HOLD) {
+        r->state = RCPT_KEPT_BACK;
+    } else if (hand == PN_HAND_EXPANDED) {
+        set_reply(m->queue->replies, r, 250, PN_STR("2.0.0 Passed on to several others"));
+        succeed(m, index);
+    } else {
+        return false;
+    }
+    return true;
+}
+
 static void dispatch(struct message *m)
 {
     int64_t now = pn_clock_wall_ms();
@@ -229,17 +255,15 @@ static void dispatch(struct message *m)
             obey(m->queue->replies, r);
             continue;
         }
-        uint8_t hand = m->work->env.recipients[i].hand;
-        if (hand == PN_HAND_QUARANTINE || hand == PN_HAND_HOLD) {
-            r->state = RCPT_KEPT_BACK;
+        if (goes_nowhere(m, i))
             continue;
-        }
         r->frozen = frozen_holds(m->queue->frozen, m->work->env.recipients[i].address);
         if (r->frozen) {
             r->due_ms = now + FROZEN_MS;
             continue;
         }
         r->state = RCPT_UNDER_WAY;
+        r->heard = 0;
         m->under_way++;
         route(m, i);
     }
@@ -404,6 +428,12 @@ static void settled_one(struct message *m, const struct rcpt *r)
         message_note(m);
 }
 
+int64_t run_expires_ms(const struct message *m, uint32_t index)
+{
+    const struct dest *dest = hop_dest(m->queue, &m->work->env.recipients[index]);
+    return m->work->env.arrived_ms + (int64_t)dest->is.expire_ms;
+}
+
 void run_settled(struct message *m, uint32_t index, uint16_t code, struct pn_str text)
 {
     run_settled_by(m, index, code, text, NULL);
@@ -417,9 +447,7 @@ void run_settled_by(struct message *m, uint32_t index, uint16_t code, struct pn_
     attempt_settles(m, index, by);
     set_reply(m->queue->replies, r, code, text);
     if (code >= 200 && code < 300) {
-        r->state = RCPT_DELIVERED;
-        r->noted = false;
-        m->open--;
+        succeed(m, index);
         event_delivered(m, index);
     } else if (code >= 500) {
         r->state = RCPT_FAILING;

@@ -16,7 +16,9 @@ void settings_default(struct queue_settings *s)
                                  .mailboxes = 1,
                                  .idle_ms = 5000,
                                  .verify_ms = 10 * MINUTE_MS,
-                                 .connect_ms = 30 * 1000};
+                                 .connect_ms = 30 * 1000,
+                                 .warn_ms = 240 * MINUTE_MS,
+                                 .return_max = 1024 * 1024};
 }
 
 void settings_read(struct queue_settings *s, const struct pn_policy *p)
@@ -42,6 +44,8 @@ void settings_read(struct queue_settings *s, const struct pn_policy *p)
         .data_end = (uint32_t)pn_policy_int(p, "timeouts.next-hop.data-end"),
         .quit = (uint32_t)pn_policy_int(p, "timeouts.next-hop.quit")};
     s->verify_ms = (uint64_t)pn_policy_int(p, "queue.verify-cache");
+    s->warn_ms = (uint64_t)pn_policy_int(p, "queue.delay-warning");
+    s->return_max = (uint64_t)pn_policy_int(p, "queue.return-size");
     s->hold_age_ms = (uint64_t)pn_policy_int(p, "queue.hold-age");
     s->event_each = pn_policy_bool(p, "events.deliveries");
     s->literals = pn_policy_bool(p, "queue.literals");

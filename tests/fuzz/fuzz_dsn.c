@@ -1,8 +1,8 @@
 /*
- * A failure report about what strangers said: lines of the input are the sender, ENVID,
- * then address, reply and server of up to three recipients; the rest is the message. The
+ * A report about what strangers said: lines of the input are the sender, ENVID, HELO, then
+ * address, ORCPT, reply and server of up to three recipients; the rest is the message. The
  * report is mail that any server takes: no bare CR or LF, no NUL, and its header has its
- * own fields alone, once each.
+ * own fields alone, once each; it is ASCII unless it may be more.
  */
 #include "assert.h"
 #include "dsn.h"
@@ -56,19 +56,27 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct pn_buf out;
     struct dsn d = {.hostname = PN_STR("mx.here.test"),
                     .id = PN_STR("r1"),
+                    .boundary = PN_STR("b1"),
                     .about = PN_STR("q1"),
                     .to = line(&rest),
                     .envid = line(&rest),
+                    .helo = line(&rest),
+                    .client = PN_STR("192.0.2.1"),
                     .arrived_ms = INT64_C(1795309323000),
                     .now_ms = INT64_C(1795309324000),
                     .recipients = rcpts};
     do {
         struct dsn_recipient *r = &rcpts[d.count++];
-        *r = (struct dsn_recipient){.address = line(&rest), .orcpt = PN_STR("")};
+        *r = (struct dsn_recipient){.address = line(&rest), .orcpt = line(&rest)};
         r->reply = line(&rest);
         r->server = line(&rest);
-        r->expired = r->reply.len % 5 == 1;
+        r->action = (uint8_t)(r->reply.len % DSN_ACTION_COUNT);
+        r->expired = r->address.len % 2 == 1;
+        r->until_ms = INT64_C(1795309325000);
     } while (d.count < 3 && rest.p != NULL && rest.len != 0 && rest.p[0] != '\n');
+    d.full = d.to.len % 2 == 1;
+    d.eight = d.envid.len % 2 == 1;
+    d.smtputf8 = d.helo.len % 2 == 1;
     d.content = rest.p == NULL ? PN_STR("") : rest;
     for (size_t i = 0; i < d.content.len; i++) /* it was taken over SMTP: no bare ones, no NUL */
         if (d.content.p[i] == '\0' || d.content.p[i] == '\r')
@@ -85,6 +93,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (d.to.len != 0 && dsn_write(&out, &d)) {
         check_bytes(pn_buf_str(&out));
         check_header(pn_buf_str(&out));
+        pn_assert(d.eight || !pn_str_is_ascii(d.to) || pn_str_is_ascii(pn_buf_str(&out)));
     }
     pn_buf_fini(&out);
     pn_buf_fini(&content);

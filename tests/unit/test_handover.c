@@ -22,6 +22,7 @@ static struct pn_recipient sample_recipients[] = {
      .orcpt = PN_STR_INIT("rfc822;v@dest.test"),
      .from = PN_STR_INIT("SRS0=x@here.test"),
      .by = PN_STR_INIT("info@here.test, by here.conf:3:1 alias \"info\""),
+     .given = PN_STR_INIT("v@Dest.test"),
      .group = 2},
     {.address = PN_STR_INIT("w@dest.test"),
      .via = PN_VIA_MX,
@@ -73,6 +74,8 @@ static void test_envelope_round(void)
     UNIT_STR(pn_buf_str(&b), pn_buf_str(&a));
     UNIT_STR(got.groups[1].edits[2].value, PN_STR("[spam] \xc3\xa4"));
     UNIT_STR(got.recipients[1].orcpt, PN_STR("rfc822;v@dest.test"));
+    UNIT_STR(got.recipients[1].given, PN_STR("v@Dest.test"));
+    UNIT_STR(got.recipients[2].given, PN_STR(""));
     UNIT_INT(got.recipients[2].via, PN_VIA_MX);
     UNIT_STR(got.recipients[1].from, PN_STR("SRS0=x@here.test"));
     UNIT_STR(got.recipients[2].by, PN_STR(""));
@@ -114,6 +117,28 @@ static void test_envelope_old(void)
     for (size_t cut = 0; cut < old.len; cut++)
         UNIT_TRUE(!reads(pn_str_slice(old, 0, cut)));
     pn_pool_free(&pool);
+}
+
+/* And those before `given`. */
+static void test_envelope_second(void)
+{
+    struct pn_envelope env = sample(), got;
+    struct pn_pool *pool = pn_pool_new(64 * 1024);
+    struct pn_buf b;
+    struct pn_recipient to[3];
+    memcpy(to, sample_recipients, sizeof to);
+    to[1].given = PN_STR("");
+    env.recipients = to;
+    pn_buf_init(&b, PN_ENVELOPE_MAX);
+    UNIT_TRUE(pn_envelope_put(&b, &env));
+    b.p[0] = 2;
+    UNIT_TRUE(!reads(pn_buf_str(&b)));
+    b.len -= 3 * 4; /* three empty strings */
+    UNIT_TRUE(pn_envelope_get(pn_buf_str(&b), pool, &got));
+    UNIT_STR(got.recipients[1].from, PN_STR("SRS0=x@here.test"));
+    UNIT_STR(got.recipients[1].given, PN_STR(""));
+    pn_pool_free(&pool);
+    pn_buf_fini(&b);
 }
 
 /* Each row spoils one thing in a good envelope. */
@@ -193,6 +218,9 @@ static void spoil(int row, struct pn_envelope *env, struct pn_recipient *to,
     case 24:
         to->by = PN_STR("a\0b");
         break;
+    case 25:
+        to->given = PN_STR("a\nb");
+        break;
     default:
         break;
     }
@@ -200,7 +228,7 @@ static void spoil(int row, struct pn_envelope *env, struct pn_recipient *to,
 
 static void test_envelope_spoiled(void)
 {
-    for (int row = 0; row <= 24; row++) {
+    for (int row = 0; row <= 25; row++) {
         char label[16];
         (void)snprintf(label, sizeof label, "%d", row);
         unit_row(label);
@@ -380,6 +408,7 @@ int main(int argc, char **argv)
 {
     static const struct unit_test tests[] = {{"envelope_round", test_envelope_round},
                                              {"envelope_old", test_envelope_old},
+                                             {"envelope_second", test_envelope_second},
                                              {"envelope_spoiled", test_envelope_spoiled},
                                              {"envelope_limits", test_envelope_limits},
                                              {"small_bodies", test_small_bodies},
