@@ -80,6 +80,11 @@ static const struct postern_row smtp_rows[] = {
      .type = POSTERN_T_BOOL,
      .def = "yes",
      .help = "Ask DNS for a client's name, for Received and events. Nothing waits for it."},
+    {.name = "dsn",
+     .type = POSTERN_T_BOOL,
+     .def = "yes",
+     .help = "Offer DSN (RFC 3461): clients may ask to be told of deliveries, or of nothing. Only a "
+             "sender who passed SPF, or logged in, is told."},
     {.name = "delimiter",
      .type = POSTERN_T_STRING,
      .def = "+",

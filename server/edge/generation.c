@@ -20,6 +20,7 @@ static void fill_smtp(struct edge_generation *g, struct pn_smtp_server_config *c
         .line_max = (uint32_t)pn_policy_int(p, "limits.command-line"),
         .idle_max = 10 * (uint32_t)pn_policy_int(p, "limits.errors"),
         .starttls = g->tls != NULL,
+        .dsn = pn_policy_bool(p, "smtp.dsn"),
         .normalize = normalize};
 }
 
