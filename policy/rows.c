@@ -83,8 +83,9 @@ static const struct postern_row smtp_rows[] = {
     {.name = "dsn",
      .type = POSTERN_T_BOOL,
      .def = "yes",
-     .help = "Offer DSN (RFC 3461): clients may ask to be told of deliveries, or of nothing. Only a "
-             "sender who passed SPF, or logged in, is told."},
+     .help =
+         "Offer DSN (RFC 3461): clients may ask to be told of deliveries, or of nothing. Only a "
+         "sender who passed SPF, or logged in, is told."},
     {.name = "delimiter",
      .type = POSTERN_T_STRING,
      .def = "+",

@@ -1,4 +1,5 @@
-/* The first byte chooses the body; what decodes must encode to the same bytes. */
+/* The first byte chooses the body; what decodes must encode to the same bytes, or, where an
+ * older binary wrote it, to such as do. */
 #include "assert.h"
 #include "cut_record.h"
 #include "handover.h"
@@ -7,11 +8,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void envelope(struct pn_str bytes, struct pn_pool *pool, struct pn_buf *out)
 {
-    struct pn_envelope env;
-    if (pn_envelope_get(bytes, pool, &env)) {
-        pn_assert(pn_envelope_put(out, &env));
-        pn_assert(pn_str_eq(pn_buf_str(out), bytes));
-    }
+    struct pn_envelope env, again;
+    if (!pn_envelope_get(bytes, pool, &env))
+        return;
+    bool whole = pn_envelope_put(out, &env);
+    if (bytes.p[0] == PN_ENVELOPE_VERSION)
+        pn_assert(whole && pn_str_eq(pn_buf_str(out), bytes));
+    else if (whole)
+        pn_assert(pn_envelope_get(pn_buf_str(out), pool, &again));
 }
 
 static void deliver(struct pn_str bytes, struct pn_pool *pool, struct pn_buf *out)
