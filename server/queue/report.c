@@ -40,7 +40,7 @@ enum {
     REPORT_RECIPIENT_BYTES = 21 * PN_ENVELOPE_TEXT_MAX,
     QUOTED_TIMES = 4,
     AGAIN_MS = 60 * 1000,
-    BOUNDARY_WORDS = 2
+    BOUNDARY_BYTES = 33
 };
 
 struct report {
@@ -186,21 +186,28 @@ static void fill_recipient(const struct report *r, uint32_t index, struct dsn_re
         out->until_ms = run_expires_ms(m, index);
 }
 
+/* Nobody can have written it into the message that is returned. */
+static struct pn_str make_boundary(char text[BOUNDARY_BYTES])
+{
+    uint64_t random[2];
+    if (getrandom(random, sizeof random, 0) != (ssize_t)sizeof random)
+        random[0] = random[1] = (uint64_t)pn_clock_mono_ns();
+    int n = snprintf(text, BOUNDARY_BYTES, "%016llx%016llx", (unsigned long long)random[0],
+                     (unsigned long long)random[1]);
+    return (struct pn_str){text, (size_t)n};
+}
+
 static bool write_report(const struct report *r, struct dsn *dsn, struct pn_buf *out)
 {
     const struct message *m = r->m;
     const struct pn_envelope *env = &m->work->env;
-    char about[PN_QUEUE_ID_TEXT_MAX], boundary[BOUNDARY_WORDS * 16 + 1];
-    uint64_t random[BOUNDARY_WORDS] = {env->id, (uint64_t)pn_clock_mono_ns()};
-    (void)getrandom(random, sizeof random, 0);
-    (void)snprintf(boundary, sizeof boundary, "%016llx%016llx", (unsigned long long)random[0],
-                   (unsigned long long)random[1]);
+    char about[PN_QUEUE_ID_TEXT_MAX], boundary[BOUNDARY_BYTES];
     struct dsn_recipient *to = pn_calloc(r->count, sizeof *to);
     char(*ips)[PN_IP_TEXT_MAX] = pn_calloc(r->count, sizeof *ips);
     for (uint32_t i = 0; i < r->count; i++)
         fill_recipient(r, r->indices[i], &to[i], ips[i]);
     dsn->hostname = pn_str_of(m->queue->settings.hostname);
-    dsn->boundary = pn_str_of(boundary);
+    dsn->boundary = make_boundary(boundary);
     dsn->about = pn_str_of(pn_queue_id_text(m->id, about));
     dsn->to = env->reverse_path;
     dsn->envid = env->envid;
