@@ -153,9 +153,10 @@ static const struct postern_row limits_rows[] = {
     {.name = "command-line",
      .type = POSTERN_T_SIZE,
      .def = "4096",
-     .min = 1000,
+     .min = 1280,
      .max = 64 * KB,
-     .help = "Bytes of one command line (RFC 5321 asks for 512 and what extensions add)."},
+     .help = "Bytes of one command line (RFC 5321 asks for 512 and what extensions add: RFC 3461 "
+             "alone for 1036)."},
     {.name = "errors",
      .type = POSTERN_T_INT,
      .def = "20",

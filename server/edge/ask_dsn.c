@@ -12,6 +12,11 @@ bool dsn_ask(struct transaction *t, const struct pn_smtp_rcpt *from, struct txn_
            (r->given.len == 0 || r->given.p != NULL);
 }
 
+bool dsn_asked(const struct transaction *t, const struct txn_rcpt *r)
+{
+    return t->dsn.ret != 0 || t->dsn.envid.len != 0 || r->dsn.notify != 0 || r->dsn.orcpt.len != 0;
+}
+
 /* What it asks for in all: silence gives way to anything else, and nothing to what is the
  * usual. */
 void dsn_join(struct txn_rcpt *there, const struct txn_rcpt *again)

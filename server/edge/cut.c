@@ -30,7 +30,7 @@ static bool wants(const struct transaction *t, const struct txn_rcpt *r)
     enum pn_listen_kind kind = t->s->kind;
     bool listens = kind == PN_LISTEN_SMTP || kind == PN_LISTEN_SMTPS || kind == PN_LISTEN_LMTP;
     return g->cut_through && !t->cut_off && listens && r->domain != NULL && r->stands_for == NULL &&
-           t->declared <= g->memory_max;
+           t->declared <= g->memory_max && !dsn_asked(t, r);
 }
 
 static void on_answer(void *ctx, const struct pn_reply *reply)

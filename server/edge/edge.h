@@ -510,6 +510,8 @@ void cut_end(struct transaction *t);
 
 /* What the client asks of reports on one that is not taken yet. False: the pool's limit. */
 bool dsn_ask(struct transaction *t, const struct pn_smtp_rcpt *from, struct txn_rcpt *r);
+/* Something is asked for, which who sends the message on at once does not pass on. */
+bool dsn_asked(const struct transaction *t, const struct txn_rcpt *r);
 /* It names one that is taken already. */
 void dsn_join(struct txn_rcpt *there, const struct txn_rcpt *again);
 /* Into an envelope's recipient. */

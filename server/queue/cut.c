@@ -363,13 +363,22 @@ void cut_peer_end(struct edge_peer *peer)
 
 /* ---- content ---- */
 
+/* What its client asks of reports goes with MAIL and RCPT, which were sent without. */
+static bool asks_of_reports(const struct pn_envelope *env)
+{
+    bool asks = env->ret != 0 || env->envid.len != 0;
+    for (uint32_t i = 0; i < env->recipient_count && !asks; i++)
+        asks = env->recipients[i].notify != 0 || env->recipients[i].orcpt.len != 0;
+    return asks;
+}
+
 /* What the edge checked too: the recipients are those that were taken, and get the same. */
 static bool fits(const struct cut *cut, const struct message *m)
 {
     const struct pn_envelope *env = &m->work->env;
     if (env->recipient_count != cut->taken || env->group_count != 1 ||
         (env->flags & PN_ENV_CONTENT_FILE) != 0 ||
-        !pn_str_eq(env->reverse_path, pn_buf_str(&cut->from)))
+        !pn_str_eq(env->reverse_path, pn_buf_str(&cut->from)) || asks_of_reports(env))
         return false;
     uint32_t next = 0;
     for (size_t i = 0; i < cut->to_count; i++)

@@ -24,7 +24,7 @@ CONF = """
 smtp {{ hostname "mx.here.test" }}
 plugins {{ spf }}
 limits {{ messages-per-minute 10000  recipients-per-minute 10000  connections-per-minute 10000  messages-per-minute-network 10000  recipients-per-minute-network 10000  connections-per-minute-network 10000 }}
-queue {{ retry 200ms  expire {expire}  delay-warning {warning} }}
+queue {{ retry 200ms  expire {expire}  delay-warning {warning}  {more} }}
 {hops}
 domain "from.test" {{ recipients any  route local }}
 domain "local.test" {{ recipients any  route local  alias "one" to "single"  alias "all" to "first" "second" }}
@@ -135,14 +135,14 @@ def is_empty(server):
 class World:
     """A server with a hop of each kind behind it."""
 
-    def __init__(self, expire="5d", warning="0"):
+    def __init__(self, expire="5d", warning="0", more=""):
         self.hops = {kind: Hop(postern.free_port(), kind) for kind in HOPS}
         rows = [
             f'domain "{kind}.test" {{ recipients any  route {kind.split("-")[0]} 127.0.0.1:{hop.server_address[1]} }}'
             for kind, hop in self.hops.items()
         ]
         self.server = postern.Server(
-            CONF.format(expire=expire, warning=warning, hops="\n".join(rows)), dns=DNS
+            CONF.format(expire=expire, warning=warning, more=more, hops="\n".join(rows)), dns=DNS
         )
 
     def __enter__(self):
@@ -391,6 +391,15 @@ def test_alias(c):
                 "reports name the alias alone", got)
 
 
+def test_cut(c):
+    """Who asks something of reports is not sent on while he waits: nobody would answer for that."""
+    cases = [Case(n, notify, "good", hop) for n, (hop, notify) in enumerate(itertools.product(HOPS, NOTIFY), 1)]
+    with World(more="cut-through yes") as world:
+        send_all(c, world.server, cases)
+        c.check(postern.until(lambda: is_empty(world.server), 120), "all is settled", queue(world.server, "list")[1])
+        check_cases(c, world, cases)
+
+
 def test_killed(c):
     """What was delivered is reported, though the queue dies about then."""
     with World() as world:
@@ -461,7 +470,7 @@ def test_eight(c):
 
 def main():
     c = postern.Counter("dsn")
-    for test in (test_each, test_delayed, test_nobody, test_several, test_alias, test_killed, test_shown, test_eight):
+    for test in (test_each, test_delayed, test_nobody, test_several, test_alias, test_cut, test_killed, test_shown, test_eight):
         test(c)
     return c.close()
 

@@ -392,7 +392,7 @@ static void test_slow(void)
     struct client c[SLOW], tls;
     bool done[SLOW] = {false};
     unsigned left = SLOW;
-    up_seconds("}\nlimits { data-rate 1m  command-line 1000 }\n"
+    up_seconds("}\nlimits { data-rate 1m  command-line 1280 }\n"
                "timeouts { command @  data @  proxy @  handshake @ }\n");
     dial(&tls, PLAIN);
     greet(&tls);
