@@ -221,6 +221,8 @@ static bool use_authorities(struct queue *q, struct pn_generation *gen, struct p
     struct pn_tls_context *tls = pn_tls_client_new(pem, err);
     if (fd >= 0)
         pn_unmap(&pem);
+    if (tls == NULL && fd >= 0)
+        (void)pn_buf_addz(err, ": queue.tls-authorities");
     if (tls == NULL)
         return false;
     pn_tls_unref(&q->tls);

@@ -1,6 +1,7 @@
 #include "resolver.h"
 
 #include "admin_link.h"
+#include "anchor.h"
 #include "asks.h"
 #include "clock.h"
 #include "dns_shelf.h"
@@ -44,6 +45,7 @@ enum {
     M_LOST,
     M_IN_FLIGHT,
     M_WAITING,
+    M_ANCHOR,
     METRICS
 };
 
@@ -69,6 +71,8 @@ static const struct pn_metric metric_rows[METRICS] = {
     [M_LOST] = {TROUBLE, "kind=\"lost\"", TROUBLE_HELP, PN_COUNTER},
     [M_IN_FLIGHT] = {QUESTIONS, "state=\"in-flight\"", QUESTION_HELP, PN_GAUGE},
     [M_WAITING] = {QUESTIONS, "state=\"waiting\"", QUESTION_HELP, PN_GAUGE},
+    [M_ANCHOR] = {"postern_dns_anchor_holds", NULL,
+                  "Whether the trust anchor's zone was proved when last looked at.", PN_GAUGE},
 };
 
 struct resolver {
@@ -85,6 +89,7 @@ struct resolver {
     struct pn_buf out, gathered;
     const struct pn_guest *asking; /* whose record is being read */
     uint64_t lost;                 /* answers for which a channel had no room */
+    struct anchor *anchor;         /* NULL: none, or nothing is asked of the network */
 };
 
 /* ---- settings ---- */
@@ -268,10 +273,19 @@ static void fill_metrics(void *ctx)
     const struct asks_counters *n = asks_counters(r->asks);
     const struct upstream_counters *up = upstream_counters();
     const uint64_t values[METRICS] = {
-        [M_QUESTIONS] = n->asked,   [M_NOERROR] = n->noerror,     [M_NXDOMAIN] = n->nxdomain,
-        [M_SERVFAIL] = n->servfail, [M_OTHER] = n->other,         [M_TIMEOUT] = n->timeout,
-        [M_REFUSED] = n->refused,   [M_BOGUS] = up->bogus,        [M_MALFORMED] = up->malformed,
-        [M_LOST] = r->lost,         [M_IN_FLIGHT] = n->in_flight, [M_WAITING] = n->waiting,
+        [M_QUESTIONS] = n->asked,
+        [M_NOERROR] = n->noerror,
+        [M_NXDOMAIN] = n->nxdomain,
+        [M_SERVFAIL] = n->servfail,
+        [M_OTHER] = n->other,
+        [M_TIMEOUT] = n->timeout,
+        [M_REFUSED] = n->refused,
+        [M_BOGUS] = up->bogus,
+        [M_MALFORMED] = up->malformed,
+        [M_LOST] = r->lost,
+        [M_IN_FLIGHT] = n->in_flight,
+        [M_WAITING] = n->waiting,
+        [M_ANCHOR] = r->anchor != NULL && anchor_holds(r->anchor),
     };
     for (size_t i = 0; i < METRICS; i++)
         r->metrics[i].value = (int64_t)values[i];
@@ -311,6 +325,16 @@ static bool is_granted(const struct resolver *r, const char *file)
     return folder[0] == '\0' || strcmp(folder, r->granted) == 0;
 }
 
+/* The trust anchor by this backend; the one of before is not asked any more. */
+static void watch_anchor(struct resolver *r, const struct asks_backend *backend)
+{
+    anchor_free(&r->anchor);
+    if (r->settings.trust_anchor[0] != '\0' && r->settings.dns_file[0] == '\0')
+        r->anchor = anchor_new(r->loop, r->settings.trust_anchor);
+    if (r->anchor != NULL)
+        anchor_watch(r->anchor, backend);
+}
+
 static void on_generation(void *ctx, struct pn_generation *gen)
 {
     struct resolver *r = ctx;
@@ -329,6 +353,7 @@ static void on_generation(void *ctx, struct pn_generation *gen)
         asks_set(r->asks, &set.asks);
     } else if (make_backend(r, &set, gen->dns_file_fd, &backend, &err)) {
         r->settings = set;
+        watch_anchor(r, &backend);
         asks_reload(r->asks, &set.asks, backend);
         if (r->shelf != NULL)
             pn_dns_shelf_clear(r->shelf);
@@ -387,6 +412,7 @@ static bool begin(struct pn_role_life *life, struct pn_buf *err)
         return false;
     pn_generation_free(&env->gen); /* nothing more is read from it */
     r->asks = asks_new(r->loop, &r->settings.asks, backend);
+    watch_anchor(r, &backend);
     r->shelf = pn_dns_shelf_new();
     if (r->shelf != NULL)
         asks_keep(r->asks, put_on_shelf, r->shelf);
@@ -407,6 +433,7 @@ static void end(struct pn_role_life *life)
 {
     struct resolver *r = life->ctx;
     pn_guests_free(&r->guests);
+    anchor_free(&r->anchor);
     pn_admin_link_free(&r->admin);
     asks_free(&r->asks);
     pn_dns_shelf_free(&r->shelf);

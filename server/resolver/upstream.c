@@ -15,6 +15,8 @@ enum { CLASS_IN = 1, SECURE_BOGUS = 1, SECURE_YES = 2, FDS_KEPT = 256, TCP_MAX =
 struct upstream {
     struct ub_ctx *ctx;
     struct reply reply;
+    void (*told)(void *ctx, bool proved); /* who wants to know; NULL: nobody */
+    void *told_ctx;
 };
 
 /* What libunbound's callback is given: it has one pointer, and we need two. */
@@ -60,6 +62,37 @@ static void on_answer(void *arg, int rcode, void *packet, int len, int secure, c
         u->reply.answer.secure = secure == SECURE_YES;
         asks_done(ask, &u->reply.answer, u->reply.ttl);
     }
+}
+
+static void on_proof(void *arg, int rcode, void *packet, int len, int secure, char *why_bogus,
+                     int was_ratelimited)
+{
+    struct upstream *u = arg;
+    void (*told)(void *, bool) = u->told;
+    (void)packet;
+    (void)len;
+    (void)why_bogus;
+    (void)was_ratelimited;
+    u->told = NULL;
+    if (told != NULL)
+        told(u->told_ctx, rcode == 0 && secure == SECURE_YES);
+}
+
+void upstream_prove(const struct asks_backend *backend, const char *zone,
+                    void (*told)(void *ctx, bool proved), void *ctx)
+{
+    struct upstream *u = backend->ctx;
+    u->told = told;
+    u->told_ctx = ctx;
+    if (ub_resolve_event(u->ctx, zone, PN_DNS_SOA, CLASS_IN, u, on_proof, NULL) != 0)
+        on_proof(u, -1, NULL, 0, 0, NULL, 0);
+}
+
+void upstream_forget(const struct asks_backend *backend)
+{
+    struct upstream *u = backend->ctx;
+    if (u != NULL)
+        u->told = NULL;
 }
 
 static void upstream_ask(void *ctx, const char *name, uint16_t type, struct ask *ask)

@@ -38,6 +38,12 @@ bool upstream_new(struct ub_event_base *base, const struct upstream_settings *se
                   struct asks_backend *out, struct pn_buf *err);
 const struct upstream_counters *upstream_counters(void);
 
+/* Of a libunbound backend: whether the zone's own record is proved by DNSSEC now. told comes
+ * once, maybe before this returns; never, if upstream_forget or the backend's end came first. */
+void upstream_prove(const struct asks_backend *backend, const char *zone,
+                    void (*told)(void *ctx, bool proved), void *ctx);
+void upstream_forget(const struct asks_backend *backend);
+
 /* Takes the file. TIMEOUT is answered at once. */
 struct asks_backend upstream_file(struct pn_dnsfile *file);
 

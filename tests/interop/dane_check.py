@@ -219,10 +219,32 @@ def test_cases(c, folder, anchor, hops):
             answer = session.send("Subject: hello\r\n\r\nbody\r\n", sender="", rcpts=[f"{name}@here.test"])
             session.close()
             c.check(answer.startswith("250"), f"{name} is taken", answer)
+        c.check(postern.until(lambda: "the trust anchor of" in server.log()), "the trust anchor is looked at", server.log())
+        c.check("does not hold" not in server.log(), "and holds", server.log())
         for case in CASES:
             check_case(c, server, hops, case)
         check_hops(c, hops)
         c.check(hops["192.0.2.7"].mails == [False, False], "nobody is led to another's server", hops["192.0.2.7"].mails)
+
+
+def test_stale(c, folder):
+    """An anchor whose key the zone has no more: said, and mail waits."""
+    with open(os.path.join(folder, "anchors"), encoding="ascii") as f:
+        line = f.readline().split()
+    stale = os.path.join(folder, "stale")
+    with open(stale, "w", encoding="ascii") as f:
+        f.write(" ".join(line[:-1] + ["00" * 32]) + "\n")
+    conf = ('smtp { hostname "mx.here.test" }\nqueue { retry 1h }\n'
+            'domain "here.test" { recipients any  route local  alias "u" to "u@ok.signed.example" }\n')
+    resolver = f'resolver {{ forward 127.0.0.53:{DNS_PORT}  trust-anchor "{stale}" }}\n'
+    with postern.Server(conf, resolver=resolver) as server:
+        server.start()
+        c.check(postern.until(lambda: "does not hold: nothing can be proved below it" in server.log()), "a stale anchor", server.log())
+        session = postern.Session(server)
+        session.send("Subject: hello\r\n\r\nbody\r\n", sender="", rcpts=["u@here.test"])
+        session.close()
+        events = postern.until(lambda: server.events("delivery"))
+        c.check(events and events[0]["outcome"] == "deferred", "mail waits", events)
 
 
 def main():
@@ -239,6 +261,7 @@ def main():
         nsd, anchor = name_server(folder, digests)
         try:
             test_cases(c, folder, anchor, hops)
+            test_stale(c, folder)
         finally:
             nsd.terminate()
             nsd.wait(20)

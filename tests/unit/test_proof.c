@@ -1,6 +1,7 @@
 /* The resolver's proof that it can tell what is secure from what is not. */
 #include "unit.h"
 
+#include "anchor.h"
 #include "dns.h"
 #include "proof.h"
 
@@ -48,9 +49,35 @@ static void test_wrong(void)
     }
 }
 
+/* The zone that a trust anchor is of. */
+static void test_zone(void)
+{
+    static const struct {
+        const char *label, *text, *want;
+    } rows[] = {
+        {"root", ". 172800 IN DNSKEY 257 3 8 AwEAAa", "."},
+        {"tabs", "a.test.\t60\tIN\tDS 1 13 2 00", "a.test."},
+        {"behind comments", "; a key\n\n$TTL 60\na.test DS 1 13 2 00\n", "a.test"},
+        {"the first of two", "a.test DS 1 13 2 00\nb.test DS 1 13 2 00\n", "a.test"},
+        {"a line that goes on", "  60 IN DS 1 13 2 00\na.test DS 1 13 2 00", "a.test"},
+        {"CR LF", "a.test\r\n", "a.test"},
+        {"empty", "", NULL},
+        {"a comment alone", "; nothing", NULL},
+        {"no name", "a..b DS 1 13 2 00", NULL},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        char zone[PN_DNS_NAME_MAX + 1];
+        unit_row(rows[i].label);
+        bool found = anchor_zone(pn_str_of(rows[i].text), zone);
+        UNIT_INT(found, rows[i].want != NULL);
+        if (found)
+            UNIT_STR(pn_str_of(zone), pn_str_of(rows[i].want));
+    }
+}
+
 int main(int argc, char **argv)
 {
     static const struct unit_test tests[] = {
-        {"usual", test_usual}, {"wrong", test_wrong}, {NULL, NULL}};
+        {"usual", test_usual}, {"wrong", test_wrong}, {"zone", test_zone}, {NULL, NULL}};
     return unit_main("proof", tests, argc, argv);
 }
