@@ -131,7 +131,13 @@ def several(count):
         said = rig.send("u@lmtp.test")
         count.check(said[-1][:9] == "250 2.0.0" and len(rows[4].taken) == 1, "LMTP, one", (said, rows[4].log))
         said = rig.send("u@lmtp.test", "v@lmtp.test")
-        count.check(said[-1][:9] == "250 2.0.0" and len(rows[4].taken) == 1 and delivered(rows[4], 2), "LMTP, two by the journal", said)
+        count.check(said[-1][:9] == "250 2.0.0" and delivered(rows[4], 2), "LMTP, two", said)
+
+        def outcome(to):
+            return [e for e in rig.server.events("delivery") if e["to"] == to]
+
+        found = postern.until(lambda: outcome("v@lmtp.test"))
+        count.check(found and not found[0].get("cut_through"), "LMTP, two by the journal", found)
         # While one holds the only connection another goes by the journal, and is there in the end.
         first = postern.Session(rig.server)
         for line in ("EHLO c.test", "MAIL FROM:<a@sender.test>", "RCPT TO:<u@d3.test>"):
@@ -183,8 +189,22 @@ def killed(count):
             count.check(postern.until(again) and postern.until(lambda: len(row.taken) > before), f"{role} killed: the next one is sent")
 
 
+def dawdle(rig, b, to):
+    """A client that is slow to send: a minute, and the connection is another's."""
+    session = postern.Session(rig.server, seconds=200)
+    for line in ("EHLO c.test", "MAIL FROM:<a@sender.test>", f"RCPT TO:<{to}>"):
+        session.command(line)
+    let_go = postern.until(lambda: "QUIT" in b.log, 120)
+    session.command("DATA")
+    session.raw(MAIL + b".\r\n")
+    reply = session.reply()
+    session.close()
+    return let_go, reply
+
+
 def silent(count):
-    """No answer within twenty seconds, at each step; all at once, for that takes its time."""
+    """No answer within twenty seconds, at each step; a client that takes more than a minute. All
+    at once, for that takes its time."""
     rows = [
         Behaviour({"GREETING": [None, b"220 Hello"]}),
         Behaviour({"MAIL": [None, b"250 2.1.0 Ok"]}),
@@ -192,13 +212,18 @@ def silent(count):
         Behaviour({"DATA": [None, b"354 Go"]}, words=PLAIN),
         Behaviour({"CONTENT": [None, b"250 2.0.0 Ok"]}),
     ]
-    with Rig(rows) as rig, concurrent.futures.ThreadPoolExecutor(8) as pool:
+    held = Behaviour()
+    with Rig([*rows, held]) as rig, concurrent.futures.ThreadPoolExecutor(8) as pool:
+        slow = pool.submit(dawdle, rig, held, f"u@d{len(rows)}.test")
         for i, said in enumerate(pool.map(lambda i: rig.send(f"u@d{i}.test"), range(len(rows)))):
             count.check([s[:9] for s in said] == ["250 2.1.5", "250 2.0.0"], f"silence {i}", said)
         for i, b in enumerate(rows):
             count.check(delivered(b, 2 if i == 4 else 1), f"silence {i}: it is there", b.log)
         doubled = rig.server.wait_events("message_maybe_doubled", 1)
         count.check(len(doubled) == 1 and len(rows[4].taken) == 2, "that of the content counted as double", doubled)
+        let_go, reply = slow.result()
+        count.check(let_go and reply.startswith("250 2.0.0"), "a slow client holds no connection", reply)
+        count.check(delivered(held) and len(held.taken) == 1 and held.sessions == 2, "and its message goes by the journal", held.log)
 
 
 def every_byte(count, words):
@@ -206,7 +231,7 @@ def every_byte(count, words):
     probe = Behaviour(words=words)
     with Rig([probe]) as rig:
         rig.send("u@d0.test")
-        postern.until(lambda: "QUIT" in probe.log)
+        postern.until(lambda: probe.ended == 1)
         heard, said = probe.bytes_heard - len("QUIT\r\n"), probe.bytes_said - len("221 2.0.0 Bye\r\n")
     rows = [Behaviour(words=words, heard=n, reset=n % 2 == 1) for n in range(heard + 8)]
     rows += [Behaviour(words=words, said=n, reset=n % 2 == 1) for n in range(said + 8)]

@@ -15,7 +15,7 @@ class Behaviour:
         self.replies, self.words = replies or {}, words
         self.heard, self.said, self.reset = heard, said, reset
         self.taken = []  # (sender, recipients, content), in full, whether or not it could be said
-        self.sessions = 0
+        self.sessions = self.ended = 0
         self.bytes_heard = self.bytes_said = 0  # of the last session
         self.log = []  # commands
         self.lock = threading.Lock()
@@ -185,6 +185,9 @@ class NextHop:
             if behaviour is None or behaviour.reset:
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             sock.close()
+            if behaviour is not None:
+                with behaviour.lock:
+                    behaviour.ended += 1
 
     def close(self):
         self.ending = True
