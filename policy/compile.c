@@ -59,12 +59,12 @@ static void put_aside(struct model *m, struct pn_lex *lex, struct pn_token name,
         pn_lex_skip_statement(lex);
 }
 
-static const char *const block_names[] = {"plugins", "defaults", "domain"};
+static const char *const block_names[] = {"plugins", "defaults", "domain", "submitted"};
 
 static bool on_top(struct pn_parser *p, void *ctx, struct pn_lex *lex, struct pn_token name)
 {
     struct model *m = ctx;
-    for (int kind = LATER_PLUGINS; kind <= LATER_DOMAIN; kind++) {
+    for (int kind = LATER_PLUGINS; kind <= LATER_SUBMITTED; kind++) {
         if (pn_str_eq(name.text, pn_str_of(block_names[kind]))) {
             put_aside(m, lex, name, kind);
             return true;
@@ -184,6 +184,26 @@ static void parse_domain(struct model *m, struct pn_lex *lex, struct pn_place at
                     "domain '%.*s' does not say who can be written to, expected 'recipients list "
                     "FILE', 'verify', 'local' or 'any'",
                     PN_FMT(domain.name));
+}
+
+/* Of mail that users submit: a policy that no domain's name leads to. */
+static void parse_submitted(struct model *m, struct pn_lex *lex, struct pn_place at)
+{
+    bool is_new;
+    uint32_t number = pn_intern_add(&m->domain_names, PN_STR(IMG_SUBMITTED), &is_new);
+    if (is_new) {
+        struct model_policy *policy = pn_pool_alloc(m->p.pool, sizeof *policy);
+        if (policy == NULL)
+            return;
+        m->domains = pn_grow(m->domains, &m->domain_cap, m->domain_count, sizeof *m->domains);
+        m->domains[m->domain_count++] = (struct model_domain){PN_STR(IMG_SUBMITTED), at, policy};
+    }
+    struct model_policy *policy = m->domains[number].policy;
+    parse_policy(m, lex, policy, "submitted", at);
+    if (policy->recipients_at.source != NULL || policy->route_at.source != NULL)
+        pn_error_at(m->p.problems, at,
+                    "'submitted' says what becomes of users' mail; its recipients are anybody, and "
+                    "its route is that of their domain or by MX");
 }
 
 static void know(struct model *m, const char *symbol)
@@ -334,7 +354,13 @@ static void check_thresholds(struct model *m, const struct model_policy *policy)
 static bool is_served(int64_t kind)
 {
     /* A bad word is told already. */
-    return kind < PN_LISTEN_SUBMISSION || kind == PN_LISTEN_LMTP || kind > PN_LISTEN_POP3S;
+    return kind <= PN_LISTEN_LMTP || kind > PN_LISTEN_POP3S;
+}
+
+/* Users log in over TLS only. */
+static bool needs_tls(int64_t kind)
+{
+    return kind == PN_LISTEN_SMTPS || kind == PN_LISTEN_SUBMISSION || kind == PN_LISTEN_SUBMISSIONS;
 }
 
 static void check_listener(struct model *m, const struct pn_tree_value *listen)
@@ -342,9 +368,10 @@ static void check_listener(struct model *m, const struct pn_tree_value *listen)
     struct pn_str kind = listen->block->title;
     if (!is_served(listen->data.number))
         pn_error_at(m->p.problems, listen->block->title_at,
-                    "'%.*s' is not served by this version, expected smtp, smtps, lmtp or admin",
+                    "'%.*s' is not served by this version, expected smtp, smtps, "
+                    "submission, submissions, lmtp or admin",
                     PN_FMT(kind));
-    else if (listen->data.number == PN_LISTEN_SMTPS && pn_tree_value(m->core, "tls") == NULL)
+    else if (needs_tls(listen->data.number) && pn_tree_value(m->core, "tls") == NULL)
         pn_error_at(m->p.problems, listen->block->title_at,
                     "'%.*s' needs a certificate, expected 'tls { certificate FILE key FILE }'",
                     PN_FMT(kind));
@@ -415,6 +442,7 @@ bool pn_compile_run(const struct pn_compile *c, struct pn_pool *pool, struct pn_
         know_symbols(&m);
         run_later(&m, LATER_DEFAULTS, parse_defaults);
         run_later(&m, LATER_DOMAIN, parse_domain);
+        run_later(&m, LATER_SUBMITTED, parse_submitted);
         settle_names(&m);
         check_names(&m);
         check_state(&m);

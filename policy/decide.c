@@ -504,6 +504,35 @@ static int32_t clamp(int64_t score)
     return score > INT32_MAX ? INT32_MAX : score < INT32_MIN ? INT32_MIN : (int32_t)score;
 }
 
+static void decide(const struct view *v, struct found *found)
+{
+    look(v, found);
+    v->out->score = clamp(found->score);
+    if (decide_entries(v, true) || decide_entries(v, false) || decide_failure(v, found) ||
+        decide_action(v, found) || decide_score(v, found))
+        return;
+    because(v, PN_STR(""),
+            v->in->early ? PN_STR("nothing known yet speaks against it")
+                         : PN_STR("no line of the policy speaks against it"));
+    because_taken_back(v, found);
+    settle(v, PN_ACCEPT, (struct img_str){0, 0}, IMG_REPLY_ACCEPT);
+}
+
+/* Who gets a user's mail has no use for our doubts: it waits for somebody's look. */
+static void hold_submitted(const struct view *v)
+{
+    struct pn_decision *out = v->out;
+    if (v->in->early || v->in->auth_id.len == 0)
+        return;
+    if (out->outcome == PN_JUNK)
+        out->outcome = PN_QUARANTINE;
+    if (v->in->held.len == 0 || out->outcome > PN_QUARANTINE)
+        return;
+    out->because_count = 0;
+    because(v, PN_STR(""), v->in->held);
+    settle(v, PN_QUARANTINE, (struct img_str){0, 0}, IMG_REPLY_ACCEPT);
+}
+
 void pn_decide(const struct pn_policy *p, const struct pn_domain *domain,
                const struct pn_decide_input *in, struct pn_pool *pool, struct pn_decision *out)
 {
@@ -517,14 +546,6 @@ void pn_decide(const struct pn_policy *p, const struct pn_domain *domain,
         v.sender = in->sender;
     v.pool = pool;
     v.out = out;
-    look(&v, &found);
-    out->score = clamp(found.score);
-    if (decide_entries(&v, true) || decide_entries(&v, false) || decide_failure(&v, &found) ||
-        decide_action(&v, &found) || decide_score(&v, &found))
-        return;
-    because(&v, PN_STR(""),
-            in->early ? PN_STR("nothing known yet speaks against it")
-                      : PN_STR("no line of the policy speaks against it"));
-    because_taken_back(&v, &found);
-    settle(&v, PN_ACCEPT, (struct img_str){0, 0}, IMG_REPLY_ACCEPT);
+    decide(&v, &found);
+    hold_submitted(&v);
 }

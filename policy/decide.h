@@ -10,6 +10,9 @@
  * takes the place of the defaults' action for it. Sums are of thousandths, in plan order, and
  * never overflow.
  *
+ * Mail that a user submits is never marked as junk for its recipients: what would be, is
+ * held (quarantine), and so is all of an account that sends too much, unless it is refused.
+ *
  * A condition (`if dmarc pass`) holds for the domain that passed and for no other: see
  * vouched() in decide.c. Before content it is not known yet; then an entry whose pattern
  * the reverse-path matches holds an early reject back.
@@ -36,7 +39,8 @@ struct pn_decide_input {
     struct pn_str recipient; /* address */
     uint32_t rcpt;           /* its index in the envelope */
     struct pn_ip client;
-    struct pn_str auth_id;
+    struct pn_str auth_id; /* the user who submits it; empty: nobody logged in */
+    struct pn_str held;    /* why all that this user sends is held; empty: it is not */
     bool early; /* before content: only `on SYMBOL reject|defer`, deny and failures act */
 };
 

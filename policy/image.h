@@ -26,7 +26,9 @@ enum {
     {                                                                                              \
         'p', 'n', 'p', 'o', 'l', 'i', 'c', 'y'                                                     \
     }
-#define IMG_NONE UINT32_MAX
+/* Among the domains, the one whose policy is that of submitted mail; no domain has such a name. */
+#define IMG_SUBMITTED "@submitted"
+#define IMG_NONE      UINT32_MAX
 
 struct img_str {
     uint32_t off, len;

@@ -13,7 +13,7 @@
 /* A block whose body waits until what it depends on is known. */
 struct model_later {
     struct model_later *next;
-    enum { LATER_PLUGINS, LATER_DEFAULTS, LATER_DOMAIN } kind;
+    enum { LATER_PLUGINS, LATER_DEFAULTS, LATER_DOMAIN, LATER_SUBMITTED } kind;
     struct pn_lex lex; /* behind the name */
     struct pn_place at;
 };

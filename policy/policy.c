@@ -390,15 +390,22 @@ const struct pn_domain *pn_policy_default_domain(const struct pn_policy *p)
     return domain_at(p, 0);
 }
 
-size_t pn_policy_domain_count(const struct pn_policy *p)
-{
-    return img_header(p->base)->domains.count - 1U;
-}
-
 static uint32_t domain_find(const struct pn_policy *p, struct pn_str name)
 {
     const struct img_header *h = img_header(p->base);
     return img_lookup(p->base, h->domain_slots, h->domains, sizeof(struct pn_domain), name, true);
+}
+
+const struct pn_domain *pn_policy_submitted(const struct pn_policy *p)
+{
+    uint32_t i = domain_find(p, PN_STR(IMG_SUBMITTED));
+    return domain_at(p, i == IMG_NONE ? 0 : i);
+}
+
+size_t pn_policy_domain_count(const struct pn_policy *p)
+{
+    bool submitted = domain_find(p, PN_STR(IMG_SUBMITTED)) != IMG_NONE;
+    return img_header(p->base)->domains.count - 1U - submitted;
 }
 
 const struct pn_domain *pn_policy_domain(const struct pn_policy *p, struct pn_str domain)

@@ -114,6 +114,9 @@ size_t pn_policy_domain_count(const struct pn_policy *p);
 /* The defaults: what `scan` uses for domains that no block names. */
 const struct pn_domain *pn_policy_default_domain(const struct pn_policy *p);
 
+/* For mail that users submit: the `submitted` block; without one the defaults. */
+const struct pn_domain *pn_policy_submitted(const struct pn_policy *p);
+
 enum pn_recipients { PN_RCPT_LIST, PN_RCPT_VERIFY, PN_RCPT_LOCAL, PN_RCPT_ANY };
 enum pn_route_kind { PN_ROUTE_LOCAL, PN_ROUTE_SMTP, PN_ROUTE_LMTP };
 

@@ -343,13 +343,16 @@ static void print_domains(struct printer *w)
     const struct pn_domain *d = img_at(w->base, h->domains.off);
     const struct img_policy *policies = img_at(w->base, h->policies.off);
     for (uint32_t i = 0; i < h->domains.count; i++) {
+        bool submitted = pn_str_eq(img_text(w->base, d[i].name), PN_STR(IMG_SUBMITTED));
         begin(w);
-        (void)pn_buf_addz(w->out, i == 0 ? "defaults" : "domain ");
-        if (i != 0)
+        (void)pn_buf_addz(w->out, i == 0 ? "defaults" : submitted ? "submitted" : "domain ");
+        if (i != 0 && !submitted)
             quoted(w->out, img_text(w->base, d[i].name));
         open_block(w);
-        print_address(w, &d[i]);
-        print_aliases(w, &d[i]);
+        if (!submitted) {
+            print_address(w, &d[i]);
+            print_aliases(w, &d[i]);
+        }
         if (i == 0 || d[i].policy != 0)
             print_policy(w, &policies[d[i].policy], i == 0 ? NULL : &policies[0]);
         close_block(w);

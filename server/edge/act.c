@@ -103,7 +103,9 @@ static void fill_recipient(struct transaction *t, const struct pn_verdict_rcpt *
     const struct pn_decision *d = &v->decision;
     *out = (struct pn_recipient){.address = r->address, .hand = (uint8_t)hand_of(d->outcome)};
     dsn_fill(r, out);
-    forward_route(t, r->domain, r->local, out);
+    if (out->hand == PN_HAND_QUARANTINE && t->s->user != NULL)
+        out->hand = PN_HAND_HOLD; /* the user's own: somebody looks, then it goes on */
+    forward_route(t, r->home, r->local, out);
     if (d->outcome == PN_QUARANTINE && d->because_count != 0)
         out->reason = held_reason(t, d);
 }
@@ -172,7 +174,8 @@ static struct pn_envelope *envelope(struct transaction *t)
     bool eight = t->body_8bit || t->eight || pn_smtp_server_info(s->smtp)->eight;
     env->flags =
         (eight ? PN_ENV_8BITMIME : 0) | (t->smtputf8 ? PN_ENV_SMTPUTF8 : 0) |
-        (pn_str_eq(t->onward, t->from) && spf_passed(t->verdict.facts) ? PN_ENV_SPF_PASS : 0);
+        (pn_str_eq(t->onward, t->from) && spf_passed(t->verdict.facts) ? PN_ENV_SPF_PASS : 0) |
+        (s->user != NULL ? PN_ENV_SUBMITTED : 0);
     return put_recipients(t, env, of) ? env : NULL;
 }
 

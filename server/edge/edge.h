@@ -17,6 +17,8 @@
  *   content.c       a message's content: in memory, or in a file of the queue's
  *   forward_srs.c   senders of forwarded mail
  *   forward.c       recipients that stand for others: aliases, forwards
+ *   auth.c          logins, asked of the auth role
+ *   submit.c        what users submit: who sends as whom, what its header lacks, too much of it
  *   rcpt_known.c    whom we take mail for
  *   ask_dsn.c       what the client asks of reports
  *   cut.c           messages that go on while their client waits
@@ -44,6 +46,7 @@
 #include "intern.h"
 #include "limit_table.h"
 #include "memfile.h"
+#include "message.h"
 #include "net.h"
 #include "policy.h"
 #include "pool.h"
@@ -60,6 +63,15 @@ struct name_lookup;
 struct client_names;
 struct edge_state;
 struct signing;
+struct edge_auth;
+struct login;
+
+/* What holds for mail that users submit. */
+struct edge_submission {
+    bool own_from, hide_client;
+    uint32_t per_hour; /* recipients of a user's; 0: no limit */
+    uint64_t hold_ms;
+};
 
 /* What a transaction works by; a reload makes a new one, sessions take it at their next
  * MAIL. */
@@ -80,8 +92,9 @@ struct edge_generation {
     uint64_t data_rate; /* bytes a second, at least; 0: none */
     uint64_t flight_messages_max, flight_bytes_max, sessions_max;
     struct pn_limit_rules limits;
-    struct pn_srs srs;                             /* count 0: senders stay as they are */
-    struct pn_pool *secrets;                       /* srs's; NULL: none; wiped when freed */
+    struct pn_srs srs;       /* count 0: senders stay as they are */
+    struct pn_pool *secrets; /* srs's; NULL: none; wiped when freed */
+    struct edge_submission submission;
     struct pn_smtp_server_config smtp[2], lmtp[2]; /* [1]: bare LF is normalized */
 };
 
@@ -138,6 +151,7 @@ struct edge {
     struct client_names *names; /* NULL: there was no resolver yet */
     struct pn_limits *limits;   /* NULL: no table, nothing is limited */
     struct edge_state *state;   /* NULL: nothing was to be told yet */
+    struct edge_auth *auth;     /* NULL: there was no auth role yet */
 
     struct outbox_entry *outbox;
     size_t outbox_count, outbox_cap;
@@ -170,7 +184,10 @@ struct session {
     struct pn_check *check;  /* made when the first plugin is due */
     struct transaction *txn; /* NULL between messages */
     enum pn_listen_kind kind;
-    struct pn_ip ip; /* the client's, by PROXY if one was read */
+    struct pn_smtp_server_config smtp_config; /* of submission: its own, for what is offered */
+    struct login *login;                      /* an exchange is under way */
+    char *user, *senders;                     /* who logged in; owned; NULL: nobody */
+    struct pn_ip ip;                          /* the client's, by PROXY if one was read */
     uint16_t port;
     struct pn_ip local; /* where it connected to; local_port 0: not known */
     uint16_t local_port;
@@ -204,13 +221,14 @@ enum {
 };
 
 struct txn_rcpt {
-    struct pn_str address; /* canonical */
-    struct pn_str local;   /* its part before the @, in lower case */
-    const struct pn_domain *domain;
-    bool refused;                          /* at RCPT, behind what rcpt_refusal says */
-    struct pn_str refusal;                 /* in these words; pooled or static */
-    bool added, removed;                   /* by a plugin */
-    uint32_t edit;                         /* that edit */
+    struct pn_str address;          /* canonical */
+    struct pn_str local;            /* its part before the @, in lower case */
+    const struct pn_domain *domain; /* whose policy decides */
+    const struct pn_domain *home;   /* whose route it takes; NULL: by MX, what a user submits */
+    bool refused;                   /* at RCPT, behind what rcpt_refusal says */
+    struct pn_str refusal;          /* in these words; pooled or static */
+    bool added, removed;            /* by a plugin */
+    uint32_t edit;                  /* that edit */
     const struct pn_expansion *stands_for; /* NULL: for itself */
     struct pn_smtp_dsn_rcpt dsn;           /* what the client asks of reports; pooled */
     struct pn_str given; /* the address as he wrote it, where that differs; pooled */
@@ -261,6 +279,8 @@ struct transaction {
     struct edge_content content;
     uint64_t size;
     struct pn_str message_id;
+    bool lacks_date, lacks_id, lacks_from; /* what a user submits: added to its header */
+    struct pn_str hold;                    /* why all of it is held; empty: it is not */
     bool ran; /* the plan ran over content: there is a verdict, or will be */
     struct pn_verdict verdict;
     size_t next_edit;
@@ -475,7 +495,39 @@ bool forward_put(struct forwarder *f, const struct pn_verdict_rcpt *v,
                  const struct pn_recipient *to);
 void forward_end(struct forwarder *f);
 
+/* ---- auth.c ---- */
+
+/* The mechanisms to announce to this client. Static. */
+struct pn_str auth_words(const struct session *s);
+/* The engine's stages of AUTH. */
+void auth_begin(struct session *s, const struct pn_smtp_auth *auth);
+void auth_response(struct session *s, struct pn_str message);
+void auth_cancel(struct session *s);
+/* The session goes. */
+void auth_forget(struct session *s);
+/* An auth role came: takes peer->fd. */
+void edge_auth_peer(struct edge *edge, struct pn_peer *peer);
+void edge_auth_free(struct edge *edge);
+
+/* ---- submit.c ---- */
+
+/* It came to a port for users. */
+bool session_submits(const struct session *s);
+/* Who logged in; empty: nobody. Borrowed. */
+struct pn_str session_user(const struct session *s);
+/* The refusal of MAIL's address, or NULL. */
+const char *submit_sender(const struct session *s, const struct pn_smtp_mailbox *from);
+/* What the header lacks, and who it is from. m NULL: there is no header. The refusal, or NULL. */
+const char *submit_look(struct transaction *t, const struct pn_message *m);
+/* One message more of this account: sets t->hold where it sends too much. */
+void submit_count(struct transaction *t);
+
 /* ---- rcpt_known.c ---- */
+
+/* What stands behind the last @. */
+struct pn_str rcpt_domain(struct pn_str address);
+/* Without the tag behind the delimiter: user+tag is user. */
+struct pn_str rcpt_without_tag(const struct session *s, struct pn_str local);
 
 /* The recipient in the one form that everything later uses. */
 void rcpt_canonical(struct transaction *t, const struct pn_smtp_mailbox *to, struct txn_rcpt *out);

@@ -72,6 +72,8 @@ static void client_json(struct pn_json *j, const struct session *s)
     pn_early_json(j, session_early(s));
     if (s->unknown_count != 0)
         pn_json_i64(j, "unknown_commands", s->unknown_count);
+    if (s->user != NULL)
+        pn_json_str(j, "user", session_user(s));
     if (tls != NULL) {
         pn_json_str(j, "tls_cipher", pn_str_of(tls->cipher));
         pn_json_i64(j, "tls_bits", tls->bits);

@@ -68,7 +68,13 @@ static void close_listeners(struct edge *edge)
 
 static bool is_smtp(enum pn_listen_kind kind)
 {
-    return kind == PN_LISTEN_SMTP || kind == PN_LISTEN_SMTPS || kind == PN_LISTEN_LMTP;
+    return kind <= PN_LISTEN_LMTP;
+}
+
+/* Users log in over TLS only. */
+static bool needs_tls(enum pn_listen_kind kind)
+{
+    return kind == PN_LISTEN_SMTPS || kind == PN_LISTEN_SUBMISSION || kind == PN_LISTEN_SUBMISSIONS;
 }
 
 /* Takes the sockets of a generation in place of those of the one before. */
@@ -82,8 +88,8 @@ static void open_listeners(struct edge *edge, struct pn_generation *gen)
         pn_policy_listen(edge->gen->policy, from->row, &l->listen);
         if (!is_smtp(l->listen.kind))
             continue;
-        if (l->listen.kind == PN_LISTEN_SMTPS && edge->gen->tls == NULL) {
-            pn_error("port %u speaks TLS, but there is no certificate: it stays closed",
+        if (needs_tls(l->listen.kind) && edge->gen->tls == NULL) {
+            pn_error("port %u needs TLS, but there is no certificate: it stays closed",
                      l->listen.port);
             continue;
         }
@@ -126,6 +132,8 @@ static void on_peer(void *ctx, struct pn_peer *peer)
         client_names_peer(edge, peer);
     else if (peer->role == PN_ROLE_STATE)
         edge_state_peer(edge, peer);
+    else if (peer->role == PN_ROLE_AUTH)
+        edge_auth_peer(edge, peer);
     else if (!pn_admin_link_peer(edge->admin, peer) && !pn_signer_link_peer(edge->signer, peer))
         (void)outbox_peer(edge, peer);
 }
@@ -233,6 +241,7 @@ static void end(struct pn_role_life *life)
     outbox_free(edge);
     client_names_free(edge);
     edge_state_free(edge);
+    edge_auth_free(edge);
     pn_timer_free(&edge->drain_timer);
     pn_timer_free(&edge->accept_timer);
     pn_admin_link_free(&edge->admin);

@@ -40,7 +40,7 @@ const char *forward_find(const struct transaction *t, struct txn_rcpt *r)
 {
     const struct pn_policy *p = t->s->gen->policy;
     struct pn_expansion x;
-    enum pn_expand_end end = pn_expand(p, r->domain, r->address, t->pool, &x);
+    enum pn_expand_end end = pn_expand(p, r->home, r->address, t->pool, &x);
     if (end == PN_EXPAND_PLAIN)
         return NULL;
     if (end != PN_EXPAND_DONE)

@@ -21,6 +21,7 @@ static void fill_smtp(struct edge_generation *g, struct pn_smtp_server_config *c
         .idle_max = 10 * (uint32_t)pn_policy_int(p, "limits.errors"),
         .starttls = g->tls != NULL,
         .dsn = pn_policy_bool(p, "smtp.dsn"),
+        .auth_max = 5,
         .normalize = normalize};
 }
 
@@ -69,6 +70,11 @@ static void fill_settings(struct edge_generation *g)
     g->flight_messages_max = (uint64_t)pn_policy_int(p, "limits.messages-in-flight");
     g->flight_bytes_max = (uint64_t)pn_policy_int(p, "limits.bytes-in-flight");
     fill_limits(p, &g->limits);
+    g->submission = (struct edge_submission){
+        .own_from = pn_str_eq(pn_policy_str(p, "submission.from"), PN_STR("own")),
+        .hide_client = pn_policy_bool(p, "submission.hide-client"),
+        .per_hour = count_of(p, "submission.recipients-per-hour"),
+        .hold_ms = (uint64_t)pn_policy_int(p, "submission.hold-for")};
     for (unsigned stage = POSTERN_CONNECT; stage <= POSTERN_RCPT; stage++)
         g->early_stages = g->early_stages || pn_plan_at(g->plan, stage) != 0;
 }

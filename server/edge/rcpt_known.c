@@ -28,7 +28,7 @@ void rcpt_canonical(struct transaction *t, const struct pn_smtp_mailbox *to, str
     pn_buf_fini(&b);
 }
 
-static struct pn_str domain_of(struct pn_str address)
+struct pn_str rcpt_domain(struct pn_str address)
 {
     size_t at = address.len;
     while (at > 0 && address.p[at - 1] != '@')
@@ -36,8 +36,7 @@ static struct pn_str domain_of(struct pn_str address)
     return pn_str_slice(address, at, address.len);
 }
 
-/* Without the tag behind the delimiter: user+tag is user. */
-static struct pn_str without_tag(const struct session *s, struct pn_str local)
+struct pn_str rcpt_without_tag(const struct session *s, struct pn_str local)
 {
     struct pn_str delimiter = pn_policy_str(s->gen->policy, "smtp.delimiter");
     size_t at = delimiter.len == 1 ? pn_str_find(local, delimiter.p[0], 1) : SIZE_MAX;
@@ -67,23 +66,25 @@ const char *rcpt_refusal(const struct transaction *t, struct txn_rcpt *r,
         t->rcpt_count + t->expanded >= PN_ENVELOPE_RECIPIENTS_MAX)
         return "452 4.5.3 Too many recipients";
     const char *refusal = NULL;
-    r->domain = pn_policy_domain(s->gen->policy, domain_of(r->address));
+    r->domain = r->home = pn_policy_domain(s->gen->policy, rcpt_domain(r->address));
     if (forward_report(t, r, &refusal)) {
+        r->home = r->domain;
         if (refusal == NULL && differs(t, r))
             refusal = "452 4.5.3 This recipient's policy differs, send to it apart";
         return refusal;
     }
-    if (r->domain == NULL && to->domain.len == 0)
-        r->domain = pn_policy_default_domain(s->gen->policy);
-    if (r->domain == NULL)
+    if (r->home == NULL && to->domain.len == 0)
+        r->home = pn_policy_default_domain(s->gen->policy);
+    if (r->home == NULL && s->user == NULL)
         return pn_policy_str(s->gen->policy, "replies.relay").p;
-    r->local = without_tag(s, r->local);
-    enum pn_recipients kind = pn_domain_recipients(r->domain);
-    refusal = forward_find(t, r);
+    r->domain = s->user == NULL ? r->home : pn_policy_submitted(s->gen->policy);
+    r->local = rcpt_without_tag(s, r->local);
+    enum pn_recipients kind = r->home == NULL ? PN_RCPT_ANY : pn_domain_recipients(r->home);
+    refusal = r->home == NULL ? NULL : forward_find(t, r);
     if (refusal != NULL)
         return refusal;
     if (r->stands_for == NULL && (kind == PN_RCPT_LIST || kind == PN_RCPT_LOCAL) &&
-        !pn_domain_has_user(s->gen->policy, r->domain, r->local))
+        !pn_domain_has_user(s->gen->policy, r->home, r->local))
         return pn_policy_str(s->gen->policy, "replies.unknown").p;
     if (differs(t, r))
         return "452 4.5.3 This recipient's policy differs, send to it apart";
@@ -133,7 +134,8 @@ struct txn_rcpt *rcpt_taken(const struct transaction *t, struct pn_str address)
 
 bool rcpt_must_verify(const struct txn_rcpt *r)
 {
-    return r->stands_for == NULL && pn_domain_recipients(r->domain) == PN_RCPT_VERIFY &&
+    return r->stands_for == NULL && r->home != NULL &&
+           pn_domain_recipients(r->home) == PN_RCPT_VERIFY &&
            !pn_str_eq(r->local, PN_STR("postmaster")) && !pn_str_eq(r->local, PN_STR("abuse"));
 }
 
@@ -142,7 +144,7 @@ void rcpt_verify(struct transaction *t, const struct txn_rcpt *r, outbox_fn *fn)
     static const struct pn_reply away = {451, PN_STR_INIT("")};
     struct pn_route route;
     struct pn_buf b;
-    pn_domain_route(t->s->gen->policy, r->domain, &route);
+    pn_domain_route(t->s->gen->policy, r->home, &route);
     pn_buf_init(&b, 512);
     pn_endpoint_print(&b, &route.ip, route.port);
     struct pn_verify ask = {.via = route.kind == PN_ROUTE_LMTP ? PN_VIA_LMTP : PN_VIA_SMTP,

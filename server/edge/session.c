@@ -68,9 +68,21 @@ static bool normalizes(const struct session *s)
     return is_of(s, "smtp.normalize");
 }
 
+/* What is offered to users depends on the session's TLS. */
+static void fill_config(struct session *s)
+{
+    if (!session_submits(s))
+        return;
+    s->smtp_config = s->gen->smtp[normalizes(s)];
+    s->smtp_config.auth = auth_words(s);
+    s->smtp_config.auth_needed = true;
+}
+
 static const struct pn_smtp_server_config *config_of(const struct session *s)
 {
     const struct edge_generation *g = s->gen;
+    if (session_submits(s))
+        return &s->smtp_config;
     return &(s->kind == PN_LISTEN_LMTP ? g->lmtp : g->smtp)[normalizes(s)];
 }
 
@@ -84,6 +96,7 @@ static void renew(struct session *s)
     edge_generation_unref(&s->gen);
     s->gen = s->edge->gen;
     s->gen->refs++;
+    fill_config(s);
     pn_smtp_server_configure(s->smtp, config_of(s));
 }
 
@@ -106,6 +119,21 @@ static void stage_data(void *ctx)
 static void stage_content(void *ctx)
 {
     txn_content(ctx);
+}
+
+static void stage_auth(void *ctx, const struct pn_smtp_auth *auth)
+{
+    auth_begin(ctx, auth);
+}
+
+static void stage_auth_response(void *ctx, struct pn_str response)
+{
+    auth_response(ctx, response);
+}
+
+static void on_auth_cancel(void *ctx)
+{
+    auth_cancel(ctx);
 }
 
 static void stage_starttls(void *ctx)
@@ -165,6 +193,9 @@ static const struct pn_smtp_server_ops smtp_ops = {.write = on_write,
                                                    .data = stage_data,
                                                    .content = stage_content,
                                                    .starttls = stage_starttls,
+                                                   .auth = stage_auth,
+                                                   .auth_response = stage_auth_response,
+                                                   .auth_cancel = on_auth_cancel,
                                                    .tls = stage_tls,
                                                    .reserve = on_reserve,
                                                    .commit = on_commit,
@@ -204,6 +235,7 @@ static void on_greeting_due(void *arg)
 /* Makes the engine, and greets now or in a while. */
 static void begin(struct session *s)
 {
+    fill_config(s);
     s->smtp = pn_smtp_server_new(config_of(s), &smtp_ops, s);
     if (s->gen->greet_delay_ms == 0 || s->kind == PN_LISTEN_LMTP ||
         is_of(s, "smtp.greet-at-once")) {
@@ -256,6 +288,7 @@ static void on_tls(void *ctx)
     } else {
         free(s->helo);
         s->helo = NULL;
+        fill_config(s);
         pn_smtp_server_tls(s->smtp);
     }
     turn_settle(s, true);
@@ -347,6 +380,7 @@ void session_free(struct session *s)
         (void)close(s->fd);
     free(s->helo);
     unknown_forget(s);
+    auth_forget(s);
     client_name_forget(s);
     turn_uncount(s);
     if (s->limited)

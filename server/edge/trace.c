@@ -4,12 +4,13 @@
 
 #include "authres.h"
 #include "clock.h"
+#include "date.h"
 #include "received.h"
 
 #define VERDICT "X-Postern-Verdict"
 
 enum {
-    OUR_LINES = 8,
+    OUR_LINES = 12,
     LINES_BYTES = 2 * PN_FACTS_EDIT_BYTES_MAX,
     RESULTS_MAX = PN_FACTS_AUTH_MAX,
     PROPERTIES_MAX = 8
@@ -31,6 +32,27 @@ static void add(struct list *l, enum pn_hedit op, const char *name, struct pn_st
         .op = (uint8_t)op, .name = pn_str_of(name), .value = pn_pool_dup(l->t->pool, value)};
 }
 
+/* What a user's program left to us: RFC 6409, section 8. */
+static void add_lacking(struct list *l)
+{
+    const struct transaction *t = l->t;
+    struct pn_buf b;
+    pn_buf_init(&b, 2048);
+    if (t->lacks_id)
+        add(l, PN_HEDIT_AFTER_TRACE, "Message-ID", t->message_id);
+    if (t->lacks_from) {
+        struct pn_str from = t->from.len != 0 ? t->from : session_user(t->s);
+        (void)pn_buf_addf(&b, "<%.*s>", PN_FMT(from));
+        add(l, PN_HEDIT_AFTER_TRACE, "From", pn_buf_str(&b));
+        pn_buf_clear(&b);
+    }
+    if (t->lacks_date) {
+        pn_date_format(&b, t->now_ms / 1000, 0);
+        add(l, PN_HEDIT_AFTER_TRACE, "Date", pn_buf_str(&b));
+    }
+    pn_buf_fini(&b);
+}
+
 static void add_received(struct list *l)
 {
     const struct transaction *t = l->t;
@@ -47,6 +69,8 @@ static void add_received(struct list *l)
                             .esmtp = info->esmtp,
                             .lmtp = s->kind == PN_LISTEN_LMTP,
                             .tls = s->tls_on,
+                            .auth = s->user != NULL,
+                            .hidden = s->user != NULL && s->gen->submission.hide_client,
                             .utf8 = t->smtputf8,
                             .unix_s = pn_clock_wall_ms() / 1000};
     if (t->verdict.rcpt_count == 1)
@@ -289,6 +313,7 @@ bool trace_edits(struct transaction *t, uint32_t i, struct trace_group group,
     if (out->edits == NULL)
         return false;
     add_lines(&l, t->lines[i], true);
+    add_lacking(&l);
     add_received(&l);
     add_results(&l);
     add_verdict(&l, group.junk);

@@ -48,6 +48,7 @@ static struct pn_check *check_of(struct session *s)
                                          .early = session_early(s),
                                          .seed = seed()};
         client.id = pn_str_of(session_name(s, name));
+        client.auth_id = session_user(s);
         client.tls_info = session_tls(s);
         client.local = s->local;
         client.local_port = s->local_port;
@@ -64,6 +65,11 @@ void txn_mail(struct session *s, const struct pn_smtp_mail *mail)
 {
     struct edge *edge = s->edge;
     struct pn_buf from;
+    const char *refusal = submit_sender(s, &mail->from);
+    if (refusal != NULL) {
+        turn_answer(s, pn_str_of(refusal));
+        return;
+    }
     if (session_limited(s, PN_RATE_MAIL)) {
         turn_answer(s, PN_STR("451 4.7.1 Too many messages from you, try again later"));
         return;
@@ -119,6 +125,8 @@ void txn_decide(struct transaction *t, const struct txn_rcpt *r, size_t i, bool 
                                  .recipient = r->address,
                                  .rcpt = (uint32_t)i,
                                  .client = t->s->ip,
+                                 .auth_id = session_user(t->s),
+                                 .held = t->hold,
                                  .early = early};
     pn_decide(t->s->gen->policy, r->domain, &in, t->pool, out);
 }
@@ -138,6 +146,8 @@ static const char *look_at(struct transaction *t, struct pn_str content)
             pn_pool_dup(t->pool, pn_str_slice(pn_str_trim(pn_field_value(m, id)), 0, 256));
     if (pn_field_count(m, NULL, PN_STR("Received")) > t->s->gen->hops_max)
         refusal = "554 5.4.6 Too many hops: the message loops";
+    if (refusal == NULL && t->s->user != NULL)
+        refusal = submit_look(t, m);
     pn_message_free(&m);
     return refusal;
 }
@@ -216,6 +226,7 @@ static void decide(struct transaction *t)
         no_memory(t);
         return;
     }
+    submit_count(t);
     for (unsigned class = 0; class < 3; class ++)
         for (size_t i = 0; i < t->rcpt_count; i++)
             if (!t->rcpts[i].refused && rcpt_class(&t->rcpts[i]) == class)
@@ -262,6 +273,8 @@ void txn_content(struct session *s)
         refusal = "452 4.3.1 No room for the message, try again later";
     else if (t->size != 0)
         refusal = read_header(t);
+    else if (s->user != NULL)
+        refusal = submit_look(t, NULL);
     if (refusal != NULL) {
         refuse_content(t, pn_str_of(refusal));
         return;

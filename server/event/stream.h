@@ -104,6 +104,9 @@ void pn_stream_start_tls_with(struct pn_stream *stream, struct pn_tls_context *t
 size_t pn_stream_kept(const struct pn_stream *stream);
 /* NULL while plain. Borrowed. */
 const struct pn_tls_info *pn_stream_tls(const struct pn_stream *stream);
+/* The session's tls-exporter (RFC 9266): 32 bytes, a secret. False: plain, or a TLS 1.2 without
+ * the extended master secret, where it would not be unique (RFC 7627). */
+bool pn_stream_exporter(const struct pn_stream *stream, unsigned char out[32]);
 int pn_stream_fd(const struct pn_stream *stream);
 
 #endif

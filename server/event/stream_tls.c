@@ -193,3 +193,15 @@ const struct pn_tls_info *pn_stream_tls(const struct pn_stream *s)
 {
     return stream_tls_ready(s) ? &s->tls->info : NULL;
 }
+
+bool pn_stream_exporter(const struct pn_stream *s, unsigned char out[32])
+{
+    static const char label[] = "EXPORTER-Channel-Binding";
+    if (!stream_tls_ready(s) || s->tls->broken ||
+        (SSL_version(s->tls->ssl) < TLS1_3_VERSION && SSL_get_extms_support(s->tls->ssl) != 1))
+        return false;
+    bool ok =
+        SSL_export_keying_material(s->tls->ssl, out, 32, label, sizeof label - 1, NULL, 0, 0) == 1;
+    ERR_clear_error();
+    return ok;
+}

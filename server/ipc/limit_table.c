@@ -16,12 +16,17 @@ enum { WAYS = 8, RATES_ROOM = 7 };
 
 #define MAGIC  0x31736c696d6e7000U
 #define MINUTE UINT64_C(60000000000)
+#define HOUR   (60 * MINUTE)
 
 /* Keys are none of these. KEY_TAKING and an edge's number: that edge takes the place over,
  * and if it dies within, the next of its number frees it. */
 enum { KEY_FREE = 0, KEY_TAKING = 1, KEY_FIRST = KEY_TAKING + PN_LIMITS_EDGES_MAX };
 
-/* Of an address or a network; three cache lines. A key's place is one of WAYS neighbours. */
+/* What a user's entry has in place of rates. */
+enum { USER_SENT, USER_HELD };
+
+/* Of an address, a network or a user; three cache lines. A key's place is one of WAYS neighbours.
+ */
 struct entry {
     _Atomic uint64_t key;
     _Atomic uint64_t due[RATES_ROOM];               /* when a rate will have recovered, ns */
@@ -288,6 +293,43 @@ enum pn_limit pn_limits_rate(struct pn_limits *l, const struct pn_limit_rules *r
     rate_count(network, rate, by_network, now);
     rate_count(address, rate, by_address, now);
     return PN_LIMIT_NONE;
+}
+
+/* ---- users */
+
+static uint64_t key_of_user(const struct table *t, struct pn_str user)
+{
+    /* Not where addresses are: the same bytes are another key. */
+    uint64_t key = pn_str_hash(user, ~t->seed, true);
+    return key >= KEY_FIRST ? key : KEY_FIRST;
+}
+
+/* What he sent is remembered as the time when it will be forgotten; true: it is too much. */
+static bool user_sent(struct entry *e, uint32_t per_hour, uint32_t n, uint64_t now)
+{
+    uint64_t old = e->due[USER_SENT], due;
+    do {
+        due = old < now || old > now + 2 * HOUR ? now : old;
+        due += n > per_hour ? HOUR + 1 : n * (HOUR / per_hour);
+    } while (!atomic_compare_exchange_weak(&e->due[USER_SENT], &old,
+                                           due < now + HOUR ? due : now + HOUR));
+    return due > now + HOUR;
+}
+
+enum pn_user_rate pn_limits_user(struct pn_limits *l, struct pn_str user, uint32_t per_hour,
+                                 uint64_t hold, uint32_t n, uint64_t now)
+{
+    struct entry *e = find(l, key_of_user(l->table, user), now, NULL);
+    if (e == NULL)
+        return PN_USER_FREE;
+    uint64_t held = e->due[USER_HELD];
+    if (held > now && held <= now + hold)
+        return PN_USER_HELD;
+    if (!user_sent(e, per_hour, n, now))
+        return PN_USER_FREE;
+    /* Of edges that notice at once, one says so. */
+    return atomic_compare_exchange_strong(&e->due[USER_HELD], &held, now + hold) ? PN_USER_NOTICED
+                                                                                 : PN_USER_HELD;
 }
 
 /* ---- sessions */

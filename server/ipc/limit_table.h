@@ -16,6 +16,9 @@
  * So a stranger with many addresses can't make us use memory, and at worst weakens
  * limits. Keys are hashed with a secret of the table's.
  *
+ * A user's entry is one like an address's, with a rate of an hour and the time until which all he
+ * sends is held.
+ *
  * Networks are IPv4 /24 and IPv6 /64. A network's limits are looked at first, so that
  * addresses of a network that is refused take no places.
  */
@@ -69,6 +72,15 @@ void pn_limits_leave(struct pn_limits *limits, struct pn_limits_ticket *ticket);
 /* One event of a rate; what is refused is not counted. */
 enum pn_limit pn_limits_rate(struct pn_limits *limits, const struct pn_limit_rules *rules,
                              const struct pn_ip *ip, enum pn_rate rate, uint64_t now_ns);
+/* An account that sends: n recipients more at once, of at most per_hour in an hour. Who sends
+ * more is held for hold_ns from then on, whatever he sends. */
+enum pn_user_rate {
+    PN_USER_FREE,
+    PN_USER_HELD,
+    PN_USER_NOTICED /* held, from now on */
+};
+enum pn_user_rate pn_limits_user(struct pn_limits *limits, struct pn_str user, uint32_t per_hour,
+                                 uint64_t hold_ns, uint32_t n, uint64_t now_ns);
 /* Sessions or rate events that found no place, since the table was made. */
 uint64_t pn_limits_missed(const struct pn_limits *limits);
 

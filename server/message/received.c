@@ -78,8 +78,11 @@ bool pn_received_value(const struct pn_received *r, struct pn_buf *out)
     size_t len = out->len;
     bool over = out->overflow;
     out->overflow = false;
-    add_from(out, r);
-    (void)pn_buf_addz(out, "\r\n\tby ");
+    if (!r->hidden) {
+        add_from(out, r);
+        (void)pn_buf_addz(out, "\r\n\t");
+    }
+    (void)pn_buf_addz(out, "by ");
     add_name(out, r->by, r->utf8);
     (void)pn_buf_addf(out, " with %s id ", pn_received_protocol(r));
     add_name(out, r->id, r->utf8);

@@ -16,6 +16,7 @@ struct pn_received {
     struct pn_str by;   /* our name */
     struct pn_str id;   /* of the transaction */
     struct pn_str rcpt; /* with one recipient only, else empty: no "for" clause */
+    bool hidden;        /* the client's names and address are nobody's business: no "from" clause */
     bool esmtp, lmtp, tls, auth, utf8;
     struct pn_str tls_version; /* "TLSv1.3" */
     struct pn_str tls_cipher;  /* the IANA name: "TLS_AES_128_GCM_SHA256" */

@@ -17,7 +17,9 @@
 static const char listeners[] = "listen smtp 127.0.0.1:1\n"
                                 "listen smtp 127.0.0.1:2 { proxy from 127.0.0.0/8 }\n"
                                 "listen smtps 127.0.0.1:3 { proxy from 127.0.0.0/8 }\n"
-                                "listen lmtp 127.0.0.1:5\n";
+                                "listen lmtp 127.0.0.1:5\n"
+                                "listen submission 127.0.0.1:6\n"
+                                "listen submissions 127.0.0.1:7\n";
 static const char domains[] = "domain \"here.test\" { recipients any  route local }\n"
                               "domain \"next.test\" { recipients any  route smtp 127.0.0.1:4 }\n"
                               "domain \"junk.test\" { recipients any  route local  junk at 0 }\n"
@@ -36,8 +38,8 @@ void send_body(uint16_t type, struct pn_buf *b, int fd)
 
 void send_generation(struct pn_buf *b)
 {
-    static const uint32_t kinds[] = {PN_LISTEN_SMTP, PN_LISTEN_SMTP, PN_LISTEN_SMTPS,
-                                     PN_LISTEN_LMTP};
+    static const uint32_t kinds[] = {PN_LISTEN_SMTP, PN_LISTEN_SMTP,       PN_LISTEN_SMTPS,
+                                     PN_LISTEN_LMTP, PN_LISTEN_SUBMISSION, PN_LISTEN_SUBMISSIONS};
     for (uint32_t i = 0; i < LISTENERS; i++) {
         pn_listener_put(b, &(struct pn_listener){.kind = kinds[i], .row = i});
         send_body(PN_REC_LISTENER, b, fx.listen[i]);
@@ -86,7 +88,8 @@ void up(const char *more)
     fx.rig.peer_roles[MAILBOX] = PN_ROLE_MAILBOX;
     fx.rig.peer_roles[ADMIN] = PN_ROLE_ADMIN;
     fx.rig.peer_roles[RESOLVER] = PN_ROLE_RESOLVER;
-    fx.rig.peer_count = 4;
+    fx.rig.peer_roles[AUTH] = PN_ROLE_AUTH;
+    fx.rig.peer_count = 5;
     fx.rig.before_go = before_go;
     for (unsigned i = 0; i < LISTENERS; i++) {
         struct sockaddr_in sin = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};

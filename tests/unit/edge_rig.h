@@ -1,6 +1,6 @@
 /*
  * The edge role over real sockets and its channels: the test is supervisor, clients,
- * queue, mailbox, admin and resolver. No plugins: what they find is tested where they run.
+ * queue, mailbox, admin, resolver and auth. No plugins: what they find is tested where they run.
  */
 #ifndef EDGE_RIG_H
 #define EDGE_RIG_H
@@ -11,9 +11,9 @@
 #include "kit_policy.h"
 #include "smtp_talk.h"
 
-enum { QUEUE, MAILBOX, ADMIN, RESOLVER };
+enum { QUEUE, MAILBOX, ADMIN, RESOLVER, AUTH };
 /* Listeners, as the configuration has them. */
-enum { PLAIN, PROXIED, TLS_PROXIED, LMTP, LISTENERS };
+enum { PLAIN, PROXIED, TLS_PROXIED, LMTP, SUBMISSION, SUBMISSIONS, LISTENERS };
 
 struct edge_rig {
     struct role_rig rig;

@@ -10,7 +10,7 @@
 
 #include <sys/types.h>
 
-enum { ROLE_RIG_PEERS = 4 };
+enum { ROLE_RIG_PEERS = 5 };
 
 struct role_rig {
     char path[32]; /* its folder, made on init */

@@ -82,6 +82,7 @@ struct row {
     const char *reply, *because; /* NULL: not looked at; because: the first one */
     const char *sender, *client, *user;
     bool early;
+    const char *held;
 };
 
 static void ask(const struct kit *k, const struct row *row, const char *domain,
@@ -93,6 +94,7 @@ static void ask(const struct kit *k, const struct row *row, const char *domain,
                                  .recipient = PN_STR("u@here.test"),
                                  .rcpt = 1,
                                  .auth_id = pn_str_of(row->user == NULL ? "" : row->user),
+                                 .held = pn_str_of(row->held == NULL ? "" : row->held),
                                  .early = row->early};
     UNIT_TRUE(pn_ip_parse(pn_str_of(row->client == NULL ? "192.0.2.1" : row->client), &in.client));
     const struct pn_domain *d = pn_policy_domain(k->policy, pn_str_of(domain));
@@ -371,6 +373,40 @@ static void test_taken_back_said(void)
             UNIT_STR(got.because[n + i].text, pn_str_of(wants[2 * i + n]));
         kit_close(&k);
     }
+}
+
+/* Mail of users who logged in: held where others' would be junk. */
+static void test_submitted(void)
+{
+    static const struct row rows[] = {
+        {"junk is held", HERE "junk at 1 }", "ALPHA_HIT", NULL, PN_QUARANTINE, 2000,
+         "250 2.0.0 Taken", "t.conf:2:35 junk when score >= 1", .user = "ann"},
+        {"by a line on a fact", HERE "on ALPHA_HIT junk }", "ALPHA_HIT", NULL, PN_QUARANTINE, 2000,
+         .user = "ann"},
+        {"of nobody it stays junk", HERE "junk at 1 }", "ALPHA_HIT", NULL, PN_JUNK, 2000},
+        {"refused stays refused", HERE "junk at 1 reject at 2 }", "ALPHA_HIT", NULL, PN_REJECT,
+         2000, .user = "ann"},
+        {"all of an account", HERE "}", "", NULL, PN_QUARANTINE, 0, "250 2.0.0 Taken", " too much",
+         .user = "ann", .held = "too much"},
+        {"what is allowed too", HERE "allow auth ann }", "", NULL, PN_QUARANTINE, 0, NULL,
+         " too much", .user = "ann", .held = "too much"},
+        {"but what is refused", HERE "deny auth ann }", "", NULL, PN_REJECT, 0, .user = "ann",
+         .held = "too much"},
+        {"not before content", HERE "}", "", NULL, PN_ACCEPT, 0, .user = "ann", .held = "too much",
+         .early = true},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        check_row(&rows[i]);
+    struct kit k;
+    unit_row("which policy");
+    kit_open(&k, "domain submitted { recipients any junk at 5 }", "");
+    UNIT_TRUE(pn_policy_submitted(k.policy) == pn_policy_default_domain(k.policy));
+    UNIT_INT(pn_policy_domain_count(k.policy), 1);
+    kit_close(&k);
+    kit_open(&k, "submitted { junk at 1 } domain a.test { recipients any }", "");
+    UNIT_TRUE(pn_policy_submitted(k.policy) != pn_policy_default_domain(k.policy));
+    UNIT_INT(pn_policy_domain_count(k.policy), 1);
+    kit_close(&k);
 }
 
 static void test_entries(void)
@@ -820,6 +856,7 @@ int main(int argc, char **argv)
         {"an action is taken back", test_taken_back},
         {"and that is said", test_taken_back_said},
         {"deny and allow", test_entries},
+        {"submitted", test_submitted},
         {"conditions", test_conditions},
         {"failures", test_failures},
         {"masks", test_masks},

@@ -536,6 +536,11 @@ static void test_received(void)
     UNIT_TRUE(pn_received_value(&r, &out));
     UNIT_TRUE(pn_str_starts(pn_buf_str(&out), PN_STR("from x\?\?y\?\?z\?\?\xc3\xa4 (")));
     pn_buf_clear(&out);
+    r.hidden = true;
+    UNIT_TRUE(pn_received_value(&r, &out));
+    UNIT_TRUE(pn_str_starts(pn_buf_str(&out), PN_STR("by mx.example with UTF8SMTPSA id")));
+    r.hidden = false;
+    pn_buf_clear(&out);
     r.helo = r.ptr = r.id = r.rcpt = repeat('a', 4000);
     UNIT_TRUE(pn_received_value(&r, &out));
     UNIT_INT(pn_edit_check(PN_STR("Received"), pn_buf_str(&out), true), PN_EDIT_OK);

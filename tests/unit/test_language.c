@@ -130,10 +130,8 @@ static void test_statements(void)
          "t.conf:1:8: 'smpt' does not fit 'listen', expected one of smtp, smtps, submission, "
          "submissions, lmtp, imap, imaps, pop3, pop3s, admin\n"},
         {"listen imap 127.0.0.1:143",
-         "t.conf:1:8: 'imap' is not served by this version, expected smtp, smtps, lmtp or admin\n"},
-        {"listen submission 127.0.0.1:587",
-         "t.conf:1:8: 'submission' is not served by this version, "
-         "expected smtp, smtps, lmtp or admin\n"},
+         "t.conf:1:8: 'imap' is not served by this version, expected smtp, smtps, submission, "
+         "submissions, lmtp or admin\n"},
         {"listen lmtp 127.0.0.1:24", ""},
         {"listen smtps 127.0.0.1:465", "t.conf:1:8: 'smtps' needs a certificate, expected 'tls { "
                                        "certificate FILE key FILE }'\n"},
@@ -148,6 +146,30 @@ static void test_statements(void)
          "t.conf:1:1: 'domain' without a block, expected '{'\n"
          "t.conf:1:1: domain 'x.test' does not say who can be written to, expected 'recipients "
          "list FILE', 'verify', 'local' or 'any'\n"},
+    };
+    CHECK(rows);
+}
+
+static void test_submission(void)
+{
+    static const struct row rows[] = {
+        {"listen submission 127.0.0.1:587",
+         "t.conf:1:8: 'submission' needs a certificate, expected 'tls { certificate FILE key FILE "
+         "}'\n"},
+        {"listen submissions 127.0.0.1:465",
+         "t.conf:1:8: 'submissions' needs a certificate, expected 'tls { certificate FILE key FILE "
+         "}'\n"},
+        {"submitted", "t.conf:1:1: 'submitted' without a block, expected '{'\n"},
+        {"submitted { junk at 3 } submitted { reject at 9 }", ""},
+        {"submitted { junk at 3 } submitted { junk at 4 }",
+         "t.conf:1:37: 'junk' is set twice, the first time in line 1\n"},
+        {"submitted { route local }",
+         "t.conf:1:1: 'submitted' says what becomes of users' mail; its recipients are anybody, "
+         "and its route is that of their domain or by MX\n"},
+        {"submission { from mine }",
+         "t.conf:1:19: 'mine' does not fit 'from', expected one of own, any\n"},
+        {"submission { hold-for 31d }",
+         "t.conf:1:23: '31d' does not fit 'hold-for', expected duration from 1s to 30d\n"},
     };
     CHECK(rows);
 }
@@ -744,6 +766,7 @@ int main(int argc, char **argv)
     static const struct unit_test tests[] = {
         {"tokens", test_tokens},
         {"statements", test_statements},
+        {"submission", test_submission},
         {"values", test_values},
         {"plugins", test_plugins},
         {"policies", test_policies},

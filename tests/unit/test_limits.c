@@ -145,6 +145,43 @@ static void test_connect_rate(void)
 
 /* A small table and very many addresses: those with sessions are never forgotten, the
  * others give way, and what finds no place is let in and counted as missed. */
+static void test_users(void)
+{
+    static const struct {
+        const char *label, *user;
+        uint32_t per_hour, n;
+        uint64_t at_s;
+        enum pn_user_rate want;
+    } rows[] = {
+        {"an hour's", "ann@a.test", 10, 9, 100, PN_USER_FREE},
+        {"all of it", "ann@a.test", 10, 1, 100, PN_USER_FREE},
+        {"one more", "ann@a.test", 10, 1, 100, PN_USER_NOTICED},
+        {"held", "ann@a.test", 10, 1, 101, PN_USER_HELD},
+        {"in letters of any case", "Ann@A.test", 10, 1, 101, PN_USER_HELD},
+        {"another", "bob@a.test", 10, 10, 101, PN_USER_FREE},
+        {"to the end of the hold", "ann@a.test", 10, 1, 100 + 7199, PN_USER_HELD},
+        {"and no longer", "ann@a.test", 10, 1, 100 + 7200, PN_USER_FREE},
+        {"too many at once", "eve@a.test", 10, 11, 100, PN_USER_NOTICED},
+        {"the most there are", "joe@a.test", 1, UINT32_MAX, 100, PN_USER_NOTICED},
+        {"none", "sue@a.test", 1, 0, 100, PN_USER_FREE},
+        {"what is forgotten with time", "bob@a.test", 10, 5, 101 + 1800, PN_USER_FREE},
+        {"is not all", "bob@a.test", 10, 1, 101 + 1800, PN_USER_NOTICED},
+    };
+    int fd;
+    struct pn_limits *l = table(1024, &fd);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        unit_row(rows[i].label);
+        UNIT_INT(pn_limits_user(l, pn_str_of(rows[i].user), rows[i].per_hour,
+                                UINT64_C(7200) * SECOND, rows[i].n, rows[i].at_s * SECOND),
+                 rows[i].want);
+    }
+    unit_row("a hold that is made shorter ends");
+    UNIT_INT(pn_limits_user(l, PN_STR("joe@a.test"), 10, SECOND, 1, UINT64_C(5000) * SECOND),
+             PN_USER_FREE);
+    pn_limits_close(&l);
+    (void)close(fd);
+}
+
 static void test_full(void)
 {
     struct pn_limit_rules rules = {.address_sessions = 1, .address = {[PN_RATE_MAIL] = 1}};
@@ -306,6 +343,7 @@ int main(int argc, char **argv)
         {"sessions", test_sessions},
         {"rates", test_rates},
         {"connect_rate", test_connect_rate},
+        {"users", test_users},
         {"full", test_full},
         {"caps", test_caps},
         {"refused", test_refused},
