@@ -85,7 +85,7 @@ struct judged {
     struct pn_check *check;
     struct pn_str file, from;
     struct pn_ip ip;
-    struct pn_str auth_id;
+    struct pn_str auth_id, held;
     const struct pn_str *rcpts;
     size_t rcpt_count;
     const struct pn_scan_event *event; /* NULL: none */
@@ -110,14 +110,20 @@ static void judged_free(struct judged *j)
     free(j);
 }
 
-static const struct pn_domain *domain_of(void *ctx, struct pn_str address)
+static const struct pn_domain *home_of(const struct scan *s, struct pn_str address)
 {
-    const struct scan *s = ctx;
     size_t at = address.len;
     while (at > 0 && address.p[at - 1] != '@')
         at--;
     const struct pn_domain *d = pn_policy_domain(s->policy, pn_str_slice(address, at, address.len));
     return d != NULL ? d : pn_policy_default_domain(s->policy);
+}
+
+/* Whose policy decides: what a user submits has one of its own. */
+static const struct pn_domain *domain_of(void *ctx, struct pn_str address)
+{
+    const struct judged *j = ctx;
+    return j->auth_id.len != 0 ? pn_policy_submitted(j->scan->policy) : home_of(j->scan, address);
 }
 
 /* What no line of the policy refused, something else did. */
@@ -150,14 +156,15 @@ static void decide(struct judged *j, struct pn_verdict *v, uint32_t index,
                                  .rcpt = index,
                                  .client = j->ip,
                                  .auth_id = j->auth_id,
+                                 .held = j->held,
                                  .early = j->before_content};
     *r = (struct pn_verdict_rcpt){.address = rcpt->address,
                                   .index = index,
-                                  .domain = domain_of(s, rcpt->address),
+                                  .domain = domain_of(j, rcpt->address),
                                   .added = rcpt->added,
                                   .removed = rcpt->removed,
                                   .edit = rcpt->edit};
-    r->stands_for = expand(j, r->domain, rcpt->address);
+    r->stands_for = expand(j, home_of(s, rcpt->address), rcpt->address);
     pn_decide(s->policy, r->domain, &in, j->pool, &r->decision);
     if (j->before_content && !pn_outcome_refuses(r->decision.outcome))
         refused_otherwise(j->refusals[index], &r->decision);
@@ -192,7 +199,7 @@ static bool decide_all(struct judged *j, struct pn_verdict *v)
     const struct pn_scan_envelope envelope = {j->rcpts, j->refusals, j->rcpt_count, j->recorded};
     size_t count = 0;
     bool broken;
-    struct pn_scan_rcpt *rcpts = pn_scan_edits(v, &envelope, &count, j->pool, domain_of, j->scan);
+    struct pn_scan_rcpt *rcpts = pn_scan_edits(v, &envelope, &count, j->pool, domain_of, j);
     v->rcpts = pn_pool_alloc(j->pool, count * sizeof *v->rcpts);
     if (rcpts == NULL || v->rcpts == NULL)
         return false;
@@ -300,6 +307,7 @@ static struct judged *judged_new(struct scan *s, const struct pn_scan_case *c)
     j->file = pn_pool_dup(j->pool, c->file);
     j->from = c->from.len == 0 ? PN_STR("") : pn_pool_dup(j->pool, c->from);
     j->auth_id = c->auth_id.len == 0 ? PN_STR("") : pn_pool_dup(j->pool, c->auth_id);
+    j->held = c->held.len == 0 ? PN_STR("") : pn_pool_dup(j->pool, c->held);
     j->ip = c->ip;
     j->rcpt_count = c->rcpt_count;
     struct pn_str *rcpts = pn_pool_alloc(j->pool, c->rcpt_count * sizeof *rcpts);
@@ -351,7 +359,7 @@ static bool judge(struct scan *s, const struct pn_scan_case *c)
                                  .seed = c->has_seed ? c->seed[1] : j->number};
     pn_check_mail(j->check, &mail);
     for (size_t i = 0; i < c->rcpt_count; i++)
-        pn_check_rcpt(j->check, c->rcpts[i], pn_plan_wanted(s->plan, domain_of(s, c->rcpts[i])));
+        pn_check_rcpt(j->check, c->rcpts[i], pn_plan_wanted(s->plan, domain_of(j, c->rcpts[i])));
     if (j->content_fd < 0) {
         (void)pn_buf_addf(s->err, "%.*s: no memory file: %s", PN_FMT(c->file), strerror(errno));
         judged_free(j);

@@ -265,9 +265,9 @@ static bool fill(const struct line *l, struct pn_scan_case *c, struct pn_str *rc
         !get_str(l, "dns", &c->dns) || !get_str(l, "zone", &c->zone) || !get_str(l, "id", &c->id) ||
         !get_str(l, "session_id", &c->session_id) || !get_str(l, "hostname", &c->hostname) ||
         !get_str(l, "auth", &c->auth) || !get_str(l, "auth_id", &c->auth_id) ||
-        !get_str(l, "mail_args", &c->mail_args) || !get_connection(l, c) ||
-        !get_rcpts(l, c, rcpts) || !get_numbers(l, c) || !get_early(l, c) || !get_standings(l, c) ||
-        !get_unknown(l, c))
+        !get_str(l, "held", &c->held) || !get_str(l, "mail_args", &c->mail_args) ||
+        !get_connection(l, c) || !get_rcpts(l, c, rcpts) || !get_numbers(l, c) ||
+        !get_early(l, c) || !get_standings(l, c) || !get_unknown(l, c))
         return false;
     if (ip.p != NULL && !pn_ip_parse(ip, &c->ip))
         return bad(l, "ip: an IPv4 or IPv6 address was expected");

@@ -8,10 +8,10 @@
 
 /* A line is an object: ip, helo, from, rcpt (a string or a list), file or message, and
  * optionally port, tls, tls_version, tls_cipher, tls_bits, local_ip, local_port, mail_args,
- * auth_id, dns, zone, time (seconds, with a fraction), auth, state, standing, unknown (lists of an
- * event). What is absent comes from base. A reproducer (filters/case.c) also has id, session_id,
- * hostname, session_time, seed and session_seed (hexadecimal), and exact: content is taken as it
- * is. */
+ * auth_id, held (why all of that user's is), dns, zone, time (seconds, with a fraction), auth,
+ * state, standing, unknown (lists of an event). What is absent comes from base. A reproducer
+ * (filters/case.c) also has id, session_id, hostname, session_time, seed and session_seed
+ * (hexadecimal), and exact: content is taken as it is. */
 bool pn_scan_batch(const struct pn_scan_case *base, const char *path,
                    bool (*fn)(void *ctx, const struct pn_scan_case *c), void *ctx,
                    struct pn_buf *err);

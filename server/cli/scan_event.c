@@ -143,7 +143,7 @@ static void copy(json_t *to, const char *name, const json_t *from, const char *a
 
 static json_t *line_of(struct pn_scan_event *e)
 {
-    static const char *const same[] = {"id",           "time",  "session_time", "seed",
+    static const char *const same[] = {"id",           "time",  "session_time", "seed",   "held",
                                        "session_seed", "state", "standing",     "unknown"};
     const json_t *client = json_object_get(e->root, "client");
     json_t *o = json_object();
@@ -154,6 +154,7 @@ static json_t *line_of(struct pn_scan_event *e)
     copy(o, "tls_version", client, "tls");
     copy(o, "tls_cipher", client, "tls_cipher");
     copy(o, "tls_bits", client, "tls_bits");
+    copy(o, "auth_id", client, "user");
     copy(o, "local_ip", client, "local_ip");
     copy(o, "local_port", client, "local_port");
     copy(o, "from", json_object_get(e->root, "envelope"), "from");

@@ -46,6 +46,7 @@ struct pn_scan_case {
     const struct pn_str *rcpts;
     size_t rcpt_count;
     struct pn_str auth_id;
+    struct pn_str held; /* why all of that user's is held; empty: it is not */
     bool tls;
     uint32_t early;                         /* POSTERN_EARLY_*: what the client did not wait for */
     int64_t time_ms;                        /* -1: now */

@@ -145,6 +145,8 @@ void event_message(struct transaction *t)
     envelope_json(&j, t);
     pn_json_str(&j, "message_id", t->message_id);
     pn_json_i64(&j, "size", (int64_t)t->size);
+    if (t->hold.len != 0)
+        pn_json_str(&j, "held", t->hold);
     pn_json_str(&j, "policy", pn_policy_generation(s->gen->policy));
     pn_json_milli(&j, "time", t->now_ms); /* as plugins saw it: scan's --time */
     if (t->signed_keys != 0) {

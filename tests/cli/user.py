@@ -11,6 +11,7 @@ import json
 import os
 import pty
 import select
+import signal
 import stat
 import subprocess
 import sys
@@ -272,6 +273,7 @@ def test_writers(folder):
 
 
 def main():
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # whoever runs us in the background ignores it for us
     with tempfile.TemporaryDirectory(prefix="postern-user-") as folder:
         for test in (test_terminal, test_echo_returns, test_stdin, test_edits, test_odd, test_writers):
             test(folder)
