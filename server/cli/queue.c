@@ -31,6 +31,7 @@ static const char usage[] =
     "  --from GLOB --to GLOB --domain GLOB    sender (<>: null), recipient, its domain\n"
     "  --older AGE --newer AGE                such as 90s, 10m, 2h, 3d\n"
     "  --reason GLOB                          the last reply, or why it is held\n"
+    "  --user GLOB                            the user of ours who submitted it\n"
     "               of mail that waits, only recipients for which all of it holds\n"
     "  --all        all there is\n"
     "  --dry-run    only say what would be done\n"
@@ -39,7 +40,7 @@ static const char usage[] =
     "  --socket S   its control socket\n";
 
 /* Together no more than a command may have (PN_COMMAND_WORDS_MAX). */
-enum { WORDS_MAX = 60 - 18, OPTION_WORDS_MAX = 18 };
+enum { WORDS_MAX = 60 - 20, OPTION_WORDS_MAX = 20 };
 
 static const char *text_of(const json_t *o, const char *key)
 {
@@ -125,6 +126,7 @@ static void print_message(const json_t *o)
     printf("%s  %.19s  %8lld  <", text_of(o, "id"), text_of(o, "arrived"), number_of(o, "size"));
     print_text(text_of(o, "from"));
     printf(">");
+    print_named("  of user ", o, "user");
     print_named("  RET=", o, "ret");
     print_named("  ENVID=", o, "envid");
     (void)putchar('\n');
@@ -264,14 +266,21 @@ static const char *refuse(const char *const *words, size_t count, bool picks)
 int pn_cli_queue(int argc, char **argv)
 {
     /* 'F': a filter, which the server reads; 'O': a word for the server */
-    static const struct option options[] = {
-        {"from", required_argument, NULL, 'F'},   {"to", required_argument, NULL, 'F'},
-        {"domain", required_argument, NULL, 'F'}, {"older", required_argument, NULL, 'F'},
-        {"newer", required_argument, NULL, 'F'},  {"reason", required_argument, NULL, 'F'},
-        {"all", no_argument, NULL, 'A'},          {"dry-run", no_argument, NULL, 'O'},
-        {"held", no_argument, NULL, 'O'},         {"json", no_argument, NULL, 'j'},
-        {"root", required_argument, NULL, 'r'},   {"socket", required_argument, NULL, 's'},
-        {"help", no_argument, NULL, 'h'},         {NULL, 0, NULL, 0}};
+    static const struct option options[] = {{"from", required_argument, NULL, 'F'},
+                                            {"to", required_argument, NULL, 'F'},
+                                            {"domain", required_argument, NULL, 'F'},
+                                            {"older", required_argument, NULL, 'F'},
+                                            {"newer", required_argument, NULL, 'F'},
+                                            {"reason", required_argument, NULL, 'F'},
+                                            {"user", required_argument, NULL, 'F'},
+                                            {"all", no_argument, NULL, 'A'},
+                                            {"dry-run", no_argument, NULL, 'O'},
+                                            {"held", no_argument, NULL, 'O'},
+                                            {"json", no_argument, NULL, 'j'},
+                                            {"root", required_argument, NULL, 'r'},
+                                            {"socket", required_argument, NULL, 's'},
+                                            {"help", no_argument, NULL, 'h'},
+                                            {NULL, 0, NULL, 0}};
     static char said[sizeof options / sizeof options[0]][16];
     const char *words[WORDS_MAX + 2 + OPTION_WORDS_MAX] = {"queue"}, *root = NULL, *path = NULL;
     const char *extra[OPTION_WORDS_MAX];

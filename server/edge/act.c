@@ -167,6 +167,7 @@ static struct pn_envelope *envelope(struct transaction *t)
                                 .ret = t->dsn.ret,
                                 .envid = t->dsn.envid,
                                 .helo = pn_str_of(s->helo == NULL ? "" : s->helo),
+                                .submitter = session_user(s),
                                 .group_count = group_count,
                                 .groups = groups,
                                 .recipients = rcpts};

@@ -215,6 +215,13 @@ static bool given_get(struct pn_rd *r, const struct pn_envelope *env)
     return true;
 }
 
+/* And version 4 behind that. */
+static bool submitter_get(struct pn_rd *r, struct pn_envelope *env)
+{
+    env->submitter = pn_rd_str(r);
+    return pn_rd_ok(r) && text_ok(env->submitter);
+}
+
 bool pn_envelope_put(struct pn_buf *out, const struct pn_envelope *env)
 {
     size_t start = out->len;
@@ -238,6 +245,7 @@ bool pn_envelope_put(struct pn_buf *out, const struct pn_envelope *env)
         recipient_put(out, &env->recipients[i]);
     later_put(out, env);
     given_put(out, env);
+    pn_wr_str(out, env->submitter);
     return !out->overflow && out->len - start <= PN_ENVELOPE_MAX;
 }
 
@@ -299,7 +307,8 @@ bool pn_envelope_get(struct pn_str bytes, struct pn_pool *pool, struct pn_envelo
     env->helo = pn_rd_str(&r);
     return pn_rd_ok(&r) && head_ok(env) && groups_get(&r, pool, env) &&
            recipients_get(&r, pool, env) && (version < 2 || later_get(&r, env)) &&
-           (version < 3 || given_get(&r, env)) && pn_rd_done(&r);
+           (version < 3 || given_get(&r, env)) && (version < 4 || submitter_get(&r, env)) &&
+           pn_rd_done(&r);
 }
 
 static void reply_put(struct pn_buf *out, const struct pn_reply *reply)

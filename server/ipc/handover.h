@@ -36,7 +36,8 @@
 #include "wire.h"
 
 enum {
-    PN_ENVELOPE_VERSION = 3,           /* 2: recipients without given; 1: nor from and by */
+    /* 3: no submitter; 2: recipients without given; 1: nor from and by */
+    PN_ENVELOPE_VERSION = 4,
     PN_ENVELOPE_MAX = 4 * 1024 * 1024, /* bytes, encoded */
     PN_ENVELOPE_RECIPIENTS_MAX = 4096,
     PN_ENVELOPE_GROUPS_MAX = 1024,
@@ -151,6 +152,7 @@ struct pn_envelope {
     struct pn_str envid;        /* RFC 3461: as the client wrote it, in xtext; empty: none */
     struct pn_str client;       /* address as text; for the operator */
     struct pn_str helo;
+    struct pn_str submitter; /* the user of ours who logged in; empty: nobody */
     uint32_t group_count;
     struct pn_edit_group *groups;
     uint32_t recipient_count; /* at least 1 */

@@ -81,6 +81,8 @@ void answer_message(struct answer *a, struct pn_str id, const struct pn_envelope
     pn_json_str(&a->j, "from", env->reverse_path);
     pn_json_str(&a->j, "client", env->client);
     pn_json_str(&a->j, "helo", env->helo);
+    if (env->submitter.len != 0)
+        pn_json_str(&a->j, "user", env->submitter);
     pn_json_i64(&a->j, "recipients", env->recipient_count);
     if (env->ret != 0)
         pn_json_str(&a->j, "ret", pn_str_of(pn_smtp_ret_name(env->ret)));

@@ -10,6 +10,7 @@ static const struct {
     [FILTER_TO] = {"--to", "--to expects a recipient such as a@b.test or *@b.test"},
     [FILTER_DOMAIN] = {"--domain", "--domain expects a domain such as b.test or *.b.test"},
     [FILTER_REASON] = {"--reason", "--reason expects words of the reason, such as *greylist*"},
+    [FILTER_USER] = {"--user", "--user expects who submitted it, such as a@b.test or *@b.test"},
 };
 
 static size_t glob_of(struct pn_str option)
@@ -64,8 +65,8 @@ static bool agrees(const struct filter *f, enum filter_glob i, struct pn_str s)
 bool filter_message(const struct filter *f, const struct pn_envelope *env, int64_t now_ms)
 {
     int64_t age = now_ms - env->arrived_ms;
-    return agrees(f, FILTER_FROM, env->reverse_path) && (f->older_ms == 0 || age >= f->older_ms) &&
-           (f->newer_ms == 0 || age <= f->newer_ms);
+    return agrees(f, FILTER_FROM, env->reverse_path) && agrees(f, FILTER_USER, env->submitter) &&
+           (f->older_ms == 0 || age >= f->older_ms) && (f->newer_ms == 0 || age <= f->newer_ms);
 }
 
 bool filter_recipient(const struct filter *f, struct pn_str address, struct pn_str reason)

@@ -29,7 +29,7 @@ static const char *put_option(struct asked *asked, struct pn_str option)
         asked->dry = true;
     else
         return "the queue knows --held, --all, --dry-run, and as filters --from, --to, --domain, "
-               "--older, --newer and --reason";
+               "--older, --newer, --reason and --user";
     return NULL;
 }
 

@@ -15,8 +15,8 @@
  *
  * Without --held it is about the journal. WHICH is ID..., FILTER, or --all: without any of
  * them nothing is done. ID is the queue id; of held mail also ID.N, as list prints it. FILTER
- * is some of --from GLOB --to GLOB --domain GLOB --older AGE --newer AGE --reason GLOB, and
- * means those recipients alone for which all of it holds, of the mail that waits; a held file
+ * is some of --from GLOB --to GLOB --domain GLOB --older AGE --newer AGE --reason GLOB --user GLOB,
+ * and means those recipients alone for which all of it holds, of the mail that waits; a held file
  * is changed as a whole, so all of its recipients must be meant.
  *
  * What changes something answers a line for each message once that is on disk, or with the

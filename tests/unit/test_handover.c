@@ -45,6 +45,7 @@ static struct pn_envelope sample(void)
         .envid = PN_STR("QQ314159"),
         .client = PN_STR("192.0.2.7"),
         .helo = PN_STR("mx.from.test"),
+        .submitter = PN_STR("ann@here.test"),
         .group_count = 3,
         .groups = sample_groups,
         .recipient_count = 3,
@@ -78,6 +79,7 @@ static void test_envelope_round(void)
     UNIT_STR(got.recipients[2].given, PN_STR(""));
     UNIT_INT(got.recipients[2].via, PN_VIA_MX);
     UNIT_STR(got.recipients[1].from, PN_STR("SRS0=x@here.test"));
+    UNIT_STR(got.submitter, PN_STR("ann@here.test"));
     UNIT_STR(got.recipients[2].by, PN_STR(""));
     for (size_t cut = 0; cut < a.len; cut++)
         UNIT_TRUE(!reads(pn_str_slice(pn_buf_str(&a), 0, cut)));
@@ -113,13 +115,13 @@ static void test_envelope_old(void)
     UNIT_STR(env.recipients[0].next_hop, PN_STR("127.0.0.1:26"));
     UNIT_STR(env.recipients[0].orcpt, PN_STR("rfc822;v"));
     UNIT_INT(env.recipients[0].notify, PN_NOTIFY_SUCCESS | PN_NOTIFY_FAILURE);
-    UNIT_INT(env.recipients[0].from.len + env.recipients[0].by.len, 0);
+    UNIT_INT(env.recipients[0].from.len + env.recipients[0].by.len + env.submitter.len, 0);
     for (size_t cut = 0; cut < old.len; cut++)
         UNIT_TRUE(!reads(pn_str_slice(old, 0, cut)));
     pn_pool_free(&pool);
 }
 
-/* And those before `given`. */
+/* And those before the submitter, and before `given`. */
 static void test_envelope_second(void)
 {
     struct pn_envelope env = sample(), got;
@@ -129,8 +131,13 @@ static void test_envelope_second(void)
     memcpy(to, sample_recipients, sizeof to);
     to[1].given = PN_STR("");
     env.recipients = to;
+    env.submitter = PN_STR("");
     pn_buf_init(&b, PN_ENVELOPE_MAX);
     UNIT_TRUE(pn_envelope_put(&b, &env));
+    b.p[0] = 3;
+    UNIT_TRUE(!reads(pn_buf_str(&b)));
+    b.len -= 4; /* the submitter */
+    UNIT_TRUE(pn_envelope_get(pn_buf_str(&b), pool, &got));
     b.p[0] = 2;
     UNIT_TRUE(!reads(pn_buf_str(&b)));
     b.len -= 3 * 4; /* three empty strings */
@@ -221,6 +228,9 @@ static void spoil(int row, struct pn_envelope *env, struct pn_recipient *to,
     case 25:
         to->given = PN_STR("a\nb");
         break;
+    case 26:
+        env->submitter = PN_STR("a\nb");
+        break;
     default:
         break;
     }
@@ -228,7 +238,7 @@ static void spoil(int row, struct pn_envelope *env, struct pn_recipient *to,
 
 static void test_envelope_spoiled(void)
 {
-    for (int row = 0; row <= 25; row++) {
+    for (int row = 0; row <= 26; row++) {
         char label[16];
         (void)snprintf(label, sizeof label, "%d", row);
         unit_row(label);

@@ -363,7 +363,9 @@ static void test_shipped(void)
          "postern:strict\n"},
         {"plugins { include \"postern:default\" }",
          "postern:default:9:1: "
-         "/plugins/defaults.so: not there, expected a plugin (see 'postern plugin list')\n"},
+         "/plugins/defaults.so: not there, expected a plugin (see 'postern plugin list')\n"
+         "postern:default:125:1: "
+         "/plugins/submitted.so: not there, expected a plugin (see 'postern plugin list')\n"},
     };
     CHECK(rows);
 }

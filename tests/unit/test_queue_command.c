@@ -596,6 +596,7 @@ static void take_from(struct role_rig *rig, uint64_t id, const char *from, int64
                                     .flags = flags,
                                     .size = content.len,
                                     .reverse_path = pn_str_of(from),
+                                    .submitter = pn_str_of(from[0] == 'b' ? "ann@x.test" : ""),
                                     .group_count = 1,
                                     .groups = &group,
                                     .recipient_count = to1 == NULL ? 1 : 2,
@@ -642,6 +643,7 @@ static void test_words(void)
         {"drop --to --all", "--to expects a recipient"},
         {"drop --domain", "--domain expects a domain"},
         {"drop --reason", "--reason expects words"},
+        {"drop --user", "--user expects who submitted it"},
         {"drop --older 2x", "--older expects a duration such as"},
         {"drop --newer", "--newer expects a duration such as"},
         {"drop --newer 0s", "--newer expects a duration such as"},
@@ -681,6 +683,9 @@ static void test_filter(void)
                 {"--newer 1h", 2},
                 {"--older 1h --newer 1h", 0},
                 {"--older 1h --from <> --domain sub.one.test", 1},
+                {"--user ann@x.test", 1},
+                {"--user a@x.test", 0},
+                {"--user ann@* --from a@x.test", 0},
                 {"--reason 451*", 3},
                 {"--reason 550*", 0}};
     struct role_rig rig;
@@ -760,6 +765,7 @@ static void test_hold(void)
     wait_list(&rig, true, "\"reason\":\"held by an operator\"");
     wait_list(&rig, false, "\"count\":2"); /* 7's other recipient, and 9 */
     expect_words(&rig, "list --held --reason *operator* --to v@*", "\"count\":1");
+    expect_words(&rig, "list --held --user ann@x.test", "\"user\":\"ann@x.test\"");
     expect_words(&rig, "release --held --from none", "\"done\":0");
     expect_words(&rig, "release --held --from b@y.test --dry-run",
                  "\"would\":\"released\",\"done\":1");

@@ -33,11 +33,13 @@ static enum pn_outcome outcome_at(struct kit *k, int32_t score)
     return got.outcome;
 }
 
-/* The next line of a shipped policy that says `on NAME weight N`. */
+/* The next line of a shipped policy's defaults that says `on NAME weight N`. */
 static bool next_weight(struct pn_str *text, struct pn_str *name)
 {
     while (text->p != NULL) {
         struct pn_str line = pn_str_trim(pn_str_split(text, '\n'));
+        if (pn_str_starts(line, PN_STR("submitted ")))
+            break;
         if (!pn_str_starts(line, PN_STR("on ")))
             continue;
         line = pn_str_slice(line, 3, line.len);
@@ -213,6 +215,29 @@ static void test_dmarc_alone(void)
     }
 }
 
+/* What a user's program leaves out we add: there it weighs nothing. */
+static void test_submitted(void)
+{
+    static const char *const names[] = {"MISSING_DATE", "MISSING_FROM", "MISSING_MESSAGE_ID",
+                                        "MISSING_MID"};
+    for (const struct pn_embedded *s = pn_shipped; s->name != NULL; s++) {
+        struct kit k;
+        char conf[100];
+        (void)snprintf(conf, sizeof conf, "include \"postern:%s\"", s->name);
+        kit_open(&k, conf, "");
+        for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+            const struct pn_fact f = {
+                .name = pn_str_of(names[i]), .plugin = PN_STR("rules"), .weight = 1500};
+            bool counts;
+            unit_row(names[i]);
+            UNIT_INT(pn_decide_weight(k.policy, pn_policy_submitted(k.policy), &f, &counts), 0);
+            UNIT_INT(pn_decide_weight(k.policy, pn_policy_default_domain(k.policy), &f, &counts),
+                     1500);
+        }
+        kit_close(&k);
+    }
+}
+
 int main(int argc, char **argv)
 {
     static const struct unit_test tests[] = {
@@ -220,6 +245,7 @@ int main(int argc, char **argv)
         {"weights", test_shipped_weights},
         {"thresholds move", test_thresholds_move},
         {"dmarc alone", test_dmarc_alone},
+        {"submitted", test_submitted},
         {NULL, NULL},
     };
     return unit_main("shipped", tests, argc, argv);
