@@ -408,6 +408,10 @@ void move_written(struct message *m);
  * and pool. */
 bool route_address(struct queue *q, struct pn_str address, struct pn_pool *pool,
                    struct pn_recipient *to);
+/* The same for all who have a report to that address: itself, or whom it stands for. How many;
+ * 0: nowhere. */
+uint32_t route_report(struct queue *q, struct pn_str address, struct pn_pool *pool,
+                      struct pn_recipient **to);
 
 /* event.c */
 void event_init(struct queue *q);

@@ -232,21 +232,23 @@ static bool returns_all(const struct message *m)
 
 /* A mailbox here takes any byte, and so does what takes addresses beyond ASCII (RFC 6531,
  * section 3.1, item 8); of others it is not known. */
-static bool takes_eight(const struct message *m, const struct pn_recipient *to)
+static bool takes_eight(const struct pn_envelope *report)
 {
-    return to->via == PN_VIA_LOCAL || !pn_str_is_ascii(m->work->env.reverse_path);
+    bool local = true;
+    for (uint32_t i = 0; i < report->recipient_count; i++)
+        local = local && report->recipients[i].via == PN_VIA_LOCAL;
+    return local || (report->flags & PN_ENV_SMTPUTF8) != 0;
 }
 
 /* Its text; the memory file, or -1: the content can't be read now. */
-static int make_report(const struct report *r, const struct pn_recipient *to,
-                       struct pn_envelope *env)
+static int make_report(const struct report *r, struct pn_envelope *env)
 {
     char id[PN_QUEUE_ID_TEXT_MAX];
     struct message *m = r->m;
     struct pn_buf text;
     struct dsn dsn = {.id = pn_str_of(pn_queue_id_text(env->id, id)),
                       .full = returns_all(m),
-                      .eight = takes_eight(m, to)};
+                      .eight = takes_eight(env)};
     int fd = -1;
     size_t quoted = dsn.full ? QUOTED_TIMES * (size_t)m->work->env.size : 0;
     pn_buf_init(&text, REPORT_BYTES + (size_t)r->count * REPORT_RECIPIENT_BYTES + quoted);
@@ -260,7 +262,7 @@ static int make_report(const struct report *r, const struct pn_recipient *to,
 }
 
 /* Keeps the report as a message of ours, to the sender. Takes r, pins its message. */
-static void send_report(struct report *r, struct pn_recipient *to)
+static void send_report(struct report *r, struct pn_recipient *to, uint32_t to_count)
 {
     struct message *m = r->m;
     struct queue *q = m->queue;
@@ -272,10 +274,10 @@ static void send_report(struct report *r, struct pn_recipient *to)
                               .generation = m->work->env.generation,
                               .group_count = 1,
                               .groups = &none,
-                              .recipient_count = 1,
+                              .recipient_count = to_count,
                               .recipients = to};
     m->under_way++;
-    int fd = make_report(r, to, &env);
+    int fd = make_report(r, &env);
     if (fd < 0) {
         report_kept(r, EIO);
         return;
@@ -286,20 +288,21 @@ static void send_report(struct report *r, struct pn_recipient *to)
 
 enum report_end report_make(struct message *m, enum report_kind kind)
 {
-    struct pn_recipient to;
-    uint32_t count, *indices = pick(m, kind, &count);
+    struct pn_recipient *to;
+    uint32_t count, routed = 0, *indices = pick(m, kind, &count);
     if (indices == NULL)
         return REPORT_NONE;
     struct report *r = pn_calloc(1, sizeof *r);
     *r = (struct report){m, kind, count, indices};
     for (uint32_t i = 0; i < count && kind == REPORT_DELAYED; i++)
         m->rcpts[indices[i]].warned = true;
-    struct pn_pool *pool = pn_pool_new(64 * 1024);
-    bool routed = report_may(m) && route_address(m->queue, m->work->env.reverse_path, pool, &to);
-    if (routed) {
+    struct pn_pool *pool = pn_pool_new(QUEUE_POOL_MAX);
+    if (report_may(m))
+        routed = route_report(m->queue, m->work->env.reverse_path, pool, &to);
+    if (routed != 0) {
         if (kind == REPORT_SUCCESS)
             message_note(m); /* goes with the report: what is delivered stays so */
-        send_report(r, &to);
+        send_report(r, to, routed);
     } else if (kind == REPORT_SUCCESS) {
         end_report(r, 0); /* nobody can be told */
     } else {
@@ -307,5 +310,5 @@ enum report_end report_make(struct message *m, enum report_kind kind)
         free(r);
     }
     pn_pool_free(&pool);
-    return routed ? REPORT_BEGUN : REPORT_NOWHERE;
+    return routed != 0 ? REPORT_BEGUN : REPORT_NOWHERE;
 }

@@ -1,6 +1,8 @@
 /* Where an address goes that did not come through an edge: the sender of a report. */
 #include "queue_int.h"
 
+#include "expand.h"
+
 /* Whose mailbox: without the tag, in lower case, as the edge names it. */
 static struct pn_str user_of(const struct pn_policy *p, struct pn_pool *pool, struct pn_str address)
 {
@@ -56,4 +58,44 @@ bool route_address(struct queue *q, struct pn_str address, struct pn_pool *pool,
     to->via = PN_VIA_MX;
     to->next_hop = domain;
     return true;
+}
+
+/* Whom it stands for by today's policy; count 0: nobody but itself. */
+static struct pn_expansion expand(const struct queue *q, struct pn_str address,
+                                  struct pn_pool *pool)
+{
+    struct pn_expansion x = {.count = 0};
+    size_t at = address.len;
+    while (at > 0 && address.p[at - 1] != '@')
+        at--;
+    struct pn_str domain = pn_str_slice(address, at, address.len);
+    const struct pn_domain *d = q->policy == NULL ? NULL : pn_policy_domain(q->policy, domain);
+    if (d == NULL || pn_expand(q->policy, d, address, pool, &x) != PN_EXPAND_DONE)
+        x.count = 0; /* what does not end well is tried as it is */
+    return x;
+}
+
+uint32_t route_report(struct queue *q, struct pn_str address, struct pn_pool *pool,
+                      struct pn_recipient **to)
+{
+    struct pn_expansion x = expand(q, address, pool);
+    uint32_t count = 0;
+    *to = pn_pool_alloc(pool, (x.count + 1) * sizeof **to);
+    if (*to == NULL)
+        return 0;
+    for (size_t i = 0; i < x.count; i++) {
+        struct pn_recipient *one = &(*to)[count];
+        struct pn_buf b;
+        if (!route_address(q, x.targets[i].address, pool, one))
+            continue;
+        pn_buf_init(&b, PN_ENVELOPE_TEXT_MAX);
+        (void)(pn_buf_adds(&b, address) && pn_buf_addz(&b, ", by "));
+        pn_expand_print(&b, &x.targets[i]);
+        one->by = pn_pool_dup(pool, pn_buf_str(&b));
+        pn_buf_fini(&b);
+        count += one->by.p != NULL;
+    }
+    if (count == 0)
+        count = route_address(q, address, pool, &(*to)[0]);
+    return count;
 }

@@ -16,6 +16,7 @@ import socketserver  # noqa: E402
 
 DNS = """
 from.test TXT "v=spf1 ip4:192.0.2.1 -all"
+here.test TXT "v=spf1 ip4:192.0.2.1 -all"
 forged.test TXT "v=spf1 -all"
 """
 CONF = """
@@ -33,6 +34,7 @@ domain "here.test" {{
     alias "office" to "info", "anna"
     alias "away" to "bert@far.test" "carl@far.test"
     alias "gone" to "bad@far.test"
+    alias "robot" to "anna" "dora@far.test"
     alias "later" to "busy@far.test"
     alias-file "{{root}}/aliases"
 }}
@@ -301,6 +303,19 @@ def test_bounce(t, p):
     t.check(taken and taken[-1][:2] == ("", ["s@from.test"]), "the report goes to the sender", taken and taken[-1][:2])
 
 
+def test_report_to_alias(t, p):
+    """A sender that stands for others: they have the report."""
+    before, mails = len(p.hop.taken), len(p.mailbox("anna"))
+    t.check(p.send("gone@here.test", sender="robot@here.test").startswith("250"), "taken")
+    taken = p.took(before + 1)
+    t.check(taken and taken[-1][:2] == ("", ["dora@far.test"]), "the report goes on to those elsewhere", taken and taken[-1][:2])
+    mail = postern.until(lambda: len(p.mailbox("anna")) > mails and p.mailbox("anna"))
+    t.check(mail and any(b"To: <robot@here.test>" in m and b"gone@here.test" in m or b"bad@far.test" in m for m in mail),
+            "and to mailboxes here", mail)
+    names = list(p.server.mail())
+    t.check(not any("robot" in n for n in names), "which the alias has none of", names)
+
+
 def test_show(t, p):
     t.check(p.send("later@here.test").startswith("250"), "taken")
     lines = postern.until(lambda: [json.loads(x) for x in p.queue("list", "--json").stdout.splitlines() if '"busy@far.test"' in x])
@@ -360,6 +375,7 @@ def main():
             one = test_again(t, p, sender)
             test_back(t, p, sender, one)
             test_bounce(t, p)
+            test_report_to_alias(t, p)
             test_junk(t, p)
             test_loop(t, p)
             test_limit(t, p)
