@@ -13,7 +13,8 @@ bool forward_secrets(struct edge_generation *g, int fd, struct pn_buf *err)
     if (fd < 0)
         return true;
     g->secrets = pn_pool_new_secret(2 * PN_SRS_FILE_MAX);
-    bool ok = pn_srs_load(&g->srs, fd, g->secrets, err);
+    struct pn_str file;
+    bool ok = pn_srs_read(fd, g->secrets, &file, err) && pn_srs_secrets(&g->srs, file, err);
     g->srs.domain = pn_policy_str(g->policy, "forward.sender-domain");
     g->srs.valid_days = (uint32_t)(pn_policy_int(g->policy, "forward.valid") / DAY_MS);
     return ok;

@@ -147,7 +147,7 @@ struct pn_generation {
     uint32_t serial;
     int policy_fd;      /* -1: none */
     int dns_file_fd;    /* the resolver's: what resolver.dns-file names, read-only; -1: none */
-    int secret_fd;      /* an edge's: what forward.secret-file names, read-only; -1: none */
+    int secret_fd;      /* an edge's: a copy of what forward.secret-file names; -1: none */
     int authorities_fd; /* the queue's: what queue.tls-authorities names; -1: none */
     struct pn_listener *listeners;
     size_t listener_count, listener_cap;

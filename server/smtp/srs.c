@@ -42,20 +42,20 @@ bool pn_srs_secrets(struct pn_srs *srs, struct pn_str file, struct pn_buf *err)
     return srs->count != 0;
 }
 
-bool pn_srs_load(struct pn_srs *srs, int fd, struct pn_pool *pool, struct pn_buf *err)
+bool pn_srs_read(int fd, struct pn_pool *pool, struct pn_str *bytes, struct pn_buf *err)
 {
     struct stat st;
     int error = fstat(fd, &st) != 0 ? errno : 0;
     if (error == 0 && (st.st_size < 0 || st.st_size > PN_SRS_FILE_MAX))
         error = EFBIG;
     size_t size = error == 0 ? (size_t)st.st_size : 0;
-    char *bytes = pn_pool_alloc(pool, size + 1);
+    char *to = pn_pool_alloc(pool, size + 1);
     if (error == 0)
-        error = bytes == NULL ? ENOMEM : pn_read_whole_at(fd, bytes, size, 0, EBUSY);
-    if (error == 0)
-        return pn_srs_secrets(srs, (struct pn_str){bytes, size}, err);
-    (void)pn_buf_addz(err, strerror(error)); /* EBUSY: it is being written */
-    return false;
+        error = to == NULL ? ENOMEM : pn_read_whole_at(fd, to, size, 0, EBUSY);
+    *bytes = (struct pn_str){to, size};
+    if (error != 0)
+        (void)pn_buf_addz(err, strerror(error)); /* EBUSY: it is being written */
+    return error == 0;
 }
 
 /* ---- addresses in and out of their quotes ---- */

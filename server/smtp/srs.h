@@ -42,8 +42,8 @@ struct pn_srs {
  * short a one, with a sentence in err that does not show it. */
 bool pn_srs_secrets(struct pn_srs *srs, struct pn_str file, struct pn_buf *err);
 
-/* The same of an open file, read whole into pool, at whatever place it is. */
-bool pn_srs_load(struct pn_srs *srs, int fd, struct pn_pool *pool, struct pn_buf *err);
+/* The bytes of such a file, whole, pooled, at whatever place it is. False: err says why. */
+bool pn_srs_read(int fd, struct pn_pool *pool, struct pn_str *bytes, struct pn_buf *err);
 
 /* Does an address look like one of these? Its domain is not asked. */
 bool pn_srs_is(struct pn_str address);

@@ -1,8 +1,8 @@
 /*
- * Certificates, and the keys of TLS and of signatures, are read again when their files change:
- * whoever renews them need not know us. They reach edges and signer as with a reload, but nothing
- * else does: what an operator is writing into the configuration meanwhile is no concern of a
- * renewal.
+ * Certificates, the keys of TLS and of signatures, and secrets of senders are read again when their
+ * files change: whoever renews them need not know us. They reach edges and signer as with a reload,
+ * but nothing else does: what an operator is writing into the configuration meanwhile is no concern
+ * of a renewal.
  */
 #include "log.h"
 #include "mem.h"
@@ -10,6 +10,7 @@
 
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 enum { LOOK_MS = 1000 };
 
@@ -37,6 +38,8 @@ uint64_t certificates_mark(const struct plan *plan)
     }
     for (size_t i = 0; i < plan->sign_count; i++)
         certificates_add_file(&b, plan->signs[i].file);
+    if (plan->secret_file != NULL)
+        certificates_add_file(&b, plan->secret_file);
     uint64_t mark = pn_str_hash(pn_buf_str(&b), 0, false);
     pn_buf_fini(&b);
     return mark;
@@ -46,12 +49,14 @@ uint64_t certificates_mark(const struct plan *plan)
 static bool renew(struct supervisor *sup, struct pn_buf *err)
 {
     struct coming *now = &sup->now;
-    struct coming fresh = {.plan = now->plan};
-    bool ok = files_keys(&fresh, err);
+    struct coming fresh = {.plan = now->plan, .secret_fd = -1};
+    bool ok = files_keys(&fresh, err) && files_secrets(&fresh, err);
     struct coming *old = ok ? now : &fresh;
     free(old->identities);
     free(old->signs);
     pn_pool_free(&old->keys);
+    if (old->secret_fd >= 0)
+        (void)close(old->secret_fd);
     now->certificates = fresh.certificates; /* bad ones are not tried again and again */
     if (!ok)
         return false;
@@ -60,6 +65,7 @@ static bool renew(struct supervisor *sup, struct pn_buf *err)
     now->signs = fresh.signs;
     now->sign_count = fresh.sign_count;
     now->keys = fresh.keys;
+    now->secret_fd = fresh.secret_fd;
     for (struct child *c = sup->children; c != NULL; c = c->next)
         if (child_alive(c) && (c->kind == PEER_EDGE || c->kind == PEER_SIGNER))
             give_generation(c);

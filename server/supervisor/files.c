@@ -2,6 +2,7 @@
  * the supervisor may open. */
 #include "log.h"
 #include "mem.h"
+#include "memfile.h"
 #include "sign_key.h"
 #include "srs.h"
 #include "supervisor_int.h"
@@ -306,29 +307,48 @@ static bool open_file(const char *path, int *fd, struct pn_buf *err)
     return false;
 }
 
-/* A bad one is a refusal here, not edges that stay behind later. */
-static bool look_at_secrets(const struct coming *coming, struct pn_buf *err)
+/* A copy of it that stays as it was looked at, whatever becomes of the file: an edge that starts
+ * anew gets no other one. A bad one is a refusal here, not edges that stay behind later. */
+static bool take_secrets(int fd, int *out, struct pn_buf *err)
 {
     struct pn_srs srs;
-    struct pn_buf why;
-    if (coming->secret_fd < 0)
-        return true;
+    struct pn_str file;
+    struct stat st;
     struct pn_pool *pool = pn_pool_new_secret(2 * PN_SRS_FILE_MAX);
-    pn_buf_init(&why, 200);
-    bool ok = pn_srs_load(&srs, coming->secret_fd, pool, &why);
-    if (!ok)
-        (void)pn_buf_addf(err, "%s: %s", coming->plan.secret_file, pn_buf_cstr(&why));
-    pn_buf_fini(&why);
+    bool ok = pn_srs_read(fd, pool, &file, err) && pn_srs_secrets(&srs, file, err);
+    if (ok)
+        *out = pn_memfile_of("secrets", file);
+    if (ok && *out < 0)
+        (void)pn_buf_addz(err, strerror(errno));
+    if (fstat(fd, &st) == 0 && (st.st_mode & 077) != 0)
+        pn_warn("forward.secret-file: others than its owner may read it (chmod 600)");
     pn_pool_free(&pool);
+    return ok && *out >= 0;
+}
+
+bool files_secrets(struct coming *coming, struct pn_buf *err)
+{
+    const char *path = coming->plan.secret_file;
+    struct pn_buf why;
+    int fd = -1;
+    if (path == NULL)
+        return true;
+    pn_buf_init(&why, 200);
+    bool opened = open_file(path, &fd, err);
+    bool ok = opened && take_secrets(fd, &coming->secret_fd, &why);
+    if (opened && !ok)
+        (void)pn_buf_addf(err, "%s: %s", path, pn_buf_cstr(&why));
+    if (fd >= 0)
+        (void)close(fd);
+    pn_buf_fini(&why);
     return ok;
 }
 
 bool files_for_roles(struct coming *coming, struct pn_buf *err)
 {
     return open_file(coming->plan.dns_file, &coming->dns_file_fd, err) &&
-           open_file(coming->plan.secret_file, &coming->secret_fd, err) &&
            open_file(coming->plan.authorities, &coming->authorities_fd, err) &&
-           look_at_secrets(coming, err);
+           files_secrets(coming, err);
 }
 
 void coming_fini(struct coming *coming)

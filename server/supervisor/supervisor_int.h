@@ -54,7 +54,7 @@ struct coming {
     uint32_t serial; /* 0: none */
     int policy_fd;
     int dns_file_fd;    /* -1: none */
-    int secret_fd;      /* forward.secret-file; -1: none */
+    int secret_fd;      /* a copy of forward.secret-file; -1: none */
     int users_fd;       /* the file of users; -1: there is none */
     uint64_t users;     /* the mark of that file when it was opened */
     int authorities_fd; /* queue.tls-authorities; -1: none */
@@ -181,6 +181,8 @@ bool files_control_socket(struct supervisor *sup, const struct plan *plan, struc
 int files_private(const struct supervisor *sup, uint32_t group, char *path, size_t size);
 /* Certificates, and the keys that mail is signed with. */
 bool files_keys(struct coming *coming, struct pn_buf *err);
+/* What the senders of forwarded mail are signed with. */
+bool files_secrets(struct coming *coming, struct pn_buf *err);
 /* Opens the resolver's file and the edges' secrets: their jails know no files. */
 bool files_for_roles(struct coming *coming, struct pn_buf *err);
 void files_close(struct supervisor *sup);
