@@ -66,9 +66,9 @@ static void init(struct role_rig *rig)
     static const enum pn_role roles[] = {PN_ROLE_EDGE, PN_ROLE_MAILBOX, PN_ROLE_RESOLVER,
                                          PN_ROLE_ADMIN};
     role_rig_init(rig, PN_ROLE_QUEUE, PN_FOLDER_SPOOL, pn_queue_main);
-    for (unsigned i = 0; i < ROLE_RIG_PEERS; i++)
+    rig->peer_count = sizeof roles / sizeof roles[0];
+    for (unsigned i = 0; i < rig->peer_count; i++)
         rig->peer_roles[i] = roles[i];
-    rig->peer_count = ROLE_RIG_PEERS;
 }
 
 /* What a start makes of it: the recipient is not delivered to again, but reported. */
