@@ -145,6 +145,36 @@ def refused(c, server, peer, tls):
     c.check(any(f"ghost@{peer.domain}" in f and "Action: failed" in f and "Status: 5." in f for f in fields), label + "and names who failed", fields)
 
 
+# What their reports make of ENVID and ORCPT: Exim 4.96 leaves xtext as it is, OpenSMTPD 6.8 leaves
+# both out.
+ASKED = {"exim": ("Env+2B1", "rfc822;Anna+2Bx@ex.test"), "opensmtpd": (None, None)}
+
+
+def told(c, server, peer, tls):
+    """Our sender asks to be told of the delivery (RFC 3461): they do that where they offer DSN, and
+    we where they don't."""
+    label = f"to {peer.name}, {'TLS' if tls else 'plain'}, DSN: "
+    before = ours(server, "sam")
+    session = Client(US)
+    for line in ("EHLO client.p.test", "MAIL FROM:<sam@p.test> RET=HDRS ENVID=Env+2B1",
+                 f"RCPT TO:<anna@{peer.domain}> NOTIFY=SUCCESS ORCPT=rfc822;Anna+2Bx@{peer.domain}", "DATA"):
+        answer = session.command(line)
+        c.check(answer[0] in "23", label + line, answer)
+    session.raw(MESSAGES["simple"].replace("\n", "\r\n").encode() + b".\r\n")
+    c.check(session.reply().startswith("250"), label + "taken")
+    session.close()
+    found = [email.message_from_bytes(m) for m in wait_mail(lambda: ours(server, "sam"), len(before) + 1) if m not in before]
+    mine = [r for r in found if "<postmaster@mx.p.test>" in r["From"]]
+    if not c.check(len(found) == 1 and len(mine) == (peer.name == "dovecot"), label + "one report, of who is to make it",
+                   (peer.words(), [r.as_string() for r in found])):
+        return
+    about, to = found[0].get_payload()[1].get_payload()
+    c.check(to["Action"] == "delivered" and to["Status"].startswith("2.") and to["Final-Recipient"].endswith(f"anna@{peer.domain}"),
+            label + "of the delivery", to.items())
+    asked = ASKED.get(peer.name, ("Env+1", f"rfc822;Anna+x@{peer.domain}"))
+    c.check((about["Original-Envelope-Id"], to["Original-Recipient"]) == asked, label + "with what was asked", (about.items(), to.items()))
+
+
 def inbound(c, server, peer, tls):
     """From them to us; they find us by MX."""
     label = f"from {peer.name}, {'TLS' if tls else 'plain'}: "
@@ -187,6 +217,7 @@ def one_way(c, names, tls):
             for peer in peers:
                 outbound(c, server, peer, tls)
                 refused(c, server, peer, tls)
+                told(c, server, peer, tls)
                 if peer.name != "dovecot":
                     inbound(c, server, peer, tls)
                     unknown(c, server, peer, tls)
