@@ -20,6 +20,10 @@ struct owner {
 
 static const struct pn_str to[] = {PN_STR_INIT("u@x.test"), PN_STR_INIT("v@x.test"),
                                    PN_STR_INIT("w@x.test")};
+static const struct pn_smtp_dsn_rcpt dsn_to[] = {
+    {PN_SMTP_NOTIFY_SUCCESS | PN_SMTP_NOTIFY_DELAY, PN_STR_INIT("rfc822;u+2B@x.test")},
+    {0, PN_STR_INIT("utf-8;\xc3\xbc@x.test")},
+    {PN_SMTP_NOTIFY_NEVER, {NULL, 0}}};
 static const struct pn_str content[] = {PN_STR_INIT("A: b\r\n"), PN_STR_INIT("\r\n.\r\n..x\r\n")};
 
 static void next(struct owner *o)
@@ -32,6 +36,8 @@ static void next(struct owner *o)
     o->busy = true;
     o->settled = 0;
     mail.smtputf8 = o->mails == 2;
+    mail.dsn = (struct pn_smtp_dsn_mail){'F', PN_STR("Q+2B")};
+    mail.dsn_to = dsn_to;
     o->asked = 3;
     o->taken = 0;
     if (o->flags & HELD) {

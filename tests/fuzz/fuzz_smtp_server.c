@@ -93,12 +93,16 @@ static void on_mail(void *ctx, const struct pn_smtp_mail *mail)
     bool refuse = mail->from.address.len != 0 && mail->from.address.p[0] == '!';
     pn_assert(o->open == 0);
     pn_assert(!o->config.auth_needed || pn_smtp_server_info(o->engine)->auth);
+    pn_assert(mail->dsn.envid.len <= PN_SMTP_ENVID_MAX);
     o->open += !refuse;
     give(o, refuse, 1);
 }
 
 static void on_rcpt(void *ctx, const struct pn_smtp_rcpt *rcpt)
 {
+    pn_assert(rcpt->dsn.orcpt.len == 0 || pn_smtp_orcpt_ok(rcpt->dsn.orcpt, true));
+    pn_assert((rcpt->dsn.notify & PN_SMTP_NOTIFY_NEVER) == 0 ||
+              rcpt->dsn.notify == PN_SMTP_NOTIFY_NEVER);
     give(ctx, rcpt->to.address.p[0] == '!', 1);
 }
 
@@ -243,6 +247,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                                               .unknown_max = 50,
                                               .idle_max = 50,
                                               .lmtp = o.flags & LMTP,
+                                              .dsn = true,
                                               .normalize = o.flags & NORMALIZE,
                                               .starttls = !(o.flags & SUBMISSION)};
     pn_buf_init(&o.in, 1 << 22);
