@@ -160,6 +160,17 @@ static void look_at_mailboxes(int at, const char *name, unsigned depth, struct f
     (void)closedir(dir);
 }
 
+static void look_at_frozen(const struct server *s, struct found *found, struct verdict *v)
+{
+    for (size_t i = 0; i < s->frozen->count; i++) {
+        uint32_t id = server_frozen_id(s->frozen->domains[i].glob);
+        if (id < MAILS_MAX)
+            found->n[IN_FROZEN][id]++;
+        else
+            wrong(v, "a domain is frozen that never was: %s", s->frozen->domains[i].glob);
+    }
+}
+
 /* ---- against the oracle ---- */
 
 static void compare(uint32_t id, const struct mail *mail, const struct found *found,
@@ -168,7 +179,7 @@ static void compare(uint32_t id, const struct mail *mail, const struct found *fo
     unsigned all = 0;
     for (unsigned p = 0; p < PLACES; p++) {
         unsigned n = found->n[p][id];
-        all += n;
+        all += p == IN_FROZEN ? 0 : n;
         if (n == 0 && mail->must[p] == MUST)
             wrong(v, "message %u: lost from the %s, where it was confirmed", id,
                   oracle_place_name(p));
@@ -195,6 +206,7 @@ void judge(struct server *s, bool started, const struct oracle *oracle, struct v
     look_at_journal(s, oracle, &found, v);
     look_at_held(s, &found, v);
     look_at_mailboxes(s->mail, ".", 0, &found, v);
+    look_at_frozen(s, &found, v);
     for (uint32_t id = 0; id < MAILS_MAX; id++)
         compare(id, &oracle->mails[id], &found, v);
     if (s->alarms > 0)

@@ -75,8 +75,7 @@ static void run(struct life *life, const struct load *load, const struct oracle 
         (void)load_run(load, &server, &life->next_id, lot, &life->log, &later);
         note_wrong(life->wrong, sizeof life->wrong, &later);
     }
-    if (server.spool != NULL)
-        server_close(&server);
+    server_close(&server);
     calls_record(NULL);
     calls_forget();
     folder_remove(&folder);
@@ -145,8 +144,7 @@ static void look(const struct disk *image, const struct oracle *oracle, struct v
     disk_write(image, folder.fd, false);
     bool started = server_open(&server, folder.fd);
     judge(&server, started, oracle, v);
-    if (started)
-        server_close(&server);
+    server_close(&server);
     folder_remove(&folder);
 }
 

@@ -9,7 +9,7 @@
 
 struct load {
     const char *name;
-    unsigned char mail, file, note, end, move, hold, drop, deliver, fail, reopen, kill;
+    unsigned char mail, file, note, end, move, hold, drop, deliver, fail, reopen, kill, freeze;
     unsigned char keep;  /* messages that wait, about */
     unsigned char steps; /* for a short run */
 };
@@ -21,8 +21,9 @@ static const struct load loads[] = {
     {"survivors moved", .mail = 3, .note = 1, .end = 3, .move = 4, .keep = 4, .steps = 24},
     {"held and released", .mail = 3, .end = 1, .hold = 4, .drop = 3, .keep = 3, .steps = 24},
     {"mailboxes", .mail = 2, .deliver = 6, .keep = 2, .steps = 24},
+    {"frozen and thawed", .mail = 2, .end = 1, .freeze = 6, .reopen = 1, .keep = 3, .steps = 24},
     {"failing disk", .mail = 3, .file = 2, .note = 2, .end = 2, .hold = 2, .drop = 1, .deliver = 2,
-     .fail = 8, .move = 1, .keep = 4, .steps = 30},
+     .freeze = 1, .fail = 8, .move = 1, .keep = 4, .steps = 30},
     {"restarts", .mail = 3, .file = 1, .note = 2, .end = 3, .move = 1, .reopen = 3, .keep = 4,
      .steps = 24},
     {"kills", .mail = 3, .file = 2, .note = 1, .end = 4, .move = 2, .kill = 6, .keep = 2,
@@ -143,6 +144,12 @@ static void step_deliver(struct run *r)
         end(r, id);
 }
 
+static void step_freeze(struct run *r)
+{
+    enum { DOMAINS = 4 };
+    server_freeze(r->s, (uint32_t)sim_below(r->lot, DOMAINS));
+}
+
 /* What is taken out is dropped, or released: taken as a new message first. */
 static void step_drop(struct run *r)
 {
@@ -205,14 +212,15 @@ static void step_fail(struct run *r)
                   {FAULT_SYNC, "spare"},    {FAULT_WRITE, "fill"},   {FAULT_SYNC, "fill"},
                   {FAULT_ROOM, "fill"},     {FAULT_ROOM, ""},        {FAULT_WRITE, "content"},
                   {FAULT_SYNC, "content"},  {FAULT_SYNC, "spool"},   {FAULT_WRITE, "new-"},
-                  {FAULT_SYNC, "new-"},     {FAULT_SYNC, "held"},    {FAULT_SYNC, "new"},
-                  {FAULT_SYNC, ""},         {FAULT_WRITE, ""}};
+                  {FAULT_SYNC, "new-"},     {FAULT_WRITE, "frozen"}, {FAULT_SYNC, "frozen"},
+                  {FAULT_SYNC, "held"},     {FAULT_SYNC, "new"},     {FAULT_SYNC, ""},
+                  {FAULT_WRITE, ""}};
     size_t n = sim_below(r->lot, sizeof faults / sizeof faults[0]);
     calls_fail(faults[n].call, faults[n].prefix, (unsigned)sim_below(r->lot, 3),
                sim_below(r->lot, 2) == 0);
     r->no_room = faults[n].call == FAULT_ROOM;
     for (unsigned i = 0; i < 3; i++) {
-        unsigned what = (unsigned)sim_below(r->lot, 6);
+        unsigned what = (unsigned)sim_below(r->lot, 7);
         if (what < 2)
             batch(r, JOB_MAIL, what == 0, true);
         else if (what == 2)
@@ -221,6 +229,8 @@ static void step_fail(struct run *r)
             step_hold(r);
         else if (what == 4)
             step_deliver(r);
+        else if (what == 5)
+            step_freeze(r);
         else
             batch(r, JOB_END, false, true);
     }
@@ -233,8 +243,8 @@ static void step(struct run *r)
 {
     const struct load *l = r->load;
     const unsigned weights[] = {l->mail, l->file,    l->note, l->end,    l->move, l->hold,
-                                l->drop, l->deliver, l->fail, l->reopen, l->kill};
-    enum { MAIL, FILE_, NOTE, END, MOVE, HOLD, DROP, DELIVER, FAIL, REOPEN, KILL, STEPS };
+                                l->drop, l->deliver, l->fail, l->reopen, l->kill, l->freeze};
+    enum { MAIL, FILE_, NOTE, END, MOVE, HOLD, DROP, DELIVER, FAIL, REOPEN, KILL, FREEZE, STEPS };
     unsigned sum = 0, which = 0;
     for (unsigned i = 0; i < STEPS; i++)
         sum += weights[i];
@@ -258,8 +268,10 @@ static void step(struct run *r)
         step_fail(r);
     else if (which == REOPEN)
         step_reopen(r);
-    else
+    else if (which == KILL)
         step_kill(r);
+    else
+        step_freeze(r);
     if (sim_below(r->lot, 2) == 0)
         sim_settle();
 }

@@ -26,6 +26,12 @@ static const struct {
     [EV_DELIVER] = {"deliver", IN_MAILBOX, MAY},
     [EV_DELIVERED] = {"delivered", IN_MAILBOX, MUST},
     [EV_DELIVER_FAILED] = {"deliver failed", IN_MAILBOX, MAY},
+    [EV_FREEZE] = {"freeze", IN_FROZEN, MAY},
+    [EV_FROZEN] = {"frozen", IN_FROZEN, MUST},
+    [EV_FREEZE_FAILED] = {"freeze failed", IN_FROZEN, MAY},
+    [EV_THAW] = {"thaw", IN_FROZEN, MAY},
+    [EV_THAWED] = {"thawed", IN_FROZEN, MUST_NOT},
+    [EV_THAW_FAILED] = {"thaw failed", IN_FROZEN, MAY},
 };
 
 void oracle_add(struct oracle *oracle, const struct event *e)
@@ -36,7 +42,8 @@ void oracle_add(struct oracle *oracle, const struct event *e)
         oracle->count = e->id + 1;
     if (rows[e->type].place != PLACES)
         mail->must[rows[e->type].place] = rows[e->type].must;
-    if (e->type == EV_OFFERED || e->type == EV_HOLD || e->type == EV_DELIVER)
+    if (e->type == EV_OFFERED || e->type == EV_HOLD || e->type == EV_DELIVER ||
+        e->type == EV_FREEZE)
         mail->tries[rows[e->type].place]++;
     mail->offered |= e->type == EV_OFFERED;
     mail->kept |= e->type == EV_KEPT;
@@ -54,6 +61,7 @@ const char *oracle_event_name(enum event_type type)
 
 const char *oracle_place_name(enum place place)
 {
-    static const char *const names[PLACES] = {"journal", "held", "mailbox"};
+    static const char *const names[PLACES] = {"journal", "held", "mailbox",
+                                              "list of frozen domains"};
     return names[place];
 }

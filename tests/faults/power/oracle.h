@@ -1,6 +1,7 @@
 /*
- * What must be found after a power cut: the promises of spool.h, held.h and store.h, as
- * three places where a message may be, each with "must", "may" or "must not".
+ * What must be found after a power cut: the promises of spool.h, held.h, store.h and frozen.h,
+ * as places where a message may be, each with "must", "may" or "must not". The list of frozen
+ * domains is such a place: each message has a domain of its own.
  *
  *   event                      journal      held         mailbox
  *   -------------------------  -----------  -----------  -----------
@@ -12,6 +13,8 @@
  *   put aside / confirmed                   may / must
  *   taken out / confirmed                   may / must not
  *   delivered / confirmed                                may / must
+ *
+ * Freezing and thawing are as putting aside and taking out.
  *
  * What failed (an error answered) of an end or a held file "may" be; of a delivery too:
  * its sender tries again. Wherever a message is found, its content is whole. A recipient's
@@ -44,7 +47,13 @@ enum event_type {
     EV_DROP_FAILED,
     EV_DELIVER,
     EV_DELIVERED,
-    EV_DELIVER_FAILED
+    EV_DELIVER_FAILED,
+    EV_FREEZE,
+    EV_FROZEN,
+    EV_FREEZE_FAILED,
+    EV_THAW,
+    EV_THAWED,
+    EV_THAW_FAILED
 };
 
 struct event {
@@ -54,7 +63,7 @@ struct event {
     uint32_t value;
 };
 
-enum place { IN_JOURNAL, IN_HELD, IN_MAILBOX, PLACES };
+enum place { IN_JOURNAL, IN_HELD, IN_MAILBOX, IN_FROZEN, PLACES };
 enum must { MUST_NOT, MAY, MUST };
 
 struct mail {

@@ -120,12 +120,17 @@ static bool start_spool(struct server *s)
     pn_buf_init(&err, sizeof s->error - 1);
     s->spool = spool_open(s->folder, &settings, &found, &err);
     (void)snprintf(s->error, sizeof s->error, "%.*s", PN_FMT(pn_buf_str(&err)));
-    pn_buf_fini(&err);
-    if (s->spool == NULL)
+    if (s->spool == NULL) {
+        pn_buf_fini(&err);
         return false;
+    }
     s->held = held_folder(s->folder);
     pn_assert(s->held >= 0);
-    return content_sweep(spool_content_folder(s->spool), wanted, s, &s->next_file, &removed) == 0;
+    s->frozen = frozen_load(s->folder, &err);
+    (void)snprintf(s->error, sizeof s->error, "%.*s", PN_FMT(pn_buf_str(&err)));
+    pn_buf_fini(&err);
+    return s->frozen != NULL &&
+           content_sweep(spool_content_folder(s->spool), wanted, s, &s->next_file, &removed) == 0;
 }
 
 bool server_open(struct server *s, int root)
@@ -143,6 +148,8 @@ bool server_open(struct server *s, int root)
 static void close_rest(struct server *s)
 {
     pn_store_free(&s->store);
+    free(s->frozen);
+    s->frozen = NULL;
     if (s->held >= 0)
         (void)close(s->held);
     (void)close(s->folder);
@@ -308,7 +315,7 @@ void server_batch(struct server *s, const struct job *list, unsigned n, bool wai
     }
 }
 
-/* ---- held mail and mailboxes ---- */
+/* ---- held mail, mailboxes, frozen domains ---- */
 
 bool server_hold(struct server *s, uint32_t id)
 {
@@ -358,4 +365,30 @@ bool server_deliver(struct server *s, uint32_t id)
     pn_buf_fini(&text);
     pn_buf_fini(&why);
     return ok;
+}
+
+uint32_t server_frozen_id(const char *glob)
+{
+    unsigned id;
+    return sscanf(glob, "m%u.test", &id) == 1 && id < MAILS_MAX ? id : MAILS_MAX;
+}
+
+void server_freeze(struct server *s, uint32_t id)
+{
+    char glob[32];
+    (void)snprintf(glob, sizeof glob, "m%u.test", id);
+    struct frozen *next = frozen_with(s->frozen, pn_str_of(glob), 1);
+    bool thaw = next == NULL;
+    if (thaw)
+        next = frozen_without(s->frozen, pn_str_of(glob));
+    pn_assert(next != NULL);
+    calls_event(thaw ? EV_THAW : EV_FREEZE, id, 0, 0);
+    bool ok = frozen_store(next, s->folder) == 0;
+    struct frozen *was = ok ? s->frozen : next;
+    s->frozen = ok ? next : s->frozen;
+    free(was);
+    if (thaw)
+        calls_event(ok ? EV_THAWED : EV_THAW_FAILED, id, 0, 0);
+    else
+        calls_event(ok ? EV_FROZEN : EV_FREEZE_FAILED, id, 0, 0);
 }

@@ -9,6 +9,7 @@
 #ifndef POWER_SERVER_H
 #define POWER_SERVER_H
 
+#include "frozen.h"
 #include "mail.h"
 #include "spool.h"
 #include "store.h"
@@ -31,6 +32,7 @@ struct server {
     int held;               /* owned; -1: closed */
     struct spool *spool;
     struct pn_store *store;
+    struct frozen *frozen;
     struct at_hand mails[MAILS_MAX];
     bool kept_aside[MAILS_MAX]; /* there is a held file, as far as the server knows */
     uint64_t next_file;
@@ -43,7 +45,7 @@ struct server {
 
 /* Makes the folders below the empty folder root. */
 void server_layout(int root);
-/* root: borrowed. False: it refused to start. */
+/* root: borrowed. False: it refused to start; it is closed all the same. */
 bool server_open(struct server *s, int root);
 void server_close(struct server *s);
 /* As a kill -9: no thread goes on, its descriptors are closed. */
@@ -63,5 +65,9 @@ void server_batch(struct server *s, const struct job *jobs, unsigned n, bool wai
 bool server_hold(struct server *s, uint32_t id);
 bool server_drop(struct server *s, uint32_t id);
 bool server_deliver(struct server *s, uint32_t id);
+/* Its domain is frozen, or thawed if it was. */
+void server_freeze(struct server *s, uint32_t id);
+/* The message whose domain that is; MAILS_MAX: none. */
+uint32_t server_frozen_id(const char *glob);
 
 #endif
