@@ -408,6 +408,13 @@ size_t pn_policy_domain_count(const struct pn_policy *p)
     return img_header(p->base)->domains.count - 1U - submitted;
 }
 
+struct pn_str pn_policy_domain_name(const struct pn_policy *p, size_t i)
+{
+    uint32_t submitted = domain_find(p, PN_STR(IMG_SUBMITTED)), at = (uint32_t)i + 1;
+    at += submitted != IMG_NONE && at >= submitted;
+    return img_text(p->base, domain_at(p, at)->name);
+}
+
 const struct pn_domain *pn_policy_domain(const struct pn_policy *p, struct pn_str domain)
 {
     struct pn_alabel room;

@@ -111,6 +111,8 @@ size_t pn_policy_group_count(const struct pn_policy *p);
 const struct pn_domain *pn_policy_domain(const struct pn_policy *p, struct pn_str domain);
 /* How many blocks there are, the defaults not counted. */
 size_t pn_policy_domain_count(const struct pn_policy *p);
+/* Name of the i-th block: A-labels in lower case; ".x.test": all below x.test. */
+struct pn_str pn_policy_domain_name(const struct pn_policy *p, size_t i);
 /* The defaults: what `scan` uses for domains that no block names. */
 const struct pn_domain *pn_policy_default_domain(const struct pn_policy *p);
 

@@ -16,6 +16,7 @@ typedef int pn_cli_main(int argc, char **argv);
 pn_cli_main pn_cli_check;
 pn_cli_main pn_cli_config;
 pn_cli_main pn_cli_dkim;
+pn_cli_main pn_cli_doctor;
 pn_cli_main pn_cli_plugin;
 pn_cli_main pn_cli_plugin_new;
 pn_cli_main pn_cli_plugin_test;

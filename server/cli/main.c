@@ -14,6 +14,7 @@ static const struct {
     {"check", pn_cli_check, "reads configuration, policy and plugins, and says what is wrong"},
     {"config", pn_cli_config, "what is configured, and what can be: postern config show|rows"},
     {"dkim", pn_cli_dkim, "keys to sign mail with, and their DNS records: new, show"},
+    {"doctor", pn_cli_doctor, "what makes our mail acceptable to others, and what is in its way"},
     {"plugin", pn_cli_plugin, "which plugins there are: postern plugin list|show|new|test"},
     {"queue", pn_cli_queue, "what waits or is held: list, show, retry, release, drop, freeze"},
     {"report", pn_cli_report, "reports from the event log: postern report abuse"},

@@ -3,7 +3,7 @@
 #include "clock.h"
 #include "mem.h"
 #include "net.h"
-#include "scan_host.h"
+#include "resolver_host.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

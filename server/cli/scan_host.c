@@ -6,11 +6,11 @@
 #include "log.h"
 #include "mem.h"
 #include "policy.h"
+#include "resolver_host.h"
 #include "state.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <libgen.h>
 #include <limits.h>
 #include <poll.h>
 #include <stdio.h>
@@ -176,24 +176,6 @@ static void answer_state(void *ctx, const struct pn_state_ask *ask, struct pn_st
 
 /* ---- processes ---- */
 
-const char *pn_daemon_path(char *out, size_t size)
-{
-    char self[PATH_MAX];
-    ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
-    if (n > 0) {
-        self[n] = '\0';
-        const char *folder = dirname(self);
-        (void)snprintf(out, size, "%s/posternd", folder);
-        if (access(out, X_OK) == 0)
-            return out;
-        (void)snprintf(out, size, "%s/../sbin/posternd", folder);
-        if (access(out, X_OK) == 0)
-            return out;
-    }
-    (void)snprintf(out, size, "%s", PN_SBIN_DIR "/posternd");
-    return out;
-}
-
 static struct pn_start start_of(const struct pn_scan_host *h, enum pn_role role, const char *name)
 {
     return (struct pn_start){.role = (uint8_t)role,
@@ -204,42 +186,14 @@ static struct pn_start start_of(const struct pn_scan_host *h, enum pn_role role,
                              .name = pn_str_of(name)};
 }
 
-/* The file that the configuration names; the resolver opens none itself. */
-static bool give_dns_file(const struct pn_scan_host *h, struct pn_buf *err)
-{
-    char path[PATH_MAX];
-    struct pn_str s =
-        h->plan->policy == NULL ? PN_STR("") : pn_policy_str(h->plan->policy, "resolver.dns-file");
-    if (s.len == 0)
-        return true;
-    (void)snprintf(path, sizeof path, "%.*s", PN_FMT(s));
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    bool ok = fd >= 0 && pn_launch_dns_file(h->resolver.fd, fd);
-    if (fd < 0)
-        (void)pn_buf_addf(err, "%s: %s", path, strerror(errno));
-    else
-        (void)close(fd);
-    return ok;
-}
-
-static bool start_resolver(struct pn_scan_host *h, const char *program, struct pn_buf *err)
+static bool start_resolver(struct pn_scan_host *h, struct pn_buf *err)
 {
     static const struct pn_channel_ops ops = {.on_record = on_answer, .on_end = on_upstream_end};
-    struct pn_start start = start_of(h, PN_ROLE_RESOLVER, "resolver");
-    int fds[2];
-    if (!pn_launch(&h->resolver, program, PN_ROLE_RESOLVER, err))
-        return false;
-    if (pn_channel_pair(fds) != 0) {
-        (void)pn_buf_addf(err, "no channel: %s", strerror(errno));
-        return false;
-    }
-    struct pn_peer peer = {.role = PN_ROLE_EDGE, .fd = fds[1]};
-    bool ok = pn_launch_start(h->resolver.fd, &start, h->policy_fd) &&
-              pn_launch_peer(h->resolver.fd, &peer) && give_dns_file(h, err) &&
-              pn_launch_go(h->resolver.fd);
-    (void)close(fds[1]);
-    h->upstream = pn_channel_new(h->loop, fds[0], &ops, h, QUEUE_MAX);
-    return ok && pn_launch_ready(h->resolver.fd, START_MS, err);
+    int fd = pn_resolver_start(&h->resolver, h->plan->policy, h->plan->generation, h->policy_fd,
+                               START_MS, err);
+    if (fd >= 0)
+        h->upstream = pn_channel_new(h->loop, fd, &ops, h, QUEUE_MAX);
+    return fd >= 0;
 }
 
 static bool give_private(struct pn_scan_host *h, unsigned group, int fd)
@@ -393,7 +347,7 @@ static bool start_all(struct pn_scan_host *h, bool network, unsigned workers, st
 {
     char program[PATH_MAX];
     (void)pn_daemon_path(program, sizeof program);
-    if (network && !start_resolver(h, program, err))
+    if (network && !start_resolver(h, err))
         return false;
     for (unsigned g = 0; g < h->plan->group_count; g++) {
         if (!start_template(h, program, g, err))
@@ -440,16 +394,6 @@ struct pn_runner *pn_scan_host_runner(struct pn_scan_host *host)
     return host->runner;
 }
 
-/* So that they end as told, and do not take us for crashed. */
-static void drain(int fd)
-{
-    struct pn_buf b;
-    pn_buf_init(&b, 16);
-    pn_u32_put(&b, 0);
-    (void)pn_channel_send_fd(fd, PN_REC_DRAIN, pn_buf_str(&b), NULL, 0);
-    pn_buf_fini(&b);
-}
-
 void pn_scan_host_free(struct pn_scan_host **hp)
 {
     struct pn_scan_host *h = *hp;
@@ -460,11 +404,11 @@ void pn_scan_host_free(struct pn_scan_host **hp)
     pn_answers_free(&h->answers);
     /* Before its workers, of whose end it would have news else. */
     for (unsigned g = 0; g < h->group_count; g++)
-        drain(h->groups[g].template.fd);
+        pn_role_drain(h->groups[g].template.fd);
     while (h->controls != NULL) {
         struct control *c = h->controls;
         h->controls = c->next;
-        drain(c->fd);
+        pn_role_drain(c->fd);
         (void)close(c->fd);
         free(c);
     }
@@ -473,10 +417,7 @@ void pn_scan_host_free(struct pn_scan_host **hp)
         (void)rmdir(h->groups[g].private_path);
     }
     pn_channel_free(&h->upstream);
-    if (h->resolver.pid > 0)
-        drain(h->resolver.fd);
-    if (h->resolver.pid > 0)
-        pn_launch_stop(&h->resolver);
+    pn_resolver_stop(&h->resolver);
     if (h->tmp[0] != '\0')
         (void)rmdir(h->tmp);
     pn_plan_unref(&h->plan);

@@ -29,8 +29,4 @@ void pn_scan_host_dns(struct pn_scan_host *host, const struct pn_dnsfile *file);
 /* From now on lasting state answers what these facts say it did (borrowed; NULL: it is empty). */
 void pn_scan_host_state(struct pn_scan_host *host, const struct pn_facts *facts);
 
-/* posternd lies beside this program in the build tree, and in ../sbin where it is
- * installed. Returns out. */
-const char *pn_daemon_path(char *out, size_t size);
-
 #endif
