@@ -243,13 +243,24 @@ static void wipe_buf(struct pn_buf *b)
     pn_buf_fini(b);
 }
 
+/* LOGIN's session keeps the password. */
+void auth_exchange_wipe(struct auth_exchange *e)
+{
+    e->stage = STAGE_OVER;
+    e->has_password = false;
+    pn_password_wipe(&e->password);
+    if (e->session != NULL)
+        gsasl_finish(e->session);
+    e->session = NULL;
+}
+
 void auth_exchange_free(struct auth_exchange **exchange)
 {
     struct auth_exchange *e = *exchange;
     *exchange = NULL;
     if (e == NULL)
         return;
-    gsasl_finish(e->session);
+    auth_exchange_wipe(e);
     auth_users_unref(&e->users);
     wipe_buf(&e->name);
     wipe_buf(&e->claim);

@@ -59,6 +59,8 @@ struct pn_str auth_exchange_claim(const struct auth_exchange *exchange);
 const struct pn_user *auth_exchange_user(const struct auth_exchange *exchange); /* NULL: none */
 /* After PASSWORD; prepared (SASLprep), or NULL: it is none at all. */
 const struct pn_password *auth_exchange_password(const struct auth_exchange *exchange);
+/* Over: nothing is stepped any more, and no password is kept. What is known stays. */
+void auth_exchange_wipe(struct auth_exchange *exchange);
 /* After REFUSED and MALFORMED: a word for the event, "password", "no-user"; for nobody else. */
 const char *auth_exchange_why(const struct auth_exchange *exchange);
 

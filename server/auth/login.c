@@ -105,8 +105,10 @@ static void tell(const struct login *l, enum pn_sasl_status status, const char *
     l->house->on_outcome(l->house->ctx, &outcome);
 }
 
+/* Before the client hears of it no password is left. */
 static void end_with(struct login *l, enum pn_sasl_status status, const char *why)
 {
+    auth_exchange_wipe(l->exchange);
     tell(l, status, why);
     say(l, status, PN_STR(""));
     login_free(l);
@@ -147,6 +149,7 @@ static void fail(struct login *l, enum pn_sasl_status status)
         end_with(l, status, auth_exchange_why(l->exchange));
         return;
     }
+    auth_exchange_wipe(l->exchange);
     tell(l, status, auth_exchange_why(l->exchange));
     l->state = LATE;
     l->outcome = status;
@@ -168,14 +171,13 @@ static void hashed(struct pn_job *job)
 {
     struct login *l = (struct login *)job;
     const struct pn_password *password = auth_exchange_password(l->exchange);
-    if (l->right) {
-        pass(l);
-        return;
-    }
-    if (password != NULL)
+    if (!l->right && password != NULL)
         auth_guard_print(l->house->guard, &l->ticket, account_of(l),
                          (struct pn_str){password->bytes, password->len});
-    fail(l, PN_SASL_REFUSED);
+    if (l->right)
+        pass(l);
+    else
+        fail(l, PN_SASL_REFUSED);
 }
 
 /* Strangers leave a part of the room to those who were here before. */

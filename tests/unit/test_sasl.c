@@ -117,6 +117,8 @@ static void test_mechanisms(void)
         UNIT_INT(converse(e, client, rows[i].initial), rows[i].want);
         if (rows[i].want == AUTH_PASSWORD)
             UNIT_INT(verify(e), rows[i].verified);
+        auth_exchange_wipe(e);
+        UNIT_TRUE(auth_exchange_password(e) == NULL);
         UNIT_STR(auth_exchange_name(e), pn_str_of(rows[i].name));
         UNIT_STR(pn_str_of(auth_exchange_why(e)), pn_str_of(rows[i].why));
         auth_client_free(&client);
