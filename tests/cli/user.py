@@ -40,6 +40,15 @@ def check(label, cond, *shown):
         print(f"FAIL {label}:", *shown)
 
 
+def fork_with_terminal():
+    """As a shell does it: whoever runs us in the background may have switched signals off."""
+    pid, tty = pty.fork()
+    if pid == 0:
+        for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
+            signal.signal(number, signal.SIG_DFL)
+    return pid, tty
+
+
 class Users:
     """A file of users of its own."""
 
@@ -68,7 +77,7 @@ class Users:
 
     def type(self, words, answers):
         """On a terminal of its own: status, all that it showed, whether it asked without echo."""
-        pid, tty = pty.fork()
+        pid, tty = fork_with_terminal()
         if pid == 0:
             command = self.command(*words)
             os.execvp(command[0], command)
@@ -141,7 +150,7 @@ def test_echo_returns(folder):
     """Whatever ends it, the terminal is as it was: seen by a shell that stays behind."""
     users = Users(folder, "")
     for label, answer in (("typed", b"p\n"), ("interrupted", b"\x03")):
-        pid, tty = pty.fork()
+        pid, tty = fork_with_terminal()
         if pid == 0:
             script = 'trap : INT; "$@"; stty -a | grep -ow -e "-*echo"'
             os.execvp("sh", ["sh", "-c", script, "sh", *users.command("verify", ANN)])
