@@ -1,5 +1,5 @@
 /*
- * DKIM signatures of reports: they are our own mail, from MAILER-DAEMON at our name, whose domain
+ * DKIM signatures of reports: they are our own mail, from an address at our name, whose domain
  * or one above it a sign block may name. Header and body are hashed on the pool, the signer
  * gives the signatures, and the report is kept with them. One that can't be signed now is
  * not kept now: who makes it tries again.
