@@ -41,7 +41,7 @@ struct part {
 struct signing {
     struct transaction *t;
     sign_done_fn *done;
-    bool submitted;       /* by a user of ours: who he is was asked, and whether From is his */
+    bool submitted;       /* by a user of ours */
     struct group *groups; /* owned, as is parts */
     uint32_t group_count, group;
     struct part *parts; /* of the group at hand */
@@ -94,6 +94,16 @@ static void finish(struct signing *g, bool signed_)
 
 /* ---- what is signed */
 
+/* A user's own: each author was found to be his, or, where the configuration lets users be
+ * anybody, it is of his own domain. */
+static bool is_his(const struct session *s, size_t block)
+{
+    size_t own;
+    return s->gen->submission.own_from ||
+           (pn_policy_sign_find(s->edge->gen->policy, rcpt_domain(session_user(s)), &own) &&
+            own == block);
+}
+
 /* Its author's domain is one of ours, and it comes from where that one's mail comes from. By
  * today's configuration: the signer has today's keys. */
 static bool is_ours(const struct signing *g, const struct pn_sign_header *header,
@@ -103,7 +113,7 @@ static bool is_ours(const struct signing *g, const struct pn_sign_header *header
     const struct pn_policy *p = t->s->edge->gen->policy;
     size_t i;
     if (!pn_policy_sign_find(p, pn_buf_str(&header->author), &i) ||
-        !(g->submitted || pn_policy_sign_client(p, i, &t->s->ip)))
+        !((g->submitted && is_his(t->s, i)) || pn_policy_sign_client(p, i, &t->s->ip)))
         return false;
     *domain = pn_policy_sign_domain(p, i);
     return true;

@@ -4,6 +4,8 @@ that dies, stands still, or gets other keys."""
 import json
 import os
 import signal
+import smtplib
+import ssl
 import subprocess
 import sys
 import threading
@@ -136,6 +138,45 @@ def test_groups(c):
         c.check(sorted(b"X-Spam-Flag: YES" in m for m in mail) == [False, True], "two headers")
         got = [[x[3] for x in scan(server, m)] for m in mail]
         c.check(got == [["pass", "pass"]] * 2, "each is signed", f"{got}")
+
+
+def submit(server, port, content, mark):
+    """One message of joe@here.test's, who logs in; what was delivered."""
+    context = ssl.create_default_context(cafile=server.root + "/cert.pem")
+    with smtplib.SMTP_SSL("127.0.0.1", port, context=context, timeout=60 * postern.patience()) as s:
+        s.login("joe@here.test", "secret words")
+        s.sendmail("joe@here.test", ["u@here.test"], content + mark + "\r\n")
+    return delivered(server, mark.encode())
+
+
+def test_submitted(c):
+    """What users submit, with what was added to it; others' names are not signed for."""
+    for own in ("own", "any"):
+        with postern.Server(conf()) as server:
+            port, root = postern.free_port(), server.root
+            subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=mx.here.test",
+                            "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", root + "/key.pem", "-out", root + "/cert.pem"],
+                           check=True, stderr=subprocess.DEVNULL)  # fmt: skip
+            subprocess.run([program(), "user", "add", "joe@here.test", "--stdin", "--file", root + "/users"],
+                           input="secret words", text=True, check=True, stdout=subprocess.DEVNULL)  # fmt: skip
+            more = f"""tls {{ certificate "{root}/cert.pem"  key "{root}/key.pem" }}
+listen submissions 127.0.0.1:{port}
+auth {{ users "{root}/users" }}
+submission {{ from {own} }}
+"""
+            keys = [("s1", new_key(server, "here.test", "s1", "ed25519"))]
+            other = [("s1", new_key(server, "there.test", "s1", "ed25519"))]
+            server.write_conf(conf(block("here.test", *keys) + block("there.test", *other), more=more))
+            server.start()
+            signed = [("s1", "here.test", "ed25519-sha256", "pass")]
+            mail = submit(server, port, "From: Joe <joe@here.test>\r\nSubject: x\r\n\r\n", "mark-1;")
+            c.check(scan(server, mail) == signed, f"from {own}: submitted", f"{mail[:2000]}")
+            mail = submit(server, port, "Subject: x\r\n\r\n", "mark-2;")
+            c.check(b"\nFrom: " in mail and b"\nDate: " in mail, f"from {own}: what lacked was added", f"{mail[:2000]}")
+            c.check(scan(server, mail) == signed, f"from {own}: and signed", f"{mail[:2000]}")
+            if own == "any":
+                mail = submit(server, port, "From: ceo@there.test\r\n\r\n", "mark-3;")
+                c.check(b"mark-3;" in mail and scan(server, mail) == [], "another's name is not signed for", f"{mail[:2000]}")
 
 
 def test_sizes(c):
@@ -304,7 +345,7 @@ def test_report(c):
 
 def main():
     counter = postern.Counter("sign")
-    for test in (test_what, test_groups, test_sizes, test_killed, test_still, test_reload, test_report):
+    for test in (test_what, test_submitted, test_groups, test_sizes, test_killed, test_still, test_reload, test_report):
         test(counter)
     return counter.close()
 
