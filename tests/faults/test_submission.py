@@ -30,6 +30,7 @@ auth {{ users "{{root}}/users" }}
 submission {{ recipients-per-hour {per_hour} {more} }}
 queue {{ retry 1h }}
 destination "*" {{ route smtp "127.0.0.1:{hop}" }}
+sign "here.test" {{ key "s1" file "{{root}}/dkim/s1._domainkey.here.test.pem" }}
 domain "here.test" {{ recipients any  route local }}
 """
 
@@ -93,6 +94,9 @@ class Node:
             ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=mx.here.test",
              "-addext", "subjectAltName=DNS:mx.here.test,IP:127.0.0.1", "-keyout", root + "/key.pem", "-out",
              root + "/cert.pem"], check=True, stderr=subprocess.DEVNULL)
+        os.mkdir(root + "/dkim", 0o700)
+        subprocess.run([os.path.join(postern.build_folder(), "postern"), "dkim", "new", "--folder", root + "/dkim", "--selector",
+                        "s1", "here.test"], check=True, stdout=subprocess.DEVNULL)
         self.add("ann@here.test")
         self.server.start()
 
@@ -190,7 +194,7 @@ def test_programs(c):
             s.sendmail("ann@here.test", ["u@far.test", "v@here.test"], message)
         sender, rcpts, content = node.taken(1)[0]
         c.check((sender, rcpts) == ("ann@here.test", ["u@far.test"]), "smtplib, STARTTLS, PLAIN", (sender, rcpts))
-        for field in ("\r\nDate: ", "\r\nMessage-ID: <", "with ESMTPSA id "):
+        for field in ("\r\nDate: ", "\r\nMessage-ID: <", "with ESMTPSA id ", "DKIM-Signature: v=1;", "d=here.test", "s=s1;"):
             c.check(field in content, "smtplib: " + field.strip(), content)
         with smtplib.SMTP_SSL("127.0.0.1", node.tls, context=ssl._create_unverified_context()) as s:
             s.ehlo()
@@ -290,6 +294,17 @@ def test_senders(c):
         s.close()
 
 
+def scan_again(node, event):
+    """What `postern scan --event` finds of a message that Line.send sent."""
+    for name, text in (("event", json.dumps(event)), ("content", "Subject: x\r\n\r\nhello\r\n")):
+        with open(f"{node.server.root}/{name}", "w", encoding="ascii", newline="") as f:
+            f.write(text)
+    done = subprocess.run([os.path.join(postern.build_folder(), "postern"), "scan", "--json", "--config",
+                           node.server.conf_path, "--event", node.server.root + "/event", node.server.root + "/content"],
+                          capture_output=True, text=True, timeout=60, check=False)
+    return json.loads(done.stdout or "{}") or done.stderr
+
+
 def test_stolen(c):
     with Node(per_hour=4) as node:
         s = Line(node)
@@ -306,6 +321,10 @@ def test_stolen(c):
         c.check(len(node.hop.taken) == 4, "none of it went out", node.hop.taken)
         none = node.queue("list", "--held", "--user", "bob@here.test")
         c.check(none[-1]["count"] == 0, "of nobody else", none)
+        events = [e for e in node.server.events("message") if e["outcome"] == "quarantine"]
+        again = [scan_again(node, e) for e in events]
+        c.check([(e["outcome"], e["recipients"]) for e in events] == [(a.get("outcome"), a.get("recipients")) for a in again]
+                and len(events) == 2, "the verdict is repeated from its event", again)
         done = node.queue("release", "--held", "--user", "ann@here.test")
         c.check(done[-1]["done"] == 2, "released", done)
         c.check(len(node.taken(6)) == 6, "it goes out", len(node.hop.taken))
