@@ -475,6 +475,13 @@ static const struct postern_row queue_rows[] = {
      .help = "Certificates (PEM) of authorities, such as /etc/ssl/certs/ca-certificates.crt. With "
              "them `must` asks next hops that the configuration names for a certificate of that "
              "name by one of these."},
+    {.name = "suppress",
+     .type = POSTERN_T_DURATION,
+     .def = "1d",
+     .max = 60 * DAY,
+     .help = "A recipient elsewhere whose server says that there is nobody of that name (5.1.1 and "
+             "the like) is not asked for again for so long: mail to him is refused at once; 0: no. "
+             "See `postern queue suppress`."},
     {.name = "literals",
      .type = POSTERN_T_BOOL,
      .def = "no",

@@ -15,6 +15,7 @@ static const char usage[] =
     "       postern queue release | drop, the same, [--held]\n"
     "       postern queue freeze | thaw DOMAIN... [--json]\n"
     "       postern queue frozen [--json]\n"
+    "       postern queue suppress list | remove ADDRESS... [--json]\n"
     "\n"
     "  list         messages that wait; --held: those in quarantine or held back\n"
     "  show         one of them, its recipients and its content\n"
@@ -27,6 +28,8 @@ static const char usage[] =
     "               it up; what is on its way to a server goes on\n"
     "  thaw         try it again, now\n"
     "  frozen       which domains are\n"
+    "  suppress     list recipients elsewhere that are not asked for, because their server said\n"
+    "               that there is nobody of that name; remove: ask for them again\n"
     "\n"
     "  --from GLOB --to GLOB --domain GLOB    sender (<>: null), recipient, its domain\n"
     "  --older AGE --newer AGE                such as 90s, 10m, 2h, 3d\n"
@@ -66,7 +69,11 @@ static void print_text(const char *s)
 /* What a line of a change is about. */
 static const char *name_of(const json_t *o)
 {
-    return text_of(o, text_of(o, "id")[0] != '\0' ? "id" : "domain");
+    static const char *const keys[] = {"id", "domain", "recipient"};
+    size_t i = 0;
+    while (i < 2 && text_of(o, keys[i])[0] == '\0')
+        i++;
+    return text_of(o, keys[i]);
 }
 
 /* "label value", where there is one. */
@@ -144,12 +151,22 @@ static void print_message(const json_t *o)
 }
 
 /* One line of the answer that is not the last. */
+static void print_suppressed(const json_t *o)
+{
+    print_text(text_of(o, "recipient"));
+    printf("  until %s  ", text_of(o, "until"));
+    print_text(text_of(o, "reply"));
+    (void)putchar('\n');
+}
+
 static void print_line(const json_t *o)
 {
     if (json_object_get(o, "address") != NULL)
         print_recipient(o);
     else if (json_object_get(o, "from") != NULL)
         print_message(o);
+    else if (json_object_get(o, "until") != NULL)
+        print_suppressed(o);
     else if (json_object_get(o, "since") != NULL && json_object_get(o, "domain") != NULL)
         printf("%s  since %s\n", text_of(o, "domain"), text_of(o, "since"));
     else if (json_object_get(o, "did") != NULL)
@@ -208,7 +225,9 @@ static int conclude(struct pn_ask *ask, const json_t *last, const char *noun, bo
 
 static int run(const char *path, const char *const *words, size_t count, bool json)
 {
-    const char *noun = is_of_domains(words[1]) ? "domain" : "message";
+    const char *noun = is_of_domains(words[1])             ? "domain"
+                       : strcmp(words[1], "suppress") == 0 ? "recipient"
+                                                           : "message";
     struct pn_ask ask;
     struct pn_str line;
     int status = -1;
@@ -251,9 +270,13 @@ static const char *refuse(const char *const *words, size_t count, bool picks)
                : (ids > 0) == (strcmp(words[1], "frozen") != 0) ? NULL
                : ids == 0                                       ? "which domains?"
                           : "frozen expects nothing behind it";
+    if (strcmp(words[1], "suppress") == 0)
+        return picks || ids == 0 || (strcmp(words[2], "list") == 0) != (ids == 1)
+                   ? "suppress expects list, or remove and addresses"
+                   : NULL;
     if (verbs[verb] == NULL)
-        return "list, show, retry, release, hold, bounce, drop, freeze, thaw or frozen was "
-               "expected";
+        return "list, show, retry, release, hold, bounce, drop, freeze, thaw, frozen or suppress "
+               "was expected";
     if (verb == 0)
         return ids == 0 ? NULL : "list expects filters; show expects an id";
     if (verb == 1)

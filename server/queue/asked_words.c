@@ -61,8 +61,8 @@ const char *asked_parse(struct asked *asked, const struct pn_command *c)
     while (verb < ASKED_VERBS && !pn_str_eq(c->words[0], pn_str_of(asked_rows[verb].name)))
         verb++;
     if (verb == ASKED_VERBS)
-        return "the queue knows list, show, retry, release, hold, bounce, drop, freeze, thaw and "
-               "frozen";
+        return "the queue knows list, show, retry, release, hold, bounce, drop, freeze, thaw, "
+               "frozen and suppress";
     asked->verb = (enum asked_verb)verb;
     asked->kind = &asked_journal;
     for (uint32_t i = 1; i < c->count && error == NULL; i++) {

@@ -12,6 +12,7 @@
  *                            refused it: where a report would be backscatter it is held
  *
  *   freeze DOMAIN..., thaw DOMAIN..., frozen       command_frozen.c
+ *   suppress list, suppress remove ADDRESS...      command_suppress.c
  *
  * Without --held it is about the journal. WHICH is ID..., FILTER, or --all: without any of
  * them nothing is done. ID is the queue id; of held mail also ID.N, as list prints it. FILTER
@@ -28,6 +29,7 @@
 #include "asked.h"
 #include "clock.h"
 #include "command_frozen.h"
+#include "command_suppress.h"
 #include "mem.h"
 
 #include <errno.h>
@@ -300,7 +302,7 @@ bool queue_command(void *ctx, struct pn_record *record)
     struct pn_command c;
     if (record->type != PN_REC_COMMAND || !pn_command_get(record->body, &c))
         return false;
-    if (frozen_command(ctx, &c))
+    if (frozen_command(ctx, &c) || suppress_command(ctx, &c))
         return true;
     struct asked *asked = pn_calloc(1, sizeof *asked);
     asked->q = ctx;

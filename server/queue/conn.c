@@ -7,6 +7,7 @@
 #include "assert.h"
 #include "attempt.h"
 #include "client.h"
+#include "command_suppress.h"
 #include "cut.h"
 #include "edit.h"
 #include "hop_login_job.h"
@@ -417,6 +418,9 @@ static void on_rcpt(void *ctx, size_t index, enum pn_smtp_from from,
     }
     if (from != PN_SMTP_FROM_US)
         note_server(c, c->parcel->indices[index]);
+    if (from == PN_SMTP_FROM_RCPT)
+        suppress_note(c->hop->queue, &c->parcel->m->work->env.recipients[c->parcel->indices[index]],
+                      reply);
     run_settled_by(c->parcel->m, c->parcel->indices[index], reply->code,
                    pn_str_slice(pn_buf_str(&b), 4, b.len), c->attempt);
     pn_buf_fini(&b);

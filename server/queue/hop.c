@@ -2,6 +2,7 @@
 
 #include "attempt.h"
 #include "clock.h"
+#include "command_suppress.h"
 #include "hop_turn.h"
 #include "mem.h"
 #include "shun.h"
@@ -213,8 +214,22 @@ void hop_conn_failed(struct hop *hop, size_t address, struct pn_str text, struct
         hop->window = hop->conn_count;
 }
 
+/* Nobody is asked for a recipient whose server said a while ago that he is not there. */
+static bool is_suppressed(struct message *m, uint32_t index)
+{
+    struct pn_buf why;
+    pn_buf_init(&why, 1000);
+    bool is = suppress_holds(m->queue, &m->work->env.recipients[index], &why);
+    if (is)
+        run_settled(m, index, 550, pn_buf_str(&why));
+    pn_buf_fini(&why);
+    return is;
+}
+
 void hop_try(struct message *m, uint32_t index)
 {
+    if (is_suppressed(m, index))
+        return;
     const struct pn_recipient *to = &m->work->env.recipients[index];
     struct hop *hop = hop_of(m->queue, to->via, to->next_hop, to->address);
     if (hop->closed_until > pn_clock_mono_ns())

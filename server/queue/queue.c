@@ -1,6 +1,7 @@
 #include "queue.h"
 
 #include "command_frozen.h"
+#include "command_suppress.h"
 #include "content.h"
 #include "held.h"
 #include "hop.h"
@@ -311,6 +312,7 @@ static bool open_queue(struct pn_role_life *life, struct pn_buf *err)
     verify_init(q);
     move_init(q);
     take_init(q);
+    suppress_init(q);
     return frozen_init(q, err) && open_spool(q, err);
 }
 
@@ -331,7 +333,9 @@ static void end(struct pn_role_life *life)
     q->draining = q->closed = true;
     take_end_all(q);
     local_end_all(q);
+    suppress_end(q->suppress);
     pn_threads_free(&q->threads);
+    suppress_free(&q->suppress);
     spool_close(&q->spool);
     settings_fini(&q->settings);
     dests_free(&q->dests);

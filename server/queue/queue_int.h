@@ -59,6 +59,7 @@ struct queue_settings {
     uint64_t messages_max; /* in the queue */
     unsigned connections_max, net_connections_max;
     uint32_t mailboxes; /* workers: which one a user belongs to */
+    uint64_t suppress_ms;
     uint64_t idle_ms, connect_ms, hold_age_ms, verify_ms;
     uint64_t warn_ms;    /* how long until a sender hears that his mail waits; 0: never */
     uint64_t return_max; /* bytes of a message that RET=FULL returns whole */
@@ -252,6 +253,7 @@ struct queue {
     int64_t again_due_ms; /* 0: the timer is not set */
     struct queue_settings settings;
     struct dests *dests;
+    struct suppress *suppress;
     struct pn_policy *policy; /* NULL: none was given */
     struct pn_admin_link *admin;
     struct pn_signer_link *signer;

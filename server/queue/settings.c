@@ -32,6 +32,7 @@ void settings_read(struct queue_settings *s, const struct pn_policy *p)
     s->mailboxes = (uint32_t)pn_policy_int(p, "mailboxes");
     s->messages_max = (uint64_t)pn_policy_int(p, "queue.messages");
     s->connections_max = (unsigned)pn_policy_int(p, "queue.connections");
+    s->suppress_ms = (uint64_t)pn_policy_int(p, "queue.suppress");
     s->idle_ms = (uint64_t)pn_policy_int(p, "queue.idle");
     s->connect_ms = (uint64_t)pn_policy_int(p, "timeouts.next-hop.connect");
     s->waits = (struct pn_smtp_client_waits){

@@ -628,7 +628,8 @@ static void test_words(void)
     static const struct {
         const char *words, *want;
     } rows[] = {
-        {"frob", "list, show, retry, release, hold, bounce, drop, freeze, thaw and frozen"},
+        {"frob",
+         "list, show, retry, release, hold, bounce, drop, freeze, thaw, frozen and suppress"},
         {"list --frob", "--held, --all, --dry-run, and as filters --from"},
         {"list 0000000000007", "list expects filters"},
         {"list --dry-run", "--dry-run is for what changes something"},

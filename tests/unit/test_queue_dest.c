@@ -169,10 +169,52 @@ static void test_again(void)
     hop_server_fini(&busy);
 }
 
+/* What the operator is told of suppressed recipients has these words. */
+static void suppressed(struct role_rig *rig, uint64_t token, const char *words, const char *want)
+{
+    struct pn_buf lines;
+    pn_buf_init(&lines, 10000);
+    queue_rig_ask_words(rig, ADMIN, token, words);
+    queue_rig_answer(rig, ADMIN, token, &lines);
+    UNIT_TRUE(queue_rig_says(&lines, want));
+    pn_buf_fini(&lines);
+}
+
+/* Who is not there is not asked for a second time, until the operator says so. */
+static void test_suppressed(void)
+{
+    struct role_rig rig;
+    struct hop_server s;
+    hop_server_init(&s);
+    rig_up_for(&rig, &s, "idle 5m", "tls off");
+    struct pn_recipient to = mx("u@a.test", "a.test");
+    hop_rig_take(&rig, 1, "s@from.test", 0, &to, 1);
+    hop_greet(&s);
+    hop_expect_ehlo(&s);
+    hop_expect(&s, "MAIL FROM:<s@from.test> SIZE=30", "250 ok\r\n");
+    hop_expect(&s, "RCPT TO:<u@a.test>", "550 5.1.1 nobody\r\n");
+    queue_rig_wait_list(&rig, ADMIN, true, "\"count\":1", true);
+    hop_rig_take(&rig, 2, "s@from.test", 0, &to, 1);
+    queue_rig_wait_list(&rig, ADMIN, true, "\"count\":2", true);
+    suppressed(&rig, 100, "suppress list", "\"recipient\":\"u@a.test\"");
+    suppressed(&rig, 101, "suppress frobnicate", "suppress expects list");
+    suppressed(&rig, 102, "suppress remove u@a.test x@a.test", "\"failed\":1");
+    suppressed(&rig, 103, "suppress list", "\"count\":0");
+    hop_rig_take(&rig, 3, "s@from.test", 0, &to, 1);
+    hop_expect(&s, "RSET", "250 ok\r\n");
+    serve_one(&s, "RCPT TO:<u@a.test>");
+    role_rig_fini(&rig);
+    hop_server_fini(&s);
+}
+
 int main(int argc, char **argv)
 {
-    static const struct unit_test tests[] = {
-        {"smarthost", test_smarthost}, {"broken", test_broken}, {"rate", test_rate},
-        {"network", test_network},     {"again", test_again},   {NULL, NULL}};
+    static const struct unit_test tests[] = {{"smarthost", test_smarthost},
+                                             {"broken", test_broken},
+                                             {"rate", test_rate},
+                                             {"network", test_network},
+                                             {"again", test_again},
+                                             {"suppressed", test_suppressed},
+                                             {NULL, NULL}};
     return unit_main("queue_dest", tests, argc, argv);
 }
