@@ -6,6 +6,8 @@ each server adds on top; each reply, report and word about TLS is looked at.
 """
 import email
 import os
+import smtplib
+import ssl
 import subprocess
 import sys
 
@@ -22,10 +24,13 @@ p.test TXT "v=spf1 ip4:192.0.2.0/24 -all"
 mx.p.test A 192.0.2.1
 pf.test MX 10 mx.pf.test
 mx.pf.test A 192.0.2.11
+by-mx.pf.test MX 10 mx.pf.test
 ex.test MX 10 mx.ex.test
 mx.ex.test A 192.0.2.12
+by-mx.ex.test MX 10 mx.ex.test
 os.test MX 10 mx.os.test
 mx.os.test A 192.0.2.13
+by-mx.os.test MX 10 mx.os.test
 dc.test MX 10 mx.dc.test
 mx.dc.test A 192.0.2.14
 """
@@ -38,7 +43,11 @@ plugins {{ spf }}
 queue {{ tls {tls}  retry 2s }}
 events {{ deliveries yes }}
 domain "p.test" {{ recipients list "{users}"  route local }}
+listen submission 192.0.2.1:587
+auth {{ users "{home}/logins" }}
+sign "p.test" {{ key "s1" file "{home}/s1._domainkey.p.test.pem" }}
 """
+PASSWORD = "correct horse,battery"
 
 
 def message(body, more="", subject="hello"):
@@ -61,12 +70,16 @@ def conf_of(tls, home, peers):
     cert, key = mta_peers.certificate(home, "mx.p.test")
     users = os.path.join(home, "users")
     mta_peers.write(users, "sam\nanna\nbert\n")
-    text = CONF.format(cert=cert, key=key, tls="must" if tls else "off", users=users)
+    command = os.path.join(postern.build_folder(), "postern")
+    subprocess.run([command, "dkim", "new", "--folder", home, "--selector", "s1", "p.test"], check=True, capture_output=True)
+    subprocess.run([command, "user", "add", "--stdin", "--file", f"{home}/logins", "sam@p.test"], check=True,
+                   capture_output=True, input=PASSWORD, text=True)
+    text = CONF.format(cert=cert, key=key, tls="must" if tls else "off", users=users, home=home)
     for peer in peers:
         how = f"lmtp {peer.address}:24" if peer.name == "dovecot" else f"smtp {peer.address}:25"
         text += f'domain "{peer.domain}" {{ recipients any  route {how} }}\n'
         if tls and peer.name in NO_SERVER_TLS:
-            text += f'destination "{peer.domain}" {{ tls may }}\n'
+            text += f'destination "{peer.domain}" {{ tls may }}\ndestination "by-mx.{peer.domain}" {{ tls may }}\n'
     return text
 
 # OpenSMTPD 6.8.0p2 of Debian 12 offers STARTTLS and then fails with an internal error, whoever asks
@@ -195,6 +208,28 @@ def inbound(c, server, peer, tls):
             label + "our trace says whether TLS was used", mine[-1:])
 
 
+def submitted(c, server, peer, tls):
+    """A user of ours writes to a domain that no line of the configuration names: MX leads there."""
+    label = f"submitted, by MX to {peer.name}, {'TLS' if tls else 'plain'}: "
+    domain = f"by-mx.{peer.domain}"
+    before = len(peer.mail("anna"))
+    insecure = ssl.create_default_context()
+    insecure.check_hostname, insecure.verify_mode = False, ssl.CERT_NONE
+    with smtplib.SMTP(US, 587, local_hostname="client.p.test", source_address=(CLIENT, 0)) as session:
+        session.starttls(context=insecure)
+        session.login("sam@p.test", PASSWORD)
+        said = session.sendmail("sam@p.test", [f"anna@{domain}", f"bert@{domain}"], MESSAGES["simple"].replace("\n", "\r\n"))
+    c.check(said == {}, label + "taken", said)
+    found = wait_mail(lambda: peer.mail("anna"), before + 1)
+    if not c.check(len(found) == before + 1 and same(found[-1], MESSAGES["simple"]), label + "stored as it was sent", peer.words()):
+        return
+    head = found[-1].split(b"\n\n")[0].decode()
+    c.check("DKIM-Signature: " in head and " d=p.test;" in " ".join(head.split()), label + "signed", head)
+    events = [e for e in server.events("delivery") if e["to"] == f"anna@{domain}" and e["outcome"] == "delivered"]
+    c.check(len(events) == 1 and events[0]["route"] == "mx" and events[0]["host"] == peer.host and events[0]["ip"] == peer.address,
+            label + "the event names the host", events)
+
+
 def unknown(c, server, peer, tls):
     """We refuse the recipient: they tell their sender, who is ours."""
     label = f"from {peer.name}, {'TLS' if tls else 'plain'}: "
@@ -221,6 +256,7 @@ def one_way(c, names, tls):
                 if peer.name != "dovecot":
                     inbound(c, server, peer, tls)
                     unknown(c, server, peer, tls)
+                    submitted(c, server, peer, tls)
     finally:
         for peer in peers:
             peer.stop()

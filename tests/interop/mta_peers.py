@@ -119,9 +119,9 @@ smtp_bind_address = {self.address}
 inet_protocols = ipv4
 maillog_file = /var/log/postfix.log
 maillog_file_prefixes = /var
-virtual_mailbox_domains = {self.domain}
+virtual_mailbox_domains = {self.domain} by-mx.{self.domain}
 virtual_mailbox_base = {self.boxes}
-virtual_mailbox_maps = inline:{{ {{ anna@{self.domain} = anna/ }}, {{ bert@{self.domain} = bert/ }} }}
+virtual_mailbox_maps = inline:{{ {{ anna@{self.domain} = anna/ }}, {{ bert@{self.domain} = bert/ }}, {{ anna@by-mx.{self.domain} = anna/ }}, {{ bert@by-mx.{self.domain} = bert/ }} }}
 virtual_uid_maps = static:{UID}
 virtual_gid_maps = static:{UID}
 smtpd_tls_security_level = {"may" if self.tls else "none"}
@@ -188,7 +188,7 @@ class Exim(Peer):
         conf = "/etc/exim4/exim4.conf"  # with another one it gives up its rights
         write(conf, f"""
 primary_hostname = {self.host}
-domainlist local_domains = {self.domain}
+domainlist local_domains = {self.domain} : by-mx.{self.domain}
 hostlist relay_from_hosts = 127.0.0.0/8 : 192.0.2.0/24
 spool_directory = {spool}
 log_file_path = {spool}/%slog
@@ -276,6 +276,7 @@ listen on {self.address} port 25 hostname "{self.host}" {listen}
 action "boxes" maildir "{self.boxes}/%{{user.username}}"
 action "out" relay src {self.address} helo "{self.host}" {"tls no-verify" if self.tls else "tls no"}
 match from any for domain "{self.domain}" action "boxes"
+match from any for domain "by-mx.{self.domain}" action "boxes"
 match from any for any action "out"
 """.replace("tls no\n", "\n"))
         self.spawn(["/usr/sbin/smtpd", "-d", "-f", conf])
