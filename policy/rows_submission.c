@@ -26,8 +26,9 @@ const struct postern_row pn_submission_rows[] = {
      .def = "1d",
      .min = 1000,
      .max = 30 * DAY,
-     .help = "How long all that such an account sends is held; `postern queue list --user` shows "
-             "it, release and drop end it."},
+     .help =
+         "How long all that such an account sends is held, or until the server is started anew; "
+         "`postern queue list --held --user` shows it."},
     {.name = "trust",
      .type = POSTERN_T_STRING,
      .flags = POSTERN_ROW_LIST,
