@@ -9,8 +9,9 @@ const struct postern_row pn_submission_rows[] = {
      .type = POSTERN_T_CHOICE,
      .def = "own",
      .choices = "own|any",
-     .help = "Who may stand in From: addresses of the user's own, or anybody. MAIL FROM is always "
-             "an address of his own, or empty."},
+     .help = "Who may stand in From, Sender, Resent-From and Resent-Sender: addresses of the "
+             "user's own, "
+             "or anybody. MAIL FROM is always an address of his own, or empty."},
     {.name = "hide-client",
      .type = POSTERN_T_BOOL,
      .def = "no",

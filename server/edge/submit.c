@@ -70,29 +70,78 @@ const char *submit_sender(const struct session *s, const struct pn_smtp_mailbox 
 
 /* ---- the header ---- */
 
-/* What one From field says: each mailbox in it must be his. */
-static const char *look_at_from(const struct session *s, struct pn_str value)
+/* A field with addresses: each mailbox in it must be his. */
+struct names {
+    struct pn_str field;
+    const char *broken, *foreign;
+};
+
+static const struct names author = {PN_STR_INIT("From"),
+                                    "550 5.6.0 From holds what is no address (RFC 5322, 3.6.2)",
+                                    "550 5.7.1 From names an address that is not yours"};
+
+/* Programs show these beside the author, or in his place. */
+static const struct names agents[] = {
+    {PN_STR_INIT("Sender"), "550 5.6.0 Sender holds what is no address (RFC 5322, 3.6.2)",
+     "550 5.7.1 Sender names an address that is not yours"},
+    {PN_STR_INIT("Resent-From"), "550 5.6.0 Resent-From holds what is no address (RFC 5322, 3.6.6)",
+     "550 5.7.1 Resent-From names an address that is not yours"},
+    {PN_STR_INIT("Resent-Sender"),
+     "550 5.6.0 Resent-Sender holds what is no address (RFC 5322, 3.6.6)",
+     "550 5.7.1 Resent-Sender names an address that is not yours"},
+};
+
+/* *count: how many mailboxes are in it. */
+static const char *look_at_names(const struct session *s, const struct names *names,
+                                 struct pn_str value, size_t *count)
 {
     struct pn_address_walk walk;
     struct pn_address a;
     struct pn_buf spec;
-    size_t count = 0;
     const char *refusal = NULL;
+    *count = 0;
     pn_buf_init(&spec, ADDRESS_MAX);
     pn_address_start(&walk, value);
     while (refusal == NULL && pn_address_next(&walk, &a)) {
         if (a.kind != PN_ADDRESS_MAILBOX)
             continue;
-        count++;
+        ++*count;
         pn_buf_clear(&spec);
         if (!pn_address_spec(&a, &spec))
-            refusal = "550 5.6.0 From holds what is no address (RFC 5322, 3.6.2)";
+            refusal = names->broken;
         else if (!may_send(s, pn_buf_str(&spec)))
-            refusal = "550 5.7.1 From names an address that is not yours";
+            refusal = names->foreign;
     }
     pn_buf_fini(&spec);
+    return refusal;
+}
+
+static const char *look_at_from(const struct session *s, const struct pn_message *m)
+{
+    const struct pn_field *from = pn_field_find(m, NULL, author.field, 1);
+    size_t count;
+    if (from == NULL)
+        return NULL; /* it is added */
+    if (pn_field_next(m, NULL, author.field, from) != NULL)
+        return "550 5.6.0 There is more than one From (RFC 5322, 3.6)";
+    const char *refusal = look_at_names(s, &author, pn_field_value(m, from), &count);
     return refusal == NULL && count == 0 ? "550 5.6.0 From names nobody (RFC 5322, 3.6.2)"
                                          : refusal;
+}
+
+/* Of those who resent it the topmost is the last: he submits it. */
+static const char *look_at_agents(const struct session *s, const struct pn_message *m)
+{
+    const char *refusal = NULL;
+    size_t count;
+    if (pn_field_count(m, NULL, agents[0].field) > 1)
+        return "550 5.6.0 There is more than one Sender (RFC 5322, 3.6)";
+    for (size_t i = 0; refusal == NULL && i < sizeof agents / sizeof agents[0]; i++) {
+        const struct pn_field *f = pn_field_find(m, NULL, agents[i].field, 1);
+        if (f != NULL)
+            refusal = look_at_names(s, &agents[i], pn_field_value(m, f), &count);
+    }
+    return refusal;
 }
 
 static bool has_field(const struct pn_message *m, const char *name)
@@ -120,12 +169,11 @@ const char *submit_look(struct transaction *t, const struct pn_message *m)
     note_missing(t, m);
     if (m == NULL || !t->s->gen->submission.own_from)
         return NULL;
-    const struct pn_field *from = pn_field_find(m, NULL, PN_STR("From"), 1);
-    if (from == NULL)
-        return NULL;
-    if (pn_field_next(m, NULL, PN_STR("From"), from) != NULL)
-        return "550 5.6.0 There is more than one From (RFC 5322, 3.6)";
-    return look_at_from(t->s, pn_field_value(m, from));
+    /* Another From may stand behind the last that is looked at. */
+    if ((pn_message_part(m, 0)->flags & PN_PART_FIELDS_CUT) != 0)
+        return "550 5.6.0 More header fields than are looked at";
+    const char *refusal = look_at_from(t->s, m);
+    return refusal == NULL ? look_at_agents(t->s, m) : refusal;
 }
 
 /* ---- accounts that send too much ---- */

@@ -289,6 +289,14 @@ def test_senders(c):
         c.check(s.send(["u@far.test"], sender="boss@here.test").startswith("553 5.7.1"), "another's MAIL FROM")
         answer = s.send(["u@far.test"], content="From: boss@here.test\r\n\r\nx\r\n")
         c.check(answer.startswith("550 5.7.1"), "another's From", answer)
+        for field in ("Sender", "Resent-From", "Resent-Sender"):
+            answer = s.send(["u@far.test"], content=f"{field}: boss@here.test\r\nFrom: ann@here.test\r\n\r\nx\r\n")
+            c.check(answer.startswith(f"550 5.7.1 {field}"), "another's " + field, answer)
+        answer = s.send(["u@far.test"], content="From: ann@here.test\r\nSender: ann@here.test\r\nResent-From: ann@here.test\r\n"
+                                                "Resent-From: boss@here.test\r\n\r\nx\r\n")
+        c.check(answer.startswith("250"), "his own Sender; another resent it before him", answer)
+        answer = s.send(["u@far.test"], content="From: ann@here.test\r\n" + "X: y\r\n" * 10000 + "From: boss@here.test\r\n\r\nx\r\n")
+        c.check(answer.startswith("550 5.6.0"), "another's From behind all that is looked at", answer)
         answer = s.send(["u@far.test"], sender="ann+news@here.test", content="From: ann+news@here.test\r\n\r\nx\r\n")
         c.check(answer.startswith("250"), "a tag", answer)
         s.close()
