@@ -241,7 +241,7 @@ static void fill_recipients(struct conn *c)
     for (uint32_t i = 0; i < p->count; i++) {
         const struct pn_recipient *to = &p->m->work->env.recipients[p->indices[i]];
         c->to[i] = to->address;
-        c->dsn_to[i] = (struct pn_smtp_dsn_rcpt){to->notify, to->orcpt};
+        c->dsn_to[i] = (struct pn_smtp_dsn_rcpt){report_onward(p->m, p->indices[i]), to->orcpt};
     }
 }
 

@@ -353,7 +353,8 @@ void run_settled(struct message *m, uint32_t index, uint16_t code, struct pn_str
 /* The same, by a try at a server (attempt.h). */
 void run_settled_by(struct message *m, uint32_t index, uint16_t code, struct pn_str text,
                     struct attempt *by);
-/* None was made, for others wait there already: it comes again by then. */
+/* None was made, for others wait there already: it comes again by then. Who is turned away does
+ * not expire by that: after a thaw there may be many that are old. */
 void run_postponed(struct message *m, uint32_t index, uint64_t ms, struct pn_str why);
 
 /* Those of its recipients that are due go to their routes while others are under way. */
@@ -399,6 +400,9 @@ bool report_may(const struct message *m);
 bool report_is_silent(const struct message *m, uint32_t index);
 /* The state of a recipient whose mail was taken. */
 uint8_t report_success(const struct message *m, uint32_t index);
+/* What a next hop is asked of reports (NOTIFY): where the sender may be forged, none but of
+ * failure. */
+uint8_t report_onward(const struct message *m, uint32_t index);
 /* Makes the report of that kind that is due. */
 enum report_end report_make(struct message *m, enum report_kind kind);
 

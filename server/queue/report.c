@@ -4,8 +4,9 @@
  * where that was asked for, and those who wait for long.
  *
  * A report is made only where the reverse-path is known to be the sender's own: SPF passed,
- * or a user of ours submitted it; else it would be backscatter, of successes too. Nothing is
- * ever sent to the null sender, and no report is reported.
+ * or a user of ours submitted it; else it would be backscatter, of successes too, and no next
+ * hop is asked for those either. Nothing is ever sent to the null sender, and no report is
+ * reported.
  *
  * A report is durable before its recipients count as reported. What a crash forgets is said
  * twice: a delivery whose report is due is noted as such (RCPT_REPORTING), so it is not done
@@ -72,6 +73,15 @@ bool report_may(const struct message *m)
 bool report_is_silent(const struct message *m, uint32_t i)
 {
     return !asks_nothing(m, i) && !asks_for(m, i, PN_NOTIFY_FAILURE);
+}
+
+uint8_t report_onward(const struct message *m, uint32_t i)
+{
+    uint8_t asked = m->work->env.recipients[i].notify;
+    uint8_t left = asked & (uint8_t) ~(PN_NOTIFY_SUCCESS | PN_NOTIFY_DELAY);
+    if (asked == 0 || report_may(m))
+        return asked;
+    return left == 0 ? PN_NOTIFY_NEVER : left;
 }
 
 uint8_t report_success(const struct message *m, uint32_t i)

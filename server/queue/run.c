@@ -91,10 +91,11 @@ void run_later(struct message *m)
 {
     struct queue *q = m->queue;
     pn_assert(m->under_way == 0 && !m->loading && m->heap_at == 0);
-    int64_t due = INT64_MAX, now = pn_clock_wall_ms(), latest = now + longest_wait(q);
+    int64_t due = INT64_MAX, now = pn_clock_wall_ms(), longest = longest_wait(q);
     for (uint32_t i = 0; i < m->rcpt_count; i++) {
         struct rcpt *r = &m->rcpts[i];
-        if (r->due_ms > latest) /* it was said while the clock was ahead */
+        int64_t most = r->frozen && longest < FROZEN_MS ? FROZEN_MS : longest;
+        if (r->due_ms > now + most) /* it was said while the clock was ahead */
             r->due_ms = now;
         if ((r->state == RCPT_WAITING || rcpt_is_told(r)) && r->due_ms < due)
             due = r->due_ms;
@@ -396,13 +397,12 @@ static bool is_expired(const struct message *m, const struct dest *dest, bool tr
            (tried || up_ms > patience);
 }
 
-/* soon_ms: no try was made, and one may be by then; 0: one was. */
-static void defer(struct message *m, uint32_t index, uint64_t soon_ms)
+/* counts: a try was made. */
+static void defer(struct message *m, uint32_t index, bool counts)
 {
     struct rcpt *r = &m->rcpts[index];
     const struct dest *dest = hop_dest(m->queue, &m->work->env.recipients[index]);
-    bool counts = soon_ms == 0;
-    uint64_t wait = soon_ms;
+    uint64_t wait = SOON_MS;
     if (counts) {
         r->tries += r->tries < UINT16_MAX;
         wait = dest_retry_ms(dest, r->tries);
@@ -452,7 +452,7 @@ void run_settled_by(struct message *m, uint32_t index, uint16_t code, struct pn_
     } else if (code >= 500) {
         r->state = RCPT_FAILING;
     } else {
-        defer(m, index, code == 0 ? SOON_MS : 0);
+        defer(m, index, code != 0);
         if (code != 0 && r->state == RCPT_WAITING)
             event_delivery(m, index);
     }
@@ -464,7 +464,8 @@ void run_postponed(struct message *m, uint32_t index, uint64_t ms, struct pn_str
     struct rcpt *r = &m->rcpts[index];
     pn_assert(r->state == RCPT_UNDER_WAY && m->under_way > 0);
     set_reply(m->queue->replies, r, 0, why);
-    defer(m, index, ms);
+    r->state = RCPT_WAITING; /* however old: its turn will come, and that try may be the last */
+    r->due_ms = pn_clock_wall_ms() + (int64_t)ms;
     settled_one(m, r);
 }
 
@@ -478,7 +479,7 @@ void run_cut(struct message *m, uint16_t code, struct pn_str text)
         else if (code / 100 == 5)
             r->state = RCPT_FAILED;
         else
-            defer(m, i, 0);
+            defer(m, i, true);
         if (code / 100 == 2)
             event_delivered(m, i);
         else

@@ -2,7 +2,9 @@
 #include "hop_rig.h"
 #include "unit.h"
 
+#include <dirent.h>
 #include <stdio.h>
+#include <time.h>
 
 static void serve_one(struct hop_server *s, const char *rcpt)
 {
@@ -207,6 +209,79 @@ static void test_suppressed(void)
     hop_server_fini(&s);
 }
 
+/* What is older than mail gets, but finds the line full, has its turn all the same: after a
+ * thaw that may be many. Whoever is alone in sending has half of the line, 125 parcels. */
+static void test_line_full(void)
+{
+    enum { MESSAGES = 140 };
+    struct role_rig rig;
+    struct hop_server s;
+    const struct timespec patience = {1, 200 * 1000 * 1000};
+    hop_server_init(&s);
+    hop_rig_up(&rig, "smtp { hostname localhost }\nqueue { expire 1s }");
+    (void)nanosleep(&patience, NULL); /* what is not tried would expire by now */
+    for (uint64_t i = 1; i <= MESSAGES; i++) {
+        struct pn_edit_group none = {0};
+        struct pn_recipient to = hop_rig_to(&s, "u@dest.test");
+        const struct pn_envelope env = {.id = i,
+                                        .arrived_ms = 1,
+                                        .size = hop_rig_usual.len,
+                                        .reverse_path = PN_STR("s@from.test"),
+                                        .group_count = 1,
+                                        .groups = &none,
+                                        .recipient_count = 1,
+                                        .recipients = &to};
+        UNIT_INT(queue_rig_offer(&rig, EDGE, &env, hop_rig_usual), 250);
+    }
+    queue_rig_wait_list(&rig, ADMIN, false, "many wait for that next hop", true);
+    queue_rig_wait_list(&rig, ADMIN, false, "\"count\":140", true);
+    role_rig_fini(&rig);
+    hop_server_fini(&s);
+}
+
+static size_t descriptors(const struct role_rig *rig)
+{
+    char path[64];
+    size_t n = 0;
+    (void)snprintf(path, sizeof path, "/proc/%d/fd", (int)rig->pid);
+    DIR *folder = opendir(path);
+    UNIT_TRUE(folder != NULL);
+    while (folder != NULL && readdir(folder) != NULL)
+        n++;
+    if (folder != NULL)
+        (void)closedir(folder);
+    return n;
+}
+
+/* Where tries follow each other quickly a frozen one is not looked at again at once, and for
+ * ever: it rests, and lets go of its content. */
+static void test_frozen_rests(void)
+{
+    struct role_rig rig;
+    struct pn_buf lines;
+    pn_buf_init(&lines, 100000);
+    hop_rig_up(&rig, "smtp { hostname localhost }\nqueue { retry 100ms }");
+    queue_rig_ask_words(&rig, ADMIN, 7, "freeze dest.test");
+    queue_rig_answer(&rig, ADMIN, 7, &lines);
+    UNIT_TRUE(queue_rig_says(&lines, "\"did\":\"frozen\""));
+    size_t before = descriptors(&rig), now = 0;
+    for (uint64_t i = 1; i <= 20; i++) {
+        struct pn_recipient to = mx("u@dest.test", "dest.test");
+        hop_rig_take(&rig, i, "s@from.test", 0, &to, 1);
+    }
+    queue_rig_wait_list(&rig, ADMIN, false, "\"frozen\":true", true);
+    for (int i = 0; i < QUEUE_RIG_PATIENCE_MS / 20; i++) {
+        const struct timespec some = {0, 20 * 1000 * 1000};
+        now = descriptors(&rig);
+        if (now < before + 10) /* segments may have come */
+            break;
+        (void)nanosleep(&some, NULL);
+    }
+    UNIT_TRUE(now < before + 10);
+    pn_buf_fini(&lines);
+    role_rig_fini(&rig);
+}
+
 int main(int argc, char **argv)
 {
     static const struct unit_test tests[] = {{"smarthost", test_smarthost},
@@ -215,6 +290,8 @@ int main(int argc, char **argv)
                                              {"network", test_network},
                                              {"again", test_again},
                                              {"suppressed", test_suppressed},
+                                             {"line full", test_line_full},
+                                             {"frozen rests", test_frozen_rests},
                                              {NULL, NULL}};
     return unit_main("queue_dest", tests, argc, argv);
 }

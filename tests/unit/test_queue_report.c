@@ -166,9 +166,48 @@ static void test_sent(void)
     }
 }
 
+/* A next hop that reports is asked for reports of success only if their sender is known. */
+static void test_onward(void)
+{
+    static const struct {
+        const char *label;
+        uint32_t flags;
+        uint8_t notify;
+        const char *rcpt;
+    } rows[] = {
+        {"known", PN_ENV_SPF_PASS, PN_NOTIFY_SUCCESS, "RCPT TO:<u@dest.test> NOTIFY=SUCCESS"},
+        {"a user's", PN_ENV_SUBMITTED, PN_NOTIFY_DELAY, "RCPT TO:<u@dest.test> NOTIFY=DELAY"},
+        {"forged", 0, PN_NOTIFY_SUCCESS, "RCPT TO:<u@dest.test> NOTIFY=NEVER"},
+        {"forged, of all", 0, PN_NOTIFY_SUCCESS | PN_NOTIFY_FAILURE | PN_NOTIFY_DELAY,
+         "RCPT TO:<u@dest.test> NOTIFY=FAILURE"},
+        {"forged, silent", 0, PN_NOTIFY_NEVER, "RCPT TO:<u@dest.test> NOTIFY=NEVER"},
+        {"forged, as usual", 0, 0, "RCPT TO:<u@dest.test>"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct role_rig rig;
+        struct hop_server s;
+        unit_row(rows[i].label);
+        hop_server_init(&s);
+        hop_rig_up(&rig, NULL);
+        struct pn_recipient to = hop_rig_to(&s, "u@dest.test");
+        to.notify = rows[i].notify;
+        hop_rig_take(&rig, 1, "s@from.test", rows[i].flags, &to, 1);
+        hop_greet(&s);
+        UNIT_TRUE(pn_str_starts(hop_hear(&s, false), PN_STR("EHLO ")));
+        hop_say(&s, "250-hop.test\r\n250 DSN\r\n");
+        hop_expect(&s, "MAIL FROM:<s@from.test>", "250 ok\r\n");
+        hop_expect(&s, rows[i].rcpt, "250 ok\r\n");
+        role_rig_fini(&rig);
+        hop_server_fini(&s);
+    }
+}
+
 int main(int argc, char **argv)
 {
-    static const struct unit_test tests[] = {
-        {"reported", test_reported}, {"waiting", test_waiting}, {"sent", test_sent}, {NULL, NULL}};
+    static const struct unit_test tests[] = {{"reported", test_reported},
+                                             {"waiting", test_waiting},
+                                             {"sent", test_sent},
+                                             {"onward", test_onward},
+                                             {NULL, NULL}};
     return unit_main("queue_report", tests, argc, argv);
 }
