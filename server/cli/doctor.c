@@ -4,6 +4,7 @@
 #include "alabel.h"
 #include "cli.h"
 #include "compiled.h"
+#include "grammar.h"
 #include "memfile.h"
 #include "utf8.h"
 
@@ -95,8 +96,10 @@ static void look_at_domains(struct doctor *d, char *const *named, int count)
 {
     for (int i = 0; i < count; i++) {
         struct pn_alabel room;
+        bool utf8;
         struct pn_str name = pn_alabel_domain(pn_str_of(named[i]), &room);
-        if (name.p == NULL)
+        name = name.p == NULL ? name : pn_dns_name_undotted(name);
+        if (name.p == NULL || !pn_smtp_domain_ok(name, &utf8))
             doctor_say(d, DOCTOR_FIX, "domain", "%s can't be a domain", named[i]);
         else
             doctor_domain(d, name);

@@ -163,9 +163,25 @@ static void publish_spf(struct doctor *d, struct pn_str domain)
     pn_buf_fini(&b);
 }
 
+/* An address that nobody has: who lets it send lets anybody. */
+static bool lets_anybody(const struct doctor *d, struct pn_str domain)
+{
+    struct pn_ip nobody;
+    if (!pn_ip_parse(PN_STR("240.0.0.1"), &nobody))
+        return false;
+    json_t *said = scan(d, domain, &nobody);
+    const char *result = spf_of(said);
+    bool lets = result != NULL && strcmp(result, "pass") == 0;
+    json_decref(said);
+    return lets;
+}
+
 static void look_at_spf(struct doctor *d, struct pn_str domain)
 {
-    bool wrong = false;
+    bool wrong = lets_anybody(d, domain);
+    if (wrong)
+        doctor_say(d, DOCTOR_FIX, "spf", "%.*s lets anybody send its mail, forgers too",
+                   PN_FMT(domain));
     for (size_t i = 0; i < d->address_count; i++) {
         char text[PN_IP_TEXT_MAX];
         json_t *said = scan(d, domain, &d->addresses[i]);
@@ -190,8 +206,8 @@ static void look_at_spf(struct doctor *d, struct pn_str domain)
 
 /* ---- DKIM ---- */
 
-/* The value of p= without white space, or {NULL}. */
-static struct pn_str key_in(struct doctor *d, struct pn_str record)
+/* The value of p= without white space, or {NULL}. DMARC's records have one, too. */
+static struct pn_str p_in(struct doctor *d, struct pn_str record)
 {
     while (record.p != NULL) {
         struct pn_str tag = pn_str_trim(pn_str_split(&record, ';'));
@@ -225,10 +241,10 @@ static void compare_key(struct doctor *d, struct pn_str selector, struct pn_str 
 {
     struct pn_dns_answer a =
         doctor_ask(d, PN_DNS_TXT, "%.*s._domainkey.%.*s", PN_FMT(selector), PN_FMT(domain));
-    struct pn_str ours = key_in(d, record);
+    struct pn_str ours = p_in(d, record);
     bool same = false;
     for (uint32_t i = 0; i < a.count; i++)
-        same |= pn_str_eq(key_in(d, a.records[i].data), ours);
+        same |= pn_str_eq(p_in(d, a.records[i].data), ours);
     if (same && a.count == 1)
         doctor_say(d, DOCTOR_OK, "dkim", "%.*s._domainkey.%.*s is the key we sign with",
                    PN_FMT(selector), PN_FMT(domain));
@@ -290,6 +306,13 @@ static void look_at_dkim(struct doctor *d, struct pn_str domain)
 
 /* ---- DMARC ---- */
 
+static bool asks_for_something(struct doctor *d, struct pn_str record)
+{
+    struct pn_str p = p_in(d, record);
+    return p.p != NULL && (pn_str_ieq(p, PN_STR("none")) || pn_str_ieq(p, PN_STR("quarantine")) ||
+                           pn_str_ieq(p, PN_STR("reject")));
+}
+
 static void look_at_dmarc(struct doctor *d, struct pn_str domain)
 {
     struct pn_dns_answer a = doctor_ask(d, PN_DNS_TXT, "_dmarc.%.*s", PN_FMT(domain));
@@ -302,12 +325,13 @@ static void look_at_dmarc(struct doctor *d, struct pn_str domain)
         }
     if (doctor_unsure(&a)) {
         doctor_say(d, DOCTOR_NOTE, "dmarc", "_dmarc.%.*s: %s", PN_FMT(domain), doctor_none(&a));
-    } else if (count == 1) {
+    } else if (count == 1 && asks_for_something(d, record)) {
         doctor_say(d, DOCTOR_OK, "dmarc", "_dmarc.%.*s says %.*s", PN_FMT(domain), PN_FMT(record));
     } else {
         doctor_say(d, DOCTOR_FIX, "dmarc", "_dmarc.%.*s: %s", PN_FMT(domain),
-                   count > 1 ? "several records, of which none counts"
-                             : "none; large receivers ask for one");
+                   count > 1    ? "several records, of which none counts"
+                   : count == 1 ? "its p= is none of none, quarantine and reject"
+                                : "none; large receivers ask for one");
         doctor_publish(d, "_dmarc.%.*s. IN TXT \"v=DMARC1; p=none; rua=mailto:postmaster@%.*s\"",
                        PN_FMT(domain), PN_FMT(domain));
     }

@@ -78,10 +78,13 @@ ALONE = (
     ("here.test TXT", "", "spf", "there is no record", True),
     ("here.test TXT", 'here.test TXT "v=spf1 -all"', "spf", "fail", False),
     ("here.test TXT", 'here.test TXT "v=spf1 mx -all"\nhere.test TXT "v=spf1 -all"', "spf", "permerror", False),
+    ("here.test TXT", 'here.test TXT "v=spf1 mx +all"', "spf", "anybody", False),
     ("s1._domainkey", "", "dkim", "not published", True),
     ("s1._domainkey", 's1._domainkey.here.test TXT "v=DKIM1; p=AAAA"', "dkim", "another key", False),
     ("_dmarc", "", "dmarc", "none", True),
     ("_dmarc", '_dmarc.here.test TXT "v=DMARC1; p=none"\n_dmarc.here.test TXT "v=DMARC1; p=reject"', "dmarc", "several", False),
+    ("_dmarc", '_dmarc.here.test TXT "v=DMARC1; p=rejekt"', "dmarc", "p=", False),
+    ("_dmarc", '_dmarc.here.test TXT "v=DMARC1; rua=mailto:a@here.test"', "dmarc", "p=", False),
 )
 
 
@@ -180,6 +183,11 @@ def main():
         _, lines, _ = world.look(domains=())
         c.check(sorted({line["what"] for line in lines if "what" in line} & {"mx", "spf", "dkim", "dmarc"}) == ["dkim", "dmarc", "mx", "spf"],
                 "domains of the configuration", lines)
+        for name in ("bad..test", ".test", "a b.test", ""):
+            status, lines, _ = world.look(domains=(name,))
+            c.check(status == 1 and [what for what, _, _ in fixes(lines)] == ["domain"], f"{name!r} is no domain", lines)
+        _, lines, _ = world.look(domains=("HERE.test.",))
+        c.check(not fixes(lines), "a dot at the end", fixes(lines))
         test_alone(c, world)
         test_dane(c, world)
         test_host(c, world)
