@@ -7,6 +7,7 @@
 #include "assert.h"
 #include "attempt.h"
 #include "client.h"
+#include "clock.h"
 #include "command_suppress.h"
 #include "cut.h"
 #include "edit.h"
@@ -51,9 +52,10 @@ struct conn {
     struct attempt *attempt; /* the connection's, then each mail's; counted */
     size_t address;          /* the hop's, by index */
     struct hop_address peer;
-    struct login_job *login; /* NULL: none was asked for */
-    char *name;              /* ours, for EHLO: a reload may change the settings'; owned */
-    char why[WHY_MAX];       /* over, never ready: "4.4.1 Connection refused" */
+    struct pn_smtp_wait wait; /* for what, when that was last asked */
+    struct login_job *login;  /* NULL: none was asked for */
+    char *name;               /* ours, for EHLO: a reload may change the settings'; owned */
+    char why[WHY_MAX];        /* over, never ready: "4.4.1 Connection refused" */
 
     /* of the parcel's mail, as the engine wants it */
     struct pn_message *message; /* kept from mail to mail for its memory */
@@ -133,6 +135,19 @@ static bool stands(const struct hop *hop, const struct hop_address *to)
     return false;
 }
 
+/* A reply is waited for until it is whole: what comes a byte at a time holds nothing longer. */
+static void be_patient(struct conn *c)
+{
+    const struct pn_smtp_wait wait = pn_smtp_client_wait(c->client);
+    bool same = c->wait.what == wait.what && c->wait.replies == wait.replies;
+    bool reply = wait.ms != 0 && !wait.sending;
+    pn_stream_timeout(c->stream, wait.ms);
+    if (!same)
+        pn_stream_deadline(c->stream,
+                           reply ? pn_loop_now(c->hop->queue->loop) + wait.ms * PN_NS_PER_MS : 0);
+    c->wait = wait;
+}
+
 /* Behind every call of the engine from outside. */
 static void after(struct conn *c)
 {
@@ -140,7 +155,7 @@ static void after(struct conn *c)
     if (!c->over && c->cut != NULL && cut_is_lost(c->cut) && pn_smtp_client_is_held(c->client))
         pn_smtp_client_hold_drop(c->client);
     if (!c->over) {
-        pn_stream_timeout(c->stream, pn_smtp_client_wait(c->client).ms);
+        be_patient(c);
         return;
     }
     bool again = c->ready || c->try_plain;

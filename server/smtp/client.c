@@ -272,6 +272,7 @@ static bool starttls_answered(struct pn_smtp_client *c, const struct pn_smtp_rep
 static bool handle(struct pn_smtp_client *c, const struct pn_smtp_reply *reply)
 {
     enum pn_smtp_from from = smtp_client_awaits(c);
+    c->replies++;
     if (c->state == SMTP_C_QUIT)
         return refused(c, PN_SMTP_END_QUIT, PN_SMTP_FROM_QUIT, reply);
     if (reply->code == 421)
@@ -372,8 +373,10 @@ struct pn_smtp_wait pn_smtp_client_wait(const struct pn_smtp_client *c)
     };
     if (c->state == SMTP_C_CONTENT && !c->sent_all)
         return (struct pn_smtp_wait){"room for the content",
-                                     set->data_block != 0 ? set->data_block : 3 * MINUTE};
+                                     set->data_block != 0 ? set->data_block : 3 * MINUTE, true,
+                                     c->replies};
     enum pn_smtp_from from = smtp_client_awaits(c);
     return (struct pn_smtp_wait){waits[from].what,
-                                 waits[from].set != 0 ? waits[from].set : waits[from].usual};
+                                 waits[from].set != 0 ? waits[from].set : waits[from].usual, false,
+                                 c->replies};
 }

@@ -175,7 +175,9 @@ const struct pn_smtp_offer *pn_smtp_client_offer(const struct pn_smtp_client *cl
  * 4.5.3.2), and what is waited for ("MAIL"). Ask again after each call. */
 struct pn_smtp_wait {
     const char *what;
-    uint32_t ms; /* 0: for nothing */
+    uint32_t ms;      /* 0: for nothing */
+    bool sending;     /* for room, not for a reply */
+    uint64_t replies; /* so many came before, whole ones */
 };
 struct pn_smtp_wait pn_smtp_client_wait(const struct pn_smtp_client *client);
 

@@ -36,6 +36,7 @@ struct pn_smtp_client {
     bool was_ready;
     bool login_begun, login_last, logged_in;
     struct pn_smtp_reply_reader reader;
+    uint64_t replies;  /* so many came, whole ones */
     struct pn_buf out; /* commands to be written */
 
     struct pn_smtp_outgoing mail;

@@ -239,6 +239,32 @@ static void test_line_full(void)
     hop_server_fini(&s);
 }
 
+/* A reply a byte at a time is waited for no longer than another. */
+static void test_drips(void)
+{
+    enum { DRIPS = 200 };
+    struct role_rig rig;
+    struct hop_server s;
+    const struct timespec some = {0, 30 * 1000 * 1000};
+    int drips = 0;
+    hop_server_init(&s);
+    hop_rig_up(&rig, "smtp { hostname localhost }\n"
+                     "timeouts { next-hop { greeting 300ms  hello 300ms } }");
+    struct pn_recipient to = hop_rig_to(&s, "u@dest.test");
+    hop_rig_take(&rig, 1, "s@from.test", 0, &to, 1);
+    hop_greet(&s);
+    UNIT_TRUE(pn_str_starts(hop_hear(&s, false), PN_STR("EHLO ")));
+    hop_say(&s, "250-");
+    for (; drips < DRIPS && !hop_readable(s.fd, 0); drips++) {
+        hop_say(&s, "x");
+        (void)nanosleep(&some, NULL);
+    }
+    UNIT_TRUE(drips < DRIPS);
+    queue_rig_wait_list(&rig, ADMIN, false, "while waiting for the reply to EHLO", true);
+    role_rig_fini(&rig);
+    hop_server_fini(&s);
+}
+
 static size_t descriptors(const struct role_rig *rig)
 {
     char path[64];
@@ -291,6 +317,7 @@ int main(int argc, char **argv)
                                              {"again", test_again},
                                              {"suppressed", test_suppressed},
                                              {"line full", test_line_full},
+                                             {"drips", test_drips},
                                              {"frozen rests", test_frozen_rests},
                                              {NULL, NULL}};
     return unit_main("queue_dest", tests, argc, argv);
