@@ -205,7 +205,12 @@ static bool offered(const struct pn_smtp_server *s, const struct smtp_command *r
 
 static void unknown(struct pn_smtp_server *s, struct pn_str line, struct pn_str name)
 {
-    if (s->ops->unknown != NULL)
+    bool login = pn_str_ieq(name, PN_STR("AUTH"));
+    s->refused_login |= login;
+    /* A client that did not wait for the refusal sends a password now: nobody is told. */
+    if (s->refused_login && !login)
+        name = PN_STR("");
+    else if (s->ops->unknown != NULL)
         s->ops->unknown(s->ctx, smtp_auth_public(line));
     if (++s->unknown > s->config->unknown_max)
         smtp_refuse(s, name, &too_many_unknown);
@@ -232,6 +237,7 @@ static void command(struct pn_smtp_server *s, struct pn_str line, bool more)
         unknown(s, line, name);
         return;
     }
+    s->refused_login = (row->flags & SMTP_LOGIN) != 0;
     if (more)
         note_early(s, row);
     if (row->flags & SMTP_FOREIGN) {

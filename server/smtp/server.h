@@ -105,7 +105,7 @@ struct pn_smtp_server_ops {
      * or it was given up. Not called by pn_smtp_server_free. */
     void (*done)(void *ctx);
     /* A line whose command is none that this server knows; it is refused. Without its end, no
-     * control bytes. May be NULL. */
+     * control bytes. Not what follows a refused AUTH: it may be a password. May be NULL. */
     void (*unknown)(void *ctx, struct pn_str line);
     /* The engine itself refuses something. For the record; command is the row's name.
      * May be NULL. */

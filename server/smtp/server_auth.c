@@ -136,6 +136,7 @@ static void stage_response(struct pn_smtp_server *s, const struct smtp_args *arg
 void smtp_auth_proceed(struct pn_smtp_server *s, const struct pn_smtp_reply *answer)
 {
     s->info.auth = true;
+    s->refused_login = false;
     s->idle = 0;
     smtp_reply(s, answer == NULL ? &welcome : answer);
 }

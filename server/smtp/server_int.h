@@ -59,6 +59,7 @@ struct pn_smtp_server {
     const struct pn_smtp_reply *trouble; /* why the content is read but not kept; NULL: it is */
     uint64_t wasted;                     /* octets read and not kept */
     uint32_t unknown, idle, logins_failed;
+    bool refused_login;   /* AUTH, and no command since: what comes may be what it asks for */
     bool exchange;        /* the next line is a response of AUTH's */
     struct pn_buf secret; /* what AUTH's client said; empty but within a call */
     uint32_t answers;     /* the content stage still waits for */

@@ -238,6 +238,9 @@ static void test_unknown(void)
         {"with blanks", SAY("auth  plain  AHUAcHc=\r\n"), "auth  plain|"},
         {"alone", SAY("AUTH\r\n"), "AUTH|"},
         {"a mechanism", SAY("AUTH LOGIN\r\n"), "AUTH LOGIN|"},
+        {"and what it would have asked for", SAY("AUTH LOGIN\r\ndXNlcg==\r\ncHc=\r\n"),
+         "AUTH LOGIN|"},
+        {"until the next command", SAY("AUTH LOGIN\r\ndXNlcg==\r\nNOOP\r\nX\r\n"), "AUTH LOGIN|X|"},
         {"another command", SAY("AUTHX PLAIN secret\r\n"), "AUTHX PLAIN secret|"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
