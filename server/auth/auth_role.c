@@ -182,7 +182,8 @@ static void take_users(struct role *r, int fd)
         auth_users_unref(&r->house.users);
         r->house.users = users;
         auth_event_users(&line, pn_clock_wall_ms(), auth_users_count(users), NULL);
-        pn_info("the file of users was read: %zu users", auth_users_count(users));
+        size_t count = auth_users_count(users);
+        pn_info("the file of users was read: %zu user%s", count, count == 1 ? "" : "s");
     } else {
         auth_event_users(&line, pn_clock_wall_ms(), 0, pn_buf_cstr(&err));
         pn_error("the file of users can't be used, it changes nothing: %s", pn_buf_cstr(&err));
