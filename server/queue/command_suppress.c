@@ -39,7 +39,8 @@ void suppress_note(struct queue *q, const struct pn_recipient *to,
 bool suppress_holds(struct queue *q, const struct pn_recipient *to, struct pn_buf *text)
 {
     struct suppressed one;
-    if (!is_stranger(to) || !suppress_find(q->suppress, to->address, pn_clock_wall_ms(), &one))
+    if (q->settings.suppress_ms == 0 || !is_stranger(to) ||
+        !suppress_find(q->suppress, to->address, pn_clock_wall_ms(), &one))
         return false;
     (void)pn_buf_addz(text, "5.1.1 Not asked again until ");
     pn_clock_rfc3339(text, one.until_ms);

@@ -135,16 +135,21 @@ static bool stands(const struct hop *hop, const struct hop_address *to)
     return false;
 }
 
-/* A reply is waited for until it is whole: what comes a byte at a time holds nothing longer. */
+/* A reply is waited for until it is whole: what comes a byte at a time holds nothing longer.
+ * Content has the time that each piece of it makes, but no more in all than the slowest of lines
+ * needs. */
 static void be_patient(struct conn *c)
 {
+    enum { SLOWEST = 1 }; /* bytes a millisecond: a modem of 9,600 baud */
     const struct pn_smtp_wait wait = pn_smtp_client_wait(c->client);
     bool same = c->wait.what == wait.what && c->wait.replies == wait.replies;
-    bool reply = wait.ms != 0 && !wait.sending;
+    uint64_t ms = wait.ms;
+    if (wait.sending && c->parcel != NULL)
+        ms += c->parcel->m->work->env.size / SLOWEST;
     pn_stream_timeout(c->stream, wait.ms);
     if (!same)
         pn_stream_deadline(c->stream,
-                           reply ? pn_loop_now(c->hop->queue->loop) + wait.ms * PN_NS_PER_MS : 0);
+                           ms == 0 ? 0 : pn_loop_now(c->hop->queue->loop) + ms * PN_NS_PER_MS);
     c->wait = wait;
 }
 

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <sys/random.h>
 
-enum { TABLE_FIRST = 256 };
+enum { TABLE_FIRST = 256, STATUS_MAX = 15 };
 
 struct kept {
     struct kept *next_same;
@@ -66,7 +66,21 @@ static void grow(struct replies *all)
     free(old);
 }
 
-const char *reply_keep(struct replies *all, struct pn_str text)
+/* "450 4.7.1 Words" without its words; "450 Words" without them, too. */
+static struct pn_str status_of(struct pn_str text)
+{
+    size_t at = 0;
+    for (unsigned words = 0; at < text.len && words < 2; at++)
+        if (text.p[at] == ' ') {
+            words++;
+            bool status = at + 1 < text.len && pn_is_digit(text.p[at + 1]);
+            if (words == 2 || !status)
+                break;
+        }
+    return pn_str_slice(text, 0, at < STATUS_MAX ? at : STATUS_MAX);
+}
+
+static const char *keep(struct replies *all, struct pn_str text, bool whole)
 {
     uint64_t hash = pn_str_hash(text, all->seed, false);
     if (text.len == 0)
@@ -76,6 +90,8 @@ const char *reply_keep(struct replies *all, struct pn_str text)
             k->count++;
             return k->text;
         }
+    if (!whole && all->count >= REPLIES_WHOLE)
+        return keep(all, status_of(text), true);
     if (all->count >= all->size)
         grow(all);
     struct kept *k = pn_alloc(sizeof *k + text.len + 1);
@@ -86,6 +102,11 @@ const char *reply_keep(struct replies *all, struct pn_str text)
     *at = k;
     all->count++;
     return k->text;
+}
+
+const char *reply_keep(struct replies *all, struct pn_str text)
+{
+    return keep(all, text, false);
 }
 
 void reply_drop(struct replies *all, const char *reply)
