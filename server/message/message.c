@@ -40,7 +40,7 @@ struct pn_message *pn_message_new(struct pn_str content, const struct pn_message
     m->part_cap = 1;
     m->parts = pn_calloc(m->part_cap, sizeof *m->parts);
     boundaries_init(&m->boundaries);
-    m->content = content;
+    m->content = content.p == NULL ? PN_STR("") : content;
     read_header(m);
     return m;
 }
@@ -49,7 +49,7 @@ bool pn_message_reset(struct pn_message *m, struct pn_str content)
 {
     if (content.len >= UINT32_MAX)
         return false;
-    m->content = content;
+    m->content = content.p == NULL ? PN_STR("") : content;
     read_header(m);
     return true;
 }

@@ -194,8 +194,10 @@ enum pn_smtp_path_error pn_smtp_path(struct pn_str *rest, enum pn_smtp_path_kind
 
 bool pn_smtp_mailbox_parse(struct pn_str text, struct pn_smtp_mailbox *out)
 {
-    struct cursor c = {text.p, text.p + text.len};
     *out = (struct pn_smtp_mailbox){0};
+    if (text.len == 0)
+        return false;
+    struct cursor c = {text.p, text.p + text.len};
     return text.len <= PN_SMTP_PATH_MAX && take_mailbox(&c, out) == PN_SMTP_PATH_OK && c.p == c.end;
 }
 
@@ -253,9 +255,11 @@ void pn_smtp_mailbox_canonical(struct pn_buf *out, const struct pn_smtp_mailbox 
 
 bool pn_smtp_domain_ok(struct pn_str text, bool *utf8)
 {
-    struct cursor c = {text.p, text.p + text.len};
     *utf8 = false;
-    return text.len != 0 && take_domain(&c, utf8) && c.p == c.end;
+    if (text.len == 0)
+        return false;
+    struct cursor c = {text.p, text.p + text.len};
+    return take_domain(&c, utf8) && c.p == c.end;
 }
 
 bool pn_smtp_literal(struct pn_str text, struct pn_ip *out)
