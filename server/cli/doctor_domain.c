@@ -99,10 +99,9 @@ static json_t *scan(const struct doctor *d, struct pn_str domain, const struct p
     int in[2], out[2];
     (void)snprintf(host, sizeof host, "%.*s", PN_FMT(d->hostname));
     (void)snprintf(from, sizeof from, "postmaster@%.*s", PN_FMT(domain));
-    const char *const more[][2] = {{"--config", d->config}, {"--root", d->root},
-                                   {"--dns", d->dns_path},  {"--ip", text_of_ip(ip, address)},
-                                   {"--helo", host},        {"--from", from},
-                                   {"--rcpt", from}};
+    const char *const more[][2] = {
+        {"--config", d->config}, {"--dns", d->dns_path}, {"--ip", text_of_ip(ip, address)},
+        {"--helo", host},        {"--from", from},       {"--rcpt", from}};
     for (size_t i = 0; i < sizeof more / sizeof more[0]; i++)
         if (more[i][1] != NULL) {
             words[n++] = more[i][0];

@@ -180,6 +180,8 @@ def main():
         world.zone += made.stdout.splitlines()[-1] + "\n"
         _, lines, err = world.look()
         c.check(not fixes(lines) and len([line for line in lines if line.get("is") == "ok"]) >= 8, "all is well", [fixes(lines), err])
+        _, lines, err = world.look("--root", folder)
+        c.check(not err and [line["is"] for line in lines if line.get("what") == "spf"] == ["ok"], "a server with a root of its own", [lines, err])
         _, lines, _ = world.look(domains=())
         c.check(sorted({line["what"] for line in lines if "what" in line} & {"mx", "spf", "dkim", "dmarc"}) == ["dkim", "dmarc", "mx", "spf"],
                 "domains of the configuration", lines)
