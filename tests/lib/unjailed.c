@@ -1,5 +1,5 @@
 /*
- * Stands before libseccomp and execv in a process that valgrind runs (LD_PRELOAD, by
+ * Stands before libseccomp and execve in a process that valgrind runs (LD_PRELOAD, by
  * tests/valgrind.sh; nothing that is installed knows of it). valgrind makes system calls
  * of its own, which no role's filter allows, so filters are made of nothing here and
  * never loaded: a line in the file that POSTERN_LEFT_OUT names says so each time.
@@ -12,11 +12,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #define SHOWN __attribute__((visibility("default")))
 
-extern char **environ;
 static int nothing;
 
 SHOWN scmp_filter_ctx seccomp_init(uint32_t action)
@@ -57,7 +57,7 @@ SHOWN int seccomp_load(const scmp_filter_ctx ctx)
     return 0;
 }
 
-SHOWN int execv(const char *path, char *const argv[])
+SHOWN int execve(const char *path, char *const argv[], char *const environment[])
 {
     char own[PATH_MAX];
     ssize_t n = -1;
@@ -65,5 +65,5 @@ SHOWN int execv(const char *path, char *const argv[])
         n = readlink(path, own, sizeof own - 1);
     if (n > 0)
         own[n] = '\0';
-    return execve(n > 0 ? own : path, argv, environ);
+    return (int)syscall(SYS_execve, n > 0 ? own : path, argv, environment);
 }

@@ -32,7 +32,7 @@ static struct pn_dns_answer answer_of(const char *text, const char *target)
 {
     static char tlsa[35] = {3, 1, 1};
     static struct pn_dns_record one;
-    char how[12], what[4] = "";
+    char how[12] = "", what[4] = "";
     struct pn_dns_answer a = {.target = pn_str_of(target), .records = &one};
     (void)sscanf(text, "%11s %3s", how, what);
     a.secure = strcmp(how, "secure") == 0;
