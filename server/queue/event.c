@@ -111,47 +111,49 @@ static const char *outcome_of(uint8_t state)
     }
 }
 
+/* What each line begins with; b is its own. */
+static struct pn_json line_begin(struct pn_buf *b, struct pn_str event, int64_t now_ms)
+{
+    struct pn_buf ts;
+    pn_buf_init(b, EVENT_MAX);
+    pn_buf_init(&ts, 64);
+    pn_clock_rfc3339(&ts, now_ms);
+    struct pn_json j = pn_json_to(b);
+    pn_json_object(&j, NULL);
+    pn_json_str(&j, "ts", pn_buf_str(&ts));
+    pn_json_str(&j, "event", event);
+    pn_json_i64(&j, "schema", EVENT_SCHEMA);
+    pn_buf_fini(&ts);
+    return j;
+}
+
+static void line_end(struct queue *q, struct pn_buf *b, struct pn_json *j)
+{
+    pn_json_object_end(j);
+    if (b->overflow || !pn_admin_link_event(q->admin, pn_buf_str(b)))
+        metrics[M_EVENTS_LOST].value++;
+    pn_buf_fini(b);
+}
+
 static void event_about(struct message *m, const char *what, struct pn_str reason)
 {
     char id[PN_QUEUE_ID_TEXT_MAX];
-    struct pn_buf b, ts;
-    pn_buf_init(&b, EVENT_MAX);
-    pn_buf_init(&ts, 64);
-    pn_clock_rfc3339(&ts, pn_clock_wall_ms());
-    struct pn_json j = pn_json_to(&b);
-    pn_json_object(&j, NULL);
-    pn_json_str(&j, "ts", pn_buf_str(&ts));
-    pn_json_str(&j, "event", pn_str_of(what));
-    pn_json_i64(&j, "schema", EVENT_SCHEMA);
+    struct pn_buf b;
+    struct pn_json j = line_begin(&b, pn_str_of(what), pn_clock_wall_ms());
     pn_json_str(&j, "id", pn_str_of(pn_queue_id_text(m->id, id)));
     pn_json_str(&j, "reason", reason);
-    pn_json_object_end(&j);
-    if (b.overflow || !pn_admin_link_event(m->queue->admin, pn_buf_str(&b)))
-        metrics[M_EVENTS_LOST].value++;
-    pn_buf_fini(&ts);
-    pn_buf_fini(&b);
+    line_end(m->queue, &b, &j);
 }
 
 void event_connection(struct queue *q, const char *next_hop, const struct attempt *a,
                       const char *reply)
 {
-    struct pn_buf b, ts;
-    pn_buf_init(&b, EVENT_MAX);
-    pn_buf_init(&ts, 64);
-    pn_clock_rfc3339(&ts, pn_clock_wall_ms());
-    struct pn_json j = pn_json_to(&b);
-    pn_json_object(&j, NULL);
-    pn_json_str(&j, "ts", pn_buf_str(&ts));
-    pn_json_str(&j, "event", PN_STR("connection"));
-    pn_json_i64(&j, "schema", EVENT_SCHEMA);
+    struct pn_buf b;
+    struct pn_json j = line_begin(&b, PN_STR("connection"), pn_clock_wall_ms());
     pn_json_str(&j, "next_hop", pn_str_of(next_hop));
     attempt_print(a, &j);
     pn_json_str(&j, "reply", pn_str_of(reply));
-    pn_json_object_end(&j);
-    if (b.overflow || !pn_admin_link_event(q->admin, pn_buf_str(&b)))
-        metrics[M_EVENTS_LOST].value++;
-    pn_buf_fini(&ts);
-    pn_buf_fini(&b);
+    line_end(q, &b, &j);
 }
 
 void event_damaged(struct message *m)
@@ -175,26 +177,15 @@ void event_report(struct message *m, enum report_kind kind, uint64_t id, uint32_
     static const char *const kinds[REPORT_KIND_COUNT] = {
         [REPORT_FAILED] = "failed", [REPORT_SUCCESS] = "delivered", [REPORT_DELAYED] = "delayed"};
     char text[PN_QUEUE_ID_TEXT_MAX], about[PN_QUEUE_ID_TEXT_MAX];
-    struct pn_buf b, ts;
+    struct pn_buf b;
     metrics[M_REPORTS_FAILED + (int)kind].value++;
-    pn_buf_init(&b, EVENT_MAX);
-    pn_buf_init(&ts, 64);
-    pn_clock_rfc3339(&ts, pn_clock_wall_ms());
-    struct pn_json j = pn_json_to(&b);
-    pn_json_object(&j, NULL);
-    pn_json_str(&j, "ts", pn_buf_str(&ts));
-    pn_json_str(&j, "event", PN_STR("report"));
-    pn_json_i64(&j, "schema", EVENT_SCHEMA);
+    struct pn_json j = line_begin(&b, PN_STR("report"), pn_clock_wall_ms());
     pn_json_str(&j, "id", pn_str_of(pn_queue_id_text(id, text)));
     pn_json_str(&j, "about", pn_str_of(pn_queue_id_text(m->id, about)));
     pn_json_str(&j, "kind", pn_str_of(kinds[kind]));
     pn_json_str(&j, "to", m->work->env.reverse_path);
     pn_json_i64(&j, "recipients", count);
-    pn_json_object_end(&j);
-    if (b.overflow || !pn_admin_link_event(m->queue->admin, pn_buf_str(&b)))
-        metrics[M_EVENTS_LOST].value++;
-    pn_buf_fini(&ts);
-    pn_buf_fini(&b);
+    line_end(m->queue, &b, &j);
 }
 
 void event_delivered(struct message *m, uint32_t index)
@@ -214,16 +205,9 @@ void event_delivery(struct message *m, uint32_t index)
     const struct pn_recipient *to = &m->work->env.recipients[index];
     const struct rcpt *r = &m->rcpts[index];
     char id[PN_QUEUE_ID_TEXT_MAX];
-    struct pn_buf b, ts;
+    struct pn_buf b;
     int64_t now = pn_clock_wall_ms();
-    pn_buf_init(&b, EVENT_MAX);
-    pn_buf_init(&ts, 64);
-    pn_clock_rfc3339(&ts, now);
-    struct pn_json j = pn_json_to(&b);
-    pn_json_object(&j, NULL);
-    pn_json_str(&j, "ts", pn_buf_str(&ts));
-    pn_json_str(&j, "event", PN_STR("delivery"));
-    pn_json_i64(&j, "schema", EVENT_SCHEMA);
+    struct pn_json j = line_begin(&b, PN_STR("delivery"), now);
     pn_json_str(&j, "id", pn_str_of(pn_queue_id_text(m->id, id)));
     pn_json_str(&j, "from", m->work->env.reverse_path);
     pn_json_str(&j, "to", to->address);
@@ -241,9 +225,5 @@ void event_delivery(struct message *m, uint32_t index)
     pn_json_i64(&j, "tries", r->tries);
     pn_json_i64(&j, "size", (int64_t)m->work->env.size);
     pn_json_i64(&j, "ms", now - m->work->env.arrived_ms);
-    pn_json_object_end(&j);
-    if (b.overflow || !pn_admin_link_event(m->queue->admin, pn_buf_str(&b)))
-        metrics[M_EVENTS_LOST].value++;
-    pn_buf_fini(&ts);
-    pn_buf_fini(&b);
+    line_end(m->queue, &b, &j);
 }

@@ -69,7 +69,8 @@ bool sockets_bind(struct supervisor *sup, const struct plan *plan, struct pn_buf
             (void)pn_buf_addz(err, "cannot listen on ");
             int saved = errno;
             pn_endpoint_print(err, &l->ip, l->port);
-            (void)pn_buf_addf(err, ": %s", strerror(saved));
+            (void)pn_buf_addf(err, ": %s%s", strerror(saved),
+                              saved == EADDRINUSE ? "; `ss -ltnp` says which program has it" : "");
             return false;
         }
         sup->sockets =
