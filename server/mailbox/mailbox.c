@@ -86,7 +86,12 @@ static void set_result(struct job *job, enum pn_store_status status, const struc
     } rows[] = {[PN_STORE_OK] = {250, "2.0.0 Delivered"},
                 [PN_STORE_TEMPORARY] = {451, "4.3.0 Mailbox not writable now"},
                 [PN_STORE_FULL] = {452, "4.2.2 No room for the message"},
-                [PN_STORE_BAD_NAME] = {550, "5.1.1 No such mailbox"}};
+                [PN_STORE_BAD_NAME] = {550, "5.1.1 No such mailbox"},
+                [PN_STORE_NO_FOLDER] = {451, "4.3.0 Mailbox not writable now"},
+                [PN_STORE_EXISTS] = {451, "4.3.0 Mailbox not writable now"},
+                [PN_STORE_QUOTA] = {452, "4.2.2 Mailbox is full"},
+                [PN_STORE_LIMIT] = {451, "4.3.0 Mailbox not writable now"},
+                [PN_STORE_REFUSED] = {451, "4.3.0 Mailbox not writable now"}};
     job->code = rows[status].code;
     (void)pn_buf_addz(&job->text, rows[status].text);
     if (status == PN_STORE_TEMPORARY || status == PN_STORE_FULL)

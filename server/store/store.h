@@ -1,20 +1,37 @@
 /*
- * The store: mailboxes below one mail root. Here: delivery (this part's share of it).
+ * The store: mailboxes below one mail root. This header has the root and its users, and
+ * deliveries; folders.h a user's folders, view.h a folder as a session sees it, textsearch.h the
+ * words in it.
  *
  * Maildir++ is the truth, so that other tools may share it:
  *
  *   ROOT/DOMAIN/LOCAL/          tmp new cur: INBOX; .Junk/ with its own tmp new cur, ...
  *   ROOT/-/USER/                a user without a domain
+ *   .../postern-folder          small and synced, in INBOX and each folder: UIDVALIDITY, a mark
+ *                               above every UID that was given, keyword letters, special use
+ *   .../postern-user            small and synced, once a user: subscriptions, quota, the mark of
+ *                               HIGHESTMODSEQ, the last UIDVALIDITY
+ *   .../postern/index.db        SQLite, a cache: rebuilt from the above with nothing lost but
+ *                               which changes are how old (modseqs, vanished UIDs)
  *
  * Files have LF line ends; that loses nothing, since a bare CR or LF never gets in. Names:
- * SECONDS.MMICROSECONDSPPIDQCOUNT.HOST,S=BYTES,W=BYTES-WITH-CRLF. A delivery is done when
- * the file and the folder it was renamed into are synced. A crash before leaves at most
- * a file in tmp, which readers of a Maildir remove when it is old.
+ * SECONDS.MMICROSECONDSPPIDQCOUNT.HOST,S=BYTES,W=BYTES-WITH-CRLF,U=UIDVALIDITY.UID. The UID is in
+ * the name before the rename that makes the message visible; a file without U, or with that of
+ * another folder, is a stranger's: it is given a UID and renamed when it is noticed. Flags stand
+ * behind ":2," as the Maildir description has them, keywords as its letters a to z.
  *
- * User and folder names become path components in one way (maildir_component): what is
- * not harmless is written as %XX; nothing leaves the root (RESOLVE_BENEATH).
+ * A delivery or an append is done when the file and the folder it was renamed into are synced. A
+ * crash before leaves at most a file in tmp, which is removed when it is old. No UID is ever
+ * used twice in a UIDVALIDITY: numbers are given below a synced mark, and after a crash they go
+ * on above it. HIGHESTMODSEQ likewise.
  *
- * Thread-safe: deliveries run in parallel, so that their syncs share the disk's work.
+ * User and folder names become path components in one way (maildir.h); nothing leaves the root
+ * (RESOLVE_BENEATH).
+ *
+ * A user has one writing process (users belong to mailbox workers by hash). In it all calls are
+ * thread-safe: calls of one user may wait for each other, those of two users never do. Calls
+ * block on the disk: they are for pool threads. Names of folders are UTF-8 with '/' between
+ * levels; "INBOX" in any case is the INBOX, and "" too.
  */
 #ifndef PN_STORE_H
 #define PN_STORE_H
@@ -23,13 +40,48 @@
 #include "edit.h"
 
 struct pn_store;
+struct pn_user; /* an opened mailbox account; shared by its sessions and deliveries */
 
 enum pn_store_status {
     PN_STORE_OK,
-    PN_STORE_TEMPORARY, /* disk full, I/O error: later it may be right */
-    PN_STORE_FULL,      /* quota or disk space; temporary too */
-    PN_STORE_BAD_NAME   /* no mailbox can have this name */
+    PN_STORE_TEMPORARY, /* I/O error, too many open files: later it may be right */
+    PN_STORE_FULL,      /* disk space; temporary too */
+    PN_STORE_BAD_NAME,  /* no mailbox, or no folder, can have this name */
+    PN_STORE_NO_FOLDER, /* there is none of that name */
+    PN_STORE_EXISTS,    /* there is one already */
+    PN_STORE_QUOTA,     /* the user's quota leaves no room (RFC 9208: OVERQUOTA) */
+    PN_STORE_LIMIT,     /* a limit of ours: keywords of a folder, folders of a user, size */
+    PN_STORE_REFUSED    /* what is asked can't be done to this folder: to delete INBOX, ... */
 };
+
+/* root: a directory, borrowed, must stay open. host: for file names. Owned. */
+struct pn_store *pn_store_new(int root, struct pn_str host);
+/* All users are closed. */
+void pn_store_free(struct pn_store **store);
+
+/* ---- users ---- */
+
+/* Opens the account of "u@here.test", made with its INBOX if it is not there. The same one for
+ * all who ask; each _open has its _close. An account that nobody has open keeps what it has in
+ * memory for a while, within a limit over all. NULL with a sentence in why. */
+struct pn_user *pn_user_open(struct pn_store *store, struct pn_str name,
+                             enum pn_store_status *status, struct pn_buf *why);
+void pn_user_close(struct pn_user **user);
+struct pn_str pn_user_name(const struct pn_user *user); /* borrowed from it */
+
+/* Bytes are counted as RFC822.SIZE is: with CRLF. */
+struct pn_quota {
+    uint64_t bytes, messages;             /* used, all folders together */
+    uint64_t bytes_limit, messages_limit; /* 0: none */
+};
+
+/* The default for users who have none of their own; from the policy, with each generation. */
+void pn_store_quota_default(struct pn_store *store, uint64_t bytes, uint64_t messages);
+enum pn_store_status pn_user_quota(struct pn_user *user, struct pn_quota *out);
+/* Would a message of so many bytes have room? For RCPT and for the check before an append. */
+enum pn_store_status pn_user_room(struct pn_user *user, uint64_t bytes);
+
+/* ---- deliveries ---- */
 
 struct pn_delivery {
     struct pn_str user;         /* "u@here.test" or "u" */
@@ -39,9 +91,6 @@ struct pn_delivery {
     struct pn_edits *edits;     /* borrowed; may be NULL. Return-Path is the store's own */
 };
 
-/* root: a directory, borrowed, must stay open. host: for file names. Owned. */
-struct pn_store *pn_store_new(int root, struct pn_str host);
-void pn_store_free(struct pn_store **store);
 /* Blocks until it is synced. A sentence in why unless OK. Folders are made on demand. */
 enum pn_store_status pn_store_deliver(struct pn_store *store, const struct pn_delivery *delivery,
                                       struct pn_buf *why);
