@@ -12,11 +12,12 @@ declare -A may=(
     [server/message]="server/base"
     [server/ipc]="server/base server/event"
     [server/smtp]="server/base"
+    [server/access]="server/base server/message"
     [policy]="server/base filters/include/postern"
     [server/store]="server/base server/message"
     [filters]="server/base server/event server/message server/ipc policy filters/include/postern"
 )
-common="server/base server/event server/message server/ipc server/smtp server/store policy filters filters/include/postern"
+common="server/base server/event server/message server/ipc server/smtp server/access server/store policy filters filters/include/postern"
 for role in supervisor compile resolver edge queue auth mailbox admin state signer cli; do
     may[server/$role]=$common
 done
