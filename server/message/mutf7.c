@@ -71,8 +71,7 @@ bool pn_mutf7_decode(struct pn_str name, struct pn_buf *out)
         if (end == i + 1)
             ok = pn_buf_addc(out, '&');
         else
-            ok = end != SIZE_MAX && !shifted &&
-                 decode_shift(pn_str_slice(name, i + 1, end), out);
+            ok = end != SIZE_MAX && !shifted && decode_shift(pn_str_slice(name, i + 1, end), out);
         shifted = end != i + 1;
         i = end;
     }

@@ -1,12 +1,13 @@
 /*
  * A user's folders: what IMAP calls mailboxes (RFC 9051, section 5.1). Maildir++ is flat on disk:
  * "Lists/Dev" is .Lists.Dev, and "Lists" need not be there (then it is \NonExistent). Characters
- * that a Maildir++ name can't hold are written in modified UTF-7 as other servers do ("&-"...),
- * '.' within a name as "&AC4-". All results are of enum pn_store_status; why may be NULL.
+ * that a Maildir++ name can't hold are written in modified UTF-7 as other servers do
+ * (folder_name.h). All results are of enum pn_store_status; why may be NULL.
  */
 #ifndef PN_FOLDERS_H
 #define PN_FOLDERS_H
 
+#include "folder_name.h"
 #include "pool.h"
 #include "store.h"
 
@@ -22,8 +23,7 @@ enum pn_special_use { /* RFC 6154, section 2; one a folder */
 };
 
 enum {
-    PN_FOLDERS_MAX = 10000,  /* a user may have */
-    PN_FOLDER_NAME_MAX = 200 /* bytes of UTF-8; less where the name on disk gets too long */
+    PN_FOLDERS_MAX = 10000 /* a user may have */
 };
 
 struct pn_folder_entry {

@@ -8,8 +8,6 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { FOLDER_PARTS_MAX = 16 };
-
 static bool harmless(char c)
 {
     return pn_is_alpha(c) || pn_is_digit(c) || (c != '\0' && strchr("-_+=@.,~", c) != NULL);
@@ -47,30 +45,6 @@ bool maildir_user_path(struct pn_buf *out, struct pn_str user)
     struct pn_str domain = at == SIZE_MAX ? PN_STR("-") : pn_str_slice(user, at + 1, user.len);
     return (at == SIZE_MAX || !pn_str_eq(domain, PN_STR("-"))) && maildir_component(out, domain) &&
            pn_buf_addc(out, '/') && maildir_component(out, local);
-}
-
-static bool folder_part_ok(struct pn_str part)
-{
-    for (size_t i = 0; i < part.len; i++)
-        if (!pn_is_alpha(part.p[i]) && !pn_is_digit(part.p[i]) &&
-            (part.p[i] == '\0' || strchr(" -_+=,", part.p[i]) == NULL))
-            return false;
-    return part.len > 0;
-}
-
-bool maildir_folder_name(struct pn_buf *out, struct pn_str folder)
-{
-    size_t start = out->len;
-    unsigned parts = 0;
-    if (folder.len == 0)
-        return true;
-    for (struct pn_str rest = folder; rest.p != NULL;) {
-        struct pn_str part = pn_str_split(&rest, '/');
-        if (!folder_part_ok(part) || ++parts > FOLDER_PARTS_MAX || !pn_buf_addc(out, '.') ||
-            !pn_buf_adds(out, part))
-            return false;
-    }
-    return out->len - start <= MAILDIR_COMPONENT_MAX;
 }
 
 /* For a place without openat2 (valgrind): part by part, and no link at all is followed. */

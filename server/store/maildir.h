@@ -12,7 +12,7 @@ bool maildir_component(struct pn_buf *out, struct pn_str name);
 /* Appends the path of a user's Maildir below the root. */
 bool maildir_user_path(struct pn_buf *out, struct pn_str user);
 /* Appends the Maildir++ name of a folder: "Junk" is ".Junk", "Lists/Dev" ".Lists.Dev"; INBOX
- * ("") is nothing. Letters, digits, spaces and -_+=, in each part, at most 16 parts. */
+ * ("") is nothing (folder_name.h). */
 bool maildir_folder_name(struct pn_buf *out, struct pn_str folder);
 
 /* Opens the directory path below root, never leaving it. -1 with errno. */

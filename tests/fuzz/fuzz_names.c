@@ -4,6 +4,7 @@
  */
 #include "assert.h"
 #include "codec.h"
+#include "folder_name.h"
 #include "json.h"
 #include "maildir.h"
 #include "net.h"
@@ -25,17 +26,39 @@ static void check_path(struct pn_str path, unsigned parts)
     pn_assert(n == parts);
 }
 
+/* What a name becomes on disk is one component, and means that name. */
+static void folders(struct pn_str in, struct pn_buf *out)
+{
+    struct pn_buf name, again;
+    bool proper = false;
+    pn_buf_init(&name, 1 << 16);
+    pn_buf_init(&again, 1 << 16);
+    if (maildir_folder_name(out, in) && out->len != 0) {
+        pn_assert(out->p[0] == '.' && out->len > 1 && out->p[1] != '.');
+        pn_assert(pn_str_find(pn_buf_str(out), '/', 0) == SIZE_MAX);
+        pn_assert(pn_str_find(pn_buf_str(out), '\0', 0) == SIZE_MAX);
+        pn_assert(out->p[out->len - 1] != '.' && out->len <= MAILDIR_COMPONENT_MAX);
+        pn_assert(folder_name_clean(&name, in));
+        pn_assert(folder_name_of_disk(&again, pn_buf_str(out), &proper) && proper);
+        pn_assert(pn_str_eq(pn_buf_str(&again), pn_buf_str(&name)));
+    }
+    pn_buf_clear(&name);
+    pn_buf_clear(&again);
+    if (folder_name_of_disk(&name, in, &proper)) {
+        pn_assert(proper ? maildir_folder_name(&again, pn_buf_str(&name))
+                         : folder_name_plain(&again, pn_buf_str(&name)));
+        pn_assert(pn_str_eq(pn_buf_str(&again), in));
+    }
+    pn_buf_fini(&name);
+    pn_buf_fini(&again);
+}
+
 static void users(struct pn_str in, struct pn_buf *out)
 {
     if (maildir_user_path(out, in))
         check_path(pn_buf_str(out), 2);
     pn_buf_clear(out);
-    if (maildir_folder_name(out, in) && in.len != 0) {
-        pn_assert(out->p[0] == '.' && out->len > 1 && out->p[1] != '.');
-        pn_assert(pn_str_find(pn_buf_str(out), '/', 0) == SIZE_MAX);
-        pn_assert(pn_str_find(pn_buf_str(out), '\0', 0) == SIZE_MAX);
-        pn_assert(out->p[out->len - 1] != '.' && out->len <= MAILDIR_COMPONENT_MAX);
-    }
+    folders(in, out);
 }
 
 static void nets(struct pn_str in, struct pn_buf *out)

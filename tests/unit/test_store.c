@@ -152,8 +152,7 @@ static void test_edits(void)
 static void test_bad_names(void)
 {
     static char longest[300];
-    static const char *const folders[] = {".",   "..", "../x", "a//b", "/",
-                                          "a.b", "a/", "x\ty", NULL};
+    static const char *const folders[] = {"a//b", "/", "a/", "x\ty", NULL};
     struct root r;
     root_init(&r);
     for (size_t i = 0; folders[i] != NULL; i++) {
