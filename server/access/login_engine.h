@@ -5,7 +5,8 @@
  *
  *   new --start--> greeted --a command--> ... --STARTTLS, STLS--> handshake --_tls--> commands ...
  *   commands --LOGIN, AUTHENTICATE, PASS, AUTH--> asked --_challenge--> the client says --> asked
- *   asked --_said: no--> commands;   asked --_said: OK--> hand_over: the engine has ended
+ *   asked --_said: no--> commands
+ *   asked --_said: OK--> hand_over: waiting --_said: BUSY--> commands; or the owner frees it
  *   any --LOGOUT, QUIT, a limit, _drop--> closed
  *
  * The owner is asked by `password` or `sasl`, then by `response` for each challenge, and answers
@@ -22,7 +23,7 @@
  * Lines, bytes, commands, errors and failed logins have limits; time is the owner's (_drop).
  *
  * Owned by its maker; may be freed from outside its callbacks, inside `close`, which is the last
- * thing it does, and inside a `hand_over` that returns true. Views are borrowed for the call.
+ * thing it does. Views are borrowed for the call.
  */
 #ifndef PN_LOGIN_ENGINE_H
 #define PN_LOGIN_ENGINE_H
@@ -57,11 +58,10 @@ struct pn_login_ops {
     void (*response)(void *ctx, struct pn_str message);
     /* The client gave the exchange up: it was his turn. The owner says nothing to it. */
     void (*cancel)(void *ctx);
-    /* He is in. tag: for pn_engine_start.tag, to be said by the next engine: IMAP's tag; POP3's
-     * is "UTF8" where the client said UTF8 (RFC 6856), else empty. All input that is not consumed
-     * goes along; for a hand-over within _input that is what stands behind its return value. True:
-     * done, free the engine. False: it can't be done now; answered as BUSY. */
-    bool (*hand_over)(void *ctx, struct pn_str tag);
+    /* He is in; it waits on. tag: for pn_engine_start.tag, to be said by the next engine: IMAP's
+     * tag; POP3's is "UTF8" where the client said UTF8 (RFC 6856), else empty. All input that was
+     * not consumed goes along. Taken: free the engine. Not taken: pn_login_said with BUSY. */
+    void (*hand_over)(void *ctx, struct pn_str tag);
 };
 
 /* Borrowed; what changes in it holds from the next command. */
@@ -92,7 +92,7 @@ enum pn_login_status {
     PN_LOGIN_REFUSED,   /* wrong: NO [AUTHENTICATIONFAILED], -ERR [AUTH] */
     PN_LOGIN_MALFORMED, /* no message of this mechanism: BAD, -ERR */
     PN_LOGIN_SHUT,      /* too many failures lately: NO [UNAVAILABLE], -ERR [SYS/TEMP] */
-    PN_LOGIN_BUSY,      /* nobody knows now, or no mailbox worker answers: the same codes */
+    PN_LOGIN_BUSY,      /* nobody knows now, or no mailbox worker takes him: the same codes */
     PN_LOGIN_STATUSES
 };
 
