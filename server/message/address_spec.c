@@ -184,8 +184,7 @@ bool pn_addr_spec_parse(struct pn_str text, struct pn_address *out)
 
 /* ---- one form */
 
-/* The local part's bytes: blanks and comments between words out, quotes and escapes undone. */
-static bool local_bytes(struct pn_str local, struct pn_buf *out)
+bool address_local_bytes(struct pn_str local, struct pn_buf *out)
 {
     bool ok = true;
     struct pn_str inside;
@@ -223,7 +222,7 @@ static bool add_local(struct pn_str local, struct pn_buf *out)
 {
     struct pn_buf bytes;
     pn_buf_init(&bytes, local.len + 1);
-    bool ok = local_bytes(local, &bytes) && !has_controls(pn_buf_str(&bytes));
+    bool ok = address_local_bytes(local, &bytes) && !has_controls(pn_buf_str(&bytes));
     if (ok && is_dot_atom(pn_buf_str(&bytes))) {
         ok = pn_buf_adds(out, pn_buf_str(&bytes));
     } else if (ok) {
@@ -277,27 +276,37 @@ bool pn_address_spec(const struct pn_address *address, struct pn_buf *out)
     return false;
 }
 
-bool pn_address_display(const struct pn_address *address, struct pn_buf *out)
+bool address_phrase(const struct pn_address *address, struct pn_buf *out)
 {
     struct pn_str s = address->display, inside;
-    struct pn_buf text;
-    bool comment = (address->flags & PN_ADDRESS_COMMENT) != 0;
-    pn_buf_init(&text, s.len + 1);
-    if (comment)
-        (void)lex_unquote(s, &text);
-    for (size_t at = 0; at < s.len && !comment;) {
+    size_t len = out->len;
+    bool blank = false, ok = true;
+    if (address->flags & PN_ADDRESS_COMMENT)
+        return lex_unquote(pn_str_trim(s), out);
+    for (size_t at = 0; at < s.len && ok;) {
         size_t next = lex_cfws(s, at);
         if (next > at) {
-            (void)pn_buf_addc(&text, ' ');
-        } else if (s.p[at] == '"') {
-            next = lex_quoted(s, at, &inside, NULL);
-            (void)lex_unquote(inside, &text);
-        } else {
-            (void)pn_buf_addc(&text, s.p[at]);
-            next = at + 1;
+            blank = out->len != len;
+            at = next;
+            continue;
         }
-        at = next;
+        ok = !blank || pn_buf_addc(out, ' ');
+        blank = false;
+        if (s.p[at] == '"') {
+            at = lex_quoted(s, at, &inside, NULL);
+            ok = ok && lex_unquote(inside, out);
+        } else {
+            ok = ok && pn_buf_addc(out, s.p[at++]);
+        }
     }
+    return ok;
+}
+
+bool pn_address_display(const struct pn_address *address, struct pn_buf *out)
+{
+    struct pn_buf text;
+    pn_buf_init(&text, address->display.len + 1);
+    (void)address_phrase(address, &text);
     bool ok = pn_words_decode(pn_buf_str(&text), out);
     pn_buf_fini(&text);
     return ok;
