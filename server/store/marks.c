@@ -1,0 +1,233 @@
+#include "marks.h"
+
+#include "mem.h"
+#include "whole.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { MARKS_MAX = 8 * 1024 * 1024, NUMBERS_MAX = 2 };
+
+static const char folder_file[] = "postern-folder", user_file[] = "postern-user";
+
+/* ---- both: a text that is read and replaced whole ---- */
+
+static int read_text(int dir, const char *name, struct pn_buf *out)
+{
+    struct stat st;
+    int fd = openat(dir, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    if (fd < 0)
+        return errno;
+    int error = fstat(fd, &st) != 0 ? errno : 0;
+    if (error == 0 && (!S_ISREG(st.st_mode) || st.st_size > MARKS_MAX))
+        error = EBADMSG;
+    if (error == 0 && st.st_size > 0) {
+        char *to = pn_buf_reserve(out, (size_t)st.st_size);
+        error = pn_read_whole_at(fd, to, (size_t)st.st_size, 0, EBADMSG);
+        out->len = error == 0 ? (size_t)st.st_size : 0;
+    }
+    (void)close(fd);
+    return error;
+}
+
+static int write_text(int dir, const char *name, struct pn_str text, bool sync)
+{
+    struct pn_buf tmp;
+    pn_buf_init(&tmp, 100);
+    (void)pn_buf_addf(&tmp, "%s.tmp", name);
+    const char *beside = pn_buf_cstr(&tmp);
+    int fd = openat(dir, beside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+    int error = fd < 0 ? errno : 0;
+    if (error == 0) {
+        error = pn_write_whole(fd, text);
+        /* Even where nobody waits: a name must not come before the bytes. */
+        if (error == 0 && fsync(fd) != 0)
+            error = errno;
+        (void)close(fd);
+        if (error == 0 && renameat(dir, beside, dir, name) != 0)
+            error = errno;
+        if (error == 0 && sync && fsync(dir) != 0)
+            error = errno;
+        else if (error != 0)
+            (void)unlinkat(dir, beside, 0);
+    }
+    pn_buf_fini(&tmp);
+    return error;
+}
+
+/* The lines behind the first, which must be `word 1`. fn: false if the line is malformed. */
+static int each_line(struct pn_str text, const char *first,
+                     bool (*fn)(void *out, struct pn_str word, struct pn_str value), void *out)
+{
+    struct pn_str rest = text, line = pn_str_split(&rest, '\n');
+    if (!pn_str_ends(text, PN_STR("\n")) || !pn_str_starts(line, pn_str_of(first)) ||
+        !pn_str_eq(pn_str_slice(line, strlen(first), line.len), PN_STR(" 1")))
+        return EBADMSG;
+    while (rest.len > 0) {
+        line = pn_str_split(&rest, '\n');
+        struct pn_str word = pn_str_split(&line, ' ');
+        if (line.p == NULL || !fn(out, word, line))
+            return EBADMSG;
+    }
+    return 0;
+}
+
+static bool u32(struct pn_str value, uint32_t *out)
+{
+    uint64_t n;
+    bool ok = pn_str_u64(value, UINT32_MAX, &n) && n > 0;
+    if (ok)
+        *out = (uint32_t)n;
+    return ok;
+}
+
+/* ---- postern-folder ---- */
+
+void folder_marks_fini(struct folder_marks *marks)
+{
+    for (unsigned i = 0; i < PN_KEYWORDS_MAX; i++)
+        free(marks->keywords[i]);
+    *marks = (struct folder_marks){0};
+}
+
+static bool keyword_line(struct folder_marks *m, struct pn_str value)
+{
+    struct pn_str letter = pn_str_split(&value, ' ');
+    if (letter.len != 1 || letter.p[0] < 'a' || letter.p[0] > 'z' || value.len == 0 ||
+        value.len > PN_KEYWORD_LEN_MAX)
+        return false;
+    char **to = &m->keywords[letter.p[0] - 'a'];
+    if (*to == NULL)
+        *to = pn_strndup(value.p, value.len);
+    return true;
+}
+
+static bool folder_line(void *out, struct pn_str word, struct pn_str value)
+{
+    struct folder_marks *m = out;
+    if (pn_str_eq(word, PN_STR("uidvalidity")))
+        return u32(value, &m->uidvalidity);
+    if (pn_str_eq(word, PN_STR("uidnext")))
+        return u32(value, &m->uidnext);
+    if (pn_str_eq(word, PN_STR("keyword")))
+        return keyword_line(m, value);
+    if (pn_str_eq(word, PN_STR("use"))) {
+        m->use = pn_special_use_find(value);
+        return m->use != PN_USES;
+    }
+    return true;
+}
+
+int folder_marks_read(int dir, struct folder_marks *out)
+{
+    struct pn_buf text;
+    *out = (struct folder_marks){0};
+    pn_buf_init(&text, MARKS_MAX);
+    int error = read_text(dir, folder_file, &text);
+    if (error == 0)
+        error = each_line(pn_buf_str(&text), folder_file, folder_line, out);
+    if (error == 0 && (out->uidvalidity == 0 || out->uidnext == 0))
+        error = EBADMSG;
+    if (error != 0)
+        folder_marks_fini(out);
+    pn_buf_fini(&text);
+    return error;
+}
+
+int folder_marks_write(int dir, const struct folder_marks *m, bool sync)
+{
+    struct pn_buf text;
+    pn_buf_init(&text, MARKS_MAX);
+    (void)pn_buf_addf(&text, "%s 1\nuidvalidity %u\nuidnext %u\n", folder_file, m->uidvalidity,
+                      m->uidnext);
+    if (m->use != PN_USE_NONE)
+        (void)pn_buf_addf(&text, "use %s\n", pn_special_use_name(m->use));
+    for (unsigned i = 0; i < PN_KEYWORDS_MAX; i++)
+        if (m->keywords[i] != NULL)
+            (void)pn_buf_addf(&text, "keyword %c %s\n", (char)('a' + (int)i), m->keywords[i]);
+    int error = text.overflow ? EFBIG : write_text(dir, folder_file, pn_buf_str(&text), sync);
+    pn_buf_fini(&text);
+    return error;
+}
+
+/* ---- postern-user ---- */
+
+void user_marks_fini(struct user_marks *marks)
+{
+    for (size_t i = 0; i < marks->subscribed_count; i++)
+        free(marks->subscribed[i]);
+    free(marks->subscribed);
+    *marks = (struct user_marks){0};
+}
+
+static bool quota_line(struct user_marks *m, struct pn_str value)
+{
+    struct pn_str bytes = pn_str_split(&value, ' ');
+    m->has_quota = true;
+    return pn_str_u64(bytes, UINT64_MAX, &m->quota_bytes) &&
+           pn_str_u64(value, UINT64_MAX, &m->quota_messages);
+}
+
+static bool subscribed_line(struct user_marks *m, struct pn_str value)
+{
+    if (m->subscribed_count >= PN_FOLDERS_MAX || value.len == 0)
+        return false;
+    m->subscribed =
+        pn_grow(m->subscribed, &m->subscribed_cap, m->subscribed_count, sizeof *m->subscribed);
+    m->subscribed[m->subscribed_count++] = pn_strndup(value.p, value.len);
+    return true;
+}
+
+static bool user_line(void *out, struct pn_str word, struct pn_str value)
+{
+    struct user_marks *m = out;
+    if (pn_str_eq(word, PN_STR("uidvalidity")))
+        return u32(value, &m->uidvalidity);
+    if (pn_str_eq(word, PN_STR("modseq")))
+        return pn_str_u64(value, INT64_MAX, &m->modseq) && m->modseq > 0;
+    if (pn_str_eq(word, PN_STR("quota")))
+        return quota_line(m, value);
+    if (pn_str_eq(word, PN_STR("special")))
+        m->special_made = true;
+    if (pn_str_eq(word, PN_STR("subscribed")))
+        return subscribed_line(m, value);
+    return true;
+}
+
+int user_marks_read(int dir, struct user_marks *out)
+{
+    struct pn_buf text;
+    *out = (struct user_marks){0};
+    pn_buf_init(&text, MARKS_MAX);
+    int error = read_text(dir, user_file, &text);
+    if (error == 0)
+        error = each_line(pn_buf_str(&text), user_file, user_line, out);
+    if (error == 0 && (out->uidvalidity == 0 || out->modseq == 0))
+        error = EBADMSG;
+    if (error != 0)
+        user_marks_fini(out);
+    pn_buf_fini(&text);
+    return error;
+}
+
+int user_marks_write_to(int dir, const struct user_marks *m)
+{
+    struct pn_buf text;
+    pn_buf_init(&text, MARKS_MAX);
+    (void)pn_buf_addf(&text, "%s 1\nuidvalidity %u\nmodseq %llu\n", user_file, m->uidvalidity,
+                      (unsigned long long)m->modseq);
+    if (m->has_quota)
+        (void)pn_buf_addf(&text, "quota %llu %llu\n", (unsigned long long)m->quota_bytes,
+                          (unsigned long long)m->quota_messages);
+    if (m->special_made)
+        (void)pn_buf_addz(&text, "special made\n");
+    for (size_t i = 0; i < m->subscribed_count; i++)
+        (void)pn_buf_addf(&text, "subscribed %s\n", m->subscribed[i]);
+    int error = text.overflow ? EFBIG : write_text(dir, user_file, pn_buf_str(&text), true);
+    pn_buf_fini(&text);
+    return error;
+}

@@ -1,0 +1,46 @@
+/*
+ * The two small files, which hold what a Maildir has no place for. Lines of text, one thing a
+ * line, `word value`, unknown words are kept out; the first says which file in which version. They
+ * are replaced whole: written beside, synced, renamed, and the directory synced.
+ *
+ *   postern-folder 1              postern-user 1
+ *   uidvalidity 1764000000        uidvalidity 1764000003     the last that was given
+ *   uidnext 2001                  modseq 100001              none at or above it was given
+ *   use \Junk                     quota 1000000000 0         bytes, messages; 0: none
+ *   keyword a $Forwarded          subscribed Lists/Dev
+ *
+ * uidnext: no UID at or above it was ever given.
+ *
+ * Results are 0 or errno; ENOENT: there is none; EBADMSG: it is damaged.
+ */
+#ifndef PN_MARKS_H
+#define PN_MARKS_H
+
+#include "folders.h"
+#include "view.h"
+
+struct folder_marks {
+    uint32_t uidvalidity, uidnext;
+    enum pn_special_use use;
+    char *keywords[PN_KEYWORDS_MAX]; /* owned; NULL: the letter is free */
+};
+
+struct user_marks {
+    uint32_t uidvalidity;
+    uint64_t modseq;
+    bool has_quota; /* of its own */
+    uint64_t quota_bytes, quota_messages;
+    char **subscribed; /* names in UTF-8; owned */
+    size_t subscribed_count, subscribed_cap;
+    bool special_made; /* pn_folders_make_special was here */
+};
+
+int folder_marks_read(int dir, struct folder_marks *out);
+int folder_marks_write(int dir, const struct folder_marks *marks, bool sync);
+void folder_marks_fini(struct folder_marks *marks);
+
+int user_marks_read(int dir, struct user_marks *out);
+int user_marks_write_to(int dir, const struct user_marks *marks);
+void user_marks_fini(struct user_marks *marks);
+
+#endif
