@@ -1,0 +1,113 @@
+/*
+ * One file of the index of words (textsearch.h), for the files text_*.c. In the byte order of the
+ * machine that made it; another one makes it anew.
+ *
+ *   header     the struct below
+ *   docs       struct text_doc each, by UID
+ *   for each shelf of words.h:
+ *     text       the messages' texts, each ended by a NUL, which no text has
+ *     dict       of 2^bits slots and one more: where in postings a slot's list begins
+ *     postings   of each slot the blocks of text that have a trigram of that slot: differences
+ *                of block numbers counted from one, seven bits a byte, the lowest first
+ *   sums       one of each page (16 KB) of all between header and sums
+ *
+ * A trigram is three bytes of folded UTF-8; its slot is a hash of them: the lists only say where a
+ * match could begin, the text decides. A block's trigrams are those that begin in it or within
+ * TEXT_OVER bytes behind it, so that of a match that begins in it the first ones are in its lists.
+ * Short texts have no lists (bits is 0): they are read whole.
+ */
+#ifndef PN_TEXT_FILE_H
+#define PN_TEXT_FILE_H
+
+#include "uidset.h"
+#include "words.h"
+
+enum {
+    TEXT_PAGE = 16 * 1024,
+    TEXT_BLOCK = 16 * 1024,
+    TEXT_OVER = 64,
+    TEXT_BITS_MIN = 12, /* of slots */
+    TEXT_BITS_MAX = 16,
+    TEXT_FILE_MAX = 16 * 1024 * 1024, /* bytes of text: no more messages go into a file then */
+    TEXT_DOCS_MAX = 64 * 1024,
+    TEXT_NAME_MAX = 48 /* of a file's name, with its NUL */
+};
+
+struct text_shelf {
+    uint64_t text_at, text_len, dict_at, postings_at, postings_len;
+    uint64_t bits;
+};
+
+struct text_header {
+    char magic[16];
+    uint32_t version, uidvalidity, first, last, docs, spare;
+    uint64_t docs_at, sums_at, size; /* size: of the file */
+    struct text_shelf shelves[PN_WORDS_SHELVES];
+    uint64_t sums_sum, sum; /* of the sums, and of all of this before it */
+};
+
+struct text_doc {
+    uint32_t uid;
+    uint32_t end[PN_WORDS_SHELVES]; /* of its text, behind the NUL */
+};
+
+struct text_file {
+    int fd;
+    struct text_header h;
+    uint64_t *sums;        /* owned */
+    struct text_doc *docs; /* owned; NULL until they are needed */
+    char *pages;           /* owned: what was read last */
+    size_t pages_cap;
+};
+
+uint64_t text_sum(const void *p, size_t n);
+/* Bytes of text in it. */
+uint64_t text_size(const struct text_file *file);
+
+/* Opens and looks at what says what is where. NULL with errno; EBADMSG: it is damaged. Owned. */
+struct text_file *text_open(int dir, const char *name);
+void text_close(struct text_file **file);
+/* The docs, read if they are not. NULL: damaged. */
+const struct text_doc *text_docs(struct text_file *file);
+/* Bytes of the file, checked. Borrowed until the next call. False: damaged. */
+bool text_read(struct text_file *file, uint64_t at, size_t len, struct pn_str *out);
+/* Adds the UIDs that match. False: damaged. */
+bool text_find(struct text_file *file, const struct pn_words_key *key, struct pn_uidset *hits);
+
+/* ---- making one (text_build.c) */
+
+struct text_build {
+    struct pn_buf shelves[PN_WORDS_SHELVES];
+    struct text_doc *docs; /* owned */
+    size_t count, cap;
+};
+
+void text_build_init(struct text_build *build);
+void text_build_fini(struct text_build *build);
+bool text_build_full(const struct text_build *build);
+/* UIDs come upwards. */
+void text_build_add(struct text_build *build, uint32_t uid, const struct pn_words *words);
+/* All docs of a file for which alive says so. False: damaged. */
+bool text_build_copy(struct text_build *build, struct text_file *from,
+                     bool (*alive)(void *ctx, uint32_t uid), void *ctx);
+/* Writes it as a file of these UIDs, in place when whole. 0 or errno. */
+int text_build_write(const struct text_build *build, int dir, uint32_t uidvalidity, uint32_t first,
+                     uint32_t last);
+
+/* "UIDVALIDITY.FIRST-LAST". */
+void text_name(char name[TEXT_NAME_MAX], uint32_t uidvalidity, uint32_t first, uint32_t last);
+bool text_name_parse(const char *name, uint32_t *uidvalidity, uint32_t *first, uint32_t *last);
+
+/* Trigrams: shared by who writes and who looks up. bits is not 0. */
+static inline uint32_t text_slot(const char *p, unsigned bits)
+{
+    uint32_t three = (uint32_t)(unsigned char)p[0] | (uint32_t)(unsigned char)p[1] << 8 |
+                     (uint32_t)(unsigned char)p[2] << 16;
+    return three * UINT32_C(2654435761) >> (32 - bits);
+}
+
+/* Changes with the layout, and with what fold.c or words.c make of a message. */
+enum { TEXT_VERSION = 1 };
+#define TEXT_MAGIC "postern words\n"
+
+#endif

@@ -1,0 +1,82 @@
+/* Where the index of words is, and the work on it in the background. */
+#include "clock.h"
+#include "folders.h"
+#include "store_int.h"
+#include "text_dir.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* The directory `name` in another one, made if need be; takes that one. -1 with errno. */
+static int step_into(int above, const char *name)
+{
+    int fd = -1;
+    if (above < 0)
+        return -1;
+    if (mkdirat(above, name, 0700) == 0 || errno == EEXIST)
+        fd = openat(above, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+    int error = errno;
+    (void)close(above);
+    errno = error;
+    return fd;
+}
+
+/* The directory of a user's index. -1 with errno. */
+static int open_words(const struct pn_user *user)
+{
+    struct pn_buf path;
+    pn_buf_init(&path, PATH_MAX);
+    int fd = -1;
+    if (user_path(user, "", &path))
+        fd = maildir_open_dir(user->store->root, pn_buf_cstr(&path));
+    pn_buf_fini(&path);
+    return step_into(step_into(fd, "postern"), "words");
+}
+
+struct pn_texts *pn_texts_open(struct pn_user *user, struct pn_view *view)
+{
+    return texts_open_dir(view, open_words(user));
+}
+
+void pn_text_sweep(struct pn_user *user)
+{
+    struct pn_pool *pool = pn_pool_new(16 * 1024 * 1024);
+    struct pn_folder_list list = {.count = 0};
+    int dir = open_words(user);
+    bool whole = dir >= 0 && pn_folders_list(user, pool, &list) == PN_STORE_OK;
+    uint32_t *known = whole ? pn_pool_alloc(pool, (list.count + 1) * sizeof *known) : NULL;
+    size_t count = 0;
+    for (size_t i = 0; known != NULL && i < list.count && whole; i++) {
+        struct pn_folder_status status;
+        if (!list.v[i].exists)
+            continue;
+        whole = pn_folder_status(user, list.v[i].name, &status) == PN_STORE_OK;
+        known[count++] = whole ? status.uidvalidity : 0;
+    }
+    if (whole && known != NULL)
+        texts_sweep(dir, known, count);
+    if (dir >= 0)
+        (void)close(dir);
+    pn_pool_free(&pool);
+}
+
+bool pn_text_work(struct pn_user *user, struct pn_str folder, unsigned ms)
+{
+    uint64_t deadline = pn_clock_mono_ns() + (uint64_t)ms * PN_NS_PER_MS;
+    struct pn_view *view = NULL;
+    bool more = false;
+    if (pn_view_open(user, folder, true, NULL, NULL, &view) != PN_STORE_OK)
+        return false;
+    struct pn_texts *texts = pn_texts_open(user, view);
+    enum pn_texts_step step = PN_TEXTS_FAILED;
+    if (texts != NULL)
+        step = pn_texts_catch_up(texts, ms);
+    if (step == PN_TEXTS_DONE && pn_clock_mono_ns() < deadline)
+        more = texts_tidy(texts, (unsigned)((deadline - pn_clock_mono_ns()) / PN_NS_PER_MS));
+    pn_texts_close(&texts);
+    pn_view_close(&view);
+    return more || step == PN_TEXTS_MORE;
+}

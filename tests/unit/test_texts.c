@@ -1,0 +1,346 @@
+/* The index of words: what it finds is what a scan finds, whatever was done to its files. */
+#include "fake_view.h"
+#include "mem.h"
+#include "text_dir.h"
+#include "unit.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static char folder[64];
+
+static int open_folder(void)
+{
+    return open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+}
+
+static void make_folder(void)
+{
+    (void)strncpy(folder, "/tmp/postern-texts-XXXXXX", sizeof folder - 1);
+    UNIT_TRUE(mkdtemp(folder) != NULL);
+}
+
+static int each_file(char names[][TEXT_NAME_MAX], int max)
+{
+    DIR *stream = opendir(folder);
+    const struct dirent *entry;
+    int n = 0;
+    while (stream != NULL && (entry = readdir(stream)) != NULL && n < max)
+        if (entry->d_name[0] != '.')
+            (void)strncpy(names[n++], entry->d_name, TEXT_NAME_MAX - 1);
+    if (stream != NULL)
+        (void)closedir(stream);
+    return n;
+}
+
+static void remove_folder(void)
+{
+    int dir = open_folder();
+    texts_sweep(dir, NULL, 0);
+    (void)close(dir);
+    UNIT_INT(rmdir(folder), 0);
+}
+
+static const char *const vocabulary[] = {"the",
+                                         "Mail",
+                                         "server",
+                                         "of",
+                                         "postern",
+                                         "\xc3\x9c"
+                                         "ber",
+                                         "a",
+                                         "gate",
+                                         "x",
+                                         "in",
+                                         "wall",
+                                         "zebra",
+                                         "aaaa",
+                                         "aaaab",
+                                         "\xe6\xbc\xa2\xe5\xad\x97",
+                                         "to"};
+enum { VOCABULARY = sizeof vocabulary / sizeof *vocabulary };
+
+static void add_words(struct pn_buf *out, int count)
+{
+    for (int i = 0; i < count; i++) {
+        (void)pn_buf_addz(out, vocabulary[rand() % VOCABULARY]);
+        (void)pn_buf_addz(out, rand() % 9 == 0 ? "\n" : rand() % 5 == 0 ? "" : " ");
+    }
+}
+
+static void add_random(struct pn_view *view, uint32_t uid, int longest)
+{
+    struct pn_buf out;
+    pn_buf_init(&out, 10000000);
+    (void)pn_buf_addz(&out, "Subject: ");
+    add_words(&out, rand() % 4);
+    while (out.p[out.len - 1] == '\n')
+        out.len--;
+    (void)pn_buf_addf(&out, " %u", uid);
+    (void)pn_buf_addz(&out, rand() % 2 == 0 ? "\nTo: zebra@gate.test" : "\nX-Gate: In the wall");
+    if (rand() % 5 == 0)
+        (void)pn_buf_addz(&out, "\nX-Empty:");
+    (void)pn_buf_addz(&out, "\n\n");
+    add_words(&out, rand() % longest);
+    (void)fake_view_add(view, uid, pn_buf_cstr(&out));
+    pn_buf_fini(&out);
+}
+
+/* What a scan finds, of messages that the index covers. */
+static void scan(struct pn_view *view, const struct pn_uidset *covered,
+                 const struct pn_words_key *key, struct pn_uidset *out)
+{
+    struct pn_words *words = pn_words_new();
+    for (uint32_t seq = 1; seq <= view->count; seq++) {
+        uint32_t uid = view->mails[seq - 1].mail.uid;
+        if (!pn_uidset_has(covered, uid))
+            continue;
+        pn_words_read(words, pn_str_of(view->mails[seq - 1].content));
+        if (pn_words_match(words, key))
+            (void)pn_uidset_add(out, uid, uid);
+    }
+    pn_words_free(&words);
+}
+
+static void print_key(const struct pn_words_key *key)
+{
+    static char label[300];
+    (void)snprintf(label, sizeof label, "where %d field '%.*s' text '%.*s'", (int)key->where,
+                   PN_FMT(key->field), PN_FMT(key->text));
+    unit_row(label);
+}
+
+static void compare(struct pn_view *view, struct pn_texts *texts, const struct pn_words_key *key)
+{
+    struct pn_uidset hits, want;
+    struct pn_buf got_text, want_text;
+    pn_uidset_init(&hits, PN_UIDSET_MAX);
+    pn_uidset_init(&want, PN_UIDSET_MAX);
+    pn_buf_init(&got_text, 1000000);
+    pn_buf_init(&want_text, 1000000);
+    print_key(key);
+    scan(view, pn_texts_covered(texts), key, &want);
+    UNIT_TRUE(pn_texts_find(texts, key, &hits));
+    /* Of what is gone the index may still know. */
+    struct pn_uidset there;
+    pn_uidset_init(&there, PN_UIDSET_MAX);
+    for (uint32_t i = 0; i < view->count; i++)
+        if (pn_uidset_has(&hits, view->mails[i].mail.uid))
+            (void)pn_uidset_add(&there, view->mails[i].mail.uid, view->mails[i].mail.uid);
+    (void)pn_uidset_print(&there, &got_text);
+    (void)pn_uidset_print(&want, &want_text);
+    UNIT_STR(pn_buf_str(&got_text), pn_buf_str(&want_text));
+    pn_uidset_fini(&hits);
+    pn_uidset_fini(&want);
+    pn_uidset_fini(&there);
+    pn_buf_fini(&got_text);
+    pn_buf_fini(&want_text);
+}
+
+/* Fixed ones, and parts of the texts themselves. */
+static void compare_many(struct pn_view *view, struct pn_texts *texts, int rounds)
+{
+    static const char *const needles[] = {
+        "",      "a",         "ab",     "the",         "postern gate", "u\xcc\x88",
+        "aaaab", "not there", "zebra@", "in the wall", "\xe6\xbc\xa2", "1",
+        "x a"};
+    static const char *const fields[] = {"subject", "to", "x-gate", "x-empty", "none"};
+    struct pn_words *words = pn_words_new();
+    for (size_t i = 0; i < sizeof needles / sizeof *needles; i++) {
+        struct pn_words_key key = {.text = pn_str_of(needles[i])};
+        key.where = PN_WORDS_IN_ALL;
+        compare(view, texts, &key);
+        key.where = PN_WORDS_IN_BODY;
+        compare(view, texts, &key);
+        key.where = PN_WORDS_IN_FIELD;
+        for (size_t f = 0; f < sizeof fields / sizeof *fields; f++) {
+            key.field = pn_str_of(fields[f]);
+            compare(view, texts, &key);
+        }
+    }
+    for (int i = 0; i < rounds && view->count > 0; i++) {
+        pn_words_read(words, pn_str_of(view->mails[rand() % (int)view->count].content));
+        struct pn_str text = pn_words_get(words, PN_WORDS_BODY);
+        size_t at = text.len < 2 ? 0 : 1 + (size_t)rand() % (text.len - 1);
+        struct pn_words_key key = {.where = PN_WORDS_IN_BODY};
+        key.text = pn_str_slice(text, at, at + 1 + (size_t)rand() % (i % 10 == 0 ? 200 : 20));
+        compare(view, texts, &key);
+    }
+    pn_words_free(&words);
+}
+
+static void catch_up(struct pn_texts *texts, unsigned ms)
+{
+    enum pn_texts_step step;
+    while ((step = pn_texts_catch_up(texts, ms)) == PN_TEXTS_MORE)
+        ;
+    UNIT_INT(step, PN_TEXTS_DONE);
+}
+
+static void test_random(void)
+{
+    struct pn_view view = {.uidvalidity = 7};
+    srand(3);
+    make_folder();
+    struct pn_texts *texts = texts_open_dir(&view, open_folder());
+    compare_many(&view, texts, 1);
+    uint32_t uid = 0;
+    for (int round = 0; round < 8; round++) {
+        for (int i = rand() % 40; i >= 0; i--)
+            add_random(&view, uid += 1 + (uint32_t)rand() % 3, round == 5 ? 5000 : 150);
+        for (int i = rand() % 20; i > 0 && view.count > 0; i--)
+            fake_view_remove(&view, 1 + (uint32_t)rand() % view.count);
+        catch_up(texts, round % 2 == 0 ? 0 : 1000);
+        if (round % 3 == 0)
+            (void)texts_tidy(texts, 1000);
+        if (round % 4 == 0) {
+            pn_texts_close(&texts);
+            texts = texts_open_dir(&view, open_folder());
+        }
+        compare_many(&view, texts, 4);
+        /* All of the view is covered. */
+        for (uint32_t i = 0; i < view.count; i++)
+            UNIT_TRUE(pn_uidset_has(pn_texts_covered(texts), view.mails[i].mail.uid));
+    }
+    pn_texts_close(&texts);
+    fake_view_fini(&view);
+    remove_folder();
+}
+
+/* Texts of several blocks, with a needle at each place around their borders. */
+static void test_borders(void)
+{
+    struct pn_view view = {.uidvalidity = 7};
+    make_folder();
+    for (int i = -16; i <= 4; i++) {
+        struct pn_buf out;
+        pn_buf_init(&out, 1000000);
+        (void)pn_buf_addz(&out, "\n");
+        for (int n = 0; n < TEXT_BLOCK + i; n++)
+            (void)pn_buf_addc(&out, "abcdefgh"[(n * 7 + n / 64) % 8]);
+        (void)pn_buf_addz(&out, i % 2 ? "needleneedle" : "nEEdleneedla");
+        for (int n = 0; n < TEXT_BLOCK; n++)
+            (void)pn_buf_addc(&out, "ijklmnop"[(n * 5 + n / 64) % 8]);
+        (void)fake_view_add(&view, (uint32_t)(i + 17), pn_buf_cstr(&out));
+        pn_buf_fini(&out);
+    }
+    struct pn_texts *texts = texts_open_dir(&view, open_folder());
+    catch_up(texts, 10000);
+    static const char *const needles[] = {"needle", "needleneedle", "eneedl",
+                                          "edla",   "le",           "needlex"};
+    for (size_t i = 0; i < sizeof needles / sizeof *needles; i++)
+        compare(&view, texts,
+                &(struct pn_words_key){.where = PN_WORDS_IN_BODY, .text = pn_str_of(needles[i])});
+    pn_texts_close(&texts);
+    fake_view_fini(&view);
+    remove_folder();
+}
+
+/* Any byte of any file is wrong, or it is cut: found by the sums, and made again. */
+static void test_damage(void)
+{
+    struct pn_view view = {.uidvalidity = 7};
+    srand(5);
+    make_folder();
+    for (uint32_t uid = 1; uid <= 60; uid++)
+        add_random(&view, uid, 200);
+    for (int round = 0; round < 60; round++) {
+        char names[100][TEXT_NAME_MAX] = {""}, path[200];
+        struct pn_texts *texts = texts_open_dir(&view, open_folder());
+        catch_up(texts, 1000);
+        int count = each_file(names, 100);
+        (void)snprintf(path, sizeof path, "%s/%s", folder, names[rand() % count]);
+        int fd = open(path, O_RDWR | O_CLOEXEC);
+        off_t size = lseek(fd, 0, SEEK_END), at = rand() % size;
+        char byte;
+        if (round % 10 == 0) {
+            UNIT_INT(ftruncate(fd, at), 0);
+        } else {
+            UNIT_INT(pread(fd, &byte, 1, at), 1);
+            byte = (char)(byte ^ 1 << rand() % 8);
+            UNIT_INT(pwrite(fd, &byte, 1, at), 1);
+        }
+        (void)close(fd);
+        if (round % 3 == 0) {
+            pn_texts_close(&texts);
+            texts = texts_open_dir(&view, open_folder());
+        }
+        static const char *const needles[] = {"the", "zebra", "a", "not there at all"};
+        struct pn_words_key key = {.where = PN_WORDS_IN_ALL, .text = pn_str_of(needles[round % 4])};
+        struct pn_uidset hits;
+        pn_uidset_init(&hits, 1000);
+        (void)pn_texts_find(texts, &key, &hits);
+        pn_uidset_fini(&hits);
+        compare(&view, texts, &key);
+        catch_up(texts, 1000);
+        compare(&view, texts, &key);
+        pn_texts_close(&texts);
+    }
+    fake_view_fini(&view);
+    remove_folder();
+}
+
+/* Files that are no longer whole, of strangers, of folders that are gone. */
+static void test_sweep(void)
+{
+    struct pn_view view = {.uidvalidity = 7};
+    make_folder();
+    add_random(&view, 1, 100);
+    struct pn_texts *texts = texts_open_dir(&view, open_folder());
+    catch_up(texts, 1000);
+    pn_texts_close(&texts);
+    static const char *const rubbish[] = {"tmp.1.1", "8.1-1", "7.2-1", "7.0-5", "07.5-6", "x"};
+    int dir = open_folder();
+    for (size_t i = 0; i < sizeof rubbish / sizeof *rubbish; i++)
+        (void)close(openat(dir, rubbish[i], O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
+    texts = texts_open_dir(&view, open_folder());
+    UNIT_INT(pn_uidset_size(pn_texts_covered(texts)), 1);
+    pn_texts_close(&texts);
+    char names[10][TEXT_NAME_MAX] = {""};
+    texts_sweep(dir, (uint32_t[]){9, 7}, 2);
+    UNIT_INT(each_file(names, 10), 1);
+    UNIT_STR(pn_str_of(names[0]), PN_STR("7.1-1"));
+    (void)close(dir);
+    fake_view_fini(&view);
+    remove_folder();
+}
+
+/* What can't be read is not covered, and does not stop the rest; what is gone is. */
+static void test_unreadable(void)
+{
+    struct pn_view view = {.uidvalidity = 7};
+    make_folder();
+    for (uint32_t uid = 1; uid <= 9; uid++)
+        add_random(&view, uid, 20);
+    view.mails[0].is = PN_READ_ERROR;
+    view.mails[4].is = PN_READ_ERROR;
+    view.mails[6].is = PN_READ_EXPUNGED;
+    struct pn_texts *texts = texts_open_dir(&view, open_folder());
+    catch_up(texts, 1000);
+    struct pn_buf out;
+    pn_buf_init(&out, 100);
+    (void)pn_uidset_print(pn_texts_covered(texts), &out);
+    UNIT_STR(pn_buf_str(&out), PN_STR("2:4,6:9"));
+    view.mails[0].is = view.mails[4].is = PN_READ_OK;
+    pn_texts_close(&texts);
+    texts = texts_open_dir(&view, open_folder());
+    catch_up(texts, 1000);
+    pn_buf_clear(&out);
+    (void)pn_uidset_print(pn_texts_covered(texts), &out);
+    UNIT_STR(pn_buf_str(&out), PN_STR("1:9"));
+    pn_buf_fini(&out);
+    pn_texts_close(&texts);
+    fake_view_fini(&view);
+    remove_folder();
+}
+
+int main(int argc, char **argv)
+{
+    static const struct unit_test tests[] = {
+        {"random", test_random}, {"borders", test_borders},       {"damage", test_damage},
+        {"sweep", test_sweep},   {"unreadable", test_unreadable}, {NULL, NULL}};
+    return unit_main("texts", tests, argc, argv);
+}
