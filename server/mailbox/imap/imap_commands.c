@@ -16,8 +16,11 @@ static const struct imap_row rows[] = {
     {"LOGIN", 0, IMAP_ARGS, 0, imap_login},
     {"LOGOUT", IMAP_ANY, IMAP_NO_ARGS, 0, imap_logout},
     {"NOOP", IMAP_ANY, IMAP_NO_ARGS, 0, imap_noop},
+    {"SEARCH", IMAP_SELECTED, IMAP_ARGS, IMAP_UID | IMAP_BY_NUMBER, imap_search},
     {"SELECT", IMAP_ANY, IMAP_ARGS, 0, imap_select},
+    {"SORT", IMAP_SELECTED, IMAP_ARGS, IMAP_UID | IMAP_BY_NUMBER, imap_sort},
     {"STARTTLS", 0, IMAP_NO_ARGS, 0, imap_login},
+    {"THREAD", IMAP_SELECTED, IMAP_ARGS, IMAP_UID | IMAP_BY_NUMBER, imap_thread},
     {"UNSELECT", IMAP_SELECTED, IMAP_NO_ARGS, 0, imap_unselect_command},
 };
 

@@ -161,7 +161,8 @@ bool imap_date_time(struct pn_imap_args *args, int64_t *unix_s);
 
 imap_run imap_append, imap_capability, imap_check, imap_close, imap_compress, imap_copy,
     imap_enable, imap_examine, imap_expunge, imap_fetch, imap_id, imap_idle, imap_login,
-    imap_logout, imap_move, imap_noop, imap_select, imap_store, imap_unselect_command;
+    imap_logout, imap_move, imap_noop, imap_search, imap_select, imap_sort, imap_store, imap_thread,
+    imap_unselect_command;
 /* A literal of APPEND is announced: keeps, streams or refuses it. */
 void imap_append_literal(struct imap *imap, struct imap_command *command);
 /* IMAP_STREAM: bytes of one. */
