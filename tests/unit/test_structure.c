@@ -1,6 +1,6 @@
 #include "unit.h"
 
-#include "envelope.h"
+#include "imap_grammar.h"
 #include "lines.h"
 #include "structure.h"
 
@@ -125,6 +125,13 @@ static const struct structure_row rows[] = {
                  "(\"text\" \"plain\" NIL NIL NIL \"7bit\" 3 1) 3)")},
 };
 
+static void check_grammar(const struct pn_buf *out, bool extensible)
+{
+    size_t at = 0;
+    const char *wrong = grammar_body(pn_buf_str(out), extensible, &at);
+    UNIT_STR(pn_str_of(wrong == NULL ? "" : wrong), PN_STR(""));
+}
+
 static void check(struct pn_str content, bool extensible, struct pn_str want)
 {
     struct pn_message *m = pn_message_new(content, NULL);
@@ -132,6 +139,7 @@ static void check(struct pn_str content, bool extensible, struct pn_str want)
     pn_buf_init(&out, PN_STRUCTURE_MAX);
     UNIT_TRUE(pn_structure(m, extensible, &out));
     UNIT_STR(pn_buf_str(&out), want);
+    check_grammar(&out, extensible);
     pn_buf_fini(&out);
     pn_message_free(&m);
 }
@@ -218,6 +226,9 @@ static void check_bounded(const char *label, const struct pn_buf *content)
     UNIT_TRUE(pn_structure_cut(pn_buf_str(&out), &cut));
     UNIT_TRUE(pn_structure(m, false, &body));
     UNIT_TRUE(out.len > PN_STRUCTURE_FULL || cut.len == body.len);
+    check_grammar(&out, true);
+    check_grammar(&cut, false);
+    check_grammar(&body, false);
     pn_buf_fini(&out);
     pn_buf_fini(&cut);
     pn_buf_fini(&body);
