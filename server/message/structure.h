@@ -4,7 +4,8 @@
  *
  * Types, parameters (RFC 2231's stay as they are), id and description are told as written, strings
  * as imap_quote.h has them; a transfer encoding that we know by its name, another as written.
- * Octets are those of the body, still encoded, as with CRLF; lines those of pn_part.
+ * Octets are those of the body, still encoded, as with CRLF; lines are its line ends, so that an
+ * unfinished last one does not count.
  *
  * Broken messages are answered so that the grammar holds and nothing is hidden:
  *   - no type, or one that can't be read: text/plain;

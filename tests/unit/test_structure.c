@@ -19,10 +19,10 @@ static const struct structure_row rows[] = {
     {"empty", PN_STR_INIT(""),
      PN_STR_INIT("(\"text\" \"plain\" NIL NIL NIL \"7bit\" 0 0 NIL NIL NIL NIL)"),
      PN_STR_INIT("(\"text\" \"plain\" NIL NIL NIL \"7bit\" 0 0)")},
-    {"no MIME, octets as with CRLF, an unfinished line counts",
+    {"no MIME, octets as with CRLF, an unfinished line does not count",
      PN_STR_INIT("Subject: x\n\nabc\n\nde"),
-     PN_STR_INIT("(\"text\" \"plain\" NIL NIL NIL \"7bit\" 9 3 NIL NIL NIL NIL)"),
-     PN_STR_INIT("(\"text\" \"plain\" NIL NIL NIL \"7bit\" 9 3)")},
+     PN_STR_INIT("(\"text\" \"plain\" NIL NIL NIL \"7bit\" 9 2 NIL NIL NIL NIL)"),
+     PN_STR_INIT("(\"text\" \"plain\" NIL NIL NIL \"7bit\" 9 2)")},
     {"all there is",
      PN_STR_INIT("Content-Type: Text/HTML; charset=\"a\\\"b\"; x*0*=''%41; x*1=b\n"
                  "Content-ID: <i@d>\nContent-Description: a\n b\nContent-MD5: Q2hlY2s=\n"
@@ -65,10 +65,10 @@ static const struct structure_row rows[] = {
      PN_STR_INIT("Content-Type: multipart/alternative; boundary=b\nContent-Language: fr\n\n"
                  "preamble\n--b\n\na\n\n--b\nContent-Type: text/html\n\nbc\nd\n--b--\nepilogue\n"),
      PN_STR_INIT("((\"text\" \"plain\" NIL NIL NIL \"7bit\" 3 1 NIL NIL NIL NIL)"
-                 "(\"text\" \"html\" NIL NIL NIL \"7bit\" 5 2 NIL NIL NIL NIL) \"alternative\" "
+                 "(\"text\" \"html\" NIL NIL NIL \"7bit\" 5 1 NIL NIL NIL NIL) \"alternative\" "
                  "(\"boundary\" \"b\") NIL (\"fr\") NIL)"),
      PN_STR_INIT("((\"text\" \"plain\" NIL NIL NIL \"7bit\" 3 1)"
-                 "(\"text\" \"html\" NIL NIL NIL \"7bit\" 5 2) \"alternative\")")},
+                 "(\"text\" \"html\" NIL NIL NIL \"7bit\" 5 1) \"alternative\")")},
     {"message and digest within multiparts",
      PN_STR_INIT("Content-Type: multipart/mixed; boundary=a\n\n--a\n"
                  "Content-Type: message/rfc822\n\nSubject: in\nContent-Type: multipart/digest;"
@@ -78,17 +78,17 @@ static const struct structure_row rows[] = {
                  "((\"message\" \"rfc822\" NIL NIL NIL \"7bit\" 14 "
                  "(NIL NIL ((NIL NIL \"x\" \"y\")) ((NIL NIL \"x\" \"y\")) ((NIL NIL \"x\" \"y\")) "
                  "NIL NIL NIL NIL NIL) "
-                 "(\"text\" \"plain\" NIL NIL NIL \"7bit\" 1 1 NIL NIL NIL NIL) 3 NIL NIL NIL NIL) "
-                 "\"digest\" (\"boundary\" \"b\") NIL NIL NIL) 9 NIL NIL NIL NIL)"
-                 "(\"text\" \"plain\" NIL NIL NIL \"7bit\" 4 1 NIL NIL NIL NIL) "
+                 "(\"text\" \"plain\" NIL NIL NIL \"7bit\" 1 0 NIL NIL NIL NIL) 2 NIL NIL NIL NIL) "
+                 "\"digest\" (\"boundary\" \"b\") NIL NIL NIL) 8 NIL NIL NIL NIL)"
+                 "(\"text\" \"plain\" NIL NIL NIL \"7bit\" 4 0 NIL NIL NIL NIL) "
                  "\"mixed\" (\"boundary\" \"a\") NIL NIL NIL)"),
      PN_STR_INIT("((\"message\" \"rfc822\" NIL NIL NIL \"7bit\" 87 "
                  "(NIL \"in\" NIL NIL NIL NIL NIL NIL NIL NIL) "
                  "((\"message\" \"rfc822\" NIL NIL NIL \"7bit\" 14 "
                  "(NIL NIL ((NIL NIL \"x\" \"y\")) ((NIL NIL \"x\" \"y\")) ((NIL NIL \"x\" \"y\")) "
                  "NIL NIL NIL NIL NIL) "
-                 "(\"text\" \"plain\" NIL NIL NIL \"7bit\" 1 1) 3) \"digest\") 9)"
-                 "(\"text\" \"plain\" NIL NIL NIL \"7bit\" 4 1) \"mixed\")")},
+                 "(\"text\" \"plain\" NIL NIL NIL \"7bit\" 1 0) 2) \"digest\") 8)"
+                 "(\"text\" \"plain\" NIL NIL NIL \"7bit\" 4 0) \"mixed\")")},
     {"multipart without boundary", PN_STR_INIT("Content-Type: multipart/mixed\n\nabc\n"),
      PN_STR_INIT("((\"text\" \"plain\" NIL NIL NIL \"7bit\" 5 1 NIL NIL NIL NIL) \"mixed\" NIL NIL "
                  "NIL NIL)"),
