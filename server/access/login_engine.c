@@ -28,6 +28,7 @@ REPLY(no_mechanism, "NO [CANNOT]", "-ERR", "This mechanism is not available");
 REPLY(bad_base64, "BAD", "-ERR", "This is not base64 (RFC 4648, section 4)");
 REPLY(cancelled, "BAD", "-ERR", "Authentication cancelled");
 REPLY(long_response, "BAD", "-ERR", "Line too long; authentication cancelled");
+REPLY(foreign, "BYE", "-ERR", "This is a mail server");
 REPLY(too_many_errors, "BYE", "-ERR [SYS/PERM]", "Too many bad commands; closing");
 REPLY(too_many_commands, "BYE", "-ERR [SYS/PERM]", "Too much before a login; closing");
 REPLY(too_many_failures, "BYE", NULL, "Too many failed logins; closing");
@@ -92,6 +93,19 @@ void login_refuse(struct pn_login *l, const struct login_reply *reply)
 void login_flood(struct pn_login *l)
 {
     bye(l, &too_many_commands);
+}
+
+bool login_foreign(struct pn_login *l, struct pn_str word)
+{
+    static const char *const words[] = {"CONNECT", "DELETE", "EHLO",    "GET",  "HEAD",
+                                        "HELO",    "LHLO",   "OPTIONS", "POST", "PUT"};
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
+        if (pn_str_eq(pn_str_of(words[i]), word)) {
+            bye(l, &foreign);
+            return true;
+        }
+    }
+    return false;
 }
 
 bool login_count(struct pn_login *l)

@@ -172,12 +172,10 @@ static const struct row *find(struct pn_str name)
 
 static void dispatch(struct pn_login *l, struct pn_imap_args *args, bool more)
 {
-    struct pn_str name;
-    if (!pn_imap_atom(args, &name)) {
-        login_refuse(l, &login_unknown);
+    struct pn_str name = PN_STR("");
+    const struct row *row = pn_imap_atom(args, &name) ? find(name) : NULL;
+    if (row == NULL && login_foreign(l, pn_str_of(l->tag)))
         return;
-    }
-    const struct row *row = find(name);
     if (row == NULL)
         login_refuse(l, unknown(name));
     else if (!row->args && !pn_imap_end(args))

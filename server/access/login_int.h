@@ -57,6 +57,9 @@ extern const struct login_reply login_unknown, login_too_long, login_bad_args, l
 
 /* Answers that refuse, and count. */
 void login_refuse(struct pn_login *l, const struct login_reply *reply);
+/* The first word of a line is of HTTP or SMTP: a browser, mostly, that was made to speak to us.
+ * True: it is said, and closed. */
+bool login_foreign(struct pn_login *l, struct pn_str word);
 /* A command came. False: it was one too many, and that is said. */
 bool login_count(struct pn_login *l);
 /* Says so and closes. */

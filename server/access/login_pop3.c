@@ -168,7 +168,8 @@ static void command(struct pn_login *l, struct pn_str line, bool more)
             rows[i].fn(l, args, more);
         return;
     }
-    login_refuse(l, unknown(name));
+    if (!login_foreign(l, name))
+        login_refuse(l, unknown(name));
 }
 
 /* ---- lines ---- */
