@@ -143,7 +143,8 @@ static enum imap_result opened(struct imap *imap, struct imap_command *command)
 {
     struct since *since = command->work;
     struct pn_view_info info;
-    if (since != NULL && !imap_put_changed(imap, command->out, &since->changed, &since->next))
+    if (since != NULL && !imap_put_changed(imap, command->out, &since->changed,
+                                           IMAP_TELL_FLAGS | IMAP_TELL_MODSEQ, &since->next))
         return IMAP_AGAIN;
     pn_view_info(imap->view, &info);
     return imap_ok(command, "[READ-%s] %s completed", info.read_only ? "ONLY" : "WRITE",

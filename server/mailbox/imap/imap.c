@@ -177,6 +177,14 @@ static void whole(struct imap *imap, struct pn_buf *out)
         finish(imap, out);
 }
 
+/* The command is read again, with the literal in it. */
+static void keep(struct imap *imap, struct pn_buf *out)
+{
+    command_free(&imap->command);
+    if (pn_imap_lex_keep(&imap->lex) && imap->lex.literal.sync)
+        (void)pn_buf_addz(out, "+ Go on\r\n");
+}
+
 static void literal(struct imap *imap, struct pn_buf *out)
 {
     struct imap_command *c = imap->command;
@@ -187,14 +195,13 @@ static void literal(struct imap *imap, struct pn_buf *out)
         c = imap->command;
         /* Only to see whose literal it is: what is wrong with it is said when it is whole. */
         if (!command_read(imap, c) || (c->row->flags & IMAP_STREAM) == 0) {
-            command_free(&imap->command);
-            if (pn_imap_lex_keep(&imap->lex) && imap->lex.literal.sync)
-                (void)pn_buf_addz(out, "+ Go on\r\n");
+            keep(imap, out);
             return;
         }
     }
     c->out = out;
-    imap_append_literal(imap, c);
+    if (!imap_append_literal(imap, c))
+        keep(imap, out);
 }
 
 static void refused(struct imap *imap, struct pn_buf *out)
@@ -221,7 +228,7 @@ static bool take(struct imap *imap, struct pn_str *in, struct pn_buf *out)
         literal(imap, out);
         break;
     case PN_IMAP_BYTES:
-        imap_append_bytes(imap->command, bytes);
+        imap_append_bytes(imap, imap->command, bytes);
         break;
     case PN_IMAP_COMMAND:
         whole(imap, out);

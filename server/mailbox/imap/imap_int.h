@@ -124,6 +124,19 @@ void imap_put_mailbox(const struct imap *imap, struct pn_buf *out, struct pn_str
 /* Quoted or literal, UTF-8 quoted where it may be. */
 void imap_put_string(const struct imap *imap, struct pn_buf *out, struct pn_str s);
 
+enum { IMAP_FLAG_WORDS_MAX = 2 * PN_KEYWORDS_MAX };
+struct imap_flag_words {
+    uint32_t system;
+    struct pn_str keywords[IMAP_FLAG_WORDS_MAX]; /* pooled; each once */
+    size_t count;
+};
+/* "(\\Seen $Junk)"; and, as STORE has it, the same without parentheses. */
+bool imap_flag_list(struct imap_command *command, struct imap_flag_words *out);
+bool imap_flag_list_or_words(struct imap_command *command, struct imap_flag_words *out);
+/* As bits of the selected mailbox; unknown keywords are made there, or passed over. */
+enum pn_store_status imap_flag_bits(struct imap *imap, const struct imap_flag_words *words,
+                                    bool make, struct pn_flags *out);
+
 /* What a sequence-set names, as UIDs of messages in the view: numbers, or UIDs if `uid`; `$` is
  * what SEARCH saved. Numbers beyond the last message are an error (RFC 9051, section 9), UIDs of
  * nobody are not. *out is initialised here. False: malformed; _fini it all the same. */
@@ -144,13 +157,15 @@ void imap_put_known_flags(struct imap *imap, struct pn_buf *out);
 void imap_condstore_on(struct imap *imap, struct pn_buf *out);
 /* "* VANISHED (EARLIER) ...", unless it is empty. */
 void imap_put_vanished(struct pn_buf *out, const struct pn_uidset *uids);
-/* FETCH with UID, FLAGS and MODSEQ of each of them that is in the view, from *next on (a UID; 0
- * to begin). False: out is full, *next says where to go on. */
+enum { IMAP_TELL_UID = 1, IMAP_TELL_FLAGS = 2, IMAP_TELL_MODSEQ = 4 };
+/* FETCH with UID and what is wanted besides of each of them that is in the view, from *next on (a
+ * UID; 0 to begin). False: out is full, *next says where to go on. */
 bool imap_put_changed(struct imap *imap, struct pn_buf *out, const struct pn_uidset *uids,
-                      uint32_t *next);
+                      unsigned what, uint32_t *next);
 /* Closes what is selected; expunges nothing. */
 void imap_unselect(struct imap *imap);
 
+void imap_put_number(struct pn_buf *out, uint64_t n);
 /* out is beyond what one run may bring. */
 bool imap_full(const struct imap_command *command);
 /* "01-Feb-1994 21:52:25 +0000" with its quotes. */
@@ -163,9 +178,9 @@ imap_run imap_append, imap_capability, imap_check, imap_close, imap_compress, im
     imap_enable, imap_examine, imap_expunge, imap_fetch, imap_id, imap_idle, imap_login,
     imap_logout, imap_move, imap_noop, imap_search, imap_select, imap_sort, imap_store, imap_thread,
     imap_unselect_command;
-/* A literal of APPEND is announced: keeps, streams or refuses it. */
-void imap_append_literal(struct imap *imap, struct imap_command *command);
+/* A literal of APPEND is announced: streams or refuses it. False: it is a name's, to be kept. */
+bool imap_append_literal(struct imap *imap, struct imap_command *command);
 /* IMAP_STREAM: bytes of one. */
-void imap_append_bytes(struct imap_command *command, struct pn_str bytes);
+void imap_append_bytes(struct imap *imap, struct imap_command *command, struct pn_str bytes);
 
 #endif

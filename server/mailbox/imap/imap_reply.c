@@ -68,6 +68,17 @@ enum imap_result imap_said(struct imap_command *command, enum pn_store_status st
     return imap_no(command, "[CANNOT] That can't be done to this mailbox");
 }
 
+void imap_put_number(struct pn_buf *out, uint64_t n)
+{
+    char digits[20];
+    size_t at = sizeof digits;
+    do {
+        digits[--at] = (char)('0' + n % 10);
+        n /= 10;
+    } while (n > 0);
+    (void)pn_buf_add(out, digits + at, sizeof digits - at);
+}
+
 bool imap_full(const struct imap_command *command)
 {
     return command->out->len > PN_ENGINE_OUT;

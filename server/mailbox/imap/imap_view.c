@@ -49,7 +49,7 @@ bool imap_set(struct imap *imap, struct pn_str text, bool uid, struct pn_uidset 
 struct telling {
     struct imap *imap;
     struct pn_buf *out;
-    bool with_uid;
+    unsigned what; /* IMAP_TELL_... */
     struct pn_uidset vanished;
 };
 
@@ -82,17 +82,21 @@ static void exists(void *ctx, uint32_t messages)
         (void)pn_buf_addz(t->out, "* 0 RECENT\r\n");
 }
 
-static void put_flags(struct telling *t, uint32_t seq, const struct pn_mail *mail)
+static void put_fetch(struct telling *t, uint32_t seq, const struct pn_mail *mail, unsigned what)
 {
     if (pn_view_keywords(t->imap->view) != t->imap->keywords_told)
         imap_put_known_flags(t->imap, t->out);
     (void)pn_buf_addf(t->out, "* %" PRIu32 " FETCH (", seq);
-    if (t->with_uid || t->imap->qresync)
+    if ((what & IMAP_TELL_UID) != 0)
         (void)pn_buf_addf(t->out, "UID %" PRIu32 " ", mail->uid);
-    if (t->imap->condstore)
+    if ((what & IMAP_TELL_FLAGS) != 0) {
+        (void)pn_buf_addz(t->out, "FLAGS ");
+        imap_put_flags(t->imap, t->out, mail->flags);
+        (void)pn_buf_addc(t->out, ' ');
+    }
+    if ((what & IMAP_TELL_MODSEQ) != 0)
         (void)pn_buf_addf(t->out, "MODSEQ (%" PRIu64 ") ", mail->modseq);
-    (void)pn_buf_addz(t->out, "FLAGS ");
-    imap_put_flags(t->imap, t->out, mail->flags);
+    t->out->len--; /* the blank */
     (void)pn_buf_addz(t->out, ")\r\n");
 }
 
@@ -103,7 +107,7 @@ static void flags(void *ctx, uint32_t seq, const struct pn_mail *mail)
     tell_vanished(t);
     if (t->out->len > UPDATES_MAX && pn_uidset_add(&t->imap->untold, mail->uid, mail->uid))
         return;
-    put_flags(t, seq, mail);
+    put_fetch(t, seq, mail, t->what);
 }
 
 void imap_put_vanished(struct pn_buf *out, const struct pn_uidset *uids)
@@ -116,9 +120,9 @@ void imap_put_vanished(struct pn_buf *out, const struct pn_uidset *uids)
 }
 
 bool imap_put_changed(struct imap *imap, struct pn_buf *out, const struct pn_uidset *uids,
-                      uint32_t *next)
+                      unsigned what, uint32_t *next)
 {
-    struct telling t = {.imap = imap, .out = out, .with_uid = true};
+    struct telling t = {.imap = imap, .out = out};
     struct pn_mail mail;
     uint32_t count = pn_view_count(imap->view);
     for (size_t i = 0; i < uids->count; i++) {
@@ -133,10 +137,17 @@ bool imap_put_changed(struct imap *imap, struct pn_buf *out, const struct pn_uid
             *next = mail.uid;
             if (out->len > PN_ENGINE_OUT)
                 return false;
-            put_flags(&t, seq, &mail);
+            put_fetch(&t, seq, &mail, what | IMAP_TELL_UID);
         }
     }
     return true;
+}
+
+/* RFC 7162, 3.1: who knows CONDSTORE hears MODSEQ with each change, and 3.2.10: the UID, too. */
+static unsigned told_of_flags(const struct imap *imap, bool with_uid)
+{
+    return IMAP_TELL_FLAGS | (with_uid || imap->qresync ? (unsigned)IMAP_TELL_UID : 0) |
+           (imap->condstore ? (unsigned)IMAP_TELL_MODSEQ : 0);
 }
 
 /* False: there is more. */
@@ -145,7 +156,7 @@ static bool tell_untold(struct imap *imap, struct pn_buf *out)
     uint32_t next = 0;
     if (imap->untold.count == 0)
         return true;
-    bool all = imap_put_changed(imap, out, &imap->untold, &next);
+    bool all = imap_put_changed(imap, out, &imap->untold, told_of_flags(imap, true), &next);
     if (all)
         pn_uidset_fini(&imap->untold);
     else
@@ -156,7 +167,7 @@ static bool tell_untold(struct imap *imap, struct pn_buf *out)
 bool imap_updates(struct imap *imap, struct pn_buf *out, bool may_expunge, bool with_uid)
 {
     static const struct pn_view_ops ops = {.expunged = expunged, .exists = exists, .flags = flags};
-    struct telling t = {.imap = imap, .out = out, .with_uid = with_uid};
+    struct telling t = {.imap = imap, .out = out, .what = told_of_flags(imap, with_uid)};
     (void)tell_untold(imap, out);
     pn_uidset_init(&t.vanished, PN_UIDSET_MAX);
     bool there = pn_view_sync(imap->view, may_expunge, &ops, &t);
