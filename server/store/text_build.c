@@ -66,36 +66,56 @@ static bool copy_text(struct text_build *build, struct text_file *file, int shel
     return true;
 }
 
+struct copy {
+    struct text_build *build;
+    struct text_file *from;
+    bool (*alive)(void *ctx, uint32_t uid);
+    void *ctx;
+};
+
+/* Docs [first, end), whose texts stand in a row. */
+static bool copy_run(struct copy *copy, const struct text_doc *docs, uint32_t first, uint32_t end)
+{
+    static const struct text_doc none;
+    const struct text_doc *before = first == 0 ? &none : &docs[first - 1];
+    size_t base[PN_WORDS_SHELVES];
+    for (int s = 0; s < PN_WORDS_SHELVES; s++) {
+        base[s] = copy->build->shelves[s].len;
+        if (!copy_text(copy->build, copy->from, s, before->end[s], docs[end - 1].end[s]))
+            return false;
+    }
+    for (uint32_t d = first; d < end; d++) {
+        add_doc(copy->build, docs[d].uid);
+        for (int s = 0; s < PN_WORDS_SHELVES; s++)
+            copy->build->docs[copy->build->count - 1].end[s] =
+                (uint32_t)(base[s] + docs[d].end[s] - before->end[s]);
+    }
+    return true;
+}
+
+static bool copy_docs(void *arg)
+{
+    struct copy *copy = arg;
+    const struct text_doc *docs = text_docs(copy->from);
+    uint32_t count = copy->from->h.docs;
+    bool ok = docs != NULL;
+    for (uint32_t i = 0; i < count && ok;) {
+        uint32_t first = i;
+        while (i < count && copy->alive(copy->ctx, docs[i].uid))
+            i++;
+        if (i > first)
+            ok = copy_run(copy, docs, first, i);
+        while (i < count && !copy->alive(copy->ctx, docs[i].uid))
+            i++;
+    }
+    return ok;
+}
+
 bool text_build_copy(struct text_build *build, struct text_file *from,
                      bool (*alive)(void *ctx, uint32_t uid), void *ctx)
 {
-    static const struct text_doc none;
-    const struct text_doc *docs = text_docs(from);
-    if (docs == NULL)
-        return false;
-    for (uint32_t i = 0; i < from->h.docs;) {
-        uint32_t first = i;
-        while (i < from->h.docs && alive(ctx, docs[i].uid))
-            i++;
-        /* Docs first to i live: their texts stand in a row. */
-        const struct text_doc *before = first == 0 ? &none : &docs[first - 1];
-        const struct text_doc *last = i == 0 ? &none : &docs[i - 1];
-        size_t base[PN_WORDS_SHELVES];
-        for (int s = 0; s < PN_WORDS_SHELVES; s++) {
-            base[s] = build->shelves[s].len;
-            if (i > first && !copy_text(build, from, s, before->end[s], last->end[s]))
-                return false;
-        }
-        for (uint32_t d = first; d < i; d++) {
-            add_doc(build, docs[d].uid);
-            for (int s = 0; s < PN_WORDS_SHELVES; s++)
-                build->docs[build->count - 1].end[s] =
-                    (uint32_t)(base[s] + docs[d].end[s] - before->end[s]);
-        }
-        while (i < from->h.docs && !alive(ctx, docs[i].uid))
-            i++;
-    }
-    return true;
+    struct copy copy = {build, from, alive, ctx};
+    return text_guard(from, copy_docs, &copy);
 }
 
 /* ---- lists of blocks */

@@ -333,18 +333,30 @@ static bool merge_some(struct pn_texts *texts, uint64_t max)
     return false;
 }
 
+struct gone {
+    struct pn_texts *texts;
+    struct text_file *file;
+    uint32_t count;
+};
+
+static bool count_gone(void *arg)
+{
+    struct gone *gone = arg;
+    const struct text_doc *docs = text_docs(gone->file);
+    for (uint32_t d = 0; docs != NULL && d < gone->file->h.docs; d++)
+        gone->count += !is_alive(gone->texts, docs[d].uid);
+    return docs != NULL;
+}
+
 /* Writes a file anew of which most is gone. True: something was done. */
 static bool rewrite_some(struct pn_texts *texts)
 {
     for (size_t i = 0; i < texts->count; i++) {
-        struct text_file *file = texts->files[i];
-        const struct text_doc *docs = text_docs(file);
-        uint32_t gone = 0;
-        for (uint32_t d = 0; docs != NULL && d < file->h.docs; d++)
-            gone += !is_alive(texts, docs[d].uid);
-        if (docs != NULL && (gone < MOSTLY_GONE_FROM || gone < file->h.docs / 2))
+        struct gone gone = {texts, texts->files[i], 0};
+        bool whole = text_guard(gone.file, count_gone, &gone);
+        if (whole && (gone.count < MOSTLY_GONE_FROM || gone.count < gone.file->h.docs / 2))
             continue;
-        if (docs == NULL)
+        if (!whole)
             drop_file(texts, i);
         else if (merge(texts, i, i) != 0)
             return false;

@@ -4,8 +4,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -106,16 +110,33 @@ static bool header_check(const struct text_header *h, uint64_t size)
     return true;
 }
 
-static bool file_begin(struct text_file *file)
+/* The sums stand behind the pages, perhaps at an odd place. */
+static uint64_t sum_of_page(const struct text_file *file, uint64_t page)
+{
+    uint64_t sum;
+    memcpy(&sum, file->map + file->h.sums_at + page * sizeof sum, sizeof sum);
+    return sum;
+}
+
+static bool sums_check(void *arg)
+{
+    const struct text_file *file = arg;
+    return text_sum(file->map + file->h.sums_at, (size_t)(file->h.size - file->h.sums_at)) ==
+           file->h.sums_sum;
+}
+
+static bool file_begin(struct text_file *file, int fd)
 {
     struct stat st;
-    if (fstat(file->fd, &st) < 0 || !read_at(file->fd, &file->h, sizeof file->h, 0) ||
+    if (fstat(fd, &st) < 0 || !read_at(fd, &file->h, sizeof file->h, 0) ||
         !header_check(&file->h, (uint64_t)st.st_size))
         return false;
-    size_t size = (size_t)pages_of(&file->h) * sizeof *file->sums;
-    file->sums = pn_alloc(size + 1);
-    return read_at(file->fd, file->sums, size, file->h.sums_at) &&
-           text_sum(file->sums, size) == file->h.sums_sum;
+    void *map = mmap(NULL, (size_t)file->h.size, PROT_READ, MAP_SHARED, fd, 0);
+    if (map == MAP_FAILED)
+        return false;
+    file->map = map;
+    file->state = text_state_get(fd, (size_t)pages_of(&file->h));
+    return file->state != NULL && text_guard(file, sums_check, file);
 }
 
 struct text_file *text_open(int dir, const char *name)
@@ -124,8 +145,9 @@ struct text_file *text_open(int dir, const char *name)
     if (fd < 0)
         return NULL;
     struct text_file *file = pn_calloc(1, sizeof *file);
-    file->fd = fd;
-    if (!file_begin(file)) {
+    bool whole = file_begin(file, fd);
+    (void)close(fd);
+    if (!whole) {
         text_close(&file);
         errno = EBADMSG;
     }
@@ -136,10 +158,9 @@ void text_close(struct text_file **file)
 {
     if (*file == NULL)
         return;
-    (void)close((*file)->fd);
-    free((*file)->sums);
-    free((*file)->docs);
-    free((*file)->pages);
+    if ((*file)->map != NULL)
+        (void)munmap((void *)(uintptr_t)(*file)->map, (size_t)(*file)->h.size);
+    text_state_put(&(*file)->state);
     free(*file);
     *file = NULL;
 }
@@ -154,34 +175,70 @@ uint64_t text_size(const struct text_file *file)
 
 /* ---- reading */
 
+/* Where the thread goes on when the file it reads can't be read. */
+static _Thread_local sigjmp_buf guard_jump;
+static _Thread_local const struct text_file *volatile guarded;
+static struct sigaction guard_before;
+static pthread_once_t guard_once = PTHREAD_ONCE_INIT;
+
+static void on_bus_error(int signal, siginfo_t *info, void *context)
+{
+    const struct text_file *file = guarded;
+    uintptr_t at = (uintptr_t)info->si_addr, from = file == NULL ? 0 : (uintptr_t)file->map;
+    if (file != NULL && at >= from && at - from < file->h.size)
+        siglongjmp(guard_jump, 1);
+    /* Not ours: as if we were not here. */
+    if ((guard_before.sa_flags & SA_SIGINFO) != 0)
+        guard_before.sa_sigaction(signal, info, context);
+    else if (sigaction(SIGBUS, &guard_before, NULL) == 0)
+        (void)raise(SIGBUS);
+}
+
+static void guard_init(void)
+{
+    struct sigaction action = {.sa_sigaction = on_bus_error, .sa_flags = SA_SIGINFO};
+    (void)sigemptyset(&action.sa_mask);
+    (void)sigaction(SIGBUS, &action, &guard_before);
+}
+
+bool text_guard(const struct text_file *file, bool (*fn)(void *arg), void *arg)
+{
+    bool ok = false;
+    (void)pthread_once(&guard_once, guard_init);
+    if (sigsetjmp(guard_jump, 1) != 0) {
+        guarded = NULL;
+        return false;
+    }
+    guarded = file;
+    ok = fn(arg);
+    guarded = NULL;
+    return ok;
+}
+
 bool text_read(struct text_file *file, uint64_t at, size_t len, struct pn_str *out)
 {
     if (!inside(&file->h, at, len))
         return false;
-    uint64_t from = at - sizeof file->h, page = from / TEXT_PAGE;
-    uint64_t start = sizeof file->h + page * TEXT_PAGE;
-    uint64_t end = sizeof file->h + (from + len + TEXT_PAGE - 1) / TEXT_PAGE * TEXT_PAGE;
-    end = end > file->h.sums_at ? file->h.sums_at : end;
-    size_t n = (size_t)(end - start);
-    if (n > file->pages_cap) {
-        free(file->pages);
-        file->pages = pn_alloc(n);
-        file->pages_cap = n;
-    }
-    if (!read_at(file->fd, file->pages, n, start))
-        return false;
-    for (size_t i = 0; i < n; i += TEXT_PAGE, page++)
-        if (text_sum(file->pages + i, n - i < TEXT_PAGE ? n - i : TEXT_PAGE) != file->sums[page])
+    uint64_t from = at - sizeof file->h, end = from + len;
+    for (uint64_t page = from / TEXT_PAGE; page * TEXT_PAGE < end; page++) {
+        unsigned char *right = &file->state->right[page];
+        if (__atomic_load_n(right, __ATOMIC_RELAXED) != 0)
+            continue;
+        uint64_t start = sizeof file->h + page * TEXT_PAGE, left = file->h.sums_at - start;
+        size_t n = left < TEXT_PAGE ? (size_t)left : TEXT_PAGE;
+        if (text_sum(file->map + start, n) != sum_of_page(file, page))
             return false;
-    *out = (struct pn_str){file->pages + (at - start), len};
+        __atomic_store_n(right, 1, __ATOMIC_RELAXED);
+    }
+    *out = (struct pn_str){file->map + at, len};
     return true;
 }
 
-static bool docs_check(const struct text_file *file)
+static bool docs_check(const struct text_file *file, const struct text_doc *docs)
 {
     struct text_doc before = {.uid = 0};
     for (uint32_t i = 0; i < file->h.docs; i++) {
-        const struct text_doc *doc = &file->docs[i];
+        const struct text_doc *doc = &docs[i];
         if (doc->uid <= before.uid || doc->uid < file->h.first || doc->uid > file->h.last)
             return false;
         for (int s = 0; s < PN_WORDS_SHELVES; s++)
@@ -197,17 +254,14 @@ static bool docs_check(const struct text_file *file)
 
 const struct text_doc *text_docs(struct text_file *file)
 {
-    size_t size = file->h.docs * sizeof *file->docs;
     struct pn_str bytes;
     if (file->docs != NULL)
         return file->docs;
-    if (!text_read(file, file->h.docs_at, size, &bytes))
+    if (file->h.docs_at % _Alignof(struct text_doc) != 0 ||
+        !text_read(file, file->h.docs_at, file->h.docs * sizeof(struct text_doc), &bytes))
         return NULL;
-    file->docs = pn_alloc(size + 1);
-    memcpy(file->docs, bytes.p, size);
-    if (docs_check(file))
-        return file->docs;
-    free(file->docs);
-    file->docs = NULL;
-    return NULL;
+    const struct text_doc *docs = (const struct text_doc *)(const void *)bytes.p;
+    if (docs_check(file, docs))
+        file->docs = docs;
+    return file->docs;
 }

@@ -51,13 +51,13 @@ struct text_doc {
     uint32_t end[PN_WORDS_SHELVES]; /* of its text, behind the NUL */
 };
 
+/* Mapped: a search looks at a few bytes of most messages. A disk that fails, or somebody who cuts
+ * the file, would end the process then: all reading is within text_guard. */
 struct text_file {
-    int fd;
     struct text_header h;
-    uint64_t *sums;        /* owned */
-    struct text_doc *docs; /* owned; NULL until they are needed */
-    char *pages;           /* owned: what was read last */
-    size_t pages_cap;
+    const char *map;
+    struct text_state *state;    /* which pages were found right */
+    const struct text_doc *docs; /* in the map; NULL until they were looked at */
 };
 
 uint64_t text_sum(const void *p, size_t n);
@@ -67,11 +67,14 @@ uint64_t text_size(const struct text_file *file);
 /* Opens and looks at what says what is where. NULL with errno; EBADMSG: it is damaged. Owned. */
 struct text_file *text_open(int dir, const char *name);
 void text_close(struct text_file **file);
-/* The docs, read if they are not. NULL: damaged. */
+/* Calls fn, in which the file may be read. False: it says so, or the file could not be read. fn may
+ * be left at any place where it reads: what it owns then must be known outside of it. */
+bool text_guard(const struct text_file *file, bool (*fn)(void *arg), void *arg);
+/* The docs, looked through once. NULL: damaged. */
 const struct text_doc *text_docs(struct text_file *file);
-/* Bytes of the file, checked. Borrowed until the next call. False: damaged. */
+/* Bytes of the file, in pages that are right. Borrowed from it. False: damaged. */
 bool text_read(struct text_file *file, uint64_t at, size_t len, struct pn_str *out);
-/* Adds the UIDs that match. False: damaged. */
+/* Adds the UIDs that match. False: damaged. Guards itself, as does text_build_copy. */
 bool text_find(struct text_file *file, const struct pn_words_key *key, struct pn_uidset *hits);
 
 /* ---- making one (text_build.c) */
@@ -97,6 +100,21 @@ int text_build_write(const struct text_build *build, int dir, uint32_t uidvalidi
 /* "UIDVALIDITY.FIRST-LAST". */
 void text_name(char name[TEXT_NAME_MAX], uint32_t uidvalidity, uint32_t first, uint32_t last);
 bool text_name_parse(const char *name, uint32_t *uidvalidity, uint32_t *first, uint32_t *last);
+
+/* ---- which pages were found right (text_state.c): known for as long as the process lives, for a
+ * few hundred files; a file that was touched is another one */
+
+struct text_state {
+    uint64_t device, inode, size;
+    int64_t changed; /* ns */
+    uint64_t used;   /* for the least recently used */
+    unsigned refs;
+    size_t pages;
+    unsigned char *right; /* owned: a page each, set by any thread; 1: its sum was right */
+};
+/* The state of an open file; NULL: it could not be looked at. */
+struct text_state *text_state_get(int fd, size_t pages);
+void text_state_put(struct text_state **state);
 
 /* Trigrams: shared by who writes and who looks up. bits is not 0. */
 static inline uint32_t text_slot(const char *p, unsigned bits)

@@ -120,42 +120,30 @@ static uint32_t doc_at(const struct look *look, uint64_t at)
     return low;
 }
 
-/* Is the field there in that message? Its text is in `text`, which begins at `base`, or is read. */
-static bool doc_match(struct look *look, uint32_t doc, struct pn_str text, uint64_t base, bool *ok)
+/* Is the field there in that message? */
+static bool doc_match(struct look *look, uint32_t doc, bool *ok)
 {
     uint64_t from = doc_begin(look, doc), to = look->file->docs[doc].end[look->index] - 1;
-    struct pn_str of_doc;
-    if (from >= base && to <= base + text.len) {
-        of_doc = pn_str_slice(text, (size_t)(from - base), (size_t)(to - base));
-    } else {
-        /* text is in the file's buffer: the caller reads it again. */
-        *ok = text_read(look->file, look->shelf->text_at + from, (size_t)(to - from), &of_doc);
-        if (!*ok)
-            return false;
-    }
-    return pn_words_key_match(look->key, &look->needle, (enum pn_words_shelf)look->index, of_doc);
+    struct pn_str text;
+    *ok = text_read(look->file, look->shelf->text_at + from, (size_t)(to - from), &text);
+    return *ok &&
+           pn_words_key_match(look->key, &look->needle, (enum pn_words_shelf)look->index, text);
 }
 
-/* Looks for matches that begin in [from, to) of the text, which has been read from there to *end.
- * Returns where to go on. */
+/* Looks for matches that begin in [from, to) of the text, which goes on behind it. Returns where to
+ * go on: behind the message of the last match, or at to. */
 static uint64_t look_through(struct look *look, struct pn_str text, uint64_t from, uint64_t to,
                              bool *ok)
 {
     uint64_t at = from;
-    while (at < to) {
+    while (at < to && *ok) {
         size_t found = pn_needle_find(&look->search, text, (size_t)(at - from));
         if (found == SIZE_MAX || from + found >= to)
             return to;
         uint32_t doc = look->doc = doc_at(look, from + found);
-        uint64_t end = look->file->docs[doc].end[look->index];
-        bool inside = end - 1 <= from + text.len && doc_begin(look, doc) >= from;
         if (!look->hit[doc])
-            look->hit[doc] =
-                look->key->where != PN_WORDS_IN_FIELD || doc_match(look, doc, text, from, ok);
-        /* What doc_match read has taken the place of text. */
-        if (!*ok || (look->key->where == PN_WORDS_IN_FIELD && !inside))
-            return end;
-        at = end;
+            look->hit[doc] = look->key->where != PN_WORDS_IN_FIELD || doc_match(look, doc, ok);
+        at = look->file->docs[doc].end[look->index];
     }
     return at;
 }
@@ -190,11 +178,22 @@ static bool look_in(struct look *look)
         return true;
     }
     look->block_count = (size_t)((look->shelf->text_len + TEXT_BLOCK - 1) / TEXT_BLOCK);
-    look->blocks = pn_alloc(look->block_count + 1);
-    bool ok = choose_blocks(look);
-    if (ok && memchr(look->blocks, 1, look->block_count) != NULL)
-        ok = text_docs(look->file) != NULL && look_at_blocks(look);
-    free(look->blocks);
+    return choose_blocks(look) &&
+           (memchr(look->blocks, 1, look->block_count) == NULL || look_at_blocks(look));
+}
+
+static bool look_in_shelves(void *arg)
+{
+    struct look *look = arg;
+    bool ok = text_docs(look->file) != NULL;
+    for (int i = 0; i < PN_WORDS_SHELVES && ok; i++) {
+        if (!pn_words_key_in(look->key, (enum pn_words_shelf)i))
+            continue;
+        look->index = i;
+        look->shelf = &look->file->h.shelves[i];
+        look->doc = 0;
+        ok = look_in(look);
+    }
     return ok;
 }
 
@@ -209,27 +208,46 @@ static struct pn_str search_bytes(const struct pn_words_key *key, struct pn_buf 
     return pn_buf_str(name);
 }
 
+struct hits {
+    const struct text_file *file;
+    const uint8_t *hit;
+    struct pn_uidset *out;
+};
+
+static bool add_hits(void *arg)
+{
+    struct hits *hits = arg;
+    for (uint32_t i = 0; i < hits->file->h.docs; i++)
+        if (hits->hit[i])
+            (void)pn_uidset_add(hits->out, hits->file->docs[i].uid, hits->file->docs[i].uid);
+    return true;
+}
+
+/* Of the longest shelf. */
+static size_t most_blocks(const struct text_file *file)
+{
+    uint64_t most = 0;
+    for (int i = 0; i < PN_WORDS_SHELVES; i++)
+        if (file->h.shelves[i].text_len > most)
+            most = file->h.shelves[i].text_len;
+    return (size_t)((most + TEXT_BLOCK - 1) / TEXT_BLOCK);
+}
+
 bool text_find(struct text_file *file, const struct pn_words_key *key, struct pn_uidset *hits)
 {
     struct pn_buf name;
-    struct look look = {.file = file, .key = key, .hit = pn_calloc(file->h.docs + 1U, 1)};
-    bool ok = true;
+    struct look look = {.file = file, .key = key};
+    /* All that it owns, before it reads: see text_guard. */
+    look.hit = pn_calloc(file->h.docs + 1U, 1);
+    look.blocks = pn_alloc(most_blocks(file) + 1);
     pn_buf_init(&name, key->field.len + 8);
     pn_needle_init(&look.needle, key->text);
     pn_needle_init(&look.search, search_bytes(key, &name));
-    for (int i = 0; i < PN_WORDS_SHELVES && ok; i++) {
-        if (!pn_words_key_in(key, (enum pn_words_shelf)i))
-            continue;
-        look.index = i;
-        look.shelf = &file->h.shelves[i];
-        look.doc = 0;
-        ok = look_in(&look);
-    }
-    ok = ok && text_docs(file) != NULL;
-    for (uint32_t i = 0; i < file->h.docs && ok; i++)
-        if (look.hit[i])
-            (void)pn_uidset_add(hits, file->docs[i].uid, file->docs[i].uid);
+    bool ok = text_guard(file, look_in_shelves, &look);
+    if (ok)
+        ok = text_guard(file, add_hits, &(struct hits){file, look.hit, hits});
     pn_buf_fini(&name);
+    free(look.blocks);
     free(look.hit);
     return ok;
 }
