@@ -18,6 +18,7 @@ struct message {
     uint64_t modseq;
     int64_t date;
     struct pn_buf content;
+    uint32_t size; /* as with CRLF */
     bool gone;
 };
 
@@ -152,6 +153,14 @@ static void note(struct pn_user *user, const struct folder *f)
         }
 }
 
+static uint32_t sent_size(struct pn_str s)
+{
+    uint32_t n = (uint32_t)s.len;
+    for (size_t i = 0; i < s.len; i++)
+        n += s.p[i] == '\n' && (i == 0 || s.p[i - 1] != '\r') ? 1 : 0;
+    return n;
+}
+
 static struct message *add(struct pn_user *user, struct folder *f, struct pn_str content)
 {
     struct message *m = pn_calloc(1, sizeof *m);
@@ -160,6 +169,7 @@ static struct message *add(struct pn_user *user, struct folder *f, struct pn_str
     m->modseq = ++user->modseq;
     pn_buf_init(&m->content, SIZE_MAX / 2);
     (void)pn_buf_adds(&m->content, content);
+    m->size = sent_size(content);
     f->v = pn_grow(f->v, &f->cap, f->count, sizeof *f->v);
     f->v[f->count++] = m;
     note(user, f);
@@ -324,15 +334,6 @@ uint32_t pn_view_seq(const struct pn_view *view, uint32_t uid)
     return seq <= view->count && pn_view_uid(view, seq) == uid ? seq : 0;
 }
 
-static uint32_t sent_size(const struct message *m)
-{
-    struct pn_str s = pn_buf_str(&m->content);
-    uint32_t n = (uint32_t)s.len;
-    for (size_t i = 0; i < s.len; i++)
-        n += s.p[i] == '\n' && (i == 0 || s.p[i - 1] != '\r') ? 1 : 0;
-    return n;
-}
-
 void pn_view_mail(struct pn_view *view, uint32_t seq, struct pn_mail *out)
 {
     pn_assert(seq >= 1 && seq <= view->count);
@@ -341,7 +342,7 @@ void pn_view_mail(struct pn_view *view, uint32_t seq, struct pn_mail *out)
                             .flags = m->flags,
                             .modseq = m->modseq,
                             .date = m->date,
-                            .size = sent_size(m),
+                            .size = m->size,
                             .gone = m->gone};
 }
 
