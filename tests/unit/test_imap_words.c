@@ -250,6 +250,10 @@ static void test_condstore(void)
         {"i STORE 2 +FLAGS.SILENT (\\Deleted)\nj EXPUNGE\n",
          "* 2 FETCH (UID 2 MODSEQ (~))\ni OK STORE completed\n"
          "* 2 EXPUNGE\nj OK [HIGHESTMODSEQ ~] EXPUNGE completed\n"},
+        {"k STORE 1 -FLAGS.SILENT (\\Seen)\nk FETCH 1 BODY[TEXT]\n",
+         "* 1 FETCH (UID 1 MODSEQ (~))\nk OK STORE completed\n"
+         "* 1 FETCH (FLAGS (\\Seen \\Flagged) MODSEQ (~) BODY[TEXT] {3}\nx\n)\nk OK FETCH "
+         "completed\n"},
         {"k EXAMINE INBOX (CONDSTORE)\n",
          FLAGS_EXAMINE "* 1 EXISTS\n* 0 RECENT\n" VALID "k OK [READ-ONLY] EXAMINE completed\n"},
         {"l SELECT INBOX (QRESYNC (1 1))\n", "l BAD ENABLE QRESYNC first\n"},

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 enum {
+    READ_MAX = 64 * 1024 * 1024, /* bytes of content that a slice opens: BINARY.SIZE says little */
     SEEN_STRIDE = 50,            /* messages that become \Seen with one sync */
     SECTION_STEP = 128 * 1024,   /* octets read at a time */
     CACHED_MAX = 4 * 1024 * 1024 /* bytes of one structure that are shown */
@@ -30,6 +31,7 @@ struct fetch {
     const struct fetch_section *section;
     struct pn_octets octets;
     bool octets_open, blank;
+    size_t read; /* bytes of content that this slice opened */
 };
 
 static void close_message(struct fetch *f)
@@ -66,7 +68,7 @@ static void begin_line(struct imap *imap, struct fetch *f, uint32_t seq, struct 
     struct pn_mail mail;
     pn_view_mail(imap->view, seq, &mail);
     if (pn_uidset_has(&f->seen, mail.uid))
-        items |= FETCH_FLAGS;
+        items |= FETCH_FLAGS | (imap->condstore ? (unsigned)FETCH_MODSEQ : 0);
     if ((items & FETCH_FLAGS) != 0 && pn_view_keywords(imap->view) != imap->keywords_told)
         imap_put_known_flags(imap, out);
     (void)pn_buf_add(out, "* ", 2);
@@ -179,6 +181,7 @@ static bool open_message(struct imap *imap, struct fetch *f, uint32_t seq, struc
         return false;
     }
     f->section = f->wants.sections;
+    f->read += f->content.bytes.len;
     size_t line = out->len;
     begin_line(imap, f, seq, out);
     struct stride s = {.imap = imap, .f = f, .out = out, .whole = true};
@@ -263,8 +266,13 @@ static enum pn_store_status mark_seen(struct imap *imap, struct fetch *f, uint32
     }
     if (f->seen.count == 0)
         return PN_STORE_OK;
-    return pn_view_store(imap->view, &f->seen, PN_FLAGS_ADD, (struct pn_flags){.system = PN_SEEN},
-                         UINT64_MAX, true, NULL);
+    struct pn_uidset none; /* there is no condition to fail */
+    pn_uidset_init(&none, 1);
+    enum pn_store_status status =
+        pn_view_store(imap->view, &f->seen, PN_FLAGS_ADD, (struct pn_flags){.system = PN_SEEN},
+                      UINT64_MAX, true, &none);
+    pn_uidset_fini(&none);
+    return status;
 }
 
 /* ---- message after message ---- */
@@ -328,14 +336,15 @@ static bool from_content(struct imap *imap, struct fetch *f, uint32_t seq, struc
 static enum imap_result slice(struct imap *imap, struct imap_command *command, struct fetch *f)
 {
     uint32_t seq, last = 0;
+    f->read = 0;
     if (f->reader != NULL && !go_on(f, command->out))
         return IMAP_AGAIN;
     while ((seq = next_message(imap, f, &last)) != 0) {
-        if (imap_full(command))
+        if (imap_full(command) || f->read > READ_MAX)
             return IMAP_AGAIN;
         if (f->wants.sections != NULL) {
             if (!from_content(imap, f, seq, command->out))
-                return imap_no(command, "[SERVERBUG] The store failed; try again later");
+                return imap_no(command, "[UNAVAILABLE] The store failed; try again later");
         } else if (cached_wants(f) != 0) {
             from_index(imap, f, seq, last, command->out);
         } else {
@@ -347,7 +356,7 @@ static enum imap_result slice(struct imap *imap, struct imap_command *command, s
     if (f->unknown_cte)
         return imap_no(command, "[UNKNOWN-CTE] Some parts can't be decoded");
     if (f->failed)
-        return imap_no(command, "[SERVERBUG] Some messages could not be read");
+        return imap_no(command, "[UNAVAILABLE] Some messages could not be read");
     if (f->gone)
         return imap_no(command, "[EXPUNGEISSUED] Some of the messages are gone");
     return IMAP_DONE;

@@ -48,7 +48,7 @@ enum imap_result imap_said(struct imap_command *command, enum pn_store_status st
     case PN_STORE_OK:
         return IMAP_DONE;
     case PN_STORE_TEMPORARY:
-        return imap_no(command, "[SERVERBUG] The store failed; try again later");
+        return imap_no(command, "[UNAVAILABLE] The store failed; try again later");
     case PN_STORE_FULL:
         return imap_no(command, "[UNAVAILABLE] The disk is full; try again later");
     case PN_STORE_BAD_NAME:
