@@ -3,6 +3,8 @@
 #include "fake_store.h"
 #include "imap_rig.h"
 
+const bool imap_rig_cuts = true;
+
 struct pn_user *imap_rig_user(bool again)
 {
     static struct pn_user *last;

@@ -170,6 +170,6 @@ void imap_rig_play(const char *label, const struct imap_turn *turns)
         longest = strlen(t->say) > longest ? strlen(t->say) : longest;
     play(turns, 0, false);
     play(turns, 0, true);
-    for (size_t cut = 1; cut < longest; cut++)
+    for (size_t cut = 1; imap_rig_cuts && cut < longest; cut++)
         play(turns, cut, false);
 }

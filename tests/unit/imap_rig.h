@@ -24,6 +24,7 @@ struct imap_rig {
 /* A user for one session; the rig takes three of the same. The program that links it says which
  * store: fake_store.c, or the real one. */
 struct pn_user *imap_rig_user(bool again);
+extern const bool imap_rig_cuts; /* dialogues are played in pieces, too */
 void imap_rig_init(struct imap_rig *rig);
 void imap_rig_fini(struct imap_rig *rig);
 /* Feeds bytes as they are, runs the engine until it waits. Output is added to out. */
