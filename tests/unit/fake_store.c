@@ -437,9 +437,10 @@ enum pn_store_status pn_view_store(struct pn_view *view, const struct pn_uidset 
         struct pn_flags now = changed_flags(m->flags, op, flags);
         if (now.system == m->flags.system && now.keywords == m->flags.keywords)
             continue;
+        bool told = view->v[i].modseq == m->modseq;
         m->flags = now;
         m->modseq = ++view->user->modseq;
-        if (silent)
+        if (silent && told) /* else there is something of others to tell */
             view->v[i].modseq = m->modseq;
     }
     note(view->user, view->folder);

@@ -101,9 +101,15 @@ enum imap_result imap_store(struct imap *imap, struct imap_command *command)
     if (s->unchanged_since != UINT64_MAX)
         imap_condstore_on(imap, command->out);
     if (!s->stored) {
+        /* What others did comes first, lest it is taken for a part of what is silent; and again,
+         * for those who were as fast. */
+        if (s->silent && !imap_updates(imap, command->out, false, command->uid))
+            return IMAP_DONE;
         enum pn_store_status status = store_flags(imap, s);
         if (status != PN_STORE_OK)
             return imap_said(command, status, false);
+        if (s->silent && !imap_updates(imap, command->out, false, command->uid))
+            return IMAP_DONE;
     }
     /* A client that knows modseqs learns them though it wants no flags (RFC 7162, 3.1.3). */
     if (s->silent && imap->condstore &&
