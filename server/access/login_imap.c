@@ -250,12 +250,13 @@ static bool input(struct pn_login *l, struct pn_str *in)
 {
     struct pn_str bytes, none = {NULL, 0};
     bool response = l->info.asked;
+    enum pn_imap_got got;
     if (response)
         pn_imap_lex_raw(&l->lex);
-    switch (pn_imap_lex_feed(&l->lex, in, &bytes)) {
-    case PN_IMAP_LITERAL:
+    /* A literal that is refused ends its command at once, with no byte more. */
+    while ((got = pn_imap_lex_feed(&l->lex, in, &bytes)) == PN_IMAP_LITERAL)
         literal(l);
-        return true;
+    switch (got) {
     case PN_IMAP_COMMAND:
         if (response)
             login_response(l, pn_imap_lex_text(&l->lex));
