@@ -1,0 +1,289 @@
+#!/usr/bin/env python3
+"""Several sessions at once on the same mailboxes, random commands, and a model of what must come of
+them: each session's view is checked response by response, and the folders behind each burst.
+
+usage: test_mailbox_model.py [--seconds N (30)] [--seed N] [--steps N] [--lines N] [--dovecot] [--alone] [--no-kill]
+
+A burst is one to four commands of different sessions at the same time: IMAP (any mixture of plain,
+CONDSTORE, QRESYNC and IMAP4rev2 sessions, some over TLS), POP3, deliveries by LMTP, a stranger in
+the Maildir; at times the mailbox role is killed under it. A run with the same seed draws the same
+commands (with --alone, one at a time, it does the same to the end); what fails prints its seed.
+--dovecot: against Debian's Dovecot, within tests/interop/netroot.sh.
+"""
+import argparse
+import os
+import random
+import sys
+import time
+import traceback
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+import imap  # noqa: E402
+import postern  # noqa: E402
+from mailbox_client import Client, Lines  # noqa: E402
+from mailbox_others import Others  # noqa: E402
+from mailbox_view import Fault, plain  # noqa: E402
+from mailbox_world import GONE, Box, Message, World, outcomes  # noqa: E402
+
+USER, PASSWORD = "u@here.test", "correct horse"
+BOXES = ("INBOX", "Work")
+SEED = 20261122  # of a run that names none, so that CI does the same each time
+NO_FOLDER = {"append": 4, "select": 8, "status": 2, "noop": 1}
+IN_FOLDER = {"store": 12, "copy": 4, "move": 4, "expunge": 4, "fetch": 5, "search": 6, "noop": 4, "append": 4, "select": 3, "close": 1,
+             "idle": 3, "status": 2}  # fmt: skip
+OTHERS = {"lmtp": 6, "pop3": 2, "drop": 2, "take": 2, "mark": 2}
+
+
+def draw(rng, weights):
+    return rng.choices(list(weights), list(weights.values()))[0]
+
+
+class Oracle:
+    """A session that only reads, and always anew."""
+
+    def __init__(self, target, world, log):
+        self.target, self.world, self.log, self.imap = target, world, log, None
+
+    def connect(self):
+        self.imap = imap.Imap(self.target.host, self.target.imap, log=Lines(self.log, "oracle"))
+        self.imap.login(USER, PASSWORD)
+
+    def read(self, name, all_names):
+        result = self.imap.ok("EXAMINE", name.encode(), "(CONDSTORE)")
+        codes = {r.value.code: r.value.args for r in result.untagged if r.word == "OK"}
+        got = {}
+        if any(r.word == "EXISTS" and r.value for r in result.untagged):
+            got = self.imap.fetch("1:*", "(UID FLAGS MODSEQ)", True)
+        unnamed = [u for u in got if all_names or (name, u) not in self.world.idents]
+        idents = {u: self.world.idents.get((name, u)) for u in got}
+        if unnamed:
+            for uid, items in self.imap.fetch(imap.compact(unnamed), "(UID BODY.PEEK[HEADER.FIELDS (X-Id)])", True).items():
+                idents[uid] = items["BODY[HEADER.FIELDS (X-ID)]"].decode().partition(": ")[2].strip()
+        messages = {u: Message(idents[u], plain(items["FLAGS"]), items["MODSEQ"]) for u, items in sorted(got.items())}
+        return Box(codes["UIDVALIDITY"], codes["UIDNEXT"], codes.get("HIGHESTMODSEQ"), messages)
+
+
+class Run:
+    def __init__(self, target, seed, args):
+        self.target, self.seed, self.args = target, seed, args
+        self.log, self.world = [], World()
+        self.oracle = Oracle(target, self.world, self.log)
+        self.clients = [Client(f"s{n}", target, USER, PASSWORD, self.world, self.log) for n in range(1, 6)]
+        self.others = Others(target, USER, PASSWORD, self.world, self.log)
+        self.steps, self.kills, self.counts = 0, 0, {}
+
+    def begin(self):
+        self.oracle.connect()
+        self.oracle.imap.command("CREATE", BOXES[1].encode())
+        for box in BOXES:
+            self.world.check(box, self.oracle.read(box, True), [], [])
+
+    def reconnect(self, rng):
+        for client in self.clients:
+            if client.dead:
+                client.disconnect()
+                client.connect(rng)
+
+    def step(self):
+        self.steps += 1
+        rng = random.Random(f"{self.seed}/{self.steps}")
+        self.log.append(f"---- step {self.steps}")
+        self.reconnect(rng)
+        for client in self.clients:
+            if client.idling:
+                if rng.random() < 0.3:
+                    client.end_idle()
+                else:
+                    client.hear()
+            client.catch_up()
+        kill = not self.args.no_kill and rng.random() < 0.02
+        jobs = self.draw_jobs(rng)
+        effects, creations = self.burst(jobs, rng, kill)
+        self.settle(effects, creations, kill)
+        self.views(rng, any(kind in ("drop", "take", "mark", "lmtp", "pop3") for kind, _, _ in jobs))
+
+    def draw_jobs(self, rng):
+        """[(kind, client or None, generator)]"""
+        most = 1 if self.args.alone else rng.choice([1, 1, 1, 2, 3, 4])
+        free = [c for c in self.clients if not c.idling and not c.dead]
+        rng.shuffle(free)
+        jobs = []
+        if rng.random() < 0.15 or not free:
+            kind = draw(rng, OTHERS)
+            jobs.append((kind, None, getattr(self.others, "do_" + kind)(rng)))
+            if kind in ("drop", "take", "mark"):
+                most = 1  # strangers know no locks: what they do at the same time as a server is their risk
+        for client in free[: most - len(jobs)]:
+            weights = dict(IN_FOLDER if client.view.folder else NO_FOLDER)
+            if client.view.folder:
+                if len(client.view.messages) > 60:
+                    weights.update(expunge=20, store=20, append=1, copy=0)
+                if client.read_only:
+                    for kind in ("store", "move", "expunge"):
+                        del weights[kind]
+                if not client.view.messages:
+                    for kind in ("store", "move", "expunge", "copy", "fetch", "search"):
+                        weights.pop(kind, None)
+            kind = draw(rng, weights)
+            jobs.append((kind, client, getattr(client, "do_" + kind)(rng)))
+        for kind, client, _ in jobs:
+            self.counts[kind] = self.counts.get(kind, 0) + 1
+            if client:
+                client.solo = len(jobs) == 1
+        return jobs
+
+    def burst(self, jobs, rng, kill):
+        effects, creations, waiting = [], [], []
+        self.others.pop_read, self.others.pop_deleted = set(), set()
+        for kind, client, job in jobs:
+            if kill and client:
+                client.solo = False
+            try:
+                next(job)
+                waiting.append(job)
+            except StopIteration as done:
+                effects += done.value[0]
+                creations += done.value[1]
+        if kill:
+            time.sleep(rng.choice([0, 0, 0.001, 0.003, 0.01]))
+            self.log.append("kill -9")
+            self.kills += 1
+            self.target.kill_mailboxes()
+        for job in waiting:
+            try:
+                next(job)
+            except StopIteration as done:
+                effects += done.value[0]
+                creations += done.value[1]
+        return effects, creations
+
+    def settle(self, effects, creations, kill):
+        """Reads the truth, and whether it may be. What is delivered may take a moment to appear."""
+        if kill:
+            for client in self.clients:
+                client.dead = True
+            postern.until(self.comes_back)
+        self.source_flags(effects, creations)
+        before = dict(self.world.boxes)
+        for box in BOXES:
+            expected = [c for c in creations if c.box == box and c.least and c.uid is None]
+
+            def read():
+                self.now = self.oracle.read(box, kill or self.steps % 50 == 0)
+                idents = [m.ident for m in self.now.messages.values()]
+                # What was killed may still be put in order while it is read.
+                settled = not kill or self.now.highest == self.oracle.read(box, False).highest
+                return settled and all(c.ident in idents for c in expected)
+
+            postern.until(read, 20)
+            self.world.check(box, self.now, effects, creations, kill)
+        self.world.check_moves(before, effects)
+
+    def comes_back(self):
+        try:
+            self.oracle.connect()
+            return True
+        except (OSError, imap.Refused):
+            return False
+
+    def source_flags(self, effects, creations):
+        """A copy has flags that its source had at some moment of the burst."""
+        for c in creations:
+            if c.box == "INBOX" and c.ident in self.others.pop_read and c.flags:
+                c.flags = c.flags | {f | {"\\Seen"} for f in c.flags}
+                c.least = 0 if c.ident in self.others.pop_deleted else c.least
+            source = getattr(c, "source", None)
+            if source is None:
+                continue
+            box, uid = source
+            was = self.world.boxes[box].messages.get(uid)
+            if was is None:
+                continue
+            c.flags = outcomes(was.flags, [Loose(e) for e in effects if e.box == box], uid) - {GONE}
+            if any("\\Deleted" in f for f in c.flags) and any("EXPUNGE" in e.what or "CLOSE" in e.what for e in effects if e.box == c.box):
+                c.least = 0
+
+    def views(self, rng, by_others):
+        """Some sessions ask with a NOOP, and must see what is; idle ones hear it in time."""
+        for client in self.clients:
+            if client.dead or not client.view.folder:
+                continue
+            if client.idling:
+                if rng.random() < 0.2:
+                    self.must_hear(client)
+                continue
+            if rng.random() < 0.3:
+                self.must_see(client, by_others)
+
+    def must_see(self, client, patiently):
+        def look():
+            client.run("NOOP")
+            client.catch_up()
+            return client.dead or client.compare() is None
+
+        if not (postern.until(look, 20) if patiently or not client.solo else look()):
+            raise Fault(f"after NOOP {client.compare()}")
+        if not client.dead:
+            client.remember()
+
+    def must_hear(self, client):
+        truth = self.world.boxes[client.view.folder].messages
+
+        def look():
+            client.hear()
+            known = {u: f for u, f in client.view.flags().items() if u is not None and f is not None}
+            return client.dead or (len(client.view.messages) == len(truth) and all(u in truth and truth[u].flags == f for u, f in known.items()))
+
+        if not postern.until(look, 60):
+            raise Fault(f"{client.name} was not told while idle: {client.compare()}")
+
+
+class Loose:
+    """An effect that may or may not have come before a copy was made."""
+
+    def __init__(self, effect):
+        self.uids, self.change, self.certain = effect.uids, effect.change, False
+
+
+def play(count, target, seed, args):
+    run = Run(target, seed, args)
+    end = time.monotonic() + args.seconds
+    try:
+        run.begin()
+        while time.monotonic() < end and (not args.steps or run.steps < args.steps):
+            run.step()
+    except (Fault, imap.Ungrammatical, imap.Refused, OSError, KeyError, ValueError, IndexError) as e:
+        last = "\n".join(run.log[-args.lines :])
+        detail = "" if isinstance(e, Fault) else traceback.format_exc()
+        print(f"the last lines of all sessions:\n{last}\n{detail}", flush=True)
+        count.check(False, f"seed {seed}, step {run.steps}", e)
+    done = ", ".join(f"{n} {kind}" for kind, n in sorted(run.counts.items()))
+    print(f"seed {seed}: {run.steps} steps, {run.kills} kills; {done}", flush=True)
+    count.check(run.steps > 0 and sum(len(b.messages) for b in run.world.boxes.values()) + len(run.world.contents) > 0, "something was done")
+
+
+def main():
+    parser = argparse.ArgumentParser(usage=__doc__)
+    parser.add_argument("--seconds", type=float, default=30)
+    parser.add_argument("--seed", type=int, default=SEED)
+    parser.add_argument("--steps", type=int, default=0)
+    parser.add_argument("--lines", type=int, default=80)
+    for flag in ("--dovecot", "--alone", "--no-kill"):
+        parser.add_argument(flag, action="store_true")
+    args = parser.parse_args()
+    count = postern.Counter("mailbox_model")
+    if args.dovecot:
+        import dovecot
+
+        with dovecot.Dovecot("/tmp/dovecot", {USER: PASSWORD}) as target:
+            play(count, target, args.seed, args)
+    else:
+        import mailserver
+
+        with mailserver.Postern({USER: PASSWORD}) as target:
+            play(count, target, args.seed, args)
+    return count.close()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,212 @@
+"""The truth about folders as a model knows it, and what a burst of commands may have made of it.
+
+Commands that were sent at the same time may take effect in any order, a message's in any of its
+own; one that was never answered (its server was killed) may have taken effect or not. So for each
+message the states are computed that some order gives, and what is found must be one of them.
+"""
+import itertools
+
+from mailbox_view import Fault
+
+WORDS = "alabaster bramble cinnamon dromedary elderberry foxglove gooseberry hawthorn".split()
+GONE = None  # the state of a message that is not there
+
+
+class Message:
+    def __init__(self, ident, flags, modseq):
+        self.ident, self.flags, self.modseq = ident, flags, modseq
+
+
+class Box:
+    """One folder as it was last read: {uid: Message}."""
+
+    def __init__(self, uidvalidity, uidnext, highest, messages):
+        self.uidvalidity, self.uidnext, self.highest, self.messages = uidvalidity, uidnext, highest, messages
+
+
+class Effect:
+    """On messages that are there: change(state) -> states it may leave, for one uid. certain: the
+    server said OK, so it took place; else each message may have been spared."""
+
+    def __init__(self, box, uids, change, certain, what, moved_to=None):
+        self.box, self.uids, self.change, self.certain, self.what = box, set(uids), change, certain, what
+        self.moved_to = moved_to  # a MOVE that was not answered: what is gone must be there
+
+
+class Creation:
+    """A message that is to appear. uid: where the server said so. flags: None for whatever the
+    source may have had. least, most: how often."""
+
+    def __init__(self, box, ident, flags, uid=None, least=1, most=1, may_be_expunged=False):
+        self.box, self.ident, self.flags, self.uid = box, ident, flags, uid
+        self.least, self.most = (0 if may_be_expunged else least), most
+
+
+def set_flags(how, flags):
+    """STORE's change of a state."""
+
+    def change(state):
+        if state is GONE:
+            return [GONE]
+        if how == "+":
+            return [state | flags]
+        return [state - flags] if how == "-" else [flags]
+
+    return change
+
+
+def remove(state):
+    return [GONE]
+
+
+def expunge(known):
+    """known: the session had been told of \\Deleted, so that it must go."""
+
+    def change(state):
+        if state is GONE or "\\Deleted" not in state:
+            return [state]
+        return [GONE] if known else [GONE, state]
+
+    return change
+
+
+def outcomes(state, effects, uid):
+    """All states that `effects` may leave of a message, in whatever order they came."""
+    effects = [e for e in effects if uid in e.uids]
+    found = set()
+    for order in itertools.permutations(effects):
+        states = {state}
+        for e in order:
+            after = {s for before in states for s in e.change(before)}
+            states = after if e.certain else states | after
+        found |= states
+    return found
+
+
+class World:
+    def __init__(self):
+        self.boxes = {}  # name: Box
+        self.idents = {}  # (name, uid): ident, of all that ever were
+        self.contents = {}  # ident: bytes, as they were sent
+
+    def new_message(self, rng):
+        """(ident, content): words that a search can find, a body that is some lines or many."""
+        ident = f"m{len(self.contents) + 1}"
+        words = rng.sample(WORDS, 3)
+        lines = [" ".join(words)] + [f"line {n} of {ident}" for n in range(rng.choice([0, 1, 5, 300]))]
+        text = "\r\n".join([f"From: {ident} <{ident}@sender.test>", "To: u@here.test", f"Subject: {words[0]} {ident}",
+                             "Date: Sun, 22 Nov 2026 12:00:00 +0000", f"X-Id: {ident}", "", *lines, ""])  # fmt: skip
+        self.contents[ident] = text.encode()
+        return ident, self.contents[ident]
+
+    def check_content(self, name, uid, content, size):
+        ident = self.idents.get((name, uid))
+        if ident is None:
+            return  # it came during this burst
+        if not content.endswith(self.contents[ident]):
+            raise Fault(f"{name}: the content of UID {uid} is not that of {ident}: {content[:300]!r}")
+        if size is not None and size != len(content):
+            raise Fault(f"{name}: RFC822.SIZE of UID {uid} is {size}, BODY[] has {len(content)} bytes")
+
+    def search_key(self, rng, name, view):
+        """(criteria, a function of UID and Message)"""
+        kind = rng.randrange(7)
+        uids = sorted(self.boxes[name].messages) or [1]
+        word, uid = rng.choice(WORDS), rng.choice(uids)
+        flag, key = rng.choice([("\\Seen", "SEEN"), ("\\Flagged", "FLAGGED"), ("\\Deleted", "DELETED"), ("project-x", "KEYWORD project-x")])
+        body = lambda m: self.contents[m.ident].split(b"\r\n\r\n", 1)[1].decode()  # noqa: E731
+        if kind == 0:
+            return key, lambda u, m: flag in m.flags
+        if kind == 1:
+            return f"NOT {key} UID {uid}:*", lambda u, m: flag not in m.flags and (u >= uid or u == uids[-1])
+        if kind == 2:
+            return f"BODY {word}", lambda u, m: word in body(m)
+        if kind == 3:
+            part = word[1:5]
+            return f"TEXT {part.upper()}", lambda u, m: part in self.contents[m.ident].decode().lower()
+        if kind == 4:
+            return f"HEADER X-Id m{len(self.contents)}", lambda u, m: f"m{len(self.contents)}" in m.ident
+        if kind == 5:
+            return f"OR BODY {word} {key}", lambda u, m: word in body(m) or flag in m.flags
+        modseq = self.boxes[name].highest
+        if modseq is None or not view.condstore:
+            return "ALL", lambda u, m: True
+        return f"MODSEQ {max(1, modseq - 5)}", lambda u, m: m.modseq >= modseq - 5
+
+    def check_moves(self, before, effects):
+        """What an unanswered MOVE took away must be where it was to go. before: the boxes as they were."""
+        for e in effects:
+            if e.moved_to is None:
+                continue
+            others = [o for o in effects if o is not e and o.box == e.box]
+            for uid in e.uids & set(before[e.box].messages):
+                was = before[e.box].messages[uid]
+                if uid in self.boxes[e.box].messages or GONE in outcomes(was.flags, others, uid):
+                    continue
+                fresh = set(self.boxes[e.moved_to].messages) - set(before[e.moved_to].messages)
+                if not any(self.boxes[e.moved_to].messages[u].ident == was.ident for u in fresh):
+                    raise Fault(f"{was.ident} left {e.box} by {e.what}, and never arrived")
+
+    def check(self, name, new, effects, creations, killed=False):
+        """Whether `new` may follow what was, and takes it as the truth."""
+        old = self.boxes.get(name)
+        if old is not None:
+            self.check_box(name, old, new)
+            self.check_old(name, old, new, [e for e in effects if e.box == name])
+            self.check_new(name, old, new, [c for c in creations if c.box == name], killed)
+        for uid, message in new.messages.items():
+            known = self.idents.setdefault((name, uid), message.ident)
+            if known != message.ident:
+                raise Fault(f"{name}: UID {uid} was message {known} and is {message.ident} now")
+        self.boxes[name] = new
+
+    def check_box(self, name, old, new):
+        if new.uidvalidity != old.uidvalidity:
+            raise Fault(f"{name}: UIDVALIDITY {old.uidvalidity} became {new.uidvalidity}")
+        if new.uidnext < old.uidnext:
+            raise Fault(f"{name}: UIDNEXT fell from {old.uidnext} to {new.uidnext}")
+        if new.messages and max(new.messages) >= new.uidnext:
+            raise Fault(f"{name}: UIDNEXT {new.uidnext} is not beyond UID {max(new.messages)}")
+        if None not in (old.highest, new.highest) and new.highest < old.highest:
+            raise Fault(f"{name}: HIGHESTMODSEQ fell from {old.highest} to {new.highest}")
+        for uid, message in new.messages.items():
+            if None not in (new.highest, message.modseq) and message.modseq > new.highest:
+                raise Fault(f"{name}: MODSEQ {message.modseq} of UID {uid} is beyond HIGHESTMODSEQ {new.highest}")
+
+    def check_old(self, name, old, new, effects):
+        for uid, was in old.messages.items():
+            now = new.messages.get(uid)
+            state = now.flags if now else GONE
+            may = outcomes(was.flags, effects, uid)
+            if state not in may:
+                raise Fault(f"{name}: UID {uid} ({was.ident}) was {show(was.flags)}, is {show(state)}, may be "
+                            f"{[show(s) for s in may]} by {[e.what for e in effects if uid in e.uids]}")  # fmt: skip
+            if now and None not in (now.modseq, was.modseq):
+                if now.modseq < was.modseq or (now.modseq == was.modseq and now.flags != was.flags):
+                    raise Fault(f"{name}: UID {uid}: {show(was.flags)} had MODSEQ {was.modseq}, {show(now.flags)} has {now.modseq}")
+
+    def check_new(self, name, old, new, creations, killed):
+        fresh = {uid: m for uid, m in new.messages.items() if uid not in old.messages}
+        for uid, m in fresh.items():
+            if uid < old.uidnext:
+                raise Fault(f"{name}: a new message {m.ident} has UID {uid}, though UIDNEXT was {old.uidnext}")
+        for c in creations:
+            if c.uid is not None:
+                self.idents.setdefault((name, c.uid), c.ident)
+                if c.uid < old.uidnext:
+                    raise Fault(f"{name}: {c.ident} was given UID {c.uid}, though UIDNEXT was {old.uidnext}")
+                if c.least and (c.uid not in fresh or fresh[c.uid].ident != c.ident):
+                    raise Fault(f"{name}: {c.ident} is not at UID {c.uid}, which the server named")
+        for ident in {m.ident for m in fresh.values()} | {c.ident for c in creations}:
+            found = [m for m in fresh.values() if m.ident == ident]
+            made = [c for c in creations if c.ident == ident]
+            least, most = sum(c.least for c in made), sum(c.most for c in made)
+            if not least <= len(found) <= most:
+                raise Fault(f"{name}: {ident} appeared {len(found)} times, not {least} to {most}")
+            for m in found:
+                if not any(c.flags is None or m.flags in c.flags for c in made):
+                    raise Fault(f"{name}: {ident} came with {show(m.flags)}, not one of {[[show(f) for f in c.flags] for c in made]}")
+
+
+def show(flags):
+    return "gone" if flags is GONE else "(" + " ".join(sorted(flags)) + ")"
