@@ -40,8 +40,10 @@ struct index_cached {
 struct index *index_new(int root, const char *place);
 void index_free(struct index **index);
 /* Writes what is queued, and closes the file if it was not used for so long. */
-/* True: it is closed now. Not while it is in use. */
+/* True: it is closed now. */
 bool index_rest(struct index *index, uint64_t idle_ns);
+/* Begins from nothing. */
+void index_forget(struct index *index);
 /* One more each time that it began from nothing. */
 unsigned index_serial(struct index *index);
 

@@ -115,6 +115,8 @@ static bool folder_line(void *out, struct pn_str word, struct pn_str value)
         return u32(value, &m->uidnext);
     if (pn_str_eq(word, PN_STR("keyword")))
         return keyword_line(m, value);
+    if (pn_str_eq(word, PN_STR("exact")))
+        m->exact = true;
     if (pn_str_eq(word, PN_STR("use"))) {
         m->use = pn_special_use_find(value);
         return m->use != PN_USES;
@@ -144,6 +146,8 @@ int folder_marks_write(int dir, const struct folder_marks *m, bool sync)
     pn_buf_init(&text, MARKS_MAX);
     (void)pn_buf_addf(&text, "%s 1\nuidvalidity %u\nuidnext %u\n", folder_file, m->uidvalidity,
                       m->uidnext);
+    if (m->exact)
+        (void)pn_buf_addz(&text, "exact yes\n");
     if (m->use != PN_USE_NONE)
         (void)pn_buf_addf(&text, "use %s\n", pn_special_use_name(m->use));
     for (unsigned i = 0; i < PN_KEYWORDS_MAX; i++)

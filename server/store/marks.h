@@ -22,6 +22,7 @@
 struct folder_marks {
     uint32_t uidvalidity, uidnext;
     enum pn_special_use use;
+    bool exact; /* uidnext is the next one, and the index had everything when it was written */
     char *keywords[PN_KEYWORDS_MAX]; /* owned; NULL: the letter is free */
 };
 

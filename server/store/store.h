@@ -67,7 +67,7 @@ void pn_store_free(struct pn_store **store);
 struct pn_user *pn_user_open(struct pn_store *store, struct pn_str name,
                              enum pn_store_status *status, struct pn_buf *why);
 void pn_user_close(struct pn_user **user);
-struct pn_str pn_user_name(const struct pn_user *user); /* borrowed from it */
+struct pn_str pn_user_address(const struct pn_user *user); /* borrowed from it */
 
 /* Bytes are counted as RFC822.SIZE is: with CRLF. */
 struct pn_quota {

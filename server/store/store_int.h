@@ -30,7 +30,10 @@
 
 enum {
     UID_BLOCK = 1000,                     /* UIDs below one synced mark */
+    MODSEQ_BLOCK = 100000,                /* modseqs likewise */
     STORE_MEMORY_MAX = 256 * 1024 * 1024, /* of folders that nobody has open */
+    STORE_USERS_IDLE = 4096,              /* accounts in memory that nobody has open */
+    INDICES_OPEN = 64,                    /* SQLite handles */
     PLACE_MAX = 3 * (MAILDIR_COMPONENT_MAX + 1)
 };
 
@@ -42,25 +45,28 @@ struct pn_store {
     pthread_mutex_t lock;                      /* the users */
     struct pn_user **users;                    /* hashed by name; owned */
     size_t user_slots, user_count;
-    uint64_t turn;            /* for the least recently used */
-    atomic_size_t idle_bytes; /* of folders loaded that nobody has open */
-    struct keeper *keeper;    /* the thread that writes indices and closes what is idle */
+    atomic_ullong turn; /* for the least recently used */
+    struct keeper *keeper;
 };
 
 struct pn_user {
     struct pn_store *store;
-    struct pn_user *next; /* in its slot */
-    char *name;           /* as it was given */
-    char *place;          /* below the root: "here.test/u" */
-    unsigned refs;        /* store->lock */
+    struct pn_user *next;         /* in its slot; store->lock */
+    unsigned refs;                /* store->lock */
+    uint64_t turn;                /* when it was last let go; store->lock */
+    atomic_bool busy;             /* the keeper is to look at it */
+    char *name;                   /* as it was given */
+    char *place;                  /* below the root: "here.test/u" */
+    pthread_mutex_t folders_lock; /* first of all: who makes, deletes or renames folders */
     pthread_mutex_t lock;
     struct folder *folders;  /* all in memory, a list */
     struct user_marks marks; /* postern-user */
+    bool made;               /* its directory is there */
     bool marks_read;
-    uint64_t modseq;     /* the last given */
-    struct index *index; /* thread-safe by itself */
-    bool used_known;     /* used counts what is there */
-    uint64_t used_bytes, used_messages;
+    uint64_t modseq; /* the last given */
+    struct index *index;
+    bool used_known; /* used counts what is there */
+    int64_t used_bytes, used_messages;
 };
 
 /* One message, as memory has it. */
@@ -89,11 +95,15 @@ struct seen {
     bool soon; /* the clock of the disk might not tell a later change from it */
 };
 
-/* Renames into a directory that wait for its sync. */
-struct group {
-    uint64_t asked, done; /* tickets */
-    uint64_t failed;      /* the last ticket of a sync that failed */
+/* Who made renames in a directory and waits for its sync. */
+struct sync_ask {
+    struct sync_ask *next;
+    bool done;
     int error;
+};
+
+struct group {
+    struct sync_ask *asks; /* that no sync has taken up */
     bool running;
     pthread_cond_t wake;
 };
@@ -101,7 +111,13 @@ struct group {
 enum { DIR_NEW, DIR_CUR };
 
 /* A message with its name in place, its rename not yet known to be durable. */
-struct coming;
+struct coming {
+    struct coming *next;
+    struct msg msg;          /* modseq and name are set when it is published */
+    char *name;              /* of the file; owned */
+    bool done, dropped;      /* durable; or taken back */
+    struct pn_buf cached[3]; /* as in struct index_cached; empty: not known */
+};
 
 struct folder {
     struct folder *next; /* user->lock */
@@ -109,9 +125,9 @@ struct folder {
     char *place;   /* below the user's: "" is INBOX, ".Junk" */
     char *name;    /* UTF-8 as IMAP has it */
     unsigned refs; /* user->lock */
-    uint64_t turn; /* when it was last let go */
+    uint64_t turn; /* when it was last let go; user->lock */
     pthread_mutex_t lock;
-    bool gone;
+    atomic_bool gone;
     struct folder_marks marks; /* postern-folder as it is on disk */
     uint32_t uidnext;          /* the next to give, below marks.uidnext */
     uint64_t modseq;           /* the highest of its messages and expunges */
@@ -128,6 +144,10 @@ struct folder {
     uint64_t unseen, deleted, bytes;
     struct seen seen[2];
     uint64_t scan_ns, scanned_at; /* how long the last one took, and when it was */
+    unsigned index_serial;        /* when its rows were last known to be in the index */
+    bool was_exact;               /* marks.exact, when it was opened */
+    bool given;                   /* UIDs, since it was opened */
+    bool row_old;                 /* the index's row of the folder says something else */
 
     struct group group[2];
     struct coming *coming, *coming_last; /* in order of UID */
@@ -150,7 +170,14 @@ void mail_name_parse(struct pn_str file, struct mail_name *out);
  * behind ":2," are kept from `before`, a file name or empty. */
 bool mail_name_flags(struct pn_buf *out, struct pn_str before, uint32_t system, uint32_t keywords);
 
+/* Appends a name that no other file has, as the Maildir description wants it: the base. */
+void store_unique(struct pn_store *store, struct pn_buf *out);
+/* Appends base,S=..,W=..,U=... */
+bool mail_name_make(struct pn_buf *out, struct pn_str base, uint64_t file_size, uint32_t size,
+                    uint32_t uidvalidity, uint32_t uid);
+
 /* errno as a status; a sentence into why, which may be NULL. */
+enum pn_store_status store_status(int error);
 enum pn_store_status store_failed(struct pn_buf *why, const char *what, int error);
 
 /* ---- users (user.c) ---- */
@@ -166,9 +193,26 @@ int user_marks_write(struct pn_user *user);
 /* A UIDVALIDITY that no folder of the user ever had, durably so. 0: errno says why. Takes
  * user->lock. */
 uint32_t user_new_uidvalidity(struct pn_user *user);
+/* The same for who holds user->lock. */
+uint32_t user_give_uidvalidity(struct pn_user *user);
+/* The index begins from nothing, as after damage; folders and views stay as they are. */
+void user_forget_index(struct pn_user *user);
 /* A modseq above all others of the user's. 0: its mark could not be written. Takes user->lock. */
 uint64_t user_new_modseq(struct pn_user *user);
+/* What came and went. Takes user->lock. */
+/* Have so many more room? */
+enum pn_store_status user_room(struct pn_user *user, uint64_t bytes, uint64_t messages);
 void user_count(struct pn_user *user, int64_t bytes, int64_t messages);
+/* Something is queued for the index: it is written soon. */
+void user_busy(struct pn_user *user);
+
+/* ---- the keeper (keeper.c): a thread that writes what is queued and lets go what is idle ---- */
+
+void keeper_start(struct pn_store *store);
+void keeper_stop(struct pn_store *store);
+void keeper_wake(struct pn_store *store);
+/* Frees what nobody has open, the least recently used first, to the limits. */
+void store_trim(struct pn_store *store);
 
 /* ---- folders (folder.c) ---- */
 
@@ -177,17 +221,110 @@ void user_count(struct pn_user *user, int64_t bytes, int64_t messages);
 enum pn_store_status folder_get(struct pn_user *user, struct pn_str name, bool create,
                                 struct folder **out);
 void folder_put(struct folder **folder);
-/* Loads it if it is not, and looks at what others did on disk. folder->lock is held. OK or
- * TEMPORARY, NO_FOLDER. */
-enum pn_store_status folder_look(struct folder *folder);
 /* What STATUS wants, from memory where it is loaded, else from the index if the disk is as that
  * knows it, else loaded. Locks. */
-enum pn_store_status folder_counts(struct folder *folder, uint32_t *messages, uint32_t *unseen,
-                                   uint32_t *deleted, uint64_t *bytes);
+enum pn_store_status folder_counts(struct folder *folder, struct pn_folder_status *out);
 /* For deletion and renaming, before the directory goes: takes it out of memory; its views end.
  * place: the name of its directory. Nothing happens if it is not there. Takes the locks. */
 void folder_forget(struct pn_user *user, const char *place);
-/* The folder's directory. -1 with errno. */
-int folder_open_dir(const struct folder *folder);
+/* Frees one that is in no list and that nobody has open. */
+void folder_free(struct folder *folder);
+size_t folder_bytes(const struct folder *folder);
+/* The folder's directory, or one in it ("new", "cur", "tmp"). -1 with errno. */
+int folder_open_dir(const struct folder *folder, const char *sub);
+/* tmp, new and cur, where they are missing. 0 or errno. */
+int folder_make_dirs(const struct folder *folder);
+/* Its first UID of n, all below a synced mark; folder->lock is held. 0: errno says why. */
+uint32_t folder_give_uids(struct folder *folder, uint32_t n);
+
+/* What follows is for who holds folder->lock. */
+
+/* Loads it if it is not, and looks at what others did on disk; hard: even where nothing seems to
+ * have changed. OK, TEMPORARY or NO_FOLDER. */
+enum pn_store_status folder_look(struct folder *folder, bool hard);
+/* Index of a message in msgs, or of the first above uid; found may be NULL. */
+size_t folder_find(const struct folder *folder, uint32_t uid, bool *found);
+/* Appends a message, whose UID is above all others; name is copied. */
+void folder_append(struct folder *folder, const struct msg *msg, const char *name);
+void folder_rename_msg(struct folder *folder, struct msg *msg, const char *name);
+/* Removes those with seen_now not set, as expunged at modseq. */
+void folder_remove_unseen(struct folder *folder, uint64_t modseq);
+const char *folder_msg_name(const struct folder *folder, const struct msg *msg);
+void folder_count_msg(struct folder *folder, const struct msg *msg, int sign);
+/* Its row for the index's queue, and the folder's. */
+void folder_put_msg(struct folder *folder, const struct msg *msg);
+void folder_put_row(struct folder *folder);
+/* Views may sync. */
+void folder_notify(struct folder *folder);
+/* Before and after own changes in new and cur, so that they are not taken for those of others. */
+void folder_change_begin(struct folder *folder, struct seen before[2]);
+void folder_change_end(struct folder *folder, const struct seen before[2]);
+
+/* ---- reading the directories (scan.c) ---- */
+
+int scan_stat(const struct folder *folder, struct seen out[2]);
+enum pn_store_status scan_folder(struct folder *folder);
+
+/* ---- durable renames (group.c); folder->lock is held, and let go meanwhile ---- */
+
+/* A rename in that directory was made: who calls must wait, and ask lives until then. */
+void group_ask(struct folder *folder, int dir, struct sync_ask *ask);
+/* Until a sync that began after it is done: 0 or errno. One sync for all that wait. */
+int group_wait(struct folder *folder, int dir, struct sync_ask *ask);
+/* In order of UIDs. */
+void coming_add(struct folder *folder, struct coming *coming);
+bool coming_has(const struct folder *folder, uint32_t uid);
+/* Those at the front that are done are messages of the folder now. */
+void coming_publish(struct folder *folder);
+
+/* ---- what comes in (arrive.c) ---- */
+
+struct arrival {
+    char *tmp; /* name in tmp, which is its base from now on; owned */
+    uint64_t file_size;
+    uint32_t size;
+    uint8_t system;
+    uint32_t keywords;
+    int64_t date;
+    struct pn_buf cached[3]; /* empty: made when it is asked for */
+};
+
+/* Renames n files of tmp, synced, into new or cur under UIDs one after the other, and makes the
+ * directory durable. All or none, but with keep: what could not be made durable stays nevertheless.
+ * Takes folder->lock. */
+enum pn_store_status arrive(struct folder *folder, struct arrival *v, size_t n, int dir, bool keep,
+                            uint32_t *first, struct pn_buf *why);
+void arrival_fini(struct arrival *arrival);
+/* The bit of a keyword in a folder, made if need be; folder->lock is held. */
+enum pn_store_status folder_keyword(struct folder *folder, struct pn_str name, uint32_t *bit);
+
+/* ---- contents (mail.c) ---- */
+
+/* Size with CRLF of bytes with LF, or mixed, ends. */
+uint64_t mail_size(struct pn_str bytes);
+/* A file's; UINT64_MAX: it can't be read. */
+uint64_t mail_size_of(int dir, const char *name);
+/* Envelope, structure and header of a message, as the index keeps them. */
+void mail_describe(struct pn_str bytes, struct pn_buf parts[3]);
+/* The message's file, opened; it is looked for again where it was renamed. -1 with errno, ENOENT:
+ * it is gone. Takes folder->lock. */
+int mail_open(struct folder *folder, uint32_t uid);
+/* All of it, mapped or read. 0 or errno; for pn_content_done. */
+int mail_read(int fd, struct pn_content *out);
+
+/* ---- views (view.c) ---- */
+
+struct pn_view {
+    struct pn_view *next; /* of the folder; folder->lock */
+    struct folder *folder;
+    bool read_only, told; /* told: `changed` was called, no sync since */
+    void (*changed)(void *ctx);
+    void *ctx;
+    struct uids *uids; /* by number; NULL: none */
+    size_t count;
+    uint64_t modseq;  /* what happened up to here was told */
+    uint64_t *silent; /* modseqs of own changes that are not told; owned */
+    size_t silent_count, silent_cap;
+};
 
 #endif

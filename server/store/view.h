@@ -55,6 +55,7 @@ enum pn_store_status pn_view_open(struct pn_user *user, struct pn_str folder, bo
                                   void (*changed)(void *ctx), void *ctx, struct pn_view **out);
 void pn_view_close(struct pn_view **view);
 struct pn_str pn_view_folder(const struct pn_view *view); /* its name; borrowed */
+struct pn_user *pn_view_user(const struct pn_view *view); /* borrowed */
 void pn_view_info(struct pn_view *view, struct pn_view_info *out);
 /* Keyword n of the folder, or an empty view; borrowed from the store for good. */
 struct pn_str pn_view_keyword(struct pn_view *view, unsigned n);
@@ -102,6 +103,9 @@ struct pn_cached {
 uint32_t pn_view_cached(struct pn_view *view, uint32_t first, uint32_t last, unsigned what,
                         bool (*fn)(void *ctx, const struct pn_cached *cached), void *ctx);
 
+/* Is it one of the fields that PN_CACHED_HEADER has, wherever a message has it? */
+bool pn_cached_has_field(struct pn_str name);
+
 /* A message's bytes, LF ends as in its file, mapped or read; until _done. */
 struct pn_content {
     struct pn_str bytes;
@@ -127,6 +131,8 @@ enum pn_store_status pn_view_store(struct pn_view *view, const struct pn_uidset 
                                    struct pn_uidset *modified);
 /* Removes those that are \Deleted, of `uids` where that is not NULL. */
 enum pn_store_status pn_view_expunge(struct pn_view *view, const struct pn_uidset *uids);
+/* Removes these, \Deleted or not; what is gone already is no error. */
+enum pn_store_status pn_view_remove(struct pn_view *view, const struct pn_uidset *uids);
 
 /* Two sets of as many UIDs, one by one: COPYUID (RFC 4315). */
 struct pn_copied {

@@ -1,0 +1,140 @@
+/* The thread behind a store: indices are written in batches, and what is idle is let go. */
+#include "store_int.h"
+
+#include "clock.h"
+#include "mem.h"
+
+#include <stdlib.h>
+#include <time.h>
+
+enum { BATCH_MS = 200, IDLE_S = 5, TRIM_S = 10 };
+
+struct keeper {
+    pthread_mutex_t lock;
+    pthread_cond_t wake;
+    pthread_t thread;
+    bool started, work, stop;
+};
+
+/* False: it is to stop. */
+static bool wait_ms(struct keeper *k, unsigned ms)
+{
+    struct timespec at;
+    (void)clock_gettime(CLOCK_MONOTONIC, &at);
+    at.tv_nsec += (long)(ms % 1000) * 1000000;
+    at.tv_sec += (time_t)(ms / 1000) + at.tv_nsec / 1000000000;
+    at.tv_nsec %= 1000000000;
+    if (!k->stop)
+        (void)pthread_cond_timedwait(&k->wake, &k->lock, &at);
+    return !k->stop;
+}
+
+/* The users it is to look at, each held. */
+static struct pn_user **busy_users(struct pn_store *store, size_t *count)
+{
+    struct pn_user **v = NULL;
+    size_t cap = 0;
+    *count = 0;
+    (void)pthread_mutex_lock(&store->lock);
+    for (size_t i = 0; i < store->user_slots; i++)
+        for (struct pn_user *u = store->users[i]; u != NULL; u = u->next)
+            if (atomic_load(&u->busy)) {
+                v = pn_grow(v, &cap, *count, sizeof(struct pn_user *));
+                v[(*count)++] = u;
+                u->refs++;
+            }
+    (void)pthread_mutex_unlock(&store->lock);
+    return v;
+}
+
+/* Some are still open: it is to come back. */
+static bool look_at_users(struct pn_store *store)
+{
+    size_t count, open = 0;
+    struct pn_user **users = busy_users(store, &count);
+    for (size_t i = 0; i < count; i++) {
+        uint64_t idle = open < INDICES_OPEN / 2 ? (uint64_t)IDLE_S * PN_NS_PER_S : 0;
+        atomic_store(&users[i]->busy, false); /* what comes from now on sets it anew */
+        if (!index_rest(users[i]->index, idle)) {
+            atomic_store(&users[i]->busy, true);
+            open++;
+        }
+        (void)pthread_mutex_lock(&store->lock);
+        users[i]->refs--;
+        (void)pthread_mutex_unlock(&store->lock);
+    }
+    free(users);
+    return open > 0;
+}
+
+static void *keep(void *ctx)
+{
+    struct pn_store *store = ctx;
+    struct keeper *k = store->keeper;
+    unsigned rounds = 0;
+    (void)pthread_mutex_lock(&k->lock);
+    while (!k->stop) {
+        while (!k->work && !k->stop)
+            (void)pthread_cond_wait(&k->wake, &k->lock);
+        if (!wait_ms(k, BATCH_MS))
+            break;
+        k->work = false;
+        (void)pthread_mutex_unlock(&k->lock);
+        bool more = look_at_users(store);
+        if (++rounds % (TRIM_S * 1000 / BATCH_MS) == 0 || !more)
+            store_trim(store);
+        (void)pthread_mutex_lock(&k->lock);
+        k->work = k->work || more;
+    }
+    (void)pthread_mutex_unlock(&k->lock);
+    return NULL;
+}
+
+void keeper_start(struct pn_store *store)
+{
+    struct keeper *k = pn_calloc(1, sizeof *k);
+    (void)pthread_mutex_init(&k->lock, NULL);
+    pthread_condattr_t attr;
+    (void)pthread_condattr_init(&attr);
+    (void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    (void)pthread_cond_init(&k->wake, &attr);
+    (void)pthread_condattr_destroy(&attr);
+    store->keeper = k;
+}
+
+void keeper_wake(struct pn_store *store)
+{
+    struct keeper *k = store->keeper;
+    if (k == NULL) /* the store is closed: all is written then */
+        return;
+    (void)pthread_mutex_lock(&k->lock);
+    if (!k->started && !k->stop)
+        k->started = pthread_create(&k->thread, NULL, keep, store) == 0;
+    if (!k->work) {
+        k->work = true;
+        (void)pthread_cond_signal(&k->wake);
+    }
+    (void)pthread_mutex_unlock(&k->lock);
+}
+
+void keeper_stop(struct pn_store *store)
+{
+    struct keeper *k = store->keeper;
+    (void)pthread_mutex_lock(&k->lock);
+    bool started = k->started;
+    k->stop = true;
+    (void)pthread_cond_signal(&k->wake);
+    (void)pthread_mutex_unlock(&k->lock);
+    if (started)
+        (void)pthread_join(k->thread, NULL);
+    (void)pthread_cond_destroy(&k->wake);
+    (void)pthread_mutex_destroy(&k->lock);
+    free(k);
+    store->keeper = NULL;
+}
+
+void user_busy(struct pn_user *user)
+{
+    if (!atomic_exchange(&user->busy, true))
+        keeper_wake(user->store);
+}

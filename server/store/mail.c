@@ -1,0 +1,166 @@
+/* Files of messages: their sizes, what the index keeps of them, and how they are read. */
+#include "store_int.h"
+
+#include "envelope.h"
+#include "mem.h"
+#include "message.h"
+#include "structure.h"
+#include "whole.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { READ_MAX = 256 * 1024, HEADER_MAX = 1024 * 1024, DESCRIBED_MAX = 16 * 1024 * 1024 };
+
+uint64_t mail_size(struct pn_str bytes)
+{
+    uint64_t size = bytes.len;
+    const char *p = bytes.p, *end = bytes.p + bytes.len;
+    while (p < end && (p = memchr(p, '\n', (size_t)(end - p))) != NULL) {
+        size += p == bytes.p || p[-1] != '\r';
+        p++;
+    }
+    return size;
+}
+
+uint64_t mail_size_of(int dir, const char *name)
+{
+    struct pn_content content;
+    int fd = openat(dir, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    if (fd < 0 || mail_read(fd, &content) != 0)
+        return UINT64_MAX;
+    uint64_t size = mail_size(content.bytes);
+    pn_content_done(&content);
+    return size;
+}
+
+/* ---- what the index keeps ---- */
+
+static const struct pn_str kept[] = {
+    PN_STR_INIT("From"),         PN_STR_INIT("Sender"),       PN_STR_INIT("Reply-To"),
+    PN_STR_INIT("To"),           PN_STR_INIT("Cc"),           PN_STR_INIT("Bcc"),
+    PN_STR_INIT("Subject"),      PN_STR_INIT("Date"),         PN_STR_INIT("Message-ID"),
+    PN_STR_INIT("In-Reply-To"),  PN_STR_INIT("References"),   PN_STR_INIT("List-Id"),
+    PN_STR_INIT("Content-Type"), PN_STR_INIT("MIME-Version"), PN_STR_INIT("X-Priority"),
+    PN_STR_INIT("Importance"),   PN_STR_INIT("Newsgroups"),   PN_STR_INIT("List-Post"),
+    PN_STR_INIT("Delivered-To"), PN_STR_INIT("Priority"),
+};
+
+bool pn_cached_has_field(struct pn_str name)
+{
+    for (size_t i = 0; i < sizeof kept / sizeof kept[0]; i++)
+        if (pn_str_ieq(name, kept[i]))
+            return true;
+    return false;
+}
+
+/* A field with CRLF behind each of its lines. */
+static void add_field(struct pn_buf *out, struct pn_str line)
+{
+    for (struct pn_str rest = line; rest.len > 0;) {
+        size_t at = pn_str_find(rest, '\n', 0);
+        size_t end = at == SIZE_MAX ? rest.len : at;
+        struct pn_str one = pn_str_slice(rest, 0, end);
+        if (one.len > 0 && one.p[one.len - 1] == '\r')
+            one.len--;
+        (void)pn_buf_adds(out, one);
+        (void)pn_buf_addz(out, "\r\n");
+        rest = pn_str_slice(rest, at == SIZE_MAX ? rest.len : at + 1, rest.len);
+    }
+}
+
+static void add_header(const struct pn_message *m, struct pn_buf *out)
+{
+    size_t count;
+    const struct pn_field *fields = pn_part_fields(m, NULL, &count);
+    for (size_t i = 0; i < count; i++)
+        if (pn_cached_has_field(pn_field_name(m, &fields[i])))
+            add_field(out, pn_field_line(m, &fields[i]));
+}
+
+void mail_describe(struct pn_str bytes, struct pn_buf parts[3])
+{
+    struct pn_message *m = pn_message_new(bytes, NULL);
+    pn_buf_init(&parts[0], PN_ENVELOPE_MAX);
+    pn_buf_init(&parts[1], DESCRIBED_MAX);
+    pn_buf_init(&parts[2], HEADER_MAX);
+    if (m == NULL)
+        return;
+    (void)pn_envelope(m, NULL, &parts[0]);
+    (void)pn_structure(m, true, &parts[1]);
+    add_header(m, &parts[2]);
+    if (parts[2].overflow)
+        pn_buf_clear(&parts[2]);
+    pn_message_free(&m);
+}
+
+/* ---- reading ---- */
+
+int mail_read(int fd, struct pn_content *out)
+{
+    struct stat st;
+    int error = fstat(fd, &st) != 0 ? errno : S_ISREG(st.st_mode) ? 0 : EINVAL;
+    *out = (struct pn_content){.bytes = PN_STR("")};
+    if (error == 0 && st.st_size > READ_MAX) {
+        void *p = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+        error = p == MAP_FAILED ? errno : 0;
+        if (error == 0)
+            out->bytes = (struct pn_str){p, (size_t)st.st_size};
+    } else if (error == 0 && st.st_size > 0) {
+        out->own = pn_alloc((size_t)st.st_size);
+        error = pn_read_whole_at(fd, out->own, (size_t)st.st_size, 0, EIO);
+        out->bytes = (struct pn_str){out->own, (size_t)st.st_size};
+    }
+    (void)close(fd);
+    if (error != 0)
+        free(out->own);
+    return error;
+}
+
+void pn_content_done(struct pn_content *content)
+{
+    if (content->own == NULL && content->bytes.len > 0)
+        (void)munmap((void *)(uintptr_t)content->bytes.p, content->bytes.len);
+    free(content->own);
+    *content = (struct pn_content){.bytes = PN_STR("")};
+}
+
+int mail_open(struct folder *f, uint32_t uid)
+{
+    enum { TRIES = 4 };
+    int fd = -1, error = ENOENT;
+    (void)pthread_mutex_lock(&f->lock);
+    for (unsigned i = 0; i < TRIES && fd < 0 && error == ENOENT; i++) {
+        bool found;
+        if (i > 0 && folder_look(f, true) != PN_STORE_OK)
+            break;
+        size_t at = folder_find(f, uid, &found);
+        if (!found)
+            break;
+        int dir = folder_open_dir(f, f->msgs[at].in_new ? "new" : "cur");
+        if (dir < 0) {
+            error = errno;
+            break;
+        }
+        fd = openat(dir, folder_msg_name(f, &f->msgs[at]),
+                    O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+        error = fd < 0 ? errno : 0;
+        (void)close(dir);
+    }
+    (void)pthread_mutex_unlock(&f->lock);
+    errno = error;
+    return fd;
+}
+
+enum pn_read pn_view_read(struct pn_view *view, uint32_t seq, struct pn_content *out)
+{
+    *out = (struct pn_content){.bytes = PN_STR("")};
+    int fd = mail_open(view->folder, pn_view_uid(view, seq));
+    if (fd < 0)
+        return errno == ENOENT ? PN_READ_EXPUNGED : PN_READ_ERROR;
+    return mail_read(fd, out) == 0 ? PN_READ_OK : PN_READ_ERROR;
+}

@@ -1,0 +1,398 @@
+/* The root and its users: who is in memory, and their small files. */
+#include "store_int.h"
+
+#include "clock.h"
+#include "log.h"
+#include "mem.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+enum { SLOTS_FIRST = 64 };
+
+struct pn_store *pn_store_new(int root, struct pn_str host)
+{
+    struct pn_store *store = pn_calloc(1, sizeof *store);
+    struct pn_buf name;
+    pn_buf_init(&name, 100);
+    /* As the Maildir description asks: no slash, no colon in a name. */
+    for (size_t i = 0; i < host.len; i++)
+        if (host.p[i] == '/' || host.p[i] == ':')
+            (void)pn_buf_addf(&name, "\\%03o", (unsigned)host.p[i]);
+        else if ((unsigned char)host.p[i] > ' ' && host.p[i] != 127 && host.p[i] != ',')
+            (void)pn_buf_addc(&name, host.p[i]);
+    store->root = root;
+    store->host = pn_strndup(name.len > 0 ? name.p : "localhost", name.len > 0 ? name.len : 9);
+    store->user_slots = SLOTS_FIRST;
+    store->users = pn_calloc(store->user_slots, sizeof(struct pn_user *));
+    (void)pthread_mutex_init(&store->lock, NULL);
+    pn_buf_fini(&name);
+    keeper_start(store);
+    return store;
+}
+
+/* ---- one user ---- */
+
+static struct pn_user *user_new(struct pn_store *store, struct pn_str name, struct pn_str place)
+{
+    struct pn_user *user = pn_calloc(1, sizeof *user);
+    user->store = store;
+    user->name = pn_strndup(name.p, name.len);
+    user->place = pn_strndup(place.p, place.len);
+    (void)pthread_mutex_init(&user->lock, NULL);
+    (void)pthread_mutex_init(&user->folders_lock, NULL);
+    user->index = index_new(store->root, user->place);
+    return user;
+}
+
+static void user_free(struct pn_user *user)
+{
+    while (user->folders != NULL) {
+        struct folder *f = user->folders;
+        user->folders = f->next;
+        folder_free(f);
+    }
+    index_free(&user->index);
+    user_marks_fini(&user->marks);
+    (void)pthread_mutex_destroy(&user->lock);
+    (void)pthread_mutex_destroy(&user->folders_lock);
+    free(user->name);
+    free(user->place);
+    free(user);
+}
+
+void pn_store_free(struct pn_store **store)
+{
+    struct pn_store *s = *store;
+    if (s == NULL)
+        return;
+    keeper_stop(s);
+    for (size_t i = 0; i < s->user_slots; i++)
+        while (s->users[i] != NULL) {
+            struct pn_user *user = s->users[i];
+            s->users[i] = user->next;
+            user_free(user);
+        }
+    (void)pthread_mutex_destroy(&s->lock);
+    free(s->users);
+    free(s->host);
+    free(s);
+    *store = NULL;
+}
+
+bool user_path(const struct pn_user *user, const char *place, struct pn_buf *out)
+{
+    return pn_buf_addz(out, user->place) &&
+           (place[0] == '\0' || (pn_buf_addc(out, '/') && pn_buf_addz(out, place)));
+}
+
+int user_open_dir(const struct pn_user *user)
+{
+    return maildir_open_dir(user->store->root, user->place);
+}
+
+void user_forget_index(struct pn_user *user)
+{
+    index_forget(user->index);
+}
+
+struct pn_str pn_user_address(const struct pn_user *user)
+{
+    return pn_str_of(user->name);
+}
+
+/* ---- all users; store->lock is held ---- */
+
+static struct pn_user **slot_of(struct pn_store *store, struct pn_str place)
+{
+    return &store->users[pn_str_hash(place, 0, false) % store->user_slots];
+}
+
+static void more_slots(struct pn_store *store)
+{
+    struct pn_user **old = store->users;
+    size_t slots = store->user_slots;
+    store->user_slots *= 4;
+    store->users = pn_calloc(store->user_slots, sizeof(struct pn_user *));
+    for (size_t i = 0; i < slots; i++)
+        while (old[i] != NULL) {
+            struct pn_user *user = old[i], **to = slot_of(store, pn_str_of(user->place));
+            old[i] = user->next;
+            user->next = *to;
+            *to = user;
+        }
+    free(old);
+}
+
+static struct pn_user *find_or_add(struct pn_store *store, struct pn_str name, struct pn_str place)
+{
+    struct pn_user **slot = slot_of(store, place);
+    for (struct pn_user *user = *slot; user != NULL; user = user->next)
+        if (pn_str_eq(pn_str_of(user->place), place))
+            return user;
+    struct pn_user *user = user_new(store, name, place);
+    user->next = *slot;
+    *slot = user;
+    if (++store->user_count > 2 * store->user_slots)
+        more_slots(store);
+    return user;
+}
+
+static int ensure_maildir(struct pn_user *user)
+{
+    (void)pthread_mutex_lock(&user->lock);
+    int fd = user->made ? -1 : user_open_dir(user);
+    int error = fd >= 0 || user->made ? 0 : errno;
+    if (fd >= 0)
+        (void)close(fd);
+    if (error == ENOENT)
+        error = maildir_make(user->store->root, user->place);
+    user->made = error == 0;
+    (void)pthread_mutex_unlock(&user->lock);
+    return error;
+}
+
+struct pn_user *pn_user_open(struct pn_store *store, struct pn_str name,
+                             enum pn_store_status *status, struct pn_buf *why)
+{
+    struct pn_buf place;
+    struct pn_user *user = NULL;
+    pn_buf_init(&place, PLACE_MAX);
+    if (!maildir_user_path(&place, name)) {
+        (void)pn_buf_addz(why, "no mailbox can have this name");
+        *status = PN_STORE_BAD_NAME;
+    } else {
+        (void)pthread_mutex_lock(&store->lock);
+        user = find_or_add(store, name, pn_buf_str(&place));
+        user->refs++;
+        (void)pthread_mutex_unlock(&store->lock);
+        int error = ensure_maildir(user);
+        *status = error == 0 ? PN_STORE_OK : store_failed(why, "mailbox", error);
+        if (error != 0)
+            pn_user_close(&user);
+    }
+    pn_buf_fini(&place);
+    return user;
+}
+
+void pn_user_close(struct pn_user **user)
+{
+    struct pn_user *u = *user;
+    *user = NULL;
+    if (u == NULL)
+        return;
+    struct pn_store *store = u->store;
+    (void)pthread_mutex_lock(&store->lock);
+    u->refs--;
+    u->turn = atomic_fetch_add(&store->turn, 1);
+    (void)pthread_mutex_unlock(&store->lock);
+}
+
+/* ---- what is let go ---- */
+
+/* A folder loaded that nobody has open, found in store_trim. */
+struct idle {
+    struct pn_user *user;
+    struct folder *folder;
+    uint64_t turn;
+    size_t bytes;
+};
+
+static int by_turn(const void *a, const void *b)
+{
+    const struct idle *x = a, *y = b;
+    return x->turn < y->turn ? -1 : x->turn > y->turn;
+}
+
+static void unlink_folder(struct pn_user *user, struct folder *folder)
+{
+    for (struct folder **at = &user->folders; *at != NULL; at = &(*at)->next)
+        if (*at == folder) {
+            *at = folder->next;
+            break;
+        }
+}
+
+static void trim_folders(struct pn_store *store)
+{
+    struct idle *idle = NULL;
+    size_t count = 0, cap = 0, bytes = 0;
+    for (size_t i = 0; i < store->user_slots; i++)
+        for (struct pn_user *u = store->users[i]; u != NULL; u = u->next) {
+            (void)pthread_mutex_lock(&u->lock);
+            for (struct folder *f = u->folders; f != NULL; f = f->next)
+                if (f->refs == 0 && f->loaded) {
+                    idle = pn_grow(idle, &cap, count, sizeof *idle);
+                    idle[count++] = (struct idle){u, f, f->turn, folder_bytes(f)};
+                    bytes += idle[count - 1].bytes;
+                }
+            (void)pthread_mutex_unlock(&u->lock);
+        }
+    if (bytes > STORE_MEMORY_MAX && count > 1)
+        qsort(idle, count, sizeof *idle, by_turn);
+    for (size_t i = 0; i < count && bytes > STORE_MEMORY_MAX; i++) {
+        struct pn_user *u = idle[i].user;
+        (void)pthread_mutex_lock(&u->lock);
+        bool still = false; /* it may have been deleted, or opened */
+        for (struct folder *f = u->folders; f != NULL; f = f->next)
+            still = still || (f == idle[i].folder && f->refs == 0);
+        if (still) {
+            bytes -= idle[i].bytes;
+            unlink_folder(u, idle[i].folder);
+            folder_free(idle[i].folder);
+        }
+        (void)pthread_mutex_unlock(&u->lock);
+    }
+    free(idle);
+}
+
+static bool has_loaded(const struct pn_user *user)
+{
+    bool loaded = false;
+    for (const struct folder *f = user->folders; f != NULL; f = f->next)
+        loaded = loaded || f->loaded || f->refs > 0;
+    return loaded;
+}
+
+static void trim_users(struct pn_store *store)
+{
+    for (size_t i = 0; i < store->user_slots && store->user_count > STORE_USERS_IDLE; i++)
+        for (struct pn_user **at = &store->users[i]; *at != NULL;) {
+            struct pn_user *user = *at;
+            if (user->refs == 0 && !has_loaded(user)) {
+                *at = user->next;
+                store->user_count--;
+                user_free(user);
+            } else {
+                at = &user->next;
+            }
+        }
+}
+
+void store_trim(struct pn_store *store)
+{
+    (void)pthread_mutex_lock(&store->lock);
+    trim_folders(store);
+    trim_users(store);
+    (void)pthread_mutex_unlock(&store->lock);
+}
+
+/* ---- postern-user ---- */
+
+/* The highest UIDVALIDITY that a folder has; 0: there is none. */
+static uint32_t highest_uidvalidity(int dir)
+{
+    uint32_t highest = 0;
+    int copy = maildir_open_dir(dir, ".");
+    DIR *entries = copy < 0 ? NULL : fdopendir(copy);
+    if (entries == NULL && copy >= 0)
+        (void)close(copy);
+    for (struct dirent *e; entries != NULL && (e = readdir(entries)) != NULL;) {
+        struct folder_marks marks;
+        int at = e->d_name[0] == '.' && strcmp(e->d_name, "..") != 0
+                     ? maildir_open_dir(dir, e->d_name)
+                     : -1;
+        if (at >= 0 && folder_marks_read(at, &marks) == 0) {
+            if (marks.uidvalidity > highest)
+                highest = marks.uidvalidity;
+            folder_marks_fini(&marks);
+        }
+        if (at >= 0)
+            (void)close(at);
+    }
+    if (entries != NULL)
+        (void)closedir(entries);
+    return highest;
+}
+
+/* A file that is lost, or was never there: numbers go on above all that can have been given. */
+static void begin_marks(struct pn_user *user, int dir)
+{
+    user->marks = (struct user_marks){.uidvalidity = highest_uidvalidity(dir), .modseq = 1};
+    if (user->marks.uidvalidity > 0)
+        user->marks.modseq = (uint64_t)pn_clock_wall_ms() * 1000;
+}
+
+int user_marks(struct pn_user *user)
+{
+    if (user->marks_read)
+        return 0;
+    int dir = user_open_dir(user);
+    if (dir < 0)
+        return errno;
+    int error = user_marks_read(dir, &user->marks);
+    if (error == EBADMSG)
+        pn_warn("postern-user of %s is damaged: made anew", user->place);
+    if (error == EBADMSG || error == ENOENT) {
+        begin_marks(user, dir);
+        error = 0;
+    }
+    (void)close(dir);
+    user->marks_read = error == 0;
+    user->modseq = error == 0 ? user->marks.modseq - 1 : 0;
+    return error;
+}
+
+int user_marks_write(struct pn_user *user)
+{
+    int dir = user_open_dir(user);
+    if (dir < 0)
+        return errno;
+    if (user->marks.uidvalidity == 0) /* nothing was given yet: not 0 in a file */
+        user->marks.uidvalidity = 1;
+    if (user->marks.modseq < user->modseq + 1 + MODSEQ_BLOCK / 2) /* while it is written anyway */
+        user->marks.modseq = user->modseq + 1 + MODSEQ_BLOCK;
+    int error = user_marks_write_to(dir, &user->marks);
+    (void)close(dir);
+    return error;
+}
+
+uint32_t user_give_uidvalidity(struct pn_user *user)
+{
+    uint32_t validity = 0;
+    int error = user_marks(user);
+    if (error == 0) {
+        int64_t now = pn_clock_wall_ms() / 1000;
+        uint32_t was = user->marks.uidvalidity;
+        validity = now > was && now < UINT32_MAX ? (uint32_t)now : was + 1;
+        user->marks.uidvalidity = validity;
+        error = user_marks_write(user);
+        if (error != 0) {
+            user->marks.uidvalidity = was;
+            validity = 0;
+        }
+    }
+    errno = error;
+    return validity;
+}
+
+uint32_t user_new_uidvalidity(struct pn_user *user)
+{
+    (void)pthread_mutex_lock(&user->lock);
+    uint32_t validity = user_give_uidvalidity(user);
+    int error = errno;
+    (void)pthread_mutex_unlock(&user->lock);
+    errno = error;
+    return validity;
+}
+
+uint64_t user_new_modseq(struct pn_user *user)
+{
+    uint64_t modseq = 0;
+    (void)pthread_mutex_lock(&user->lock);
+    int error = user_marks(user);
+    if (error == 0 && user->modseq + 1 >= user->marks.modseq) {
+        uint64_t was = user->marks.modseq;
+        user->marks.modseq = user->modseq + 1 + MODSEQ_BLOCK;
+        error = user_marks_write(user);
+        if (error != 0)
+            user->marks.modseq = was;
+    }
+    if (error == 0)
+        modseq = ++user->modseq;
+    (void)pthread_mutex_unlock(&user->lock);
+    errno = error;
+    return modseq;
+}
