@@ -2,6 +2,7 @@
 
 #include "assert.h"
 #include "held.h"
+#include "marks.h"
 #include "memfile.h"
 
 #include <dirent.h>
@@ -118,6 +119,38 @@ static void look_at_held(struct server *s, struct found *found, struct verdict *
 
 /* ---- mailboxes ---- */
 
+/* UIDs found in one folder. */
+struct uids {
+    uint64_t v[MAILS_MAX];
+    size_t count;
+};
+
+/* A UID in a name was given once, below a mark that was durable before; so was the UIDVALIDITY. */
+static void look_at_uid(int folder, const char *name, struct uids *uids, struct verdict *v)
+{
+    struct folder_marks marks;
+    unsigned validity = 0, uid = 0;
+    const char *at = strstr(name, ",U=");
+    int parent = openat(folder, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int error = parent < 0 ? errno : folder_marks_read(parent, &marks);
+    if (at == NULL || sscanf(at, ",U=%u.%u", &validity, &uid) != 2 || uid == 0)
+        wrong(v, "a mailbox has a file without a UID");
+    else if (error != 0)
+        wrong(v, "UID %u: its folder has no marks: %s", uid, strerror(error));
+    else if (marks.uidvalidity != validity || marks.uidnext <= uid)
+        wrong(v, "UID %u.%u: the marks of its folder are at %u.%u", validity, uid,
+              marks.uidvalidity, marks.uidnext);
+    for (size_t i = 0; i < uids->count; i++)
+        if (uids->v[i] == ((uint64_t)validity << 32 | uid))
+            wrong(v, "UID %u.%u was given twice", validity, uid);
+    if (uids->count < MAILS_MAX)
+        uids->v[uids->count++] = (uint64_t)validity << 32 | uid;
+    if (parent >= 0)
+        (void)close(parent);
+    if (error == 0)
+        folder_marks_fini(&marks);
+}
+
 static void look_at_delivered(int folder, const char *name, struct found *found, struct verdict *v)
 {
     unsigned id = MAILS_MAX;
@@ -147,6 +180,7 @@ static void look_at_mailboxes(int at, const char *name, unsigned depth, struct f
                               struct verdict *v)
 {
     enum { DEPTH_MAX = 6 };
+    struct uids uids = {.count = 0};
     DIR *dir = open_folder(at, name);
     pn_assert(depth < DEPTH_MAX);
     for (struct dirent *e; (e = readdir(dir)) != NULL;) {
@@ -154,8 +188,10 @@ static void look_at_mailboxes(int at, const char *name, unsigned depth, struct f
             continue;
         if (e->d_type == DT_DIR)
             look_at_mailboxes(dirfd(dir), e->d_name, depth + 1, found, v);
-        else if (strcmp(name, "new") == 0)
+        else if (strcmp(name, "new") == 0) {
+            look_at_uid(dirfd(dir), e->d_name, &uids, v);
             look_at_delivered(dirfd(dir), e->d_name, found, v);
+        }
     }
     (void)closedir(dir);
 }
