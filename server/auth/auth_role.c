@@ -139,7 +139,7 @@ static const struct pn_guests_ops guests_ops = {.roles = 1U << PN_ROLE_EDGE,
 static void on_peer(void *ctx, struct pn_peer *peer)
 {
     struct role *r = ctx;
-    if (!pn_admin_link_peer(r->admin, peer))
+    if (!pn_admin_link_peer(r->admin, peer) && !auth_passes_peer(r->house.passes, peer))
         pn_guests_add(r->guests, peer);
 }
 
@@ -229,6 +229,7 @@ static bool begin(struct pn_role_life *life, struct pn_buf *err)
     if (h->sasl == NULL)
         return false;
     r->guests = pn_guests_new(h->loop, &guests_ops, r);
+    h->passes = auth_passes_new(h->loop);
     memcpy(r->metrics, metric_rows, sizeof r->metrics);
     r->admin = pn_admin_link_new(h->loop, r->metrics, METRICS, fill_metrics, r);
     return true;
@@ -246,6 +247,7 @@ static void join(struct pn_role_life *life)
 {
     struct role *r = life->ctx;
     pn_admin_link_control(r->admin, life->control);
+    auth_passes_control(r->house.passes, life->control);
     /* Without a file of users, or with a bad one, logins are told to try again; mail that needs
      * none passes all the same. */
     if (life->env->users_fd >= 0)
@@ -258,6 +260,7 @@ static void end(struct pn_role_life *life)
     struct role *r = life->ctx;
     pn_guests_free(&r->guests);
     pn_threads_free(&r->house.threads);
+    auth_passes_free(&r->house.passes);
     pn_admin_link_free(&r->admin);
     auth_users_unref(&r->house.users);
     auth_sasl_free(&r->house.sasl);

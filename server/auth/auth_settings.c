@@ -27,7 +27,9 @@ bool auth_settings_of(struct pn_generation *gen, struct auth_settings *out, stru
                   .account_max = (uint32_t)pn_policy_int(p, "auth.account-failures"),
                   .forget_ms = (uint64_t)pn_policy_int(p, "auth.forget")},
         .threads = (unsigned)pn_policy_int(p, "auth.threads"),
-        .waiting = (unsigned)pn_policy_int(p, "auth.waiting")};
+        .waiting = (unsigned)pn_policy_int(p, "auth.waiting"),
+        .mailboxes = (uint32_t)pn_policy_int(p, "mailboxes"),
+        .plain_login = pn_str_eq(pn_policy_str(p, "mailbox.plain-login"), PN_STR("loopback"))};
     if (out->threads == 0)
         out->threads = by_cpus();
     for (size_t i = 0; pn_policy_net_at(p, "auth.shared", i, &net); i++) {

@@ -8,6 +8,8 @@
 struct auth_settings {
     struct auth_guard_rules rules;
     unsigned threads, waiting;
+    uint32_t mailboxes;    /* workers */
+    bool plain_login;      /* IMAP and POP3 clients of this machine may do without TLS */
     struct pn_net *shared; /* owned */
     size_t shared_count, shared_cap;
 };

@@ -8,7 +8,7 @@
 
 enum { BUCKETS = 256, NS_PER_MS = 1000 * 1000, KEPT_PART = 4 };
 
-enum state { CLIENT, HASHING, LATE };
+enum state { CLIENT, HASHING, PASSING, LATE };
 
 struct login {
     struct pn_job job; /* first: it is the job */
@@ -20,6 +20,7 @@ struct login {
     struct auth_exchange *exchange;
     struct pn_timer *timer;
     struct auth_ticket ticket;
+    struct auth_pass *pass; /* PASSING */
     enum state state;
     enum pn_sasl_status outcome; /* LATE */
     bool asked;                  /* the guard */
@@ -61,6 +62,7 @@ static void login_free(struct login *l)
         auth_guard_dropped(l->house->guard, &l->ticket);
     l->house->open--;
     pn_timer_free(&l->timer);
+    auth_passes_forget(&l->pass);
     auth_exchange_free(&l->exchange);
     explicit_bzero(l, sizeof *l);
     free(l);
@@ -85,15 +87,26 @@ static void say_to(const struct auth_desk *desk, const struct pn_sasl_said *said
 
 static void say(const struct login *l, enum pn_sasl_status status, struct pn_str message)
 {
-    struct pn_sasl_said said = {.id = l->begin.id,
-                                .status = (uint8_t)status,
-                                .message = message,
-                                .user = PN_STR(""),
-                                .senders = PN_STR("")};
-    if (status == PN_SASL_OK) {
-        said.user = auth_exchange_name(l->exchange);
-        said.senders = auth_user_senders(auth_exchange_user(l->exchange));
-    }
+    const struct pn_sasl_said said = {.id = l->begin.id,
+                                      .status = (uint8_t)status,
+                                      .message = message,
+                                      .user = PN_STR(""),
+                                      .senders = PN_STR("")};
+    if (l->desk != NULL)
+        say_to(l->desk, &said);
+}
+
+/* token: what opens his mailbox; NULL: he has no use for one. */
+static void say_ok(const struct login *l, const unsigned char *token, uint32_t worker)
+{
+    const struct pn_sasl_said said = {
+        .id = l->begin.id,
+        .status = PN_SASL_OK,
+        .message = PN_STR(""),
+        .user = auth_exchange_name(l->exchange),
+        .senders = auth_user_senders(auth_exchange_user(l->exchange)),
+        .token = {(const char *)token, token == NULL ? 0 : PN_PASS_TOKEN},
+        .worker = worker};
     if (l->desk != NULL)
         say_to(l->desk, &said);
 }
@@ -130,12 +143,47 @@ static struct pn_str account_of(const struct login *l)
     return name.len != 0 ? name : auth_exchange_claim(l->exchange);
 }
 
+static void let_in(struct login *l, const unsigned char *token, uint32_t worker)
+{
+    auth_exchange_wipe(l->exchange);
+    tell(l, PN_SASL_OK, "");
+    say_ok(l, token, worker);
+    login_free(l);
+}
+
+static void on_pass(void *ctx, const unsigned char *token, uint32_t worker)
+{
+    struct login *l = ctx;
+    l->pass = NULL;
+    if (token == NULL)
+        end_with(l, PN_SASL_BUSY, "mailbox");
+    else
+        let_in(l, token, worker);
+}
+
+static bool opens_mailbox(const struct login *l)
+{
+    return l->begin.service == PN_SASL_IMAP || l->begin.service == PN_SASL_POP3;
+}
+
 static void pass(struct login *l)
 {
+    const struct auth_house *house = l->house;
     if (l->holding)
-        auth_guard_passed(l->house->guard, &l->ticket, now_ms(l));
+        auth_guard_passed(house->guard, &l->ticket, now_ms(l));
     l->holding = false;
-    end_with(l, PN_SASL_OK, "");
+    if (!opens_mailbox(l) || l->desk == NULL) {
+        let_in(l, NULL, 0);
+        return;
+    }
+    l->state = PASSING;
+    pn_timer_clear(l->timer);
+    if (house->passes != NULL)
+        l->pass = auth_passes_ask(house->passes, house->settings.mailboxes,
+                                  (enum pn_sasl_service)l->begin.service,
+                                  auth_exchange_name(l->exchange), on_pass, l);
+    if (l->pass == NULL)
+        end_with(l, PN_SASL_BUSY, "mailbox");
 }
 
 static void fail(struct login *l, enum pn_sasl_status status)
@@ -326,7 +374,9 @@ bool auth_desk_begin(struct auth_desk *desk, const struct pn_sasl_begin *begin)
     if (*place_of(desk, begin->id) != NULL)
         return false;
     struct login *l = NULL;
-    if (!pn_sasl_mechanism_fits((enum pn_sasl_mechanism)begin->mechanism, begin->tls,
+    bool plain = pn_sasl_plain_ok((enum pn_sasl_service)begin->service, &begin->ip,
+                                  desk->house->settings.plain_login);
+    if (!pn_sasl_mechanism_fits((enum pn_sasl_mechanism)begin->mechanism, begin->tls || plain,
                                 begin->exporter.len != 0))
         turn_away(desk, begin, PN_SASL_REFUSED, "tls");
     else if (desk->house->users == NULL)

@@ -3,6 +3,7 @@
  *
  *   CLIENT   a challenge was said; the client's answer, or ten minutes, end it
  *   HASHING  its password is with a thread
+ *   PASSING  it is right; his mailbox worker is told, and its word awaited (IMAP, POP3)
  *   LATE     its outcome is known, and told when its time has come
  *
  * The account's name known, the guard is asked, before any password is looked at. A login that
@@ -14,6 +15,7 @@
 #include "auth_settings.h"
 #include "channel.h"
 #include "exchange.h"
+#include "passes.h"
 #include "threads.h"
 
 struct auth_desk; /* one edge's */
@@ -33,6 +35,7 @@ struct auth_house {
     struct auth_guard *guard;
     struct auth_users *users; /* NULL: no file of them; nobody can be judged */
     struct pn_threads *threads;
+    struct auth_passes *passes; /* NULL: no mailbox can be opened */
     struct auth_settings settings;
     size_t open; /* logins */
     void (*on_outcome)(void *ctx, const struct auth_outcome *outcome);

@@ -13,16 +13,22 @@
 /* ---- the socket before it has a stream ---- */
 
 /* One line, and the connection goes. */
-static void refuse(int fd, const char *line)
+static void refuse(int fd, struct pn_str line)
 {
-    if (write(fd, line, strlen(line)) < 0)
+    if (line.len != 0 && write(fd, line.p, line.len) < 0)
         pn_debug("a refusal found nobody");
     (void)close(fd);
 }
 
 static bool speaks_tls_first(const struct session *s)
 {
-    return s->kind == PN_LISTEN_SMTPS || s->kind == PN_LISTEN_SUBMISSIONS;
+    return s->kind == PN_LISTEN_SMTPS || s->kind == PN_LISTEN_SUBMISSIONS ||
+           s->kind == PN_LISTEN_IMAPS || s->kind == PN_LISTEN_POP3S;
+}
+
+static bool reads(enum pn_listen_kind kind)
+{
+    return kind >= PN_LISTEN_IMAP && kind <= PN_LISTEN_POP3S;
 }
 
 /* The client's address is known. */
@@ -31,13 +37,19 @@ static void come_in(struct session *s)
     int fd = s->fd;
     pn_timer_free(&s->timer);
     s->fd = -1;
-    if (session_enter(s)) {
+    bool enters = session_enter(s);
+    if (enters && session_reads(s)) {
+        access_open(s, fd, speaks_tls_first(s));
+        return;
+    }
+    if (enters) {
         session_open(s, fd, speaks_tls_first(s));
         return;
     }
-    refuse(fd, speaks_tls_first(s)
-                   ? ""
-                   : "421 4.7.0 Too many connections from you, try again later\r\n");
+    refuse(fd, speaks_tls_first(s) ? PN_STR("")
+               : session_reads(s)
+                   ? access_refusal(s->kind, false)
+                   : PN_STR("421 4.7.0 Too many connections from you, try again later\r\n"));
     session_free(s);
 }
 
@@ -130,8 +142,10 @@ void session_accept(struct edge_listener *listener, int fd, const struct sockadd
     struct edge *edge = listener->edge;
     struct pn_ip ip;
     uint16_t port;
+    enum pn_listen_kind kind = listener->listen.kind;
     if (edge->draining) {
-        refuse(fd, "421 4.3.2 Shutting down, try again in a moment\r\n");
+        refuse(fd, reads(kind) ? access_refusal(kind, true)
+                               : PN_STR("421 4.3.2 Shutting down, try again in a moment\r\n"));
         return;
     }
     if (!pn_endpoint_of_sockaddr(peer, &ip, &port)) {
@@ -140,10 +154,11 @@ void session_accept(struct edge_listener *listener, int fd, const struct sockadd
     }
     if (edge->limits != NULL &&
         !pn_cap_take(edge->limits, PN_CAP_SESSIONS, 1, edge->gen->sessions_max)) {
-        refuse(fd, "421 4.3.2 Too many connections, try again later\r\n");
+        refuse(fd, reads(kind) ? access_refusal(kind, false)
+                               : PN_STR("421 4.3.2 Too many connections, try again later\r\n"));
         return;
     }
-    struct session *s = session_new(edge, listener->listen.kind);
+    struct session *s = session_new(edge, kind);
     s->counted = edge->limits != NULL;
     s->ip = ip;
     s->port = port;

@@ -1,6 +1,7 @@
 /*
  * Logins of clients: what they say to AUTH goes to the auth role, and what that says goes back
- * (sasl.h). One exchange a session; a session that goes, or a client that gives up, ends it.
+ * (sasl.h). One exchange a session, of whichever protocol; a session that goes, or a client that
+ * gives up, ends it.
  */
 #include "edge.h"
 
@@ -59,20 +60,29 @@ static void forget(struct login *l)
     free(l);
 }
 
-static void answer(struct session *s, const struct pn_smtp_reply *reply)
+/* The session may be gone afterwards. */
+static void answer(struct session *s, enum pn_sasl_status status)
 {
-    if (reply == NULL)
+    static const struct pn_smtp_reply *const replies[PN_SASL_STATUSES] = {
+        [PN_SASL_REFUSED] = &refused,
+        [PN_SASL_MALFORMED] = &malformed,
+        [PN_SASL_SHUT] = &shut,
+        [PN_SASL_BUSY] = &busy,
+    };
+    if (s->access != NULL)
+        access_said(s, status);
+    else if (status == PN_SASL_OK)
         pn_smtp_server_accept(s->smtp);
     else
-        pn_smtp_server_answer(s->smtp, reply);
+        pn_smtp_server_answer(s->smtp, replies[status]);
 }
 
-/* It is over; the session may be gone afterwards. */
-static void end(struct login *l, const struct pn_smtp_reply *reply)
+/* It is over. */
+static void end(struct login *l, enum pn_sasl_status status)
 {
     struct session *s = l->s;
     forget(l);
-    answer(s, reply);
+    answer(s, status);
 }
 
 static bool tell(struct edge_auth *a, uint16_t type, struct pn_buf *body)
@@ -98,7 +108,7 @@ static void on_late(void *arg)
 {
     struct login *l = arg;
     send_cancel(l);
-    end(l, &busy);
+    end(l, PN_SASL_BUSY);
 }
 
 /* Auth has the word. */
@@ -122,6 +132,18 @@ struct pn_str auth_words(const struct session *s)
     return binds ? pn_str_of(with_binding) : pn_str_of(without_binding);
 }
 
+static bool binds(const struct session *s)
+{
+    return s->access != NULL ? access_binds(s) : s->smtp_config.auth.p == with_binding;
+}
+
+static enum pn_sasl_service service_of(const struct session *s)
+{
+    if (!session_reads(s))
+        return PN_SASL_SMTP;
+    return s->kind == PN_LISTEN_IMAP || s->kind == PN_LISTEN_IMAPS ? PN_SASL_IMAP : PN_SASL_POP3;
+}
+
 void auth_begin(struct session *s, const struct pn_smtp_auth *auth)
 {
     struct edge_auth *a = s->edge->auth;
@@ -130,18 +152,18 @@ void auth_begin(struct session *s, const struct pn_smtp_auth *auth)
     enum pn_sasl_mechanism mechanism = PN_SASL_PLAIN;
     struct pn_buf body;
     if (a == NULL || a->channel == NULL || !pn_sasl_mechanism_find(auth->mechanism, &mechanism)) {
-        answer(s, &busy);
+        answer(s, PN_SASL_BUSY);
         return;
     }
     struct pn_sasl_begin begin = {.id = ++a->last_id,
-                                  .service = PN_SASL_SMTP,
+                                  .service = (uint8_t)service_of(s),
                                   .mechanism = (uint8_t)mechanism,
                                   .tls = s->tls_on,
                                   .has_initial = auth->has_initial,
                                   .ip = s->ip,
                                   .session = pn_str_of(session_name(s, name)),
                                   .initial = auth->initial};
-    if (s->smtp_config.auth.p == with_binding && pn_stream_exporter(s->stream, exporter))
+    if (binds(s) && pn_stream_exporter(s->stream, exporter))
         begin.exporter = (struct pn_str){(const char *)exporter, sizeof exporter};
     /* Room at once: a buffer that grows leaves secrets behind. */
     pn_buf_init(&body, PN_RECORD_MAX);
@@ -149,7 +171,7 @@ void auth_begin(struct session *s, const struct pn_smtp_auth *auth)
     pn_sasl_begin_put(&body, &begin);
     explicit_bzero(exporter, sizeof exporter);
     if (!tell(a, PN_REC_SASL_BEGIN, &body)) {
-        answer(s, &busy);
+        answer(s, PN_SASL_BUSY);
         return;
     }
     struct login *l = pn_calloc(1, sizeof *l);
@@ -164,7 +186,7 @@ void auth_response(struct session *s, struct pn_str message)
     struct login *l = s->login;
     struct pn_buf body;
     if (l == NULL) { /* auth went while the client thought */
-        answer(s, &busy);
+        answer(s, PN_SASL_BUSY);
         return;
     }
     struct pn_sasl_answer said = {.id = l->id, .message = message};
@@ -176,7 +198,7 @@ void auth_response(struct session *s, struct pn_str message)
         return;
     }
     send_cancel(l);
-    end(l, &busy);
+    end(l, PN_SASL_BUSY);
 }
 
 void auth_cancel(struct session *s)
@@ -207,21 +229,21 @@ static void let_in(struct session *s, const struct pn_sasl_said *said)
 
 static void on_said(struct login *l, const struct pn_sasl_said *said)
 {
-    static const struct pn_smtp_reply *const replies[PN_SASL_STATUSES] = {
-        [PN_SASL_REFUSED] = &refused,
-        [PN_SASL_MALFORMED] = &malformed,
-        [PN_SASL_SHUT] = &shut,
-        [PN_SASL_BUSY] = &busy,
-    };
     struct session *s = l->s;
-    if (said->status == PN_SASL_CHALLENGE) {
+    enum pn_sasl_status status = (enum pn_sasl_status)said->status;
+    if (status == PN_SASL_CHALLENGE) {
         pn_timer_free(&l->timer);
-        pn_smtp_server_challenge(s->smtp, said->message);
-    } else {
-        if (said->status == PN_SASL_OK)
-            let_in(s, said);
-        end(l, replies[said->status]);
+        if (s->access != NULL)
+            access_challenge(s, said->message);
+        else
+            pn_smtp_server_challenge(s->smtp, said->message);
+        return;
     }
+    if (status == PN_SASL_OK && s->access != NULL && !access_admit(s, said))
+        status = PN_SASL_BUSY;
+    else if (status == PN_SASL_OK && s->access == NULL)
+        let_in(s, said);
+    end(l, status);
 }
 
 static bool on_record(void *ctx, struct pn_record *record)
@@ -235,6 +257,7 @@ static bool on_record(void *ctx, struct pn_record *record)
         return false; /* it was the client's turn */
     if (l != NULL)
         on_said(l, &said);
+    pn_sasl_wipe(record->body); /* it may hold a token */
     return true;
 }
 
@@ -247,7 +270,7 @@ static void forget_all(struct edge_auth *a)
             if (l->timer == NULL)
                 forget(l);
             else
-                end(l, &busy);
+                end(l, PN_SASL_BUSY);
         }
     }
 }

@@ -18,6 +18,8 @@
  *   forward_srs.c   senders of forwarded mail
  *   forward.c       recipients that stand for others: aliases, forwards
  *   auth.c          logins, asked of the auth role
+ *   relay.c         sessions with TLS of users who read their mail
+ *   access.c        those users until they are in: IMAP and POP3 before login
  *   submit.c        what users submit: who sends as whom, what its header lacks, too much of it
  *   rcpt_known.c    whom we take mail for
  *   ask_dsn.c       what the client asks of reports
@@ -51,6 +53,7 @@
 #include "policy.h"
 #include "pool.h"
 #include "runner.h"
+#include "sasl.h"
 #include "server.h"
 #include "signer_link.h"
 #include "srs.h"
@@ -65,6 +68,8 @@ struct edge_state;
 struct signing;
 struct edge_auth;
 struct login;
+struct access;
+struct relay;
 
 /* What holds for mail that users submit. */
 struct edge_submission {
@@ -88,6 +93,8 @@ struct edge_generation {
     bool client_names;  /* are asked for */
     bool early_talkers; /* are served; plugins are told */
     bool cut_through;   /* cut.c */
+    bool plain_login;   /* who reads his mail from this machine needs no TLS */
+    uint64_t login_ms;  /* for IMAP and POP3, from connecting to a login */
     uint64_t greet_delay_ms, command_ms, data_ms, handshake_ms, proxy_ms, session_ms, handover_ms;
     uint64_t data_rate; /* bytes a second, at least; 0: none */
     uint64_t flight_messages_max, flight_bytes_max, sessions_max;
@@ -164,6 +171,9 @@ struct edge {
     struct session *sessions; /* all that live */
     size_t session_count;
     uint64_t sessions_total, events_lost, state_lost;
+    struct access *handing; /* sessions on their way to a mailbox worker */
+    struct relay *relays;
+    size_t relay_count;
     uint64_t limited_next, limited_unsaid; /* when such an event may be written again */
     struct pn_metric *metrics;             /* edge_role.c */
     bool draining;
@@ -186,6 +196,7 @@ struct session {
     enum pn_listen_kind kind;
     struct pn_smtp_server_config smtp_config; /* of submission: its own, for what is offered */
     struct login *login;                      /* an exchange is under way */
+    struct access *access;                    /* IMAP and POP3; then there is no smtp */
     char *user, *senders;                     /* who logged in; owned; NULL: nobody */
     struct pn_ip ip;                          /* the client's, by PROXY if one was read */
     uint16_t port;
@@ -509,6 +520,38 @@ void auth_forget(struct session *s);
 void edge_auth_peer(struct edge *edge, struct pn_peer *peer);
 void edge_auth_free(struct edge *edge);
 
+/* ---- relay.c ---- */
+
+/* Our end of a pair, paused: relay_begin goes on with it. Takes fd. */
+struct pn_stream *relay_inner(struct edge *edge, int fd);
+/* Takes both. */
+void relay_begin(struct edge *edge, struct pn_stream **outer, struct pn_stream **inner);
+/* The edge stops: workers tell those whose sessions we relay. */
+void relays_drain(struct edge *edge);
+void relays_free(struct edge *edge);
+
+/* ---- access.c ---- */
+
+/* It came to a port for users who read their mail. */
+bool session_reads(const struct session *s);
+/* What is said to one who can't come in: for we stop (ours), or there are too many. */
+struct pn_str access_refusal(enum pn_listen_kind kind, bool ours);
+/* Takes fd. */
+void access_open(struct session *s, int fd, bool tls_first);
+/* Channel binding was announced to him. */
+bool access_binds(const struct session *s);
+/* What auth says: a challenge; who he is and what lets him in (false: nothing does); the end. */
+void access_challenge(struct session *s, struct pn_str message);
+bool access_admit(struct session *s, const struct pn_sasl_said *said);
+void access_said(struct session *s, enum pn_sasl_status status);
+/* A mailbox worker's SESSION_TAKEN; false: it is none. */
+bool access_taken(struct edge *edge, unsigned mailbox, struct pn_str body);
+/* Its channel ended. */
+void access_mailbox_gone(struct edge *edge, unsigned mailbox);
+void access_drain(struct session *s);
+/* The session goes. */
+void access_forget(struct session *s);
+
 /* ---- submit.c ---- */
 
 /* It came to a port for users. */
@@ -620,6 +663,9 @@ void session_free(struct session *s);
 void session_open(struct session *s, int fd, bool tls_first);
 /* The edge stops: 421 at the next moment that is between commands. */
 void session_drain(struct session *s);
+
+/* It drains, and nobody is left. */
+void edge_stop_if_idle(struct edge *edge);
 
 /* ---- accept.c ---- */
 

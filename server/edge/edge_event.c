@@ -57,6 +57,10 @@ static void client_json(struct pn_json *j, const struct session *s)
     pn_json_i64(j, "port", s->port);
     if (s->kind == PN_LISTEN_LMTP)
         pn_json_str(j, "protocol", PN_STR("lmtp")); /* else it is SMTP */
+    if (session_reads(s))
+        pn_json_str(j, "protocol",
+                    s->kind == PN_LISTEN_IMAP || s->kind == PN_LISTEN_IMAPS ? PN_STR("imap")
+                                                                            : PN_STR("pop3"));
     pn_json_str(j, "helo", pn_str_of(s->helo == NULL ? "" : s->helo));
     struct pn_str ptr = client_name(s);
     if (ptr.len != 0)

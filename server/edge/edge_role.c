@@ -66,15 +66,18 @@ static void close_listeners(struct edge *edge)
     edge->listener_count = 0;
 }
 
-static bool is_smtp(enum pn_listen_kind kind)
+static bool is_ours(enum pn_listen_kind kind)
 {
-    return kind <= PN_LISTEN_LMTP;
+    return kind <= PN_LISTEN_POP3S;
 }
 
-/* Users log in over TLS only. */
-static bool needs_tls(enum pn_listen_kind kind)
+/* Users log in over TLS only, unless those who read their mail here may do without. */
+static bool needs_tls(const struct edge_generation *g, enum pn_listen_kind kind)
 {
-    return kind == PN_LISTEN_SMTPS || kind == PN_LISTEN_SUBMISSION || kind == PN_LISTEN_SUBMISSIONS;
+    if (kind == PN_LISTEN_IMAP || kind == PN_LISTEN_POP3)
+        return !g->plain_login;
+    return kind == PN_LISTEN_SMTPS || kind == PN_LISTEN_SUBMISSION ||
+           kind == PN_LISTEN_SUBMISSIONS || kind == PN_LISTEN_IMAPS || kind == PN_LISTEN_POP3S;
 }
 
 /* Takes the sockets of a generation in place of those of the one before. */
@@ -86,9 +89,9 @@ static void open_listeners(struct edge *edge, struct pn_generation *gen)
         struct pn_listener *from = &gen->listeners[i];
         struct edge_listener *l = &edge->listeners[edge->listener_count];
         pn_policy_listen(edge->gen->policy, from->row, &l->listen);
-        if (!is_smtp(l->listen.kind))
+        if (!is_ours(l->listen.kind))
             continue;
-        if (needs_tls(l->listen.kind) && edge->gen->tls == NULL) {
+        if (needs_tls(edge->gen, l->listen.kind) && edge->gen->tls == NULL) {
             pn_error("port %u needs TLS, but there is no certificate: it stays closed",
                      l->listen.port);
             continue;
@@ -153,10 +156,8 @@ static void on_drain(void *ctx, uint32_t limit_ms)
         next = s->next;
         session_drain(s);
     }
-    if (edge->sessions == NULL) {
-        pn_loop_stop(edge->loop);
-        return;
-    }
+    relays_drain(edge);
+    edge_stop_if_idle(edge);
     edge->drain_timer = pn_timer_new(edge->loop, on_drain_end, edge);
     pn_timer_set(edge->drain_timer, limit_ms);
 }
@@ -238,6 +239,7 @@ static void end(struct pn_role_life *life)
     edge->draining = false;
     while (edge->sessions != NULL)
         session_free(edge->sessions);
+    relays_free(edge);
     outbox_free(edge);
     client_names_free(edge);
     edge_state_free(edge);

@@ -56,6 +56,8 @@ static void fill_settings(struct edge_generation *g)
     g->client_names =
         pn_policy_bool(p, "smtp.client-name") && !pn_plan_states(g->plan, PN_METHOD_IPREV);
     g->early_talkers = pn_str_eq(pn_policy_str(p, "smtp.early-talkers"), PN_STR("note"));
+    g->plain_login = pn_str_eq(pn_policy_str(p, "mailbox.plain-login"), PN_STR("loopback"));
+    g->login_ms = (uint64_t)pn_policy_int(p, "mailbox.login-time");
     g->cut_through = pn_policy_bool(p, "queue.cut-through");
     g->hops_max = (uint32_t)pn_policy_int(p, "limits.hops");
     g->greet_delay_ms = (uint64_t)pn_policy_int(p, "smtp.greet-delay");

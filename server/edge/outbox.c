@@ -328,6 +328,9 @@ static bool on_delivered(void *ctx, struct pn_record *record)
 {
     struct edge_mailbox *mailbox = ctx;
     struct pn_delivered delivered;
+    if (record->type == PN_REC_SESSION_TAKEN)
+        return access_taken(mailbox->edge, (unsigned)(mailbox - mailbox->edge->mailboxes),
+                            record->body);
     if (record->type != PN_REC_DELIVERED || !pn_delivered_get(record->body, &delivered))
         return false;
     mailbox->stalled_ns = 0;
@@ -368,6 +371,7 @@ static void on_mailbox_end(void *ctx, enum pn_channel_end how)
     pn_channel_free(&mailbox->channel);
     pn_control_missing(edge->control, PN_ROLE_MAILBOX, number);
     lost(edge, number);
+    access_mailbox_gone(edge, number);
 }
 
 bool outbox_peer(struct edge *edge, struct pn_peer *peer)
@@ -395,6 +399,7 @@ bool outbox_peer(struct edge *edge, struct pn_peer *peer)
     if (*slot != NULL) { /* the one before died; its end may not have been read yet */
         pn_channel_free(slot);
         lost(edge, number);
+        access_mailbox_gone(edge, number);
     }
     if (number < EDGE_MAILBOXES_MAX)
         edge->mailboxes[number].stalled_ns = 0;

@@ -381,6 +381,7 @@ void session_free(struct session *s)
     free(s->helo);
     unknown_forget(s);
     auth_forget(s);
+    access_forget(s);
     client_name_forget(s);
     turn_uncount(s);
     if (s->limited)
@@ -389,13 +390,20 @@ void session_free(struct session *s)
         pn_cap_give(edge->limits, PN_CAP_SESSIONS, 1);
     edge_generation_unref(&s->gen);
     free(s);
-    if (edge->draining && edge->sessions == NULL)
+    edge_stop_if_idle(edge);
+}
+
+void edge_stop_if_idle(struct edge *edge)
+{
+    if (edge->draining && edge->sessions == NULL && edge->relays == NULL)
         pn_loop_stop(edge->loop);
 }
 
 void session_drain(struct session *s)
 {
-    if (s->smtp == NULL || !s->started)
+    if (s->access != NULL)
+        access_drain(s);
+    else if (s->smtp == NULL || !s->started)
         session_free(s);
     else
         (void)turn_part(s);

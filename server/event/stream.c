@@ -34,7 +34,7 @@ static short wanted(const struct pn_stream *s)
     if (s->shut)
         return EV_READ;
     bool handshake = s->tls != NULL && !stream_tls_ready(s);
-    bool read = handshake || (!s->muted && !s->closing && s->tls_next == NULL);
+    bool read = handshake || (!s->muted && !s->closing && s->tls_next == NULL && !s->eof);
     bool write = stream_tls_wants_write(s) || (pending(s) != 0 && !handshake);
     return (short)((read ? EV_READ : 0) | (write ? EV_WRITE : 0));
 }
@@ -278,6 +278,11 @@ static void read_more(struct pn_stream *s, const bool *gone)
     size_t kept = s->keep_len;
     pn_assert(kept <= PN_STREAM_KEEP_MAX);
     ssize_t n = io_read(s, scratch + kept);
+    if (n == IO_EOF && s->ops->on_eof != NULL && !stream_tls_broken(s)) {
+        s->eof = true;
+        s->ops->on_eof(s->ctx);
+        return;
+    }
     if (n == IO_EOF)
         stream_fail(s, PN_CLOSE_EOF, "the peer closed the connection");
     if (n < 0)
@@ -301,10 +306,10 @@ static void run_input(struct pn_stream *s, short what, const bool *gone)
         s->muted = s->muted || (what & EV_READ) != 0;
         return;
     }
-    if ((what & EV_READ) == 0 && !stream_tls_has_input(s))
+    if (s->eof || ((what & EV_READ) == 0 && !stream_tls_has_input(s)))
         return;
     read_more(s, gone);
-    if (!*gone && !s->closing && !s->failed && !s->paused && stream_tls_has_input(s))
+    if (!*gone && !s->closing && !s->failed && !s->paused && !s->eof && stream_tls_has_input(s))
         stream_kick(s);
 }
 
@@ -341,9 +346,25 @@ static bool run_tls(struct pn_stream *s, const bool *gone)
     return !*gone && !s->failed && !s->closing;
 }
 
+static void end_output(struct pn_stream *s)
+{
+    if (!s->end_due || pending(s) != 0 || s->failed)
+        return;
+    s->end_due = false;
+    stream_tls_bye(s);
+    (void)shutdown(s->fd, SHUT_WR); /* a peer that is gone is met by reading */
+}
+
+void pn_stream_end(struct pn_stream *s)
+{
+    s->end_due = true;
+    end_output(s);
+}
+
 static bool run_output(struct pn_stream *s, const bool *gone)
 {
     flush(s);
+    end_output(s);
     if (s->tls_next != NULL && pending(s) == 0 && !s->failed) {
         s->tls = s->tls_next;
         s->tls_next = NULL;
@@ -648,6 +669,27 @@ void pn_stream_start_tls_with(struct pn_stream *s, struct pn_tls_context *tls,
                               const struct pn_tls_want *want)
 {
     start_tls(s, tls, want);
+}
+
+struct pn_str pn_stream_kept_bytes(const struct pn_stream *s)
+{
+    return (struct pn_str){s->keep == NULL ? NULL : s->keep + s->keep_off, s->keep_len};
+}
+
+void pn_stream_rehome(struct pn_stream *s, const struct pn_stream_ops *ops, void *ctx,
+                      struct pn_stream_limits limits)
+{
+    pn_assert(limits.keep_max <= PN_STREAM_KEEP_MAX && !s->closing);
+    s->ops = ops;
+    s->ctx = ctx;
+    s->limits = limits;
+    s->out.max = limits.write_max > s->out.len ? limits.write_max : s->out.len;
+    s->idle_ms = s->deadline = 0;
+    time_changed(s);
+    free(s->keep);
+    s->keep = NULL;
+    s->keep_len = s->keep_cap = 0;
+    s->show_kept = false;
 }
 
 size_t pn_stream_kept(const struct pn_stream *s)

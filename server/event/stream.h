@@ -45,6 +45,9 @@ struct pn_stream_ops {
     /* In place of on_close(PN_CLOSE_TIMEOUT): the stream lives, for last words; then
      * close or free it. May be NULL. */
     void (*on_timeout)(void *ctx);
+    /* The peer says no more, but may listen yet: in place of on_close(PN_CLOSE_EOF), where more
+     * can be written. Bytes that are kept are shown yet. May be NULL. */
+    void (*on_eof)(void *ctx);
 };
 
 enum { PN_STREAM_KEEP_MAX = 128 * 1024, PN_STREAM_READ_MAX = 64 * 1024 };
@@ -78,6 +81,14 @@ size_t pn_stream_pending(const struct pn_stream *stream);
  * read and dropped for as long, lest a reset destroys our last words. */
 void pn_stream_close(struct pn_stream **stream);
 
+/* From here on the stream is another's, who gets all that happens; timeouts are none, what was
+ * kept is dropped, on_drained is not due unless output waits. Not from its own callbacks' inside.
+ */
+void pn_stream_rehome(struct pn_stream *stream, const struct pn_stream_ops *ops, void *ctx,
+                      struct pn_stream_limits limits);
+/* Says to the peer, behind all output, that no more comes; reading goes on. No write follows. */
+void pn_stream_end(struct pn_stream *stream);
+
 /* Stops and restarts calls of on_read; the socket's buffer then fills, and the
  * peer waits. Kept bytes are shown again on resume. */
 void pn_stream_pause(struct pn_stream *stream);
@@ -102,6 +113,8 @@ void pn_stream_start_tls_with(struct pn_stream *stream, struct pn_tls_context *t
                               const struct pn_tls_want *want);
 /* Bytes kept and not consumed; inside on_read, those behind the view do not count. */
 size_t pn_stream_kept(const struct pn_stream *stream);
+/* Those bytes; borrowed until the stream runs again. */
+struct pn_str pn_stream_kept_bytes(const struct pn_stream *stream);
 /* NULL while plain. Borrowed. */
 const struct pn_tls_info *pn_stream_tls(const struct pn_stream *stream);
 /* The session's tls-exporter (RFC 9266): 32 bytes, a secret. False: plain, or a TLS 1.2 without

@@ -39,6 +39,8 @@ struct pn_stream {
     bool closed;    /* on_close was called */
     bool closing;   /* pn_stream_close: only flush and go */
     bool shut;      /* closing: FIN was sent */
+    bool eof;       /* on_eof was called: nothing more is read */
+    bool end_due;   /* pn_stream_end: FIN is sent behind the output */
     bool *gone;     /* while its handler runs: where to tell that it was freed */
     enum pn_close how;
     char why[96];
@@ -62,6 +64,8 @@ bool stream_tls_ready(const struct pn_stream *s);
 bool stream_tls_handshake(struct pn_stream *s);
 ssize_t stream_tls_read(struct pn_stream *s, char *to, size_t room);
 ssize_t stream_tls_write(struct pn_stream *s, const char *from, size_t len);
+/* It may be written to no more. */
+bool stream_tls_broken(const struct pn_stream *s);
 bool stream_tls_wants_write(const struct pn_stream *s);
 /* Input that OpenSSL holds and the socket will not announce. */
 bool stream_tls_has_input(const struct pn_stream *s);

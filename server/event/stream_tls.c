@@ -168,6 +168,11 @@ ssize_t stream_tls_write(struct pn_stream *s, const char *from, size_t len)
     return (ssize_t)sent;
 }
 
+bool stream_tls_broken(const struct pn_stream *s)
+{
+    return s->tls != NULL && s->tls->broken;
+}
+
 bool stream_tls_wants_write(const struct pn_stream *s)
 {
     return s->tls != NULL && s->tls->wants_write;

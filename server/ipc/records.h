@@ -83,6 +83,12 @@ enum pn_record_type {
     /* edge, queue -> mailbox, and back (handover.h) */
     PN_REC_DELIVER = 0x0600, /* to one local recipient; fd: content */
     PN_REC_DELIVERED = 0x0680,
+    /* auth -> mailbox, edge -> mailbox, and back (pass.h) */
+    PN_REC_PASS = 0x0640,
+    PN_REC_SESSION,      /* fd: the client, or a pair's end */
+    PN_REC_SESSIONS_END, /* no body */
+    PN_REC_PASS_KNOWN = 0x06c0,
+    PN_REC_SESSION_TAKEN,
 
     /* any role -> admin: one JSON line, whole; and counters (metrics.h) */
     PN_REC_EVENT = 0x0700,

@@ -31,6 +31,11 @@ bool pn_sasl_mechanism_fits(enum pn_sasl_mechanism mechanism, bool tls, bool exp
     return tls && (mechanism != PN_SASL_SCRAM_SHA_256_PLUS || exporter);
 }
 
+bool pn_sasl_plain_ok(enum pn_sasl_service service, const struct pn_ip *ip, bool allowed)
+{
+    return allowed && (service == PN_SASL_IMAP || service == PN_SASL_POP3) && pn_ip_is_loopback(ip);
+}
+
 const char *pn_sasl_service_name(enum pn_sasl_service service)
 {
     static const char *const names[PN_SASL_SERVICES] = {
@@ -131,6 +136,8 @@ void pn_sasl_said_put(struct pn_buf *out, const struct pn_sasl_said *said)
     pn_wr_str(out, said->message);
     pn_wr_str(out, said->user);
     pn_wr_str(out, said->senders);
+    pn_wr_str(out, said->token);
+    pn_wr_u32(out, said->worker);
 }
 
 bool pn_sasl_said_get(struct pn_str body, struct pn_sasl_said *said)
@@ -140,8 +147,12 @@ bool pn_sasl_said_get(struct pn_str body, struct pn_sasl_said *said)
     said->status = pn_rd_u8(&r);
     bool ok = get_str(&r, PN_SASL_MESSAGE_MAX, &said->message) &&
               get_str(&r, PN_SASL_USER_MAX, &said->user) &&
-              get_str(&r, PN_SASL_SENDERS_MAX, &said->senders) && pn_rd_done(&r);
-    if (!ok || said->status >= PN_SASL_STATUSES)
+              get_str(&r, PN_SASL_SENDERS_MAX, &said->senders) &&
+              get_str(&r, PN_SASL_TOKEN, &said->token);
+    said->worker = pn_rd_u32(&r);
+    if (!ok || !pn_rd_done(&r) || said->status >= PN_SASL_STATUSES)
+        return false;
+    if (said->token.len != 0 && (said->token.len != PN_SASL_TOKEN || said->status != PN_SASL_OK))
         return false;
     if (said->status != PN_SASL_CHALLENGE && said->message.len != 0)
         return false;

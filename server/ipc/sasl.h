@@ -27,7 +27,8 @@
  * Messages are the mechanism's own bytes: base64 (and SMTP's "=" for an empty initial
  * response) is the edge's work. What SCRAM's server says last comes as a challenge too, which
  * the client answers with an empty message; OK carries no message. Auth is asked over
- * TLS only, and refuses all else.
+ * TLS only, and refuses all else, but for a client of IMAP or POP3 on this machine where the
+ * configuration lets that one in (pn_sasl_plain_ok).
  *
  * What edge answers in SMTP (RFC 4954, section 6), in auth's words:
  *
@@ -60,6 +61,7 @@ enum pn_sasl_service { PN_SASL_SMTP, PN_SASL_LMTP, PN_SASL_IMAP, PN_SASL_POP3, P
 enum {
     PN_SASL_MESSAGE_MAX = 12288 / 4 * 3, /* bytes, of a line of 12288: RFC 4954, section 4 */
     PN_SASL_EXPORTER = 32,               /* bytes of tls-exporter */
+    PN_SASL_TOKEN = 16,                  /* bytes */
     PN_SASL_USER_MAX = 254,
     PN_SASL_SENDERS_MAX = 4096,    /* bytes: a line of the users' file holds no more */
     PN_SASL_SESSION_MAX = 64,      /* bytes of a session's name */
@@ -107,6 +109,10 @@ struct pn_sasl_said {
     /* OK; else empty: his name in the one form of the users' file (user@domain, lower case,
      * A-labels), and what else he may send as, for pn_sasl_may_send. */
     struct pn_str user, senders;
+    /* OK of IMAP and POP3; else empty, and 0: what opens his mailbox once, and which worker has it
+     * (pass.h). */
+    struct pn_str token;
+    uint32_t worker;
 };
 
 /* Each _get: false for what is malformed, or beyond a limit above. */
@@ -128,6 +134,8 @@ bool pn_sasl_mechanism_find(struct pn_str name, enum pn_sasl_mechanism *out);
 /* May it be announced to, and begun by, a client on such a connection? exporter: PLUS's
  * condition above. Strongest last in the enumeration; who announces goes down from the end. */
 bool pn_sasl_mechanism_fits(enum pn_sasl_mechanism mechanism, bool tls, bool exporter);
+/* May this client log in without TLS? allowed: the configuration's word. */
+bool pn_sasl_plain_ok(enum pn_sasl_service service, const struct pn_ip *ip, bool allowed);
 const char *pn_sasl_service_name(enum pn_sasl_service service);
 
 /* PLAIN's message of a name and a password; false: a NUL in them, or too long. */

@@ -36,6 +36,7 @@ enum pn_engine_why { PN_ENGINE_IDLE_TOO_LONG, PN_ENGINE_SHUTDOWN, PN_ENGINE_TOO_
 
 struct pn_engine {
     const struct pn_engine_kind *kind;
+    uint64_t commands; /* so many came; the engine counts them, for the session's event */
 };
 
 struct pn_engine_kind {

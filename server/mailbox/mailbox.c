@@ -2,11 +2,9 @@
 
 #include "handover.h"
 #include "log.h"
+#include "mailbox_int.h"
 #include "mem.h"
 #include "memfile.h"
-#include "role.h"
-#include "store.h"
-#include "threads.h"
 
 #include <stdlib.h>
 #include <unistd.h>
@@ -16,24 +14,8 @@ enum {
     UNDER_WAY_MAX = 512, /* more are answered "try again" */
     ANSWER_QUEUE = 1024 * 1024,
     EDIT_BYTES = 1024 * 1024,
+    ANEW_MS = 10 * 1000,
     STACK = 512 * 1024
-};
-
-struct mailbox {
-    struct pn_loop *loop;
-    struct pn_threads *threads;
-    struct pn_store *store;
-    struct peer *peers;
-    struct pn_timer *drain_timer;
-    bool draining;
-};
-
-/* A channel to an edge or the queue; outlives it while jobs still name it. */
-struct peer {
-    struct peer *next;
-    struct mailbox *mailbox;
-    struct pn_channel *channel; /* NULL: it ended */
-    unsigned jobs;
 };
 
 struct job {
@@ -164,9 +146,9 @@ static void job_free(struct job *job)
     peer_release(peer);
 }
 
-static void stop_if_idle(struct mailbox *mb)
+void mailbox_stop_if_idle(struct mailbox *mb)
 {
-    if (mb->draining && pn_threads_busy(mb->threads) == 0)
+    if (mb->draining && pn_threads_busy(mb->threads) == 0 && mb->visits == NULL)
         pn_loop_stop(mb->loop);
 }
 
@@ -176,7 +158,7 @@ static void job_done(struct pn_job *base)
     struct mailbox *mb = job->peer->mailbox;
     answer(job->peer, job->token, job->code, pn_buf_str(&job->text));
     job_free(job);
-    stop_if_idle(mb);
+    mailbox_stop_if_idle(mb);
 }
 
 static bool start_job(struct peer *peer, struct pn_str body, int content_fd)
@@ -204,11 +186,10 @@ static bool start_job(struct peer *peer, struct pn_str body, int content_fd)
     return true;
 }
 
-static bool on_record(void *ctx, struct pn_record *record)
+static bool on_deliver(struct peer *peer, struct pn_record *record)
 {
-    struct peer *peer = ctx;
     struct pn_handover h;
-    if (record->type != PN_REC_DELIVER || !pn_handover_open(record, &h))
+    if (!pn_handover_open(record, &h))
         return false;
     bool ok = h.body.len <= PN_ENVELOPE_MAX && start_job(peer, h.body, h.content_fd);
     if (!ok && h.content_fd >= 0)
@@ -217,11 +198,34 @@ static bool on_record(void *ctx, struct pn_record *record)
     return ok;
 }
 
+/* Only auth lets in: an edge that was taken over can't. */
+static bool on_record(void *ctx, struct pn_record *record)
+{
+    struct peer *peer = ctx;
+    bool auth = peer->role == PN_ROLE_AUTH, edge = peer->role == PN_ROLE_EDGE;
+    switch (record->type) {
+    case PN_REC_DELIVER:
+        return !auth && on_deliver(peer, record);
+    case PN_REC_PASS:
+        return auth && sessions_pass(peer, record->body);
+    case PN_REC_SESSION:
+        return edge && sessions_open(peer, record, false);
+    case PN_REC_SESSIONS_END:
+        if (edge)
+            sessions_relay_ends(peer);
+        return edge;
+    default:
+        return false;
+    }
+}
+
 /* We could not take its content; who asks has it yet. */
 static bool on_cut(void *ctx, struct pn_record *record)
 {
     struct peer *peer = ctx;
     struct pn_handover h;
+    if (record->type == PN_REC_SESSION && peer->role == PN_ROLE_EDGE)
+        return sessions_open(peer, record, true);
     if (record->type != PN_REC_DELIVER || !pn_handover_open(record, &h))
         return record->type == PN_REC_DELIVER;
     struct pn_rd r = pn_rd_of(h.body);
@@ -238,8 +242,10 @@ static void on_end(void *ctx, enum pn_channel_end how)
 {
     struct peer *peer = ctx;
     if (how == PN_CHANNEL_PROTOCOL)
-        pn_error("a peer sent what is no delivery; its channel is closed");
+        pn_error("%s sent what it may not; its channel is closed",
+                 pn_role_name((enum pn_role)peer->role));
     pn_channel_free(&peer->channel);
+    sessions_peer_gone(peer);
     peer_release(peer);
 }
 
@@ -248,19 +254,14 @@ static void on_peer(void *ctx, struct pn_peer *from)
     struct mailbox *mb = ctx;
     static const struct pn_channel_ops ops = {
         .on_record = on_record, .on_end = on_end, .on_cut = on_cut};
-    if (from->role != PN_ROLE_EDGE && from->role != PN_ROLE_QUEUE)
+    if (pn_admin_link_peer(mb->admin, from) ||
+        (from->role != PN_ROLE_EDGE && from->role != PN_ROLE_QUEUE && from->role != PN_ROLE_AUTH))
         return;
     struct peer *peer = pn_calloc(1, sizeof *peer);
-    *peer = (struct peer){.next = mb->peers, .mailbox = mb};
+    *peer = (struct peer){.next = mb->peers, .mailbox = mb, .role = from->role};
     peer->channel = pn_channel_new(mb->loop, from->fd, &ops, peer, ANSWER_QUEUE);
     from->fd = -1;
     mb->peers = peer;
-}
-
-static void on_generation(void *ctx, struct pn_generation *gen)
-{
-    (void)ctx; /* nothing of policy concerns deliveries */
-    pn_generation_free(&gen);
 }
 
 static void on_drain_end(void *ctx)
@@ -274,15 +275,48 @@ static void on_drain(void *ctx, uint32_t limit_ms)
     struct mailbox *mb = ctx;
     mb->draining = true;
     pn_timer_set(mb->drain_timer, limit_ms);
-    stop_if_idle(mb);
+    sessions_drain(mb);
+    mailbox_stop_if_idle(mb);
+}
+
+/* Users move to other workers, or threads change: begun anew this role has it right. */
+static bool takes_in_place(const struct mailbox_settings *old, const struct mailbox_settings *set)
+{
+    return old->mailboxes == set->mailboxes && old->threads == set->threads;
+}
+
+static void on_generation(void *ctx, struct pn_generation *gen)
+{
+    struct mailbox *mb = ctx;
+    struct mailbox_settings set;
+    struct pn_buf err;
+    pn_buf_init(&err, 1000);
+    if (!mailbox_settings_of(gen, &set, &err)) {
+        pn_error("the new settings can't be used, the old ones stay: %s", pn_buf_cstr(&err));
+    } else if (takes_in_place(&mb->settings, &set)) {
+        mb->settings = set;
+    } else if (!mb->draining) {
+        pn_info("begins anew, as the new settings want it");
+        on_drain(mb, ANEW_MS);
+    }
+    pn_generation_free(&gen);
+    pn_buf_fini(&err);
 }
 
 static bool begin(struct pn_role_life *life, struct pn_buf *err)
 {
-    if (pn_role_env_folder(life->env, PN_FOLDER_MAIL) != NULL)
-        return true;
-    (void)pn_buf_addz(err, "no mail folder was given");
-    return false;
+    struct mailbox *mb = life->ctx;
+    if (pn_role_env_folder(life->env, PN_FOLDER_MAIL) == NULL) {
+        (void)pn_buf_addz(err, "no mail folder was given");
+        return false;
+    }
+    if (!mailbox_settings_of(life->env->gen, &mb->settings, err))
+        return false;
+    pn_generation_free(&life->env->gen); /* nothing more is read from it */
+    mb->loop = life->loop;
+    mb->admission = admission_new();
+    visit_event_begin(mb);
+    return true;
 }
 
 static bool open_store(struct pn_role_life *life, struct pn_buf *err)
@@ -291,23 +325,35 @@ static bool open_store(struct pn_role_life *life, struct pn_buf *err)
     char host[256] = "localhost";
     (void)err;
     (void)gethostname(host, sizeof host - 1);
-    mb->loop = life->loop;
     mb->store = pn_store_new(pn_role_env_folder(life->env, PN_FOLDER_MAIL)->fd, pn_str_of(host));
     mb->threads = pn_threads_new(mb->loop, THREADS, STACK, "deliver");
+    mb->crew = crew_new(mb->loop, mb->settings.threads, "session");
     mb->drain_timer = pn_timer_new(mb->loop, on_drain_end, mb);
     return true;
+}
+
+static void join(struct pn_role_life *life)
+{
+    struct mailbox *mb = life->ctx;
+    pn_admin_link_control(mb->admin, life->control);
 }
 
 static void end(struct pn_role_life *life)
 {
     struct mailbox *mb = life->ctx;
+    mb->draining = false;
+    sessions_free(mb);
+    crew_free(&mb->crew);
     pn_threads_free(&mb->threads);
     while (mb->peers != NULL) {
         struct peer *peer = mb->peers;
         pn_channel_free(&peer->channel);
         peer_release(peer);
     }
-    pn_store_free(&mb->store);
+    if (mb->store != NULL)
+        pn_store_free(&mb->store);
+    admission_free(&mb->admission);
+    visit_event_end(mb);
     pn_timer_free(&mb->drain_timer);
 }
 
@@ -318,6 +364,7 @@ int pn_mailbox_main(struct pn_role_env *env)
         .control = {on_generation, on_peer, on_drain, NULL},
         .begin = begin,
         .open = open_store,
+        .join = join,
         .end = end,
     };
     struct mailbox mb = {0};

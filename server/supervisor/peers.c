@@ -21,6 +21,7 @@ static const struct {
     {PEER_EDGE, PEER_SIGNER},     /* digests, to be signed */
     {PEER_QUEUE, PEER_SIGNER},    /* of its own reports */
     {PEER_EDGE, PEER_AUTH},       /* logins */
+    {PEER_AUTH, PEER_MAILBOX},    /* who may open his mailbox now */
     {PEER_QUEUE, PEER_RESOLVER},  /* next hops */
     {PEER_QUEUE, PEER_MAILBOX},   /* deliveries */
     {PEER_EDGE, PEER_ADMIN},      /* events and counters, here and below */

@@ -5,6 +5,7 @@
 #include "auth_role.h"
 #include "kit_policy.h"
 #include "memfile.h"
+#include "pass.h"
 #include "role_rig.h"
 
 #include <errno.h>
@@ -14,7 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { EDGE, ADMIN };
+enum { EDGE, ADMIN, MAILBOX, OTHER_MAILBOX };
 
 static int users_fd = -1; /* what the role gets before GO; -1: none */
 
@@ -69,7 +70,9 @@ static void house_open(struct house *h, const char *conf, bool with_users)
     h->rig.policy_fd = pn_memfile_of("policy", pn_buf_str(&h->kit.image));
     h->rig.peer_roles[EDGE] = PN_ROLE_EDGE;
     h->rig.peer_roles[ADMIN] = PN_ROLE_ADMIN;
-    h->rig.peer_count = 2;
+    h->rig.peer_roles[MAILBOX] = h->rig.peer_roles[OTHER_MAILBOX] = PN_ROLE_MAILBOX;
+    h->rig.peer_numbers[OTHER_MAILBOX] = 1;
+    h->rig.peer_count = 4;
     h->rig.before_go = send_users;
     role_rig_start(&h->rig);
     if (with_users)
@@ -97,12 +100,12 @@ static void send_to(struct house *h, uint16_t type, struct pn_buf *body)
     pn_buf_fini(body);
 }
 
-static void begin_from(struct house *h, const char *ip, uint64_t id,
-                       enum pn_sasl_mechanism mechanism, bool tls, struct pn_str initial)
+static void begin_for(struct house *h, enum pn_sasl_service service, const char *ip, uint64_t id,
+                      enum pn_sasl_mechanism mechanism, bool tls, struct pn_str initial)
 {
     struct pn_buf b;
     struct pn_sasl_begin begin = {.id = id,
-                                  .service = PN_SASL_SMTP,
+                                  .service = (uint8_t)service,
                                   .mechanism = (uint8_t)mechanism,
                                   .tls = tls,
                                   .has_initial = initial.p != NULL,
@@ -113,6 +116,12 @@ static void begin_from(struct house *h, const char *ip, uint64_t id,
     pn_buf_init(&b, PN_RECORD_MAX);
     pn_sasl_begin_put(&b, &begin);
     send_to(h, PN_REC_SASL_BEGIN, &b);
+}
+
+static void begin_from(struct house *h, const char *ip, uint64_t id,
+                       enum pn_sasl_mechanism mechanism, bool tls, struct pn_str initial)
+{
+    begin_for(h, PN_SASL_SMTP, ip, id, mechanism, tls, initial);
 }
 
 static void begin(struct house *h, uint64_t id, enum pn_sasl_mechanism mechanism,
@@ -257,6 +266,111 @@ static void test_rules(void)
     send_to(&h, PN_REC_SASL_ANSWER, &b);
     UNIT_INT(hear(&h), PN_SASL_STATUSES);
     house_close(&h);
+}
+
+/* What a mailbox worker is told; false: nothing that is a pass. */
+static bool hear_pass(struct house *h, unsigned worker, struct pn_pass *pass)
+{
+    struct pn_record record;
+    return role_rig_recv(&h->rig, worker, &record, &h->room) && record.type == PN_REC_PASS &&
+           pn_pass_get(record.body, pass);
+}
+
+static void say_known(struct house *h, unsigned worker, const struct pn_pass *pass, bool noted)
+{
+    struct pn_buf b;
+    struct pn_pass_known known = {.noted = noted};
+    memcpy(known.token, pass->token, sizeof known.token);
+    pn_buf_init(&b, 64);
+    pn_pass_known_put(&b, &known);
+    UNIT_INT(pn_channel_send_fd(h->rig.peers[worker], PN_REC_PASS_KNOWN, pn_buf_str(&b), NULL, 0),
+             0);
+    pn_buf_fini(&b);
+}
+
+#define BOB_LOGS_IN PN_STR("\0bob@here.test\0bob's own")
+#define ANN_LOGS_IN PN_STR("\0ann@here.test\0s3cret pass")
+
+/* Who reads his mail: his worker knows before he is let in. */
+static void test_passes(void)
+{
+    struct house h;
+    struct pn_pass pass, other;
+    house_open(&h, "mailboxes 2", true);
+    unsigned ann = pn_mailbox_of(PN_STR("ann@here.test"), 2);
+    unsigned worker = ann == 0 ? MAILBOX : OTHER_MAILBOX;
+    unit_row("the worker's word is awaited");
+    begin_for(&h, PN_SASL_IMAP, "192.0.2.1", 1, PN_SASL_PLAIN, true, ANN_LOGS_IN);
+    UNIT_TRUE(hear_pass(&h, worker, &pass));
+    UNIT_STR(pass.user, PN_STR("ann@here.test"));
+    UNIT_INT(pass.service, PN_SASL_IMAP);
+    UNIT_INT(plain(&h, 2, "bob@here.test", "bob's own"), PN_SASL_OK); /* comes first */
+    UNIT_INT(h.said.token.len, 0);
+    say_known(&h, worker, &pass, true);
+    UNIT_INT(hear(&h), PN_SASL_OK);
+    UNIT_INT(h.said.id, 1);
+    UNIT_INT(h.said.worker, ann);
+    UNIT_INT(h.said.token.len, PN_PASS_TOKEN);
+    UNIT_INT(memcmp(h.said.token.p, pass.token, PN_PASS_TOKEN), 0);
+    unit_row("no two tokens are the same");
+    begin_for(&h, PN_SASL_POP3, "192.0.2.1", 3, PN_SASL_PLAIN, true, ANN_LOGS_IN);
+    UNIT_TRUE(hear_pass(&h, worker, &other));
+    UNIT_INT(other.service, PN_SASL_POP3);
+    UNIT_TRUE(memcmp(other.token, pass.token, PN_PASS_TOKEN) != 0);
+    unit_row("it has no room");
+    say_known(&h, worker, &pass, true); /* of the one before: nobody waits for that */
+    say_known(&h, worker, &other, false);
+    UNIT_INT(hear(&h), PN_SASL_BUSY);
+    UNIT_INT(h.said.token.len, 0);
+    unit_row("a wrong password: it hears nothing");
+    begin_for(&h, PN_SASL_IMAP, "192.0.2.1", 4, PN_SASL_PLAIN, true, PN_STR("\0ann@here.test\0x"));
+    UNIT_INT(hear(&h), PN_SASL_REFUSED);
+    unit_row("cancelled meanwhile");
+    begin_for(&h, PN_SASL_IMAP, "192.0.2.1", 5, PN_SASL_PLAIN, true, ANN_LOGS_IN);
+    UNIT_TRUE(hear_pass(&h, worker, &pass));
+    cancel(&h, 5);
+    say_known(&h, worker, &pass, true);
+    unit_row("the worker ends");
+    begin_for(&h, PN_SASL_IMAP, "192.0.2.1", 6, PN_SASL_PLAIN, true, ANN_LOGS_IN);
+    UNIT_TRUE(hear_pass(&h, worker, &pass));
+    role_rig_peer(&h.rig, worker, PN_ROLE_MAILBOX, ann);
+    UNIT_INT(hear(&h), PN_SASL_BUSY);
+    UNIT_INT(h.said.id, 6);
+    unit_row("and there is another");
+    begin_for(&h, PN_SASL_IMAP, "192.0.2.1", 7, PN_SASL_PLAIN, true, ANN_LOGS_IN);
+    UNIT_TRUE(hear_pass(&h, worker, &pass));
+    say_known(&h, worker, &pass, true);
+    UNIT_INT(hear(&h), PN_SASL_OK);
+    house_close(&h);
+}
+
+/* Without TLS: from this machine, where that is allowed, for mail that is read. */
+static void test_plain_login(void)
+{
+    static const struct {
+        const char *label, *conf, *ip;
+        enum pn_sasl_service service;
+        bool want;
+    } rows[] = {
+        {"as shipped", "", "127.0.0.1", PN_SASL_IMAP, false},
+        {"allowed", "mailbox { plain-login loopback }", "127.0.0.1", PN_SASL_IMAP, true},
+        {"POP3", "mailbox { plain-login loopback }", "127.9.0.1", PN_SASL_POP3, true},
+        {"another machine", "mailbox { plain-login loopback }", "192.0.2.1", PN_SASL_IMAP, false},
+        {"mail that is sent", "mailbox { plain-login loopback }", "127.0.0.1", PN_SASL_SMTP, false},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct house h;
+        struct pn_pass pass;
+        house_open(&h, rows[i].conf, true);
+        unit_row(rows[i].label);
+        begin_for(&h, rows[i].service, rows[i].ip, 1, PN_SASL_PLAIN, false, BOB_LOGS_IN);
+        if (rows[i].want) {
+            UNIT_TRUE(hear_pass(&h, MAILBOX, &pass));
+            say_known(&h, MAILBOX, &pass, true);
+        }
+        UNIT_INT(hear(&h), rows[i].want ? PN_SASL_OK : PN_SASL_REFUSED);
+        house_close(&h);
+    }
 }
 
 static void test_shut(void)
@@ -404,6 +518,8 @@ int main(int argc, char **argv)
     static const struct unit_test tests[] = {
         {"logins", test_logins},
         {"rules", test_rules},
+        {"passes", test_passes},
+        {"plain login", test_plain_login},
         {"shut", test_shut},
         {"busy", test_busy},
         {"users", test_users},

@@ -1,0 +1,222 @@
+/*
+ * The mailbox role, inside: what its files share.
+ *
+ *   admission.c      whom auth let in (admission.h)
+ *   settings.c       what the role goes by, from the policy
+ *   crew.c           the threads that engines run on, shared fairly among users
+ *   engines.c        which engines there are
+ *   deflate.c        COMPRESS=DEFLATE (deflate.h)
+ *   session_event.c  event lines and counters
+ *   session.c        one session: stream, engine, and what it waits for
+ *   sessions.c       all of them: limits, tokens, the records of pass.h
+ *   mailbox.c        deliveries, peers, and the role
+ *
+ * All of it runs on the role's loop, but for deliveries and engines, which have threads.
+ */
+#ifndef MAILBOX_INT_H
+#define MAILBOX_INT_H
+
+#include "admin_link.h"
+#include "admission.h"
+#include "channel.h"
+#include "control.h"
+#include "deflate.h"
+#include "engine.h"
+#include "role.h"
+#include "store.h"
+#include "stream.h"
+#include "threads.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+/* ---- settings.c ---- */
+
+struct mailbox_settings {
+    uint32_t mailboxes; /* workers */
+    uint32_t sessions, user_sessions, threads;
+    uint64_t quota_bytes, quota_messages;
+};
+
+/* Takes the generation's policy. False with a sentence in err. */
+bool mailbox_settings_of(struct pn_generation *gen, struct mailbox_settings *out,
+                         struct pn_buf *err);
+
+/* ---- crew.c ---- */
+
+struct crew;
+
+/* Somebody whose work is shared out fairly: a user. Zeroed by its owner. */
+struct crew_member {
+    struct crew_job *first, **last; /* that wait */
+    unsigned running;
+    struct crew_member *next; /* in the crew's round */
+    bool listed;
+};
+
+struct crew_job {
+    struct pn_job job; /* first */
+    struct crew_job *next;
+    struct crew *crew;
+    struct crew_member *member;
+    void (*run)(struct crew_job *job); /* on a thread */
+    void (*done)(
+        struct crew_job *job); /* on the loop; may free job, and member if it has no other */
+};
+
+/* So many threads; no member has more than a quarter of them. */
+struct crew *crew_new(struct pn_loop *loop, unsigned threads, const char *name);
+/* All jobs have ended. */
+void crew_free(struct crew **crew);
+/* run and done are set. Members take turns, the jobs of each in order. */
+void crew_submit(struct crew *crew, struct crew_member *member, struct crew_job *job);
+/* Running or waiting. */
+size_t crew_busy(const struct crew *crew);
+
+/* ---- engines.c ---- */
+
+/* What makes the engine of a service; NULL: it is not served. */
+extern struct pn_engine *(*const mailbox_imap_engine)(const struct pn_engine_start *start);
+extern struct pn_engine *(*const mailbox_pop3_engine)(const struct pn_engine_start *start);
+
+/* The user whose engine that will be; as pn_user_open. */
+struct pn_user *mailbox_user(struct pn_store *store, struct pn_str name,
+                             enum pn_store_status *status, struct pn_buf *why);
+
+/* ---- sessions ---- */
+
+struct mailbox;
+struct peer;
+
+/* One who has sessions here. */
+struct reader {
+    struct reader *next; /* of its bucket */
+    struct crew_member member;
+    unsigned sessions;
+    char *name;
+};
+
+enum visit_state {
+    VISIT_OPENING, /* its mailbox is being opened */
+    VISIT_WAITING, /* for bytes, or for news */
+    VISIT_RUNNING, /* the engine runs, or waits for a thread */
+    VISIT_SENDING, /* the engine has more to say once this is sent */
+    VISIT_CLOSING  /* the engine is being freed */
+};
+
+/* A session. (pn_session is the record that it begins with.) */
+struct visit {
+    struct crew_job job; /* first */
+    struct visit *next, **prev;
+    struct mailbox *mailbox;
+    struct reader *reader;
+    struct peer *relay; /* the edge that has the client; NULL: we have, or that edge is gone */
+    struct pn_stream *stream;
+    struct pn_engine *engine;
+    struct pn_buf in, out; /* not consumed yet; said in this run */
+    size_t consumed;
+    struct deflate *deflate; /* NULL: nothing is compressed */
+    enum visit_state state;
+    enum pn_engine_next said; /* by the last run */
+    atomic_bool woken;
+    bool again;               /* there is news for the engine that runs */
+    bool eof, broken, ending; /* broken: no deflate stream */
+    enum pn_engine_why ending_why;
+    const char *end; /* why, for the event; NULL: it goes on */
+    uint8_t service;
+    struct pn_ip ip;
+    uint16_t port;
+    bool tls;
+    char *name, *tag, *cipher; /* owned */
+    uint64_t began_ns, bytes_in, bytes_out;
+};
+
+/* What must be sent from threads to the loop: an event line. */
+struct said_line {
+    struct said_line *next;
+    struct pn_buf line;
+};
+
+enum { READER_BUCKETS = 4096 };
+
+enum mailbox_metric {
+    MB_IMAP,
+    MB_POP3,
+    MB_TAKEN_IMAP,
+    MB_TAKEN_POP3,
+    MB_NO_PASS,
+    MB_TOO_MANY,
+    MB_RUNNING,
+    MB_DELIVERING,
+    MB_METRICS
+};
+
+struct mailbox {
+    struct pn_loop *loop;
+    struct pn_threads *threads; /* of deliveries */
+    struct crew *crew;          /* of sessions */
+    struct pn_store *store;
+    struct peer *peers;
+    struct pn_timer *drain_timer;
+    struct pn_admin_link *admin;
+    struct mailbox_settings settings;
+    struct admission *admission;
+    struct visit *visits;
+    size_t visit_count;
+    struct reader *readers[READER_BUCKETS];
+    pthread_mutex_t lines_lock;
+    struct said_line *lines; /* under lines_lock: for admin */
+    struct pn_metric metrics[MB_METRICS];
+    bool draining;
+};
+
+/* A channel to an edge, the queue or auth; outlives it while jobs still name it. */
+struct peer {
+    struct peer *next;
+    struct mailbox *mailbox;
+    struct pn_channel *channel; /* NULL: it ended */
+    uint8_t role;
+    unsigned jobs;
+};
+
+/* ---- session_event.c ---- */
+
+void visit_event_begin(struct mailbox *mb);
+void visit_event_end(struct mailbox *mb);
+/* The session is over. */
+void visit_event(struct visit *v);
+/* struct pn_engine_host's; from a thread. */
+void visit_moved(void *ctx, struct pn_str from, struct pn_str to, bool into_junk, uint64_t messages,
+                 struct pn_str message_ids);
+
+/* ---- session.c ---- */
+
+/* Takes fd. reader has room. */
+void visit_begin(struct mailbox *mb, struct reader *reader, struct peer *relay,
+                 const struct pn_session *from, int fd);
+/* Last words, as soon as the engine does not run. */
+void visit_end(struct visit *v, enum pn_engine_why why);
+/* The edge that relays it is gone: there is no client any more. */
+void visit_lost(struct visit *v);
+
+/* ---- sessions.c ---- */
+
+bool sessions_pass(struct peer *peer, struct pn_str body);
+/* PN_REC_SESSION, and one whose descriptor could not come (cut). */
+bool sessions_open(struct peer *peer, struct pn_record *record, bool cut);
+/* Those that this edge relays are told that it stops. */
+void sessions_relay_ends(struct peer *peer);
+/* The channel to it ended: it lives no more, or would not be believed. */
+void sessions_peer_gone(struct peer *peer);
+/* All: the role ends. */
+void sessions_drain(struct mailbox *mb);
+/* Waits until they are gone, whatever they are at. */
+void sessions_free(struct mailbox *mb);
+/* A session is gone; its reader may be. */
+void sessions_left(struct visit *v);
+
+/* ---- mailbox.c ---- */
+
+void mailbox_stop_if_idle(struct mailbox *mb);
+
+#endif
