@@ -1,5 +1,6 @@
 #include "mailbox.h"
 
+#include "charset.h"
 #include "handover.h"
 #include "log.h"
 #include "mailbox_int.h"
@@ -26,6 +27,7 @@ struct job {
     uint64_t token;
     uint16_t code;
     struct pn_buf text;
+    struct pn_str user, folder; /* of one that was delivered; in body */
 };
 
 static void answer(struct peer *peer, uint64_t token, uint16_t code, struct pn_str text)
@@ -92,7 +94,12 @@ static void deliver(struct job *job, const struct pn_deliver *d, struct pn_str c
                                              .reverse_path = d->reverse_path,
                                              .content = content,
                                              .edits = edits};
-        set_result(job, pn_store_deliver(mb->store, &delivery, &why), &why);
+        enum pn_store_status status = pn_store_deliver(mb->store, &delivery, &why);
+        set_result(job, status, &why);
+        if (status == PN_STORE_OK) {
+            job->user = d->user;
+            job->folder = d->folder;
+        }
     } else {
         (void)pn_buf_addz(&why, "an edit of the header can't be made");
         set_result(job, PN_STORE_TEMPORARY, &why);
@@ -148,7 +155,8 @@ static void job_free(struct job *job)
 
 void mailbox_stop_if_idle(struct mailbox *mb)
 {
-    if (mb->draining && pn_threads_busy(mb->threads) == 0 && mb->visits == NULL)
+    if (mb->draining && pn_threads_busy(mb->threads) == 0 && mb->visits == NULL &&
+        !indexer_runs(mb->indexer))
         pn_loop_stop(mb->loop);
 }
 
@@ -157,6 +165,8 @@ static void job_done(struct pn_job *base)
     struct job *job = (struct job *)base;
     struct mailbox *mb = job->peer->mailbox;
     answer(job->peer, job->token, job->code, pn_buf_str(&job->text));
+    if (job->user.len != 0 && !mb->draining)
+        indexer_note(mb->indexer, job->user, job->folder);
     job_free(job);
     mailbox_stop_if_idle(mb);
 }
@@ -313,6 +323,7 @@ static bool begin(struct pn_role_life *life, struct pn_buf *err)
     if (!mailbox_settings_of(life->env->gen, &mb->settings, err))
         return false;
     pn_generation_free(&life->env->gen); /* nothing more is read from it */
+    (void)pn_charset_preload();          /* for SEARCH */
     mb->loop = life->loop;
     mb->admission = admission_new();
     visit_event_begin(mb);
@@ -328,6 +339,7 @@ static bool open_store(struct pn_role_life *life, struct pn_buf *err)
     mb->store = pn_store_new(pn_role_env_folder(life->env, PN_FOLDER_MAIL)->fd, pn_str_of(host));
     mb->threads = pn_threads_new(mb->loop, THREADS, STACK, "deliver");
     mb->crew = crew_new(mb->loop, mb->settings.threads, "session");
+    mb->indexer = indexer_new(mb);
     mb->drain_timer = pn_timer_new(mb->loop, on_drain_end, mb);
     return true;
 }
@@ -343,6 +355,7 @@ static void end(struct pn_role_life *life)
     struct mailbox *mb = life->ctx;
     mb->draining = false;
     sessions_free(mb);
+    indexer_free(&mb->indexer);
     crew_free(&mb->crew);
     pn_threads_free(&mb->threads);
     while (mb->peers != NULL) {

@@ -6,6 +6,7 @@
  *   crew.c           the threads that engines run on, shared fairly among users
  *   engines.c        which engines there are
  *   deflate.c        COMPRESS=DEFLATE (deflate.h)
+ *   indexer.c        the words of delivered mail, when nobody waits
  *   session_event.c  event lines and counters
  *   session.c        one session: stream, engine, and what it waits for
  *   sessions.c       all of them: limits, tokens, the records of pass.h
@@ -82,6 +83,9 @@ extern struct pn_engine *(*const mailbox_pop3_engine)(const struct pn_engine_sta
 /* The user whose engine that will be; as pn_user_open. */
 struct pn_user *mailbox_user(struct pn_store *store, struct pn_str name,
                              enum pn_store_status *status, struct pn_buf *why);
+
+/* Indexes the words of a folder for about so long, on a thread; true: there is more to do. */
+bool mailbox_index(struct pn_store *store, struct pn_str user, struct pn_str folder, unsigned ms);
 
 /* ---- sessions ---- */
 
@@ -161,6 +165,7 @@ struct mailbox {
     struct pn_admin_link *admin;
     struct mailbox_settings settings;
     struct admission *admission;
+    struct indexer *indexer;
     struct visit *visits;
     size_t visit_count;
     struct reader *readers[READER_BUCKETS];
@@ -178,6 +183,15 @@ struct peer {
     uint8_t role;
     unsigned jobs;
 };
+
+/* ---- indexer.c ---- */
+
+struct indexer *indexer_new(struct mailbox *mb);
+/* Waits for the slice that runs. */
+void indexer_free(struct indexer **indexer);
+/* Mail came into that folder. */
+void indexer_note(struct indexer *indexer, struct pn_str user, struct pn_str folder);
+bool indexer_runs(const struct indexer *indexer);
 
 /* ---- session_event.c ---- */
 

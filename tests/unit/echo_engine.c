@@ -7,6 +7,9 @@
  *   news        its own host is told that something changed: "* news"
  *   pack        from here on compressed
  *   quit        bye
+ *
+ * And what an IMAP client says while it is idle, TAG NOOP, TAG IDLE, DONE, TAG LOGOUT, or one of
+ * POP3, NOOP and QUIT.
  */
 #include "mailbox_int.h"
 #include "mem.h"
@@ -21,7 +24,7 @@ struct echo {
     void *ctx;
     char *tag;
     unsigned much;
-    bool greeted, news;
+    bool greeted, news, pop3;
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -60,6 +63,29 @@ static enum pn_engine_next say_much(struct echo *e, struct pn_buf *out)
     return PN_ENGINE_MORE; /* at the end: there may be more to consume */
 }
 
+static enum pn_engine_next speak_imap(struct echo *e, struct pn_str line, struct pn_buf *out)
+{
+    bool quit = e->pop3 && pn_str_eq(line, PN_STR("QUIT"));
+    if (e->pop3 && (quit || pn_str_eq(line, PN_STR("NOOP"))))
+        (void)pn_buf_addz(out, "+OK\r\n");
+    if (e->pop3)
+        return quit ? PN_ENGINE_END : PN_ENGINE_INPUT;
+    struct pn_str tag = pn_str_split(&line, ' ');
+    if (pn_str_eq(line, PN_STR("NOOP")) || pn_str_starts(line, PN_STR("SELECT ")))
+        (void)pn_buf_addf(out, "%.*s OK\r\n", PN_FMT(tag));
+    if (pn_str_eq(line, PN_STR("IDLE"))) {
+        free(e->tag);
+        e->tag = pn_strndup(tag.p, tag.len);
+        (void)pn_buf_addz(out, "+ idling\r\n");
+    }
+    if (pn_str_eq(tag, PN_STR("DONE")))
+        (void)pn_buf_addf(out, "%s OK\r\n", e->tag);
+    if (!pn_str_eq(line, PN_STR("LOGOUT")))
+        return PN_ENGINE_INPUT;
+    (void)pn_buf_addf(out, "* BYE\r\n%.*s OK\r\n", PN_FMT(tag));
+    return PN_ENGINE_END;
+}
+
 static enum pn_engine_next command(struct echo *e, struct pn_str line, struct pn_buf *out)
 {
     uint64_t n;
@@ -86,6 +112,8 @@ static enum pn_engine_next command(struct echo *e, struct pn_str line, struct pn
     } else if (pn_str_eq(line, PN_STR("quit"))) {
         (void)pn_buf_addz(out, "bye\r\n");
         return PN_ENGINE_END;
+    } else {
+        return speak_imap(e, line, out);
     }
     return PN_ENGINE_INPUT;
 }
@@ -94,7 +122,9 @@ static enum pn_engine_next run(struct pn_engine *engine, struct pn_str *in, stru
 {
     struct echo *e = (struct echo *)engine;
     size_t end;
-    if (!e->greeted)
+    if (!e->greeted && e->pop3)
+        (void)pn_buf_addz(out, "+OK\r\n");
+    else if (!e->greeted)
         (void)pn_buf_addf(out, "%s OK\r\n", e->tag);
     e->greeted = true;
     if (e->news && in->len == 0) {
@@ -141,8 +171,15 @@ static struct pn_engine *echo_new(const struct pn_engine_start *start)
     return &e->engine;
 }
 
+static struct pn_engine *echo_pop3(const struct pn_engine_start *start)
+{
+    struct pn_engine *engine = echo_new(start);
+    ((struct echo *)engine)->pop3 = true;
+    return engine;
+}
+
 struct pn_engine *(*const mailbox_imap_engine)(const struct pn_engine_start *start) = echo_new;
-struct pn_engine *(*const mailbox_pop3_engine)(const struct pn_engine_start *start) = echo_new;
+struct pn_engine *(*const mailbox_pop3_engine)(const struct pn_engine_start *start) = echo_pop3;
 
 /* Nobody looks into it. A name with "broken" in it has a mailbox that can't be opened. */
 struct pn_user *mailbox_user(struct pn_store *store, struct pn_str name,
@@ -154,4 +191,10 @@ struct pn_user *mailbox_user(struct pn_store *store, struct pn_str name,
         return NULL;
     }
     return (struct pn_user *)store;
+}
+
+bool mailbox_index(struct pn_store *store, struct pn_str user, struct pn_str folder, unsigned ms)
+{
+    (void)store, (void)user, (void)folder, (void)ms;
+    return false;
 }
