@@ -345,19 +345,23 @@ static void send_packed(int fd, z_stream *z, const char *text)
     UNIT_INT(write(fd, out, sizeof out - z->avail_out), (ssize_t)(sizeof out - z->avail_out));
 }
 
-/* Unpacks so many bytes. */
+/* Unpacks so many bytes; what came beyond them stays for the next call. */
 static size_t hear_packed(int fd, z_stream *z, char *to, size_t want)
 {
-    unsigned char in[1000];
+    static unsigned char in[1000];
     z->next_out = (unsigned char *)to;
     z->avail_out = (unsigned)want;
     while (z->avail_out != 0) {
-        ssize_t n = read(fd, in, sizeof in);
-        if (n <= 0)
-            break;
-        z->next_in = in;
-        z->avail_in = (unsigned)n;
-        if (inflate(z, Z_SYNC_FLUSH) != Z_OK)
+        if (z->avail_in == 0) {
+            struct pollfd p = {.fd = fd, .events = POLLIN};
+            ssize_t n = poll(&p, 1, 30000) == 1 ? read(fd, in, sizeof in) : -1;
+            if (n <= 0)
+                break;
+            z->next_in = in;
+            z->avail_in = (unsigned)n;
+        }
+        int result = inflate(z, Z_SYNC_FLUSH);
+        if (result != Z_OK && result != Z_BUF_ERROR)
             break;
     }
     return want - z->avail_out;
