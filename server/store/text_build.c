@@ -164,8 +164,11 @@ static size_t note_slots(struct pn_str text, struct lists *lists, uint16_t **ord
             cap = 2 * cap + TEXT_BLOCK + TEXT_OVER;
             *order = pn_realloc(*order, cap * sizeof **order);
         }
+        uint32_t trigram = text_trigram(text_trigram(0, text.p[b * TEXT_BLOCK]),
+                                        b * TEXT_BLOCK < end ? text.p[b * TEXT_BLOCK + 1] : '\0');
         for (size_t i = b * TEXT_BLOCK; i < end; i++) {
-            uint32_t slot = text_slot(text.p + i, lists->bits);
+            trigram = text_trigram(trigram, text.p[i + 2]);
+            uint32_t slot = text_slot(trigram, lists->bits);
             if (last[slot] == b + 1)
                 continue;
             lists->dict[slot + 1] += (uint32_t)number_len((uint32_t)(b + 1) - last[slot]);

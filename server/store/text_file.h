@@ -117,11 +117,14 @@ struct text_state *text_state_get(int fd, size_t pages);
 void text_state_put(struct text_state **state);
 
 /* Trigrams: shared by who writes and who looks up. bits is not 0. */
-static inline uint32_t text_slot(const char *p, unsigned bits)
+static inline uint32_t text_slot(uint32_t trigram, unsigned bits)
 {
-    uint32_t three = (uint32_t)(unsigned char)p[0] | (uint32_t)(unsigned char)p[1] << 8 |
-                     (uint32_t)(unsigned char)p[2] << 16;
-    return three * UINT32_C(2654435761) >> (32 - bits);
+    return trigram * UINT32_C(2654435761) >> (32 - bits);
+}
+/* The trigram that ends with c, behind the one before. */
+static inline uint32_t text_trigram(uint32_t before, char c)
+{
+    return before >> 8 | (uint32_t)(unsigned char)c << 16;
 }
 
 /* Changes with the layout, and with what fold.c or words.c make of a message. */

@@ -39,7 +39,9 @@ static int shorter(const void *a, const void *b)
 /* Where the list of one trigram is. */
 static bool list_of(struct look *look, size_t offset, struct list *out)
 {
-    uint32_t slot = text_slot(look->search.bytes.p + offset, (unsigned)look->shelf->bits), pair[2];
+    const char *p = look->search.bytes.p + offset;
+    uint32_t trigram = text_trigram(text_trigram(text_trigram(0, p[0]), p[1]), p[2]), pair[2];
+    uint32_t slot = text_slot(trigram, (unsigned)look->shelf->bits);
     struct pn_str bytes;
     if (!text_read(look->file, look->shelf->dict_at + (uint64_t)slot * 4, sizeof pair, &bytes))
         return false;

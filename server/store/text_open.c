@@ -7,8 +7,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdatomic.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+enum { SWEEP_EVERY = 64 }; /* pieces of work that came to their end */
 
 /* The directory `name` in another one, made if need be; takes that one. -1 with errno. */
 static int step_into(int above, const char *name)
@@ -41,7 +44,8 @@ struct pn_texts *pn_texts_open(struct pn_user *user, struct pn_view *view)
     return texts_open_dir(view, open_words(user));
 }
 
-void pn_text_sweep(struct pn_user *user)
+/* Removes what is left of folders that are gone. */
+static void sweep(struct pn_user *user)
 {
     struct pn_pool *pool = pn_pool_new(16 * 1024 * 1024);
     struct pn_folder_list list = {.count = 0};
@@ -65,6 +69,7 @@ void pn_text_sweep(struct pn_user *user)
 
 bool pn_text_work(struct pn_user *user, struct pn_str folder, unsigned ms)
 {
+    static atomic_uint turn;
     uint64_t deadline = pn_clock_mono_ns() + (uint64_t)ms * PN_NS_PER_MS;
     struct pn_view *view = NULL;
     bool more = false;
@@ -78,5 +83,7 @@ bool pn_text_work(struct pn_user *user, struct pn_str folder, unsigned ms)
         more = texts_tidy(texts, (unsigned)((deadline - pn_clock_mono_ns()) / PN_NS_PER_MS));
     pn_texts_close(&texts);
     pn_view_close(&view);
+    if (!more && step == PN_TEXTS_DONE && atomic_fetch_add(&turn, 1) % SWEEP_EVERY == 0)
+        sweep(user);
     return more || step == PN_TEXTS_MORE;
 }

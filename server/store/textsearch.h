@@ -38,10 +38,8 @@ enum pn_texts_step pn_texts_catch_up(struct pn_texts *texts, unsigned ms);
  * now, and covered no more (call again, after catching up or not). */
 bool pn_texts_find(struct pn_texts *texts, const struct pn_words_key *key, struct pn_uidset *hits);
 
-/* Background work: indexes what is new in a folder for about so long, and merges. Blocks nobody.
- * True: there is more to do. */
+/* Background work: indexes what is new in a folder for about so long, and merges; now and then it
+ * removes what is left of folders that are gone. Blocks nobody. True: there is more to do. */
 bool pn_text_work(struct pn_user *user, struct pn_str folder, unsigned ms);
-/* Removes what is left of folders that are gone: now and then. */
-void pn_text_sweep(struct pn_user *user);
 
 #endif

@@ -6,6 +6,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -337,10 +338,70 @@ static void test_unreadable(void)
     remove_folder();
 }
 
+/* Several sessions and somebody who removes files: what is said to be covered is answered right. */
+static void *session(void *arg)
+{
+    struct pn_view *view = arg;
+    for (int round = 0; round < 6; round++) {
+        struct pn_texts *texts = texts_open_dir(view, open_folder());
+        enum pn_texts_step step = PN_TEXTS_MORE;
+        for (int i = 0; i < 10 && step == PN_TEXTS_MORE; i++)
+            step = pn_texts_catch_up(texts, 1);
+        struct pn_uidset hits;
+        pn_uidset_init(&hits, PN_UIDSET_MAX);
+        struct pn_words_key key = {.where = PN_WORDS_IN_BODY, .text = PN_STR("zebra")};
+        bool whole = pn_texts_find(texts, &key, &hits);
+        for (uint32_t i = 0; whole && i < view->count; i++) {
+            uint32_t uid = view->mails[i].mail.uid;
+            bool want = pn_uidset_has(pn_texts_covered(texts), uid) &&
+                        strstr(view->mails[i].content + 40, "zebra") != NULL;
+            if (pn_uidset_has(&hits, uid) != want)
+                return view;
+        }
+        pn_uidset_fini(&hits);
+        if (round % 2 == 0)
+            (void)texts_tidy(texts, 2);
+        char names[20][TEXT_NAME_MAX] = {""}, path[200];
+        int count = each_file(names, 20);
+        (void)snprintf(path, sizeof path, "%s/%s", folder, names[0]);
+        if (round % 3 == 0 && count > 0)
+            (void)unlink(path);
+        pn_texts_close(&texts);
+    }
+    return NULL;
+}
+
+static void test_threads(void)
+{
+    enum { THREADS = 4 };
+    struct pn_view view = {.uidvalidity = 7};
+    pthread_t threads[THREADS];
+    make_folder();
+    for (uint32_t uid = 1; uid <= 200; uid++) {
+        char content[200];
+        (void)snprintf(content, sizeof content, "Subject: none, %040u\n\nthe %s in the wall\n", uid,
+                       uid % 3 == 0 ? "zebra" : "gate");
+        (void)fake_view_add(&view, uid, content);
+    }
+    for (int i = 0; i < THREADS; i++)
+        UNIT_INT(pthread_create(&threads[i], NULL, session, &view), 0);
+    for (int i = 0; i < THREADS; i++) {
+        void *failed = NULL;
+        UNIT_INT(pthread_join(threads[i], &failed), 0);
+        UNIT_TRUE(failed == NULL);
+    }
+    fake_view_fini(&view);
+    remove_folder();
+}
+
 int main(int argc, char **argv)
 {
-    static const struct unit_test tests[] = {
-        {"random", test_random}, {"borders", test_borders},       {"damage", test_damage},
-        {"sweep", test_sweep},   {"unreadable", test_unreadable}, {NULL, NULL}};
+    static const struct unit_test tests[] = {{"random", test_random},
+                                             {"borders", test_borders},
+                                             {"damage", test_damage},
+                                             {"sweep", test_sweep},
+                                             {"unreadable", test_unreadable},
+                                             {"threads", test_threads},
+                                             {NULL, NULL}};
     return unit_main("texts", tests, argc, argv);
 }
