@@ -22,6 +22,7 @@ struct change {
     struct pn_flags flags;
     uint64_t unchanged_since;
     struct pn_uidset *modified;
+    bool silent;
     bool all; /* of an expunge: not only those that are \Deleted */
     size_t removed;
 };
@@ -104,6 +105,21 @@ static uint32_t combine(enum pn_flag_op op, uint32_t now, uint32_t with)
     return op == PN_FLAGS_SET ? with : op == PN_FLAGS_ADD ? now | with : now & ~with;
 }
 
+/* What it is about to be is not told to this view; but what others did to it before that is. */
+static void be_silent(struct change *c, const struct msg *m)
+{
+    struct pn_view *v = c->view;
+    bool known = m->modseq <= v->modseq;
+    for (size_t i = 0; i < v->silent_count && !known; i++)
+        known = v->silent[i] == m->modseq && !pn_uidset_has(&v->loud, m->uid);
+    if (!known)
+        (void)pn_uidset_add(&v->loud, m->uid, m->uid);
+    if (v->silent_count > 0 && v->silent[v->silent_count - 1] == c->modseq)
+        return;
+    v->silent = pn_grow(v->silent, &v->silent_cap, v->silent_count, sizeof *v->silent);
+    v->silent[v->silent_count++] = c->modseq;
+}
+
 static void rename_to(struct change *c, struct msg *m, uint8_t system, uint32_t keywords)
 {
     struct folder *f = c->folder;
@@ -116,6 +132,8 @@ static void rename_to(struct change *c, struct msg *m, uint8_t system, uint32_t 
     if (renameat(c->fd[m->in_new ? DIR_NEW : DIR_CUR], was, c->fd[DIR_CUR], pn_buf_cstr(&name)) ==
         0) {
         c->touched[m->in_new ? DIR_NEW : DIR_CUR] = c->touched[DIR_CUR] = true;
+        if (c->silent)
+            be_silent(c, m);
         folder_count_msg(f, m, -1);
         m->in_new = false;
         m->system = system;
@@ -147,14 +165,6 @@ static void set_flags(struct change *c, struct msg *m)
         rename_to(c, m, system, keywords);
 }
 
-static void be_silent(struct pn_view *v, uint64_t modseq)
-{
-    if (modseq == 0)
-        return;
-    v->silent = pn_grow(v->silent, &v->silent_cap, v->silent_count, sizeof *v->silent);
-    v->silent[v->silent_count++] = modseq;
-}
-
 enum pn_store_status pn_view_store(struct pn_view *view, const struct pn_uidset *uids,
                                    enum pn_flag_op op, struct pn_flags flags,
                                    uint64_t unchanged_since, bool silent,
@@ -166,13 +176,12 @@ enum pn_store_status pn_view_store(struct pn_view *view, const struct pn_uidset 
                        .op = op,
                        .flags = flags,
                        .unchanged_since = unchanged_since,
+                       .silent = silent,
                        .modified = modified};
     (void)pthread_mutex_lock(&f->lock);
     enum pn_store_status status = begin(&c);
     if (status == PN_STORE_OK)
         each(&c, uids, set_flags);
-    if (silent)
-        be_silent(view, c.modseq);
     enum pn_store_status ended = end(&c);
     (void)pthread_mutex_unlock(&f->lock);
     return status != PN_STORE_OK ? status : ended;

@@ -325,6 +325,7 @@ struct pn_view {
     uint64_t modseq;  /* what happened up to here was told */
     uint64_t *silent; /* modseqs of own changes that are not told; owned */
     size_t silent_count, silent_cap;
+    struct pn_uidset loud; /* of them, those that had changed before and were not told */
 };
 
 #endif

@@ -36,6 +36,7 @@ enum pn_store_status pn_view_open(struct pn_user *user, struct pn_str name, bool
                               .changed = changed,
                               .ctx = ctx,
                               .modseq = f->modseq};
+        pn_uidset_init(&v->loud, PN_UIDSET_MAX);
         f->views = v;
         hold(v, f->uids, f->count);
         *out = v;
@@ -75,6 +76,7 @@ void pn_view_close(struct pn_view **view)
     (void)pthread_mutex_unlock(&f->lock);
     folder_put(&f);
     free(v->silent);
+    pn_uidset_fini(&v->loud);
     free(v);
 }
 
@@ -254,11 +256,11 @@ static void keep_gone(struct pn_view *v)
     hold(v, own, v->count + more);
 }
 
-static bool is_silent(const struct pn_view *v, uint64_t modseq)
+static bool is_silent(const struct pn_view *v, const struct msg *m)
 {
     for (size_t i = 0; i < v->silent_count; i++)
-        if (v->silent[i] == modseq)
-            return true;
+        if (v->silent[i] == m->modseq)
+            return !pn_uidset_has(&v->loud, m->uid);
     return false;
 }
 
@@ -270,7 +272,7 @@ static void find_told(const struct pn_view *v, uint32_t last, struct changes *c)
         return;
     for (size_t i = 0; i < f->count && f->msgs[i].uid <= last; i++) {
         const struct msg *m = &f->msgs[i];
-        if (m->modseq <= v->modseq || is_silent(v, m->modseq))
+        if (m->modseq <= v->modseq || is_silent(v, m))
             continue;
         c->told = pn_grow(c->told, &c->told_cap, c->told_count, sizeof *c->told);
         struct told *t = &c->told[c->told_count++];
@@ -296,6 +298,7 @@ static void gather(struct pn_view *v, bool may_expunge, struct changes *c)
     find_told(v, last, c);
     v->modseq = f->modseq;
     v->silent_count = 0;
+    pn_uidset_clear(&v->loud);
     forget_dead(f);
 }
 

@@ -436,6 +436,37 @@ static void test_conditions(void)
     rig_fini(&r);
 }
 
+static void store_silently(struct pn_view *v, const char *uids, uint32_t flags)
+{
+    struct pn_uidset set = set_of(uids);
+    const struct pn_flags f = {flags, 0};
+    UNIT_INT(pn_view_store(v, &set, PN_FLAGS_ADD, f, UINT64_MAX, true, NULL), PN_STORE_OK);
+    pn_uidset_fini(&set);
+}
+
+/* Silence hides what this session did, never what another did before. */
+static void test_silent(void)
+{
+    struct rig r;
+    rig_init(&r);
+    deliver_n(&r, "", 3);
+    r.a = view_of(&r, "");
+    r.b = view_of(&r, "");
+    store_silently(r.a, "1", PN_SEEN);
+    store_silently(r.a, "1:2", PN_FLAGGED);
+    sync_says(&r, r.a, true, "");
+    sync_says(&r, r.b, true, " f1(1:5) f2(2:4)");
+    store(r.b, "2", PN_FLAGS_ADD, PN_DRAFT);
+    store_silently(r.a, "1:3", PN_ANSWERED);
+    store_silently(r.a, "2", PN_DELETED);
+    sync_says(&r, r.a, true, " f2(2:30)");
+    sync_says(&r, r.a, true, "");
+    store_silently(r.a, "3", PN_SEEN);
+    store(r.b, "3", PN_FLAGS_REMOVE, PN_SEEN);
+    sync_says(&r, r.a, true, " f3(3:2)");
+    rig_fini(&r);
+}
+
 static void vanished_is(struct pn_view *v, uint64_t modseq, const char *known, const char *want)
 {
     struct pn_uidset set = set_of(known), out = set_of("");
@@ -750,13 +781,20 @@ static void test_order(void)
 
 int main(int argc, char **argv)
 {
-    static const struct unit_test tests[] = {
-        {"two_views", test_two_views}, {"read", test_read},
-        {"append", test_append},       {"append_many", test_append_many},
-        {"copy", test_copy},           {"conditions", test_conditions},
-        {"history", test_history},     {"strangers", test_strangers},
-        {"damage", test_damage},       {"cached", test_cached},
-        {"quota", test_quota},         {"killed", test_killed},
-        {"order", test_order},         {NULL, NULL}};
+    static const struct unit_test tests[] = {{"two_views", test_two_views},
+                                             {"read", test_read},
+                                             {"append", test_append},
+                                             {"silent", test_silent},
+                                             {"append_many", test_append_many},
+                                             {"copy", test_copy},
+                                             {"conditions", test_conditions},
+                                             {"history", test_history},
+                                             {"strangers", test_strangers},
+                                             {"damage", test_damage},
+                                             {"cached", test_cached},
+                                             {"quota", test_quota},
+                                             {"killed", test_killed},
+                                             {"order", test_order},
+                                             {NULL, NULL}};
     return unit_main("store_view", tests, argc, argv);
 }
