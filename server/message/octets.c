@@ -27,8 +27,7 @@ struct pn_reader {
     struct pn_message *m;
     struct pn_crlf crlf;
     struct decoding decoding;
-    const struct pn_part *sized; /* whose decoded size is known */
-    uint64_t sized_size;
+    uint64_t *sizes; /* owned: of each part decoded, one more than that; 0: not known */
 };
 
 struct pn_reader *pn_reader_new(struct pn_str content)
@@ -51,6 +50,7 @@ void pn_reader_free(struct pn_reader **reader)
     pn_message_free(&r->m);
     pn_crlf_fini(&r->crlf);
     pn_buf_fini(&r->decoding.out);
+    free(r->sizes);
     free(r);
     *reader = NULL;
 }
@@ -220,15 +220,18 @@ static void decoding_seek(struct pn_reader *r, const struct pn_part *part, uint6
         take(r, s.len < at - d->at ? s.len : (size_t)(at - d->at));
 }
 
+/* Each part is decoded for it once, so that all sizes of a message cost one pass at most. */
 static uint64_t decoded_size(struct pn_reader *r, const struct pn_part *part)
 {
-    if (r->sized == part)
-        return r->sized_size;
-    decoding_seek(r, part, UINT64_MAX);
-    r->sized = part;
-    r->sized_size = r->decoding.at;
-    r->decoding.part = NULL;
-    return r->sized_size;
+    if (r->sizes == NULL)
+        r->sizes = pn_calloc(pn_message_parts(r->m), sizeof *r->sizes);
+    uint64_t *size = &r->sizes[pn_part_index(r->m, part)];
+    if (*size == 0) {
+        decoding_seek(r, part, UINT64_MAX);
+        *size = r->decoding.at + 1;
+        r->decoding.part = NULL;
+    }
+    return *size - 1;
 }
 
 static size_t decoded_copy(struct pn_octets *o, char *to, size_t room)

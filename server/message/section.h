@@ -94,7 +94,7 @@ struct pn_octets {
 enum pn_octets_status pn_octets_open(struct pn_reader *reader, const struct pn_section *section,
                                      struct pn_octets *out);
 /* BINARY: the transfer encoding undone; section has a path only. The size costs one pass of
- * decoding, and is kept by the reader for the next time. */
+ * decoding the part, and is kept by the reader for the next time. */
 enum pn_octets_status pn_octets_open_binary(struct pn_reader *reader,
                                             const struct pn_section *section,
                                             struct pn_octets *out);

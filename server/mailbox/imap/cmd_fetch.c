@@ -27,6 +27,7 @@ struct fetch {
     bool started;
     /* The message whose sections are on their way. */
     struct pn_reader *reader; /* owned; NULL: none is */
+    uint32_t uid;
     struct pn_content content;
     const struct fetch_section *section;
     struct pn_octets octets;
@@ -161,9 +162,11 @@ static unsigned cached_wants(const struct fetch *f)
 
 /* ---- what content has ---- */
 
-/* False: there is no message to answer with. */
-static bool open_message(struct imap *imap, struct fetch *f, uint32_t seq, struct pn_buf *out)
+/* False: there is no message to read. */
+static bool open_content(struct imap *imap, struct fetch *f, uint32_t seq)
 {
+    if (fetch_kept(imap, pn_view_uid(imap->view, seq), &f->reader, &f->content))
+        return true;
     switch (pn_view_read(imap->view, seq, &f->content)) {
     case PN_READ_EXPUNGED:
         f->gone = true;
@@ -178,8 +181,16 @@ static bool open_message(struct imap *imap, struct fetch *f, uint32_t seq, struc
     if (f->reader == NULL) {
         pn_content_done(&f->content);
         f->failed = true;
-        return false;
     }
+    return f->reader != NULL;
+}
+
+/* False: there is no message to answer with. */
+static bool open_message(struct imap *imap, struct fetch *f, uint32_t seq, struct pn_buf *out)
+{
+    if (!open_content(imap, f, seq))
+        return false;
+    f->uid = pn_view_uid(imap->view, seq);
     f->section = f->wants.sections;
     f->read += f->content.bytes.len;
     size_t line = out->len;
@@ -227,7 +238,7 @@ static void begin_section(struct fetch *f, struct pn_buf *out)
 }
 
 /* False: out is full, and the message not at its end. */
-static bool go_on(struct fetch *f, struct pn_buf *out)
+static bool go_on(struct imap *imap, struct fetch *f, struct pn_buf *out)
 {
     while (f->section != NULL) {
         if (!f->octets_open)
@@ -243,7 +254,8 @@ static bool go_on(struct fetch *f, struct pn_buf *out)
         f->section = f->section->next;
     }
     end_line(out);
-    close_message(f);
+    if (!fetch_keep(imap, &f->wants, f->uid, &f->reader, &f->content))
+        close_message(f);
     return true;
 }
 
@@ -329,7 +341,7 @@ static bool from_content(struct imap *imap, struct fetch *f, uint32_t seq, struc
         return false;
     done_to(imap, f, seq);
     if (open_message(imap, f, seq, out))
-        (void)go_on(f, out);
+        (void)go_on(imap, f, out);
     return true;
 }
 
@@ -337,7 +349,7 @@ static enum imap_result slice(struct imap *imap, struct imap_command *command, s
 {
     uint32_t seq, last = 0;
     f->read = 0;
-    if (f->reader != NULL && !go_on(f, command->out))
+    if (f->reader != NULL && !go_on(imap, f, command->out))
         return IMAP_AGAIN;
     while ((seq = next_message(imap, f, &last)) != 0) {
         if (imap_full(command) || f->read > READ_MAX)

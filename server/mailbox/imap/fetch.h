@@ -43,6 +43,12 @@ struct fetch_wants {
 
 /* "FLAGS", "(UID BODY[])", "ALL"..., then modifiers (RFC 7162, 3.1.4). */
 bool fetch_read(struct imap_command *command, struct fetch_wants *wants);
+/* What is open of a message of which partials were read, and is worth it, stays with the session:
+ * true then, and *reader is NULL. The next FETCH of that message takes it back. */
+bool fetch_keep(struct imap *imap, const struct fetch_wants *wants, uint32_t uid,
+                struct pn_reader **reader, struct pn_content *content);
+bool fetch_kept(struct imap *imap, uint32_t uid, struct pn_reader **reader,
+                struct pn_content *content);
 /* "BODY[TEXT]<0>": as it stands in the answer. */
 void fetch_put_name(const struct fetch_section *section, struct pn_buf *out);
 

@@ -171,7 +171,10 @@ static void whole(struct imap *imap, struct pn_buf *out)
         return;
     }
     command_begin(imap);
-    if (command_read(imap, imap->command))
+    bool fits = command_read(imap, imap->command);
+    if (!fits || imap->command->row->run != imap_fetch)
+        fetch_forget(imap);
+    if (fits)
         proceed(imap, out);
     else
         finish(imap, out);

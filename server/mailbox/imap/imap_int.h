@@ -42,6 +42,7 @@ struct imap {
     struct pn_imap_lex lex;
     struct pn_view *view;         /* owned; NULL: nothing is selected */
     struct imap_command *command; /* owned; the one under way */
+    struct fetch_kept *kept;      /* owned; of cmd_fetch.c, from one FETCH to the next */
     /* SEARCHRES: UIDs of the last SEARCH RETURN (SAVE); empty where nothing is selected. */
     struct pn_uidset saved;
     /* Changed flags there was no room to tell of: UIDs. */
@@ -164,6 +165,8 @@ bool imap_put_changed(struct imap *imap, struct pn_buf *out, const struct pn_uid
                       unsigned what, uint32_t *next);
 /* Closes what is selected; expunges nothing. */
 void imap_unselect(struct imap *imap);
+/* Closes the message that FETCH left open; before any other command. */
+void fetch_forget(struct imap *imap);
 
 void imap_put_number(struct pn_buf *out, uint64_t n);
 /* out is beyond what one run may bring. */

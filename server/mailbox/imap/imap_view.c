@@ -7,6 +7,7 @@ enum { UPDATES_MAX = 4 * 1024 * 1024 }; /* bytes of updates at a time; more wait
 
 void imap_unselect(struct imap *imap)
 {
+    fetch_forget(imap);
     if (imap->view != NULL)
         pn_view_close(&imap->view);
     pn_uidset_fini(&imap->saved);
