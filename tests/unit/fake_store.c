@@ -282,12 +282,12 @@ bool pn_view_sync(struct pn_view *view, bool may_expunge, const struct pn_view_o
     view->told_changed = false;
     if (view->folder->deleted)
         return false;
-    for (size_t i = 0; i < view->count; i++) {
-        if (may_expunge && view->v[i].m->gone)
-            ops->expunged(ctx, (uint32_t)kept + 1, view->v[i].m->uid);
-        else
+    for (size_t i = view->count; may_expunge && i > 0; i--)
+        if (view->v[i - 1].m->gone)
+            ops->expunged(ctx, (uint32_t)i, view->v[i - 1].m->uid);
+    for (size_t i = 0; i < view->count; i++)
+        if (!may_expunge || !view->v[i].m->gone)
             view->v[kept++] = view->v[i];
-    }
     before = view->count = kept;
     take_new(view);
     if (view->count > before)

@@ -154,7 +154,7 @@ static void test_expunge(void)
         {SELECT},
         {"b STORE 1:2 +FLAGS.SILENT (\\Deleted)\n", "b OK STORE completed\n"},
         {"c EXPUNGE 1\n", "c BAD Wrong arguments of EXPUNGE\n"},
-        {"c EXPUNGE\n", "* 1 EXPUNGE\n* 1 EXPUNGE\nc OK EXPUNGE completed\n"},
+        {"c EXPUNGE\n", "* 2 EXPUNGE\n* 1 EXPUNGE\nc OK EXPUNGE completed\n"},
         {"d FETCH 1:* FLAGS\n", "d OK FETCH completed\n"},
         {NULL, NULL},
     };

@@ -117,7 +117,7 @@ static void test_uidplus(void)
          "* 3 EXISTS\n* 0 RECENT\nb OK [APPENDUID ~ 3] APPEND completed\n"},
         {"c UID COPY 1,3 Archive\n", "c OK [COPYUID ~ 1,3 1:2] Done\n"},
         {"d STORE 1:3 FLAGS.SILENT (\\Deleted)\n", "d OK STORE completed\n"},
-        {"e UID EXPUNGE 2:9\n", "* 2 EXPUNGE\n* 2 EXPUNGE\ne OK UID EXPUNGE completed\n"},
+        {"e UID EXPUNGE 2:9\n", "* 3 EXPUNGE\n* 2 EXPUNGE\ne OK UID EXPUNGE completed\n"},
         {"f UID EXPUNGE\n", "f BAD Wrong arguments of EXPUNGE\n"},
         {"g FETCH 1 (UID FLAGS)\n", "* 1 FETCH (UID 1 FLAGS (\\Deleted))\ng OK FETCH completed\n"},
         END,

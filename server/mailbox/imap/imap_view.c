@@ -1,7 +1,9 @@
 /* The selected mailbox: which messages a set names, and what is told of changes. */
 #include "imap_int.h"
+#include "mem.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
 
 enum { UPDATES_MAX = 4 * 1024 * 1024 }; /* bytes of updates at a time; more wait */
 
@@ -50,27 +52,61 @@ bool imap_set(struct imap *imap, struct pn_str text, bool uid, struct pn_uidset 
 struct telling {
     struct imap *imap;
     struct pn_buf *out;
-    unsigned what; /* IMAP_TELL_... */
-    struct pn_uidset vanished;
+    unsigned what;  /* IMAP_TELL_... */
+    uint32_t *gone; /* owned: UIDs that were expunged */
+    size_t gone_count, gone_cap;
 };
+
+static int by_uid(const void *a, const void *b)
+{
+    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+    return x < y ? -1 : x > y;
+}
+
+/* What SEARCH saved loses them (RFC 5182, section 2.1): by what is between, in one pass. */
+static void forget_saved(struct telling *t)
+{
+    struct pn_uidset others;
+    uint32_t from = 1;
+    if (t->imap->saved.count == 0)
+        return;
+    pn_uidset_init(&others, PN_UIDSET_MAX);
+    for (size_t i = 0; i < t->gone_count; i++) {
+        if (t->gone[i] > from)
+            (void)pn_uidset_add(&others, from, t->gone[i] - 1);
+        from = t->gone[i] + 1;
+    }
+    if (from != 0)
+        (void)pn_uidset_add(&others, from, UINT32_MAX);
+    (void)pn_uidset_intersect(&t->imap->saved, &others);
+    pn_uidset_fini(&others);
+}
 
 static void tell_vanished(struct telling *t)
 {
-    if (t->vanished.count == 0)
+    struct pn_uidset uids;
+    if (t->gone_count == 0)
         return;
-    (void)pn_buf_addz(t->out, "* VANISHED ");
-    (void)pn_uidset_print(&t->vanished, t->out);
-    (void)pn_buf_addz(t->out, "\r\n");
-    pn_uidset_clear(&t->vanished);
+    qsort(t->gone, t->gone_count, sizeof *t->gone, by_uid); /* a set likes it upwards */
+    forget_saved(t);
+    if (t->imap->qresync) {
+        pn_uidset_init(&uids, PN_UIDSET_MAX);
+        for (size_t i = 0; i < t->gone_count; i++)
+            (void)pn_uidset_add(&uids, t->gone[i], t->gone[i]);
+        (void)pn_buf_addz(t->out, "* VANISHED ");
+        (void)pn_uidset_print(&uids, t->out);
+        (void)pn_buf_addz(t->out, "\r\n");
+        pn_uidset_fini(&uids);
+    }
+    t->gone_count = 0;
 }
 
 static void expunged(void *ctx, uint32_t seq, uint32_t uid)
 {
     struct telling *t = ctx;
-    pn_uidset_remove(&t->imap->saved, uid, uid);
-    if (t->imap->qresync)
-        (void)pn_uidset_add(&t->vanished, uid, uid);
-    else
+    t->gone = pn_grow(t->gone, &t->gone_cap, t->gone_count, sizeof *t->gone);
+    t->gone[t->gone_count++] = uid;
+    if (!t->imap->qresync)
         (void)pn_buf_addf(t->out, "* %" PRIu32 " EXPUNGE\r\n", seq);
 }
 
@@ -170,10 +206,9 @@ bool imap_updates(struct imap *imap, struct pn_buf *out, bool may_expunge, bool 
     static const struct pn_view_ops ops = {.expunged = expunged, .exists = exists, .flags = flags};
     struct telling t = {.imap = imap, .out = out, .what = told_of_flags(imap, with_uid)};
     (void)tell_untold(imap, out);
-    pn_uidset_init(&t.vanished, PN_UIDSET_MAX);
     bool there = pn_view_sync(imap->view, may_expunge, &ops, &t);
     tell_vanished(&t);
-    pn_uidset_fini(&t.vanished);
+    free(t.gone);
     if (!there) {
         imap_unselect(imap);
         (void)pn_buf_addz(out, "* BYE The selected mailbox is gone\r\n");
