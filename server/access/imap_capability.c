@@ -8,7 +8,7 @@
  * who he is may not send us as much as he likes unasked. */
 static const struct pn_imap_capability table[] = {
     {"IMAP4rev1", BOTH, true},
-    {"IMAP4rev2", BOTH, false},
+    {"IMAP4rev2", BOTH, true},
     {"SASL-IR", BEFORE, true},
     {"LITERAL-", BEFORE, true},
     {"LITERAL+", AFTER, true},

@@ -349,12 +349,36 @@ static void test_compress(void)
     imap_rig_fini(&rig);
 }
 
+/* What a client that ENABLEs it hears otherwise: no RECENT and UNSEEN, LIST and CLOSED with SELECT,
+ * ESEARCH for SEARCH, names in UTF-8. */
+static void test_rev2(void)
+{
+    static const struct imap_turn turns[] = {
+        {APPEND1, ""},
+        {"a ENABLE IMAP4rev2\n", "* ENABLED IMAP4rev2\na OK ENABLE completed\n"},
+        {"b SELECT INBOX\n",
+         FLAGS "* 1 EXISTS\n* LIST () \"/\" INBOX\n* OK [UIDVALIDITY ~] UIDs are valid\n"
+               "* OK [UIDNEXT 2] Predicted next UID\n* OK [HIGHESTMODSEQ ~] Highest\n"
+               "b OK [READ-WRITE] SELECT completed\n"},
+        {APPEND2, ""},
+        {"c NOOP\n", "* 2 EXISTS\nc OK NOOP completed\n"},
+        {"d SEARCH ALL\n", "* ESEARCH (TAG \"d\") ALL 1:2\nd OK SEARCH completed\n"},
+        {"e UID SEARCH SUBJECT nothing\n",
+         "* ESEARCH (TAG \"e\") UID\ne OK UID SEARCH completed\n"},
+        {"f SELECT \"R\xc3\xa9sum\xc3\xa9\"\n",
+         "* OK [CLOSED] Previous mailbox closed\nf NO [NONEXISTENT] There is no such mailbox\n"},
+        END,
+    };
+    imap_rig_play("IMAP4rev2", turns);
+}
+
 int main(int argc, char **argv)
 {
     static const struct unit_test tests[] = {
         {"ID", test_id},
         {"ENABLE", test_enable},
         {"IMAP4rev1", test_capability},
+        {"IMAP4rev2", test_rev2},
         {"IDLE", test_idle},
         {"IDLE wakes", test_idle_wakes},
         {"UIDPLUS", test_uidplus},
