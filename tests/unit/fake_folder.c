@@ -115,24 +115,10 @@ void pn_content_done(struct pn_content *content)
     content->bytes = PN_STR("");
 }
 
-enum pn_store_status pn_view_store(struct pn_view *view, const struct pn_uidset *uids,
-                                   enum pn_flag_op op, struct pn_flags flags,
-                                   uint64_t unchanged_since, bool silent,
-                                   struct pn_uidset *modified)
+enum pn_store_status pn_view_remove(struct pn_view *view, const struct pn_uidset *uids)
 {
-    (void)silent;
-    pn_assert(op == PN_FLAGS_ADD && flags.system == PN_DELETED && unchanged_since == UINT64_MAX &&
-              modified == NULL);
-    for (uint32_t seq = 1; seq <= view->count; seq++)
+    for (uint32_t seq = 1; seq <= view->count && fake_folder.store_status == PN_STORE_OK; seq++)
         if (pn_uidset_has(uids, at(view, seq)->uid))
-            at(view, seq)->deleted = true;
-    return fake_folder.store_status;
-}
-
-enum pn_store_status pn_view_expunge(struct pn_view *view, const struct pn_uidset *uids)
-{
-    for (uint32_t seq = 1; seq <= view->count; seq++)
-        if (at(view, seq)->deleted && pn_uidset_has(uids, at(view, seq)->uid))
             at(view, seq)->removed = true;
-    return PN_STORE_OK;
+    return fake_folder.store_status;
 }

@@ -1,5 +1,5 @@
-/* A folder in memory in place of the store's view.h: for the POP3 engine's tests, fuzzer and
- * bench. One view at a time. */
+/* A folder in memory in place of the store's view.h, as far as POP3 needs it: for the POP3 engine's
+ * tests, fuzzer and bench. One view at a time. */
 #ifndef FAKE_FOLDER_H
 #define FAKE_FOLDER_H
 
@@ -9,8 +9,7 @@ struct fake_mail {
     struct pn_str content; /* borrowed; p NULL: it can't be read */
     uint32_t uid, size;
     bool gone;    /* another session removed it */
-    bool deleted; /* \Deleted is set */
-    bool removed; /* by expunge */
+    bool removed; /* by this one */
 };
 
 struct fake_folder {

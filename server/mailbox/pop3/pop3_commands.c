@@ -170,10 +170,7 @@ static enum pn_store_status remove_marked(struct pop3 *p)
             status = PN_STORE_LIMIT;
     }
     if (status == PN_STORE_OK)
-        status = pn_view_store(p->view, &uids, PN_FLAGS_ADD,
-                               (struct pn_flags){.system = PN_DELETED}, UINT64_MAX, true, NULL);
-    if (status == PN_STORE_OK)
-        status = pn_view_expunge(p->view, &uids);
+        status = pn_view_remove(p->view, &uids);
     pn_uidset_fini(&uids);
     return status;
 }
