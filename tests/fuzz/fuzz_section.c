@@ -55,6 +55,9 @@ static enum pn_octets_status check(struct pn_str content, const struct pn_sectio
     if (status == PN_OCTETS_OK) {
         read_all(&o, slice, whole);
         pn_assert(whole->len == o.size);
+        if (section->what == PN_SECTION_FIELDS || section->what == PN_SECTION_FIELDS_NOT)
+            pn_assert(pn_str_eq(pn_buf_str(whole), PN_STR("\r\n")) ||
+                      pn_str_ends(pn_buf_str(whole), PN_STR("\r\n\r\n")));
         for (int again = 0; again < 2; again++, from += count) {
             pn_buf_clear(&part);
             pn_assert(open_it(r, section, binary, &o) == PN_OCTETS_OK);

@@ -272,6 +272,8 @@ static enum pn_engine_next run(struct pn_engine *engine, struct pn_str *in, stru
             proceed(imap, out);
         else if (!take(imap, in, out))
             return imap->idling && imap->untold.count > 0 ? PN_ENGINE_MORE : PN_ENGINE_INPUT;
+        if (imap->running) /* a slice of a long command: others of the pool have their turn now */
+            return PN_ENGINE_MORE;
         if (imap->deflate && !deflate)
             return PN_ENGINE_DEFLATE;
     }
