@@ -26,6 +26,7 @@ int __real_posix_fallocate(int fd, off_t at, off_t n);
 int __real_mkdirat(int dir, const char *name, mode_t mode);
 int __real_renameat(int from_dir, const char *from, int to_dir, const char *to);
 int __real_unlinkat(int dir, const char *name, int flags);
+int __real_linkat(int from_dir, const char *from, int to_dir, const char *to, int flags);
 int __real_ftruncate(int fd, off_t size);
 int __wrap_openat(int dir, const char *name, int flags, ...);
 ssize_t __wrap_write(int fd, const void *bytes, size_t n);
@@ -35,6 +36,7 @@ int __wrap_posix_fallocate(int fd, off_t at, off_t n);
 int __wrap_mkdirat(int dir, const char *name, mode_t mode);
 int __wrap_renameat(int from_dir, const char *from, int to_dir, const char *to);
 int __wrap_unlinkat(int dir, const char *name, int flags);
+int __wrap_linkat(int from_dir, const char *from, int to_dir, const char *to, int flags);
 int __wrap_ftruncate(int fd, off_t size);
 int __wrap_fsync(int fd);
 int __wrap_fdatasync(int fd);
@@ -50,6 +52,7 @@ struct known {
 
 static struct {
     struct log *log; /* NULL: nothing is noted */
+    uint32_t pairs;
     struct known *v;
     size_t count, cap;
     struct {
@@ -174,12 +177,13 @@ static size_t allowed(const struct known *k, int fd, size_t n, off_t at)
 
 /* ---- names ---- */
 
-static void note_name(uint32_t folder, const char *name, uint32_t target)
+static struct entry *note_name(uint32_t folder, const char *name, uint32_t target)
 {
     struct entry *e = log_add(calls.log, LOG_NAME);
     e->inode = folder;
     e->name = pn_strdup(name);
     e->target = target;
+    return e;
 }
 
 static void note_new(int dir, const struct known *folder, const char *name)
@@ -191,7 +195,7 @@ static void note_new(int dir, const struct known *folder, const char *name)
     e->inode = calls.log->inodes++;
     e->folder = S_ISDIR(st.st_mode);
     (void)know(&st, e->inode, name);
-    note_name(parent, name, e->inode);
+    (void)note_name(parent, name, e->inode);
 }
 
 int __wrap_openat(int dir, const char *name, int flags, ...)
@@ -242,8 +246,10 @@ int __wrap_renameat(int from_dir, const char *from, int to_dir, const char *to)
     pn_assert(k != NULL);
     free(k->name);
     k->name = pn_strdup(to);
-    note_name(new->inode, to, k->inode);
-    note_name(old->inode, from, LOG_NONE);
+    bool whole = strcmp(old->name, "new") == 0 || strcmp(old->name, "cur") == 0;
+    uint32_t pair = whole ? ++calls.pairs : 0;
+    note_name(new->inode, to, k->inode)->pair = pair;
+    note_name(old->inode, from, LOG_NONE)->pair = pair;
     return 0;
 }
 
@@ -252,7 +258,20 @@ int __wrap_unlinkat(int dir, const char *name, int flags)
     const struct known *folder = known_fd(dir);
     int rc = __real_unlinkat(dir, name, flags);
     if (folder != NULL && rc == 0)
-        note_name(folder->inode, name, LOG_NONE);
+        (void)note_name(folder->inode, name, LOG_NONE);
+    return rc;
+}
+
+int __wrap_linkat(int from_dir, const char *from, int to_dir, const char *to, int flags)
+{
+    if (known_fd(from_dir) == NULL || known_fd(to_dir) == NULL)
+        return __real_linkat(from_dir, from, to_dir, to, flags);
+    const struct known *folder = known_at(to_dir, "."), *k = known_at(from_dir, from);
+    int rc = __real_linkat(from_dir, from, to_dir, to, flags);
+    if (rc == 0) {
+        pn_assert(k != NULL && folder != NULL);
+        (void)note_name(folder->inode, to, k->inode);
+    }
     return rc;
 }
 
@@ -393,7 +412,6 @@ int __wrap_fdatasync(int fd)
 UNKNOWN(rename)
 UNKNOWN(renameat2)
 UNKNOWN(link)
-UNKNOWN(linkat)
 UNKNOWN(symlinkat)
 UNKNOWN(unlink)
 UNKNOWN(fallocate)

@@ -3,7 +3,7 @@
  * their data, failed where a fault was planned. Linked with --wrap (see Makefile.am), so it
  * stands before every call of our own code and of nobody else's.
  *
- * Known are openat, write, pwrite, pwritev, posix_fallocate, mkdirat, renameat, unlinkat,
+ * Known are openat, write, pwrite, pwritev, posix_fallocate, mkdirat, renameat, linkat, unlinkat,
  * fsync and fdatasync below one folder. What could change a file in another way ends the
  * program there: the model would not know of it. No sync reaches the kernel.
  */

@@ -150,9 +150,32 @@ static bool is_outdone(const struct disk *d, size_t i)
     return false;
 }
 
+void disk_pair(const struct disk *d, struct cut *cut)
+{
+    for (size_t i = 0; i < d->pending_count; i++)
+        for (size_t k = i + 1; k < d->pending_count && d->pending[i].pair != 0; k++)
+            if (d->pending[k].pair == d->pending[i].pair)
+                cut->on[k] = cut->on[i];
+}
+
+/* The other name of a rename that comes whole, in another folder. */
+static void settle_pairs(struct disk *d, uint32_t inode)
+{
+    for (size_t i = 0; i < d->pending_count; i++)
+        for (size_t k = 0; k < d->pending_count && d->pending[i].pair != 0; k++) {
+            struct pending *p = &d->pending[k];
+            if (d->pending[i].inode == inode && !d->pending[i].adrift && p->inode != inode &&
+                p->inode != LOG_NONE && p->pair == d->pending[i].pair) {
+                settle(d, p);
+                p->inode = LOG_NONE;
+            }
+        }
+}
+
 static void sync_inode(struct disk *d, const struct entry *e)
 {
     size_t left = 0;
+    settle_pairs(d, e->inode);
     for (size_t i = 0; i < d->pending_count; i++)
         if (d->pending[i].inode == e->inode && d->pending[i].adrift && is_outdone(d, i))
             d->pending[i].inode = LOG_NONE; /* none's: gone below */
@@ -186,6 +209,7 @@ void disk_apply(struct disk *d, const struct entry *e, unsigned removed)
         struct pending *p = wait_for_disk(d, PENDING_NAME, e->inode);
         p->name = pn_strdup(e->name);
         p->target = e->target;
+        p->pair = e->pair;
         break;
     }
     case LOG_SYNC:

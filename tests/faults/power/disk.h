@@ -10,7 +10,9 @@
  *     within a size that came before its bytes is zeros, or whatever was there before.
  *   - So is each name in a folder: made, removed, or pointed elsewhere. A rename is two of
  *     them, its new name and the end of its old one, and either may come without the other.
- *     The name of a file or folder says nothing about what is in it.
+ *     The name of a file or folder says nothing about what is in it. Only a message that is
+ *     renamed in its mailbox (in or between new and cur) has both or neither: every file system
+ *     of today does so, and a Maildir on one that does not could keep no flag.
  *   - fsync and fdatasync of a file make durable what was written to it before, and its size;
  *     not its name. fsync of a folder makes durable all names in it at that time, and
  *     nothing of what they name.
@@ -56,6 +58,7 @@ struct pending {
     char *sector; /* SECTOR bytes; owned */
     char *name;   /* owned */
     uint32_t target;
+    uint32_t pair; /* as in the log */
 };
 
 struct disk {
@@ -67,12 +70,15 @@ struct disk {
                   for the file system's bookkeeping */
 };
 
+struct cut;
 void disk_free(struct disk *disk);
 /* Makes inode number `inode`, durable and empty, without a name. */
 void disk_make(struct disk *disk, uint32_t inode, bool folder);
 /* Durable bytes and names, for how a disk begins. */
 void disk_put_bytes(struct disk *disk, uint32_t inode, const char *bytes, uint64_t size);
 void disk_put_name(struct disk *disk, uint32_t folder, const char *name, uint32_t target);
+/* What reached the disk of a rename that comes whole is both its names. */
+void disk_pair(const struct disk *disk, struct cut *cut);
 /* The next thing that happened. A sync at the site `removed` is none. */
 void disk_apply(struct disk *disk, const struct entry *e, unsigned removed);
 

@@ -2,6 +2,7 @@
 
 #include "assert.h"
 #include "held.h"
+#include "maildir.h"
 #include "marks.h"
 #include "memfile.h"
 
@@ -16,6 +17,7 @@
 /* How often each message was found, by place. */
 struct found {
     unsigned char n[PLACES][MAILS_MAX];
+    bool flagged[MAILS_MAX]; /* one of its files has the flag */
 };
 
 __attribute__((format(printf, 2, 3))) static void wrong(struct verdict *v, const char *fmt, ...)
@@ -170,6 +172,8 @@ static void look_at_delivered(int folder, const char *name, struct found *found,
         wrong(v, "a mailbox has a torn file of %zu bytes", view.len);
     else
         found->n[IN_MAILBOX][id]++;
+    if (id < MAILS_MAX && strstr(name, ":2,") != NULL && strchr(strstr(name, ":2,"), 'F') != NULL)
+        found->flagged[id] = true;
     pn_buf_fini(&want);
     pn_unmap(&view);
     (void)close(fd);
@@ -188,12 +192,36 @@ static void look_at_mailboxes(int at, const char *name, unsigned depth, struct f
             continue;
         if (e->d_type == DT_DIR)
             look_at_mailboxes(dirfd(dir), e->d_name, depth + 1, found, v);
-        else if (strcmp(name, "new") == 0) {
+        else if (strcmp(name, "new") == 0 || strcmp(name, "cur") == 0) {
             look_at_uid(dirfd(dir), e->d_name, &uids, v);
             look_at_delivered(dirfd(dir), e->d_name, found, v);
         }
     }
     (void)closedir(dir);
+}
+
+/* A UID that was told of is below the mark for ever, whatever became of the message. */
+static void look_at_mark(struct server *s, uint32_t id, uint32_t uid, struct verdict *v)
+{
+    char user[32];
+    struct pn_buf path;
+    struct folder_marks marks;
+    pn_buf_init(&path, 1000);
+    (void)maildir_user_path(&path, pn_str_of(mail_user(id, user)));
+    if (mail_folder(id)[0] != '\0')
+        (void)pn_buf_addc(&path, '/');
+    (void)maildir_folder_name(&path, pn_str_of(mail_folder(id)));
+    int dir = maildir_open_dir(s->mail, pn_buf_cstr(&path));
+    int error = dir < 0 ? errno : folder_marks_read(dir, &marks);
+    if (error != 0)
+        wrong(v, "message %u: the marks of its folder are gone: %s", id, strerror(error));
+    else if (marks.uidnext <= uid)
+        wrong(v, "message %u: its UID %u may be given again", id, uid);
+    if (error == 0)
+        folder_marks_fini(&marks);
+    if (dir >= 0)
+        (void)close(dir);
+    pn_buf_fini(&path);
 }
 
 static void look_at_frozen(const struct server *s, struct found *found, struct verdict *v)
@@ -216,6 +244,11 @@ static void compare(uint32_t id, const struct mail *mail, const struct found *fo
     for (unsigned p = 0; p < PLACES; p++) {
         unsigned n = found->n[p][id];
         all += p == IN_FROZEN ? 0 : n;
+        if (p == IN_MAILBOX && n < mail->least)
+            wrong(v, "message %u: found %u times in the mailbox, %u were confirmed", id, n,
+                  mail->least);
+        if (p == IN_MAILBOX && n > 0 && mail->flagged && !found->flagged[id])
+            wrong(v, "message %u: its flag is lost", id);
         if (n == 0 && mail->must[p] == MUST)
             wrong(v, "message %u: lost from the %s, where it was confirmed", id,
                   oracle_place_name(p));
@@ -243,6 +276,9 @@ void judge(struct server *s, bool started, const struct oracle *oracle, struct v
     look_at_held(s, &found, v);
     look_at_mailboxes(s->mail, ".", 0, &found, v);
     look_at_frozen(s, &found, v);
+    for (uint32_t id = 0; id < MAILS_MAX; id++)
+        if (oracle->mails[id].uid != 0)
+            look_at_mark(s, id, oracle->mails[id].uid, v);
     for (uint32_t id = 0; id < MAILS_MAX; id++)
         compare(id, &oracle->mails[id], &found, v);
     if (s->alarms > 0)

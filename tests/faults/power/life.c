@@ -189,6 +189,7 @@ static void cut_here(const struct disk *disk, const struct oracle *oracle, size_
         struct disk image;
         struct verdict v;
         plan_draw(disk, n, count, at->lot, &cut);
+        disk_pair(disk, &cut);
         disk_cut(disk, &cut, &image);
         if (at->how->second != 0 && sim_below(at->lot, at->how->second) == 0) {
             live_again(&image, oracle, i, cut.plan, at);

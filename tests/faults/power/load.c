@@ -9,7 +9,8 @@
 
 struct load {
     const char *name;
-    unsigned char mail, file, note, end, move, hold, drop, deliver, fail, reopen, kill, freeze;
+    unsigned char mail, file, note, end, move, hold, drop, deliver, fail, reopen, kill, freeze,
+        append, change;
     unsigned char keep;  /* messages that wait, about */
     unsigned char steps; /* for a short run */
 };
@@ -21,6 +22,8 @@ static const struct load loads[] = {
     {"survivors moved", .mail = 3, .note = 1, .end = 3, .move = 4, .keep = 4, .steps = 24},
     {"held and released", .mail = 3, .end = 1, .hold = 4, .drop = 3, .keep = 3, .steps = 24},
     {"mailboxes", .mail = 2, .deliver = 6, .keep = 2, .steps = 24},
+    {"sessions", .mail = 4, .deliver = 2, .append = 5, .change = 7, .reopen = 1, .keep = 2,
+     .steps = 40},
     {"frozen and thawed", .mail = 2, .end = 1, .freeze = 6, .reopen = 1, .keep = 3, .steps = 24},
     {"failing disk", .mail = 3, .file = 2, .note = 2, .end = 2, .hold = 2, .drop = 1, .deliver = 2,
      .freeze = 1, .fail = 8, .move = 1, .keep = 4, .steps = 30},
@@ -144,6 +147,23 @@ static void step_deliver(struct run *r)
         end(r, id);
 }
 
+static void step_append(struct run *r)
+{
+    uint32_t id = pick_live(r, NULL, 0);
+    if (id < MAILS_MAX && server_append(r->s, id))
+        end(r, id);
+}
+
+static void step_change(struct run *r)
+{
+    uint32_t picked = MAILS_MAX;
+    for (uint32_t i = 0; i < MAILS_MAX; i++)
+        if (r->s->uids[i] != 0 && (picked == MAILS_MAX || sim_below(r->lot, 3) != 0))
+            picked = i;
+    if (picked < MAILS_MAX)
+        server_change(r->s, picked, (enum change)sim_below(r->lot, CHANGES));
+}
+
 static void step_freeze(struct run *r)
 {
     enum { DOMAINS = 4 };
@@ -242,9 +262,26 @@ static void step_fail(struct run *r)
 static void step(struct run *r)
 {
     const struct load *l = r->load;
-    const unsigned weights[] = {l->mail, l->file,    l->note, l->end,    l->move, l->hold,
-                                l->drop, l->deliver, l->fail, l->reopen, l->kill, l->freeze};
-    enum { MAIL, FILE_, NOTE, END, MOVE, HOLD, DROP, DELIVER, FAIL, REOPEN, KILL, FREEZE, STEPS };
+    const unsigned weights[] = {l->mail, l->file,   l->note,    l->end,   l->move,
+                                l->hold, l->drop,   l->deliver, l->fail,  l->reopen,
+                                l->kill, l->freeze, l->append,  l->change};
+    enum {
+        MAIL,
+        FILE_,
+        NOTE,
+        END,
+        MOVE,
+        HOLD,
+        DROP,
+        DELIVER,
+        FAIL,
+        REOPEN,
+        KILL,
+        FREEZE,
+        APPEND,
+        CHANGE,
+        STEPS
+    };
     unsigned sum = 0, which = 0;
     for (unsigned i = 0; i < STEPS; i++)
         sum += weights[i];
@@ -270,6 +307,10 @@ static void step(struct run *r)
         step_reopen(r);
     else if (which == KILL)
         step_kill(r);
+    else if (which == APPEND)
+        step_append(r);
+    else if (which == CHANGE)
+        step_change(r);
     else
         step_freeze(r);
     if (sim_below(r->lot, 2) == 0)

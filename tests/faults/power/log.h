@@ -26,6 +26,7 @@ struct entry {
     bool folder;    /* MAKE */
     bool data_only; /* SYNC: fdatasync */
     uint16_t site;  /* SYNC: see sites.h */
+    uint32_t pair;  /* NAME: of the two names of one rename that comes whole; 0: by itself */
     uint32_t inode;
     uint32_t target;
     uint64_t at, size;

@@ -26,6 +26,17 @@ static const struct {
     [EV_DELIVER] = {"deliver", IN_MAILBOX, MAY},
     [EV_DELIVERED] = {"delivered", IN_MAILBOX, MUST},
     [EV_DELIVER_FAILED] = {"deliver failed", IN_MAILBOX, MAY},
+    [EV_COPY] = {"copy", PLACES, MAY},
+    [EV_COPIED] = {"copied", PLACES, MAY},
+    [EV_COPY_FAILED] = {"copy failed", PLACES, MAY},
+    [EV_SHIFT] = {"shift", PLACES, MAY},
+    [EV_SHIFTED] = {"shifted", PLACES, MAY},
+    [EV_SHIFT_FAILED] = {"shift failed", PLACES, MAY},
+    [EV_FLAG] = {"flag", PLACES, MAY},
+    [EV_FLAGGED] = {"flagged", PLACES, MAY},
+    [EV_EXPUNGE] = {"expunge", IN_MAILBOX, MAY},
+    [EV_EXPUNGED] = {"expunged", IN_MAILBOX, MUST_NOT},
+    [EV_EXPUNGE_FAILED] = {"expunge failed", IN_MAILBOX, MAY},
     [EV_FREEZE] = {"freeze", IN_FROZEN, MAY},
     [EV_FROZEN] = {"frozen", IN_FROZEN, MUST},
     [EV_FREEZE_FAILED] = {"freeze failed", IN_FROZEN, MAY},
@@ -33,6 +44,36 @@ static const struct {
     [EV_THAWED] = {"thawed", IN_FROZEN, MUST_NOT},
     [EV_THAW_FAILED] = {"thaw failed", IN_FROZEN, MAY},
 };
+
+static void add_to_mailbox(struct mail *mail, const struct event *e)
+{
+    unsigned *tries = &mail->tries[IN_MAILBOX];
+    switch (e->type) {
+    case EV_DELIVERED:
+        mail->least = 1;
+        mail->uid = e->value;
+        break;
+    case EV_COPY:
+    case EV_SHIFT:
+        (*tries)++;
+        break;
+    case EV_COPIED:
+        mail->least++;
+        break;
+    case EV_SHIFTED: /* what it was is gone */
+        (*tries)--;
+        break;
+    case EV_EXPUNGE:
+        mail->least = 0;
+        mail->flagged = false;
+        break;
+    case EV_FLAGGED:
+        mail->flagged = true;
+        break;
+    default:
+        break;
+    }
+}
 
 void oracle_add(struct oracle *oracle, const struct event *e)
 {
@@ -45,6 +86,7 @@ void oracle_add(struct oracle *oracle, const struct event *e)
     if (e->type == EV_OFFERED || e->type == EV_HOLD || e->type == EV_DELIVER ||
         e->type == EV_FREEZE)
         mail->tries[rows[e->type].place]++;
+    add_to_mailbox(mail, e);
     mail->offered |= e->type == EV_OFFERED;
     mail->kept |= e->type == EV_KEPT;
     mail->refused |= e->type == EV_REFUSED || e->type == EV_REFUSED_UNSURELY;

@@ -13,6 +13,10 @@
  *   put aside / confirmed                   may / must
  *   taken out / confirmed                   may / must not
  *   delivered / confirmed                                may / must
+ *   copied / confirmed                                   one more may / must
+ *   moved between folders / confirmed                    one more may / as many as before must
+ *   flagged / confirmed                                  may / must have it
+ *   expunged / confirmed                                 may / must not
  *
  * Freezing and thawing are as putting aside and taking out.
  *
@@ -48,6 +52,17 @@ enum event_type {
     EV_DELIVER,
     EV_DELIVERED,
     EV_DELIVER_FAILED,
+    EV_COPY, /* one more of it is on its way */
+    EV_COPIED,
+    EV_COPY_FAILED,
+    EV_SHIFT, /* from one folder to another */
+    EV_SHIFTED,
+    EV_SHIFT_FAILED,
+    EV_FLAG,
+    EV_FLAGGED,
+    EV_EXPUNGE,
+    EV_EXPUNGED,
+    EV_EXPUNGE_FAILED,
     EV_FREEZE,
     EV_FROZEN,
     EV_FREEZE_FAILED,
@@ -68,6 +83,9 @@ enum must { MUST_NOT, MAY, MUST };
 
 struct mail {
     uint8_t must[PLACES]; /* enum must */
+    unsigned least;       /* how often it must be found in mailboxes */
+    uint32_t uid;         /* that it was given by an append; 0: not known */
+    bool flagged;         /* what is found there must have its flag */
     bool offered, kept, refused;
     unsigned tries[PLACES];           /* how often it was put there: it is not found more often */
     uint32_t low[RCPTS], high[RCPTS]; /* of its recipients' states */

@@ -35,6 +35,8 @@ struct server {
     struct frozen *frozen;
     struct at_hand mails[MAILS_MAX];
     bool kept_aside[MAILS_MAX]; /* there is a held file, as far as the server knows */
+    uint32_t uids[MAILS_MAX];   /* of what was appended, in its folder; 0: none */
+    bool copied[MAILS_MAX];     /* it is elsewhere too */
     uint64_t next_file;
     pthread_mutex_t lock;
     pthread_cond_t cond;
@@ -65,6 +67,11 @@ void server_batch(struct server *s, const struct job *jobs, unsigned n, bool wai
 bool server_hold(struct server *s, uint32_t id);
 bool server_drop(struct server *s, uint32_t id);
 bool server_deliver(struct server *s, uint32_t id);
+/* By APPEND, where the folder is there. */
+bool server_append(struct server *s, uint32_t id);
+/* Of one that was appended since the server was opened: server.uids has it. */
+enum change { CHANGE_FLAG, CHANGE_COPY, CHANGE_MOVE, CHANGE_EXPUNGE, CHANGES };
+void server_change(struct server *s, uint32_t id, enum change what);
 /* Its domain is frozen, or thawed if it was. */
 void server_freeze(struct server *s, uint32_t id);
 /* The message whose domain that is; MAILS_MAX: none. */
