@@ -495,9 +495,11 @@ static void refill_index(struct folder *f)
 static bool changed(const struct folder *f, const struct seen now[2])
 {
     enum { TICK_NS = 20000000, PAUSE = 50 };
+    const uint64_t pause_min = 1000000000, pause_max = 10000000000;
     struct timespec t = now_real();
     int64_t now_ns = (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
-    uint64_t pause = f->scan_ns * PAUSE > 1000000000 ? f->scan_ns * PAUSE : 1000000000;
+    uint64_t pause = f->scan_ns * PAUSE;
+    pause = pause < pause_min ? pause_min : pause > pause_max ? pause_max : pause;
     for (unsigned i = 0; i < 2; i++) {
         if (now[i].mtime_ns != f->seen[i].mtime_ns)
             return true;

@@ -451,12 +451,33 @@ static void load_all(struct listing *l, const struct rows *rows, uint64_t *modse
     pn_uidset_fini(&vanished);
 }
 
+/* What a crash left in tmp long ago, as the Maildir description has it. */
+static void sweep_tmp(const struct folder *f)
+{
+    enum { OLD_S = 36 * 3600 };
+    struct timespec now;
+    int fd = folder_open_dir(f, "tmp");
+    DIR *entries = fd < 0 ? NULL : fdopendir(fd);
+    if (entries == NULL && fd >= 0)
+        (void)close(fd);
+    (void)clock_gettime(CLOCK_REALTIME, &now);
+    for (struct dirent *e; entries != NULL && (e = readdir(entries)) != NULL;) {
+        struct stat st;
+        if (e->d_name[0] != '.' && fstatat(fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+            S_ISREG(st.st_mode) && now.tv_sec - st.st_ctim.tv_sec > OLD_S)
+            (void)unlinkat(fd, e->d_name, 0);
+    }
+    if (entries != NULL)
+        (void)closedir(entries);
+}
+
 static void first_time(struct listing *l)
 {
     struct folder *f = l->folder;
     struct index_folder row;
     struct rows rows = {0};
     uint64_t modseq = 0;
+    sweep_tmp(f);
     bool known = index_folder_get(f->user->index, f->marks.uidvalidity, &row);
     (void)index_messages(f->user->index, f->marks.uidvalidity, add_row, &rows);
     if (!known) {
@@ -499,18 +520,22 @@ static void listing_close(struct listing *l)
     pn_buf_fini(&l->names);
 }
 
-static void set_seen(struct listing *l, bool renamed)
+/* own: as the directories were just before own renames, where there were some. What others did
+ * between the reading and those is looked for at once, the next time. */
+static void set_seen(struct listing *l, const struct seen *own)
 {
     enum { TICK_NS = 20000000 };
     struct folder *f = l->folder;
     struct seen after[2];
-    bool have = renamed && scan_stat(f, after) == 0;
+    bool have = own != NULL && scan_stat(f, after) == 0;
     struct timespec now;
     (void)clock_gettime(CLOCK_REALTIME, &now);
     int64_t now_ns = (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
     for (unsigned i = 0; i < 2; i++) {
         f->seen[i] = have ? after[i] : l->before[i];
         f->seen[i].soon = have || now_ns - f->seen[i].mtime_ns < TICK_NS;
+        if (have && own[i].mtime_ns != l->before[i].mtime_ns)
+            f->seen[i].mtime_ns = 0;
     }
     f->scanned_at = (uint64_t)now_ns;
 }
@@ -520,6 +545,7 @@ enum pn_store_status scan_folder(struct folder *f)
     struct listing l = {.folder = f, .fd = {-1, -1}};
     uint64_t started = pn_clock_mono_ns(), modseq = 0, before = f->modseq;
     bool renamed = false, was_loaded = f->loaded, later = false;
+    struct seen own[2];
     pn_buf_init(&l.names, UINT32_MAX);
     enum pn_store_status status = listing_open(&l);
     if (status == PN_STORE_OK) {
@@ -530,15 +556,15 @@ enum pn_store_status scan_folder(struct folder *f)
             first_time(&l);
     }
     if (status == PN_STORE_OK && l.strangers > 0) {
+        renamed = scan_stat(f, own) == 0;
         /* UIDs are shown in their order. And what can't be written can be read all the same. */
         later = f->coming != NULL || adopt_all(&l, &modseq) != PN_STORE_OK;
-        renamed = true;
         if (f->modseq < modseq)
             f->modseq = modseq;
         f->row_old = true;
     }
     if (status == PN_STORE_OK) {
-        set_seen(&l, renamed);
+        set_seen(&l, renamed ? own : NULL);
         if (later)
             f->seen[DIR_NEW].mtime_ns = 0;
         if (was_loaded && f->modseq > before)
