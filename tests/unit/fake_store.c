@@ -363,7 +363,9 @@ uint32_t pn_view_cached(struct pn_view *view, uint32_t first, uint32_t last, uns
                 (void)pn_structure(m, true, &structure);
             cached.envelope = pn_buf_str(&envelope);
             cached.structure = pn_buf_str(&structure);
-            cached.header = pn_part_header(m, pn_message_part(m, 0));
+            /* As if the index lacked it, where there is no Message-ID. */
+            if (pn_field_find(m, NULL, PN_STR("Message-ID"), 1) != NULL)
+                cached.header = pn_part_header(m, pn_message_part(m, 0));
         }
         bool more = fn(ctx, &cached);
         pn_message_free(&m);
@@ -373,6 +375,11 @@ uint32_t pn_view_cached(struct pn_view *view, uint32_t first, uint32_t last, uns
             return seq;
     }
     return last + 1;
+}
+
+bool pn_cached_has_field(struct pn_str name)
+{
+    return pn_str_ieq(name, PN_STR("Subject")) || pn_str_ieq(name, PN_STR("To"));
 }
 
 enum pn_read pn_view_read(struct pn_view *view, uint32_t seq, struct pn_content *out)

@@ -107,6 +107,20 @@ static void test_fetch(void)
         {"f FETCH 1 (BODY.PEEK[HEADER.FIELDS (Subject {2}\nTO)] BODY.PEEK[1]<3.4>)\n",
          "+ Go on\n* 1 FETCH (BODY[HEADER.FIELDS (Subject TO)] {32}\nTo: "
          "bob@b.test\nSubject: One\n\n BODY[1]<3> {4}\nlo\n)\nf OK FETCH completed\n"},
+        {"f FETCH 1:2 (BODY.PEEK[HEADER.FIELDS (subject \"To\")] UID)\n",
+         "* 1 FETCH (UID 1 BODY[HEADER.FIELDS (subject To)] {32}\nTo: bob@b.test\nSubject: "
+         "One\n\n)\n"
+         "* 2 FETCH (UID 2 BODY[HEADER.FIELDS (subject To)] {16}\nSubject: Two\n\n)\n"
+         "f OK FETCH completed\n"},
+        {"f FETCH 1 (BODY.PEEK[HEADER.FIELDS (To)]<4.3> BODY.PEEK[HEADER.FIELDS (SUBJECT)] "
+         "BODYSTRUCTURE)\n",
+         "* 1 FETCH (BODYSTRUCTURE (\"text\" \"plain\" NIL NIL NIL \"7bit\" 12 2 NIL NIL NIL NIL) "
+         "BODY[HEADER.FIELDS (To)]<4> {3}\nbob BODY[HEADER.FIELDS (SUBJECT)] {16}\nSubject: "
+         "One\n\n)\n"
+         "f OK FETCH completed\n"},
+        {"f FETCH 2:1 BODY.PEEK[HEADER.FIELDS (Message-ID)]\n",
+         "* 1 FETCH (BODY[HEADER.FIELDS (Message-ID)] {26}\nMessage-ID: <1@a.test>\n\n)\n"
+         "* 2 FETCH (BODY[HEADER.FIELDS (Message-ID)] {2}\n\n)\nf OK FETCH completed\n"},
         {"f FETCH 2 (BODY.PEEK[2] BODY.PEEK[TEXT]<99.5>)\n",
          "* 2 FETCH (BODY[2] NIL BODY[TEXT]<99> {0}\n)\nf OK FETCH completed\n"},
         {"f FETCH 2 RFC822.HEADER\n",

@@ -104,7 +104,54 @@ static void end_line(struct pn_buf *out)
     (void)pn_buf_add(out, ")\r\n", 3);
 }
 
+/* ---- sections ---- */
+
+static enum pn_octets_status open_octets(struct fetch *f)
+{
+    if (f->section->kind == FETCH_OCTETS)
+        return pn_octets_open(f->reader, &f->section->section, &f->octets);
+    return pn_octets_open_binary(f->reader, &f->section->section, &f->octets);
+}
+
+/* The name, and the literal's head; or all there is to say. */
+static void begin_section(struct fetch *f, struct pn_buf *out)
+{
+    enum pn_octets_status status = open_octets(f);
+    word(f, out, "");
+    fetch_put_name(f->section, out);
+    (void)pn_buf_addc(out, ' ');
+    if (status == PN_OCTETS_UNKNOWN_CTE)
+        f->unknown_cte = true;
+    if (f->section->kind == FETCH_BINARY_SIZE) {
+        imap_put_number(out, status == PN_OCTETS_OK ? f->octets.size : 0);
+        return;
+    }
+    if (status != PN_OCTETS_OK) {
+        (void)pn_buf_addz(out, "NIL");
+        return;
+    }
+    if (f->section->partial)
+        pn_octets_partial(&f->octets, f->section->offset, f->section->count);
+    (void)pn_buf_addz(out, f->section->kind == FETCH_BINARY ? "~{" : "{");
+    imap_put_number(out, pn_octets_left(&f->octets));
+    (void)pn_buf_addz(out, "}\r\n");
+    f->octets_open = true;
+}
+
 /* ---- what the index has ---- */
+
+/* Fields out of those that the index keeps, as if they were a message. */
+static void put_header(struct fetch *f, struct pn_str header, struct pn_buf *out)
+{
+    f->reader = pn_reader_new(header);
+    for (f->section = f->wants.sections; f->section != NULL; f->section = f->section->next) {
+        begin_section(f, out);
+        if (f->octets_open)
+            (void)pn_octets_read(&f->octets, SIZE_MAX, out);
+        f->octets_open = false;
+    }
+    pn_reader_free(&f->reader);
+}
 
 struct stride {
     struct imap *imap;
@@ -112,6 +159,7 @@ struct stride {
     struct pn_buf *out;
     bool line; /* each is a line of its own, which ends here */
     bool whole;
+    bool header_lacks; /* the index keeps no header of the message it stopped at */
 };
 
 static void put_cached(struct fetch *f, const struct pn_cached *cached, struct pn_buf *out)
@@ -145,9 +193,14 @@ static bool on_cached(void *ctx, const struct pn_cached *cached)
         s->f->gone = true;
         return true;
     }
+    s->header_lacks = s->line && s->f->wants.header && cached->header.len == 0;
+    if (s->header_lacks)
+        return false;
     if (s->line)
         begin_line(s->imap, s->f, cached->seq, s->out);
     put_cached(s->f, cached, s->out);
+    if (s->line && s->f->wants.header)
+        put_header(s->f, cached->header, s->out);
     if (s->line)
         end_line(s->out);
     return s->out->len <= PN_ENGINE_OUT;
@@ -157,7 +210,8 @@ static unsigned cached_wants(const struct fetch *f)
 {
     unsigned items = f->wants.items;
     return ((items & FETCH_ENVELOPE) != 0 ? (unsigned)PN_CACHED_ENVELOPE : 0) |
-           ((items & (FETCH_BODY | FETCH_STRUCTURE)) != 0 ? (unsigned)PN_CACHED_STRUCTURE : 0);
+           ((items & (FETCH_BODY | FETCH_STRUCTURE)) != 0 ? (unsigned)PN_CACHED_STRUCTURE : 0) |
+           (f->wants.header ? (unsigned)PN_CACHED_HEADER : 0);
 }
 
 /* ---- what content has ---- */
@@ -203,38 +257,6 @@ static bool open_message(struct imap *imap, struct fetch *f, uint32_t seq, struc
     out->len = line;
     close_message(f);
     return false;
-}
-
-static enum pn_octets_status open_octets(struct fetch *f)
-{
-    if (f->section->kind == FETCH_OCTETS)
-        return pn_octets_open(f->reader, &f->section->section, &f->octets);
-    return pn_octets_open_binary(f->reader, &f->section->section, &f->octets);
-}
-
-/* The name, and the literal's head; or all there is to say. */
-static void begin_section(struct fetch *f, struct pn_buf *out)
-{
-    enum pn_octets_status status = open_octets(f);
-    word(f, out, "");
-    fetch_put_name(f->section, out);
-    (void)pn_buf_addc(out, ' ');
-    if (status == PN_OCTETS_UNKNOWN_CTE)
-        f->unknown_cte = true;
-    if (f->section->kind == FETCH_BINARY_SIZE) {
-        imap_put_number(out, status == PN_OCTETS_OK ? f->octets.size : 0);
-        return;
-    }
-    if (status != PN_OCTETS_OK) {
-        (void)pn_buf_addz(out, "NIL");
-        return;
-    }
-    if (f->section->partial)
-        pn_octets_partial(&f->octets, f->section->offset, f->section->count);
-    (void)pn_buf_addz(out, f->section->kind == FETCH_BINARY ? "~{" : "{");
-    imap_put_number(out, pn_octets_left(&f->octets));
-    (void)pn_buf_addz(out, "}\r\n");
-    f->octets_open = true;
 }
 
 /* False: out is full, and the message not at its end. */
@@ -325,14 +347,6 @@ static void from_memory(struct imap *imap, struct fetch *f, uint32_t seq, uint32
     }
 }
 
-static void from_index(struct imap *imap, struct fetch *f, uint32_t seq, uint32_t last,
-                       struct pn_buf *out)
-{
-    struct stride s = {.imap = imap, .f = f, .out = out, .line = true};
-    uint32_t stopped = pn_view_cached(imap->view, seq, last, cached_wants(f), on_cached, &s);
-    done_to(imap, f, stopped <= last ? stopped : last);
-}
-
 /* False: the store can't mark \Seen. */
 static bool from_content(struct imap *imap, struct fetch *f, uint32_t seq, struct pn_buf *out)
 {
@@ -345,6 +359,20 @@ static bool from_content(struct imap *imap, struct fetch *f, uint32_t seq, struc
     return true;
 }
 
+static bool from_index(struct imap *imap, struct fetch *f, uint32_t seq, uint32_t last,
+                       struct pn_buf *out)
+{
+    struct stride s = {.imap = imap, .f = f, .out = out, .line = true};
+    uint32_t stopped = pn_view_cached(imap->view, seq, last, cached_wants(f), on_cached, &s);
+    if (!s.header_lacks) {
+        done_to(imap, f, stopped <= last ? stopped : last);
+        return true;
+    }
+    if (stopped > seq)
+        done_to(imap, f, stopped - 1);
+    return from_content(imap, f, stopped, out);
+}
+
 static enum imap_result slice(struct imap *imap, struct imap_command *command, struct fetch *f)
 {
     uint32_t seq, last = 0;
@@ -354,14 +382,15 @@ static enum imap_result slice(struct imap *imap, struct imap_command *command, s
     while ((seq = next_message(imap, f, &last)) != 0) {
         if (imap_full(command) || f->read > READ_MAX)
             return IMAP_AGAIN;
-        if (f->wants.sections != NULL) {
-            if (!from_content(imap, f, seq, command->out))
-                return imap_no(command, "[UNAVAILABLE] The store failed; try again later");
-        } else if (cached_wants(f) != 0) {
-            from_index(imap, f, seq, last, command->out);
-        } else {
+        bool ok = true;
+        if (f->wants.sections != NULL && !f->wants.header)
+            ok = from_content(imap, f, seq, command->out);
+        else if (cached_wants(f) != 0)
+            ok = from_index(imap, f, seq, last, command->out);
+        else
             from_memory(imap, f, seq, last, command->out);
-        }
+        if (!ok)
+            return imap_no(command, "[UNAVAILABLE] The store failed; try again later");
         if (f->reader != NULL)
             return IMAP_AGAIN;
     }

@@ -36,7 +36,8 @@ struct fetch_wants {
     unsigned items;                                 /* enum fetch_item */
     struct fetch_section *sections, **sections_end; /* pooled, in order */
     size_t section_count;
-    bool sees; /* \Seen is set: something of the content is read without PEEK */
+    bool sees;   /* \Seen is set: something of the content is read without PEEK */
+    bool header; /* nothing but such fields as the index keeps: BODY[HEADER.FIELDS (...)] */
     uint64_t changed_since;
     bool has_changed_since, vanished;
 };

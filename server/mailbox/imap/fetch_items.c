@@ -141,7 +141,27 @@ static bool read_modifiers(struct pn_imap_args *args, struct fetch_wants *wants)
     return pn_imap_char(args, ')') && pn_imap_end(args);
 }
 
-bool fetch_read(struct imap_command *command, struct fetch_wants *wants)
+static bool are_kept(struct imap_command *command, struct pn_str names)
+{
+    struct pn_imap_args args = {names, command->args.pool};
+    struct pn_str name;
+    do {
+        if (!pn_imap_astring(&args, &name) || !pn_cached_has_field(name))
+            return false;
+    } while (pn_imap_sp(&args));
+    return pn_imap_end(&args);
+}
+
+static bool wants_header(struct imap_command *command, const struct fetch_wants *wants)
+{
+    for (const struct fetch_section *s = wants->sections; s != NULL; s = s->next)
+        if (s->kind != FETCH_OCTETS || s->section.what != PN_SECTION_FIELDS ||
+            s->section.depth != 0 || !are_kept(command, s->section.names))
+            return false;
+    return wants->sections != NULL;
+}
+
+static bool read_all(struct imap_command *command, struct fetch_wants *wants)
 {
     wants->sections_end = &wants->sections;
     if (!pn_imap_char(&command->args, '('))
@@ -151,6 +171,13 @@ bool fetch_read(struct imap_command *command, struct fetch_wants *wants)
             return false;
     } while (pn_imap_sp(&command->args));
     return pn_imap_char(&command->args, ')') && read_modifiers(&command->args, wants);
+}
+
+bool fetch_read(struct imap_command *command, struct fetch_wants *wants)
+{
+    bool ok = read_all(command, wants);
+    wants->header = ok && !wants->sees && wants_header(command, wants);
+    return ok;
 }
 
 void fetch_put_name(const struct fetch_section *section, struct pn_buf *out)

@@ -33,6 +33,7 @@ static void command_begin(struct imap *imap)
 {
     struct pn_str tag = pn_imap_lex_tag(&imap->lex);
     imap->command = command_new();
+    imap->engine.commands++;
     if (tag.len > 0)
         memcpy(imap->tag, tag.p, tag.len);
     imap->tag[tag.len] = '\0';
@@ -184,6 +185,7 @@ static void whole(struct imap *imap, struct pn_buf *out)
 static void keep(struct imap *imap, struct pn_buf *out)
 {
     command_free(&imap->command);
+    imap->engine.commands--; /* it is begun again */
     if (pn_imap_lex_keep(&imap->lex) && imap->lex.literal.sync)
         (void)pn_buf_addz(out, "+ Go on\r\n");
 }
