@@ -6,7 +6,7 @@ usage: test_mailbox_model.py [--seconds N (30)] [--seed N] [--steps N] [--lines 
 
 A burst is one to four commands of different sessions at the same time: IMAP (any mixture of plain,
 CONDSTORE, QRESYNC and IMAP4rev2 sessions, some over TLS), POP3, deliveries by LMTP, a stranger in
-the Maildir; at times the mailbox role is killed under it. A run with the same seed draws the same
+the Maildir; at times the mailbox role is killed under it, and its index lost. A run with the same seed draws the same
 commands (with --alone, one at a time, it does the same to the end); what fails prints its seed.
 --dovecot: against Debian's Dovecot, within tests/interop/netroot.sh.
 """
@@ -149,6 +149,9 @@ class Run:
             self.log.append("kill -9")
             self.kills += 1
             self.target.kill_mailboxes()
+            if rng.random() < 0.3:
+                self.log.append("the index is lost")
+                self.target.lose_index(USER)
         for job in waiting:
             try:
                 next(job)

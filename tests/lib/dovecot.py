@@ -189,6 +189,9 @@ class Dovecot:
                 except ProcessLookupError:
                     pass
 
+    def lose_index(self, user):
+        """Its UIDs and keywords would go, too."""
+
     def words(self):
         said = ""
         for name in ("out.txt", "dovecot.log"):

@@ -101,7 +101,7 @@ class Client:
         uids = [self.view.messages[n - 1].uid for n in numbers]
         if rng.random() < 0.5:
             return "", imap.compact(numbers), uids
-        more = [max(uids) + 1000] if rng.random() < 0.1 else []
+        more = [max(uids) + 10000000] if rng.random() < 0.1 else []
         return "UID ", imap.compact(uids + more), uids
 
     # ---- commands

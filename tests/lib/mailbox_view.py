@@ -12,6 +12,7 @@ class Told:
 
     def __init__(self):
         self.uid = self.flags = self.modseq = None
+        self.flags_modseq = None  # the one that came with the flags
 
 
 def plain(flags):
@@ -136,9 +137,9 @@ class View:
             if self.condstore and modseq is None and not self.fetching:
                 raise Fault(f"flags of {number} without MODSEQ though CONDSTORE is on")
             changed = message.flags is not None and flags != message.flags
-            if changed and None not in (modseq, message.modseq) and modseq <= message.modseq:
+            if changed and None not in (modseq, message.flags_modseq) and modseq <= message.flags_modseq:
                 raise Fault(f"UID {message.uid}: other flags, the same MODSEQ {modseq}")
-            message.flags = flags
+            message.flags, message.flags_modseq = flags, modseq
         if modseq is not None:
             message.modseq = modseq
 

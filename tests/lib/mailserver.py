@@ -1,6 +1,7 @@
 """Postern with mailboxes, as tests of IMAP and POP3 run it; the same face as dovecot.Dovecot's, so that
 a suite can be tried on another server first."""
 import os
+import shutil
 import signal
 import subprocess
 
@@ -91,6 +92,10 @@ class Postern:
                 os.kill(pid, signal.SIGKILL)
             except ProcessLookupError:
                 pass
+
+    def lose_index(self, user):
+        """What is a cache only goes: all below is to be made anew from the Maildir and its marks."""
+        shutil.rmtree(f"{self.maildir(user)}/postern", ignore_errors=True)
 
     def words(self):
         return self.server.log()[-4000:]
