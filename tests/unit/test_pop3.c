@@ -243,6 +243,9 @@ static void test_bye(void)
     fill();
     begin(&t);
     UNIT_TRUE(t.engine->kind->patience(t.engine) >= 600000);
+    unit_row("commands are counted");
+    say(&t, PN_STR("NOOP\r\nSTAT\r\nXYZZY\r\nNOO"), SIZE_MAX);
+    UNIT_INT(t.engine->commands, 3);
     end(&t);
 }
 

@@ -230,6 +230,7 @@ static void dispatch(struct pop3 *p, struct pn_str name, struct pn_str args, str
 void pop3_command(struct pop3 *p, struct pn_str line, struct pn_buf *out)
 {
     size_t end = pn_str_find(line, ' ', 0);
+    p->engine.commands++;
     dispatch(p, pn_str_slice(line, 0, end), pn_str_trim(pn_str_slice(line, end, line.len)), out);
     if (p->errors <= POP3_ERRORS_MAX || p->ended)
         return;
