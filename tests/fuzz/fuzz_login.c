@@ -2,8 +2,8 @@
  * A session of the engine before login. The first byte is flags: the protocol, late answers, TLS
  * from the first byte, a client that does not read, how input is split; the rest is what the
  * client sends. Held: nobody is asked for a login in the clear, answers are whole lines, nothing
- * is asked while an answer is due, what is left waits within its limit, and a hand-over leaves
- * exactly what was not consumed.
+ * is asked while an answer is due and it waits for nothing else, no TLS begins with bytes sent
+ * ahead of it, what is left waits within its limit.
  */
 #include "assert.h"
 #include "login_engine.h"
@@ -129,6 +129,7 @@ static void settle(struct owner *o)
             take_tls(o);
         } else if (o->in.len != 0 && !info->waiting) {
             size_t used = pn_login_input(o->engine, pn_buf_str(&o->in));
+            pn_assert(!o->tls_due || used == o->in.len); /* nothing was sent ahead */
             pn_buf_consume(&o->in, used);
             if (used == 0 && !info->waiting)
                 break;
@@ -136,6 +137,7 @@ static void settle(struct owner *o)
             break;
         }
     }
+    pn_assert(!info->waiting || o->owed || o->handed || o->closed);
     pn_assert(o->in.len <= PN_LOGIN_INPUT_MAX || o->handed || o->closed);
 }
 
