@@ -349,29 +349,26 @@ static void check_thresholds(struct model *m, const struct model_policy *policy)
     }
 }
 
-/* The others have their words already, but nobody who speaks them: a port would be bound
- * and whoever connects would wait for ever. */
-static bool is_served(int64_t kind)
+/* Users log in over TLS only, unless those who read their mail here may do without. */
+static bool needs_tls(struct model *m, int64_t kind)
 {
-    /* A bad word is told already. */
-    return kind <= PN_LISTEN_LMTP || kind > PN_LISTEN_POP3S;
-}
-
-/* Users log in over TLS only. */
-static bool needs_tls(int64_t kind)
-{
-    return kind == PN_LISTEN_SMTPS || kind == PN_LISTEN_SUBMISSION || kind == PN_LISTEN_SUBMISSIONS;
+    static const bool kinds[] = {
+        [PN_LISTEN_SMTPS] = true, [PN_LISTEN_SUBMISSION] = true, [PN_LISTEN_SUBMISSIONS] = true,
+        [PN_LISTEN_IMAP] = true,  [PN_LISTEN_IMAPS] = true,      [PN_LISTEN_POP3] = true,
+        [PN_LISTEN_POP3S] = true};
+    const struct pn_tree_value *mailbox = pn_tree_value(m->core, "mailbox");
+    const struct pn_tree_value *plain =
+        mailbox == NULL ? NULL : pn_tree_value(mailbox->block, "plain-login");
+    if ((kind == PN_LISTEN_IMAP || kind == PN_LISTEN_POP3) && plain != NULL &&
+        pn_str_eq(plain->data.text, PN_STR("loopback")))
+        return false;
+    return kind >= 0 && (size_t)kind < sizeof kinds && kinds[kind];
 }
 
 static void check_listener(struct model *m, const struct pn_tree_value *listen)
 {
     struct pn_str kind = listen->block->title;
-    if (!is_served(listen->data.number))
-        pn_error_at(m->p.problems, listen->block->title_at,
-                    "'%.*s' is not served by this version, expected smtp, smtps, "
-                    "submission, submissions, lmtp or admin",
-                    PN_FMT(kind));
-    else if (needs_tls(listen->data.number) && pn_tree_value(m->core, "tls") == NULL)
+    if (needs_tls(m, listen->data.number) && pn_tree_value(m->core, "tls") == NULL)
         pn_error_at(m->p.problems, listen->block->title_at,
                     "'%.*s' needs a certificate, expected 'tls { certificate FILE key FILE }'",
                     PN_FMT(kind));

@@ -1,21 +1,25 @@
-/* Which engines there are. Apart, so that tests have their own. */
+/* Which engines there are, and what they open. Apart, so that tests have their own. */
 #include "mailbox_int.h"
+#include "textsearch.h"
 
-struct pn_engine *(*const mailbox_imap_engine)(const struct pn_engine_start *start) = NULL;
-struct pn_engine *(*const mailbox_pop3_engine)(const struct pn_engine_start *start) = NULL;
+struct pn_engine *(*const mailbox_imap_engine)(const struct pn_engine_start *start) = pn_imap_new;
+struct pn_engine *(*const mailbox_pop3_engine)(const struct pn_engine_start *start) = pn_pop3_new;
 
 struct pn_user *mailbox_user(struct pn_store *store, struct pn_str name,
                              enum pn_store_status *status, struct pn_buf *why)
 {
-    (void)store;
-    (void)name;
-    *status = PN_STORE_TEMPORARY;
-    (void)pn_buf_addz(why, "no engine is there");
-    return NULL;
+    return pn_user_open(store, name, status, why);
 }
 
 bool mailbox_index(struct pn_store *store, struct pn_str user, struct pn_str folder, unsigned ms)
 {
-    (void)store, (void)user, (void)folder, (void)ms;
-    return false;
+    enum pn_store_status status;
+    struct pn_buf why;
+    pn_buf_init(&why, 500);
+    struct pn_user *u = pn_user_open(store, user, &status, &why);
+    bool more = u != NULL && pn_text_work(u, folder, ms);
+    if (u != NULL)
+        pn_user_close(&u);
+    pn_buf_fini(&why);
+    return more;
 }

@@ -305,6 +305,7 @@ static void on_generation(void *ctx, struct pn_generation *gen)
         pn_error("the new settings can't be used, the old ones stay: %s", pn_buf_cstr(&err));
     } else if (takes_in_place(&mb->settings, &set)) {
         mb->settings = set;
+        pn_store_quota_default(mb->store, set.quota_bytes, set.quota_messages);
     } else if (!mb->draining) {
         pn_info("begins anew, as the new settings want it");
         on_drain(mb, ANEW_MS);
@@ -337,6 +338,7 @@ static bool open_store(struct pn_role_life *life, struct pn_buf *err)
     (void)err;
     (void)gethostname(host, sizeof host - 1);
     mb->store = pn_store_new(pn_role_env_folder(life->env, PN_FOLDER_MAIL)->fd, pn_str_of(host));
+    pn_store_quota_default(mb->store, mb->settings.quota_bytes, mb->settings.quota_messages);
     mb->threads = pn_threads_new(mb->loop, THREADS, STACK, "deliver");
     mb->crew = crew_new(mb->loop, mb->settings.threads, "session");
     mb->indexer = indexer_new(mb);

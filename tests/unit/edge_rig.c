@@ -19,7 +19,9 @@ static const char listeners[] = "listen smtp 127.0.0.1:1\n"
                                 "listen smtps 127.0.0.1:3 { proxy from 127.0.0.0/8 }\n"
                                 "listen lmtp 127.0.0.1:5\n"
                                 "listen submission 127.0.0.1:6\n"
-                                "listen submissions 127.0.0.1:7\n";
+                                "listen submissions 127.0.0.1:7\n"
+                                "listen imaps 127.0.0.1:8\n"
+                                "listen pop3 127.0.0.1:9\n";
 static const char domains[] = "domain \"here.test\" { recipients any  route local }\n"
                               "domain \"next.test\" { recipients any  route smtp 127.0.0.1:4 }\n"
                               "domain \"junk.test\" { recipients any  route local  junk at 0 }\n"
@@ -38,8 +40,9 @@ void send_body(uint16_t type, struct pn_buf *b, int fd)
 
 void send_generation(struct pn_buf *b)
 {
-    static const uint32_t kinds[] = {PN_LISTEN_SMTP, PN_LISTEN_SMTP,       PN_LISTEN_SMTPS,
-                                     PN_LISTEN_LMTP, PN_LISTEN_SUBMISSION, PN_LISTEN_SUBMISSIONS};
+    static const uint32_t kinds[] = {PN_LISTEN_SMTP,  PN_LISTEN_SMTP,       PN_LISTEN_SMTPS,
+                                     PN_LISTEN_LMTP,  PN_LISTEN_SUBMISSION, PN_LISTEN_SUBMISSIONS,
+                                     PN_LISTEN_IMAPS, PN_LISTEN_POP3};
     for (uint32_t i = 0; i < LISTENERS; i++) {
         pn_listener_put(b, &(struct pn_listener){.kind = kinds[i], .row = i});
         send_body(PN_REC_LISTENER, b, fx.listen[i]);

@@ -13,7 +13,7 @@
 
 enum { QUEUE, MAILBOX, ADMIN, RESOLVER, AUTH };
 /* Listeners, as the configuration has them. */
-enum { PLAIN, PROXIED, TLS_PROXIED, LMTP, SUBMISSION, SUBMISSIONS, LISTENERS };
+enum { PLAIN, PROXIED, TLS_PROXIED, LMTP, SUBMISSION, SUBMISSIONS, IMAPS, POP3, LISTENERS };
 
 struct edge_rig {
     struct role_rig rig;

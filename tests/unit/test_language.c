@@ -129,9 +129,12 @@ static void test_statements(void)
         {"listen smpt 127.0.0.1:25",
          "t.conf:1:8: 'smpt' does not fit 'listen', expected one of smtp, smtps, submission, "
          "submissions, lmtp, imap, imaps, pop3, pop3s, admin\n"},
-        {"listen imap 127.0.0.1:143",
-         "t.conf:1:8: 'imap' is not served by this version, expected smtp, smtps, submission, "
-         "submissions, lmtp or admin\n"},
+        {"listen imap 127.0.0.1:143", "t.conf:1:8: 'imap' needs a certificate, expected 'tls { "
+                                      "certificate FILE key FILE }'\n"},
+        {"listen imap 127.0.0.1:143 listen pop3 127.0.0.1:110 mailbox { plain-login loopback }",
+         ""},
+        {"listen pop3s 127.0.0.1:995 mailbox { plain-login loopback }",
+         "t.conf:1:8: 'pop3s' needs a certificate, expected 'tls { certificate FILE key FILE }'\n"},
         {"listen lmtp 127.0.0.1:24", ""},
         {"listen smtps 127.0.0.1:465", "t.conf:1:8: 'smtps' needs a certificate, expected 'tls { "
                                        "certificate FILE key FILE }'\n"},
