@@ -105,7 +105,7 @@ static bool on_cut(void *ctx, struct pn_record *record)
         return false;
     reply.line =
         PN_STR("{\"ok\":false,\"error\":\"admin has no descriptor left for its content\"}");
-    client_reply(s->admin, s->role, &reply, -1);
+    client_reply(s->admin, s->asked, &reply, -1);
     return true;
 }
 
@@ -126,11 +126,11 @@ static void on_end(void *ctx, enum pn_channel_end how)
 {
     struct source *s = ctx;
     struct admin *admin = s->admin;
-    uint8_t role = s->role;
+    struct asked_role asked = s->asked;
     if (how == PN_CHANNEL_PROTOCOL)
         pn_error("%s sent what is no event; its channel is closed", s->name);
     source_free(s);
-    client_lost(admin, role);
+    client_lost(admin, asked);
 }
 
 static void on_peer(void *ctx, struct pn_peer *peer)
@@ -139,7 +139,10 @@ static void on_peer(void *ctx, struct pn_peer *peer)
         .on_record = on_record, .on_end = on_end, .on_cut = on_cut};
     struct admin *admin = ctx;
     struct source *s = pn_calloc(1, sizeof *s);
-    *s = (struct source){.next = admin->sources, .admin = admin, .role = peer->role};
+    *s = (struct source){
+        .next = admin->sources, .admin = admin, .role = peer->role, .asked = {peer->role, 0}};
+    if (peer->role == PN_ROLE_MAILBOX)
+        s->asked.number = peer->number;
     pn_buf_init(&s->metrics, METRICS_MAX);
     const char *name = pn_role_name((enum pn_role)peer->role);
     bool alone = peer->role == PN_ROLE_QUEUE || peer->role == PN_ROLE_RESOLVER ||
@@ -156,17 +159,38 @@ static void on_peer(void *ctx, struct pn_peer *peer)
 
 /* ---- commands */
 
-bool ask_role(struct admin *admin, struct pn_str role, const struct pn_command *command)
+/* The role that a command's first word names; for a mailbox the worker of the user that the third
+ * one names. */
+static bool asked_of(const struct admin *admin, struct pn_str role,
+                     const struct pn_command *command, struct asked_role *out)
+{
+    static const uint8_t roles[] = {PN_ROLE_SUPERVISOR, PN_ROLE_QUEUE, PN_ROLE_MAILBOX};
+    for (size_t i = 0; i < sizeof roles; i++) {
+        if (!pn_str_eq(role, pn_str_of(pn_role_name((enum pn_role)roles[i]))))
+            continue;
+        *out = (struct asked_role){.role = roles[i]};
+        if (roles[i] == PN_ROLE_MAILBOX && command->count > 1)
+            out->number = pn_mailbox_of(command->words[1],
+                                        (uint32_t)pn_policy_int(admin->policy, "mailboxes"));
+        return true;
+    }
+    return false;
+}
+
+bool ask_role(struct admin *admin, struct pn_str role, const struct pn_command *command,
+              struct asked_role *out)
 {
     struct pn_buf b;
     bool sent = false;
+    if (!asked_of(admin, role, command, out))
+        return false;
     pn_buf_init(&b, REQUEST_MAX * 2);
     pn_command_put(&b, command);
-    if (pn_str_eq(role, PN_STR("supervisor"))) {
+    if (out->role == PN_ROLE_SUPERVISOR) {
         sent = pn_control_send(admin->control, PN_REC_COMMAND, pn_buf_str(&b), NULL, 0);
     } else {
         for (struct source *s = admin->sources; s != NULL && !sent; s = s->next)
-            if (s->role == PN_ROLE_QUEUE && pn_str_eq(role, pn_str_of(s->name)))
+            if (s->asked.role == out->role && s->asked.number == out->number)
                 sent = pn_channel_send(s->channel, PN_REC_COMMAND, pn_buf_str(&b), NULL, 0);
     }
     pn_buf_fini(&b);
@@ -176,10 +200,11 @@ bool ask_role(struct admin *admin, struct pn_str role, const struct pn_command *
 bool ask_reply(struct source *s, struct pn_record *record)
 {
     struct pn_command_reply reply;
-    bool takes_commands = s->role == PN_ROLE_QUEUE || s->role == PN_ROLE_SUPERVISOR;
+    bool takes_commands =
+        s->role == PN_ROLE_QUEUE || s->role == PN_ROLE_SUPERVISOR || s->role == PN_ROLE_MAILBOX;
     if (!takes_commands || !pn_command_reply_get(record->body, &reply) || record->nfds > 1)
         return false;
-    client_reply(s->admin, s->role, &reply, record->nfds == 1 ? record->fds[0] : -1);
+    client_reply(s->admin, s->asked, &reply, record->nfds == 1 ? record->fds[0] : -1);
     return true;
 }
 

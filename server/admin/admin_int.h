@@ -11,12 +11,19 @@
 
 struct client;
 
+/* Whom a command goes to. */
+struct asked_role {
+    uint8_t role;
+    uint32_t number; /* of a mailbox; else 0 */
+};
+
 /* Another role, by its channel; the supervisor has none here but its control channel. */
 struct source {
     struct source *next;
     struct admin *admin;
     struct pn_channel *channel; /* NULL: the supervisor */
     uint8_t role;
+    struct asked_role asked;
     char name[PN_ROLE_NAME_MAX];
     struct pn_buf metrics; /* the last record's body, whole */
 };
@@ -40,8 +47,9 @@ struct admin {
 };
 
 /* ---- ask.c: commands to roles */
-/* False: no such role is there. The reply comes to client_reply. */
-bool ask_role(struct admin *admin, struct pn_str role, const struct pn_command *command);
+/* False: no such role is there. The reply comes to client_reply, from *out. */
+bool ask_role(struct admin *admin, struct pn_str role, const struct pn_command *command,
+              struct asked_role *out);
 /* False: malformed, or of a role that nobody asks anything. */
 bool ask_reply(struct source *s, struct pn_record *record);
 
@@ -49,9 +57,10 @@ bool ask_reply(struct source *s, struct pn_record *record);
 void client_accept(struct admin *admin, int fd, bool control);
 void client_free_all(struct admin *admin);
 /* A reply for the client that waits for this role and token. */
-void client_reply(struct admin *admin, uint8_t role, const struct pn_command_reply *reply, int fd);
+void client_reply(struct admin *admin, struct asked_role from, const struct pn_command_reply *reply,
+                  int fd);
 /* The role died: whoever waits for it is told. */
-void client_lost(struct admin *admin, uint8_t role);
+void client_lost(struct admin *admin, struct asked_role who);
 
 /* ---- http.c */
 /* Reads a request if it is whole; false: not yet. The answer is in out, whole. */

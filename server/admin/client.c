@@ -20,8 +20,8 @@ struct client {
     struct admin *admin;
     struct pn_stream *stream;
     bool control;
-    uint64_t token; /* of the command that it waits for; 0: none */
-    uint8_t role;   /* of whom it waits for */
+    uint64_t token;          /* of the command that it waits for; 0: none */
+    struct asked_role asked; /* it waits for this one */
 };
 
 static void client_free(struct client *c)
@@ -74,8 +74,7 @@ static bool start_command(struct client *c, struct pn_str line)
             command.count--;
             memmove(command.words, command.words + 1, command.count * sizeof command.words[0]);
         }
-        c->role = pn_str_eq(role, PN_STR("supervisor")) ? PN_ROLE_SUPERVISOR : PN_ROLE_QUEUE;
-        ok = ask_role(c->admin, role, &command);
+        ok = ask_role(c->admin, role, &command, &c->asked);
         if (!ok)
             (void)pn_buf_addf(&err, "no role takes commands for \"%.*s\" now", PN_FMT(role));
     }
@@ -175,10 +174,16 @@ static void write_content(struct client *c, int fd)
     pn_unmap(&content);
 }
 
-void client_reply(struct admin *admin, uint8_t role, const struct pn_command_reply *reply, int fd)
+static bool same(struct asked_role a, struct asked_role b)
+{
+    return a.role == b.role && a.number == b.number;
+}
+
+void client_reply(struct admin *admin, struct asked_role from, const struct pn_command_reply *reply,
+                  int fd)
 {
     struct client *c = admin->clients;
-    while (c != NULL && (c->token != reply->token || c->role != role))
+    while (c != NULL && (c->token != reply->token || !same(c->asked, from)))
         c = c->next;
     if (c == NULL) /* it went away */
         return;
@@ -191,11 +196,11 @@ void client_reply(struct admin *admin, uint8_t role, const struct pn_command_rep
         client_free(c);
 }
 
-void client_lost(struct admin *admin, uint8_t role)
+void client_lost(struct admin *admin, struct asked_role who)
 {
     for (struct client *c = admin->clients, *next; c != NULL; c = next) {
         next = c->next;
-        if (c->token == 0 || c->role != role)
+        if (c->token == 0 || !same(c->asked, who))
             continue;
         say_error(c, "the role died before it answered");
         client_free(c);

@@ -20,6 +20,7 @@ pn_cli_main pn_cli_doctor;
 pn_cli_main pn_cli_plugin;
 pn_cli_main pn_cli_plugin_new;
 pn_cli_main pn_cli_plugin_test;
+pn_cli_main pn_cli_mailbox;
 pn_cli_main pn_cli_queue;
 pn_cli_main pn_cli_report;
 pn_cli_main pn_cli_scan;

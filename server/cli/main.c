@@ -16,6 +16,7 @@ static const struct {
     {"dkim", pn_cli_dkim, "keys to sign mail with, and their DNS records: new, show"},
     {"doctor", pn_cli_doctor, "what makes our mail acceptable to others, and what is in its way"},
     {"plugin", pn_cli_plugin, "which plugins there are: postern plugin list|show|new|test"},
+    {"mailbox", pn_cli_mailbox, "what users have, their quotas, whether all is in order"},
     {"queue", pn_cli_queue, "what waits or is held: list, show, retry, release, drop, freeze"},
     {"report", pn_cli_report, "reports from the event log: postern report abuse"},
     {"scan", pn_cli_scan, "judges messages as the server would, and says why"},

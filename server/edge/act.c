@@ -202,9 +202,11 @@ static void take(struct transaction *t)
 static void on_delivered(void *ctx, const struct pn_reply *reply)
 {
     struct transaction *t = ctx;
+    /* The user has no room: his sender's server keeps the message, or tells its sender. */
+    bool full = reply->code == 452 && pn_str_starts(reply->text, PN_STR("4.2.2"));
     if (reply->code >= 200 && reply->code < 300)
         answer(t);
-    else if (reply->code >= 500)
+    else if (full || reply->code >= 500)
         fail(t, outbox_reply(t->pool, reply));
     else
         take(t);

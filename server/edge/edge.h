@@ -22,6 +22,7 @@
  *   access.c        those users until they are in: IMAP and POP3 before login
  *   submit.c        what users submit: who sends as whom, what its header lacks, too much of it
  *   rcpt_known.c    whom we take mail for
+ *   rcpt_quota.c    whose mailbox here is full
  *   ask_dsn.c       what the client asks of reports
  *   cut.c           messages that go on while their client waits
  *   edits.c         what plugins may change of envelope and body
@@ -90,6 +91,7 @@ struct edge_generation {
     uint64_t size_max, memory_max;
     uint32_t hops_max;
     bool early_stages;  /* a plugin looks before content */
+    bool quotas;        /* a mailbox here may be full by its quota */
     bool client_names;  /* are asked for */
     bool early_talkers; /* are served; plugins are told */
     bool cut_through;   /* cut.c */
@@ -114,6 +116,9 @@ struct edge_listener {
     struct pn_listen listen;
 };
 
+/* How long a client may wait for word of a user's quota; then there is room. */
+enum { OUTBOX_QUOTA_MS = 2000 };
+
 /* Called once: the answer of queue or mailbox; code 0: none came, or not in time. */
 typedef void outbox_fn(void *ctx, const struct pn_reply *reply);
 
@@ -128,6 +133,7 @@ struct outbox_entry {
     unsigned peer; /* which channel it went to */
     bool late;     /* who waited was told that no answer came */
     bool mail;     /* a message went with it, no question */
+    bool quota;    /* a question that may stay without an answer */
     uint64_t due_ns;
     uint64_t file; /* of the queue's, that went with it; 0: none */
 };
@@ -338,6 +344,9 @@ uint64_t outbox_deliver(struct edge *edge, unsigned mailbox, struct pn_deliver *
                         int content_fd, outbox_fn *fn, void *ctx);
 /* Asks the queue whether the next hop takes a recipient. */
 uint64_t outbox_verify(struct edge *edge, struct pn_verify *verify, outbox_fn *fn, void *ctx);
+/* Asks a mailbox whether a user's quota leaves room; waits OUTBOX_QUOTA_MS at most. */
+uint64_t outbox_quota(struct edge *edge, unsigned mailbox, struct pn_quota_ask *ask, outbox_fn *fn,
+                      void *ctx);
 uint64_t outbox_take(struct edge *edge, const struct pn_envelope *env, int content_fd,
                      outbox_fn *fn, void *ctx);
 uint64_t outbox_want_file(struct edge *edge, uint64_t size, outbox_file_fn *fn, void *ctx);
@@ -485,6 +494,8 @@ void content_end(struct transaction *t);
 const char *forward_find(const struct transaction *t, struct txn_rcpt *r);
 /* What came back to an address that forwarded it is refused. */
 void forward_decide(struct transaction *t, struct pn_verdict_rcpt *v);
+/* Whose mailbox: the address without tag, in lower case; empty: the pool's limit. */
+struct pn_str forward_user(struct transaction *t, struct pn_str address, struct pn_str local);
 /* Where out->address goes, of that domain (NULL: none of ours), by today's policy: via, next
  * hop, user, folder. */
 void forward_route(struct transaction *t, const struct pn_domain *domain, struct pn_str local,
@@ -588,6 +599,15 @@ void rcpt_verify(struct transaction *t, const struct txn_rcpt *r, outbox_fn *fn)
 const char *rcpt_verified(const struct transaction *t, const struct pn_reply *reply);
 /* Behind those that are there. Borrowed until the next. */
 struct txn_rcpt *txn_add_rcpt(struct transaction *t, const struct txn_rcpt *r);
+
+/* ---- rcpt_quota.c ---- */
+
+/* A mailbox here, and there are quotas. */
+bool rcpt_must_ask_quota(const struct transaction *t, const struct txn_rcpt *r);
+/* Asks its worker. fn may be called at once. */
+void rcpt_ask_quota(struct transaction *t, const struct txn_rcpt *r, outbox_fn *fn);
+/* The refusal that its answer comes to; NULL: there is room, or nobody knows. */
+const char *rcpt_quota_said(const struct pn_reply *reply);
 
 /* ---- cut.c ---- */
 

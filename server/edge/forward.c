@@ -112,8 +112,7 @@ static size_t sign_of(struct pn_str address)
     return at;
 }
 
-/* Whose mailbox: the address without tag, in lower case. */
-static struct pn_str user_of(struct transaction *t, struct pn_str address, struct pn_str local)
+struct pn_str forward_user(struct transaction *t, struct pn_str address, struct pn_str local)
 {
     struct pn_buf b;
     pn_buf_init(&b, 1024);
@@ -138,7 +137,7 @@ void forward_route(struct transaction *t, const struct pn_domain *domain, struct
     pn_domain_route(t->s->gen->policy, domain, &route);
     if (route.kind == PN_ROUTE_LOCAL) {
         out->via = PN_VIA_LOCAL;
-        out->user = user_of(t, out->address, local);
+        out->user = forward_user(t, out->address, local);
         out->folder = out->hand == PN_HAND_JUNK ? PN_STR("Junk") : PN_STR("");
         return;
     }

@@ -41,8 +41,8 @@ static void overdue(struct edge *edge, size_t i)
     edge->outbox[i].fn = NULL;
     edge->outbox[i].file_fn = NULL;
     edge->outbox[i].late = true;
-    edge->unanswered++;
-    if (e.peer < EDGE_MAILBOXES_MAX)
+    edge->unanswered += !e.quota;
+    if (e.peer < EDGE_MAILBOXES_MAX && !e.quota)
         edge->mailboxes[e.peer].stalled_ns =
             pn_clock_mono_ns() + edge->gen->handover_ms * PN_NS_PER_MS;
     if (e.fn != NULL)
@@ -133,6 +133,30 @@ uint64_t outbox_deliver(struct edge *edge, unsigned mailbox, struct pn_deliver *
     (void)remember(edge, deliver->token, mailbox, fn, ctx);
     edge->outbox[edge->outbox_count - 1].mail = true;
     return deliver->token;
+}
+
+uint64_t outbox_quota(struct edge *edge, unsigned mailbox, struct pn_quota_ask *ask, outbox_fn *fn,
+                      void *ctx)
+{
+    struct pn_buf body;
+    if (mailbox >= EDGE_MAILBOXES_MAX || edge->mailboxes[mailbox].channel == NULL ||
+        edge->mailboxes[mailbox].stalled_ns > pn_loop_now(edge->loop))
+        return 0;
+    pn_buf_init(&body, PN_RECORD_MAX / 2);
+    ask->token = ++edge->next_token;
+    pn_quota_ask_put(&body, ask);
+    bool sent = pn_channel_send(edge->mailboxes[mailbox].channel, PN_REC_QUOTA_ASK,
+                                pn_buf_str(&body), NULL, 0);
+    pn_buf_fini(&body);
+    if (!sent)
+        return 0;
+    (void)remember(edge, ask->token, mailbox, fn, ctx);
+    struct outbox_entry *e = &edge->outbox[edge->outbox_count - 1];
+    e->quota = true;
+    e->due_ns = pn_clock_mono_ns() + OUTBOX_QUOTA_MS * (uint64_t)PN_NS_PER_MS;
+    /* Others that are due before wait as much longer at most. */
+    pn_timer_set(edge->outbox_timer, OUTBOX_QUOTA_MS);
+    return ask->token;
 }
 
 uint64_t outbox_take(struct edge *edge, const struct pn_envelope *env, int content_fd,
@@ -331,7 +355,8 @@ static bool on_delivered(void *ctx, struct pn_record *record)
     if (record->type == PN_REC_SESSION_TAKEN)
         return access_taken(mailbox->edge, (unsigned)(mailbox - mailbox->edge->mailboxes),
                             record->body);
-    if (record->type != PN_REC_DELIVERED || !pn_delivered_get(record->body, &delivered))
+    if ((record->type != PN_REC_DELIVERED && record->type != PN_REC_QUOTA_SAID) ||
+        !pn_delivered_get(record->body, &delivered))
         return false;
     mailbox->stalled_ns = 0;
     return settle_token(mailbox->edge, delivered.token,

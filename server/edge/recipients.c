@@ -132,6 +132,19 @@ static void on_verified(void *ctx, const struct pn_reply *reply)
         forget_last(t, pn_str_of(refusal));
 }
 
+/* ---- quotas ---- */
+
+static void on_quota(void *ctx, const struct pn_reply *reply)
+{
+    struct transaction *t = ctx;
+    t->token = 0;
+    const char *refusal = rcpt_quota_said(reply);
+    if (refusal == NULL)
+        rcpt_check(t);
+    else
+        forget_last(t, pn_str_of(refusal));
+}
+
 void txn_rcpt(struct session *s, const struct pn_smtp_rcpt *rcpt)
 {
     struct transaction *t = s->txn;
@@ -168,6 +181,8 @@ void txn_rcpt(struct session *s, const struct pn_smtp_rcpt *rcpt)
     const struct txn_rcpt *added = txn_add_rcpt(t, &r);
     if (rcpt_must_verify(added))
         rcpt_verify(t, added, on_verified);
+    else if (rcpt_must_ask_quota(t, added))
+        rcpt_ask_quota(t, added, on_quota);
     else
         rcpt_check(t);
 }

@@ -431,6 +431,22 @@ bool pn_verify_get(struct pn_str body, struct pn_verify *verify)
            text_ok(verify->address);
 }
 
+void pn_quota_ask_put(struct pn_buf *out, const struct pn_quota_ask *ask)
+{
+    pn_wr_u64(out, ask->token);
+    pn_wr_u64(out, ask->bytes);
+    pn_wr_str(out, ask->user);
+}
+
+bool pn_quota_ask_get(struct pn_str body, struct pn_quota_ask *ask)
+{
+    struct pn_rd r = pn_rd_of(body);
+    ask->token = pn_rd_u64(&r);
+    ask->bytes = pn_rd_u64(&r);
+    ask->user = pn_rd_str(&r);
+    return pn_rd_done(&r) && ask->user.len > 0 && text_ok(ask->user);
+}
+
 uint32_t pn_mailbox_of(struct pn_str user, uint32_t count)
 {
     return count == 0 ? 0 : (uint32_t)(pn_str_hash(user, 0, true) % count);

@@ -9,6 +9,8 @@
  *   PN_REC_ROOM               body: pn_u32_put; 0: below the disk reserve, take no MAIL
  *   PN_REC_DELIVER            body: struct pn_deliver           fd: content
  *   PN_REC_DELIVERED          body: struct pn_delivered
+ *   PN_REC_QUOTA_ASK          body: struct pn_quota_ask
+ *   PN_REC_QUOTA_SAID         body: struct pn_delivered
  *   PN_REC_VERIFY             body: struct pn_verify
  *   PN_REC_VERIFIED           body: struct pn_delivered
  *
@@ -229,6 +231,16 @@ struct pn_verify {
 };
 void pn_verify_put(struct pn_buf *out, const struct pn_verify *verify);
 bool pn_verify_get(struct pn_str body, struct pn_verify *verify);
+
+/* Asks whether a user's quota leaves room for a message of so many bytes. The reply in
+ * QUOTA_SAID: 2yz yes, 452 no, other: not known now. */
+struct pn_quota_ask {
+    uint64_t token;
+    uint64_t bytes; /* as MAIL's SIZE said, or 0 */
+    struct pn_str user;
+};
+void pn_quota_ask_put(struct pn_buf *out, const struct pn_quota_ask *ask);
+bool pn_quota_ask_get(struct pn_str body, struct pn_quota_ask *ask);
 
 /* Which of count mailbox workers a user belongs to. */
 uint32_t pn_mailbox_of(struct pn_str user, uint32_t count);

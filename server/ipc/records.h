@@ -82,7 +82,9 @@ enum pn_record_type {
 
     /* edge, queue -> mailbox, and back (handover.h) */
     PN_REC_DELIVER = 0x0600, /* to one local recipient; fd: content */
+    PN_REC_QUOTA_ASK,        /* edge -> mailbox: has this user room? */
     PN_REC_DELIVERED = 0x0680,
+    PN_REC_QUOTA_SAID,
     /* auth -> mailbox, edge -> mailbox, and back (pass.h) */
     PN_REC_PASS = 0x0640,
     PN_REC_SESSION,      /* fd: the client, or a pair's end */

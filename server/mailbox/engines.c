@@ -1,4 +1,6 @@
 /* Which engines there are, and what they open. Apart, so that tests have their own. */
+#include "folders.h"
+#include "log.h"
 #include "mailbox_int.h"
 #include "textsearch.h"
 
@@ -8,7 +10,10 @@ struct pn_engine *(*const mailbox_pop3_engine)(const struct pn_engine_start *sta
 struct pn_user *mailbox_user(struct pn_store *store, struct pn_str name,
                              enum pn_store_status *status, struct pn_buf *why)
 {
-    return pn_user_open(store, name, status, why);
+    struct pn_user *user = pn_user_open(store, name, status, why);
+    if (user != NULL && pn_folders_make_special(user) != PN_STORE_OK)
+        pn_warn("the usual folders of %.*s can't be made now", PN_FMT(name));
+    return user;
 }
 
 bool mailbox_index(struct pn_store *store, struct pn_str user, struct pn_str folder, unsigned ms)

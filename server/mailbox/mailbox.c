@@ -27,7 +27,8 @@ struct job {
     uint64_t token;
     uint16_t code;
     struct pn_buf text;
-    struct pn_str user, folder; /* of one that was delivered; in body */
+    struct pn_str user, folder; /* of one that was delivered; in body, or pool */
+    struct pn_pool *pool;
 };
 
 static void answer(struct peer *peer, uint64_t token, uint16_t code, struct pn_str text)
@@ -69,7 +70,7 @@ static void set_result(struct job *job, enum pn_store_status status, const struc
         const char *text;
     } rows[] = {[PN_STORE_OK] = {250, "2.0.0 Delivered"},
                 [PN_STORE_TEMPORARY] = {451, "4.3.0 Mailbox not writable now"},
-                [PN_STORE_FULL] = {452, "4.2.2 No room for the message"},
+                [PN_STORE_FULL] = {452, "4.3.1 No room for the message"},
                 [PN_STORE_BAD_NAME] = {550, "5.1.1 No such mailbox"},
                 [PN_STORE_NO_FOLDER] = {451, "4.3.0 Mailbox not writable now"},
                 [PN_STORE_EXISTS] = {451, "4.3.0 Mailbox not writable now"},
@@ -90,7 +91,7 @@ static void deliver(struct job *job, const struct pn_deliver *d, struct pn_str c
     pn_buf_init(&why, 500);
     if (edits_of(&d->edits, edits)) {
         const struct pn_delivery delivery = {.user = d->user,
-                                             .folder = d->folder,
+                                             .folder = placing(mb, d, &job->pool),
                                              .reverse_path = d->reverse_path,
                                              .content = content,
                                              .edits = edits};
@@ -98,7 +99,7 @@ static void deliver(struct job *job, const struct pn_deliver *d, struct pn_str c
         set_result(job, status, &why);
         if (status == PN_STORE_OK) {
             job->user = d->user;
-            job->folder = d->folder;
+            job->folder = delivery.folder;
         }
     } else {
         (void)pn_buf_addz(&why, "an edit of the header can't be made");
@@ -142,15 +143,21 @@ static void peer_release(struct peer *peer)
     free(peer);
 }
 
+void mailbox_peer_done(struct peer *peer)
+{
+    peer->jobs--;
+    peer_release(peer);
+}
+
 static void job_free(struct job *job)
 {
     struct peer *peer = job->peer;
     (void)close(job->content_fd);
     pn_buf_fini(&job->body);
     pn_buf_fini(&job->text);
+    pn_pool_free(&job->pool);
     free(job);
-    peer->jobs--;
-    peer_release(peer);
+    mailbox_peer_done(peer);
 }
 
 void mailbox_stop_if_idle(struct mailbox *mb)
@@ -216,6 +223,8 @@ static bool on_record(void *ctx, struct pn_record *record)
     switch (record->type) {
     case PN_REC_DELIVER:
         return !auth && on_deliver(peer, record);
+    case PN_REC_QUOTA_ASK:
+        return edge && mailbox_quota_ask(peer, record->body);
     case PN_REC_PASS:
         return auth && sessions_pass(peer, record->body);
     case PN_REC_SESSION:
@@ -328,6 +337,7 @@ static bool begin(struct pn_role_life *life, struct pn_buf *err)
     mb->loop = life->loop;
     mb->admission = admission_new();
     visit_event_begin(mb);
+    pn_admin_link_commands(mb->admin, mailbox_command);
     return true;
 }
 

@@ -10,6 +10,9 @@
  *   session_event.c  event lines and counters
  *   session.c        one session: stream, engine, and what it waits for
  *   sessions.c       all of them: limits, tokens, the records of pass.h
+ *   placing.c        into which of a user's folders a delivery goes
+ *   quota_ask.c      whether a user has room, asked by edges
+ *   orders.c         what an operator asks of a mailbox
  *   mailbox.c        deliveries, peers, and the role
  *
  * All of it runs on the role's loop, but for deliveries and engines, which have threads.
@@ -23,6 +26,7 @@
 #include "control.h"
 #include "deflate.h"
 #include "engine.h"
+#include "handover.h"
 #include "role.h"
 #include "store.h"
 #include "stream.h"
@@ -37,6 +41,8 @@ struct mailbox_settings {
     uint32_t mailboxes; /* workers */
     uint32_t sessions, user_sessions, threads;
     uint64_t quota_bytes, quota_messages;
+    bool tag_folders; /* user+folder@ goes into that folder */
+    char delimiter;   /* of addresses; '\0': none */
 };
 
 /* Takes the generation's policy. False with a sentence in err. */
@@ -172,7 +178,8 @@ struct mailbox {
     pthread_mutex_t lines_lock;
     struct said_line *lines; /* under lines_lock: for admin */
     struct pn_metric metrics[MB_METRICS];
-    bool draining;
+    unsigned orders; /* an operator's, under way */
+    atomic_bool draining;
 };
 
 /* A channel to an edge, the queue or auth; outlives it while jobs still name it. */
@@ -229,8 +236,23 @@ void sessions_free(struct mailbox *mb);
 /* A session is gone; its reader may be. */
 void sessions_left(struct visit *v);
 
+/* ---- placing.c ---- */
+
+/* Behind the delimiter, in the local part; empty: there is none. */
+struct pn_str placing_tag(struct pn_str recipient, char delimiter);
+/* The folder a delivery goes into, from a pool of its own. On a thread. */
+struct pn_str placing(const struct mailbox *mb, const struct pn_deliver *d, struct pn_pool **pool);
+
+/* ---- quota_ask.c, orders.c ---- */
+
+bool mailbox_quota_ask(struct peer *peer, struct pn_str body);
+/* PN_REC_COMMAND, from admin. */
+bool mailbox_command(void *ctx, struct pn_record *record);
+
 /* ---- mailbox.c ---- */
 
 void mailbox_stop_if_idle(struct mailbox *mb);
+/* A job for it has ended. */
+void mailbox_peer_done(struct peer *peer);
 
 #endif

@@ -21,6 +21,9 @@ bool mailbox_settings_of(struct pn_generation *gen, struct mailbox_settings *out
                                      .quota_bytes = (uint64_t)pn_policy_int(p, "mailbox.quota"),
                                      .quota_messages =
                                          (uint64_t)pn_policy_int(p, "mailbox.quota-messages")};
+    struct pn_str delimiter = pn_policy_str(p, "smtp.delimiter");
+    out->tag_folders = pn_policy_bool(p, "mailbox.tag-folders");
+    out->delimiter = delimiter.len == 1 ? delimiter.p[0] : '\0';
     pn_policy_unref(&p);
     return true;
 }

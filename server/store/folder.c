@@ -179,7 +179,7 @@ enum pn_store_status folder_get(struct pn_user *user, struct pn_str name, bool c
     *out = NULL;
     pn_buf_init(&place, PLACE_MAX);
     pn_buf_init(&clean, 4 * PN_FOLDER_NAME_MAX);
-    if (!folder_name_clean(&clean, name) || !maildir_folder_name(&place, pn_buf_str(&clean))) {
+    if (!folder_name_clean(&clean, name) || !folder_place(user, pn_buf_str(&clean), &place)) {
         pn_buf_fini(&place);
         pn_buf_fini(&clean);
         return PN_STORE_BAD_NAME;

@@ -78,6 +78,9 @@ struct pn_quota {
 /* The default for users who have none of their own; from the policy, with each generation. */
 void pn_store_quota_default(struct pn_store *store, uint64_t bytes, uint64_t messages);
 enum pn_store_status pn_user_quota(struct pn_user *user, struct pn_quota *out);
+/* Of his own from now on, durably; own false: none, the default is his. */
+enum pn_store_status pn_user_quota_set(struct pn_user *user, bool own, uint64_t bytes,
+                                       uint64_t messages);
 /* Would a message of so many bytes have room? For RCPT and for the check before an append. */
 enum pn_store_status pn_user_room(struct pn_user *user, uint64_t bytes);
 

@@ -216,6 +216,10 @@ void store_trim(struct pn_store *store);
 
 /* ---- folders (folder.c) ---- */
 
+/* Appends the name of the directory that a folder has, or would have, below the user's; nothing
+ * for the INBOX. False: no folder can have that name. Takes no lock. (folders.c) */
+bool folder_place(struct pn_user *user, struct pn_str name, struct pn_buf *out);
+
 /* The folder of that name, referenced: its directory is there, and its small file was read or made.
  * NO_FOLDER if there is none, or it is made with create. */
 enum pn_store_status folder_get(struct pn_user *user, struct pn_str name, bool create,

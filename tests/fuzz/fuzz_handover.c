@@ -40,6 +40,8 @@ static void answers(struct pn_str bytes)
     (void)pn_content_want_get(bytes, &want);
     struct pn_verify verify;
     (void)pn_verify_get(bytes, &verify);
+    struct pn_quota_ask quota;
+    (void)pn_quota_ask_get(bytes, &quota);
     struct pn_cut_rcpt cut;
     struct pn_cut_drop drop;
     (void)pn_cut_rcpt_get(bytes, &cut);

@@ -142,6 +142,48 @@ enum pn_store_status pn_folders_list(struct pn_user *user, struct pn_pool *pool,
     return out->v != NULL ? PN_STORE_OK : PN_STORE_LIMIT;
 }
 
+/* It has the folders that it was made with: who asks for others is refused. Their commands are
+ * tried on a real store. */
+enum pn_store_status pn_folder_status(struct pn_user *user, struct pn_str name,
+                                      struct pn_folder_status *out)
+{
+    (void)user, (void)name;
+    *out = (struct pn_folder_status){0};
+    return PN_STORE_REFUSED;
+}
+
+enum pn_store_status pn_folder_create(struct pn_user *user, struct pn_str name,
+                                      enum pn_special_use use)
+{
+    (void)user, (void)name, (void)use;
+    return PN_STORE_REFUSED;
+}
+
+enum pn_store_status pn_folder_delete(struct pn_user *user, struct pn_str name)
+{
+    (void)user, (void)name;
+    return PN_STORE_REFUSED;
+}
+
+enum pn_store_status pn_folder_rename(struct pn_user *user, struct pn_str from, struct pn_str to)
+{
+    (void)user, (void)from, (void)to;
+    return PN_STORE_REFUSED;
+}
+
+enum pn_store_status pn_folder_subscribe(struct pn_user *user, struct pn_str name, bool subscribed)
+{
+    (void)user, (void)name, (void)subscribed;
+    return PN_STORE_REFUSED;
+}
+
+enum pn_store_status pn_user_quota(struct pn_user *user, struct pn_quota *out)
+{
+    (void)user;
+    *out = (struct pn_quota){0};
+    return PN_STORE_REFUSED;
+}
+
 /* ---- messages ---- */
 
 static void note(struct pn_user *user, const struct folder *f)

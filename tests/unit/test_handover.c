@@ -327,6 +327,17 @@ static void test_small_bodies(void)
     pn_verify_put(&b, &ask);
     UNIT_TRUE(!pn_verify_get(pn_buf_str(&b), &ask));
     pn_buf_clear(&b);
+    struct pn_quota_ask quota = {8, 1234, PN_STR("u@x.test")};
+    pn_quota_ask_put(&b, &quota);
+    for (size_t cut = 0; cut < b.len; cut++)
+        UNIT_TRUE(!pn_quota_ask_get(pn_str_slice(pn_buf_str(&b), 0, cut), &quota));
+    UNIT_TRUE(pn_quota_ask_get(pn_buf_str(&b), &quota) && quota.token == 8 && quota.bytes == 1234);
+    UNIT_STR(quota.user, PN_STR("u@x.test"));
+    pn_buf_clear(&b);
+    quota.user = PN_STR("u\r@x.test");
+    pn_quota_ask_put(&b, &quota);
+    UNIT_TRUE(!pn_quota_ask_get(pn_buf_str(&b), &quota));
+    pn_buf_clear(&b);
     struct pn_cut_rcpt rcpt = {.token = 5,
                                .id = 6,
                                .via = PN_VIA_LMTP,

@@ -178,9 +178,10 @@ bool imap_date_time(struct pn_imap_args *args, int64_t *unix_s);
 /* ---- commands ---- */
 
 imap_run imap_append, imap_capability, imap_check, imap_close, imap_compress, imap_copy,
-    imap_enable, imap_examine, imap_expunge, imap_fetch, imap_id, imap_idle, imap_login,
-    imap_logout, imap_move, imap_noop, imap_search, imap_select, imap_sort, imap_store, imap_thread,
-    imap_unselect_command;
+    imap_create, imap_delete, imap_enable, imap_examine, imap_expunge, imap_fetch, imap_getquota,
+    imap_getquotaroot, imap_id, imap_idle, imap_list, imap_login, imap_logout, imap_lsub, imap_move,
+    imap_namespace, imap_noop, imap_rename, imap_search, imap_select, imap_setquota, imap_sort,
+    imap_status, imap_store, imap_subscribe, imap_thread, imap_unselect_command, imap_unsubscribe;
 /* A literal of APPEND is announced: streams or refuses it. False: it is a name's, to be kept. */
 bool imap_append_literal(struct imap *imap, struct imap_command *command);
 /* IMAP_STREAM: bytes of one. */

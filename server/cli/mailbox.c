@@ -1,0 +1,245 @@
+/* postern mailbox: what a user has, how much he may have, and whether it is in order. */
+#include "ask.h"
+#include "cli.h"
+#include "utf8.h"
+
+#include <getopt.h>
+#include <jansson.h>
+#include <string.h>
+#include <unistd.h>
+
+static const char usage[] =
+    "usage: postern mailbox list USER [--json]\n"
+    "       postern mailbox quota USER [SIZE | none | default] [--messages N] [--json]\n"
+    "       postern mailbox check USER [--json]\n"
+    "       postern mailbox rebuild USER [--json]\n"
+    "\n"
+    "  list         the user's folders: messages, unseen ones, bytes\n"
+    "  quota        what is used, and may be; with a size (500M, 2G): his own from now on; none:\n"
+    "               no limit; default: that of the policy again\n"
+    "  check        read every message, and compare it with what the index says of it\n"
+    "  rebuild      make his index anew; nothing is lost, his sessions go on\n"
+    "  --messages N a limit of messages, too; 0: none\n"
+    "  --json       the server's lines as they are\n"
+    "  --root DIR   the root of a server that was started so\n"
+    "  --socket S   its control socket\n"
+    "\n"
+    "  USER is user@domain. The server does it, in the process that has the user's mailbox.\n"
+    "  Exit status: 0 done, 1 faults were found or it can't be done, 2 usage, 3 no server.\n";
+
+static const char *text_of(const json_t *o, const char *key)
+{
+    const char *s = json_string_value(json_object_get(o, key));
+    return s == NULL ? "" : s;
+}
+
+static long long number_of(const json_t *o, const char *key)
+{
+    return (long long)json_integer_value(json_object_get(o, key));
+}
+
+/* A user's words must not command the terminal. */
+static void print_text(FILE *to, const char *s)
+{
+    struct pn_buf b;
+    pn_buf_init(&b, SIZE_MAX);
+    (void)pn_utf8_add_shown(&b, pn_str_of(s));
+    (void)fwrite(b.p == NULL ? "" : b.p, 1, b.len, to);
+    pn_buf_fini(&b);
+}
+
+/* ---- lines ---- */
+
+static void print_folder(const json_t *o)
+{
+    printf("%10lld  %8lld  %14lld  ", number_of(o, "messages"), number_of(o, "unseen"),
+           number_of(o, "size"));
+    print_text(stdout, text_of(o, "folder"));
+    printf("%s%s\n", text_of(o, "use")[0] == '\0' ? "" : "  ", text_of(o, "use"));
+}
+
+static void print_fault(const json_t *o)
+{
+    print_text(stdout, text_of(o, "folder"));
+    if (json_object_get(o, "uid") != NULL)
+        printf(" UID %lld", number_of(o, "uid"));
+    printf(": %s\n", text_of(o, "fault"));
+}
+
+/* For people who wait, not for a file. */
+static void print_progress(const json_t *o)
+{
+    if (isatty(STDERR_FILENO) != 1)
+        return;
+    fprintf(stderr, "\r\033[K");
+    print_text(stderr, text_of(o, "folder"));
+    fprintf(stderr, " %lld of %lld", number_of(o, "done"), number_of(o, "of"));
+    if (number_of(o, "done") == number_of(o, "of"))
+        fprintf(stderr, "\r\033[K");
+    (void)fflush(stderr);
+}
+
+static void print_line(const json_t *o)
+{
+    if (json_object_get(o, "fault") != NULL)
+        print_fault(o);
+    else if (json_object_get(o, "done") != NULL)
+        print_progress(o);
+    else
+        print_folder(o);
+}
+
+static void print_limit(const char *what, long long used, long long limit)
+{
+    printf("%lld %s", used, what);
+    if (limit != 0)
+        printf(" of %lld", limit);
+}
+
+static void print_sum(const json_t *o)
+{
+    if (json_object_get(o, "bytes_limit") != NULL) {
+        print_limit("bytes", number_of(o, "bytes"), number_of(o, "bytes_limit"));
+        printf(", ");
+        print_limit("messages", number_of(o, "messages"), number_of(o, "messages_limit"));
+        (void)putchar('\n');
+        return;
+    }
+    printf("%lld folders, %lld messages", number_of(o, "folders"), number_of(o, "messages"));
+    if (json_object_get(o, "size") != NULL)
+        printf(", %lld bytes", number_of(o, "size"));
+    if (json_object_get(o, "faults") != NULL)
+        printf(", %lld faults", number_of(o, "faults"));
+    (void)putchar('\n');
+}
+
+/* ---- asking ---- */
+
+static int conclude(const json_t *last, bool json)
+{
+    bool ok = json_is_true(json_object_get(last, "ok"));
+    if (!json && json_object_get(last, "error") != NULL) {
+        fprintf(stderr, "postern mailbox: ");
+        print_text(stderr, text_of(last, "error"));
+        (void)fputc('\n', stderr);
+    } else if (!json) {
+        print_sum(last);
+    }
+    return ok ? PN_EXIT_DONE : PN_EXIT_NO;
+}
+
+static int run(const char *path, const char *const *words, size_t count, bool json)
+{
+    struct pn_ask ask;
+    struct pn_str line;
+    int status = -1;
+    if (!pn_ask_start(&ask, path, words, count)) {
+        pn_ask_end(&ask);
+        return PN_EXIT_UNREACHABLE;
+    }
+    while (status < 0 && (line = pn_ask_line(&ask)).p != NULL) {
+        json_t *o = json_loadb(line.p, line.len, 0, NULL);
+        bool last = json_object_get(o, "ok") != NULL;
+        if (json)
+            printf("%.*s\n", PN_FMT(line));
+        else if (!last)
+            print_line(o);
+        if (last)
+            status = conclude(o, json);
+        json_decref(o);
+    }
+    pn_ask_end(&ask);
+    if (status < 0) {
+        fprintf(stderr, "postern mailbox: the server ended its answer early\n");
+        return PN_EXIT_UNREACHABLE;
+    }
+    return status;
+}
+
+/* ---- arguments ---- */
+
+/* "500M" as bytes, in digits. False: no such size, or 0. */
+static bool size_text(const char *s, char out[24])
+{
+    static const char units[] = "kmgt";
+    struct pn_str text = pn_str_of(s);
+    uint64_t n;
+    unsigned shift = 0;
+    const char *unit = text.len > 1 ? strchr(units, pn_lower(text.p[text.len - 1])) : NULL;
+    if (unit != NULL) {
+        shift = 10 * (unsigned)(unit - units + 1);
+        text.len--;
+    }
+    if (!pn_str_u64(text, (uint64_t)INT64_MAX >> shift, &n) || n == 0)
+        return false;
+    (void)snprintf(out, 24, "%llu", (unsigned long long)n << shift);
+    return true;
+}
+
+/* words: "mailbox", verb, USER and what follows; made into the server's. NULL, or what is wrong. */
+static const char *quota_words(const char **words, size_t *count, const char *messages,
+                               char size[24])
+{
+    uint64_t n;
+    if (messages != NULL && !pn_str_u64(pn_str_of(messages), INT64_MAX, &n))
+        return "--messages expects a number";
+    if (*count == 3)
+        return messages == NULL ? NULL : "--messages expects a size, or none, before it";
+    if (strcmp(words[3], "default") == 0)
+        return messages == NULL ? NULL : "default has no limit of its own";
+    if (strcmp(words[3], "none") == 0)
+        (void)snprintf(size, 24, "0");
+    else if (!size_text(words[3], size))
+        return "a size such as 500M, none or default was expected";
+    words[3] = "set";
+    words[4] = size;
+    words[5] = messages == NULL ? "0" : messages;
+    *count = 6;
+    return NULL;
+}
+
+static const char *refuse(const char **words, size_t *count, const char *messages, char size[24])
+{
+    static const char *const verbs[] = {"list", "check", "rebuild", "quota"};
+    size_t verb = 0;
+    while (verb < 4 && (*count < 2 || strcmp(words[1], verbs[verb]) != 0))
+        verb++;
+    if (verb == 4)
+        return "list, quota, check or rebuild was expected";
+    if (*count < 3 || words[2][0] == '\0')
+        return "whose mailbox?";
+    if (verb == 3)
+        return quota_words(words, count, messages, size);
+    return *count == 3 && messages == NULL ? NULL : "one user was expected";
+}
+
+int pn_cli_mailbox(int argc, char **argv)
+{
+    static const struct option options[] = {
+        {"messages", required_argument, NULL, 'm'}, {"json", no_argument, NULL, 'j'},
+        {"root", required_argument, NULL, 'r'},     {"socket", required_argument, NULL, 's'},
+        {"help", no_argument, NULL, 'h'},           {NULL, 0, NULL, 0}};
+    const char *words[6] = {"mailbox"}, *root = NULL, *path = NULL, *messages = NULL;
+    char text[PN_ASK_PATH_MAX], size[24];
+    size_t count = 1;
+    bool json = false;
+    for (int c; (c = getopt_long(argc, argv, "h", options, NULL)) != -1;) {
+        if (c == 'h' || c == '?') {
+            fputs(usage, c == 'h' ? stdout : stderr);
+            return c == 'h' ? PN_EXIT_DONE : PN_EXIT_USAGE;
+        }
+        json |= c == 'j';
+        messages = c == 'm' ? optarg : messages;
+        root = c == 'r' ? optarg : root;
+        path = c == 's' ? optarg : path;
+    }
+    bool many = argc - optind > 3;
+    while (optind < argc && count < 4)
+        words[count++] = argv[optind++];
+    const char *wrong = many ? "too many words" : refuse(words, &count, messages, size);
+    if (wrong != NULL) {
+        fprintf(stderr, "postern mailbox: %s\n%s", wrong, usage);
+        return PN_EXIT_USAGE;
+    }
+    return run(pn_ask_path(path, root, text), words, count, json);
+}

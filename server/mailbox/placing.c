@@ -1,0 +1,68 @@
+/*
+ * Into which of a user's folders a delivery goes. Policy says INBOX or Junk; what that means for
+ * this user is known here: his folder for junk may have another name, and a tag in his address may
+ * name a folder of his, where that is allowed.
+ */
+#include "folders.h"
+#include "mailbox_int.h"
+
+enum { LIST_POOL = 32 * 1024 * 1024 };
+
+struct pn_str placing_tag(struct pn_str recipient, char delimiter)
+{
+    size_t at = recipient.len;
+    while (at > 0 && recipient.p[at - 1] != '@')
+        at--;
+    struct pn_str local = pn_str_slice(recipient, 0, at == 0 ? recipient.len : at - 1);
+    size_t tag = delimiter == '\0' ? SIZE_MAX : pn_str_find(local, delimiter, 1);
+    return tag == SIZE_MAX ? PN_STR("") : pn_str_slice(local, tag + 1, local.len);
+}
+
+/* The user's own name for it; of two that differ in case the one that is spelled so. Folders that
+ * have a use of their own are nobody else's to write to. */
+static struct pn_str tagged(const struct pn_folder_list *list, struct pn_str tag)
+{
+    struct pn_str found = PN_STR("");
+    for (size_t i = 0; i < list->count; i++) {
+        const struct pn_folder_entry *e = &list->v[i];
+        if (!e->exists || e->use != PN_USE_NONE || folder_is_inbox(e->name) ||
+            !pn_str_ieq(e->name, tag))
+            continue;
+        if (found.len == 0 || pn_str_eq(e->name, tag))
+            found = e->name;
+    }
+    return found;
+}
+
+/* The folder with that use; else the name that was asked for. */
+static struct pn_str junk(const struct pn_folder_list *list, struct pn_str name)
+{
+    for (size_t i = 0; i < list->count; i++)
+        if (list->v[i].use == PN_USE_JUNK)
+            return list->v[i].name;
+    return name;
+}
+
+struct pn_str placing(const struct mailbox *mb, const struct pn_deliver *d, struct pn_pool **pool)
+{
+    struct pn_str tag = mb->settings.tag_folders && d->folder.len == 0
+                            ? placing_tag(d->recipient, mb->settings.delimiter)
+                            : PN_STR("");
+    struct pn_folder_list list;
+    struct pn_buf why;
+    enum pn_store_status status;
+    *pool = NULL;
+    if (tag.len == 0 && !pn_str_eq(d->folder, PN_STR("Junk")))
+        return d->folder;
+    pn_buf_init(&why, 500);
+    struct pn_user *user = pn_user_open(mb->store, d->user, &status, &why);
+    pn_buf_fini(&why);
+    if (user == NULL)
+        return d->folder; /* the delivery says why */
+    *pool = pn_pool_new(LIST_POOL);
+    struct pn_str folder = d->folder;
+    if (pn_folders_list(user, *pool, &list) == PN_STORE_OK)
+        folder = tag.len != 0 ? tagged(&list, tag) : junk(&list, folder);
+    pn_user_close(&user);
+    return folder;
+}

@@ -1,0 +1,207 @@
+/* Making and deleting folders. */
+#include "folders_int.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+enum { SCAN_POOL = 64 * 1024 * 1024 };
+
+/* What create and delete begin with: the lock, the user's directory, all that is there. */
+struct change {
+    struct pn_user *user;
+    int dir;
+    struct pn_pool *pool;
+    struct on_disk_list list;
+};
+
+static enum pn_store_status begin(struct change *c, struct pn_user *user, bool with_use)
+{
+    *c = (struct change){.user = user, .dir = -1, .pool = pn_pool_new(SCAN_POOL)};
+    (void)pthread_mutex_lock(&user->folders_lock);
+    c->dir = user_open_dir(user);
+    int error = c->dir < 0 ? errno : folders_finish(user, c->dir);
+    error = error != 0 ? error : folders_scan(c->dir, with_use, c->pool, &c->list);
+    return error == 0 ? PN_STORE_OK : store_failed(NULL, "folders", error);
+}
+
+static void end(struct change *c)
+{
+    folders_scan_fini(&c->list);
+    if (c->dir >= 0)
+        (void)close(c->dir);
+    (void)pthread_mutex_unlock(&c->user->folders_lock);
+    pn_pool_free(&c->pool);
+}
+
+static bool use_taken(const struct change *c, enum pn_special_use use)
+{
+    for (size_t i = 0; i < c->list.count; i++)
+        if (c->list.v[i].use == use)
+            return true;
+    return false;
+}
+
+/* ---- create ---- */
+
+static enum pn_store_status set_use(struct folder *folder, enum pn_special_use use)
+{
+    int dir = folder_open_dir(folder, NULL), error = dir < 0 ? errno : 0;
+    if (error == 0) {
+        (void)pthread_mutex_lock(&folder->lock);
+        enum pn_special_use before = folder->marks.use;
+        folder->marks.use = use;
+        error = folder_marks_write(dir, &folder->marks, true);
+        if (error != 0)
+            folder->marks.use = before;
+        (void)pthread_mutex_unlock(&folder->lock);
+        (void)close(dir);
+    }
+    return error == 0 ? PN_STORE_OK : store_failed(NULL, "postern-folder", error);
+}
+
+/* Made if it is not there. */
+static enum pn_store_status make(struct pn_user *user, struct pn_str name, enum pn_special_use use)
+{
+    struct folder *folder;
+    enum pn_store_status status = folder_get(user, name, true, &folder);
+    if (status != PN_STORE_OK)
+        return status;
+    if (use != PN_USE_NONE)
+        status = set_use(folder, use);
+    folder_put(&folder);
+    return status;
+}
+
+static enum pn_store_status create(struct change *c, struct pn_str name, enum pn_special_use use)
+{
+    if (folders_find(&c->list, name) != NULL)
+        return PN_STORE_EXISTS;
+    if (use != PN_USE_NONE && (use == PN_USE_FLAGGED || use_taken(c, use)))
+        return PN_STORE_REFUSED; /* of a view of flagged messages; or it would be the second */
+    if (c->list.count + 1 >= PN_FOLDERS_MAX)
+        return PN_STORE_LIMIT;
+    return make(c->user, name, use);
+}
+
+enum pn_store_status pn_folder_create(struct pn_user *user, struct pn_str name,
+                                      enum pn_special_use use)
+{
+    struct change c;
+    struct pn_buf clean;
+    pn_buf_init(&clean, PN_FOLDER_NAME_MAX + 1);
+    enum pn_store_status status = PN_STORE_BAD_NAME;
+    if (folder_name_clean(&clean, name))
+        status = clean.len == 0 ? PN_STORE_EXISTS : PN_STORE_OK;
+    if (status == PN_STORE_OK) {
+        status = begin(&c, user, use != PN_USE_NONE);
+        if (status == PN_STORE_OK)
+            status = create(&c, pn_buf_str(&clean), use);
+        end(&c);
+    }
+    pn_buf_fini(&clean);
+    return status;
+}
+
+/* ---- delete ---- */
+
+/* What of the folder other places know of. */
+static void forget(struct pn_user *user, int dir, const char *component)
+{
+    struct folder_marks marks = {0};
+    int fd = maildir_open_dir(dir, component);
+    if (fd >= 0 && folder_marks_read(fd, &marks) == 0) {
+        index_drop_folder(user->index, marks.uidvalidity);
+        folder_marks_fini(&marks);
+    }
+    if (fd >= 0)
+        (void)close(fd);
+}
+
+static enum pn_store_status remove_folder(struct change *c, struct pn_str name)
+{
+    const struct on_disk *folder = folders_find(&c->list, name);
+    if (folder == NULL)
+        return PN_STORE_NO_FOLDER;
+    folder_forget(c->user, folder->component.p);
+    forget(c->user, c->dir, folder->component.p);
+    int error = folders_remove(c->dir, folder->component.p);
+    /* Whoever asked for it in between has a folder that is not there. */
+    folder_forget(c->user, folder->component.p);
+    (void)pthread_mutex_lock(&c->user->lock);
+    c->user->used_known = false; /* counted anew */
+    (void)pthread_mutex_unlock(&c->user->lock);
+    return error == 0 ? PN_STORE_OK : store_failed(NULL, "folder", error);
+}
+
+enum pn_store_status pn_folder_delete(struct pn_user *user, struct pn_str name)
+{
+    struct change c;
+    struct pn_buf clean;
+    pn_buf_init(&clean, PN_FOLDER_NAME_MAX + 1);
+    enum pn_store_status status = PN_STORE_BAD_NAME;
+    if (folder_name_clean(&clean, name))
+        status = clean.len == 0 ? PN_STORE_REFUSED : PN_STORE_OK;
+    if (status == PN_STORE_OK) {
+        status = begin(&c, user, false);
+        if (status == PN_STORE_OK)
+            status = remove_folder(&c, pn_buf_str(&clean));
+        end(&c);
+    }
+    pn_buf_fini(&clean);
+    return status;
+}
+
+/* ---- special use ---- */
+
+static const struct {
+    enum pn_special_use use;
+    struct pn_str name;
+} special[] = {
+    {PN_USE_DRAFTS, PN_STR_INIT("Drafts")},   {PN_USE_SENT, PN_STR_INIT("Sent")},
+    {PN_USE_JUNK, PN_STR_INIT("Junk")},       {PN_USE_TRASH, PN_STR_INIT("Trash")},
+    {PN_USE_ARCHIVE, PN_STR_INIT("Archive")},
+};
+
+static enum pn_store_status make_special(struct change *c)
+{
+    enum pn_store_status status = PN_STORE_OK;
+    for (size_t i = 0; i < sizeof special / sizeof special[0] && status == PN_STORE_OK; i++) {
+        const struct on_disk *there = folders_find(&c->list, special[i].name);
+        if (use_taken(c, special[i].use) || (there != NULL && there->use != PN_USE_NONE))
+            continue;
+        status = make(c->user, special[i].name, special[i].use);
+        if (status == PN_STORE_OK)
+            status = pn_folder_subscribe(c->user, special[i].name, true);
+    }
+    return status;
+}
+
+/* Once in a user's life, so that what he deletes stays deleted. */
+static enum pn_store_status note_made(struct pn_user *user)
+{
+    (void)pthread_mutex_lock(&user->lock);
+    user->marks.special_made = true;
+    int error = user_marks_write(user);
+    if (error != 0)
+        user->marks.special_made = false;
+    (void)pthread_mutex_unlock(&user->lock);
+    return error == 0 ? PN_STORE_OK : store_failed(NULL, "postern-user", error);
+}
+
+enum pn_store_status pn_folders_make_special(struct pn_user *user)
+{
+    struct change c;
+    (void)pthread_mutex_lock(&user->lock);
+    int error = user_marks(user);
+    bool made = error == 0 && user->marks.special_made;
+    (void)pthread_mutex_unlock(&user->lock);
+    if (error != 0 || made)
+        return error == 0 ? PN_STORE_OK : store_failed(NULL, "postern-user", error);
+    enum pn_store_status status = begin(&c, user, true);
+    if (status == PN_STORE_OK) {
+        folders_sweep(c.dir);
+        status = make_special(&c);
+    }
+    end(&c);
+    return status == PN_STORE_OK ? note_made(user) : status;
+}

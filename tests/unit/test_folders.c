@@ -1,0 +1,416 @@
+/* A user's folders on a real store, among them what others make there and what crashes leave. */
+#include "unit.h"
+
+#include "assert.h"
+#include "check.h"
+#include "folders.h"
+#include "store.h"
+#include "view.h"
+
+#include <fcntl.h>
+#include <ftw.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+struct rig {
+    char path[32];
+    int fd;
+    struct pn_store *store;
+    struct pn_user *user;
+    struct pn_buf said;
+};
+
+static void reopen(struct rig *r)
+{
+    enum pn_store_status status;
+    struct pn_buf why;
+    pn_user_close(&r->user);
+    pn_store_free(&r->store);
+    pn_buf_init(&why, 500);
+    r->store = pn_store_new(r->fd, PN_STR("here.test"));
+    r->user = pn_user_open(r->store, PN_STR("u@here.test"), &status, &why);
+    pn_assert(r->user != NULL);
+    pn_buf_fini(&why);
+}
+
+static void rig_init(struct rig *r)
+{
+    *r = (struct rig){.path = "folders.XXXXXX"};
+    pn_assert(mkdtemp(r->path) != NULL);
+    r->fd = open(r->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    pn_buf_init(&r->said, 100000);
+    reopen(r);
+}
+
+static int remove_it(const char *path, const struct stat *st, int kind, struct FTW *ftw)
+{
+    (void)st, (void)kind, (void)ftw;
+    return remove(path);
+}
+
+static void rig_fini(struct rig *r)
+{
+    pn_user_close(&r->user);
+    pn_store_free(&r->store);
+    (void)close(r->fd);
+    pn_buf_fini(&r->said);
+    UNIT_INT(nftw(r->path, remove_it, 8, FTW_DEPTH | FTW_PHYS), 0);
+}
+
+/* "INBOX Lists-c Lists/Dev\\Junk+": - does not exist, c has children, + subscribed, use. */
+static void want_list(struct rig *r, const char *want)
+{
+    struct pn_folder_list list;
+    struct pn_pool *pool = pn_pool_new(1024 * 1024);
+    pn_buf_clear(&r->said);
+    UNIT_INT(pn_folders_list(r->user, pool, &list), PN_STORE_OK);
+    for (size_t i = 0; i < list.count; i++) {
+        const struct pn_folder_entry *e = &list.v[i];
+        (void)pn_buf_addf(&r->said, "%s%.*s%s%s%s%s", i == 0 ? "" : " ", PN_FMT(e->name),
+                          e->exists ? "" : "-", e->children ? "c" : "", pn_special_use_name(e->use),
+                          e->subscribed ? "+" : "");
+    }
+    UNIT_STR(pn_buf_str(&r->said), pn_str_of(want));
+    pn_pool_free(&pool);
+}
+
+static enum pn_store_status create(struct rig *r, const char *name)
+{
+    return pn_folder_create(r->user, pn_str_of(name), PN_USE_NONE);
+}
+
+static enum pn_store_status rename_to(struct rig *r, const char *from, const char *to)
+{
+    return pn_folder_rename(r->user, pn_str_of(from), pn_str_of(to));
+}
+
+static enum pn_store_status deliver(struct rig *r, const char *folder, const char *content)
+{
+    const struct pn_delivery d = {
+        .user = PN_STR("u@here.test"), .folder = pn_str_of(folder), .content = pn_str_of(content)};
+    struct pn_buf why;
+    pn_buf_init(&why, 500);
+    enum pn_store_status status = pn_store_deliver(r->store, &d, &why);
+    pn_buf_fini(&why);
+    return status;
+}
+
+static struct pn_folder_status status_of(struct rig *r, const char *name)
+{
+    struct pn_folder_status status;
+    unit_row(name);
+    UNIT_INT(pn_folder_status(r->user, pn_str_of(name), &status), PN_STORE_OK);
+    return status;
+}
+
+/* A directory of a user's, with what makes it a folder or without. */
+static void make_dir(struct rig *r, const char *name, bool whole)
+{
+    static const char *const subs[] = {"", "/cur", "/new", "/tmp"};
+    char path[300];
+    for (int i = 0; i < (whole ? 4 : 1); i++) {
+        (void)snprintf(path, sizeof path, "here.test/u/%s%s", name, subs[i]);
+        UNIT_INT(mkdirat(r->fd, path, 0700), 0);
+    }
+}
+
+static bool is_there(const struct rig *r, const char *name)
+{
+    char path[300];
+    struct stat st;
+    (void)snprintf(path, sizeof path, "here.test/u/%s", name);
+    return fstatat(r->fd, path, &st, 0) == 0;
+}
+
+static void test_create(void)
+{
+    static const struct {
+        const char *name;
+        enum pn_special_use use;
+        enum pn_store_status want;
+    } rows[] = {
+        {"Lists/Dev", PN_USE_NONE, PN_STORE_OK},      {"Lists/Dev", PN_USE_NONE, PN_STORE_EXISTS},
+        {"lists/dev", PN_USE_NONE, PN_STORE_OK}, /* case counts */
+        {"Lists", PN_USE_NONE, PN_STORE_OK},     /* of which there was a child alone */
+        {"INBOX", PN_USE_NONE, PN_STORE_EXISTS},      {"inbox", PN_USE_NONE, PN_STORE_EXISTS},
+        {"inbox/x", PN_USE_NONE, PN_STORE_OK},        {"INBOX/x", PN_USE_NONE, PN_STORE_EXISTS},
+        {"a//b", PN_USE_NONE, PN_STORE_BAD_NAME},     {"\xff", PN_USE_NONE, PN_STORE_BAD_NAME},
+        {"v1.2 \xc3\xbc&", PN_USE_NONE, PN_STORE_OK}, {"Spam", PN_USE_JUNK, PN_STORE_OK},
+        {"Spam2", PN_USE_JUNK, PN_STORE_REFUSED},     {"Starred", PN_USE_FLAGGED, PN_STORE_REFUSED},
+    };
+    static const char all[] = "INBOXc INBOX/x Listsc Lists/Dev Spam\\Junk lists-c lists/dev "
+                              "v1.2 \xc3\xbc&";
+    struct rig r;
+    rig_init(&r);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        unit_row(rows[i].name);
+        UNIT_INT(pn_folder_create(r.user, pn_str_of(rows[i].name), rows[i].use), rows[i].want);
+    }
+    want_list(&r, all);
+    UNIT_TRUE(is_there(&r, ".v1&AC4-2 &APw-&-"));
+    reopen(&r);
+    want_list(&r, all);
+    UNIT_TRUE(status_of(&r, "Lists").uidvalidity != status_of(&r, "Lists/Dev").uidvalidity);
+    rig_fini(&r);
+}
+
+static void test_strangers(void)
+{
+    struct rig r;
+    rig_init(&r);
+    make_dir(&r, ".R&D", true);
+    make_dir(&r, ".half", false);
+    make_dir(&r, ".both&-", true);
+    make_dir(&r, ".both&", true);
+    make_dir(&r, ".a..b", true);
+    make_dir(&r, ".INBOX", true);
+    UNIT_INT(symlinkat("../..", r.fd, "here.test/u/.link"), 0);
+    want_list(&r, "INBOX R&D both&");
+    UNIT_INT(deliver(&r, "R&D", "A: b\r\n\r\n"), PN_STORE_OK);
+    UNIT_INT(status_of(&r, "R&D").messages, 1);
+    UNIT_TRUE(!is_there(&r, ".R&-D"));
+    UNIT_INT(create(&r, "R&D"), PN_STORE_EXISTS);
+    UNIT_INT(rename_to(&r, "R&D", "Research"), PN_STORE_OK);
+    UNIT_INT(status_of(&r, "Research").messages, 1);
+    UNIT_INT(pn_folder_delete(r.user, PN_STR("both&")), PN_STORE_OK);
+    UNIT_TRUE(!is_there(&r, ".both&-") && is_there(&r, ".both&"));
+    want_list(&r, "INBOX Research both&");
+    rig_fini(&r);
+}
+
+static void test_delete(void)
+{
+    static const struct pn_view_ops ops = {NULL, NULL, NULL};
+    struct rig r;
+    struct pn_view *view;
+    rig_init(&r);
+    UNIT_INT(create(&r, "A"), PN_STORE_OK);
+    UNIT_INT(create(&r, "A/b"), PN_STORE_OK);
+    UNIT_INT(deliver(&r, "A", "A: b\r\n\r\n"), PN_STORE_OK);
+    uint32_t uidvalidity = status_of(&r, "A").uidvalidity;
+    UNIT_INT(pn_view_open(r.user, PN_STR("A"), false, NULL, NULL, &view), PN_STORE_OK);
+    UNIT_INT(pn_folder_delete(r.user, PN_STR("A")), PN_STORE_OK);
+    UNIT_TRUE(!pn_view_sync(view, true, &ops, NULL)); /* who had it open is told */
+    pn_view_close(&view);
+    want_list(&r, "INBOX A-c A/b");
+    UNIT_INT(pn_folder_delete(r.user, PN_STR("A")), PN_STORE_NO_FOLDER);
+    UNIT_INT(pn_folder_delete(r.user, PN_STR("inbox")), PN_STORE_REFUSED);
+    UNIT_INT(pn_folder_delete(r.user, PN_STR("none")), PN_STORE_NO_FOLDER);
+    UNIT_INT(create(&r, "A"), PN_STORE_OK);
+    UNIT_INT(status_of(&r, "A").messages, 0);
+    UNIT_TRUE(status_of(&r, "A").uidvalidity != uidvalidity);
+    /* What a crash left of one. */
+    make_dir(&r, "postern/gone-0123456789abcdef", true);
+    UNIT_INT(pn_folders_make_special(r.user), PN_STORE_OK);
+    UNIT_TRUE(!is_there(&r, "postern/gone-0123456789abcdef"));
+    rig_fini(&r);
+}
+
+static void test_rename(void)
+{
+    struct rig r;
+    rig_init(&r);
+    UNIT_INT(create(&r, "A"), PN_STORE_OK);
+    UNIT_INT(create(&r, "A/b/c"), PN_STORE_OK);
+    UNIT_INT(create(&r, "A b"), PN_STORE_OK);
+    UNIT_INT(create(&r, "X/b/c"), PN_STORE_OK);
+    UNIT_INT(deliver(&r, "A/b/c", "A: b\r\n\r\n"), PN_STORE_OK);
+    struct pn_folder_status before = status_of(&r, "A/b/c");
+    UNIT_INT(rename_to(&r, "A", "A b"), PN_STORE_EXISTS);
+    UNIT_INT(rename_to(&r, "A", "X"), PN_STORE_EXISTS); /* one below it would meet another */
+    UNIT_INT(rename_to(&r, "A", "A/z"), PN_STORE_REFUSED);
+    UNIT_INT(rename_to(&r, "A", "Inbox"), PN_STORE_EXISTS);
+    UNIT_INT(rename_to(&r, "none", "y"), PN_STORE_NO_FOLDER);
+    UNIT_INT(rename_to(&r, "A", "a//b"), PN_STORE_BAD_NAME);
+    want_list(&r, "INBOX Ac A/b-c A/b/c A b X-c X/b-c X/b/c");
+    UNIT_INT(rename_to(&r, "A", "B/\xc3\xbc"), PN_STORE_OK);
+    want_list(&r, "INBOX A b B-c B/\xc3\xbc"
+                  "c B/\xc3\xbc/b-c B/\xc3\xbc/b/c X-c X/b-c X/b/c");
+    struct pn_folder_status after = status_of(&r, "B/\xc3\xbc/b/c");
+    UNIT_INT(after.uidvalidity, before.uidvalidity);
+    UNIT_INT(after.messages, 1);
+    UNIT_INT(after.uidnext, before.uidnext);
+    UNIT_INT(rename_to(&r, "X", "Y"), PN_STORE_OK); /* which is not there itself */
+    want_list(&r, "INBOX A b B-c B/\xc3\xbc"
+                  "c B/\xc3\xbc/b-c B/\xc3\xbc/b/c Y-c Y/b-c Y/b/c");
+    UNIT_TRUE(!is_there(&r, "postern/rename"));
+    rig_fini(&r);
+}
+
+/* Cut in two by a crash: who comes next ends it. */
+static void test_rename_crash(void)
+{
+    static const char plan[] = "A\nZ\n";
+    struct rig r;
+    rig_init(&r);
+    UNIT_INT(create(&r, "Z"), PN_STORE_OK); /* what was A */
+    UNIT_INT(create(&r, "A/b"), PN_STORE_OK);
+    UNIT_INT(create(&r, "A/c"), PN_STORE_OK);
+    (void)mkdirat(r.fd, "here.test/u/postern", 0700);
+    int fd = openat(r.fd, "here.test/u/postern/rename", O_WRONLY | O_CREAT, 0600);
+    UNIT_INT(write(fd, plan, sizeof plan - 1), sizeof plan - 1);
+    (void)close(fd);
+    reopen(&r);
+    want_list(&r, "INBOX Zc Z/b Z/c");
+    UNIT_TRUE(!is_there(&r, "postern/rename"));
+    UNIT_INT(create(&r, "A/b"), PN_STORE_OK);
+    want_list(&r, "INBOX A-c A/b Zc Z/b Z/c");
+    rig_fini(&r);
+}
+
+static void test_rename_inbox(void)
+{
+    struct rig r;
+    rig_init(&r);
+    UNIT_INT(create(&r, "INBOX/kept"), PN_STORE_OK);
+    UNIT_INT(deliver(&r, "", "A: 1\r\n\r\n"), PN_STORE_OK);
+    UNIT_INT(deliver(&r, "", "A: 2\r\n\r\n"), PN_STORE_OK);
+    uint32_t uidvalidity = status_of(&r, "INBOX").uidvalidity;
+    UNIT_INT(rename_to(&r, "INBOX", "Old"), PN_STORE_OK);
+    want_list(&r, "INBOXc INBOX/kept Old");
+    UNIT_INT(status_of(&r, "Old").messages, 2);
+    UNIT_INT(status_of(&r, "INBOX").messages, 0);
+    UNIT_INT(status_of(&r, "INBOX").uidvalidity, uidvalidity);
+    UNIT_INT(status_of(&r, "INBOX").uidnext, 3);
+    UNIT_INT(rename_to(&r, "INBOX", "Old"), PN_STORE_EXISTS);
+    rig_fini(&r);
+}
+
+static void test_subscribe(void)
+{
+    struct rig r;
+    rig_init(&r);
+    UNIT_INT(create(&r, "A"), PN_STORE_OK);
+    UNIT_INT(pn_folder_subscribe(r.user, PN_STR("A"), true), PN_STORE_OK);
+    UNIT_INT(pn_folder_subscribe(r.user, PN_STR("A"), true), PN_STORE_OK);
+    UNIT_INT(pn_folder_subscribe(r.user, PN_STR("gone/too"), true), PN_STORE_OK);
+    UNIT_INT(pn_folder_subscribe(r.user, PN_STR("inbox"), true), PN_STORE_OK);
+    UNIT_INT(pn_folder_subscribe(r.user, PN_STR("a//b"), true), PN_STORE_BAD_NAME);
+    reopen(&r);
+    want_list(&r, "INBOX+ A+ gone- gone/too-+");
+    UNIT_INT(pn_folder_delete(r.user, PN_STR("A")), PN_STORE_OK);
+    want_list(&r, "INBOX+ A-+ gone- gone/too-+"); /* RFC 9051, section 6.3.7 */
+    UNIT_INT(pn_folder_subscribe(r.user, PN_STR("gone/too"), false), PN_STORE_OK);
+    UNIT_INT(pn_folder_subscribe(r.user, PN_STR("gone/too"), false), PN_STORE_OK);
+    reopen(&r);
+    want_list(&r, "INBOX+ A-+");
+    rig_fini(&r);
+}
+
+static void test_special(void)
+{
+    struct rig r;
+    rig_init(&r);
+    /* Junk came by a delivery, and Sent is called otherwise. */
+    UNIT_INT(deliver(&r, "Junk", "A: b\r\n\r\n"), PN_STORE_OK);
+    UNIT_INT(pn_folder_create(r.user, PN_STR("Gesendet"), PN_USE_SENT), PN_STORE_OK);
+    UNIT_INT(pn_folders_make_special(r.user), PN_STORE_OK);
+    want_list(&r, "INBOX Archive\\Archive+ Drafts\\Drafts+ Gesendet\\Sent Junk\\Junk+ "
+                  "Trash\\Trash+");
+    /* Once: what the user throws away does not come back. */
+    UNIT_INT(pn_folder_delete(r.user, PN_STR("Archive")), PN_STORE_OK);
+    UNIT_INT(pn_folder_subscribe(r.user, PN_STR("Archive"), false), PN_STORE_OK);
+    reopen(&r);
+    UNIT_INT(pn_folders_make_special(r.user), PN_STORE_OK);
+    want_list(&r, "INBOX Drafts\\Drafts+ Gesendet\\Sent Junk\\Junk+ Trash\\Trash+");
+    rig_fini(&r);
+}
+
+static void test_quota(void)
+{
+    static const char content[] = "A: b\r\n\r\n0123456789\r\n";
+    struct pn_quota q;
+    struct rig r;
+    rig_init(&r);
+    UNIT_INT(deliver(&r, "A", content), PN_STORE_OK);
+    UNIT_INT(pn_user_quota(r.user, &q), PN_STORE_OK);
+    UNIT_INT(q.messages, 1);
+    UNIT_INT(q.bytes_limit, 0);
+    uint64_t one = q.bytes;
+    UNIT_TRUE(one > sizeof content - 1); /* with its Return-Path */
+    pn_store_quota_default(r.store, 2 * one, 0);
+    UNIT_INT(pn_user_room(r.user, one), PN_STORE_OK);
+    UNIT_INT(pn_user_room(r.user, one + 1), PN_STORE_QUOTA);
+    UNIT_INT(deliver(&r, "", content), PN_STORE_OK);
+    UNIT_INT(deliver(&r, "", content), PN_STORE_QUOTA);
+    UNIT_INT(pn_user_quota_set(r.user, true, 0, 3), PN_STORE_OK);
+    reopen(&r);
+    UNIT_INT(pn_user_quota(r.user, &q), PN_STORE_OK);
+    UNIT_INT(q.bytes_limit, 0);
+    UNIT_INT(q.messages_limit, 3);
+    UNIT_INT(q.messages, 2);
+    UNIT_INT(deliver(&r, "B", content), PN_STORE_OK);
+    UNIT_INT(deliver(&r, "B", content), PN_STORE_QUOTA);
+    UNIT_INT(pn_folder_delete(r.user, PN_STR("A")), PN_STORE_OK);
+    UNIT_INT(deliver(&r, "B", content), PN_STORE_OK);
+    UNIT_INT(pn_user_quota_set(r.user, false, 0, 0), PN_STORE_OK);
+    UNIT_INT(deliver(&r, "B", content), PN_STORE_OK);
+    rig_fini(&r);
+}
+
+static bool on_progress(void *ctx, struct pn_str folder, uint32_t done, uint32_t of)
+{
+    struct rig *r = ctx;
+    return pn_buf_addf(&r->said, "%.*s %u/%u ", PN_FMT(folder), done, of);
+}
+
+static void on_fault(void *ctx, struct pn_str folder, uint32_t uid, const char *what)
+{
+    struct rig *r = ctx;
+    (void)pn_buf_addf(&r->said, "%.*s %u: %s ", PN_FMT(folder), uid, what);
+}
+
+static int cut_it(const char *path, const struct stat *st, int kind, struct FTW *ftw)
+{
+    (void)ftw;
+    return kind == FTW_F && strstr(path, ",U=") != NULL && strstr(path, ".B/") != NULL
+               ? truncate(path, st->st_size - 1)
+               : 0;
+}
+
+static void test_check(void)
+{
+    static const struct pn_check_ops ops = {on_progress, on_fault};
+    struct pn_check_sum sum;
+    struct rig r;
+    rig_init(&r);
+    UNIT_TRUE(pn_store_has_user(r.store, PN_STR("u@here.test")));
+    UNIT_TRUE(!pn_store_has_user(r.store, PN_STR("v@here.test")));
+    UNIT_INT(deliver(&r, "", "Subject: 1\r\n\r\nx\r\n"), PN_STORE_OK);
+    UNIT_INT(deliver(&r, "", "Subject: 2\r\n\r\nx\r\n"), PN_STORE_OK);
+    UNIT_INT(deliver(&r, "B", "Subject: 3\r\n\r\nx\r\n"), PN_STORE_OK);
+    pn_buf_clear(&r.said);
+    UNIT_INT(pn_user_check(r.user, &ops, &r, &sum), PN_STORE_OK);
+    UNIT_STR(pn_buf_str(&r.said), PN_STR("INBOX 2/2 B 1/1 "));
+    UNIT_INT(sum.faults, 0);
+    UNIT_INT(sum.messages, 3);
+    UNIT_INT(nftw(r.path, cut_it, 8, FTW_PHYS), 0);
+    pn_buf_clear(&r.said);
+    UNIT_INT(pn_user_check(r.user, &ops, &r, &sum), PN_STORE_OK);
+    UNIT_STR(pn_buf_str(&r.said),
+             PN_STR("INBOX 2/2 B 1: the message is not as long as it should be B 1/1 "));
+    UNIT_INT(sum.faults, 1);
+    pn_buf_clear(&r.said);
+    UNIT_INT(pn_user_rebuild(r.user, &ops, &r, &sum), PN_STORE_OK);
+    UNIT_STR(pn_buf_str(&r.said), PN_STR("INBOX 2/2 B 1/1 "));
+    UNIT_INT(status_of(&r, "INBOX").messages, 2);
+    rig_fini(&r);
+}
+
+int main(int argc, char **argv)
+{
+    static const struct unit_test tests[] = {{"create", test_create},
+                                             {"strangers", test_strangers},
+                                             {"delete", test_delete},
+                                             {"rename", test_rename},
+                                             {"rename_crash", test_rename_crash},
+                                             {"rename_inbox", test_rename_inbox},
+                                             {"subscribe", test_subscribe},
+                                             {"special", test_special},
+                                             {"quota", test_quota},
+                                             {"check", test_check},
+                                             {NULL, NULL}};
+    return unit_main("folders", tests, argc, argv);
+}
