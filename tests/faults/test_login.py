@@ -297,6 +297,28 @@ def test_stop(c):
             s.close()
 
 
+def test_more_workers(c):
+    """Users move to other workers: all are told to come again, and nothing is lost."""
+    with Node(users=[f"u{i}@here.test" for i in range(6)]) as node:
+        sessions = [log_in(node, "imaps", user=f"u{i}@here.test") for i in range(6)]
+        for i in range(6):
+            answer = postern.Session(node.server).send("Subject: x\r\n\r\nx\r\n", rcpts=(f"u{i}@here.test",))
+            c.check(answer.startswith("250"), "mail is taken", answer)
+        node.reload(more="mailboxes 3")
+        for s in sessions:
+            said = s.ends()
+            c.check(any(x.startswith("* BYE") for x in said), "a session is told", said)
+            s.close()
+        c.check(postern.until(lambda: len(node.server.roles("mailbox")) == 3), "three workers")
+        for i in range(6):
+            s = again(node, user=f"u{i}@here.test")
+            c.check(s is not None, "let in again")
+            s.say("x SELECT INBOX\r\n")
+            lines = s.read_to("x ")
+            c.check("* 1 EXISTS" in lines, "with the mail that was there", lines)
+            s.close()
+
+
 def main():
     tests = {name[5:]: f for name, f in globals().items() if name.startswith("test_")}
     counter = postern.Counter("login")

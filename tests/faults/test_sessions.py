@@ -130,6 +130,38 @@ def test_idle_tls(c, count):
     many(c, "imaps", TLS_KB, count, True)
 
 
+def test_slow_readers(c, count):
+    """Who asks for much and reads nothing holds what one answer holds, and nobody else up."""
+    del count
+    readers, size = 40, 4 * 1024 * 1024
+    with Node(users=("ann@here.test", "bob@here.test"), mailbox=MAILBOX) as node:
+        body = "Subject: big\r\n\r\n" + ("x" * 70 + "\r\n") * (size // 72)
+        c.check(postern.Session(node.server).send(body, rcpts=("ann@here.test",)).startswith("250"), "a large message")
+        before = {role: roles_kb(node)[role] for role in ("edge", "mailbox")}
+        slow = []
+        for i in range(readers):
+            s = Line(node, "imap" if i % 2 else "imaps")
+            s.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            c.check(s.login().startswith("OK"), "in")
+            s.ask("SELECT INBOX")
+            s.say("a FETCH 1 BODY.PEEK[]\r\n" * 20)
+            slow.append(s)
+        with log_in(node, "imaps", user="bob@here.test") as other:
+            for _ in range(50):
+                c.check(other.serves(), "another is served meanwhile")
+        after = {role: roles_kb(node)[role] for role in before}
+        each = sum(after.values()) - sum(before.values())
+        each //= readers
+        print(f"slow readers: {readers}, {each} KB each of {20 * size // 1024} KB asked for", flush=True)
+        c.check(each < 2048, "what waits for them is bounded", each)
+        with log_in(node, "imaps") as again:
+            c.check(again.serves(), "the same user is served too")
+        for s in slow:
+            s.close()
+        ended = node.server.wait_events("session", readers + 2)
+        c.check(len(ended) == readers + 2, "and their sessions end with them", len(ended))
+
+
 def main():
     tests = {name[5:]: f for name, f in globals().items() if name.startswith("test_")}
     parser = argparse.ArgumentParser()
