@@ -707,6 +707,111 @@ static void test_starttls(void)
     pn_loop_free(&loop);
 }
 
+static int eofs;
+
+static void on_eof(void *ctx)
+{
+    (void)ctx;
+    eofs++;
+}
+
+static const struct pn_stream_ops half_ops = {
+    .on_read = on_read, .on_drained = on_drained, .on_close = on_close, .on_eof = on_eof};
+
+/* A peer that says no more, and listens yet. */
+static void test_half_close(void)
+{
+    struct end e;
+    char got[64];
+    int fds[2];
+    loop = pn_loop_new();
+    pair(fds);
+    end_init(&e, -1);
+    e.take = 4;
+    eofs = 0;
+    e.stream = pn_stream_new(loop, fds[0], &half_ops, &e, limits);
+    say(fds[1], "abcde");
+    UNIT_INT(shutdown(fds[1], SHUT_WR), 0);
+    turn_until(&eofs, 1);
+    unit_row("once, behind all that it said");
+    quiet_turns();
+    UNIT_INT(eofs, 1);
+    UNIT_INT(e.closed, 0);
+    UNIT_STR(pn_buf_str(&e.got), PN_STR("abcd"));
+    UNIT_STR(pn_stream_kept_bytes(e.stream), PN_STR("e"));
+    unit_row("and it hears what is written, then that no more comes");
+    UNIT_TRUE(pn_stream_write(e.stream, PN_STR("answer")));
+    pn_stream_end(e.stream);
+    UNIT_INT(read(fds[1], got, sizeof got), 6);
+    UNIT_INT(read(fds[1], got, sizeof got), 0);
+    (void)close(fds[1]);
+    end_fini(&e);
+    pn_loop_free(&loop);
+}
+
+/* Our end first: reading goes on; the end waits for all output. */
+static void test_end(void)
+{
+    struct end e;
+    int fds[2];
+    loop = pn_loop_new();
+    pair(fds);
+    end_init(&e, fds[0]);
+    char *much = pn_calloc(1, 1 << 20);
+    size_t total = 0;
+    UNIT_TRUE(pn_stream_write(e.stream, (struct pn_str){much, 1 << 20}));
+    UNIT_TRUE(pn_stream_pending(e.stream) != 0);
+    pn_stream_end(e.stream);
+    ssize_t n;
+    do {
+        pn_loop_turn(loop, 0);
+        n = recv(fds[1], much, 1 << 20, MSG_DONTWAIT);
+        total += n > 0 ? (size_t)n : 0;
+    } while (n > 0 || (n < 0 && errno == EAGAIN));
+    UNIT_INT(n, 0);
+    UNIT_INT(total, 1 << 20);
+    say(fds[1], "still");
+    turn_until_got(&e, 5);
+    (void)close(fds[1]);
+    turn_until(&e.closed, 1);
+    free(much);
+    end_fini(&e);
+    pn_loop_free(&loop);
+}
+
+/* Another has it from here on. */
+static void test_rehome(void)
+{
+    struct end e, other;
+    int fds[2];
+    loop = pn_loop_new();
+    pair(fds);
+    end_init(&e, fds[0]);
+    end_init(&other, -1);
+    e.take = 4;
+    e.pause_on_read = true;
+    say(fds[1], "abcdef");
+    turn_until(&e.reads, 1);
+    UNIT_STR(pn_stream_kept_bytes(e.stream), PN_STR("ef"));
+    pn_stream_timeout(e.stream, 1);
+    other.stream = e.stream;
+    e.stream = NULL;
+    pn_stream_rehome(other.stream, &ops, &other, limits);
+    UNIT_INT(pn_stream_kept(other.stream), 0);
+    say(fds[1], "ghi");
+    pn_stream_resume(other.stream);
+    turn_until_got(&other, 3);
+    UNIT_STR(pn_buf_str(&other.got), PN_STR("ghi"));
+    (void)close(fds[1]);
+    turn_until(&other.closed, 1);
+    UNIT_INT(other.how, PN_CLOSE_EOF);
+    UNIT_INT(e.closed, 0);
+    UNIT_INT(e.reads, 1);
+    end_fini(&e);
+    end_fini(&other);
+    pn_loop_free(&loop);
+}
+
 int main(int argc, char **argv)
 {
     static const struct unit_test tests[] = {
@@ -722,6 +827,9 @@ int main(int argc, char **argv)
         {"timeout", test_timeout},
         {"deadline", test_deadline},
         {"last words", test_last_words},
+        {"half close", test_half_close},
+        {"end", test_end},
+        {"rehome", test_rehome},
         {"connect", test_connect},
         {"TLS context", test_tls_context},
         {"TLS", test_tls},
