@@ -3,12 +3,20 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { SHELF_MAX = 2 * TEXT_FILE_MAX, COPY = 256 * 1024, TRIGRAM = 3, BITS_FROM = 64 * 1024 };
+enum {
+    SHELF_MAX = 2 * TEXT_FILE_MAX,
+    COPY = 256 * 1024,
+    TRIGRAM = 3,
+    BITS_FROM = 64 * 1024,
+    TEXT_A_SLOT = 64,
+    TRIM_FROM = 1024 * 1024
+};
 
 void text_build_init(struct text_build *build)
 {
@@ -19,10 +27,16 @@ void text_build_init(struct text_build *build)
 
 void text_build_fini(struct text_build *build)
 {
-    for (int i = 0; i < PN_WORDS_SHELVES; i++)
+    size_t size = 0;
+    for (int i = 0; i < PN_WORDS_SHELVES; i++) {
+        size += build->shelves[i].cap;
         pn_buf_fini(&build->shelves[i]);
+    }
     free(build->docs);
     build->docs = NULL;
+    /* Megabytes that nobody needs soon; the heap of a thread would keep them for good. */
+    if (size >= TRIM_FROM)
+        (void)malloc_trim(0);
 }
 
 bool text_build_full(const struct text_build *build)
@@ -129,7 +143,7 @@ struct lists {
 static unsigned bits_for(size_t len)
 {
     unsigned bits = TEXT_BITS_MIN;
-    while (bits < TEXT_BITS_MAX && (len >> bits) > TRIGRAM * 8)
+    while (bits < TEXT_BITS_MAX && (len >> bits) > TEXT_A_SLOT)
         bits++;
     return len < BITS_FROM ? 0 : bits;
 }
@@ -152,7 +166,7 @@ static unsigned char *put_number(unsigned char *to, uint32_t n)
 
 /* Notes in `order` each slot of each block once, and what its list needs in dict[slot + 1]. Returns
  * how many there are; block_end[b] is where those of block b end. */
-static size_t note_slots(struct pn_str text, struct lists *lists, uint16_t **order,
+static size_t note_slots(struct pn_str text, struct lists *lists, uint32_t **order,
                          size_t *block_end)
 {
     size_t blocks = (text.len + TEXT_BLOCK - 1) / TEXT_BLOCK, count = 0, cap = 0;
@@ -173,7 +187,7 @@ static size_t note_slots(struct pn_str text, struct lists *lists, uint16_t **ord
                 continue;
             lists->dict[slot + 1] += (uint32_t)number_len((uint32_t)(b + 1) - last[slot]);
             last[slot] = (uint32_t)(b + 1);
-            (*order)[count++] = (uint16_t)slot;
+            (*order)[count++] = slot;
         }
         block_end[b] = count;
     }
@@ -187,7 +201,7 @@ static void lists_make(struct lists *lists, struct pn_str text)
     if (lists->bits == 0)
         return;
     size_t slots = (size_t)1 << lists->bits, blocks = (text.len + TEXT_BLOCK - 1) / TEXT_BLOCK;
-    uint16_t *order = NULL;
+    uint32_t *order = NULL;
     size_t *block_end = pn_calloc(blocks, sizeof *block_end);
     lists->dict = pn_calloc(slots + 1, sizeof *lists->dict);
     (void)note_slots(text, lists, &order, block_end);

@@ -11,10 +11,11 @@
  *                of block numbers counted from one, seven bits a byte, the lowest first
  *   sums       one of each page (16 KB) of all between header and sums
  *
- * A trigram is three bytes of folded UTF-8; its slot is a hash of them: the lists only say where a
- * match could begin, the text decides. A block's trigrams are those that begin in it or within
- * TEXT_OVER bytes behind it, so that of a match that begins in it the first ones are in its lists.
- * Short texts have no lists (bits is 0): they are read whole.
+ * A trigram is three bytes of folded UTF-8; its slot is a hash of them (slots enough that a rare
+ * one seldom shares with a common one): the lists only say where a match could begin, the text
+ * decides. A block's trigrams are those that begin in it or within TEXT_OVER bytes behind it, so
+ * that of a match that begins in it the first ones are in its lists. Short texts have no lists
+ * (bits is 0): they are read whole.
  */
 #ifndef PN_TEXT_FILE_H
 #define PN_TEXT_FILE_H
@@ -24,10 +25,10 @@
 
 enum {
     TEXT_PAGE = 16 * 1024,
-    TEXT_BLOCK = 16 * 1024,
+    TEXT_BLOCK = 8 * 1024,
     TEXT_OVER = 64,
     TEXT_BITS_MIN = 12, /* of slots */
-    TEXT_BITS_MAX = 16,
+    TEXT_BITS_MAX = 18,
     TEXT_FILE_MAX = 16 * 1024 * 1024, /* bytes of text: no more messages go into a file then */
     TEXT_DOCS_MAX = 64 * 1024,
     TEXT_NAME_MAX = 48 /* of a file's name, with its NUL */
@@ -128,7 +129,7 @@ static inline uint32_t text_trigram(uint32_t before, char c)
 }
 
 /* Changes with the layout, and with what fold.c or words.c make of a message. */
-enum { TEXT_VERSION = 1 };
+enum { TEXT_VERSION = 2 };
 #define TEXT_MAGIC "postern words\n"
 
 #endif
