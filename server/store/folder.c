@@ -48,7 +48,6 @@ static void write_exact(struct folder *f)
     int dir = f->gone ? -1 : folder_open_dir(f, NULL);
     exact.uidnext = f->uidnext;
     exact.exact = true;
-    index_flush(f->user->index);
     if (dir >= 0)
         (void)folder_marks_write(dir, &exact, false);
     if (dir >= 0)
@@ -114,13 +113,15 @@ static int read_marks(struct folder *f)
         return errno;
     int error = folder_marks_read(dir, &f->marks);
     f->uidnext = f->marks.uidnext;
-    f->was_exact = f->marks.exact;
     if (error == EBADMSG)
         pn_warn("postern-folder of %s/%s is damaged: it gets a new UIDVALIDITY", f->user->place,
                 f->place);
     if (error == EBADMSG || error == ENOENT)
         error = new_marks(f, dir);
     (void)close(dir);
+    if (error == 0)
+        error = user_marks(f->user);
+    f->epoch = f->user->marks.epoch;
     return error;
 }
 
@@ -432,7 +433,12 @@ void folder_remove_unseen(struct folder *f, uint64_t modseq)
 
 void folder_put_msg(struct folder *f, const struct msg *m)
 {
-    const struct index_msg row = {m->uid, m->size, m->keywords, m->system, m->modseq, m->date};
+    const struct index_msg row = {.uid = m->uid,
+                                  .size = m->size,
+                                  .keywords = m->keywords,
+                                  .system = m->system,
+                                  .modseq = m->modseq,
+                                  .date = m->date};
     index_put_msg(f->user->index, f->marks.uidvalidity, &row);
     user_busy(f->user);
 }
@@ -446,6 +452,7 @@ void folder_put_row(struct folder *f)
                                      .unseen = (uint32_t)f->unseen,
                                      .deleted = (uint32_t)f->deleted,
                                      .uidnext = f->uidnext,
+                                     .epoch = f->epoch,
                                      .bytes = f->bytes,
                                      .mtime_ns = {f->seen[0].soon ? 0 : f->seen[0].mtime_ns,
                                                   f->seen[1].soon ? 0 : f->seen[1].mtime_ns}};
@@ -540,8 +547,8 @@ enum pn_store_status folder_counts(struct folder *f, struct pn_folder_status *ou
     (void)pthread_mutex_lock(&f->lock);
     bool known = !f->loaded && !f->gone && f->coming == NULL && scan_stat(f, now) == 0 &&
                  index_folder_get(f->user->index, f->marks.uidvalidity, &row) &&
-                 row.mtime_ns[0] == now[0].mtime_ns && row.mtime_ns[1] == now[1].mtime_ns &&
-                 row.mtime_ns[0] != 0 && row.mtime_ns[1] != 0;
+                 row.epoch == f->epoch && row.mtime_ns[0] == now[0].mtime_ns &&
+                 row.mtime_ns[1] == now[1].mtime_ns && row.mtime_ns[0] != 0 && row.mtime_ns[1] != 0;
     if (known) {
         *out = (struct pn_folder_status){row.messages, row.unseen, row.deleted, 0, 0,
                                          row.modseq,   row.bytes};

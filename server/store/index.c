@@ -16,7 +16,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { VERSION = 1, QUEUE_MAX = 256 * 1024 * 1024, QUEUE_FULL = 1024 * 1024 };
+enum { VERSION = 2, QUEUE_MAX = 256 * 1024 * 1024, QUEUE_FULL = 1024 * 1024 };
 
 enum statement {
     BEGIN,
@@ -70,6 +70,7 @@ struct index {
     sqlite3_stmt *statements[STATEMENTS];
     uint64_t used_ns;
     unsigned serial;
+    bool lost; /* something that was queued could not be written */
     pthread_mutex_t queue_lock;
     struct pn_buf queue;
 };
@@ -298,6 +299,7 @@ void index_put_folder(struct index *index, const struct index_folder *f)
     pn_wr_u32(&row, f->unseen);
     pn_wr_u32(&row, f->deleted);
     pn_wr_u32(&row, f->uidnext);
+    pn_wr_u32(&row, f->epoch);
     pn_wr_u64(&row, f->bytes);
     pn_wr_i64(&row, f->mtime_ns[0]);
     pn_wr_i64(&row, f->mtime_ns[1]);
@@ -417,7 +419,9 @@ static void flush(struct index *index)
     queue = index->queue;
     pn_buf_init(&index->queue, QUEUE_MAX);
     (void)pthread_mutex_unlock(&index->queue_lock);
-    if (queue.len > 0 && ready(index)) {
+    if (queue.len > 0 && !ready(index)) {
+        index->lost = true;
+    } else if (queue.len > 0) {
         int result = run(statement(index, BEGIN));
         struct pn_rd r = pn_rd_of(pn_buf_str(&queue));
         while (result == SQLITE_OK && r.p < r.end) {
@@ -428,6 +432,7 @@ static void flush(struct index *index)
         }
         if (result == SQLITE_OK)
             result = run(statement(index, COMMIT));
+        index->lost = index->lost || result != SQLITE_OK;
         if (result != SQLITE_OK)
             failed(index, result);
     }
@@ -471,17 +476,19 @@ unsigned index_serial(struct index *index)
     return serial;
 }
 
-void index_free(struct index **index)
+bool index_free(struct index **index)
 {
     if (*index == NULL)
-        return;
+        return true;
     index_flush(*index);
+    bool whole = !(*index)->lost;
     close_file(*index);
     pn_buf_fini(&(*index)->queue);
     (void)pthread_mutex_destroy(&(*index)->lock);
     (void)pthread_mutex_destroy(&(*index)->queue_lock);
     free(*index);
     *index = NULL;
+    return whole;
 }
 
 /* ---- reading ---- */
@@ -518,6 +525,7 @@ static bool read_folder(struct pn_str row, struct index_folder *out)
     out->unseen = pn_rd_u32(&r);
     out->deleted = pn_rd_u32(&r);
     out->uidnext = pn_rd_u32(&r);
+    out->epoch = pn_rd_u32(&r);
     out->bytes = pn_rd_u64(&r);
     out->mtime_ns[0] = pn_rd_i64(&r);
     out->mtime_ns[1] = pn_rd_i64(&r);

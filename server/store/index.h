@@ -18,6 +18,7 @@ struct index;
 struct index_msg {
     uint32_t uid, size, keywords;
     uint8_t system;
+    bool renewed; /* for who reads it; not kept */
     uint64_t modseq;
     int64_t date;
 };
@@ -27,6 +28,7 @@ struct index_folder {
     uint32_t uidvalidity;
     uint64_t modseq, history;
     uint32_t messages, unseen, deleted, uidnext;
+    uint32_t epoch; /* of the user's marks */
     uint64_t bytes;
     int64_t mtime_ns[2]; /* of new and cur; 0: not to be relied on */
 };
@@ -38,7 +40,8 @@ struct index_cached {
 
 /* root and place: borrowed. Nothing is opened. Owned. */
 struct index *index_new(int root, const char *place);
-void index_free(struct index **index);
+/* Writes what is queued. True: all that was ever queued was written. */
+bool index_free(struct index **index);
 /* Writes what is queued, and closes the file if it was not used for so long. */
 /* True: it is closed now. */
 bool index_rest(struct index *index, uint64_t idle_ns);

@@ -193,6 +193,10 @@ static bool user_line(void *out, struct pn_str word, struct pn_str value)
         return u32(value, &m->uidvalidity);
     if (pn_str_eq(word, PN_STR("modseq")))
         return pn_str_u64(value, INT64_MAX, &m->modseq) && m->modseq > 0;
+    if (pn_str_eq(word, PN_STR("epoch")))
+        return u32(value, &m->epoch);
+    if (pn_str_eq(word, PN_STR("exact")))
+        return pn_str_u64(value, INT64_MAX, &m->exact);
     if (pn_str_eq(word, PN_STR("quota")))
         return quota_line(m, value);
     if (pn_str_eq(word, PN_STR("special")))
@@ -218,12 +222,15 @@ int user_marks_read(int dir, struct user_marks *out)
     return error;
 }
 
-int user_marks_write_to(int dir, const struct user_marks *m)
+int user_marks_write_to(int dir, const struct user_marks *m, bool sync)
 {
     struct pn_buf text;
     pn_buf_init(&text, MARKS_MAX);
     (void)pn_buf_addf(&text, "%s 1\nuidvalidity %u\nmodseq %llu\n", user_file, m->uidvalidity,
                       (unsigned long long)m->modseq);
+    (void)pn_buf_addf(&text, "epoch %u\n", m->epoch);
+    if (m->exact != 0)
+        (void)pn_buf_addf(&text, "exact %llu\n", (unsigned long long)m->exact);
     if (m->has_quota)
         (void)pn_buf_addf(&text, "quota %llu %llu\n", (unsigned long long)m->quota_bytes,
                           (unsigned long long)m->quota_messages);
@@ -231,7 +238,7 @@ int user_marks_write_to(int dir, const struct user_marks *m)
         (void)pn_buf_addz(&text, "special made\n");
     for (size_t i = 0; i < m->subscribed_count; i++)
         (void)pn_buf_addf(&text, "subscribed %s\n", m->subscribed[i]);
-    int error = text.overflow ? EFBIG : write_text(dir, user_file, pn_buf_str(&text), true);
+    int error = text.overflow ? EFBIG : write_text(dir, user_file, pn_buf_str(&text), sync);
     pn_buf_fini(&text);
     return error;
 }

@@ -11,6 +11,9 @@
  *
  * uidnext: no UID at or above it was ever given.
  *
+ * epoch grows each time that a user is found whose last process did not end well: what the index
+ * has of another epoch may be older than what a client was told.
+ *
  * Results are 0 or errno; ENOENT: there is none; EBADMSG: it is damaged.
  */
 #ifndef PN_MARKS_H
@@ -22,13 +25,16 @@
 struct folder_marks {
     uint32_t uidvalidity, uidnext;
     enum pn_special_use use;
-    bool exact; /* uidnext is the next one, and the index had everything when it was written */
+    bool exact;                      /* uidnext is the next one */
     char *keywords[PN_KEYWORDS_MAX]; /* owned; NULL: the letter is free */
 };
 
 struct user_marks {
     uint32_t uidvalidity;
     uint64_t modseq;
+    uint32_t epoch;
+    uint64_t exact; /* modseq is the next one, and the index had everything when this was written,
+                       on a machine that was booted at that second; 0: it may lack something */
     bool has_quota; /* of its own */
     uint64_t quota_bytes, quota_messages;
     char **subscribed; /* names in UTF-8; owned */
@@ -41,7 +47,7 @@ int folder_marks_write(int dir, const struct folder_marks *marks, bool sync);
 void folder_marks_fini(struct folder_marks *marks);
 
 int user_marks_read(int dir, struct user_marks *out);
-int user_marks_write_to(int dir, const struct user_marks *marks);
+int user_marks_write_to(int dir, const struct user_marks *marks, bool sync);
 void user_marks_fini(struct user_marks *marks);
 
 #endif

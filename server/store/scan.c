@@ -418,7 +418,7 @@ static void load_one(struct listing *l, const struct found *found, const struct 
     m.date = row != NULL ? row->date : date_of(l, found);
     m.modseq = same ? row->modseq : modseq_now(f, modseq);
     folder_append(f, &m, name_of(l, found));
-    if (!same)
+    if (!same || row->renewed)
         folder_put_msg(f, &m);
 }
 
@@ -471,6 +471,16 @@ static void sweep_tmp(const struct folder *f)
         (void)closedir(entries);
 }
 
+/* A client may have been told of a change that no row has: each message changed, for all we know.
+ */
+static void renew(struct rows *rows, uint64_t modseq)
+{
+    for (size_t i = 0; i < rows->count; i++) {
+        rows->v[i].modseq = modseq;
+        rows->v[i].renewed = true;
+    }
+}
+
 static void first_time(struct listing *l)
 {
     struct folder *f = l->folder;
@@ -483,8 +493,9 @@ static void first_time(struct listing *l)
     if (!known) {
         row = (struct index_folder){.modseq = modseq_now(f, &modseq)};
         row.history = row.modseq;
-    } else if (!f->was_exact) { /* a crash: what was queued for the index is lost */
+    } else if (row.epoch != f->epoch) { /* a crash: what was queued for the index is lost */
         row.history = modseq_now(f, &modseq);
+        renew(&rows, modseq);
     }
     load_all(l, &rows, &modseq);
     to_strangers(l);

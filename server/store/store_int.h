@@ -145,7 +145,7 @@ struct folder {
     struct seen seen[2];
     uint64_t scan_ns, scanned_at; /* how long the last one took, and when it was */
     unsigned index_serial;        /* when its rows were last known to be in the index */
-    bool was_exact;               /* marks.exact, when it was opened */
+    uint32_t epoch;               /* of the user's marks */
     bool given;                   /* UIDs, since it was opened */
     bool row_old;                 /* the index's row of the folder says something else */
 

@@ -8,6 +8,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { SLOTS_FIRST = 64 };
@@ -47,6 +48,36 @@ static struct pn_user *user_new(struct pn_store *store, struct pn_str name, stru
     return user;
 }
 
+/* When the machine was booted; a second or two may be between two answers. */
+static uint64_t booted_at(void)
+{
+    struct timespec now, up;
+    if (clock_gettime(CLOCK_REALTIME, &now) != 0 || clock_gettime(CLOCK_BOOTTIME, &up) != 0 ||
+        now.tv_sec <= up.tv_sec)
+        return 1;
+    return (uint64_t)(now.tv_sec - up.tv_sec);
+}
+
+static bool is_this_boot(uint64_t booted)
+{
+    enum { TOLERANCE_S = 5 };
+    uint64_t now = booted_at();
+    return booted + TOLERANCE_S >= now && booted <= now + TOLERANCE_S;
+}
+
+/* A right end. Nobody waits for it to be durable: without it more is told than needed. */
+static void write_exact(struct pn_user *user)
+{
+    bool stale = user->marks_read && user->marks.uidvalidity != 0 && user->marks.exact == 0;
+    int dir = stale ? user_open_dir(user) : -1;
+    if (dir < 0)
+        return;
+    user->marks.exact = booted_at();
+    user->marks.modseq = user->modseq + 1;
+    (void)user_marks_write_to(dir, &user->marks, false);
+    (void)close(dir);
+}
+
 static void user_free(struct pn_user *user)
 {
     while (user->folders != NULL) {
@@ -54,7 +85,8 @@ static void user_free(struct pn_user *user)
         user->folders = f->next;
         folder_free(f);
     }
-    index_free(&user->index);
+    if (index_free(&user->index))
+        write_exact(user);
     user_marks_fini(&user->marks);
     (void)pthread_mutex_destroy(&user->lock);
     (void)pthread_mutex_destroy(&user->folders_lock);
@@ -258,10 +290,12 @@ static bool has_loaded(const struct pn_user *user)
 
 static void trim_users(struct pn_store *store)
 {
+    enum { AT_A_TIME = 16 }; /* each writes its small file, and others wait */
+    unsigned freed = 0;
     for (size_t i = 0; i < store->user_slots && store->user_count > STORE_USERS_IDLE; i++)
         for (struct pn_user **at = &store->users[i]; *at != NULL;) {
             struct pn_user *user = *at;
-            if (user->refs == 0 && !has_loaded(user)) {
+            if (user->refs == 0 && !has_loaded(user) && freed++ < AT_A_TIME) {
                 *at = user->next;
                 store->user_count--;
                 user_free(user);
@@ -310,9 +344,12 @@ static uint32_t highest_uidvalidity(int dir)
 /* A file that is lost, or was never there: numbers go on above all that can have been given. */
 static void begin_marks(struct pn_user *user, int dir)
 {
-    user->marks = (struct user_marks){.uidvalidity = highest_uidvalidity(dir), .modseq = 1};
-    if (user->marks.uidvalidity > 0)
+    user->marks =
+        (struct user_marks){.uidvalidity = highest_uidvalidity(dir), .modseq = 1, .epoch = 1};
+    if (user->marks.uidvalidity > 0) {
         user->marks.modseq = (uint64_t)pn_clock_wall_ms() * 1000;
+        user->marks.epoch = (uint32_t)(pn_clock_wall_ms() / 1000);
+    }
 }
 
 int user_marks(struct pn_user *user)
@@ -330,8 +367,20 @@ int user_marks(struct pn_user *user)
         error = 0;
     }
     (void)close(dir);
-    user->marks_read = error == 0;
-    user->modseq = error == 0 ? user->marks.modseq - 1 : 0;
+    if (error != 0)
+        return error;
+    user->modseq = user->marks.modseq - 1;
+    user->marks_read = true;
+    /* One who is new has no index yet, and the file comes with the first folder. */
+    bool is_new = user->marks.uidvalidity == 0;
+    if (!is_new && (user->marks.exact == 0 || !is_this_boot(user->marks.exact))) {
+        user->marks.epoch++;
+        user->marks.exact = 0;
+        error = user_marks_write(user); /* durable before a row of the index says so */
+        user->marks_read = error == 0;
+    }
+    if (error != 0)
+        user_marks_fini(&user->marks);
     return error;
 }
 
@@ -344,7 +393,7 @@ int user_marks_write(struct pn_user *user)
         user->marks.uidvalidity = 1;
     if (user->marks.modseq < user->modseq + 1 + MODSEQ_BLOCK / 2) /* while it is written anyway */
         user->marks.modseq = user->modseq + 1 + MODSEQ_BLOCK;
-    int error = user_marks_write_to(dir, &user->marks);
+    int error = user_marks_write_to(dir, &user->marks, true);
     (void)close(dir);
     return error;
 }
@@ -383,12 +432,15 @@ uint64_t user_new_modseq(struct pn_user *user)
     uint64_t modseq = 0;
     (void)pthread_mutex_lock(&user->lock);
     int error = user_marks(user);
-    if (error == 0 && user->modseq + 1 >= user->marks.modseq) {
-        uint64_t was = user->marks.modseq;
+    if (error == 0 && (user->marks.exact != 0 || user->modseq + 1 >= user->marks.modseq)) {
+        uint64_t was = user->marks.modseq, was_exact = user->marks.exact;
+        user->marks.exact = 0;
         user->marks.modseq = user->modseq + 1 + MODSEQ_BLOCK;
         error = user_marks_write(user);
-        if (error != 0)
+        if (error != 0) {
             user->marks.modseq = was;
+            user->marks.exact = was_exact;
+        }
     }
     if (error == 0)
         modseq = ++user->modseq;

@@ -1,5 +1,5 @@
 /*
- * bench_store ROOT USER [open|deliver N THREADS|append N|copy N]: what the store takes for a
+ * bench_store ROOT USER open|flags|deliver N THREADS|append N|idle N: what the store takes for a
  * mailbox below ROOT: times on the wall and of the CPU.
  */
 #include "assert.h"
@@ -9,6 +9,7 @@
 #include "view.h"
 
 #include <fcntl.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -221,6 +222,44 @@ static void run_flags(void)
     pn_user_close(&user);
 }
 
+/* n users, each with a message and one view: what an idle session costs here. */
+static long rss_kb(void)
+{
+    long pages = 0;
+    FILE *f = fopen("/proc/self/statm", "r");
+    pn_assert(f != NULL && fscanf(f, "%*d %ld", &pages) == 1);
+    (void)fclose(f);
+    return pages * (sysconf(_SC_PAGESIZE) / 1024);
+}
+
+static void run_idle(unsigned n)
+{
+    enum { INDEX_RESTS_S = 8 };
+    const char *base = bench.user;
+    struct pn_user **users = pn_calloc(n, sizeof(struct pn_user *));
+    struct pn_view **views = pn_calloc(n, sizeof(struct pn_view *));
+    long before = rss_kb();
+    bench.each = 1;
+    for (unsigned i = 0; i < n; i++) {
+        char name[100];
+        (void)snprintf(name, sizeof name, "i%u%s", i, base);
+        bench.user = name;
+        (void)deliver(NULL);
+        users[i] = open_user();
+        views[i] = open_view(users[i]);
+    }
+    (void)sleep(INDEX_RESTS_S);
+    printf("idle: %.2f KB a session before trim\n", (double)(rss_kb() - before) / n);
+    (void)malloc_trim(0);
+    printf("idle: %.2f KB a session\n", (double)(rss_kb() - before) / n);
+    for (unsigned i = 0; i < n; i++) {
+        pn_view_close(&views[i]);
+        pn_user_close(&users[i]);
+    }
+    free(users);
+    free(views);
+}
+
 int main(int argc, char **argv)
 {
     if (argc < 4)
@@ -243,6 +282,8 @@ int main(int argc, char **argv)
         run_deliver(n, argc > 5 ? (unsigned)strtoul(argv[5], NULL, 10) : 1);
     else if (strcmp(argv[3], "append") == 0)
         run_append(n);
+    else if (strcmp(argv[3], "idle") == 0)
+        run_idle(n);
     else if (strcmp(argv[3], "flags") == 0)
         run_flags();
     pn_store_free(&bench.store);

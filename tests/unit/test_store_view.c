@@ -738,6 +738,44 @@ static void test_killed(void)
     rig_fini(&r);
 }
 
+/* A flag that came and went before a kill: who saw it must be told that it is gone. */
+static void test_killed_modseq(void)
+{
+    struct rig r;
+    int fds[2];
+    uint64_t modseq = 0;
+    rig_init(&r);
+    deliver_n(&r, "", 2);
+    r.a = view_of(&r, "");
+    close_store(&r);
+    pn_assert(pipe(fds) == 0);
+    pid_t pid = fork();
+    if (pid == 0) {
+        struct pn_mail mail;
+        open_store(&r);
+        r.a = view_of(&r, "");
+        store(r.a, "1", PN_FLAGS_ADD, PN_SEEN);
+        pn_view_mail(r.a, 1, &mail);
+        store(r.a, "1", PN_FLAGS_REMOVE, PN_SEEN);
+        deliver_n(&r, "", 1);
+        remove_uids(r.a, "3");
+        (void)!write(fds[1], &mail.modseq, sizeof mail.modseq);
+        (void)kill(getpid(), SIGKILL);
+    }
+    UNIT_INT(waitpid(pid, NULL, 0), pid);
+    UNIT_INT(read(fds[0], &modseq, sizeof modseq), sizeof modseq);
+    (void)close(fds[0]);
+    (void)close(fds[1]);
+    open_store(&r);
+    r.a = view_of(&r, "");
+    struct pn_uidset changed = set_of("");
+    pn_view_changed_since(r.a, modseq, &changed);
+    UNIT_TRUE(pn_uidset_has(&changed, 1));
+    pn_uidset_fini(&changed);
+    vanished_is(r.a, modseq, "1:3", "3");
+    rig_fini(&r);
+}
+
 struct crowd {
     struct rig *r;
     pthread_barrier_t *start;
@@ -795,6 +833,7 @@ int main(int argc, char **argv)
                                              {"quota", test_quota},
                                              {"killed", test_killed},
                                              {"order", test_order},
+                                             {"killed_modseq", test_killed_modseq},
                                              {NULL, NULL}};
     return unit_main("store_view", tests, argc, argv);
 }
