@@ -1,5 +1,6 @@
 /* PN_REC_QUOTA_ASK: an edge asks, at RCPT, whether a user has room. To count what he has may take
  * the disk a while, so it is done on a thread. */
+#include "check.h"
 #include "handover.h"
 #include "log.h"
 #include "mailbox_int.h"
@@ -30,13 +31,17 @@ static void say(struct peer *peer, uint64_t token, uint16_t code)
     pn_buf_fini(&b);
 }
 
+/* Who has no mailbox yet gets none by being asked for: strangers ask. */
 static void ask_run(struct pn_job *job)
 {
     struct ask *ask = (struct ask *)job;
-    enum pn_store_status status;
+    struct pn_store *store = ask->peer->mailbox->store;
+    enum pn_store_status status = PN_STORE_OK;
     struct pn_buf why;
     pn_buf_init(&why, 500);
-    struct pn_user *user = pn_user_open(ask->peer->mailbox->store, ask->what.user, &status, &why);
+    struct pn_user *user = pn_store_has_user(store, ask->what.user)
+                               ? pn_user_open(store, ask->what.user, &status, &why)
+                               : NULL;
     if (user != NULL) {
         status = pn_user_room(user, ask->what.bytes == 0 ? 1 : ask->what.bytes);
         pn_user_close(&user);

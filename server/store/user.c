@@ -176,7 +176,10 @@ static int ensure_maildir(struct pn_user *user)
 {
     (void)pthread_mutex_lock(&user->lock);
     int fd = user->made ? -1 : user_open_dir(user);
-    int error = fd >= 0 || user->made ? 0 : errno;
+    int tmp = fd < 0 ? -1 : maildir_open_dir(fd, "tmp");
+    int error = tmp >= 0 || user->made ? 0 : errno;
+    if (tmp >= 0)
+        (void)close(tmp);
     if (fd >= 0)
         (void)close(fd);
     if (error == ENOENT)

@@ -1,0 +1,160 @@
+#!/usr/bin/env python3
+"""Where mail goes in a user's mailbox and how much fits, on a whole server: junk, quarantine, tags,
+aliases, quotas at RCPT and at delivery; and `postern mailbox` beside it.
+"""
+import glob
+import json
+import os
+import signal
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+import postern  # noqa: E402
+
+CONF = """
+smtp { hostname "mx.here.test" }
+mailboxes 2
+mailbox { quota 20K  tag-folders yes }
+domain "here.test" { recipients any  route local  alias "info" to "u" "v" }
+domain "junk.test" { recipients any  route local  junk at 0 }
+domain "held.test" { recipients any  route local  quarantine at 0 }
+"""
+TEXT = "From: s@from.test\r\nSubject: x\r\n\r\nhello\r\n"
+LARGE = TEXT + ("x" * 70 + "\r\n") * 110  # about 8 KB
+count = postern.Counter("mailbox_orders")
+
+
+def send(server, rcpt, content=TEXT):
+    session = postern.Session(server)
+    answer = session.send(content, rcpts=rcpt if isinstance(rcpt, tuple) else (rcpt,))
+    session.close()
+    return answer
+
+
+def at_rcpt(server, rcpt, size):
+    """The answer to RCPT of so large a message."""
+    session = postern.Session(server)
+    session.command("EHLO client.test")
+    session.command(f"MAIL FROM:<a@sender.test> SIZE={size}")
+    answer = session.command(f"RCPT TO:<{rcpt}>")
+    session.close()
+    return answer
+
+
+def ask(server, *words):
+    """postern mailbox WORDS --json: exit status and lines."""
+    command = [os.path.join(postern.build_folder(), "postern"), "mailbox", *words, "--json", "--root", server.root]
+    p = postern.run(command)
+    return p.returncode, [json.loads(line) for line in p.stdout.splitlines()]
+
+
+def folders(server, user):
+    return {o["folder"]: o["messages"] for o in ask(server, "list", user)[1] if "folder" in o}
+
+
+def make_folder(server, user, name, marks=""):
+    base = os.path.join(server.root, "mail", "here.test" if "@here" in user else "junk.test", user.split("@")[0], name)
+    for sub in ("cur", "new", "tmp"):
+        os.makedirs(os.path.join(base, sub))
+    if marks:
+        with open(os.path.join(base, "postern-folder"), "w", encoding="utf-8") as f:
+            f.write(marks)
+
+
+def placing(server):
+    count.check(send(server, "u@here.test").startswith("250"), "a delivery")
+    count.check(send(server, "u+Lists@here.test").startswith("250"), "a tag without a folder")
+    count.check(folders(server, "u@here.test") == {"INBOX": 2}, "both are in the INBOX", folders(server, "u@here.test"))
+    make_folder(server, "u@here.test", ".Lists")
+    make_folder(server, "u@here.test", ".Private", "postern-folder 1\nuidvalidity 7\nuidnext 1\nuse \\Archive\n")
+    for tag in ("Lists", "lists", "Private", "none", "INBOX"):
+        send(server, f"u+{tag}@here.test")
+    found = folders(server, "u@here.test")
+    count.check(found == {"INBOX": 5, "Lists": 2, "Private": 0}, "tags find folders, but none with a use", found)
+    count.check(send(server, "w@junk.test").startswith("250"), "junk")
+    count.check(folders(server, "w@junk.test") == {"INBOX": 0, "Junk": 1}, "junk goes into Junk")
+    send(server, "x@here.test")
+    make_folder(server, "y@junk.test", ".Spam", "postern-folder 1\nuidvalidity 7\nuidnext 1\nuse \\Junk\n")
+    send(server, "y@junk.test")
+    count.check(folders(server, "y@junk.test") == {"INBOX": 0, "Spam": 1}, "junk goes where the user has it",
+                folders(server, "y@junk.test"))
+    count.check(send(server, "z@held.test").startswith("250"), "quarantine")
+    count.check(ask(server, "list", "z@held.test")[0] == 1, "what is held is in no mailbox")
+    count.check(send(server, "info@here.test").startswith("250"), "an alias")
+    got = postern.until(lambda: folders(server, "v@here.test").get("INBOX") == 1)
+    count.check(got and folders(server, "u@here.test")["INBOX"] == 6, "an alias reaches both")
+
+
+def quotas(server):
+    user = "q@here.test"
+    count.check(send(server, user, LARGE).startswith("250"), "the first fits")
+    count.check(at_rcpt(server, user, 8000).startswith("250"), "room at RCPT")
+    count.check(send(server, user, LARGE).startswith("250"), "the second fits")
+    answer = at_rcpt(server, user, 8000)
+    count.check(answer.startswith("452 4.2.2"), "no room, said at RCPT", answer)
+    count.check(at_rcpt(server, user + "", 100).startswith("250"), "a small one has room")
+    answer = send(server, user, LARGE)
+    count.check(answer.startswith("452 4.2.2"), "no room, said behind the content", answer)
+    count.check(at_rcpt(server, "other@here.test", 8000).startswith("250"), "others have room")
+    status, lines = ask(server, "quota", user, "40K")
+    count.check(status == 0 and lines[-1]["bytes_limit"] == 40960 and lines[-1]["messages"] == 2, "his own", lines)
+    count.check(send(server, user, LARGE).startswith("250"), "then there is room")
+    for pid in server.roles("mailbox"):
+        os.kill(pid, signal.SIGKILL)
+    count.check(postern.until(lambda: ask(server, "quota", user)[0] == 0), "workers come back")
+    status, lines = ask(server, "quota", user)
+    count.check(lines[-1]["bytes_limit"] == 40960 and lines[-1]["messages"] == 3, "what was set stays", lines)
+    status, lines = ask(server, "quota", user, "none", "--messages", "3")
+    count.check(lines[-1]["bytes_limit"] == 0 and lines[-1]["messages_limit"] == 3, "messages", lines)
+    count.check(at_rcpt(server, user, 1).startswith("452 4.2.2"), "too many messages")
+    status, lines = ask(server, "quota", user, "default")
+    count.check(lines[-1]["bytes_limit"] == 20480 and lines[-1]["messages_limit"] == 0, "the policy's again", lines)
+    count.check(at_rcpt(server, user, 1).startswith("452 4.2.2"), "beyond it all the same")
+
+
+def stalled(server):
+    """A worker that says nothing holds nobody's RCPT for long, and refuses nobody."""
+    workers = server.roles("mailbox")
+    for pid in workers:
+        os.kill(pid, signal.SIGSTOP)
+    answer = at_rcpt(server, "q@here.test", 8000)
+    for pid in workers:
+        os.kill(pid, signal.SIGCONT)
+    count.check(answer.startswith("250"), "nobody knows: it is taken", answer)
+
+
+def orders(server):
+    user = "c@here.test"
+    for i in range(3):
+        send(server, user, TEXT + f"{i}\r\n")
+    status, lines = ask(server, "check", user)
+    count.check(status == 0 and lines[-1]["messages"] == 3 and lines[-1]["faults"] == 0, "all in order", lines)
+    path = sorted(glob.glob(os.path.join(server.root, "mail/here.test/c/new/*")))[1]
+    os.truncate(path, os.path.getsize(path) - 2)
+    status, lines = ask(server, "check", user)
+    faults = [o for o in lines if "fault" in o]
+    count.check(status == 1 and len(faults) == 1 and faults[0]["uid"] == 2, "a fault is found", lines)
+    status, lines = ask(server, "rebuild", user)
+    count.check(lines[-1]["messages"] == 3, "the index is made anew", lines)
+    count.check(folders(server, user)["INBOX"] == 3, "with all that is there")
+    count.check(send(server, user).startswith("250"), "and more comes")
+    status, lines = ask(server, "list", "nobody@here.test")
+    count.check(status == 1 and not lines[-1]["ok"], "who has no mailbox", lines)
+    count.check(not os.path.exists(os.path.join(server.root, "mail/here.test/nobody")), "gets none by the question")
+    for words in (["quota"], ["list"], ["xyzzy", user], ["quota", user, "12Q"], ["quota", user, "0"],
+                  ["check", user, "more"], ["list", user, "--messages", "3"]):
+        count.check(ask(server, *words)[0] == 2, "usage " + " ".join(words))
+    command = [os.path.join(postern.build_folder(), "postern"), "mailbox", "quota", user, "--root", server.root]
+    p = postern.run(command)
+    count.check(p.returncode == 0 and "bytes of 20480" in p.stdout, "for people", p.stdout)
+    server.stop()
+    count.check(ask(server, "list", user)[0] == 3, "no server")
+
+
+with postern.Server(CONF) as whole:
+    whole.start()
+    placing(whole)
+    quotas(whole)
+    stalled(whole)
+    orders(whole)
+sys.exit(count.close())
