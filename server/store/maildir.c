@@ -1,9 +1,12 @@
 #include "maildir.h"
 
+#include "mem.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -65,15 +68,43 @@ static int walk(int root, const char *path)
     return at;
 }
 
-int maildir_open_dir(int root, const char *path)
+static int open_beneath(int root, const char *path, uint64_t flags)
 {
-    struct open_how how = {.flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC,
+    struct open_how how = {.flags = flags | O_CLOEXEC,
                            .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS};
     long fd;
     do /* EAGAIN: something above was renamed meanwhile */
         fd = syscall(SYS_openat2, root, path, &how, sizeof how);
     while (fd < 0 && (errno == EAGAIN || errno == EINTR));
-    return fd < 0 && errno == ENOSYS ? walk(root, path) : (int)fd;
+    return (int)fd;
+}
+
+int maildir_open_dir(int root, const char *path)
+{
+    int fd = open_beneath(root, path, O_RDONLY | O_DIRECTORY);
+    return fd < 0 && errno == ENOSYS ? walk(root, path) : fd;
+}
+
+/* For the same place. */
+static int walk_to_file(int root, const char *path, int flags)
+{
+    const char *slash = strrchr(path, '/');
+    char *above = slash == NULL ? NULL : pn_strndup(path, (size_t)(slash - path));
+    int dir = walk(root, above == NULL ? "." : above);
+    int fd = dir < 0 ? -1 : openat(dir, slash == NULL ? path : slash + 1, flags | O_CLOEXEC);
+    int error = errno;
+    if (dir >= 0)
+        (void)close(dir);
+    free(above);
+    errno = error;
+    return fd;
+}
+
+int maildir_open_file(int root, const char *path)
+{
+    int flags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK;
+    int fd = open_beneath(root, path, (uint64_t)flags);
+    return fd < 0 && errno == ENOSYS ? walk_to_file(root, path, flags) : fd;
 }
 
 /* Makes one directory in parent and syncs parent; 0 also if it is there: who made it may

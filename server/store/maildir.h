@@ -17,6 +17,8 @@ bool maildir_folder_name(struct pn_buf *out, struct pn_str folder);
 
 /* Opens the directory path below root, never leaving it. -1 with errno. */
 int maildir_open_dir(int root, const char *path);
+/* A file for reading, likewise; no link at its end is followed, and nothing is waited for. */
+int maildir_open_file(int root, const char *path);
 /* Makes path and all above it, each synced into its parent, with tmp, new and cur. */
 int maildir_make(int root, const char *path);
 
