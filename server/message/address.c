@@ -43,9 +43,10 @@ static size_t pass_bracket(struct pn_address_walk *walk, struct element *e, size
 {
     struct pn_str s = walk->value;
     if (e->sign != SIZE_MAX && lex_cfws(pn_str_slice(s, 0, at), e->sign + 1) == at) {
-        size_t end = at + 1;
-        while (end < s.len && end - at < ADDRESS_LITERAL_MAX && s.p[end] != ']' && s.p[end] != '[')
-            end++;
+        size_t end = at + 1, max = at + ADDRESS_LITERAL_MAX;
+        /* Without CR, so that a fold counts alike in content of LF and of CRLF. */
+        for (; end < s.len && end < max && s.p[end] != ']' && s.p[end] != '['; end++)
+            max += s.p[end] == '\r';
         if (end < s.len && s.p[end] == ']')
             return end + 1;
     }

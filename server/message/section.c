@@ -29,7 +29,19 @@ static size_t literal_end(struct pn_str s, size_t at, struct pn_str *name)
         !pn_str_starts(pn_str_slice(s, close, s.len), PN_STR("}\r\n")) || len > s.len - from)
         return SIZE_MAX;
     *name = pn_str_slice(s, from, from + (size_t)len);
-    return from + (size_t)len;
+    return pn_str_find(*name, '\0', 0) == SIZE_MAX ? from + (size_t)len : SIZE_MAX;
+}
+
+/* The closing quote of the string that begins behind `at`; SIZE_MAX: it is none. */
+static size_t quoted_end(struct pn_str s, size_t at)
+{
+    for (; at < s.len && s.p[at] != '"'; at++) {
+        if (s.p[at] == '\r' || s.p[at] == '\n' || s.p[at] == '\0')
+            return SIZE_MAX;
+        if (s.p[at] == '\\' && (++at >= s.len || (s.p[at] != '"' && s.p[at] != '\\')))
+            return SIZE_MAX;
+    }
+    return at < s.len ? at : SIZE_MAX;
 }
 
 /* One name at `at`: returns the offset behind it, SIZE_MAX if none is there. A name in quotes is
@@ -40,10 +52,12 @@ static size_t name_at(struct pn_str s, size_t at, struct pn_str *name)
         return literal_end(s, at, name);
     bool quoted = at < s.len && s.p[at] == '"';
     size_t from = at + quoted, end = from;
-    while (end < s.len && (quoted ? s.p[end] != '"' && s.p[end] != '\r' && s.p[end] != '\n'
-                                  : is_astring_char(s.p[end])))
-        end += quoted && s.p[end] == '\\' && end + 1 < s.len ? 2 : 1;
-    if (quoted ? end >= s.len || s.p[end] != '"' : end == from)
+    if (quoted)
+        end = quoted_end(s, from);
+    else
+        while (end < s.len && is_astring_char(s.p[end]))
+            end++;
+    if (end == SIZE_MAX || (end == from && !quoted))
         return SIZE_MAX;
     *name = pn_str_slice(s, from, end);
     return end + quoted;
@@ -77,8 +91,9 @@ static size_t parse_names(struct pn_str s, size_t at, struct pn_section *out)
         return SIZE_MAX;
     size_t from = at + 2, end = from;
     s = pn_str_slice(s, 0, from + PN_SECTION_NAMES_MAX);
+    size_t names = 0;
     for (bool more = true; more; end += more) {
-        end = name_at(s, end, &name);
+        end = names++ < PN_SECTION_NAMES ? name_at(s, end, &name) : SIZE_MAX;
         if (end == SIZE_MAX)
             return SIZE_MAX;
         out->mask |= name_bit(name);
@@ -158,7 +173,16 @@ static bool write_name(struct pn_str name, struct pn_buf *out)
     bool atom = name.len != 0;
     for (size_t i = 0; i < name.len; i++)
         atom = atom && is_astring_char(name.p[i]) && name.p[i] != ']';
-    return atom ? pn_buf_adds(out, name) : pn_imap_quote(out, name);
+    if (atom)
+        return pn_buf_adds(out, name);
+    /* With escapes it stood in quotes, and goes back into them; what would need them stays a
+     * literal. So it is the same name when it is read again. */
+    bool quoted = name.len != 0 && name.p[-1] == '"';
+    if (pn_str_find(name, '\\', 0) == SIZE_MAX && pn_str_find(name, '"', 0) == SIZE_MAX)
+        return pn_imap_quote(out, name);
+    if (quoted && pn_str_is_ascii(name))
+        return pn_buf_addc(out, '"') && pn_buf_adds(out, name) && pn_buf_addc(out, '"');
+    return pn_buf_addf(out, "{%zu}\r\n", name.len) && pn_buf_adds(out, name);
 }
 
 bool pn_section_write(const struct pn_section *section, struct pn_buf *out)

@@ -22,7 +22,8 @@
 
 enum {
     PN_SECTION_DEPTH = 128,      /* numbers in a path */
-    PN_SECTION_NAMES_MAX = 8192, /* bytes of a list of field names */
+    PN_SECTION_NAMES_MAX = 8192, /* bytes of a list of field names, and */
+    PN_SECTION_NAMES = 256,      /* names in it: each field of a header is looked up there */
 };
 
 enum pn_section_what {

@@ -185,12 +185,35 @@ static void test_bounded(void)
     pn_buf_fini(&out);
 }
 
+/* A domain literal of the longest, with a fold in it: the CR of CRLF does not count. */
+static void test_long_literal(void)
+{
+    static const char *const folds[] = {"\n ", "\r\n "};
+    for (size_t i = 0; i < 2; i++) {
+        struct pn_buf header, want;
+        unit_row(i == 0 ? "LF" : "CRLF");
+        pn_buf_init(&header, 1000);
+        pn_buf_init(&want, 1000);
+        fill(&header, "To: a@[", 1);
+        fill(&header, "x", 252);
+        fill(&header, folds[i], 1);
+        fill(&header, "]", 1);
+        fill(&want, "(NIL NIL NIL NIL NIL ((NIL NIL \"a\" \"[", 1);
+        fill(&want, "x", 252);
+        fill(&want, "]\")) NIL NIL NIL NIL)", 1);
+        check(pn_buf_str(&header), pn_buf_str(&want));
+        pn_buf_fini(&header);
+        pn_buf_fini(&want);
+    }
+}
+
 int main(int argc, char **argv)
 {
     static const struct unit_test tests[] = {
         {"rows", test_rows},
         {"limits", test_limits},
         {"bounded", test_bounded},
+        {"long literal", test_long_literal},
         {NULL, NULL},
     };
     return unit_main("envelope", tests, argc, argv);

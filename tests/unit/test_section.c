@@ -26,9 +26,14 @@ static void test_spec(void)
         {"quoted", PN_STR_INIT("HEADER.FIELDS (\"From\" \"a b\" \"]\")]"),
          PN_STR_INIT("HEADER.FIELDS (From \"a b\" \"]\")")},
         {"literals", PN_STR_INIT("HEADER.FIELDS ({4}\r\nFrom {2+}\r\n\") {0}\r\n)]"),
-         PN_STR_INIT("HEADER.FIELDS (From \"\\\")\" \"\")")},
+         PN_STR_INIT("HEADER.FIELDS (From {2}\r\n\") \"\")")},
         {"a bracket in an atom", PN_STR_INIT("HEADER.FIELDS (a]b)]"),
          PN_STR_INIT("HEADER.FIELDS (\"a]b\")")},
+        {"escapes", PN_STR_INIT("HEADER.FIELDS (\"a\\\"b\\\\\" {3}\r\na\\b)]"),
+         PN_STR_INIT("HEADER.FIELDS (\"a\\\"b\\\\\" {3}\r\na\\b)")},
+        {"an escape of what needs none", PN_STR_INIT("HEADER.FIELDS (\"a\\b\")]"), {NULL, 0}},
+        {"NUL in quotes", PN_STR_INIT("HEADER.FIELDS (\"a\0b\")]"), {NULL, 0}},
+        {"NUL in a literal", PN_STR_INIT("HEADER.FIELDS ({1}\r\n\0)]"), {NULL, 0}},
         {"no end", PN_STR_INIT(""), {NULL, 0}},
         {"no end behind a number", PN_STR_INIT("1"), {NULL, 0}},
         {"zero", PN_STR_INIT("0]"), {NULL, 0}},
@@ -88,7 +93,13 @@ static void test_spec_limits(void)
         pn_buf_clear(&b);
         (void)pn_buf_addz(&b, "HEADER.FIELDS (");
         for (size_t i = 0; i < PN_SECTION_NAMES_MAX - 1 + more; i++)
-            (void)pn_buf_addc(&b, i % 2 != 0 && i + 2 < PN_SECTION_NAMES_MAX ? ' ' : 'a');
+            (void)pn_buf_addc(&b, i % 100 == 99 ? ' ' : 'a');
+        (void)pn_buf_addz(&b, ")]");
+        UNIT_INT(pn_section_parse(pn_buf_str(&b), &section), more != 0 ? SIZE_MAX : b.len - 1);
+        pn_buf_clear(&b);
+        (void)pn_buf_addz(&b, "HEADER.FIELDS (");
+        for (size_t i = 0; i < PN_SECTION_NAMES + more; i++)
+            (void)pn_buf_addz(&b, i == 0 ? "a" : " a");
         (void)pn_buf_addz(&b, ")]");
         UNIT_INT(pn_section_parse(pn_buf_str(&b), &section), more != 0 ? SIZE_MAX : b.len - 1);
     }
