@@ -11,6 +11,8 @@
 
 const bool imap_rig_cuts = false;
 
+void (*imap_store_made)(struct pn_user *user);
+
 static char path[32];
 static int root = -1;
 static struct pn_store *store;
@@ -27,6 +29,8 @@ struct pn_user *imap_rig_user(bool again)
     struct pn_user *user = pn_user_open(store, pn_str_of(name), &status, &why);
     pn_assert(user != NULL);
     pn_buf_fini(&why);
+    if (!again && imap_store_made != NULL)
+        imap_store_made(user);
     return user;
 }
 

@@ -7,5 +7,7 @@
 void imap_store_begin(void);
 void imap_store_end(void);
 struct pn_store *imap_rig_store(void);
+/* Called with each new user; NULL: nobody cares. */
+extern void (*imap_store_made)(struct pn_user *user);
 
 #endif

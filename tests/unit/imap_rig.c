@@ -169,7 +169,8 @@ void imap_rig_play(const char *label, const struct imap_turn *turns)
     for (const struct imap_turn *t = turns; t->say != NULL; t++)
         longest = strlen(t->say) > longest ? strlen(t->say) : longest;
     play(turns, 0, false);
-    play(turns, 0, true);
+    if (imap_rig_cuts)
+        play(turns, 0, true);
     for (size_t cut = 1; imap_rig_cuts && cut < longest; cut++)
         play(turns, cut, false);
 }
