@@ -14,7 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { READ_MAX = 256 * 1024, HEADER_MAX = 1024 * 1024, DESCRIBED_MAX = 16 * 1024 * 1024 };
+enum { READ_MAX = 256 * 1024, DESCRIBED_MAX = 16 * 1024 * 1024 };
 
 uint64_t mail_size(struct pn_str bytes)
 {
@@ -87,14 +87,12 @@ void mail_describe(struct pn_str bytes, struct pn_buf parts[3])
     struct pn_message *m = pn_message_new(bytes, NULL);
     pn_buf_init(&parts[0], PN_ENVELOPE_MAX);
     pn_buf_init(&parts[1], DESCRIBED_MAX);
-    pn_buf_init(&parts[2], HEADER_MAX);
+    pn_buf_init(&parts[2], SIZE_MAX); /* as long as the header is, at most twice */
     if (m == NULL)
         return;
     (void)pn_envelope(m, NULL, &parts[0]);
     (void)pn_structure(m, true, &parts[1]);
     add_header(m, &parts[2]);
-    if (parts[2].overflow)
-        pn_buf_clear(&parts[2]);
     pn_message_free(&m);
 }
 

@@ -481,6 +481,19 @@ static void renew(struct rows *rows, uint64_t modseq)
     }
 }
 
+/* What was counted of the folder while it was not in memory, against what is there. */
+static void recount(struct folder *f, const struct rows *rows)
+{
+    int64_t bytes = (int64_t)f->bytes;
+    (void)pthread_mutex_lock(&f->user->lock);
+    bool counted = f->user->used_known;
+    (void)pthread_mutex_unlock(&f->user->lock);
+    for (size_t i = 0; i < rows->count; i++)
+        bytes -= rows->v[i].size;
+    if (counted)
+        user_count(f->user, bytes, (int64_t)f->count - (int64_t)rows->count);
+}
+
 static void first_time(struct listing *l)
 {
     struct folder *f = l->folder;
@@ -490,14 +503,13 @@ static void first_time(struct listing *l)
     sweep_tmp(f);
     bool known = index_folder_get(f->user->index, f->marks.uidvalidity, &row);
     (void)index_messages(f->user->index, f->marks.uidvalidity, add_row, &rows);
-    if (!known) {
-        row = (struct index_folder){.modseq = modseq_now(f, &modseq)};
-        row.history = row.modseq;
-    } else if (row.epoch != f->epoch) { /* a crash: what was queued for the index is lost */
+    if (!known || row.epoch != f->epoch) { /* a crash: what was queued for the index is lost */
         row.history = modseq_now(f, &modseq);
+        row.modseq = modseq;
         renew(&rows, modseq);
     }
     load_all(l, &rows, &modseq);
+    recount(f, &rows);
     to_strangers(l);
     f->history = row.history;
     f->modseq = row.modseq;
@@ -533,7 +545,7 @@ static void listing_close(struct listing *l)
 
 /* own: as the directories were just before own renames, where there were some. What others did
  * between the reading and those is looked for at once, the next time. */
-static void set_seen(struct listing *l, const struct seen *own)
+static void set_seen(struct listing *l, const struct seen *own, bool later)
 {
     enum { TICK_NS = 20000000 };
     struct folder *f = l->folder;
@@ -545,6 +557,8 @@ static void set_seen(struct listing *l, const struct seen *own)
     for (unsigned i = 0; i < 2; i++) {
         f->seen[i] = have ? after[i] : l->before[i];
         f->seen[i].soon = have || now_ns - f->seen[i].mtime_ns < TICK_NS;
+        if (later) /* strangers wait: again soon, not at every look */
+            f->seen[i].soon = true;
         if (have && own[i].mtime_ns != l->before[i].mtime_ns)
             f->seen[i].mtime_ns = 0;
     }
@@ -575,9 +589,7 @@ enum pn_store_status scan_folder(struct folder *f)
         f->row_old = true;
     }
     if (status == PN_STORE_OK) {
-        set_seen(&l, renamed ? own : NULL);
-        if (later)
-            f->seen[DIR_NEW].mtime_ns = 0;
+        set_seen(&l, renamed ? own : NULL, later);
         if (was_loaded && f->modseq > before)
             folder_notify(f);
     }
