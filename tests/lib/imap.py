@@ -108,7 +108,7 @@ class Parser:
 
     def quoted(self):
         text = self.need(rb'"(?:[^"\\\r\n\x00]|\\["\\])*"', "a quoted string")
-        if not self.utf8 and any(c > 126 for c in text):
+        if not self.utf8 and any(c > 127 for c in text):
             self.fail("7 bits in a quoted string")
         return re.sub(rb'\\(["\\])', rb"\1", text[1:-1])
 
@@ -168,7 +168,7 @@ class Parser:
             if self.at < len(self.data):
                 self.sp()
         rest = self.data[self.at :]
-        if re.search(rb"[\r\n\x00]", rest) or (not self.utf8 and any(c > 126 for c in rest)):
+        if re.search(rb"[\r\n\x00]", rest) or (not self.utf8 and any(c > 127 for c in rest)):
             self.fail("text of 7 bits")
         self.at = len(self.data)
         return Text(code, args, rest.decode())
