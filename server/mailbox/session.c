@@ -19,11 +19,13 @@ enum {
     IN_STEP = 64 * 1024,       /* taken from the client at a time */
     IN_MAX = PN_SESSION_AHEAD_MAX + PN_ENGINE_LINE_MAX + 2 * IN_STEP,
     PACKED_KEEP = 64 * 1024, /* compressed input that waits */
+    UNREAD_MAX = 64 * 1024,  /* of what was said: beyond it no more is asked for */
     SEND_MS = 5 * 60 * 1000, /* a client that reads nothing for so long */
     KEEPALIVE_S = 300
 };
 
 static void schedule(struct visit *v);
+static void await(struct visit *v);
 
 /* ---- the end ---- */
 
@@ -184,7 +186,7 @@ static void on_drained(void *ctx)
     if (v->state == VISIT_SENDING)
         schedule(v);
     else if (v->state == VISIT_WAITING)
-        pn_stream_timeout(v->stream, v->engine->kind->patience(v->engine));
+        await(v);
 }
 
 /* ---- the engine ---- */
@@ -200,6 +202,12 @@ static void run_engine(struct crew_job *job)
     pack_out(v);
 }
 
+/* So much waits for the client that an engine with more to say would only heap it up. */
+static bool reads_nothing(const struct visit *v)
+{
+    return pn_stream_pending(v->stream) > UNREAD_MAX;
+}
+
 /* It waits for the client, or for news. */
 static void await(struct visit *v)
 {
@@ -210,6 +218,10 @@ static void await(struct visit *v)
     }
     if (v->in.len > PN_ENGINE_LINE_MAX && v->consumed == 0) {
         visit_end(v, PN_ENGINE_TOO_LONG);
+        return;
+    }
+    if (reads_nothing(v)) { /* until that is sent */
+        pn_stream_timeout(v->stream, SEND_MS);
         return;
     }
     if (v->deflate != NULL && deflate_holds(v->deflate)) {
@@ -314,7 +326,7 @@ static void on_wake(void *arg)
 {
     struct visit *v = arg;
     atomic_store(&v->woken, false);
-    if (v->state == VISIT_WAITING && v->stream != NULL)
+    if (v->state == VISIT_WAITING && v->stream != NULL && !reads_nothing(v))
         schedule(v);
     else
         v->again = true;

@@ -332,6 +332,45 @@ static void test_session(void)
     house_close(&h);
 }
 
+/* Asks for PIECES echoes and reads none of them until no more is taken of it. */
+static void test_unread(void)
+{
+    enum { LINE = 50000, PIECES = 600, QUIET_MS = 500 };
+    struct house h;
+    char *text = malloc(LINE + 7), *got = malloc(LINE + 7);
+    size_t sent = 0, heard = 0;
+    bool waits = false;
+    house_open(&h, "");
+    int fd = enter(&h, ANN);
+    UNIT_TRUE(text != NULL && got != NULL);
+    memset(text, 'z', LINE + 7);
+    memcpy(text, "echo ", 5);
+    memcpy(text + LINE + 5, "\r\n", 2);
+    unit_row("who reads nothing is asked for no more, and hears all in the end");
+    while (heard < (size_t)PIECES * (LINE + 2)) {
+        struct pollfd p = {.fd = fd,
+                           .events = (short)((waits ? POLLIN : 0) |
+                                             (sent < (size_t)PIECES * (LINE + 7) ? POLLOUT : 0))};
+        int ready = poll(&p, 1, waits ? 30000 : QUIET_MS);
+        waits = waits || ready == 0;
+        if ((p.revents & POLLOUT) != 0) {
+            size_t at = sent % (LINE + 7);
+            ssize_t n = send(fd, text + at, LINE + 7 - at, MSG_NOSIGNAL | MSG_DONTWAIT);
+            sent += n > 0 ? (size_t)n : 0;
+        }
+        ssize_t n = (p.revents & (POLLIN | POLLHUP)) != 0 ? read(fd, got, LINE + 7) : 1;
+        if (n <= 0 || (ready == 0 && p.events == POLLIN))
+            break;
+        heard += (p.revents & POLLIN) != 0 ? (size_t)n : 0;
+    }
+    UNIT_TRUE(waits);
+    UNIT_INT((long)heard, (long)PIECES * (LINE + 2));
+    (void)close(fd);
+    free(text);
+    free(got);
+    house_close(&h);
+}
+
 /* ---- compressed ---- */
 
 static void send_packed(int fd, z_stream *z, const char *text)
@@ -521,13 +560,10 @@ static void test_ends(void)
 int main(int argc, char **argv)
 {
     static const struct unit_test tests[] = {
-        {"wall", test_wall},
-        {"limits", test_limits},
-        {"session", test_session},
-        {"packed", test_packed},
-        {"fair", test_fair},
-        {"ends", test_ends},
-        {NULL, NULL},
+        {"wall", test_wall},       {"limits", test_limits},
+        {"session", test_session}, {"unread", test_unread},
+        {"packed", test_packed},   {"fair", test_fair},
+        {"ends", test_ends},       {NULL, NULL},
     };
     return unit_main("mailbox_role", tests, argc, argv);
 }
