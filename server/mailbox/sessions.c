@@ -6,6 +6,7 @@
 #include "mem.h"
 
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 /* ---- who reads here ---- */
@@ -114,10 +115,18 @@ static void take(struct peer *peer, const struct pn_session *s, int fd)
     visit_begin(mb, reader, s->relayed ? peer : NULL, s, fd);
 }
 
+/* An edge that was taken over could send any: the loop can't wait for a file. */
+static bool is_stream(int fd)
+{
+    int type;
+    socklen_t len = sizeof type;
+    return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0 && type == SOCK_STREAM;
+}
+
 static bool decide(struct peer *peer, struct pn_handover *h, bool cut)
 {
     struct pn_session s;
-    if (!pn_session_get(h->body, &s) || (h->content_fd < 0 && !cut))
+    if (!pn_session_get(h->body, &s) || (!cut && !is_stream(h->content_fd)))
         return false;
     enum pn_session_word word = cut ? PN_SESSION_LOST : judge(peer->mailbox, &s);
     if (cut) /* the token was shown */

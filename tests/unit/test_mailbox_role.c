@@ -107,19 +107,24 @@ static unsigned word(struct house *h, unsigned edge)
     return taken.word;
 }
 
+/* The worker's word on a session with that descriptor. */
+static unsigned bring_fd(struct house *h, unsigned edge, const struct pn_session *s, int fd)
+{
+    struct pn_buf b;
+    pn_buf_init(&b, 2 * PN_SESSION_AHEAD_MAX);
+    pn_session_put(&b, s);
+    UNIT_INT(pn_channel_send_fd(h->rig.peers[edge], PN_REC_SESSION, pn_buf_str(&b), &fd, 1), 0);
+    pn_buf_fini(&b);
+    (void)close(fd);
+    return word(h, edge);
+}
+
 /* Our end of the client, or -1; the worker's word. */
 static int bring(struct house *h, unsigned edge, const struct pn_session *s, unsigned *said)
 {
     int pair[2];
-    struct pn_buf b;
     UNIT_INT(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
-    pn_buf_init(&b, 2 * PN_SESSION_AHEAD_MAX);
-    pn_session_put(&b, s);
-    UNIT_INT(pn_channel_send_fd(h->rig.peers[edge], PN_REC_SESSION, pn_buf_str(&b), &pair[1], 1),
-             0);
-    pn_buf_fini(&b);
-    (void)close(pair[1]);
-    *said = word(h, edge);
+    *said = bring_fd(h, edge, s, pair[1]);
     if (*said == PN_SESSION_TAKEN)
         return pair[0];
     (void)close(pair[0]);
@@ -216,6 +221,13 @@ static void test_wall(void)
     unit_row("an edge lets nobody in");
     struct pn_pass pass = pass_of(&h, ANN);
     UNIT_TRUE(!let_in(&h, OTHER_EDGE, &pass, &noted));
+    unit_row("one that brings a file for a client is heard no more, and harms nobody");
+    role_rig_peer(&h.rig, OTHER_EDGE, PN_ROLE_EDGE, 1);
+    struct pn_pass hers = pass_of(&h, ANN);
+    struct pn_session file = session_of(&hers);
+    UNIT_TRUE(let_in(&h, AUTH, &hers, &noted) && noted);
+    UNIT_INT(bring_fd(&h, OTHER_EDGE, &file, pn_memfile_of("file", PN_STR("x"))), PN_SESSION_WORDS);
+    (void)close(enter(&h, BOB));
     unit_row("nor does auth bring sessions");
     struct pn_session s = session_of(&pass);
     (void)bring(&h, AUTH, &s, &said);
