@@ -271,7 +271,7 @@ static void gone_over(struct access *a)
     struct session *s = a->s;
     unlist(a);
     if (a->inner != NULL)
-        relay_begin(s->edge, &s->stream, &a->inner);
+        relay_begin(s->edge, &s->stream, &a->inner, s->gen->data_ms);
     if (s->edge->draining)
         relays_drain(s->edge);
     session_free(s); /* our own descriptor of a plain connection goes with it */

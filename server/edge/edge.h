@@ -536,7 +536,8 @@ void edge_auth_free(struct edge *edge);
 /* Our end of a pair, paused: relay_begin goes on with it. Takes fd. */
 struct pn_stream *relay_inner(struct edge *edge, int fd);
 /* Takes both. */
-void relay_begin(struct edge *edge, struct pn_stream **outer, struct pn_stream **inner);
+void relay_begin(struct edge *edge, struct pn_stream **outer, struct pn_stream **inner,
+                 uint64_t stall_ms);
 /* The edge stops: workers tell those whose sessions we relay. */
 void relays_drain(struct edge *edge);
 void relays_free(struct edge *edge);

@@ -1,7 +1,9 @@
 /*
  * Sessions with TLS after login: the client's bytes go in the clear, over a pair of sockets, to
  * the mailbox worker that has the session, and back. Who reads slowly makes the other wait: at
- * most a read and what the sockets hold lies here. While nothing passes no buffer is held.
+ * most a read and what the sockets hold lies here. While nothing passes no buffer is held. A client
+ * that takes nothing for too long is left: a worker that gave it up can't be heard behind what lies
+ * here.
  */
 #include "edge.h"
 
@@ -19,6 +21,7 @@ struct relay {
     struct relay *next, **prev;
     struct edge *edge;
     struct pn_stream *outer, *inner;
+    uint64_t stall_ms;
 };
 
 /* What the worker said last goes to the client yet. */
@@ -52,12 +55,16 @@ static size_t on_outer_read(void *ctx, struct pn_str bytes)
 static size_t on_inner_read(void *ctx, struct pn_str bytes)
 {
     struct relay *r = ctx;
-    return pass_on(r->inner, r->outer, bytes);
+    size_t used = pass_on(r->inner, r->outer, bytes);
+    if (pn_stream_pending(r->outer) > UNREAD_MAX)
+        pn_stream_timeout(r->outer, r->stall_ms);
+    return used;
 }
 
 static void on_outer_drained(void *ctx)
 {
     struct relay *r = ctx;
+    pn_stream_timeout(r->outer, 0);
     pn_stream_resume(r->inner);
 }
 
@@ -104,14 +111,16 @@ static void keep_alive(int fd)
     (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &(int){KEEPALIVE_S}, sizeof(int));
 }
 
-void relay_begin(struct edge *edge, struct pn_stream **outer, struct pn_stream **inner)
+void relay_begin(struct edge *edge, struct pn_stream **outer, struct pn_stream **inner,
+                 uint64_t stall_ms)
 {
     struct relay *r = pn_calloc(1, sizeof *r);
     *r = (struct relay){.next = edge->relays,
                         .prev = &edge->relays,
                         .edge = edge,
                         .outer = *outer,
-                        .inner = *inner};
+                        .inner = *inner,
+                        .stall_ms = stall_ms};
     *outer = *inner = NULL;
     if (r->next != NULL)
         r->next->prev = &r->next;

@@ -170,6 +170,37 @@ static void test_relayed(void)
     down();
 }
 
+static void test_stalled(void)
+{
+    static char much[64 * 1024];
+    struct client c;
+    struct pn_sasl_begin begin;
+    struct pn_session s;
+    struct pn_buf buf;
+    ssize_t n = 0;
+    up("}\ntimeouts { data 1s }\n");
+    pn_buf_init(&buf, PN_RECORD_MAX);
+    dial(&c, IMAPS);
+    start_tls(&c);
+    expect_line(&c, "* OK ");
+    say(&c, PN_STR("a LOGIN ann@here.test pw\r\n"));
+    let_in(asked(&buf, &begin), true, 0);
+    pn_buf_clear(&buf);
+    int fd = handed(&buf, &s);
+    say_word(s.id, PN_SESSION_TAKEN);
+    unit_row("a client that takes nothing is left, though the worker says no more, either");
+    struct pollfd p = {.fd = fd, .events = POLLOUT};
+    while (poll(&p, 1, 30000) == 1 && (p.revents & POLLHUP) == 0 &&
+           (n = send(fd, much, sizeof much, MSG_NOSIGNAL | MSG_DONTWAIT)) > 0)
+        continue;
+    UNIT_TRUE((p.revents & POLLHUP) != 0 || n < 0);
+    UNIT_TRUE(wait_for(fd, much, 1) <= 0);
+    (void)close(fd);
+    hang_up(&c);
+    pn_buf_fini(&buf);
+    down();
+}
+
 static void test_plain(void)
 {
     struct client c;
@@ -223,6 +254,7 @@ int main(int argc, char **argv)
 {
     static const struct unit_test tests[] = {
         {"relayed", test_relayed},
+        {"stalled", test_stalled},
         {"plain", test_plain},
         {NULL, NULL},
     };
