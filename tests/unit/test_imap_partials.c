@@ -136,12 +136,56 @@ static void test_expunged(void)
     forget(&mails);
 }
 
+/* One slice of the command; then the host says that the session ends. */
+static void want_bye(struct imap_rig *rig, const char *command, const char *want)
+{
+    struct pn_buf out;
+    struct pn_str in = pn_str_of(command);
+    unit_row(command);
+    pn_buf_init(&out, SIZE_MAX);
+    UNIT_INT(rig->engine->kind->run(rig->engine, &in, &out), PN_ENGINE_MORE);
+    pn_buf_clear(&out);
+    rig->engine->kind->bye(rig->engine, PN_ENGINE_SHUTDOWN, &out);
+    UNIT_STR(pn_buf_str(&out), pn_str_of(want));
+    pn_buf_fini(&out);
+}
+
+/* A session that is ended within an answer says no word that would be taken for a part of it. */
+static void test_bye(void)
+{
+    enum { MANY = 60000 };
+    static const char said[] = "* BYE [UNAVAILABLE] The server is shutting down\r\n";
+    struct mails mails;
+    struct imap_rig rig;
+    build(&mails);
+    begin(&rig, &mails);
+    want_bye(&rig, "a FETCH 1 BODY.PEEK[]\r\n", "");
+    imap_rig_fini(&rig);
+    begin(&rig, &mails);
+    want_bye(&rig, "a FETCH 1 BODY.PEEK[]\r\na NOOP\r\n", "");
+    imap_rig_fini(&rig);
+    imap_rig_init(&rig);
+    for (int i = 0; i < MANY; i++)
+        (void)fake_deliver(rig.user, "INBOX", PN_STR("\n"));
+    imap_rig_say(&rig, "s SELECT INBOX\n");
+    want_bye(&rig, "a SEARCH ALL\r\n", "");
+    imap_rig_fini(&rig);
+    imap_rig_init(&rig);
+    for (int i = 0; i < MANY; i++)
+        (void)fake_deliver(rig.user, "INBOX", PN_STR("\n"));
+    imap_rig_say(&rig, "s SELECT INBOX\n");
+    want_bye(&rig, "a FETCH 1:* UID\r\n", said);
+    imap_rig_fini(&rig);
+    forget(&mails);
+}
+
 int main(int argc, char **argv)
 {
     static const struct unit_test tests[] = {
         {"pieces", test_pieces},
         {"between", test_between},
         {"expunged", test_expunged},
+        {"bye", test_bye},
         {NULL, NULL},
     };
     return unit_main("imap_partials", tests, argc, argv);

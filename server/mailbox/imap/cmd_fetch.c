@@ -428,6 +428,12 @@ static bool read_args(struct imap *imap, struct imap_command *command, struct fe
            (!f->wants.vanished || (command->uid && imap->qresync && f->wants.has_changed_since));
 }
 
+bool fetch_within(const struct imap_command *command)
+{
+    const struct fetch *f = command->row->run == imap_fetch ? command->work : NULL;
+    return f != NULL && f->reader != NULL;
+}
+
 enum imap_result imap_fetch(struct imap *imap, struct imap_command *command)
 {
     struct pn_view_info info;

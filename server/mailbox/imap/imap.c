@@ -108,6 +108,7 @@ static void finish(struct imap *imap, struct pn_buf *out)
     (void)pn_buf_addz(out, "\r\n");
     command_free(&imap->command);
     pn_imap_lex_next(&imap->lex);
+    imap->cut = false;
     if (imap->errors > ERRORS_MAX) {
         (void)pn_buf_addz(out, "* BYE Too many errors\r\n");
         imap->over = true;
@@ -142,6 +143,8 @@ static void proceed(struct imap *imap, struct pn_buf *out)
     switch (c->row->run(imap, c)) {
     case IMAP_AGAIN:
         imap->running = true;
+        if (out->len > 0)
+            imap->cut = out->p[out->len - 1] != '\n' || fetch_within(c);
         return;
     case IMAP_WAIT:
         idle_begin(imap);
@@ -282,15 +285,18 @@ static enum pn_engine_next run(struct pn_engine *engine, struct pn_str *in, stru
     return PN_ENGINE_END;
 }
 
+/* Within an answer there is no place for it: it would be taken for a part of the message. */
 static void bye(struct pn_engine *engine, enum pn_engine_why why, struct pn_buf *out)
 {
+    struct imap *imap = (struct imap *)engine;
     static const char *const said[] = {
         [PN_ENGINE_IDLE_TOO_LONG] = "* BYE Nothing was said for too long\r\n",
         [PN_ENGINE_SHUTDOWN] = "* BYE [UNAVAILABLE] The server is shutting down\r\n",
         [PN_ENGINE_TOO_LONG] = "* BYE [LIMIT] Too much at once\r\n",
     };
-    ((struct imap *)engine)->over = true;
-    (void)pn_buf_addz(out, said[why]);
+    imap->over = true;
+    if (!imap->running || !imap->cut)
+        (void)pn_buf_addz(out, said[why]);
 }
 
 static uint32_t patience(const struct pn_engine *engine)

@@ -50,6 +50,7 @@ struct imap {
     unsigned keywords_told;              /* so many of the folder's are in the last FLAGS */
     unsigned errors;                     /* BAD commands in a row */
     bool greeted, over, running;         /* running: the command wants a further slice */
+    bool cut;                            /* which goes on within what was said */
     bool rev2, utf8, condstore, qresync; /* ENABLEd, or by a command that implies it */
     bool deflate;                        /* is on */
     atomic_bool idling;                  /* the store may wake the host */
@@ -167,6 +168,8 @@ bool imap_put_changed(struct imap *imap, struct pn_buf *out, const struct pn_uid
 void imap_unselect(struct imap *imap);
 /* Closes the message that FETCH left open; before any other command. */
 void fetch_forget(struct imap *imap);
+/* Between two slices: it is a FETCH, and within a message's answer. */
+bool fetch_within(const struct imap_command *command);
 
 void imap_put_number(struct pn_buf *out, uint64_t n);
 /* out is beyond what one run may bring. */
