@@ -182,13 +182,16 @@ static void unlist(struct access *a)
     pn_timer_clear(a->timer);
 }
 
-/* The client is told to try again, and may. */
+/* The client is told to try again, and may, but where we stop. */
 static void not_taken(struct access *a, const char *why)
 {
     unlist(a);
     pn_stream_free(&a->inner);
     event_session(a->s, "mailbox-refused", pn_str_of(why));
-    pn_login_said(a->engine, PN_LOGIN_BUSY);
+    if (a->s->edge->draining)
+        pn_login_drop(a->engine, PN_LOGIN_SHUTDOWN);
+    else
+        pn_login_said(a->engine, PN_LOGIN_BUSY);
 }
 
 static void on_late(void *arg)

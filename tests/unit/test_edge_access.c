@@ -201,6 +201,39 @@ static void test_stalled(void)
     down();
 }
 
+/* A stop while a worker's word is due: he may not try again here. */
+static void test_stopped(void)
+{
+    struct client c, other;
+    struct pn_sasl_begin begin;
+    struct pn_session s;
+    struct pn_buf buf;
+    up("}\nmailbox { plain-login loopback }\n");
+    pn_buf_init(&buf, PN_RECORD_MAX);
+    dial(&other, POP3);
+    expect_line(&other, "+OK");
+    dial(&c, POP3);
+    expect_line(&c, "+OK");
+    say(&c, PN_STR("USER ann@here.test\r\n"));
+    expect_line(&c, "+OK");
+    say(&c, PN_STR("PASS pw\r\n"));
+    let_in(asked(&buf, &begin), true, 0);
+    pn_buf_clear(&buf);
+    int fd = handed(&buf, &s);
+    (void)close(fd);
+    pn_buf_clear(&buf);
+    pn_u32_put(&buf, 30000);
+    UNIT_INT(pn_channel_send_fd(fx.rig.control, PN_REC_DRAIN, pn_buf_str(&buf), NULL, 0), 0);
+    expect_line(&other, "-ERR [SYS/TEMP] Shutting");
+    say_word(s.id, PN_SESSION_ENDING);
+    expect_line(&c, "-ERR [SYS/TEMP] Shutting");
+    UNIT_STR(line_of(&c), PN_STR(""));
+    hang_up(&c);
+    hang_up(&other);
+    pn_buf_fini(&buf);
+    down();
+}
+
 static void test_plain(void)
 {
     struct client c;
@@ -255,6 +288,7 @@ int main(int argc, char **argv)
     static const struct unit_test tests[] = {
         {"relayed", test_relayed},
         {"stalled", test_stalled},
+        {"stopped", test_stopped},
         {"plain", test_plain},
         {NULL, NULL},
     };
