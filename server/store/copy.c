@@ -89,7 +89,7 @@ static int link_one(struct copy *c, uint32_t uid, struct arrival *a)
         return errno;
     error = copy_bytes(fd, c->tmp, a->tmp, a->date);
     (void)close(fd);
-    return error;
+    return error == ENOENT ? ESTALE : error; /* not the message is gone, but where it was to go */
 }
 
 /* All into tmp; those that are gone are left out. */

@@ -217,22 +217,23 @@ void folder_forget(struct pn_user *user, const char *place)
 {
     (void)pthread_mutex_lock(&user->lock);
     struct folder *f = find(user, place);
-    if (f != NULL) {
-        if (f->given) /* before its directory has another name */
-            write_exact(f);
-        f->given = false;
-        for (struct folder **at = &user->folders; *at != NULL; at = &(*at)->next)
-            if (*at == f) {
-                *at = f->next;
-                break;
-            }
-        f->gone = true;
+    if (f != NULL)
         f->refs++;
-    }
     (void)pthread_mutex_unlock(&user->lock);
     if (f == NULL)
         return;
-    (void)pthread_mutex_lock(&f->lock);
+    (void)pthread_mutex_lock(&f->lock); /* nobody is given a UID behind what is written */
+    (void)pthread_mutex_lock(&user->lock);
+    if (!f->gone && f->given) /* before its directory has another name */
+        write_exact(f);
+    f->given = false;
+    for (struct folder **at = &user->folders; *at != NULL; at = &(*at)->next)
+        if (*at == f) {
+            *at = f->next;
+            break;
+        }
+    f->gone = true;
+    (void)pthread_mutex_unlock(&user->lock);
     folder_notify(f);
     (void)pthread_mutex_unlock(&f->lock);
     folder_put(&f);
@@ -375,10 +376,23 @@ static void bury(struct folder *f, const struct msg *msg)
     if (f->views == NULL)
         return;
     f->dead = pn_grow(f->dead, &f->dead_cap, f->dead_count, sizeof *f->dead);
-    size_t at = f->dead_count++;
-    for (; at > 0 && f->dead[at - 1].uid > msg->uid; at--)
-        f->dead[at] = f->dead[at - 1];
-    f->dead[at] = *msg;
+    f->dead[f->dead_count++] = *msg;
+}
+
+/* Those before `old` are in order, and those behind it: all are to be, in one pass. */
+static void merge_dead(struct folder *f, size_t old)
+{
+    size_t to = f->dead_count, fresh = to - old;
+    if (old == 0 || fresh == 0 || f->dead[old - 1].uid < f->dead[old].uid)
+        return;
+    struct msg *v = pn_alloc(fresh * sizeof *v);
+    memcpy(v, f->dead + old, fresh * sizeof *v);
+    while (fresh > 0)
+        if (old > 0 && f->dead[old - 1].uid > v[fresh - 1].uid)
+            f->dead[--to] = f->dead[--old];
+        else
+            f->dead[--to] = v[--fresh];
+    free(v);
 }
 
 /* Ranges of what was expunged, on the way to the index. */
@@ -394,7 +408,7 @@ static void put_vanished(struct folder *f, uint64_t modseq, const struct pn_uids
 void folder_remove_unseen(struct folder *f, uint64_t modseq)
 {
     struct pn_uidset gone;
-    size_t kept = 0;
+    size_t kept = 0, buried = f->dead_count;
     int64_t bytes = 0;
     pn_uidset_init(&gone, PN_UIDSET_MAX);
     for (size_t i = 0; i < f->count; i++) {
@@ -409,6 +423,7 @@ void folder_remove_unseen(struct folder *f, uint64_t modseq)
         f->names_waste += strlen(f->names + m->name) + 1;
         (void)pn_uidset_add(&gone, m->uid, m->uid);
     }
+    merge_dead(f, buried);
     if (kept < f->count) {
         size_t removed = f->count - kept;
         struct uids *old = f->uids;

@@ -59,11 +59,25 @@ static enum pn_store_status set_use(struct folder *folder, enum pn_special_use u
     return error == 0 ? PN_STORE_OK : store_failed(NULL, "postern-folder", error);
 }
 
+static bool is_there(const struct folder *folder)
+{
+    int tmp = folder_open_dir(folder, "tmp");
+    bool there = tmp >= 0 || errno != ENOENT;
+    if (tmp >= 0)
+        (void)close(tmp);
+    return there;
+}
+
 /* Made if it is not there. */
 static enum pn_store_status make(struct pn_user *user, struct pn_str name, enum pn_special_use use)
 {
     struct folder *folder;
     enum pn_store_status status = folder_get(user, name, true, &folder);
+    if (status == PN_STORE_OK && !is_there(folder)) { /* others removed what memory still has */
+        folder_forget(user, folder->place);
+        folder_put(&folder);
+        status = folder_get(user, name, true, &folder);
+    }
     if (status != PN_STORE_OK)
         return status;
     if (use != PN_USE_NONE)

@@ -67,10 +67,9 @@ void coming_add(struct folder *folder, struct coming *coming)
 
 bool coming_has(const struct folder *folder, uint32_t uid)
 {
-    for (const struct coming *c = folder->coming; c != NULL; c = c->next)
-        if (c->msg.uid == uid)
-            return true;
-    return false;
+    /* They are in order, and what is given between them is theirs. */
+    return folder->coming != NULL && uid >= folder->coming->msg.uid &&
+           uid <= folder->coming_last->msg.uid;
 }
 
 static void put_cached(struct folder *folder, const struct coming *c)

@@ -70,9 +70,12 @@ struct index {
     sqlite3_stmt *statements[STATEMENTS];
     uint64_t used_ns;
     unsigned serial;
-    bool lost; /* something that was queued could not be written */
+    bool lost;  /* something that was queued could not be written */
+    bool holes; /* and who had queued it does not know yet: by serial, when it can be written again
+                 */
     pthread_mutex_t queue_lock;
     struct pn_buf queue;
+    bool spilt; /* the queue had no room */
 };
 
 struct index *index_new(int root, const char *place)
@@ -282,6 +285,7 @@ static void queue(struct index *index, enum statement op, int64_t id, const stru
     if (index->queue.overflow) { /* a cache: what does not come in is made again */
         index->queue.len = was;
         index->queue.overflow = false;
+        index->spilt = true;
     }
     bool full = index->queue.len > QUEUE_FULL;
     (void)pthread_mutex_unlock(&index->queue_lock);
@@ -417,10 +421,12 @@ static void flush(struct index *index)
     struct pn_buf queue;
     (void)pthread_mutex_lock(&index->queue_lock);
     queue = index->queue;
+    bool whole = !index->spilt;
+    index->spilt = false;
     pn_buf_init(&index->queue, QUEUE_MAX);
     (void)pthread_mutex_unlock(&index->queue_lock);
     if (queue.len > 0 && !ready(index)) {
-        index->lost = true;
+        whole = false;
     } else if (queue.len > 0) {
         int result = run(statement(index, BEGIN));
         struct pn_rd r = pn_rd_of(pn_buf_str(&queue));
@@ -432,10 +438,16 @@ static void flush(struct index *index)
         }
         if (result == SQLITE_OK)
             result = run(statement(index, COMMIT));
-        index->lost = index->lost || result != SQLITE_OK;
+        whole = whole && result == SQLITE_OK;
         if (result != SQLITE_OK)
             failed(index, result);
+        if (whole && index->holes) {
+            index->holes = false;
+            index->serial++;
+        }
     }
+    if (!whole)
+        index->lost = index->holes = true;
     pn_buf_fini(&queue);
 }
 
@@ -623,6 +635,10 @@ bool index_vanished_get(struct index *index, uint32_t uidvalidity, uint64_t mods
     bool bad = false;
     if (!enter(index))
         return false;
+    if (index->holes) {
+        (void)pthread_mutex_unlock(&index->lock);
+        return false;
+    }
     sqlite3_stmt *s = statement(index, GET_VANISHED);
     (void)sqlite3_bind_int64(s, 1, uidvalidity);
     (void)sqlite3_bind_int64(s, 2, (int64_t)(modseq > INT64_MAX ? INT64_MAX : modseq));

@@ -47,7 +47,7 @@ bool index_free(struct index **index);
 bool index_rest(struct index *index, uint64_t idle_ns);
 /* Begins from nothing. */
 void index_forget(struct index *index);
-/* One more each time that it began from nothing. */
+/* One more each time that it began from nothing, or lost some of what was queued. */
 unsigned index_serial(struct index *index);
 
 bool index_folder_get(struct index *index, uint32_t uidvalidity, struct index_folder *out);
@@ -58,7 +58,7 @@ bool index_messages(struct index *index, uint32_t uidvalidity,
 bool index_cached_get(struct index *index, uint32_t uidvalidity, uint32_t first, uint32_t last,
                       size_t max, void (*fn)(void *ctx, const struct index_cached *cached),
                       void *ctx);
-/* Ranges of UIDs that were expunged after modseq. False: not to be read now. */
+/* Ranges of UIDs that were expunged after modseq. False: not to be read now, or some are lost. */
 bool index_vanished_get(struct index *index, uint32_t uidvalidity, uint64_t modseq,
                         void (*fn)(void *ctx, uint32_t first, uint32_t last), void *ctx);
 

@@ -177,10 +177,15 @@ static void tell_mail(const struct msg *m, bool gone, struct pn_mail *out)
 
 static const struct msg *find_dead(const struct folder *f, uint32_t uid)
 {
-    for (size_t i = f->dead_count; i > 0; i--)
-        if (f->dead[i - 1].uid == uid)
-            return &f->dead[i - 1];
-    return NULL;
+    size_t low = 0, high = f->dead_count;
+    while (low < high) {
+        size_t mid = low + (high - low) / 2;
+        if (f->dead[mid].uid < uid)
+            low = mid + 1;
+        else
+            high = mid;
+    }
+    return low < f->dead_count && f->dead[low].uid == uid ? &f->dead[low] : NULL;
 }
 
 void pn_view_mail(struct pn_view *v, uint32_t seq, struct pn_mail *out)
@@ -348,7 +353,8 @@ void pn_view_vanished_since(struct pn_view *v, uint64_t modseq, const struct pn_
     (void)pthread_mutex_lock(&f->lock);
     /* Where history does not go so far: all that can have been there and is not. */
     if (modseq < f->history ||
-        !index_vanished_get(f->user->index, f->marks.uidvalidity, modseq, add_range, &gone)) {
+        !index_vanished_get(f->user->index, f->marks.uidvalidity, modseq, add_range, &gone) ||
+        index_serial(f->user->index) != f->index_serial) {
         pn_uidset_clear(&gone);
         if (f->uidnext > 1)
             (void)pn_uidset_add(&gone, 1, f->uidnext - 1);

@@ -399,6 +399,24 @@ static void test_check(void)
     rig_fini(&r);
 }
 
+/* Another program removes a folder that is in memory here; then it is made again. */
+static void test_removed_by_others(void)
+{
+    struct rig r;
+    rig_init(&r);
+    UNIT_INT(create(&r, "Lists"), PN_STORE_OK);
+    UNIT_INT(deliver(&r, "Lists", "Subject: 1\r\n\r\nx\r\n"), PN_STORE_OK);
+    uint32_t before = status_of(&r, "Lists").uidvalidity;
+    UNIT_INT(renameat(r.fd, "here.test/u/.Lists", r.fd, "elsewhere"), 0);
+    want_list(&r, "INBOX");
+    UNIT_INT(create(&r, "Lists"), PN_STORE_OK);
+    want_list(&r, "INBOX Lists");
+    struct pn_folder_status now = status_of(&r, "Lists");
+    UNIT_INT(now.messages, 0);
+    UNIT_TRUE(now.uidvalidity > before);
+    rig_fini(&r);
+}
+
 int main(int argc, char **argv)
 {
     static const struct unit_test tests[] = {{"create", test_create},
@@ -411,6 +429,7 @@ int main(int argc, char **argv)
                                              {"special", test_special},
                                              {"quota", test_quota},
                                              {"check", test_check},
+                                             {"removed_by_others", test_removed_by_others},
                                              {NULL, NULL}};
     return unit_main("folders", tests, argc, argv);
 }

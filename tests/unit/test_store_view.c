@@ -2,8 +2,7 @@
 
 #include "assert.h"
 #include "maildir.h"
-#include "store.h"
-#include "view.h"
+#include "store_int.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -235,6 +234,31 @@ static void test_two_views(void)
     UNIT_INT(pn_view_seq(r.b, 3), 0);
     UNIT_INT(pn_view_floor(r.b, 3), 2);
     UNIT_INT(pn_view_floor(r.b, 6), 4);
+    rig_fini(&r);
+}
+
+/* Gone in any order, and still told of by who has not heard. */
+static void test_gone_in_any_order(void)
+{
+    static const char *const rounds[] = {"9", "4:6", "7", "1:2,8"};
+    struct rig r;
+    struct pn_mail mail;
+    rig_init(&r);
+    for (unsigned i = 0; i < 9; i++)
+        deliver(&r, "", i % 2 == 0 ? "Subject: a\r\n\r\nb\r\n" : "Subject: a\r\n\r\nbc\r\n");
+    r.a = view_of(&r, "");
+    r.b = view_of(&r, "");
+    for (unsigned i = 0; i < sizeof rounds / sizeof rounds[0]; i++)
+        remove_uids(r.a, rounds[i]);
+    pn_view_mail(r.b, 2, &mail);
+    uint32_t even = mail.size;
+    for (uint32_t seq = 1; seq <= 9; seq++) {
+        pn_view_mail(r.b, seq, &mail);
+        UNIT_INT(mail.uid, seq);
+        UNIT_TRUE(mail.gone == (seq != 3));
+        UNIT_INT(mail.size, seq % 2 == 0 ? even : even - 1);
+    }
+    sync_says(&r, r.b, true, " -9(9) -8(8) -7(7) -6(6) -5(5) -4(4) -2(2) -1(1)");
     rig_fini(&r);
 }
 
@@ -609,6 +633,43 @@ static void test_damage(void)
     }
 }
 
+/* The index can't be opened for a while, as on a disk that is full: what went then is no secret. */
+static void test_index_away(void)
+{
+    struct rig r;
+    struct pn_view_info info;
+    char path[300], away[300];
+    rig_init(&r);
+    deliver_n(&r, "", 6);
+    r.a = view_of(&r, "");
+    pn_view_info(r.a, &info);
+    UNIT_TRUE(index_rest(r.user->index, 0));
+    (void)snprintf(path, sizeof path, "%s/postern", place);
+    (void)snprintf(away, sizeof away, "%s/away", place);
+    UNIT_INT(renameat(r.fd, path, r.fd, away), 0);
+    put_file(&r, ".", "postern", "");
+    remove_uids(r.a, "2:3");
+    UNIT_TRUE(pn_view_sync(r.a, true, &ops, &r));
+    index_flush(r.user->index);
+    UNIT_INT(unlinkat(r.fd, path, 0), 0);
+    UNIT_INT(renameat(r.fd, away, r.fd, path), 0);
+    unit_row("at once");
+    vanished_is(r.a, info.highestmodseq, "", "2:3");
+    unit_row("when it is written again");
+    remove_uids(r.a, "5");
+    UNIT_TRUE(pn_view_sync(r.a, true, &ops, &r));
+    index_flush(r.user->index);
+    vanished_is(r.a, info.highestmodseq, "", "2:3,5");
+    unit_row("when it is whole");
+    UNIT_TRUE(pn_view_sync(r.a, true, &ops, &r));
+    vanished_is(r.a, info.highestmodseq, "", "2:3,5");
+    pn_view_info(r.a, &info);
+    remove_uids(r.a, "6");
+    UNIT_TRUE(pn_view_sync(r.a, true, &ops, &r));
+    vanished_is(r.a, info.highestmodseq, "", "6");
+    rig_fini(&r);
+}
+
 static bool count_cached(void *ctx, const struct pn_cached *c)
 {
     struct pn_buf *out = ctx;
@@ -829,6 +890,7 @@ static void test_order(void)
 int main(int argc, char **argv)
 {
     static const struct unit_test tests[] = {{"two_views", test_two_views},
+                                             {"gone_in_any_order", test_gone_in_any_order},
                                              {"read", test_read},
                                              {"append", test_append},
                                              {"silent", test_silent},
@@ -838,6 +900,7 @@ int main(int argc, char **argv)
                                              {"history", test_history},
                                              {"strangers", test_strangers},
                                              {"damage", test_damage},
+                                             {"index_away", test_index_away},
                                              {"cached", test_cached},
                                              {"quota", test_quota},
                                              {"killed", test_killed},
