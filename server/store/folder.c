@@ -99,10 +99,30 @@ static int new_marks(struct folder *f, int dir)
     uint32_t validity = user_give_uidvalidity(f->user);
     if (validity == 0)
         return errno;
-    f->marks = (struct folder_marks){.uidvalidity = validity, .uidnext = 1 + UID_BLOCK};
+    f->marks.uidvalidity = validity;
+    f->marks.uidnext = 1 + UID_BLOCK;
+    f->marks.exact = false;
+    f->marks.use = PN_USE_NONE;
     f->uidnext = 1;
     f->given = true;
     return folder_marks_write(dir, &f->marks, true);
+}
+
+/* Is the folder in dir a copy that another program made of one that is still there? The index
+ * would hold the rows of both for those of one. user->lock is held. */
+static bool is_copy(const struct folder *f, int dir)
+{
+    struct stat own, other;
+    bool copy = false;
+    for (const struct folder *o = f->user->folders; o != NULL && !copy; o = o->next) {
+        int fd = o->marks.uidvalidity == f->marks.uidvalidity ? folder_open_dir(o, NULL) : -1;
+        if (fd < 0)
+            continue;
+        copy = fstat(dir, &own) == 0 && fstat(fd, &other) == 0 &&
+               (own.st_ino != other.st_ino || own.st_dev != other.st_dev);
+        (void)close(fd);
+    }
+    return copy;
 }
 
 /* user->lock is held. */
@@ -116,7 +136,13 @@ static int read_marks(struct folder *f)
     if (error == EBADMSG)
         pn_warn("postern-folder of %s/%s is damaged: it gets a new UIDVALIDITY", f->user->place,
                 f->place);
-    if (error == EBADMSG || error == ENOENT)
+    bool copy = error == 0 && is_copy(f, dir);
+    if (copy) {
+        pn_warn("%s/%s is a copy of another folder: it gets a new UIDVALIDITY", f->user->place,
+                f->place);
+        user_forget_index(f->user);
+    }
+    if (error == EBADMSG || error == ENOENT || copy)
         error = new_marks(f, dir);
     (void)close(dir);
     if (error == 0)

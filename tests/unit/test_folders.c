@@ -7,6 +7,7 @@
 #include "store.h"
 #include "view.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <ftw.h>
 #include <stdio.h>
@@ -417,6 +418,61 @@ static void test_removed_by_others(void)
     rig_fini(&r);
 }
 
+static bool add_envelope(void *ctx, const struct pn_cached *cached)
+{
+    return pn_buf_adds(ctx, cached->envelope);
+}
+
+static void copy_new(struct rig *r, const char *from, const char *to)
+{
+    char path[300], other[300];
+    (void)snprintf(path, sizeof path, "here.test/u/%s/new", from);
+    int fd = openat(r->fd, path, O_RDONLY | O_DIRECTORY);
+    DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+    pn_assert(dir != NULL);
+    for (struct dirent *e; (e = readdir(dir)) != NULL;) {
+        (void)snprintf(other, sizeof other, "here.test/u/%s/new/%.200s", to, e->d_name);
+        if (e->d_name[0] != '.')
+            UNIT_INT(linkat(fd, e->d_name, r->fd, other, 0), 0);
+    }
+    (void)closedir(dir);
+}
+
+static uint32_t envelope_has(struct rig *r, const char *folder, const char *word)
+{
+    struct pn_view *v;
+    struct pn_view_info info;
+    UNIT_INT(pn_view_open(r->user, pn_str_of(folder), true, NULL, NULL, &v), PN_STORE_OK);
+    pn_view_info(v, &info);
+    UNIT_INT(info.messages, 2);
+    pn_buf_clear(&r->said);
+    (void)pn_view_cached(v, 1, 2, PN_CACHED_ENVELOPE, add_envelope, &r->said);
+    UNIT_TRUE(strstr(pn_buf_cstr(&r->said), word) != NULL);
+    pn_view_close(&v);
+    return info.uidvalidity;
+}
+
+/* cp -a of a folder: two with one UIDVALIDITY, and then each has mail of its own. */
+static void test_copied_by_others(void)
+{
+    struct rig r;
+    rig_init(&r);
+    UNIT_INT(deliver(&r, "A", "Subject: one\r\n\r\nx\r\n"), PN_STORE_OK);
+    reopen(&r); /* its mark is exact then */
+    make_dir(&r, ".B", true);
+    UNIT_INT(
+        linkat(r.fd, "here.test/u/.A/postern-folder", r.fd, "here.test/u/.B/postern-folder", 0), 0);
+    copy_new(&r, ".A", ".B");
+    UNIT_INT(deliver(&r, "A", "Subject: two\r\n\r\nx\r\n"), PN_STORE_OK);
+    UNIT_INT(deliver(&r, "B", "Subject: three\r\n\r\nx\r\n"), PN_STORE_OK);
+    uint32_t a = envelope_has(&r, "A", "\"two\""), b = envelope_has(&r, "B", "\"three\"");
+    UNIT_TRUE(a != b);
+    /* One that others rename stays what it is. */
+    UNIT_INT(renameat(r.fd, "here.test/u/.B", r.fd, "here.test/u/.C"), 0);
+    UNIT_INT(envelope_has(&r, "C", "\"three\""), b);
+    rig_fini(&r);
+}
+
 int main(int argc, char **argv)
 {
     static const struct unit_test tests[] = {{"create", test_create},
@@ -430,6 +486,7 @@ int main(int argc, char **argv)
                                              {"quota", test_quota},
                                              {"check", test_check},
                                              {"removed_by_others", test_removed_by_others},
+                                             {"copied_by_others", test_copied_by_others},
                                              {NULL, NULL}};
     return unit_main("folders", tests, argc, argv);
 }
