@@ -13,7 +13,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { CHUNK = 64 * 1024, DESCRIBE_MAX = 4 * 1024 * 1024, MESSAGES_MAX = 10000 };
+enum {
+    CHUNK = 64 * 1024,
+    DESCRIBE_MAX = 4 * 1024 * 1024,
+    DESCRIBED_MAX = 16 * 1024 * 1024, /* of all messages; what is more is made when asked for */
+    MESSAGES_MAX = 10000
+};
 
 struct pn_append {
     struct pn_user *user;
@@ -25,7 +30,8 @@ struct pn_append {
     struct pn_buf out;  /* LF bytes that are not written */
     struct pn_buf text; /* all of them, while they are few: to be described */
     bool text_whole, cr;
-    uint64_t bytes; /* of all, with CRLF */
+    uint64_t bytes;   /* of all, with CRLF */
+    size_t described; /* bytes of what is kept for the index */
     enum pn_store_status status;
     bool committed;
 };
@@ -80,6 +86,22 @@ static void write_out(struct pn_append *a)
     pn_buf_clear(&a->out);
 }
 
+static void describe(struct pn_append *a, struct arrival *v)
+{
+    size_t bytes = 0;
+    mail_describe(pn_buf_str(&a->text), v->cached);
+    for (unsigned i = 0; i < 3; i++)
+        bytes += v->cached[i].len;
+    if (bytes <= DESCRIBED_MAX - a->described) {
+        a->described += bytes;
+        return;
+    }
+    for (unsigned i = 0; i < 3; i++) {
+        pn_buf_fini(&v->cached[i]);
+        pn_buf_init(&v->cached[i], 0);
+    }
+}
+
 /* Ends the message under way: whole and synced. */
 static void finish(struct pn_append *a)
 {
@@ -93,7 +115,7 @@ static void finish(struct pn_append *a)
     if (a->status == PN_STORE_OK && (futimens(a->fd, times) != 0 || fsync(a->fd) != 0))
         fail(a, store_status(errno));
     if (a->status == PN_STORE_OK && a->text_whole)
-        mail_describe(pn_buf_str(&a->text), v->cached);
+        describe(a, v);
     (void)close(a->fd);
     a->fd = -1;
     pn_buf_fini(&a->text);
@@ -123,6 +145,8 @@ enum pn_store_status pn_append_begin(struct pn_append *a, uint32_t system_flags,
     finish(a);
     if (a->count >= MESSAGES_MAX)
         fail(a, PN_STORE_LIMIT);
+    if (a->count > 0 && a->status == PN_STORE_OK) /* not only when all of them fill the disk */
+        fail(a, user_room(a->user, a->bytes, a->count));
     uint32_t bits = keyword_bits(a, keywords, keyword_count);
     if (a->status != PN_STORE_OK)
         return a->status;

@@ -52,7 +52,7 @@ static const char *const sql[STATEMENTS] = {
     [GET_MSGS] = "SELECT id, row FROM message WHERE id BETWEEN ?1 AND ?2 ORDER BY id",
     [GET_CACHED] = "SELECT id, row FROM cached WHERE id BETWEEN ?1 AND ?2 ORDER BY id LIMIT ?3",
     [GET_VANISHED] = "SELECT modseq, first, last, sum FROM vanished "
-                     "WHERE folder = ?1 AND modseq > ?2 ORDER BY modseq, first",
+                     "WHERE folder = ?1 AND modseq > ?2 ORDER BY first",
 };
 
 static const char schema[] =

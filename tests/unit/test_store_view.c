@@ -726,6 +726,15 @@ static void test_quota(void)
     pn_store_quota_default(r.store, 3 * one, 0);
     UNIT_INT(pn_user_room(r.user, one), PN_STORE_OK);
     UNIT_INT(pn_user_room(r.user, one + 1), PN_STORE_QUOTA);
+    enum pn_store_status status;
+    struct pn_append *append = pn_append_new(r.user, PN_STR("INBOX"), &status);
+    for (unsigned i = 0; i < 3; i++) { /* those that are on their way count */
+        status = pn_append_begin(append, 0, NULL, 0, INT64_MIN);
+        UNIT_INT(status, i < 2 ? PN_STORE_OK : PN_STORE_QUOTA);
+        if (i < 2)
+            UNIT_TRUE(pn_append_feed(append, PN_STR("Subject: almost as long as one\r\n\r\n")));
+    }
+    pn_append_free(&append);
     pn_store_quota_default(r.store, 0, 2);
     UNIT_INT(pn_user_room(r.user, 0), PN_STORE_QUOTA);
     close_store(&r);
