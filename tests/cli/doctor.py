@@ -2,8 +2,11 @@
 """postern doctor: a world in which all is well, then each thing wrong alone: the finding, and the
 record that mends it, which put into the world does mend it. Closes with the counted line.
 """
+import fcntl
 import json
 import os
+import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -167,7 +170,27 @@ def test_relay(c, world):
         relay.shutdown()
 
 
+SIOCSIFFLAGS, SIOCSIFADDR, IFF_UP = 0x8914, 0x8916, 1
+
+
+def own_network():
+    """The world's 192.0.2.1 is asked whether it relays: it must be ours, whatever network this
+    machine is in. So the test runs in a namespace that has it on lo, where one can be made."""
+    if os.environ.get("POSTERN_DOCTOR_ALONE") is None:
+        can = subprocess.run(["unshare", "-rn", "true"], capture_output=True, check=False).returncode == 0
+        if not can:
+            print("doctor: no network namespace can be made here; 192.0.2.1 is asked as it stands", flush=True)
+            return
+        os.environ["POSTERN_DOCTOR_ALONE"] = "1"
+        os.execvp("unshare", ["unshare", "-rn", sys.executable, *sys.argv])
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        fcntl.ioctl(s, SIOCSIFFLAGS, struct.pack("16sH22x", b"lo", IFF_UP))
+        address = struct.pack("HH4s8x", socket.AF_INET, 0, socket.inet_aton("192.0.2.1"))
+        fcntl.ioctl(s, SIOCSIFADDR, struct.pack("16s16s8x", b"lo:1", address))
+
+
 def main():
+    own_network()
     c = postern.Counter("doctor")
     with tempfile.TemporaryDirectory(prefix="postern-doctor-") as folder:
         os.chmod(folder, 0o700)
