@@ -8,7 +8,8 @@
 
 /* ---- the tagged line ---- */
 
-static void set_reply(struct imap_command *c, const char *word, const char *fmt, va_list ap)
+__attribute__((format(printf, 3, 0))) static void
+set_reply(struct imap_command *c, const char *word, const char *fmt, va_list ap)
 {
     pn_buf_clear(&c->reply);
     (void)pn_buf_addz(&c->reply, word);
