@@ -229,7 +229,8 @@ static void cut_life(const struct life *life, const struct oracle *before, struc
             count_verdict(at, oracle, &v, i, "");
             disk.slow = false;
         }
-        if (differs && i % at->how->stride == phase && !is_silent(e, at->removed))
+        bool half = e->type == LOG_NAME && e->pair != 0 && e->target != LOG_NONE;
+        if (differs && i % at->how->stride == phase && !is_silent(e, at->removed) && !half)
             cut_here(&disk, oracle, i, at);
     }
     disk_free(&disk);
