@@ -21,7 +21,7 @@ domain "held.test" { recipients any  route local  quarantine at 0 }
 """
 TEXT = "From: s@from.test\r\nSubject: x\r\n\r\nhello\r\n"
 LARGE = TEXT + ("x" * 70 + "\r\n") * 110  # about 8 KB
-count = postern.Counter("mailbox_orders")
+count = postern.Counter("orders")
 
 
 def send(server, rcpt, content=TEXT):
