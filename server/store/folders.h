@@ -32,7 +32,6 @@ struct pn_folder_entry {
     bool exists; /* false: it only has children, or a subscription */
     bool subscribed;
     bool children;
-    bool marked; /* new mail since it was last selected, as far as that is known cheaply */
 };
 
 struct pn_folder_list {

@@ -146,6 +146,8 @@ enum imap_result imap_append(struct imap *imap, struct imap_command *command)
         (void)imap_ok(command, "[APPENDUID %" PRIu32 " ", uidvalidity);
         (void)pn_uidset_print(&uids, &command->reply);
         (void)pn_buf_addz(&command->reply, "] APPEND completed");
+    } else if (status == PN_STORE_REFUSED) {
+        (void)imap_no(command, "[CANNOT] No message with a NUL can be stored");
     } else {
         (void)imap_said(command, status, true);
     }
