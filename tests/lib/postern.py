@@ -20,7 +20,7 @@ def build_folder():
     return os.environ.get("POSTERN_BUILD", os.path.join(TOP, "build", "check"))
 
 
-ports_given = set()
+ports_given = {}  # by number, and the name that keeps it ours
 
 
 def script_is_built(path):
@@ -38,19 +38,24 @@ def script_is_built(path):
 
 
 def free_port(host="127.0.0.1"):
-    """A port that nobody has, below those that the kernel gives to outgoing connections,
-    and by chance, so that tests that run at the same time do not choose the same."""
+    """A port that nobody has, below those that the kernel gives to outgoing connections, and by
+    chance. It is ours for as long as we run: an abstract socket of its number tells the tests
+    beside us so, which may have chosen it before anybody listens there."""
     while True:
         port = random.randrange(10000, 32000)
-        with socket.socket() as s:
-            s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
+        if port in ports_given:
+            continue
+        name = socket.socket(socket.AF_UNIX)
+        try:
+            name.bind(f"\0postern-test-port-{port}")
+            with socket.socket() as s:
+                s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 s.bind((host, port))
-            except OSError:
-                continue
-        if port not in ports_given:
-            ports_given.add(port)
-            return port
+        except OSError:
+            name.close()
+            continue
+        ports_given[port] = name
+        return port
 
 
 def wrap():
