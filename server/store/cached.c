@@ -1,4 +1,5 @@
 /* What the index keeps of contents, for long ranges; what it lacks is made from the files. */
+#include "making.h"
 #include "store_int.h"
 
 #include "mem.h"
@@ -17,6 +18,7 @@ struct shelf {
     } * rows;
     size_t count, cap, next;
     unsigned what;
+    struct making making; /* what they lack */
 };
 
 static void put_on_shelf(void *ctx, const struct index_cached *c)
@@ -56,47 +58,39 @@ static const struct row *find_row(struct shelf *s, uint32_t uid)
     return s->next < s->count && s->rows[s->next].uid == uid ? &s->rows[s->next] : NULL;
 }
 
-/* From the file; kept for the next time. */
-static bool make(struct pn_view *v, uint32_t seq, struct pn_buf parts[3])
+/* From the files what the index lacks, kept for the next time. */
+static void make_lacking(const struct pn_view *v, struct shelf *s, uint32_t seq, uint32_t end)
 {
-    struct folder *f = v->folder;
-    struct pn_content content;
-    if (pn_view_read(v, seq, &content) != PN_READ_OK)
-        return false;
-    mail_describe(content.bytes, parts);
-    pn_content_done(&content);
-    struct index_cached row = {.uid = pn_view_uid(v, seq)};
-    for (unsigned i = 0; i < 3; i++)
-        row.part[i] = parts[i].p == NULL ? PN_STR("") : pn_buf_str(&parts[i]);
-    if (parts[0].len > 0)
-        index_put_cached(f->user->index, f->marks.uidvalidity, &row);
-    user_busy(f->user);
-    return true;
+    making_clear(&s->making);
+    for (; seq <= end; seq++) {
+        uint32_t uid = pn_view_uid(v, seq);
+        const struct row *row = find_row(s, uid);
+        if (row == NULL || !has_all(row, s->what))
+            making_add(&s->making, uid);
+    }
+    s->next = 0;
+    making_run(&s->making);
 }
 
-static bool tell_made(struct pn_view *v, uint32_t seq, unsigned what,
+static bool tell_made(struct shelf *s, uint32_t seq, uint32_t uid,
                       bool (*fn)(void *ctx, const struct pn_cached *cached), void *ctx)
 {
-    struct pn_buf parts[3];
-    for (unsigned i = 0; i < 3; i++)
-        pn_buf_init(&parts[i], 0);
-    struct pn_cached c = {seq, PN_STR(""), PN_STR(""), PN_STR(""), make(v, seq, parts)};
+    const struct made *m = making_find(&s->making, uid);
+    struct pn_cached c = {seq, PN_STR(""), PN_STR(""), PN_STR(""), m != NULL && m->whole};
     struct pn_str *to[3] = {&c.envelope, &c.structure, &c.header};
     for (unsigned i = 0; i < 3; i++)
-        if ((what >> i & 1) != 0 && parts[i].p != NULL)
-            *to[i] = pn_buf_str(&parts[i]);
-    bool more = fn(ctx, &c);
-    for (unsigned i = 0; i < 3; i++)
-        pn_buf_fini(&parts[i]);
-    return more;
+        if ((s->what >> i & 1) != 0 && c.whole && m->parts[i].p != NULL)
+            *to[i] = pn_buf_str(&m->parts[i]);
+    return fn(ctx, &c);
 }
 
-static bool tell(struct pn_view *v, struct shelf *s, uint32_t seq,
+static bool tell(const struct pn_view *v, struct shelf *s, uint32_t seq,
                  bool (*fn)(void *ctx, const struct pn_cached *cached), void *ctx)
 {
-    const struct row *row = find_row(s, pn_view_uid(v, seq));
+    uint32_t uid = pn_view_uid(v, seq);
+    const struct row *row = find_row(s, uid);
     if (row == NULL || !has_all(row, s->what))
-        return tell_made(v, seq, s->what, fn, ctx);
+        return tell_made(s, seq, uid, fn, ctx);
     const struct pn_cached c = {seq, part(s, row, 0), part(s, row, 1), part(s, row, 2), true};
     return fn(ctx, &c);
 }
@@ -110,6 +104,7 @@ uint32_t pn_view_cached(struct pn_view *v, uint32_t first, uint32_t last, unsign
     if (last > v->count)
         last = (uint32_t)v->count;
     pn_buf_init(&s.bytes, SIZE_MAX);
+    making_init(&s.making, v->folder);
     while (seq <= last && more) {
         uint32_t end = last - seq < CHUNK ? last : seq + CHUNK - 1;
         s.count = s.next = 0;
@@ -117,9 +112,11 @@ uint32_t pn_view_cached(struct pn_view *v, uint32_t first, uint32_t last, unsign
         (void)index_cached_get(v->folder->user->index, v->folder->marks.uidvalidity,
                                pn_view_uid(v, seq), pn_view_uid(v, end), ROWS_MAX, put_on_shelf,
                                &s);
+        make_lacking(v, &s, seq, end);
         while (seq <= end && (more = tell(v, &s, seq, fn, ctx)))
             seq++;
     }
+    making_fini(&s.making);
     pn_buf_fini(&s.bytes);
     free(s.rows);
     return seq;

@@ -47,6 +47,7 @@ struct pn_store {
     size_t user_slots, user_count;
     atomic_ullong turn; /* for the least recently used */
     struct keeper *keeper;
+    struct team *team;
 };
 
 struct pn_user {

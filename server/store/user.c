@@ -4,6 +4,7 @@
 #include "clock.h"
 #include "log.h"
 #include "mem.h"
+#include "team.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -30,6 +31,7 @@ struct pn_store *pn_store_new(int root, struct pn_str host)
     store->users = pn_calloc(store->user_slots, sizeof(struct pn_user *));
     (void)pthread_mutex_init(&store->lock, NULL);
     pn_buf_fini(&name);
+    store->team = team_new();
     keeper_start(store);
     return store;
 }
@@ -101,6 +103,7 @@ void pn_store_free(struct pn_store **store)
     if (s == NULL)
         return;
     keeper_stop(s);
+    team_free(&s->team);
     for (size_t i = 0; i < s->user_slots; i++)
         while (s->users[i] != NULL) {
             struct pn_user *user = s->users[i];

@@ -1,0 +1,41 @@
+/*
+ * Of many messages at once: what the index lacks of them, made from their files by the store's
+ * team. Whoever makes it has it, and the index gets it. In a chunk at a time: cleared, filled with
+ * UIDs in ascending order, run, found in that order.
+ */
+#ifndef PN_STORE_MAKING_H
+#define PN_STORE_MAKING_H
+
+#include "buf.h"
+
+#include <stdatomic.h>
+
+struct folder;
+
+struct made {
+    uint32_t uid;
+    bool tried, whole; /* whole: its file was read */
+    uint8_t dir;
+    size_t name;            /* offset; SIZE_MAX: memory has no such message */
+    struct pn_buf parts[3]; /* as in struct index_cached */
+};
+
+struct making {
+    struct folder *folder; /* borrowed */
+    struct made *v;        /* owned, as is all below */
+    size_t count, cap, next;
+    struct pn_buf names;
+    int fd[2];
+    atomic_size_t bytes; /* of parts */
+};
+
+void making_init(struct making *m, struct folder *folder);
+void making_fini(struct making *m);
+void making_clear(struct making *m);
+void making_add(struct making *m, uint32_t uid);
+/* Takes folder->lock. */
+void making_run(struct making *m);
+/* That of uid, which was added; its parts are there until the next is asked for. */
+const struct made *making_find(struct making *m, uint32_t uid);
+
+#endif
