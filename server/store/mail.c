@@ -31,7 +31,7 @@ uint64_t mail_size_of(int dir, const char *name)
 {
     struct pn_content content;
     int fd = openat(dir, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-    if (fd < 0 || mail_read(fd, &content) != 0)
+    if (fd < 0 || mail_read(fd, NULL, &content) != 0)
         return UINT64_MAX;
     uint64_t size = mail_size(content.bytes);
     pn_content_done(&content);
@@ -98,11 +98,39 @@ void mail_describe(struct pn_str bytes, struct pn_buf parts[3])
 
 /* ---- reading ---- */
 
-int mail_read(int fd, struct pn_content *out)
+/* Fills `to` as far as the file goes; *n: so many bytes. A read that is short may have met a bad
+ * block: only where it ends as the file's name says is there no second one. */
+static int read_to_end(int fd, char *to, size_t room, uint64_t file_size, size_t *n)
+{
+    *n = 0;
+    do {
+        ssize_t got = pread(fd, to + *n, room - *n, (off_t)*n);
+        if (got < 0 && errno != EINTR)
+            return errno;
+        if (got == 0)
+            return 0;
+        *n += got < 0 ? 0 : (size_t)got;
+    } while (*n < room && *n != file_size);
+    return 0;
+}
+
+/* A small one, without asking for its size. EFBIG: it is longer than it was known to be. */
+static int read_known(int fd, const struct mail_known *known, struct pn_content *out)
+{
+    size_t room = (size_t)known->size + 1, n;
+    out->own = pn_alloc(room);
+    int error = read_to_end(fd, out->own, room, known->file_size, &n);
+    if (error == 0 && n == room)
+        error = EFBIG;
+    if (error == 0)
+        out->bytes = (struct pn_str){out->own, n};
+    return error;
+}
+
+static int read_unknown(int fd, struct pn_content *out)
 {
     struct stat st;
     int error = fstat(fd, &st) != 0 ? errno : S_ISREG(st.st_mode) ? 0 : EINVAL;
-    *out = (struct pn_content){.bytes = PN_STR("")};
     if (error == 0 && st.st_size > READ_MAX) {
         void *p = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
         error = p == MAP_FAILED ? errno : 0;
@@ -113,9 +141,28 @@ int mail_read(int fd, struct pn_content *out)
         error = pn_read_whole_at(fd, out->own, (size_t)st.st_size, 0, EIO);
         out->bytes = (struct pn_str){out->own, (size_t)st.st_size};
     }
+    return error;
+}
+
+static void drop(struct pn_content *content)
+{
+    free(content->own);
+    *content = (struct pn_content){.bytes = PN_STR("")};
+}
+
+int mail_read(int fd, const struct mail_known *known, struct pn_content *out)
+{
+    int error = EFBIG;
+    *out = (struct pn_content){.bytes = PN_STR("")};
+    if (known != NULL && known->size != 0 && known->size < READ_MAX)
+        error = read_known(fd, known, out);
+    if (error == EFBIG) {
+        drop(out);
+        error = read_unknown(fd, out);
+    }
     (void)close(fd);
     if (error != 0)
-        free(out->own);
+        drop(out);
     return error;
 }
 
@@ -127,8 +174,18 @@ void pn_content_done(struct pn_content *content)
     *content = (struct pn_content){.bytes = PN_STR("")};
 }
 
+/* ---- opening ---- */
+
+void reading_rest(struct reading *r)
+{
+    for (unsigned i = 0; i < 2; i++)
+        if (r->fd[i] >= 0)
+            (void)close(r->fd[i]);
+    *r = READING_NONE;
+}
+
 /* By its whole path: one call of the kernel in place of three. */
-static int open_msg(const struct folder *f, const struct msg *m)
+static int open_by_path(const struct folder *f, const struct msg *m)
 {
     struct pn_buf path;
     pn_buf_init(&path, PLACE_MAX + 512);
@@ -141,31 +198,70 @@ static int open_msg(const struct folder *f, const struct msg *m)
     return fd;
 }
 
-int mail_open(struct folder *f, uint32_t uid)
+/* Who reads one message after another walks no path from the second one on. */
+static int open_msg(const struct folder *f, const struct msg *m, struct reading *r)
+{
+    int dir = m->in_new ? DIR_NEW : DIR_CUR;
+    if (r == NULL || f->gone || !r->begun) {
+        if (r != NULL)
+            r->begun = true;
+        return open_by_path(f, m);
+    }
+    if (r->fd[dir] < 0)
+        r->fd[dir] = folder_open_dir(f, dir == DIR_NEW ? "new" : "cur");
+    const char *name = folder_msg_name(f, m);
+    if (r->fd[dir] < 0 || strchr(name, '/') != NULL)
+        return open_by_path(f, m);
+    return openat(r->fd[dir], name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+}
+
+static void know(const struct folder *f, const struct msg *m, struct mail_known *known)
+{
+    struct mail_name name;
+    mail_name_parse(pn_str_of(folder_msg_name(f, m)), &name);
+    *known = (struct mail_known){m->size, name.file_size};
+}
+
+static int open_mail(struct folder *f, uint32_t uid, struct reading *r, struct mail_known *known)
 {
     enum { TRIES = 4 };
     int fd = -1, error = ENOENT;
     (void)pthread_mutex_lock(&f->lock);
     for (unsigned i = 0; i < TRIES && fd < 0 && error == ENOENT; i++) {
         bool found;
+        if (i > 0 && r != NULL)
+            reading_rest(r);
         if (i > 0 && folder_look(f, true) != PN_STORE_OK)
             break;
         size_t at = folder_find(f, uid, &found);
         if (!found)
             break;
-        fd = open_msg(f, &f->msgs[at]);
+        fd = open_msg(f, &f->msgs[at], r);
         error = fd < 0 ? errno : 0;
+        if (known != NULL)
+            know(f, &f->msgs[at], known);
     }
     (void)pthread_mutex_unlock(&f->lock);
     errno = error;
     return fd;
 }
 
+int mail_open(struct folder *f, uint32_t uid)
+{
+    return open_mail(f, uid, NULL, NULL);
+}
+
 enum pn_read pn_view_read(struct pn_view *view, uint32_t seq, struct pn_content *out)
 {
+    struct mail_known known;
     *out = (struct pn_content){.bytes = PN_STR("")};
-    int fd = mail_open(view->folder, pn_view_uid(view, seq));
+    int fd = open_mail(view->folder, pn_view_uid(view, seq), &view->reading, &known);
     if (fd < 0)
         return errno == ENOENT ? PN_READ_EXPUNGED : PN_READ_ERROR;
-    return mail_read(fd, out) == 0 ? PN_READ_OK : PN_READ_ERROR;
+    return mail_read(fd, &known, out) == 0 ? PN_READ_OK : PN_READ_ERROR;
+}
+
+void pn_view_rest(struct pn_view *view)
+{
+    reading_rest(&view->reading);
 }

@@ -80,7 +80,7 @@ static void make(struct making *m, struct made *made)
     struct pn_content content;
     int fd = open_one(m, made);
     made->tried = true;
-    made->whole = fd >= 0 && mail_read(fd, &content) == 0;
+    made->whole = fd >= 0 && mail_read(fd, NULL, &content) == 0;
     if (!made->whole)
         return;
     mail_describe(content.bytes, made->parts);

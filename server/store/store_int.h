@@ -314,8 +314,23 @@ void mail_describe(struct pn_str bytes, struct pn_buf parts[3]);
 /* The message's file, opened; it is looked for again where it was renamed. -1 with errno, ENOENT:
  * it is gone. Takes folder->lock. */
 int mail_open(struct folder *folder, uint32_t uid);
-/* All of it, mapped or read. 0 or errno; for pn_content_done. */
-int mail_read(int fd, struct pn_content *out);
+
+/* What is known of a file before it is read, and may have changed. */
+struct mail_known {
+    uint32_t size;      /* with CRLF: no file with LF ends is longer */
+    uint64_t file_size; /* by its name; 0: not said */
+};
+/* All of it, mapped or read; closes fd. known: NULL, or what saves a question for its size. 0 or
+ * errno; for pn_content_done. */
+int mail_read(int fd, const struct mail_known *known, struct pn_content *out);
+
+/* One who reads message after message: the directories that are open for that. */
+struct reading {
+    int fd[2]; /* new, cur; -1: not open */
+    bool begun;
+};
+#define READING_NONE ((struct reading){.fd = {-1, -1}})
+void reading_rest(struct reading *reading);
 
 /* ---- views (view.c) ---- */
 
@@ -331,6 +346,7 @@ struct pn_view {
     uint64_t *silent; /* modseqs of own changes that are not told; owned */
     size_t silent_count, silent_cap;
     struct pn_uidset loud; /* of them, those that had changed before and were not told */
+    struct reading reading;
 };
 
 #endif

@@ -35,7 +35,8 @@ enum pn_store_status pn_view_open(struct pn_user *user, struct pn_str name, bool
                               .read_only = read_only,
                               .changed = changed,
                               .ctx = ctx,
-                              .modseq = f->modseq};
+                              .modseq = f->modseq,
+                              .reading = READING_NONE};
         pn_uidset_init(&v->loud, PN_UIDSET_MAX);
         f->views = v;
         hold(v, f->uids, f->count);
@@ -75,6 +76,7 @@ void pn_view_close(struct pn_view **view)
         folder_put_row(f);
     (void)pthread_mutex_unlock(&f->lock);
     folder_put(&f);
+    reading_rest(&v->reading);
     free(v->silent);
     pn_uidset_fini(&v->loud);
     free(v);

@@ -114,6 +114,8 @@ struct pn_content {
 enum pn_read { PN_READ_OK, PN_READ_EXPUNGED, PN_READ_ERROR };
 enum pn_read pn_view_read(struct pn_view *view, uint32_t seq, struct pn_content *out);
 void pn_content_done(struct pn_content *content);
+/* Nothing is read for a while: lets go of what makes the next read cheaper than the first. */
+void pn_view_rest(struct pn_view *view);
 
 /* ---- changing ---- */
 

@@ -111,6 +111,11 @@ enum pn_read pn_view_read(struct pn_view *view, uint32_t seq, struct pn_content 
     return mail->is;
 }
 
+void pn_view_rest(struct pn_view *view)
+{
+    (void)view;
+}
+
 void pn_content_done(struct pn_content *content)
 {
     free((char *)(uintptr_t)content->bytes.p);

@@ -262,6 +262,16 @@ static void greet(struct imap *imap, struct pn_buf *out)
     (void)pn_buf_addz(out, "] Logged in\r\n");
 }
 
+/* All input is taken: nobody knows how long the client will be silent. */
+static enum pn_engine_next await(struct imap *imap)
+{
+    if (imap->idling && imap->untold.count > 0)
+        return PN_ENGINE_MORE;
+    if (imap->view != NULL)
+        pn_view_rest(imap->view);
+    return PN_ENGINE_INPUT;
+}
+
 static enum pn_engine_next run(struct pn_engine *engine, struct pn_str *in, struct pn_buf *out)
 {
     struct imap *imap = (struct imap *)engine;
@@ -276,7 +286,7 @@ static enum pn_engine_next run(struct pn_engine *engine, struct pn_str *in, stru
         if (imap->running)
             proceed(imap, out);
         else if (!take(imap, in, out))
-            return imap->idling && imap->untold.count > 0 ? PN_ENGINE_MORE : PN_ENGINE_INPUT;
+            return await(imap);
         if (imap->running) /* a slice of a long command: others of the pool have their turn now */
             return PN_ENGINE_MORE;
         if (imap->deflate && !deflate)

@@ -83,7 +83,10 @@ static enum pn_engine_next run(struct pn_engine *engine, struct pn_str *in, stru
             break;
         pop3_command(p, line, out);
     }
-    return p->ended ? PN_ENGINE_END : PN_ENGINE_INPUT;
+    if (p->ended)
+        return PN_ENGINE_END;
+    pn_view_rest(p->view);
+    return PN_ENGINE_INPUT;
 }
 
 /* Who was silent for too long is told nothing (RFC 1939, section 3), and within an answer there

@@ -1,0 +1,279 @@
+/* How the content of messages is read: what others do to the files meanwhile, and what is held
+ * open. */
+#include "unit.h"
+
+#include "assert.h"
+#include "store_int.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static const char user_name[] = "u@here.test", place[] = "here.test/u";
+
+/* A user with three messages in "new", and a view of them. */
+struct rig {
+    char path[32];
+    int fd;
+    struct pn_store *store;
+    struct pn_user *user;
+    struct pn_view *view;
+    char new[64], cur[64]; /* below the root */
+    char file[256];        /* of message 2 */
+};
+
+static void deliver(const struct rig *r, const char *content)
+{
+    const struct pn_delivery d = {.user = pn_str_of(user_name),
+                                  .folder = PN_STR("INBOX"),
+                                  .reverse_path = PN_STR("s@from.test"),
+                                  .content = pn_str_of(content)};
+    struct pn_buf why;
+    pn_buf_init(&why, 500);
+    UNIT_INT(pn_store_deliver(r->store, &d, &why), PN_STORE_OK);
+    pn_buf_fini(&why);
+}
+
+/* The name in that directory that says this UID. */
+static void find_file(struct rig *r, const char *uid)
+{
+    int fd = openat(r->fd, r->new, O_RDONLY | O_DIRECTORY);
+    DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+    pn_assert(dir != NULL);
+    for (struct dirent *e; (e = readdir(dir)) != NULL;)
+        if (pn_str_ends(pn_str_of(e->d_name), pn_str_of(uid)))
+            (void)snprintf(r->file, sizeof r->file, "%s", e->d_name);
+    (void)closedir(dir);
+    pn_assert(r->file[0] != '\0');
+}
+
+static void rig_init(struct rig *r)
+{
+    enum pn_store_status status;
+    struct pn_buf why;
+    *r = (struct rig){.path = "storeread.XXXXXX"};
+    (void)snprintf(r->new, sizeof r->new, "%s/new", place);
+    (void)snprintf(r->cur, sizeof r->cur, "%s/cur", place);
+    pn_assert(mkdtemp(r->path) != NULL);
+    r->fd = open(r->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    r->store = pn_store_new(r->fd, PN_STR("here.test"));
+    pn_buf_init(&why, 500);
+    r->user = pn_user_open(r->store, pn_str_of(user_name), &status, &why);
+    pn_assert(r->user != NULL);
+    pn_buf_fini(&why);
+    deliver(r, "Subject: a\r\n\r\none\r\n");
+    deliver(r, "Subject: a\r\n\r\ntwo\r\n");
+    deliver(r, "Subject: a\r\n\r\nthree\r\n");
+    UNIT_INT(pn_view_open(r->user, PN_STR(""), false, NULL, NULL, &r->view), PN_STORE_OK);
+    find_file(r, ".2");
+}
+
+static int remove_it(const char *path, const struct stat *st, int kind, struct FTW *ftw)
+{
+    (void)st, (void)kind, (void)ftw;
+    return remove(path);
+}
+
+static void rig_fini(struct rig *r)
+{
+    pn_view_close(&r->view);
+    pn_user_close(&r->user);
+    pn_store_free(&r->store);
+    (void)close(r->fd);
+    UNIT_INT(nftw(r->path, remove_it, 8, FTW_DEPTH | FTW_PHYS), 0);
+}
+
+static void reads(struct rig *r, uint32_t seq, enum pn_read want, struct pn_str bytes)
+{
+    struct pn_content content;
+    UNIT_INT(pn_view_read(r->view, seq, &content), want);
+    UNIT_STR(content.bytes, bytes);
+    pn_content_done(&content);
+}
+
+/* ---- what others do to a file ---- */
+
+static int dir_of(const struct rig *r, const char *path)
+{
+    int fd = openat(r->fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    pn_assert(fd >= 0);
+    return fd;
+}
+
+static void write_over(const struct rig *r, const char *dir, struct pn_str bytes)
+{
+    int at = dir_of(r, dir), fd = openat(at, r->file, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    pn_assert(fd >= 0 && write(fd, bytes.p, bytes.len) == (ssize_t)bytes.len);
+    (void)close(fd);
+    (void)close(at);
+}
+
+static void nothing(const struct rig *r)
+{
+    (void)r;
+}
+
+static void see(const struct rig *r)
+{
+    char to[300];
+    int from = dir_of(r, r->new), cur = dir_of(r, r->cur);
+    (void)snprintf(to, sizeof to, "%s:2,S", r->file);
+    UNIT_INT(renameat(from, r->file, cur, to), 0);
+    (void)close(from);
+    (void)close(cur);
+}
+
+static void lengthen(const struct rig *r)
+{
+    write_over(r, r->new, PN_STR("Subject: a\n\nmuch longer than it says that it is, by far\n"));
+}
+
+static void shorten(const struct rig *r)
+{
+    write_over(r, r->new, PN_STR("A: b\n"));
+}
+
+static void empty(const struct rig *r)
+{
+    write_over(r, r->new, PN_STR(""));
+}
+
+enum { LARGE = 300 * 1024 };
+static char large[LARGE];
+
+static void enlarge(const struct rig *r)
+{
+    memset(large, 'x', sizeof large);
+    write_over(r, r->new, (struct pn_str){large, sizeof large});
+}
+
+static void discard(const struct rig *r)
+{
+    int at = dir_of(r, r->new);
+    UNIT_INT(unlinkat(at, r->file, 0), 0);
+    (void)close(at);
+}
+
+static void make_fifo(const struct rig *r)
+{
+    int at = dir_of(r, r->new);
+    discard(r);
+    UNIT_INT(mkfifoat(at, r->file, 0600), 0);
+    (void)close(at);
+}
+
+static void make_dir(const struct rig *r)
+{
+    int at = dir_of(r, r->new);
+    discard(r);
+    UNIT_INT(mkdirat(at, r->file, 0700), 0);
+    (void)close(at);
+}
+
+static void make_link(const struct rig *r)
+{
+    int at = dir_of(r, r->new);
+    discard(r);
+    UNIT_INT(symlinkat("../../../../../../etc/passwd", at, r->file), 0);
+    (void)close(at);
+}
+
+/* As a restored backup does: what a descriptor names is not what the path names. */
+static void replace_dir(const struct rig *r)
+{
+    char away[80];
+    (void)snprintf(away, sizeof away, "%s.away", r->new);
+    UNIT_INT(renameat(r->fd, r->new, r->fd, away), 0);
+    UNIT_INT(mkdirat(r->fd, r->new, 0700), 0);
+    int from = dir_of(r, away), to = dir_of(r, r->new);
+    UNIT_INT(renameat(from, r->file, to, r->file), 0);
+    (void)close(from);
+    (void)close(to);
+}
+
+static const char two[] = "Return-Path: <s@from.test>\nSubject: a\n\ntwo\n";
+
+static void test_meanwhile(void)
+{
+    static const struct {
+        const char *label;
+        void (*act)(const struct rig *r);
+        enum pn_read want;
+        struct pn_str bytes;
+    } rows[] = {
+        {"nothing", nothing, PN_READ_OK, PN_STR_INIT(two)},
+        {"seen", see, PN_READ_OK, PN_STR_INIT(two)},
+        {"longer", lengthen, PN_READ_OK,
+         PN_STR_INIT("Subject: a\n\nmuch longer than it says that it is, by far\n")},
+        {"shorter", shorten, PN_READ_OK, PN_STR_INIT("A: b\n")},
+        {"empty", empty, PN_READ_OK, PN_STR_INIT("")},
+        {"large", enlarge, PN_READ_OK, {large, LARGE}},
+        {"gone", discard, PN_READ_EXPUNGED, PN_STR_INIT("")},
+        {"a pipe", make_fifo, PN_READ_ERROR, PN_STR_INIT("")},
+        {"a directory", make_dir, PN_READ_ERROR, PN_STR_INIT("")},
+        {"a link", make_link, PN_READ_ERROR, PN_STR_INIT("")},
+        {"another directory", replace_dir, PN_READ_OK, PN_STR_INIT(two)},
+    };
+    /* Read before: nothing, one, so that the next read opens the directory, or it is open. */
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        for (unsigned before = 0; before <= 2; before++) {
+            struct rig r;
+            unit_row(rows[i].label);
+            rig_init(&r);
+            for (unsigned n = 0; n < before; n++)
+                reads(&r, 1, PN_READ_OK, PN_STR("Return-Path: <s@from.test>\nSubject: a\n\none\n"));
+            rows[i].act(&r);
+            reads(&r, 2, rows[i].want, rows[i].bytes);
+            reads(&r, 2, rows[i].want, rows[i].bytes);
+            rig_fini(&r);
+        }
+}
+
+/* ---- what is held open ---- */
+
+static unsigned open_files(void)
+{
+    unsigned n = 0;
+    DIR *dir = opendir("/proc/self/fd");
+    pn_assert(dir != NULL);
+    while (readdir(dir) != NULL)
+        n++;
+    (void)closedir(dir);
+    return n;
+}
+
+static void test_rest(void)
+{
+    struct rig r;
+    const struct pn_str want = PN_STR(two);
+    rig_init(&r);
+    unsigned before = open_files();
+    reads(&r, 2, PN_READ_OK, want);
+    UNIT_INT(open_files(), before); /* one alone leaves nothing open */
+    reads(&r, 2, PN_READ_OK, want);
+    reads(&r, 2, PN_READ_OK, want);
+    UNIT_INT(open_files(), before + 1);
+    see(&r);
+    reads(&r, 2, PN_READ_OK, want);
+    reads(&r, 2, PN_READ_OK, want);
+    UNIT_TRUE(open_files() <= before + 2); /* new and cur */
+    pn_view_rest(r.view);
+    UNIT_INT(open_files(), before);
+    reads(&r, 2, PN_READ_OK, want);
+    UNIT_INT(open_files(), before);
+    reads(&r, 2, PN_READ_OK, want);
+    pn_view_close(&r.view);
+    UNIT_INT(open_files(), before);
+    rig_fini(&r);
+}
+
+int main(int argc, char **argv)
+{
+    static const struct unit_test tests[] = {
+        {"meanwhile", test_meanwhile}, {"rest", test_rest}, {NULL, NULL}};
+    return unit_main("store_read", tests, argc, argv);
+}
