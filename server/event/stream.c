@@ -14,9 +14,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-enum { CLOSE_LIMIT_MS = 10 * 1000, PAUSED_LOOK_MS = 1000 };
-
-static void on_io(evutil_socket_t fd, short what, void *arg);
+enum { PAUSED_LOOK_MS = 1000 };
 
 static size_t pending(const struct pn_stream *s)
 {
@@ -46,8 +44,8 @@ void stream_arm(struct pn_stream *s)
         return;
     (void)event_del(&s->io);
     s->armed = want;
-    pn_assert(
-        event_assign(&s->io, loop_base(s->loop), s->fd, (short)(want | EV_PERSIST), on_io, s) == 0);
+    pn_assert(event_assign(&s->io, loop_base(s->loop), s->fd, (short)(want | EV_PERSIST),
+                           stream_on_io, s) == 0);
     if (want != 0)
         pn_assert(event_add(&s->io, NULL) == 0);
     if (s->kicked) /* event_del took that back, too */
@@ -98,6 +96,8 @@ void pn_stream_free(struct pn_stream **stream)
     *stream = NULL;
     if (s->gone != NULL)
         *s->gone = true;
+    if (s->close_fn != NULL)
+        s->close_fn(s->ctx);
     (void)event_del(&s->io);
     pn_timer_free(&s->timer);
     stream_tls_free(&s->tls);
@@ -107,110 +107,6 @@ void pn_stream_free(struct pn_stream **stream)
     free(s->keep);
     pn_buf_fini(&s->out);
     free(s);
-}
-
-/* ---- output */
-
-/* Pieces that one call of the kernel gets. */
-enum { IOV_MAX_USED = 32 };
-
-/* From parts[0] on, whose first `off` bytes are gone. TLS takes one piece a call. */
-static ssize_t io_writev(struct pn_stream *s, const struct pn_str *parts, size_t count, size_t off)
-{
-    struct iovec iov[IOV_MAX_USED];
-    struct msghdr msg = {.msg_iov = iov};
-    ssize_t n;
-    if (s->tls != NULL) {
-        n = stream_tls_write(s, parts[0].p + off, parts[0].len - off);
-    } else {
-        for (; msg.msg_iovlen < count && msg.msg_iovlen < IOV_MAX_USED; msg.msg_iovlen++)
-            iov[msg.msg_iovlen] =
-                (struct iovec){(void *)parts[msg.msg_iovlen].p, parts[msg.msg_iovlen].len};
-        iov[0] = (struct iovec){(void *)(parts[0].p + off), parts[0].len - off};
-        do
-            n = sendmsg(s->fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
-        while (n < 0 && errno == EINTR);
-        if (n < 0 && (errno == EAGAIN || errno == ENOBUFS)) {
-            n = IO_AGAIN;
-        } else if (n < 0) {
-            stream_fail(s, PN_CLOSE_ERROR, strerror(errno));
-            n = IO_FAILED;
-        }
-    }
-    if (n > 0)
-        s->last = pn_loop_now(s->loop);
-    return n;
-}
-
-static ssize_t io_write(struct pn_stream *s, const char *from, size_t len)
-{
-    struct pn_str part = {from, len};
-    return io_writev(s, &part, 1, 0);
-}
-
-static void flush(struct pn_stream *s)
-{
-    while (pending(s) != 0) {
-        ssize_t n = io_write(s, s->out.p + s->out_off, pending(s));
-        if (n < 0)
-            return;
-        s->out_off += (size_t)n;
-    }
-    pn_buf_fini(&s->out);
-    s->out_off = 0;
-}
-
-static bool keep_output(struct pn_stream *s, struct pn_str rest)
-{
-    if (rest.len > s->limits.write_max - pending(s)) {
-        stream_fail(s, PN_CLOSE_FULL, "the peer does not read what it is sent");
-        return false;
-    }
-    if (s->out_off > s->out.len / 2) { /* moves each byte once at most, in the mean */
-        pn_buf_consume(&s->out, s->out_off);
-        s->out_off = 0;
-    }
-    pn_assert(pn_buf_adds(&s->out, rest));
-    s->drain_due = true;
-    if (s->gone == NULL)
-        stream_arm(s);
-    return true;
-}
-
-bool pn_stream_writev(struct pn_stream *s, const struct pn_str *parts, size_t count)
-{
-    size_t off = 0; /* of parts[0]: sent */
-    pn_assert(!s->closing);
-    if (!s->failed && s->tls_next != NULL)
-        stream_fail(s, PN_CLOSE_TLS, "output between STARTTLS and TLS");
-    bool now = pending(s) == 0 && !s->connecting && (s->tls == NULL || stream_tls_ready(s));
-    while (count != 0 && !s->failed) {
-        if (off == parts->len) {
-            parts++;
-            count--;
-            off = 0;
-            continue;
-        }
-        ssize_t n = now ? io_writev(s, parts, count, off) : IO_AGAIN;
-        now = n > 0;
-        if (n == IO_AGAIN && !keep_output(s, pn_str_slice(*parts, off, parts->len)))
-            return false;
-        size_t moved = n > 0 ? (size_t)n : n == IO_AGAIN ? parts->len - off : 0;
-        for (; moved > parts->len - off; off = 0, parts++, count--)
-            moved -= parts->len - off;
-        off += moved;
-    }
-    return !s->failed;
-}
-
-bool pn_stream_write(struct pn_stream *s, struct pn_str bytes)
-{
-    return pn_stream_writev(s, &bytes, 1);
-}
-
-size_t pn_stream_pending(const struct pn_stream *s)
-{
-    return pending(s);
 }
 
 /* ---- input */
@@ -363,14 +259,14 @@ void pn_stream_end(struct pn_stream *s)
 
 static bool run_output(struct pn_stream *s, const bool *gone)
 {
-    flush(s);
+    stream_flush(s);
     end_output(s);
     if (s->tls_next != NULL && pending(s) == 0 && !s->failed) {
         s->tls = s->tls_next;
         s->tls_next = NULL;
         if (!run_tls(s, gone)) /* a client speaks first */
             return false;
-        flush(s);
+        stream_flush(s);
     }
     if (!s->drain_due || pending(s) != 0 || s->failed)
         return !s->failed;
@@ -380,60 +276,19 @@ static bool run_output(struct pn_stream *s, const bool *gone)
     return !*gone && !s->failed && !s->closing;
 }
 
-/* Closing: reads and drops what the peer still sends, until it closes too. If there
- * is nothing to drop, nothing of ours can be destroyed by a reset. */
-static void linger(struct pn_stream *s)
-{
-    char drop[4096];
-    bool some = false;
-    for (int i = 0; i < 16; i++) {
-        ssize_t n = recv(s->fd, drop, sizeof drop, MSG_DONTWAIT);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n == 0 || (n < 0 && errno != EAGAIN) || (n < 0 && !s->shut && !some)) {
-            pn_stream_free(&s);
-            return;
-        }
-        if (n < 0)
-            break;
-        some = true;
-    }
-    s->shut = true;
-}
-
-/* pn_stream_close: what is left to do. May free the stream. */
-static void finish(struct pn_stream *s)
-{
-    if (pending(s) != 0 && !s->connecting) {
-        if (s->tls != NULL && !stream_tls_ready(s) && !stream_tls_handshake(s))
-            return;
-        flush(s);
-    }
-    if (s->failed || (pending(s) != 0))
-        return;
-    if (!s->shut) {
-        stream_tls_bye(s);
-        if (shutdown(s->fd, SHUT_WR) != 0) {
-            pn_stream_free(&s);
-            return;
-        }
-    }
-    linger(s);
-}
-
 static void run(struct pn_stream *s, short what, const bool *gone)
 {
     if (s->failed || !connected(s))
         return;
     if (s->closing) {
-        finish(s);
+        stream_finish(s);
         return;
     }
     if (run_tls(s, gone) && run_output(s, gone) && s->tls_next == NULL)
         run_input(s, what, gone);
 }
 
-static void on_io(evutil_socket_t fd, short what, void *arg)
+void stream_on_io(evutil_socket_t fd, short what, void *arg)
 {
     struct pn_stream *s = arg;
     bool gone = false;
@@ -464,7 +319,7 @@ static void on_time(void *arg)
 {
     struct pn_stream *s = arg;
     if (s->closing) {
-        pn_stream_free(&s);
+        stream_closing_time(s);
         return;
     }
     if (due(s) == UINT64_MAX || s->failed)
@@ -492,7 +347,7 @@ static void on_time(void *arg)
     report(s);
 }
 
-static struct pn_timer *timer_of(struct pn_stream *s)
+struct pn_timer *stream_timer(struct pn_stream *s)
 {
     if (s->timer == NULL)
         s->timer = pn_timer_new(s->loop, on_time, s);
@@ -502,113 +357,9 @@ static struct pn_timer *timer_of(struct pn_stream *s)
 static void time_changed(struct pn_stream *s)
 {
     if (due(s) != UINT64_MAX)
-        pn_timer_at(timer_of(s), due(s));
+        pn_timer_at(stream_timer(s), due(s));
     else if (s->timer != NULL)
         pn_timer_clear(s->timer);
-}
-
-static struct pn_stream *stream_new(struct pn_loop *loop, int fd, const struct pn_stream_ops *ops,
-                                    void *ctx, struct pn_stream_limits limits)
-{
-    pn_assert(limits.keep_max <= PN_STREAM_KEEP_MAX);
-    struct pn_stream *s = pn_calloc(1, sizeof *s);
-    s->loop = loop;
-    s->ops = ops;
-    s->ctx = ctx;
-    s->limits = limits;
-    s->fd = fd;
-    s->last = pn_loop_now(loop);
-    pn_buf_init(&s->out, limits.write_max);
-    pn_assert(event_assign(&s->io, loop_base(loop), fd, EV_PERSIST, on_io, s) == 0);
-    return s;
-}
-
-/* Our writes are whole replies already: waiting for more only costs the peer time. */
-static void send_at_once(int fd, int family)
-{
-    if (family == AF_INET || family == AF_INET6)
-        (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
-}
-
-struct pn_stream *pn_stream_new(struct pn_loop *loop, int fd, const struct pn_stream_ops *ops,
-                                void *ctx, struct pn_stream_limits limits)
-{
-    int family = AF_UNSPEC;
-    socklen_t len = sizeof family;
-    pn_assert(evutil_make_socket_nonblocking(fd) == 0);
-    if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &family, &len) == 0)
-        send_at_once(fd, family);
-    struct pn_stream *s = stream_new(loop, fd, ops, ctx, limits);
-    stream_arm(s);
-    return s;
-}
-
-static int start_connect(const struct sockaddr *to, socklen_t to_len, const struct sockaddr *from,
-                         socklen_t from_len, int *error)
-{
-    int fd = socket(to->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    *error = fd < 0 ? errno : 0;
-    if (fd < 0)
-        return -1;
-    send_at_once(fd, to->sa_family);
-    if (from != NULL) {
-        (void)setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &(int){1}, sizeof(int));
-        if (bind(fd, from, from_len) != 0) {
-            *error = errno;
-            return fd;
-        }
-    }
-    if (connect(fd, to, to_len) != 0 && errno != EINPROGRESS)
-        *error = errno;
-    return fd;
-}
-
-struct pn_stream *pn_stream_connect(struct pn_loop *loop, const struct sockaddr *to,
-                                    socklen_t to_len, const struct sockaddr *from,
-                                    socklen_t from_len, const struct pn_stream_ops *ops, void *ctx,
-                                    struct pn_stream_limits limits)
-{
-    int error;
-    int fd = start_connect(to, to_len, from, from_len, &error);
-    struct pn_stream *s = stream_new(loop, fd, ops, ctx, limits);
-    s->connecting = true;
-    s->drain_due = true;
-    if (error != 0)
-        stream_fail(s, PN_CLOSE_ERROR, strerror(error));
-    else
-        stream_arm(s);
-    return s;
-}
-
-void pn_stream_close(struct pn_stream **stream)
-{
-    struct pn_stream *s = *stream;
-    if (s == NULL)
-        return;
-    *stream = NULL;
-    if (s->failed || s->fd < 0 || (s->connecting && pending(s) == 0)) {
-        pn_stream_free(&s);
-        return;
-    }
-    s->closing = true;
-    free(s->keep);
-    s->keep = NULL;
-    s->keep_len = s->keep_cap = 0;
-    pn_timer_set(timer_of(s), CLOSE_LIMIT_MS);
-    bool freed = false;
-    bool *outer = s->gone;
-    s->gone = &freed;
-    finish(s);
-    if (freed) {
-        if (outer != NULL)
-            *outer = true;
-        return;
-    }
-    s->gone = outer;
-    if (s->failed)
-        pn_stream_free(&s);
-    else if (outer == NULL)
-        stream_arm(s);
 }
 
 void pn_stream_pause(struct pn_stream *s)
@@ -690,6 +441,11 @@ void pn_stream_rehome(struct pn_stream *s, const struct pn_stream_ops *ops, void
     s->keep = NULL;
     s->keep_len = s->keep_cap = 0;
     s->show_kept = false;
+}
+
+void pn_stream_hear_out(struct pn_stream *s)
+{
+    s->heard_out = true;
 }
 
 size_t pn_stream_kept(const struct pn_stream *s)

@@ -76,10 +76,20 @@ bool pn_stream_write(struct pn_stream *stream, struct pn_str bytes);
 bool pn_stream_writev(struct pn_stream *stream, const struct pn_str *parts, size_t count);
 /* Output not yet taken by the kernel. */
 size_t pn_stream_pending(const struct pn_stream *stream);
-/* Frees it once all output is sent (or after ten seconds, or on an error), without
- * any further callback. *stream becomes NULL at once. Input that still comes is
- * read and dropped for as long, lest a reset destroys our last words. */
+/* The same and what the kernel holds yet: of TCP what the peer's has not acknowledged, of a pair of
+ * sockets (in memory, not bytes) what its other end has not read. 0: all of it was taken. SIZE_MAX:
+ * the peer hears no more, whatever it took. */
+size_t pn_stream_unheard(const struct pn_stream *stream);
+/* Frees it once all output is sent, without any further callback. *stream becomes NULL at once.
+ * That may take for as long as the peer takes some of it every half minute, and five minutes in
+ * all; what it holds counts for nobody, so who has much to say yet drains it first. Input that
+ * still comes is read and dropped for as long, lest a reset destroys our last words. */
 void pn_stream_close(struct pn_stream **stream);
+/* The same; fn(ctx) is called once, when it is freed, which may be now. */
+void pn_stream_close_then(struct pn_stream **stream, void (*fn)(void *ctx), void *ctx);
+/* From here on a peer that hears no more (it closed its end) is no error yet: what is written is
+ * dropped, and reading goes on to what it said last. Plain streams only. */
+void pn_stream_hear_out(struct pn_stream *stream);
 
 /* From here on the stream is another's, who gets all that happens; timeouts are none, what was
  * kept is dropped, on_drained is not due unless output waits. Not from its own callbacks' inside.

@@ -1,6 +1,7 @@
 /*
- * The stream's inside, shared by stream.c (bytes, limits, life) and stream_tls.c
- * (what OpenSSL wants). Nobody outside server/event includes this.
+ * The stream's inside, shared by stream.c (input, limits, life), stream_new.c (beginnings),
+ * stream_out.c (output), stream_close.c (ends) and stream_tls.c (what OpenSSL wants). Nobody
+ * outside server/event includes this.
  */
 #ifndef PN_STREAM_INT_H
 #define PN_STREAM_INT_H
@@ -42,6 +43,13 @@ struct pn_stream {
     bool eof;       /* on_eof was called: nothing more is read */
     bool end_due;   /* pn_stream_end: FIN is sent behind the output */
     bool *gone;     /* while its handler runs: where to tell that it was freed */
+    bool heard_out; /* pn_stream_hear_out */
+    bool deaf;      /* and the peer hears no more: output is dropped */
+    /* pn_stream_close_then: who is told of the end; what was left at the last look, and how many
+     * looks saw no change. */
+    void (*close_fn)(void *ctx);
+    size_t close_kept, close_held;
+    unsigned close_still;
     enum pn_close how;
     char why[96];
 };
@@ -54,6 +62,14 @@ void stream_fail(struct pn_stream *s, enum pn_close how, const char *why);
 void stream_arm(struct pn_stream *s);
 /* Runs the stream's handler soon, though no descriptor is ready. */
 void stream_kick(struct pn_stream *s);
+/* The handler of its event. */
+void stream_on_io(evutil_socket_t fd, short what, void *arg);
+/* Its timer, made if there is none. */
+struct pn_timer *stream_timer(struct pn_stream *s);
+void stream_flush(struct pn_stream *s);
+/* Closing: goes on with it; when its timer fires. Both may free the stream. */
+void stream_finish(struct pn_stream *s);
+void stream_closing_time(struct pn_stream *s);
 
 /* want NULL: as a server. NULL with stream_fail called. */
 struct tls_side *stream_tls_new(struct pn_stream *s, struct pn_tls_context *tls,

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/seccomp.h>
+#include <linux/sockios.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <stdio.h>
@@ -184,7 +185,7 @@ static int allow_process(scmp_filter_ctx ctx, unsigned rights)
 
 static int allow_ioctls(scmp_filter_ctx ctx)
 {
-    static const unsigned long ioctls[] = {FIONBIO, FIONREAD, TCGETS};
+    static const unsigned long ioctls[] = {FIONBIO, FIONREAD, TCGETS, SIOCOUTQ};
     int bad = 0;
     for (size_t i = 0; i < sizeof ioctls / sizeof ioctls[0]; i++)
         bad |= rule(ctx, SCMP_ACT_ALLOW, "ioctl", 1, CMP(SCMP_A1(SCMP_CMP_EQ, ioctls[i])));

@@ -5,6 +5,7 @@
 #include "identity.h"
 #include "mem.h"
 #include "stream.h"
+#include "stream_int.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -280,6 +281,83 @@ static void test_drain(void)
     free(big);
     end_fini(&a);
     end_fini(&b);
+    pn_loop_free(&loop);
+}
+
+static void on_gone(void *ctx)
+{
+    (*(int *)ctx)++;
+}
+
+/* Closing goes on for as long as the peer takes some of it; how long that is, is told by looks, as
+ * the timer makes them. */
+static void test_close_slow(void)
+{
+    enum { STILL = 3 };
+    static char big[1000000], got[100000];
+    struct end a;
+    int fds[2], gone = 0;
+    loop = pn_loop_new();
+    pair(fds);
+    end_init(&a, fds[0]);
+    struct pn_stream *s = a.stream;
+    UNIT_INT(pn_stream_unheard(s), 0);
+    UNIT_TRUE(pn_stream_write(s, (struct pn_str){big, sizeof big}));
+    UNIT_TRUE(pn_stream_unheard(s) > pn_stream_pending(s));
+    pn_stream_close_then(&a.stream, on_gone, &gone);
+    UNIT_TRUE(a.stream == NULL);
+    unit_row("many looks, and each time a little was read");
+    for (int i = 0; i < 7; i++) {
+        UNIT_TRUE(read(fds[1], got, sizeof got) > 50000);
+        quiet_turns();
+        for (int still = 0; still < STILL; still++)
+            stream_closing_time(s);
+        UNIT_INT(gone, 0);
+    }
+    unit_row("nothing is read any more");
+    stream_closing_time(s);
+    UNIT_INT(gone, 1);
+    (void)close(fds[1]);
+    unit_row("all is read, and what was said is heard before the end");
+    pair(fds);
+    end_init(&a, fds[0]);
+    UNIT_TRUE(pn_stream_write(a.stream, (struct pn_str){big, sizeof big}));
+    pn_stream_close_then(&a.stream, on_gone, &gone);
+    struct end b;
+    end_init(&b, fds[1]);
+    turn_until_got(&b, sizeof big);
+    turn_until(&b.closed, 1);
+    turn_until(&gone, 2);
+    unit_row("nothing to say");
+    end_fini(&b);
+    pn_stream_close_then(&a.stream, on_gone, &gone);
+    UNIT_INT(gone, 3);
+    end_fini(&a);
+    pn_loop_free(&loop);
+}
+
+/* The peer reads no more: what it said before is read first. */
+static void test_hear_out(void)
+{
+    struct end e;
+    int fds[2];
+    loop = pn_loop_new();
+    for (int unread = 0; unread < 2; unread++) {
+        unit_row(unread ? "it had something unread" : "it had read all");
+        pair(fds);
+        end_init(&e, fds[0]);
+        pn_stream_hear_out(e.stream);
+        if (unread)
+            UNIT_TRUE(pn_stream_write(e.stream, PN_STR("unread")));
+        say(fds[1], "last words");
+        (void)close(fds[1]);
+        UNIT_TRUE(pn_stream_write(e.stream, PN_STR("nobody")));
+        UNIT_TRUE(pn_stream_write(e.stream, PN_STR("hears it")));
+        UNIT_INT(pn_stream_pending(e.stream), 0);
+        turn_until(&e.closed, 1);
+        UNIT_STR(pn_buf_str(&e.got), PN_STR("last words"));
+        end_fini(&e);
+    }
     pn_loop_free(&loop);
 }
 
@@ -821,6 +899,8 @@ int main(int argc, char **argv)
         {"resume inside", test_resume_inside},
         {"write limit", test_write_limit},
         {"drain", test_drain},
+        {"close slow", test_close_slow},
+        {"hear out", test_hear_out},
         {"writev", test_writev},
         {"tls_writev", test_tls_writev},
         {"free inside", test_free_inside},
