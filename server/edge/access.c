@@ -1,45 +1,25 @@
 /*
  * Users who come for their mail, by IMAP or POP3, until they are in: the engine before login
- * (login_engine.h) speaks, auth judges, and the session goes to the user's mailbox worker, which
- * auth has told of him (pass.h). A plain connection goes as it is; one with TLS stays here and is
- * relayed. What the client sent behind its login goes along.
+ * (login_engine.h) speaks, auth judges, and the session is handed over (access_hand.c).
  */
-#include "edge.h"
+#include "access.h"
 
 #include "clock.h"
 #include "log.h"
 #include "login_engine.h"
 #include "mem.h"
-#include "pass.h"
 
 #include <stdlib.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 enum { WRITE_MAX = 64 * 1024, KEEP_MAX = PN_LOGIN_INPUT_MAX, UNREAD_MAX = 8192 };
 enum { FAILURES_MAX = 10, COMMANDS_MAX = 200 };
-
-struct access {
-    struct session *s;
-    struct access *next; /* of those that are being handed over */
-    struct pn_login *engine;
-    struct pn_login_config config;
-    uint64_t end_ns; /* he is in by then */
-    /* Once auth let him in: */
-    unsigned char token[PN_PASS_TOKEN];
-    uint32_t worker;
-    char *user;
-    uint64_t id;             /* of the SESSION that is not answered yet; 0: none */
-    struct pn_stream *inner; /* our end of the pair, of a session with TLS */
-    struct pn_timer *timer;
-};
 
 bool session_reads(const struct session *s)
 {
     return s->kind >= PN_LISTEN_IMAP && s->kind <= PN_LISTEN_POP3S;
 }
 
-static bool is_imap(const struct session *s)
+bool access_is_imap(const struct session *s)
 {
     return s->kind == PN_LISTEN_IMAP || s->kind == PN_LISTEN_IMAPS;
 }
@@ -81,9 +61,7 @@ static void on_resume(void *ctx)
 static void on_engine_close(void *ctx)
 {
     struct access *a = ctx;
-    struct session *s = a->s;
-    pn_stream_close(&s->stream);
-    session_free(s);
+    session_part(a->s);
 }
 
 static void start_tls(struct session *s)
@@ -168,150 +146,6 @@ bool access_admit(struct session *s, const struct pn_sasl_said *said)
     return true;
 }
 
-/* ---- handing over ---- */
-
-static void unlist(struct access *a)
-{
-    if (a->id == 0)
-        return;
-    struct access **at = &a->s->edge->handing;
-    while (*at != a)
-        at = &(*at)->next;
-    *at = a->next;
-    a->id = 0;
-    pn_timer_clear(a->timer);
-}
-
-/* The client is told to try again, and may, but where we stop. */
-static void not_taken(struct access *a, const char *why)
-{
-    unlist(a);
-    pn_stream_free(&a->inner);
-    event_session(a->s, "mailbox-refused", pn_str_of(why));
-    if (a->s->edge->draining)
-        pn_login_drop(a->engine, PN_LOGIN_SHUTDOWN);
-    else
-        pn_login_said(a->engine, PN_LOGIN_BUSY);
-}
-
-static void on_late(void *arg)
-{
-    not_taken(arg, "the mailbox worker did not answer in time");
-}
-
-static void fill(const struct access *a, struct pn_str tag, const char *name,
-                 struct pn_session *out)
-{
-    const struct session *s = a->s;
-    const struct pn_check_tls tls = session_tls(s);
-    *out = (struct pn_session){.id = a->id,
-                               .service = is_imap(s) ? PN_SASL_IMAP : PN_SASL_POP3,
-                               .user = pn_str_of(a->user),
-                               .session = pn_str_of(name),
-                               .tag = tag,
-                               .ip = s->ip,
-                               .port = s->port,
-                               .relayed = s->tls_on,
-                               .tls = tls.version,
-                               .cipher = tls.cipher,
-                               .ahead = pn_stream_kept_bytes(s->stream)};
-    memcpy(out->token, a->token, sizeof out->token);
-}
-
-static bool send_session(struct access *a, struct pn_str tag, int fd)
-{
-    struct pn_channel *to =
-        a->worker < EDGE_MAILBOXES_MAX ? a->s->edge->mailboxes[a->worker].channel : NULL;
-    struct pn_session session;
-    struct pn_buf body;
-    char name[32];
-    if (to == NULL)
-        return false;
-    fill(a, tag, session_name(a->s, name), &session);
-    pn_buf_init(&body, 2 * PN_SESSION_AHEAD_MAX);
-    pn_session_put(&body, &session);
-    bool sent = session.ahead.len <= PN_SESSION_AHEAD_MAX && !body.overflow &&
-                pn_handover_send(to, PN_REC_SESSION, pn_buf_str(&body), fd);
-    pn_sasl_wipe(pn_buf_str(&body));
-    pn_buf_fini(&body);
-    return sent;
-}
-
-/* The descriptor that goes to the worker; it is the caller's to close if that is not our own. */
-static int its_end(struct access *a)
-{
-    int pair[2];
-    if (!a->s->tls_on)
-        return pn_stream_fd(a->s->stream);
-    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) != 0)
-        return -1;
-    a->inner = relay_inner(a->s->edge, pair[0]);
-    return pair[1];
-}
-
-static void on_hand_over(void *ctx, struct pn_str tag)
-{
-    struct access *a = ctx;
-    struct edge *edge = a->s->edge;
-    int fd = its_end(a);
-    a->id = ++edge->next_token;
-    a->next = edge->handing;
-    edge->handing = a;
-    if (a->timer == NULL)
-        a->timer = pn_timer_new(edge->loop, on_late, a);
-    pn_timer_set(a->timer, PN_SESSION_WAIT_MS);
-    bool sent = fd >= 0 && send_session(a, tag, fd);
-    explicit_bzero(a->token, sizeof a->token);
-    if (fd >= 0 && a->s->tls_on)
-        (void)close(fd);
-    if (!sent)
-        not_taken(a, "no mailbox worker takes it now");
-}
-
-/* It is the worker's now. */
-static void gone_over(struct access *a)
-{
-    struct session *s = a->s;
-    unlist(a);
-    if (a->inner != NULL)
-        relay_begin(s->edge, &s->stream, &a->inner, s->gen->data_ms);
-    if (s->edge->draining)
-        relays_drain(s->edge);
-    session_free(s); /* our own descriptor of a plain connection goes with it */
-}
-
-bool access_taken(struct edge *edge, unsigned mailbox, struct pn_str body)
-{
-    static const char *const why[PN_SESSION_WORDS] = {
-        [PN_SESSION_TAKEN] = "",
-        [PN_SESSION_NO_PASS] = "the mailbox worker does not know of the login",
-        [PN_SESSION_TOO_MANY] = "too many sessions",
-        [PN_SESSION_ENDING] = "the mailbox worker ends",
-        [PN_SESSION_LOST] = "the mailbox worker has no descriptor left"};
-    struct pn_session_taken taken;
-    if (!pn_session_taken_get(body, &taken))
-        return false;
-    for (struct access *a = edge->handing; a != NULL; a = a->next) {
-        if (a->id != taken.id || a->worker != mailbox)
-            continue;
-        if (taken.word == PN_SESSION_TAKEN)
-            gone_over(a);
-        else
-            not_taken(a, why[taken.word]);
-        break;
-    }
-    return true; /* who waited may be gone */
-}
-
-void access_mailbox_gone(struct edge *edge, unsigned mailbox)
-{
-    for (struct access *a = edge->handing, *next; a != NULL; a = next) {
-        next = a->next;
-        if (a->worker == mailbox)
-            not_taken(a, "the mailbox worker ended");
-    }
-}
-
 /* ---- the connection ---- */
 
 static void configure(struct access *a)
@@ -337,10 +171,11 @@ static void begin(struct access *a)
                                             .sasl = on_sasl,
                                             .response = on_response,
                                             .cancel = on_cancel,
-                                            .hand_over = on_hand_over};
+                                            .hand_over = access_hand_over};
     struct session *s = a->s;
     configure(a);
-    a->engine = pn_login_new(is_imap(s) ? PN_LOGIN_IMAP : PN_LOGIN_POP3, &a->config, &ops, a);
+    a->engine =
+        pn_login_new(access_is_imap(s) ? PN_LOGIN_IMAP : PN_LOGIN_POP3, &a->config, &ops, a);
     s->started = true;
     if (s->tls_on)
         pn_login_tls(a->engine);
@@ -366,7 +201,7 @@ static size_t on_read(void *ctx, struct pn_str bytes)
 static void on_drained(void *ctx)
 {
     struct session *s = ctx;
-    if (s->started && !s->tls_due)
+    if (s->started && !s->tls_due && !access_hand_on(s->access))
         settle(s->access);
 }
 
@@ -393,23 +228,9 @@ static void on_tls(void *ctx)
     settle(s->access);
 }
 
-static void on_close(void *ctx, enum pn_close how, const char *why)
+void access_timeout(struct session *s)
 {
-    struct session *s = ctx;
-    if (how == PN_CLOSE_TLS)
-        event_session(s, "tls-failed", pn_str_of(why));
-    session_free(s);
-}
-
-static void on_timeout(void *ctx)
-{
-    struct session *s = ctx;
-    if (s->tls_due)
-        event_session(s, "tls-failed", PN_STR("the handshake took too long"));
-    if (s->started && !s->tls_due)
-        pn_login_drop(s->access->engine, PN_LOGIN_TIMEOUT);
-    else
-        session_free(s);
+    pn_login_drop(s->access->engine, PN_LOGIN_TIMEOUT);
 }
 
 void access_open(struct session *s, int fd, bool tls_first)
@@ -417,8 +238,8 @@ void access_open(struct session *s, int fd, bool tls_first)
     static const struct pn_stream_ops ops = {.on_read = on_read,
                                              .on_drained = on_drained,
                                              .on_tls = on_tls,
-                                             .on_close = on_close,
-                                             .on_timeout = on_timeout};
+                                             .on_close = session_closed,
+                                             .on_timeout = session_timed_out};
     struct access *a = pn_calloc(1, sizeof *a);
     a->s = s;
     a->end_ns = pn_loop_now(s->edge->loop) + s->gen->login_ms * PN_NS_PER_MS;
@@ -445,12 +266,13 @@ void access_forget(struct session *s)
     struct access *a = s->access;
     if (a == NULL)
         return;
-    unlist(a);
+    access_unlist(a);
     s->access = NULL;
     pn_login_free(&a->engine);
     pn_stream_free(&a->inner);
     pn_timer_free(&a->timer);
     explicit_bzero(a->token, sizeof a->token);
+    free(a->tag);
     free(a->user);
     free(a);
 }

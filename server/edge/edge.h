@@ -71,6 +71,7 @@ struct edge_auth;
 struct login;
 struct access;
 struct relay;
+struct place;
 
 /* What holds for mail that users submit. */
 struct edge_submission {
@@ -411,6 +412,11 @@ void edge_fate(struct session *s, enum pn_fate fate);
 
 /* False: one more session from there is too much. */
 bool session_enter(struct session *s);
+/* Where a session is counted, taken from it: a relay, or last words, are so counted on. NULL: it is
+ * counted nowhere. */
+struct place *session_place(struct session *s);
+/* It is left; place may be NULL. */
+void place_leave(void *place);
 /* Counts one more of these; true: it is one too many, and an event was written, unless
  * there were many just now. */
 bool session_limited(struct session *s, enum pn_rate rate);
@@ -535,9 +541,8 @@ void edge_auth_free(struct edge *edge);
 
 /* Our end of a pair, paused: relay_begin goes on with it. Takes fd. */
 struct pn_stream *relay_inner(struct edge *edge, int fd);
-/* Takes both. */
-void relay_begin(struct edge *edge, struct pn_stream **outer, struct pn_stream **inner,
-                 uint64_t stall_ms);
+/* Takes the session's stream, its place, and inner. */
+void relay_begin(struct session *s, struct pn_stream **inner);
 /* The edge stops: workers tell those whose sessions we relay. */
 void relays_drain(struct edge *edge);
 void relays_free(struct edge *edge);
@@ -560,6 +565,8 @@ void access_said(struct session *s, enum pn_sasl_status status);
 bool access_taken(struct edge *edge, unsigned mailbox, struct pn_str body);
 /* Its channel ended. */
 void access_mailbox_gone(struct edge *edge, unsigned mailbox);
+/* The client was silent for too long. */
+void access_timeout(struct session *s);
 void access_drain(struct session *s);
 /* The session goes. */
 void access_forget(struct session *s);
@@ -680,6 +687,11 @@ bool txn_replies_each(const struct transaction *t);
 
 struct session *session_new(struct edge *edge, enum pn_listen_kind kind);
 void session_free(struct session *s);
+/* The same, once what was said last is out: until then it is counted. */
+void session_part(struct session *s);
+/* Of its stream, whatever it speaks. ctx: the session. */
+void session_closed(void *ctx, enum pn_close how, const char *why);
+void session_timed_out(void *ctx);
 /* The client may come in: takes fd; TLS first, or the greeting. */
 void session_open(struct session *s, int fd, bool tls_first);
 /* The edge stops: 421 at the next moment that is between commands. */

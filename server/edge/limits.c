@@ -2,8 +2,10 @@
 #include "edge.h"
 
 #include "clock.h"
+#include "mem.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 /* Lines of one kind of event a second; the others are counted. */
 enum { SAID_A_SECOND = 10 };
@@ -59,4 +61,33 @@ bool session_limited(struct session *s, enum pn_rate rate)
     if (limit != PN_LIMIT_NONE)
         say_limited(s, limit);
     return limit != PN_LIMIT_NONE;
+}
+
+/* ---- beyond the session ---- */
+
+struct place {
+    struct edge *edge;
+    struct pn_limits_ticket ticket;
+    bool limited;
+};
+
+struct place *session_place(struct session *s)
+{
+    if (!s->counted)
+        return NULL;
+    struct place *place = pn_calloc(1, sizeof *place);
+    *place = (struct place){s->edge, s->ticket, s->limited};
+    s->counted = s->limited = false;
+    return place;
+}
+
+void place_leave(void *ctx)
+{
+    struct place *place = ctx;
+    if (place == NULL)
+        return;
+    if (place->limited)
+        pn_limits_leave(place->edge->limits, &place->ticket);
+    pn_cap_give(place->edge->limits, PN_CAP_SESSIONS, 1);
+    free(place);
 }

@@ -3,7 +3,7 @@
  * the mailbox worker that has the session, and back. Who reads slowly makes the other wait: at
  * most a read and what the sockets hold lies here. While nothing passes no buffer is held. A client
  * that takes nothing for too long is left: a worker that gave it up can't be heard behind what lies
- * here.
+ * here. A relay has the place of its session among those that limits count.
  */
 #include "edge.h"
 
@@ -20,15 +20,15 @@ enum { UNREAD_MAX = 64 * 1024, WRITE_MAX = UNREAD_MAX + 2 * PN_STREAM_READ_MAX, 
 struct relay {
     struct relay *next, **prev;
     struct edge *edge;
-    struct pn_stream *outer, *inner;
+    struct pn_stream *outer, *inner; /* inner NULL: the worker is done, its last words go out */
+    struct place *place;
     uint64_t stall_ms;
 };
 
-/* What the worker said last goes to the client yet. */
 static void relay_end(struct relay *r)
 {
     struct edge *edge = r->edge;
-    pn_stream_close(&r->outer);
+    pn_stream_close_then(&r->outer, place_leave, r->place);
     pn_stream_free(&r->inner);
     *r->prev = r->next;
     if (r->next != NULL)
@@ -49,6 +49,8 @@ static size_t pass_on(struct pn_stream *from, struct pn_stream *to, struct pn_st
 static size_t on_outer_read(void *ctx, struct pn_str bytes)
 {
     struct relay *r = ctx;
+    if (r->inner == NULL)
+        return bytes.len;
     return pass_on(r->outer, r->inner, bytes);
 }
 
@@ -65,7 +67,10 @@ static void on_outer_drained(void *ctx)
 {
     struct relay *r = ctx;
     pn_stream_timeout(r->outer, 0);
-    pn_stream_resume(r->inner);
+    if (r->inner == NULL)
+        relay_end(r);
+    else
+        pn_stream_resume(r->inner);
 }
 
 static void on_inner_drained(void *ctx)
@@ -78,10 +83,27 @@ static void on_inner_drained(void *ctx)
 static void on_outer_eof(void *ctx)
 {
     struct relay *r = ctx;
-    pn_stream_end(r->inner);
+    if (r->inner != NULL)
+        pn_stream_end(r->inner);
 }
 
-static void on_gone(void *ctx, enum pn_close how, const char *why)
+/* The worker is done. What it said last goes to the client yet, for as long as that takes it; what
+ * the client says is heard by nobody. */
+static void on_inner_close(void *ctx, enum pn_close how, const char *why)
+{
+    struct relay *r = ctx;
+    (void)how;
+    (void)why;
+    pn_stream_free(&r->inner);
+    if (pn_stream_pending(r->outer) == 0) {
+        relay_end(r);
+        return;
+    }
+    pn_stream_pause(r->outer);
+    pn_stream_timeout(r->outer, r->stall_ms);
+}
+
+static void on_outer_close(void *ctx, enum pn_close how, const char *why)
 {
     (void)how;
     (void)why;
@@ -91,15 +113,16 @@ static void on_gone(void *ctx, enum pn_close how, const char *why)
 static const struct pn_stream_ops outer_ops = {.on_read = on_outer_read,
                                                .on_eof = on_outer_eof,
                                                .on_drained = on_outer_drained,
-                                               .on_close = on_gone},
+                                               .on_close = on_outer_close},
                                   inner_ops = {.on_read = on_inner_read,
                                                .on_drained = on_inner_drained,
-                                               .on_close = on_gone};
+                                               .on_close = on_inner_close};
 static const struct pn_stream_limits limits = {0, WRITE_MAX};
 
 struct pn_stream *relay_inner(struct edge *edge, int fd)
 {
     struct pn_stream *inner = pn_stream_new(edge->loop, fd, &inner_ops, NULL, limits);
+    pn_stream_hear_out(inner); /* what a worker says last may stand behind what it reads no more */
     pn_stream_pause(inner);
     return inner;
 }
@@ -111,17 +134,18 @@ static void keep_alive(int fd)
     (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &(int){KEEPALIVE_S}, sizeof(int));
 }
 
-void relay_begin(struct edge *edge, struct pn_stream **outer, struct pn_stream **inner,
-                 uint64_t stall_ms)
+void relay_begin(struct session *s, struct pn_stream **inner)
 {
+    struct edge *edge = s->edge;
     struct relay *r = pn_calloc(1, sizeof *r);
     *r = (struct relay){.next = edge->relays,
                         .prev = &edge->relays,
                         .edge = edge,
-                        .outer = *outer,
+                        .outer = s->stream,
                         .inner = *inner,
-                        .stall_ms = stall_ms};
-    *outer = *inner = NULL;
+                        .place = session_place(s),
+                        .stall_ms = s->gen->data_ms};
+    s->stream = *inner = NULL;
     if (r->next != NULL)
         r->next->prev = &r->next;
     edge->relays = r;

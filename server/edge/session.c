@@ -26,9 +26,7 @@ static void on_resume(void *ctx)
 
 static void on_engine_close(void *ctx)
 {
-    struct session *s = ctx;
-    pn_stream_close(&s->stream);
-    session_free(s);
+    session_part(ctx);
 }
 
 static void stage_connect(void *ctx)
@@ -294,7 +292,7 @@ static void on_tls(void *ctx)
     turn_settle(s, true);
 }
 
-static void on_close(void *ctx, enum pn_close how, const char *why)
+void session_closed(void *ctx, enum pn_close how, const char *why)
 {
     struct session *s = ctx;
     if (how == PN_CLOSE_TLS)
@@ -302,22 +300,24 @@ static void on_close(void *ctx, enum pn_close how, const char *why)
     session_free(s);
 }
 
-static void on_timeout(void *ctx)
+void session_timed_out(void *ctx)
 {
     struct session *s = ctx;
     if (s->tls_due)
         event_session(s, "tls-failed", PN_STR("the handshake took too long"));
-    if (s->started && !s->tls_due)
-        turn_timeout(s);
-    else
+    if (!s->started || s->tls_due)
         session_free(s);
+    else if (s->access != NULL)
+        access_timeout(s);
+    else
+        turn_timeout(s);
 }
 
 static const struct pn_stream_ops stream_ops = {.on_read = on_read,
                                                 .on_drained = on_drained,
                                                 .on_tls = on_tls,
-                                                .on_close = on_close,
-                                                .on_timeout = on_timeout};
+                                                .on_close = session_closed,
+                                                .on_timeout = session_timed_out};
 
 struct session *session_new(struct edge *edge, enum pn_listen_kind kind)
 {
@@ -360,7 +360,8 @@ void session_open(struct session *s, int fd, bool tls_first)
         begin(s);
 }
 
-void session_free(struct session *s)
+/* All of it but its stream; where it is counted. */
+static struct place *forget(struct session *s)
 {
     struct edge *edge = s->edge;
     if (s->gone != NULL)
@@ -375,7 +376,6 @@ void session_free(struct session *s)
     pn_timer_free(&s->timer);
     pn_watch_free(&s->proxy_watch);
     pn_smtp_server_free(&s->smtp);
-    pn_stream_free(&s->stream);
     if (s->fd >= 0)
         (void)close(s->fd);
     free(s->helo);
@@ -384,12 +384,28 @@ void session_free(struct session *s)
     access_forget(s);
     client_name_forget(s);
     turn_uncount(s);
-    if (s->limited)
-        pn_limits_leave(edge->limits, &s->ticket);
-    if (s->counted)
-        pn_cap_give(edge->limits, PN_CAP_SESSIONS, 1);
+    struct place *place = session_place(s);
     edge_generation_unref(&s->gen);
     free(s);
+    return place;
+}
+
+void session_free(struct session *s)
+{
+    struct edge *edge = s->edge;
+    struct pn_stream *stream = s->stream;
+    struct place *place = forget(s);
+    pn_stream_free(&stream);
+    place_leave(place);
+    edge_stop_if_idle(edge);
+}
+
+void session_part(struct session *s)
+{
+    struct edge *edge = s->edge;
+    struct pn_stream *stream = s->stream;
+    struct place *place = forget(s);
+    pn_stream_close_then(&stream, place_leave, place);
     edge_stop_if_idle(edge);
 }
 

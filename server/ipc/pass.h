@@ -10,6 +10,11 @@
  *   mailbox -> edge    SESSION_TAKEN   struct pn_session_taken: the session is the worker's, or
  *                                      why not; until then edge keeps a descriptor of its own
  *                                      and reads nothing from it
+ *   edge -> mailbox    SESSION_YOURS   struct pn_session_taken: of a client's own socket, that the
+ *                                      worker has it (TAKEN), or that edge does (any other word).
+ *                                      Before the first neither reads nor writes there but edge,
+ *                                      behind it edge never does; a worker that does not hear it
+ *                                      closes its descriptor without a word
  *   edge -> mailbox    SESSIONS_END    the edge stops: those that it relays are told so
  *
  * A token opens one session of its user and service, once, within PN_PASS_MS. Whoever shows a
@@ -30,7 +35,8 @@ enum {
     PN_SESSION_TAG_MAX = 255,
     PN_SESSION_TLS_MAX = 64,           /* bytes of a protocol's or cipher's name */
     PN_SESSION_AHEAD_MAX = 256 * 1024, /* bytes read behind the login */
-    PN_SESSION_WAIT_MS = 10 * 1000     /* for SESSION_TAKEN; then the client hears UNAVAILABLE */
+    PN_SESSION_WAIT_MS = 10 * 1000,    /* for SESSION_TAKEN; then the client hears UNAVAILABLE */
+    PN_SESSION_YOURS_MS = 20 * 1000    /* for SESSION_YOURS */
 };
 
 struct pn_pass {

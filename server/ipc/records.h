@@ -89,6 +89,7 @@ enum pn_record_type {
     PN_REC_PASS = 0x0640,
     PN_REC_SESSION,      /* fd: the client, or a pair's end */
     PN_REC_SESSIONS_END, /* no body */
+    PN_REC_SESSION_YOURS,
     PN_REC_PASS_KNOWN = 0x06c0,
     PN_REC_SESSION_TAKEN,
 

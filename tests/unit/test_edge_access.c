@@ -5,7 +5,9 @@
 #include "pass.h"
 
 #include <poll.h>
+#include <signal.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static const char token[] = "sixteen bytes of";
@@ -78,6 +80,21 @@ static void say_word(uint64_t id, enum pn_session_word word)
         pn_channel_send_fd(fx.rig.peers[MAILBOX], PN_REC_SESSION_TAKEN, pn_buf_str(&b), NULL, 0),
         0);
     pn_buf_fini(&b);
+}
+
+/* What edge says of who has a client. */
+static void expect_whose(uint64_t id, bool yours)
+{
+    struct pn_record record;
+    struct pn_session_taken word = {0, PN_SESSION_WORDS};
+    struct pn_buf buf;
+    pn_buf_init(&buf, PN_RECORD_MAX);
+    UNIT_TRUE(role_rig_recv(&fx.rig, MAILBOX, &record, &buf));
+    UNIT_INT(record.type, PN_REC_SESSION_YOURS);
+    UNIT_TRUE(pn_session_taken_get(record.body, &word));
+    UNIT_INT(word.id, id);
+    UNIT_INT(word.word == PN_SESSION_TAKEN, yours);
+    pn_buf_fini(&buf);
 }
 
 /* As recv; the descriptor does not block. */
@@ -166,6 +183,96 @@ static void test_relayed(void)
     expect_line(&c, "* BYE");
     UNIT_STR(line_of(&c), PN_STR(""));
     hang_up(&c);
+    pn_buf_fini(&buf);
+    down();
+}
+
+/* A session with TLS, let in and taken: the worker's end. */
+static int relayed(struct client *c, struct pn_buf *buf)
+{
+    struct pn_sasl_begin begin;
+    struct pn_session s;
+    dial(c, IMAPS);
+    start_tls(c);
+    expect_line(c, "* OK ");
+    say(c, PN_STR("a LOGIN ann@here.test pw\r\n"));
+    pn_buf_clear(buf);
+    let_in(asked(buf, &begin), true, 0);
+    pn_buf_clear(buf);
+    int fd = handed(buf, &s);
+    say_word(s.id, PN_SESSION_TAKEN);
+    UNIT_INT(send(fd, "a OK\r\n", 6, 0), 6);
+    expect_line(c, "a OK");
+    return fd;
+}
+
+/* What a worker said last is heard, though it reads no more and the client speaks. */
+static void test_last_words(void)
+{
+    enum { ROUNDS = 10 };
+    struct client c;
+    struct pn_buf buf;
+    up("}\n");
+    pn_buf_init(&buf, PN_RECORD_MAX);
+    for (int i = 0; i < ROUNDS; i++) {
+        int status, fd = relayed(&c, &buf);
+        unit_row("both at once");
+        UNIT_INT(kill(fx.rig.pid, SIGSTOP), 0);
+        UNIT_INT(waitpid(fx.rig.pid, &status, WUNTRACED), fx.rig.pid);
+        say(&c, PN_STR("b NOOP\r\n"));
+        UNIT_INT(send(fd, "* BYE\r\n", 7, 0), 7);
+        (void)close(fd);
+        UNIT_INT(kill(fx.rig.pid, SIGCONT), 0);
+        expect_line(&c, "* BYE");
+        UNIT_STR(line_of(&c), PN_STR(""));
+        hang_up(&c);
+    }
+    pn_buf_fini(&buf);
+    down();
+}
+
+/* So many bytes come, and then the end. */
+static void expect_bytes(struct client *c, size_t want)
+{
+    size_t got = c->in.len;
+    pn_buf_clear(&c->in);
+    while (hear_bytes(c) > 0) {
+        got += c->in.len;
+        pn_buf_clear(&c->in);
+    }
+    UNIT_INT(got, want);
+}
+
+/* Who is relayed is counted, until the end. */
+static void test_counted(void)
+{
+    static char much[1000];
+    enum { PIECES = 600 };
+    struct client c, other;
+    struct pn_buf buf;
+    up("}\nlimits { sessions 1 }\n");
+    pn_buf_init(&buf, PN_RECORD_MAX);
+    int fd = relayed(&c, &buf);
+    unit_row("he who is relayed has the place");
+    dial(&other, POP3);
+    expect_line(&other, "-ERR [SYS/TEMP] Too many");
+    hang_up(&other);
+    unit_row("the worker is done: he hears all of it");
+    memset(much, 'x', sizeof much);
+    for (size_t i = 0; i < PIECES; i++) {
+        struct pollfd p = {.fd = fd, .events = POLLOUT};
+        UNIT_INT(poll(&p, 1, 30000), 1);
+        UNIT_INT(send(fd, much, sizeof much, MSG_NOSIGNAL), (ssize_t)sizeof much);
+    }
+    (void)close(fd);
+    expect_bytes(&c, (size_t)PIECES * sizeof much);
+    hang_up(&c);
+    unit_row("no longer");
+    for (bool in = false; !in;) {
+        dial(&other, POP3);
+        in = pn_str_starts(line_of(&other), PN_STR("+OK"));
+        hang_up(&other);
+    }
     pn_buf_fini(&buf);
     down();
 }
@@ -261,6 +368,9 @@ static void test_plain(void)
     expect_line(&c, "-ERR [SYS/TEMP]");
     unit_row("what stood behind the login is edge's again");
     expect_line(&c, "-ERR");
+    unit_row("a word that comes when the client was told otherwise");
+    say_word(s.id, PN_SESSION_TAKEN);
+    expect_whose(s.id, false);
     unit_row("taken: the descriptor is the client");
     pn_buf_clear(&buf);
     say(&c, PN_STR("USER ann@here.test\r\n"));
@@ -270,6 +380,7 @@ static void test_plain(void)
     pn_buf_clear(&buf);
     fd = handed(&buf, &s);
     say_word(s.id, PN_SESSION_TAKEN);
+    expect_whose(s.id, true);
     UNIT_INT(send(fd, "+OK in\r\n", 8, 0), 8);
     expect_line(&c, "+OK in");
     unit_row("the edge is killed: nothing happens to it");
@@ -287,6 +398,8 @@ int main(int argc, char **argv)
 {
     static const struct unit_test tests[] = {
         {"relayed", test_relayed},
+        {"last words", test_last_words},
+        {"counted", test_counted},
         {"stalled", test_stalled},
         {"stopped", test_stopped},
         {"plain", test_plain},
