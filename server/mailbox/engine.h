@@ -4,11 +4,10 @@
  * dialogue need no network.
  *
  *   input   the host calls run() when bytes have come, when the store said that something
- *           changed, and when all output of the last MORE is sent. Each time with all bytes that
- *           are not consumed, which may be none.
- *   run()   does a bounded piece of work, on a thread of a pool (it may block on the disk, never
- *           on the client): consumes what it can, appends to out, and says what it waits for.
- *           One thread at a time runs an engine.
+ *           changed, and when all output of the last MORE is sent (HEARD: has arrived). Each time
+ * with all bytes that are not consumed, which may be none. run()   does a bounded piece of work, on
+ * a thread of a pool (it may block on the disk, never on the client): consumes what it can, appends
+ * to out, and says what it waits for. One thread at a time runs an engine.
  *
  * An engine holds little while it waits: no buffers, no open files but the store's.
  */
@@ -27,6 +26,8 @@ enum {
 enum pn_engine_next {
     PN_ENGINE_INPUT,   /* run again when more bytes came, or something changed */
     PN_ENGINE_MORE,    /* run again when out is sent: there is more to say, or to consume */
+    PN_ENGINE_HEARD,   /* run again once the client has all that was said, as far as that is known
+                        * here; never, if it is gone before */
     PN_ENGINE_DEFLATE, /* as INPUT; from behind this output on both ways are compressed (RFC 4978)
                         */
     PN_ENGINE_END      /* close when out is sent */

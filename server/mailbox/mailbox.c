@@ -229,6 +229,8 @@ static bool on_record(void *ctx, struct pn_record *record)
         return auth && sessions_pass(peer, record->body);
     case PN_REC_SESSION:
         return edge && sessions_open(peer, record, false);
+    case PN_REC_SESSION_YOURS:
+        return edge && sessions_yours(peer, record->body);
     case PN_REC_SESSIONS_END:
         if (edge)
             sessions_relay_ends(peer);

@@ -108,6 +108,7 @@ struct reader {
 
 enum visit_state {
     VISIT_OPENING, /* its mailbox is being opened */
+    VISIT_OFFERED, /* it is open; edge did not say yet that the client is ours */
     VISIT_WAITING, /* for bytes, or for news */
     VISIT_RUNNING, /* the engine runs, or waits for a thread */
     VISIT_SENDING, /* the engine has more to say once this is sent */
@@ -120,7 +121,10 @@ struct visit {
     struct visit *next, **prev;
     struct mailbox *mailbox;
     struct reader *reader;
-    struct peer *relay; /* the edge that has the client; NULL: we have, or that edge is gone */
+    struct peer *relay;     /* the edge that has the client; NULL: we have, or that edge is gone */
+    uint64_t id;            /* that edge's */
+    bool offered;           /* the client's own socket, which edge may yet keep: not a word */
+    struct pn_timer *timer; /* then, and while `hearing`; owned */
     struct pn_stream *stream;
     struct pn_engine *engine;
     struct pn_buf in, out; /* not consumed yet; said in this run */
@@ -131,6 +135,11 @@ struct visit {
     atomic_bool woken;
     bool again;               /* there is news for the engine that runs */
     bool eof, broken, ending; /* broken: no deflate stream */
+    bool hearing;             /* until the client has all that was said: PN_ENGINE_HEARD */
+    unsigned look_ms;         /* then: when it is looked at again */
+    size_t unheard;           /* what it did not have */
+    uint64_t moved_ns;        /* when that last became less */
+    bool parting;             /* the last word is said, and on its way */
     enum pn_engine_why ending_why;
     const char *end; /* why, for the event; NULL: it goes on */
     uint8_t service;
@@ -215,6 +224,8 @@ void visit_moved(void *ctx, struct pn_str from, struct pn_str to, bool into_junk
 /* Takes fd. reader has room. */
 void visit_begin(struct mailbox *mb, struct reader *reader, struct peer *relay,
                  const struct pn_session *from, int fd);
+/* Edge says that the client is ours. */
+void visit_yours(struct visit *v);
 /* Last words, as soon as the engine does not run. */
 void visit_end(struct visit *v, enum pn_engine_why why);
 /* The edge that relays it is gone: there is no client any more. */
@@ -225,6 +236,8 @@ void visit_lost(struct visit *v);
 bool sessions_pass(struct peer *peer, struct pn_str body);
 /* PN_REC_SESSION, and one whose descriptor could not come (cut). */
 bool sessions_open(struct peer *peer, struct pn_record *record, bool cut);
+/* PN_REC_SESSION_YOURS. */
+bool sessions_yours(struct peer *peer, struct pn_str body);
 /* Those that this edge relays are told that it stops. */
 void sessions_relay_ends(struct peer *peer);
 /* The channel to it ended: it lives no more, or would not be believed. */

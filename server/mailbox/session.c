@@ -21,11 +21,15 @@ enum {
     PACKED_KEEP = 64 * 1024, /* compressed input that waits */
     UNREAD_MAX = 64 * 1024,  /* of what was said: beyond it no more is asked for */
     SEND_MS = 5 * 60 * 1000, /* a client that reads nothing for so long */
+    LOOK_MS = 5,             /* whether a client has what was said */
+    LOOK_MAX_MS = 500,
     KEEPALIVE_S = 300
 };
 
 static void schedule(struct visit *v);
 static void await(struct visit *v);
+static void listen_to(struct visit *v);
+static void on_timer(void *ctx);
 
 /* ---- the end ---- */
 
@@ -48,6 +52,7 @@ static void closed(struct crew_job *job)
         v->next->prev = v->prev;
     mb->visit_count--;
     sessions_left(v);
+    pn_timer_free(&v->timer);
     pn_buf_fini(&v->in);
     pn_buf_fini(&v->out);
     deflate_free(&v->deflate);
@@ -63,7 +68,10 @@ static void finish(struct visit *v, const char *why)
 {
     if (v->end == NULL)
         v->end = why;
-    pn_stream_close(&v->stream);
+    if (v->offered) /* the client may hear somebody else */
+        pn_stream_free(&v->stream);
+    else
+        pn_stream_close(&v->stream);
     if (v->state == VISIT_RUNNING || v->state == VISIT_OPENING || v->state == VISIT_CLOSING)
         return; /* as soon as it does not run */
     v->state = VISIT_CLOSING;
@@ -94,6 +102,20 @@ static void pack_out(struct visit *v)
     v->out = packed;
 }
 
+/* The last word is said. While it goes out, for as long as the client takes some of it, this is a
+ * session yet, and counted. */
+static void part(struct visit *v, const char *why)
+{
+    v->end = why;
+    v->parting = true;
+    v->hearing = false;
+    v->state = VISIT_SENDING;
+    if (pn_stream_pending(v->stream) == 0)
+        finish(v, why);
+    else
+        pn_stream_timeout(v->stream, SEND_MS);
+}
+
 static void say_bye(struct visit *v)
 {
     static const char *const why[] = {[PN_ENGINE_IDLE_TOO_LONG] = "idle",
@@ -102,14 +124,14 @@ static void say_bye(struct visit *v)
     v->engine->kind->bye(v->engine, v->ending_why, &v->out);
     pack_out(v);
     send_out(v);
-    finish(v, why[v->ending_why]);
+    part(v, why[v->ending_why]);
 }
 
 void visit_end(struct visit *v, enum pn_engine_why why)
 {
     v->ending = true;
     v->ending_why = why;
-    if (v->state == VISIT_WAITING || v->state == VISIT_SENDING)
+    if (!v->parting && (v->state == VISIT_WAITING || v->state == VISIT_SENDING))
         say_bye(v);
 }
 
@@ -183,7 +205,11 @@ static void on_timeout(void *ctx)
 static void on_drained(void *ctx)
 {
     struct visit *v = ctx;
-    if (v->state == VISIT_SENDING)
+    if (v->parting)
+        finish(v, v->end);
+    else if (v->hearing)
+        listen_to(v);
+    else if (v->state == VISIT_SENDING)
         schedule(v);
     else if (v->state == VISIT_WAITING)
         await(v);
@@ -242,6 +268,33 @@ static void await(struct visit *v)
     pn_stream_resume(v->stream);
 }
 
+/* Who waits for HEARD: has the client taken all? If it does not read, it is looked at again, less
+ * and less often. */
+static void listen_to(struct visit *v)
+{
+    size_t left = pn_stream_unheard(v->stream);
+    uint64_t now = pn_loop_now(v->mailbox->loop);
+    if (left == 0) {
+        v->hearing = false;
+        schedule(v);
+        return;
+    }
+    if (left < v->unheard)
+        v->moved_ns = now;
+    v->unheard = left;
+    if (left == SIZE_MAX || now - v->moved_ns > SEND_MS * (uint64_t)PN_NS_PER_MS) {
+        pn_stream_free(&v->stream);
+        finish(v, left == SIZE_MAX ? "closed" : "slow");
+        return;
+    }
+    if (pn_stream_pending(v->stream) != 0)
+        return; /* that is told */
+    if (v->timer == NULL)
+        v->timer = pn_timer_new(v->mailbox->loop, on_timer, v);
+    pn_timer_set(v->timer, v->look_ms);
+    v->look_ms = 2 * v->look_ms < LOOK_MAX_MS ? 2 * v->look_ms : LOOK_MAX_MS;
+}
+
 static void begin_deflate(struct visit *v)
 {
     struct pn_buf packed = v->in; /* what came behind the command is packed */
@@ -282,8 +335,16 @@ static void go_on(struct visit *v)
         if (pn_stream_pending(v->stream) == 0)
             schedule(v);
         return;
+    case PN_ENGINE_HEARD:
+        v->state = VISIT_SENDING;
+        v->hearing = true;
+        v->unheard = SIZE_MAX;
+        v->look_ms = LOOK_MS;
+        pn_stream_timeout(v->stream, SEND_MS);
+        listen_to(v);
+        return;
     case PN_ENGINE_END:
-        finish(v, "logout");
+        part(v, "logout");
         return;
     }
 }
@@ -383,18 +444,34 @@ static void say_no(struct visit *v)
     pn_buf_fini(&b);
 }
 
-static void opened(struct crew_job *job)
+static void begin(struct visit *v)
 {
-    struct visit *v = (struct visit *)job;
     v->state = VISIT_SENDING;
-    if (v->stream == NULL) {
-        finish(v, v->end);
-    } else if (v->engine == NULL) {
+    if (v->engine == NULL) {
         say_no(v);
         finish(v, "error");
     } else {
         schedule(v);
     }
+}
+
+static void opened(struct crew_job *job)
+{
+    struct visit *v = (struct visit *)job;
+    v->state = v->offered ? VISIT_OFFERED : VISIT_SENDING;
+    if (v->stream == NULL)
+        finish(v, v->end);
+    else if (!v->offered)
+        begin(v);
+}
+
+static void on_timer(void *ctx)
+{
+    struct visit *v = ctx;
+    if (v->offered) /* edge has no word left for us */
+        visit_lost(v);
+    else if (v->hearing && v->state == VISIT_SENDING && v->stream != NULL)
+        listen_to(v);
 }
 
 /* A client whose network is gone without a word is found out in the end. */
@@ -410,6 +487,8 @@ static struct visit *visit_new(struct mailbox *mb, const struct pn_session *from
     *v = (struct visit){.next = mb->visits,
                         .prev = &mb->visits,
                         .mailbox = mb,
+                        .id = from->id,
+                        .offered = !from->relayed,
                         .state = VISIT_OPENING,
                         .service = from->service,
                         .ip = from->ip,
@@ -442,8 +521,10 @@ void visit_begin(struct mailbox *mb, struct reader *reader, struct peer *relay,
     pn_buf_init(&v->out, OUT_MAX);
     (void)pn_buf_adds(&v->in, from->ahead);
     v->bytes_in = from->ahead.len;
-    if (relay == NULL)
-        keep_alive(fd);
+    if (v->offered) {
+        v->timer = pn_timer_new(mb->loop, on_timer, v);
+        pn_timer_set(v->timer, PN_SESSION_YOURS_MS);
+    }
     v->stream = pn_stream_new(
         mb->loop, fd, &ops, v,
         (struct pn_stream_limits){PACKED_KEEP, OUT_MAX + OUT_MAX / 8 + PN_ENGINE_OUT});
@@ -451,4 +532,16 @@ void visit_begin(struct mailbox *mb, struct reader *reader, struct peer *relay,
     v->job.run = open_engine;
     v->job.done = opened;
     crew_submit(mb->crew, &reader->member, &v->job);
+}
+
+void visit_yours(struct visit *v)
+{
+    pn_timer_free(&v->timer);
+    v->offered = false;
+    v->relay = NULL;
+    if (v->stream == NULL)
+        return;
+    keep_alive(pn_stream_fd(v->stream));
+    if (v->state == VISIT_OFFERED)
+        begin(v);
 }

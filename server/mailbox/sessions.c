@@ -76,15 +76,17 @@ bool sessions_pass(struct peer *peer, struct pn_str body)
     return true;
 }
 
-static void say(struct peer *peer, uint64_t id, enum pn_session_word word)
+static bool say(struct peer *peer, uint64_t id, enum pn_session_word word)
 {
     struct pn_buf b;
     const struct pn_session_taken taken = {id, (uint8_t)word};
     pn_buf_init(&b, 64);
     pn_session_taken_put(&b, &taken);
-    if (!pn_channel_send(peer->channel, PN_REC_SESSION_TAKEN, pn_buf_str(&b), NULL, 0))
+    bool said = pn_channel_send(peer->channel, PN_REC_SESSION_TAKEN, pn_buf_str(&b), NULL, 0);
+    if (!said)
         pn_warn("an edge could not be told what became of a session");
     pn_buf_fini(&b);
+    return said;
 }
 
 static enum pn_session_word judge(struct mailbox *mb, const struct pn_session *s)
@@ -112,7 +114,7 @@ static void take(struct peer *peer, const struct pn_session *s, int fd)
     reader->sessions++;
     mb->metrics[imap ? MB_IMAP : MB_POP3].value++;
     mb->metrics[imap ? MB_TAKEN_IMAP : MB_TAKEN_POP3].value++;
-    visit_begin(mb, reader, s->relayed ? peer : NULL, s, fd);
+    visit_begin(mb, reader, peer, s, fd);
 }
 
 /* An edge that was taken over could send any: the loop can't wait for a file. */
@@ -132,8 +134,7 @@ static bool decide(struct peer *peer, struct pn_handover *h, bool cut)
     if (cut) /* the token was shown */
         (void)admission_use(peer->mailbox->admission, s.token, s.service, s.user,
                             now_ms(peer->mailbox));
-    say(peer, s.id, word);
-    if (word == PN_SESSION_TAKEN) {
+    if (say(peer, s.id, word) && word == PN_SESSION_TAKEN) {
         take(peer, &s, h->content_fd);
         h->content_fd = -1;
     }
@@ -152,10 +153,25 @@ bool sessions_open(struct peer *peer, struct pn_record *record, bool cut)
     return ok;
 }
 
+bool sessions_yours(struct peer *peer, struct pn_str body)
+{
+    struct pn_session_taken word;
+    if (!pn_session_taken_get(body, &word))
+        return false;
+    struct visit *v = peer->mailbox->visits; /* the newest first */
+    while (v != NULL && !(v->offered && v->relay == peer && v->id == word.id))
+        v = v->next;
+    if (v != NULL && word.word == PN_SESSION_TAKEN)
+        visit_yours(v);
+    else if (v != NULL)
+        visit_lost(v);
+    return true; /* it may have gone meanwhile */
+}
+
 void sessions_relay_ends(struct peer *peer)
 {
     for (struct visit *v = peer->mailbox->visits; v != NULL; v = v->next)
-        if (v->relay == peer)
+        if (v->relay == peer && !v->offered)
             visit_end(v, PN_ENGINE_SHUTDOWN);
 }
 

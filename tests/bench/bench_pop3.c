@@ -20,7 +20,7 @@ static size_t say(struct pn_engine *engine, const char *text)
         next = engine->kind->run(engine, &in, &out);
         all += out.len;
         pn_buf_fini(&out);
-    } while (next == PN_ENGINE_MORE);
+    } while (next == PN_ENGINE_MORE || next == PN_ENGINE_HEARD);
     return all;
 }
 

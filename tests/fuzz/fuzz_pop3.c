@@ -65,7 +65,7 @@ static enum pn_engine_next run(struct pn_engine *engine, struct pn_buf *in, stru
         pn_buf_consume(in, before - rest.len);
         (void)pn_buf_adds(all, pn_buf_str(&out));
         pn_buf_fini(&out);
-    } while (next == PN_ENGINE_MORE);
+    } while (next == PN_ENGINE_MORE || next == PN_ENGINE_HEARD);
     pn_assert(in->len <= 1024 || next == PN_ENGINE_END);
     return next;
 }

@@ -4,6 +4,8 @@
  *   echo TEXT   TEXT
  *   much N      N times 100,000 bytes, a piece a run
  *   hold        nothing, and its thread, until somebody says "release"
+ *   heard       100,000 bytes, and once they have arrived "arrived"
+ *   arrivals    how many did
  *   news        its own host is told that something changed: "* news"
  *   pack        from here on compressed
  *   quit        bye
@@ -24,12 +26,13 @@ struct echo {
     void *ctx;
     char *tag;
     unsigned much;
-    bool greeted, news, pop3;
+    bool greeted, news, pop3, hears;
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t released = PTHREAD_COND_INITIALIZER;
 static unsigned holding, releases;
+static atomic_uint arrivals;
 
 static void hold(void)
 {
@@ -59,7 +62,7 @@ static enum pn_engine_next say_much(struct echo *e, struct pn_buf *out)
     memset(to, 'x', PIECE - 2);
     memcpy(to + PIECE - 2, "\r\n", 2);
     out->len += PIECE;
-    e->much--;
+    e->much -= e->much != 0;
     return PN_ENGINE_MORE; /* at the end: there may be more to consume */
 }
 
@@ -101,6 +104,12 @@ static enum pn_engine_next command(struct echo *e, struct pn_str line, struct pn
         (void)pn_buf_addz(out, "held\r\n");
     } else if (pn_str_eq(line, PN_STR("release"))) {
         release(out);
+    } else if (pn_str_eq(line, PN_STR("heard"))) {
+        e->hears = true;
+        (void)say_much(e, out);
+        return PN_ENGINE_HEARD;
+    } else if (pn_str_eq(line, PN_STR("arrivals"))) {
+        (void)pn_buf_addf(out, "%u\r\n", atomic_load(&arrivals));
     } else if (pn_str_eq(line, PN_STR("news"))) {
         e->news = true;
         e->host->wake(e->ctx);
@@ -130,6 +139,11 @@ static enum pn_engine_next run(struct pn_engine *engine, struct pn_str *in, stru
     if (e->news && in->len == 0) {
         e->news = false;
         (void)pn_buf_addz(out, "* news\r\n");
+    }
+    if (e->hears) {
+        e->hears = false;
+        atomic_fetch_add(&arrivals, 1);
+        (void)pn_buf_addz(out, "arrived\r\n");
     }
     if (e->much != 0)
         return say_much(e, out);

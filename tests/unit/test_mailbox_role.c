@@ -166,6 +166,34 @@ static void ends(int fd)
     (void)close(fd);
 }
 
+/* That edge's last word on whose a client is. */
+static void say_whose(struct house *h, unsigned edge, uint64_t id, unsigned word)
+{
+    struct pn_buf b;
+    const struct pn_session_taken taken = {id, (uint8_t)word};
+    pn_buf_init(&b, 64);
+    pn_session_taken_put(&b, &taken);
+    UNIT_INT(pn_channel_send_fd(h->rig.peers[edge], PN_REC_SESSION_YOURS, pn_buf_str(&b), NULL, 0),
+             0);
+    pn_buf_fini(&b);
+}
+
+/* A client's own socket, taken, on which the worker may not speak yet. */
+static int offer(struct house *h, unsigned edge, uint64_t id, const char *user)
+{
+    struct pn_pass pass = pass_of(h, user);
+    struct pn_session s = session_of(&pass);
+    unsigned said;
+    bool noted = false;
+    s.id = id;
+    s.relayed = false;
+    s.tls = s.cipher = PN_STR("");
+    UNIT_TRUE(let_in(h, AUTH, &pass, &noted) && noted);
+    int fd = bring(h, edge, &s, &said);
+    UNIT_INT(said, PN_SESSION_TAKEN);
+    return fd;
+}
+
 /* A session that has its greeting. */
 static int enter(struct house *h, const char *user)
 {
@@ -282,6 +310,56 @@ static void test_limits(void)
     ends(second);
     (void)close(first);
     (void)close(other);
+    house_close(&h);
+}
+
+static bool silent(int fd)
+{
+    struct pollfd p = {.fd = fd, .events = POLLIN | POLLRDHUP};
+    return poll(&p, 1, 0) == 0;
+}
+
+/* Of a client's own socket either side has a descriptor for a while: one alone may speak. */
+static void test_owner(void)
+{
+    struct house h;
+    house_open(&h, "");
+    int fd = offer(&h, EDGE, 7, ANN);
+    unit_row("not a word before edge lets go");
+    (void)close(enter(&h, BOB)); /* whose mailbox was opened behind hers */
+    UNIT_TRUE(silent(fd));
+    unit_row("of another session, or from another edge");
+    say_whose(&h, EDGE, 8, PN_SESSION_TAKEN);
+    say_whose(&h, OTHER_EDGE, 7, PN_SESSION_TAKEN);
+    (void)close(enter(&h, BOB));
+    UNIT_TRUE(silent(fd));
+    unit_row("then it has the client, and the word of the edge changes nothing any more");
+    say_whose(&h, EDGE, 7, PN_SESSION_TAKEN);
+    hears(fd, "a1 OK\r\n");
+    say_whose(&h, EDGE, 7, PN_SESSION_LOST);
+    say(fd, "echo here\r\n");
+    hears(fd, "here\r\n");
+    (void)close(fd);
+    unit_row("edge keeps it: not a word ever");
+    fd = offer(&h, EDGE, 9, ANN);
+    say_whose(&h, EDGE, 9, PN_SESSION_LOST);
+    ends(fd);
+    unit_row("edge dies");
+    fd = offer(&h, OTHER_EDGE, 10, ANN);
+    (void)close(h.rig.peers[OTHER_EDGE]);
+    ends(fd);
+    h.rig.peers[OTHER_EDGE] = dup(h.rig.peers[AUTH]); /* that all can be closed */
+    unit_row("the worker ends meanwhile: who has the client says so");
+    fd = offer(&h, EDGE, 11, ANN);
+    int kept = offer(&h, EDGE, 12, BOB);
+    pn_buf_clear(&h.room);
+    pn_u32_put(&h.room, 30000);
+    UNIT_INT(pn_channel_send_fd(h.rig.control, PN_REC_DRAIN, pn_buf_str(&h.room), NULL, 0), 0);
+    say_whose(&h, EDGE, 11, PN_SESSION_TAKEN);
+    say_whose(&h, EDGE, 12, PN_SESSION_NO_PASS);
+    hears(fd, "a1 OK\r\n* BYE 1\r\n");
+    ends(fd);
+    ends(kept);
     house_close(&h);
 }
 
@@ -530,6 +608,7 @@ static void test_ends(void)
     s.tls = s.cipher = PN_STR("");
     UNIT_TRUE(let_in(&h, AUTH, &pass, &noted) && noted);
     int plain = bring(&h, EDGE, &s, &said);
+    say_whose(&h, EDGE, s.id, PN_SESSION_TAKEN);
     hears(plain, "a1 OK\r\n");
     UNIT_INT(pn_channel_send_fd(h.rig.peers[EDGE], PN_REC_SESSIONS_END, PN_STR(""), NULL, 0), 0);
     hears(fd, "* BYE 1\r\n");
@@ -569,13 +648,47 @@ static void test_ends(void)
     (void)close(plain);
 }
 
+/* What has not arrived is not taken for said: POP3 deletes by that. */
+static void test_heard(void)
+{
+    enum { PIECE = 100000 };
+    struct house h;
+    char *got = malloc(PIECE);
+    UNIT_TRUE(got != NULL);
+    house_open(&h, "");
+    int bob = enter(&h, BOB);
+    unit_row("a client that goes when it has half of it");
+    int fd = enter(&h, ANN);
+    say(fd, "heard\r\n");
+    UNIT_INT(hear(fd, got, PIECE / 2), PIECE / 2);
+    say(bob, "arrivals\r\n");
+    hears(bob, "0\r\n");
+    (void)close(fd);
+    UNIT_TRUE(pn_str_ends(event(&h, PN_STR("\"session\"")), PN_STR("\"end\":\"closed\"}")));
+    say(bob, "arrivals\r\n");
+    hears(bob, "0\r\n");
+    unit_row("one that reads all, though it says no more");
+    fd = enter(&h, ANN);
+    say(fd, "heard\r\n");
+    UNIT_INT(shutdown(fd, SHUT_WR), 0);
+    UNIT_INT(hear(fd, got, PIECE), PIECE);
+    hears(fd, "arrived\r\n");
+    ends(fd);
+    say(bob, "arrivals\r\n");
+    hears(bob, "1\r\n");
+    (void)close(bob);
+    free(got);
+    house_close(&h);
+}
+
 int main(int argc, char **argv)
 {
     static const struct unit_test tests[] = {
         {"wall", test_wall},       {"limits", test_limits},
         {"session", test_session}, {"unread", test_unread},
         {"packed", test_packed},   {"fair", test_fair},
-        {"ends", test_ends},       {NULL, NULL},
+        {"ends", test_ends},       {"owner", test_owner},
+        {"heard", test_heard},     {NULL, NULL},
     };
     return unit_main("mailbox_role", tests, argc, argv);
 }

@@ -60,7 +60,7 @@ static void settle(struct talk *t)
         UNIT_TRUE(out.len < 2 * PN_ENGINE_OUT && !out.overflow);
         (void)pn_buf_adds(&t->out, pn_buf_str(&out));
         pn_buf_fini(&out);
-    } while (t->next == PN_ENGINE_MORE);
+    } while (t->next == PN_ENGINE_MORE || t->next == PN_ENGINE_HEARD);
 }
 
 static void say(struct talk *t, struct pn_str text, size_t step)
@@ -209,6 +209,63 @@ static void test_update(void)
     UNIT_STR(pn_buf_str(&t.out),
              PN_STR(IN MARK "-ERR [SYS/TEMP] Some marked messages are not deleted\r\n"));
     UNIT_TRUE(!fake_folder.mails[0].removed);
+    end(&t);
+}
+
+/* What the line swallows is not lost: nothing goes before all that was said has arrived. */
+static void test_heard(void)
+{
+    struct talk t;
+    unit_row("QUIT waits until the message is there");
+    fill();
+    begin(&t);
+    struct pn_str in = PN_STR("RETR 1\r\nDELE 1\r\nQUIT\r\n");
+    UNIT_INT(t.engine->kind->run(t.engine, &in, &t.out), PN_ENGINE_HEARD);
+    UNIT_STR(pn_buf_str(&t.out), PN_STR(IN "+OK 38 octets\r\n" ONE ".\r\n" MARK));
+    UNIT_TRUE(!fake_folder.mails[0].removed);
+    pn_buf_clear(&t.out);
+    UNIT_INT(t.engine->kind->run(t.engine, &in, &t.out), PN_ENGINE_END);
+    UNIT_STR(pn_buf_str(&t.out), PN_STR(BYE));
+    UNIT_TRUE(fake_folder.mails[0].removed);
+    end(&t);
+    unit_row("a client that is gone by then");
+    fill();
+    begin(&t);
+    in = PN_STR("RETR 1\r\nDELE 1\r\nQUIT\r\n");
+    UNIT_INT(t.engine->kind->run(t.engine, &in, &t.out), PN_ENGINE_HEARD);
+    UNIT_TRUE(!fake_folder.mails[0].removed);
+    end(&t);
+    UNIT_TRUE(!fake_folder.mails[0].removed);
+}
+
+/* Many go a slice at a time, and others have their turn between. */
+static void test_slices(void)
+{
+    enum { MANY = 5000, TURNS = 5 };
+    struct talk t;
+    char line[32];
+    unsigned turns = 0;
+    enum pn_engine_next next;
+    fake_folder_clear();
+    for (unsigned i = 0; i < MANY; i++)
+        fake_folder_add(PN_STR("A: b\n\n"));
+    begin(&t);
+    for (unsigned i = 1; i <= MANY; i++) {
+        (void)snprintf(line, sizeof line, "DELE %u\r\n", i);
+        (void)pn_buf_adds(&t.in, pn_str_of(line));
+    }
+    settle(&t);
+    pn_buf_clear(&t.out);
+    struct pn_str in = PN_STR("QUIT\r\n");
+    while ((next = t.engine->kind->run(t.engine, &in, &t.out)) != PN_ENGINE_END) {
+        UNIT_INT(next, turns == 0 ? PN_ENGINE_HEARD : PN_ENGINE_MORE);
+        UNIT_TRUE(turns < TURNS + 1 && !fake_folder.mails[MANY - 1].removed);
+        turns++;
+    }
+    UNIT_INT(turns, TURNS);
+    UNIT_STR(pn_buf_str(&t.out), PN_STR(BYE));
+    for (unsigned i = 0; i < MANY; i++)
+        UNIT_TRUE(fake_folder.mails[i].removed);
     end(&t);
 }
 
@@ -373,7 +430,8 @@ int main(int argc, char **argv)
 {
     static const struct unit_test tests[] = {
         {"commands", test_commands},  {"messages", test_messages},
-        {"UPDATE", test_update},      {"bye", test_bye},
+        {"UPDATE", test_update},      {"heard", test_heard},
+        {"slices", test_slices},      {"bye", test_bye},
         {"limits", test_limits},      {"large messages", test_large},
         {"many messages", test_many}, {NULL, NULL},
     };

@@ -92,7 +92,7 @@ static void say(struct talk *t, const char *text)
         next = t->engine->kind->run(t->engine, &in, &out);
         (void)pn_buf_adds(&t->out, pn_buf_str(&out));
         pn_buf_fini(&out);
-    } while (next == PN_ENGINE_MORE);
+    } while (next == PN_ENGINE_MORE || next == PN_ENGINE_HEARD);
 }
 
 static void begin(struct talk *t, const struct root *r)

@@ -32,7 +32,7 @@ static void after(struct pn_str input, struct pn_buf *out)
     struct pn_engine *engine = pn_pop3_new(&start);
     do
         next = engine->kind->run(engine, &input, out);
-    while (next == PN_ENGINE_MORE);
+    while (next == PN_ENGINE_MORE || next == PN_ENGINE_HEARD);
     engine->kind->free(engine);
 }
 

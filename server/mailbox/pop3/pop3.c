@@ -76,6 +76,8 @@ static enum pn_engine_next run(struct pn_engine *engine, struct pn_str *in, stru
     if (p->view == NULL && !p->ended)
         start(p, out);
     while (!p->ended) {
+        if (p->quitting)
+            return pop3_update(p, out);
         if (pop3_send_more(p, out) || out->len > PN_ENGINE_OUT)
             return PN_ENGINE_MORE;
         struct pn_str line = next_line(p, in, out);

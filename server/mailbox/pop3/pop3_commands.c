@@ -6,7 +6,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-enum { WORD_BITS = 64 };
+enum { WORD_BITS = 64, SLICE = 1000 /* messages that are removed in one run */ };
 
 static void no_such(struct pn_buf *out)
 {
@@ -158,30 +158,47 @@ static void capa(struct pop3 *p, struct pn_str args, struct pn_buf *out)
 
 /* ---- UPDATE ---- */
 
-/* What another session removed meanwhile is no failure. */
-static enum pn_store_status remove_marked(struct pop3 *p)
+/* The next of them. What another session removed meanwhile is no failure. */
+static enum pn_store_status remove_some(struct pop3 *p)
 {
     struct pn_uidset uids;
     enum pn_store_status status = PN_STORE_OK;
-    pn_uidset_init(&uids, PN_UIDSET_MAX);
-    for (uint32_t n = 1; n <= p->all.messages; n++) {
-        uint32_t uid = pn_view_uid(p->view, n);
+    uint32_t n = p->removed;
+    pn_uidset_init(&uids, SLICE);
+    for (unsigned some = 0; some < SLICE && n < p->all.messages; some += pop3_is_marked(p, n)) {
+        uint32_t uid = pn_view_uid(p->view, ++n);
         if (pop3_is_marked(p, n) && !pn_uidset_add(&uids, uid, uid))
             status = PN_STORE_LIMIT;
     }
-    if (status == PN_STORE_OK)
+    p->removed = n;
+    if (status == PN_STORE_OK && uids.count != 0)
         status = pn_view_remove(p->view, &uids);
     pn_uidset_fini(&uids);
     return status;
 }
 
+enum pn_engine_next pop3_update(struct pop3 *p, struct pn_buf *out)
+{
+    if (!p->heard) { /* a message that the line swallowed is not to be gone here */
+        p->heard = true;
+        return PN_ENGINE_HEARD;
+    }
+    enum pn_store_status status = remove_some(p);
+    if (status == PN_STORE_OK && p->removed < p->all.messages)
+        return PN_ENGINE_MORE; /* others have their turn */
+    p->ended = true;
+    (void)pn_buf_addz(out, status == PN_STORE_OK
+                               ? "+OK Bye\r\n"
+                               : "-ERR [SYS/TEMP] Some marked messages are not deleted\r\n");
+    return PN_ENGINE_END;
+}
+
 static void quit(struct pop3 *p, struct pn_str args, struct pn_buf *out)
 {
     (void)args;
-    p->ended = true;
-    if (p->marked != NULL && remove_marked(p) != PN_STORE_OK)
-        (void)pn_buf_addz(out, "-ERR [SYS/TEMP] Some marked messages are not deleted\r\n");
-    else
+    p->quitting = p->marked != NULL;
+    p->ended = !p->quitting;
+    if (p->ended)
         (void)pn_buf_addz(out, "+OK Bye\r\n");
 }
 

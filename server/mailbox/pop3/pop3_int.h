@@ -41,12 +41,16 @@ struct pop3 {
     bool sending;
     bool skipping; /* a line that is too long, up to its end */
     bool ended;
+    bool quitting, heard; /* UPDATE: what is marked goes, once all that was said has arrived */
+    uint32_t removed;     /* up to this number */
     uint32_t errors;
 };
 
 /* ---- pop3_commands.c ---- */
 
 void pop3_command(struct pop3 *p, struct pn_str line, struct pn_buf *out);
+/* Behind QUIT: what is marked goes, a slice at a time. */
+enum pn_engine_next pop3_update(struct pop3 *p, struct pn_buf *out);
 bool pop3_is_marked(const struct pop3 *p, uint32_t number);
 
 /* ---- pop3_send.c: what is long goes out in slices ---- */
