@@ -3,10 +3,12 @@
 them: each session's view is checked response by response, and the folders behind each burst.
 
 usage: test_mailbox_model.py [--seconds N (30)] [--seed N] [--steps N] [--lines N] [--dovecot] [--alone] [--no-kill]
+       [--power | --no-power]
 
 A burst is one to four commands of different sessions at the same time: IMAP (any mixture of plain,
 CONDSTORE, QRESYNC and IMAP4rev2 sessions, some over TLS), POP3, deliveries by LMTP, a stranger in
-the Maildir; at times the mailbox role is killed under it, and its index lost. A run with the same seed draws the same
+the Maildir; at times the mailbox role is killed under it, and its index lost. Half of the time (with --power all of it, with
+--no-power none) is for a server whose power is cut as well (blackout.py). A run with the same seed draws the same
 commands (with --alone, one at a time, it does the same to the end); what fails prints its seed.
 --dovecot: against Debian's Dovecot, within tests/interop/netroot.sh.
 """
@@ -71,6 +73,7 @@ class Run:
         self.clients = [Client(f"s{n}", target, USER, PASSWORD, self.world, self.log) for n in range(1, 6)]
         self.others = Others(target, USER, PASSWORD, self.world, self.log)
         self.steps, self.kills, self.counts = 0, 0, {}
+        self.cuts_power = hasattr(target, "cut_power")
 
     def begin(self):
         self.oracle.connect()
@@ -96,7 +99,8 @@ class Run:
                 else:
                     client.hear()
             client.catch_up()
-        kill = not self.args.no_kill and rng.random() < 0.02
+        end = not self.args.no_kill and rng.random() < (0.03 if self.cuts_power else 0.02)
+        kill = "power" if end and self.cuts_power and rng.random() < 0.7 else "kill" if end else None
         jobs = self.draw_jobs(rng, kill)
         effects, creations = self.burst(jobs, rng, kill)
         self.settle(effects, creations, kill)
@@ -104,13 +108,14 @@ class Run:
 
     def draw_jobs(self, rng, kill):
         """[(kind, client or None, generator)]. No delivery while the role is killed: its content would be
-        in the journal, and come at any later step, perhaps twice (test_lmtp.py looks at that)."""
+        in the journal, and come at any later step, perhaps twice (test_lmtp.py looks at that). When
+        the power is cut it may be there too; then all that waits is delivered first."""
         most = 1 if self.args.alone else rng.choice([1, 1, 1, 2, 3, 4])
         free = [c for c in self.clients if not c.idling and not c.dead]
         rng.shuffle(free)
         jobs = []
         if rng.random() < 0.15 or not free:
-            kind = draw(rng, {k: n for k, n in OTHERS.items() if not (kill and k == "lmtp")})
+            kind = draw(rng, {k: n for k, n in OTHERS.items() if not (kill == "kill" and k == "lmtp")})
             jobs.append((kind, None, getattr(self.others, "do_" + kind)(rng)))
             if kind in ("drop", "take", "mark"):
                 most = 1  # strangers know no locks: what they do at the same time as a server is their risk
@@ -147,9 +152,7 @@ class Run:
                 creations += done.value[1]
         if kill:
             time.sleep(rng.choice([0, 0, 0.001, 0.003, 0.01]))
-            self.log.append("kill -9")
-            self.kills += 1
-            self.target.kill_mailboxes()
+            self.end(kill, rng)
             if rng.random() < 0.3:
                 self.log.append("the index is lost")
                 self.target.lose_index(USER)
@@ -161,12 +164,26 @@ class Run:
                 creations += done.value[1]
         return effects, creations
 
+    def end(self, kill, rng):
+        self.kills += 1
+        if kill == "kill":
+            self.log.append("kill -9")
+            self.target.kill_mailboxes()
+            return
+        self.target.cut_power(rng.getrandbits(32))
+        self.log.append(f"the power is cut: {self.target.last}")
+
     def settle(self, effects, creations, kill):
         """Reads the truth, and whether it may be. What is delivered may take a moment to appear."""
         if kill:
             for client in self.clients:
                 client.dead = True
             postern.until(self.comes_back)
+        if kill == "power":
+            if not self.target.settle():
+                raise Fault(f"what waits in the queue is not delivered: {self.target.queue('list')}")
+            for c in creations:  # from the journal, and by the delivery that was not answered
+                c.most += c.box == "INBOX" and c.ident in self.others.unanswered
         self.source_flags(effects, creations)
         before = dict(self.world.boxes)
         for box in BOXES:
@@ -191,21 +208,18 @@ class Run:
             return False
 
     def source_flags(self, effects, creations):
-        """A copy has flags that its source had at some moment of the burst."""
+        """A copy has flags that its source had at some moment of the burst, and is read by POP3 or
+        deleted by it as any other."""
         for c in creations:
-            if c.box == "INBOX" and c.ident in self.others.pop_read and c.flags:
-                c.flags = c.flags | {f | {"\\Seen"} for f in c.flags}
-                c.least = 0 if c.ident in self.others.pop_deleted else c.least
             source = getattr(c, "source", None)
-            if source is None:
-                continue
-            box, uid = source
-            was = self.world.boxes[box].messages.get(uid)
-            if was is None:
-                continue
-            c.flags = outcomes(was.flags, [Loose(e) for e in effects if e.box == box], uid) - {GONE}
-            if any("\\Deleted" in f for f in c.flags) and any("EXPUNGE" in e.what or "CLOSE" in e.what for e in effects if e.box == c.box):
-                c.least = 0
+            was = self.world.boxes[source[0]].messages.get(source[1]) if source else None
+            if was:
+                c.flags = outcomes(was.flags, [Loose(e) for e in effects if e.box == source[0]], source[1]) - {GONE}
+                if any("\\Deleted" in f for f in c.flags) and any("EXPUNGE" in e.what or "CLOSE" in e.what for e in effects if e.box == c.box):
+                    c.least = 0
+            if c.box == "INBOX" and c.ident in self.others.pop_read:
+                c.flags = c.flags and c.flags | {f | {"\\Seen"} for f in c.flags}
+                c.least = 0 if c.ident in self.others.pop_deleted else c.least
 
     def views(self, rng, by_others):
         """Some sessions ask with a NOOP, and must see what is; idle ones hear it in time."""
@@ -262,7 +276,8 @@ def play(count, target, seed, args):
         print(f"the last lines of all sessions:\n{last}\n{detail}", flush=True)
         count.check(False, f"seed {seed}, step {run.steps}", e)
     done = ", ".join(f"{n} {kind}" for kind, n in sorted(run.counts.items()))
-    print(f"seed {seed}: {run.steps} steps, {run.kills} kills; {done}", flush=True)
+    cuts = getattr(target, "cuts", 0)
+    print(f"seed {seed}: {run.steps} steps, {run.kills - cuts} kills, {cuts} power cuts; {done}", flush=True)
     count.check(run.steps > 0 and sum(len(b.messages) for b in run.world.boxes.values()) + len(run.world.contents) > 0, "something was done")
 
 
@@ -274,6 +289,7 @@ def main():
     parser.add_argument("--lines", type=int, default=80)
     for flag in ("--dovecot", "--alone", "--no-kill"):
         parser.add_argument(flag, action="store_true")
+    parser.add_argument("--power", action=argparse.BooleanOptionalAction)
     args = parser.parse_args()
     count = postern.Counter("model")
     if args.dovecot:
@@ -282,13 +298,17 @@ def main():
         with dovecot.Dovecot("/tmp/dovecot", {USER: PASSWORD}) as target:
             play(count, target, args.seed, args)
     else:
+        import blackout
         import mailserver
 
         if not mailserver.is_served():
             print("model: skipped, this build serves no IMAP")
             return 77
-        with mailserver.Postern({USER: PASSWORD}) as target:
-            play(count, target, args.seed, args)
+        kinds = [mailserver.Postern] * (args.power is not True) + [blackout.Blackout] * (args.power is not False and blackout.is_built())
+        args.seconds /= len(kinds) or 1
+        for kind in kinds:
+            with kind({USER: PASSWORD}) as target:
+                play(count, target, args.seed, args)
     return count.close()
 
 

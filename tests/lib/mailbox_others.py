@@ -10,6 +10,7 @@ import smtplib
 import threading
 
 import imap
+import stranger
 from mailbox_view import Fault
 from mailbox_world import Creation, Effect, remove, set_flags
 
@@ -45,6 +46,8 @@ class Others:
         self.target, self.user, self.password, self.world, self.log = target, user, password, world, log
         self.uidls, self.delivered = {}, 0
         self.pop_read, self.pop_deleted = set(), set()
+        self.unanswered = set()  # of the last session of LMTP
+        self.touch = getattr(target, "touch", stranger.touch)
 
     def do_lmtp(self, rng):
         """One to three messages in a session. A delivery that was not answered may come twice:
@@ -66,6 +69,7 @@ class Others:
         task.result()
         self.log.append(f"lmtp {said}")
         done = {i for i, code in said if code == 250}
+        self.unanswered = {i for i, _ in letters} - {i for i, _ in said}
         refused = {i for i, code in said if 500 <= code < 600}
         if refused:
             raise Fault(f"LMTP refused {said}")
@@ -163,10 +167,9 @@ class Others:
         letters = "" if rng.random() < 0.5 else "".join(sorted(rng.sample("DFRS", rng.randint(1, 3))))
         tmp = f"{self.folder(box)}/tmp/{name}"
         yield
-        with open(tmp, "wb") as f:
-            f.write(content.replace(b"\r\n", b"\n"))
+        self.touch([("write", tmp, content.replace(b"\r\n", b"\n").decode("latin-1"))])
         self.target.own(tmp)
-        os.rename(tmp, f"{self.folder(box)}/cur/{name}:2,{letters}" if letters else f"{self.folder(box)}/new/{name}")
+        self.touch([("rename", tmp, f"{self.folder(box)}/cur/{name}:2,{letters}" if letters else f"{self.folder(box)}/new/{name}")])
         self.log.append(f"stranger drops {name} ({ident}, {letters!r}) into {box}")
         return [], [Creation(box, ident, {frozenset(LETTERS[c] for c in letters)})]
 
@@ -177,7 +180,7 @@ class Others:
         uid, path = self.one(rng, box)
         if path is None:
             return [], []
-        os.unlink(path)
+        self.touch([("remove", path)])
         self.log.append(f"stranger removes UID {uid} of {box}: {os.path.basename(path)}")
         return [Effect(box, [uid], remove, True, "a stranger's removal")], []
 
@@ -191,7 +194,7 @@ class Others:
         base, old = path.rsplit(":2,", 1)
         letters = "".join(rng.sample("DFRST", rng.randint(0, 3)))
         keywords = "".join(c for c in old if c.islower())
-        os.rename(path, f"{base}:2,{''.join(sorted(letters + keywords))}")
+        self.touch([("rename", path, f"{base}:2,{''.join(sorted(letters + keywords))}")])
         self.log.append(f"stranger marks UID {uid} of {box} {letters!r}")
         kept = {f for f in self.world.boxes[box].messages[uid].flags if not f.startswith("\\")}
         return [Effect(box, [uid], set_flags("", frozenset(kept | {LETTERS[c] for c in letters})), True, "a stranger's rename")], []

@@ -150,12 +150,23 @@ static bool is_outdone(const struct disk *d, size_t i)
     return false;
 }
 
-void disk_pair(const struct disk *d, struct cut *cut)
+static void tie_pairs(const struct disk *d, struct cut *cut)
 {
     for (size_t i = 0; i < d->pending_count; i++)
         for (size_t k = i + 1; k < d->pending_count && d->pending[i].pair != 0; k++)
             if (d->pending[k].pair == d->pending[i].pair)
                 cut->on[k] = cut->on[i];
+}
+
+/* What was renamed twice has not come to its last name without the first. */
+void disk_pair(const struct disk *d, struct cut *cut)
+{
+    tie_pairs(d, cut);
+    for (size_t k = d->pending_count; k-- > 0;)
+        for (size_t i = 0; i < k && d->pending[k].pair != 0 && cut->on[k]; i++)
+            if (d->pending[i].pair != 0 && d->pending[i].target == d->pending[k].target)
+                cut->on[i] = 1;
+    tie_pairs(d, cut);
 }
 
 /* The other name of a rename that comes whole, in another folder. */

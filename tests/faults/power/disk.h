@@ -11,8 +11,8 @@
  *   - So is each name in a folder: made, removed, or pointed elsewhere. A rename is two of
  *     them, its new name and the end of its old one, and either may come without the other.
  *     The name of a file or folder says nothing about what is in it. Only a message that is
- *     renamed in its mailbox (in or between new and cur) has both or neither: every file system
- *     of today does so, and a Maildir on one that does not could keep no flag.
+ *     renamed in its mailbox (in or between new and cur), or a folder, has both or neither: every
+ *     file system of today does so, and a Maildir on one that does not could keep no flag.
  *   - fsync and fdatasync of a file make durable what was written to it before, and its size;
  *     not its name. fsync of a folder makes durable all names in it at that time, and
  *     nothing of what they name.
@@ -95,9 +95,10 @@ struct cut {
 
 /* A disk as it is found. Inodes as in the disk; those without a name are left out. */
 void disk_cut(const struct disk *disk, const struct cut *cut, struct disk *image);
-/* Writes an image below the empty folder root; which is inode LOG_ROOT. known: tells
- * calls.h of each. */
-void disk_write(const struct disk *image, int root, bool known);
+/* Writes an image below the empty folder root; which is inode LOG_ROOT. known:
+ * is told of each, may be NULL. */
+typedef void disk_known(int root, const char *path, uint32_t inode);
+void disk_write(const struct disk *image, int root, disk_known *known);
 void disk_copy(const struct disk *from, struct disk *to);
 
 #endif

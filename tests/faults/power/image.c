@@ -2,7 +2,6 @@
 #include "disk.h"
 
 #include "assert.h"
-#include "calls.h"
 #include "mem.h"
 #include "sim.h"
 
@@ -13,8 +12,6 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-int __real_linkat(int from_dir, const char *from, int to_dir, const char *to, int flags);
 
 static void copy_inode(const struct inode *from, struct inode *to)
 {
@@ -146,7 +143,7 @@ struct written {
     const struct disk *image;
     char (*paths)[512]; /* of each inode once it was written; "": not yet */
     int root;
-    bool known;
+    disk_known *known;
 };
 
 static void write_file(const struct written *w, const struct inode *n, const char *path)
@@ -171,7 +168,7 @@ static void write_one(struct written *w, uint32_t inode, const char *path, unsig
     if (n->folder && first[0] != '\0')
         return; /* a folder has one name: the other is what fsck takes away */
     if (first[0] != '\0') {
-        pn_assert(__real_linkat(w->root, first, w->root, path, 0) == 0);
+        pn_assert(linkat(w->root, first, w->root, path, 0) == 0);
         return;
     }
     (void)snprintf(first, sizeof w->paths[0], "%s", path);
@@ -179,8 +176,8 @@ static void write_one(struct written *w, uint32_t inode, const char *path, unsig
         pn_assert(mkdirat(w->root, path, 0700) == 0 && depth < DEPTH_MAX);
     else
         write_file(w, n, path);
-    if (w->known)
-        calls_know(w->root, path, inode);
+    if (w->known != NULL)
+        w->known(w->root, path, inode);
     if (n->folder)
         write_folder(w, inode, depth + 1);
 }
@@ -201,12 +198,12 @@ static void write_folder(struct written *w, uint32_t folder, unsigned depth)
     }
 }
 
-void disk_write(const struct disk *image, int root, bool known)
+void disk_write(const struct disk *image, int root, disk_known *known)
 {
     struct written w = {image, pn_calloc(image->count, sizeof *w.paths), root, known};
     (void)snprintf(w.paths[LOG_ROOT], sizeof w.paths[LOG_ROOT], ".");
-    if (known)
-        calls_know(root, ".", LOG_ROOT);
+    if (known != NULL)
+        known(root, ".", LOG_ROOT);
     write_folder(&w, LOG_ROOT, 0);
     free(w.paths);
 }

@@ -65,7 +65,7 @@ static void run(struct life *life, const struct load *load, const struct oracle 
     struct folder folder;
     struct verdict later = {0};
     folder_make(&folder);
-    disk_write(&life->base, folder.fd, true);
+    disk_write(&life->base, folder.fd, calls_know);
     life->log.inodes = (uint32_t)life->base.count;
     calls_record(&life->log);
     bool started = server_open(&server, folder.fd);
@@ -141,7 +141,7 @@ static void look(const struct disk *image, const struct oracle *oracle, struct v
     static struct server server;
     struct folder folder;
     folder_make(&folder);
-    disk_write(image, folder.fd, false);
+    disk_write(image, folder.fd, NULL);
     bool started = server_open(&server, folder.fd);
     judge(&server, started, oracle, v);
     server_close(&server);
