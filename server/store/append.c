@@ -194,7 +194,7 @@ enum pn_store_status pn_append_commit(struct pn_append *a, uint32_t *uidvalidity
     if (a->status == PN_STORE_OK)
         fail(a, user_room(a->user, a->bytes, a->count));
     if (a->status == PN_STORE_OK) {
-        fail(a, arrive(a->folder, a->v, a->count, DIR_CUR, false, &first, why));
+        fail(a, arrive(a->folder, a->v, a->count, DIR_CUR, &first, why));
         a->committed = true;
     } else {
         (void)pn_buf_addz(why, "the message can't be stored");

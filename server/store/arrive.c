@@ -77,15 +77,15 @@ static void add_coming(struct landing *l, uint32_t first, int dir)
 }
 
 /* Below the lock, which is let go while the disk works. */
-static int settle(struct landing *l, int dir, bool keep)
+static int settle(struct landing *l, int dir)
 {
     struct sync_ask ask;
     group_ask(l->folder, dir, &ask);
     int error = group_wait(l->folder, dir, &ask);
-    if (error != 0 && !keep)
+    if (error != 0)
         take_back(l);
     for (size_t i = 0; i < l->n; i++)
-        if (error != 0 && !keep)
+        if (error != 0)
             l->coming[i]->dropped = true;
         else
             l->coming[i]->done = true;
@@ -93,7 +93,7 @@ static int settle(struct landing *l, int dir, bool keep)
     return error;
 }
 
-static int put_in_place(struct landing *l, int dir, bool keep, uint32_t *first)
+static int put_in_place(struct landing *l, int dir, uint32_t *first)
 {
     struct folder *f = l->folder;
     struct seen before[2];
@@ -110,7 +110,7 @@ static int put_in_place(struct landing *l, int dir, bool keep, uint32_t *first)
     }
     if (error == 0) {
         add_coming(l, *first, dir);
-        error = settle(l, dir, keep);
+        error = settle(l, dir);
     } else {
         for (size_t i = 0; i < l->renamed; i++)
             free(l->names[i]);
@@ -119,8 +119,8 @@ static int put_in_place(struct landing *l, int dir, bool keep, uint32_t *first)
     return error;
 }
 
-enum pn_store_status arrive(struct folder *f, struct arrival *v, size_t n, int dir, bool keep,
-                            uint32_t *first, struct pn_buf *why)
+enum pn_store_status arrive(struct folder *f, struct arrival *v, size_t n, int dir, uint32_t *first,
+                            struct pn_buf *why)
 {
     struct landing l = {.folder = f, .v = v, .n = n};
     if (n == 0)
@@ -129,7 +129,7 @@ enum pn_store_status arrive(struct folder *f, struct arrival *v, size_t n, int d
     l.dir = folder_open_dir(f, dir == DIR_NEW ? "new" : "cur");
     l.names = pn_calloc(n, sizeof *l.names);
     l.coming = pn_calloc(n, sizeof *l.coming);
-    int error = l.tmp < 0 || l.dir < 0 ? errno : put_in_place(&l, dir, keep, first);
+    int error = l.tmp < 0 || l.dir < 0 ? errno : put_in_place(&l, dir, first);
     if (error != 0 && l.tmp >= 0)
         for (size_t i = 0; i < n; i++)
             (void)unlinkat(l.tmp, v[i].tmp, 0);

@@ -11,7 +11,7 @@ enum { TRIES = 4 };
 
 /* One command on a set of messages; folder->lock is held. */
 struct change {
-    struct pn_view *view;
+    struct pn_view *view; /* NULL: nobody's, all of the folder's are meant */
     struct folder *folder;
     int fd[2];
     bool touched[2];
@@ -73,7 +73,8 @@ static bool need_modseq(struct change *c)
     return c->modseq > 0;
 }
 
-/* fn for each of uids that is there, again for those whose files had other names. */
+/* fn for each of uids that is there, and that the view was told of: no others are meant. Again for
+ * those whose files had other names. */
 static void each(struct change *c, const struct pn_uidset *uids,
                  void (*fn)(struct change *c, struct msg *m))
 {
@@ -87,7 +88,8 @@ static void each(struct change *c, const struct pn_uidset *uids,
         for (size_t i = 0; i < todo.count && c->error == 0; i++)
             for (size_t at = folder_find(f, todo.v[i].first, NULL);
                  at < f->count && f->msgs[at].uid <= todo.v[i].last && c->error == 0; at++)
-                fn(c, &f->msgs[at]);
+                if (c->view == NULL || pn_view_seq(c->view, f->msgs[at].uid) != 0)
+                    fn(c, &f->msgs[at]);
         folder_change_end(f, before);
         pn_uidset_clear(&todo);
         (void)pn_uidset_add_set(&todo, &c->again);
@@ -214,11 +216,11 @@ static void remove_one(struct change *c, struct msg *m)
     }
 }
 
-static enum pn_store_status expunge(struct pn_view *view, const struct pn_uidset *uids, bool all)
+static enum pn_store_status expunge(struct folder *f, struct pn_view *view,
+                                    const struct pn_uidset *uids, bool all)
 {
     static struct pn_uidrange everything[] = {{1, UINT32_MAX}};
     static const struct pn_uidset every = {.v = everything, .count = 1, .cap = 1, .max = 1};
-    struct folder *f = view->folder;
     struct change c = {.view = view, .folder = f, .all = all};
     (void)pthread_mutex_lock(&f->lock);
     enum pn_store_status status = begin(&c);
@@ -235,10 +237,15 @@ static enum pn_store_status expunge(struct pn_view *view, const struct pn_uidset
 
 enum pn_store_status pn_view_expunge(struct pn_view *view, const struct pn_uidset *uids)
 {
-    return expunge(view, uids, false);
+    return expunge(view->folder, view, uids, false);
 }
 
 enum pn_store_status pn_view_remove(struct pn_view *view, const struct pn_uidset *uids)
 {
-    return expunge(view, uids, true);
+    return expunge(view->folder, view, uids, true);
+}
+
+enum pn_store_status folder_remove(struct folder *folder, const struct pn_uidset *uids)
+{
+    return expunge(folder, NULL, uids, true);
 }

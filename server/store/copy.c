@@ -1,4 +1,8 @@
-/* COPY and MOVE: files are linked into the other folder's tmp, and arrive there. */
+/*
+ * COPY and MOVE: files are linked into the other folder's tmp, and arrive there. Of two who move
+ * one message the second comes when the first is done, and finds it gone: it is never in two
+ * folders.
+ */
 #include "store_int.h"
 
 #include "mem.h"
@@ -16,6 +20,7 @@ struct copy {
     struct arrival *v;
     uint32_t *uids; /* of the source */
     size_t count, cap, uid_cap;
+    uint32_t first; /* of the copies */
     int tmp;
 };
 
@@ -167,7 +172,6 @@ static void drop_tmp(struct copy *c)
 
 static enum pn_store_status run(struct copy *c, struct pn_copied *out)
 {
-    uint32_t first = 0;
     c->tmp = folder_open_dir(c->to, "tmp");
     if (c->tmp < 0)
         return store_status(errno);
@@ -177,13 +181,51 @@ static enum pn_store_status run(struct copy *c, struct pn_copied *out)
     if (status != PN_STORE_OK)
         drop_tmp(c);
     else
-        status = arrive(c->to, c->v, c->count, DIR_CUR, false, &first, NULL);
+        status = arrive(c->to, c->v, c->count, DIR_CUR, &c->first, NULL);
     out->uidvalidity = c->to->marks.uidvalidity;
     for (size_t i = 0; i < c->count && status == PN_STORE_OK; i++) {
         (void)pn_uidset_add(&out->from, c->uids[i], c->uids[i]);
-        (void)pn_uidset_add(&out->to, first + (uint32_t)i, first + (uint32_t)i);
+        (void)pn_uidset_add(&out->to, c->first + (uint32_t)i, c->first + (uint32_t)i);
     }
     (void)close(c->tmp);
+    return status;
+}
+
+/* What could not be removed where it was is no more where it went to. */
+static void take_back(const struct copy *c, const struct pn_copied *out)
+{
+    struct pn_uidset back;
+    pn_uidset_init(&back, PN_UIDSET_MAX);
+    (void)pthread_mutex_lock(&c->from->lock);
+    for (size_t i = 0; i < c->count; i++) {
+        bool found;
+        (void)folder_find(c->from, c->uids[i], &found);
+        if (found)
+            (void)pn_uidset_add(&back, c->first + (uint32_t)i, c->first + (uint32_t)i);
+    }
+    (void)pthread_mutex_unlock(&c->from->lock);
+    if (out->to.count > 0 && back.count > 0)
+        (void)folder_remove(c->to, &back);
+    pn_uidset_fini(&back);
+}
+
+static enum pn_store_status copy_or_move(struct copy *c, struct pn_view *view,
+                                         const struct pn_uidset *uids, bool move,
+                                         struct pn_copied *out)
+{
+    (void)pthread_mutex_lock(&c->from->lock);
+    enum pn_store_status status = folder_look(c->from, false);
+    uint64_t bytes = status == PN_STORE_OK ? choose(c, view, uids) : 0;
+    (void)pthread_mutex_unlock(&c->from->lock);
+    if (status == PN_STORE_OK && !move)
+        status = user_room(c->from->user, bytes, c->count);
+    if (status == PN_STORE_OK)
+        status = run(c, out);
+    if (status == PN_STORE_OK && move && out->from.count > 0) {
+        status = pn_view_remove(view, &out->from);
+        if (status != PN_STORE_OK)
+            take_back(c, out);
+    }
     return status;
 }
 
@@ -204,16 +246,11 @@ enum pn_store_status pn_view_copy(struct pn_view *view, const struct pn_uidset *
     enum pn_store_status status = folder_get(user, folder, false, &c.to);
     if (c.to == NULL)
         return status;
-    (void)pthread_mutex_lock(&c.from->lock);
-    status = folder_look(c.from, false);
-    uint64_t bytes = status == PN_STORE_OK ? choose(&c, view, uids) : 0;
-    (void)pthread_mutex_unlock(&c.from->lock);
-    if (status == PN_STORE_OK && !move)
-        status = user_room(user, bytes, c.count);
-    if (status == PN_STORE_OK)
-        status = run(&c, out);
-    if (status == PN_STORE_OK && move && out->from.count > 0)
-        status = pn_view_remove(view, &out->from);
+    if (move)
+        (void)pthread_mutex_lock(&c.from->moves);
+    status = copy_or_move(&c, view, uids, move, out);
+    if (move)
+        (void)pthread_mutex_unlock(&c.from->moves);
     for (size_t i = 0; i < c.count; i++)
         arrival_fini(&c.v[i]);
     free(c.v);

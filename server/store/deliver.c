@@ -70,7 +70,7 @@ static enum pn_store_status put(struct folder *f, struct pn_str bytes, bool *gon
     int error = write_file(f, a.tmp, bytes);
     if (error == 0) {
         mail_describe(bytes, a.cached);
-        status = arrive(f, &a, 1, DIR_NEW, true, &uid, why);
+        status = arrive(f, &a, 1, DIR_NEW, &uid, why);
     } else if (error == ENOENT) {
         *gone = true;
         status = PN_STORE_NO_FOLDER;

@@ -19,6 +19,7 @@ static struct folder *folder_new(struct pn_user *user, struct pn_str name, const
     f->place = pn_strdup(place);
     f->name = pn_strndup(name.p, name.len);
     (void)pthread_mutex_init(&f->lock, NULL);
+    (void)pthread_mutex_init(&f->moves, NULL);
     for (unsigned i = 0; i < 2; i++)
         (void)pthread_cond_init(&f->group[i].wake, NULL);
     return f;
@@ -35,7 +36,7 @@ static void unload(struct folder *f)
     f->msgs = f->dead = NULL;
     f->names = NULL;
     f->uids = NULL;
-    f->count = f->cap = f->dead_count = f->dead_cap = 0;
+    f->count = f->cap = f->dead_count = f->dead_cap = f->dead_kept = 0;
     f->names_len = f->names_cap = f->names_waste = 0;
     f->loaded = false;
 }
@@ -65,6 +66,7 @@ void folder_free(struct folder *f)
     for (unsigned i = 0; i < 2; i++)
         (void)pthread_cond_destroy(&f->group[i].wake);
     (void)pthread_mutex_destroy(&f->lock);
+    (void)pthread_mutex_destroy(&f->moves);
     free(f->place);
     free(f->name);
     free(f);
@@ -185,6 +187,7 @@ static int open_new(struct pn_user *user, struct pn_str name, const char *place,
     if (error == ENOENT && create) {
         error = make_dirs(user, place);
         error = error == 0 ? read_marks(f) : error;
+        f->count_round = user->count_round; /* all that it will have came since */
     }
     if (error != 0) {
         f->gone = true;
@@ -221,7 +224,8 @@ enum pn_store_status folder_get(struct pn_user *user, struct pn_str name, bool c
     (void)pthread_mutex_unlock(&user->lock);
     pn_buf_fini(&place);
     pn_buf_fini(&clean);
-    return error == ENOENT || error == ENOTDIR ? PN_STORE_NO_FOLDER : store_status(error);
+    bool none = error == ENOENT || error == ENOTDIR || (error == ELOOP && !create); /* a link */
+    return none ? PN_STORE_NO_FOLDER : store_status(error);
 }
 
 void folder_put(struct folder **folder)
@@ -259,6 +263,7 @@ void folder_forget(struct pn_user *user, const char *place)
             break;
         }
     f->gone = true;
+    user->folder_turns++;
     (void)pthread_mutex_unlock(&user->lock);
     folder_notify(f);
     (void)pthread_mutex_unlock(&f->lock);
@@ -396,10 +401,38 @@ void folder_append(struct folder *f, const struct msg *msg, const char *name)
     folder_count_msg(f, msg, 1);
 }
 
+/* Does a view count that UID that has not heard of all that the folder has lost? */
+static bool is_counted(const struct folder *f, uint32_t uid)
+{
+    for (const struct pn_view *v = f->views; v != NULL; v = v->next)
+        if (pn_view_seq(v, uid) != 0)
+            return true;
+    return false;
+}
+
+/* Those that nobody counts any more. Now and then, that it costs little: there are never more than
+ * twice as many as views count, and some. */
+static void thin_dead(struct folder *f)
+{
+    enum { FEW = 1000 };
+    size_t kept = 0;
+    if (f->dead_count < FEW || f->dead_count < 2 * f->dead_kept)
+        return;
+    for (size_t i = 0; i < f->dead_count; i++)
+        if (is_counted(f, f->dead[i].uid))
+            f->dead[kept++] = f->dead[i];
+    f->dead_count = f->dead_kept = kept;
+    if (kept == 0) {
+        free(f->dead);
+        f->dead = NULL;
+        f->dead_cap = 0;
+    }
+}
+
 /* Keeps what views may ask about one that is gone. */
 static void bury(struct folder *f, const struct msg *msg)
 {
-    if (f->views == NULL)
+    if (!is_counted(f, msg->uid))
         return;
     f->dead = pn_grow(f->dead, &f->dead_cap, f->dead_count, sizeof *f->dead);
     f->dead[f->dead_count++] = *msg;
@@ -450,6 +483,7 @@ void folder_remove_unseen(struct folder *f, uint64_t modseq)
         (void)pn_uidset_add(&gone, m->uid, m->uid);
     }
     merge_dead(f, buried);
+    thin_dead(f);
     if (kept < f->count) {
         size_t removed = f->count - kept;
         struct uids *old = f->uids;
@@ -463,7 +497,7 @@ void folder_remove_unseen(struct folder *f, uint64_t modseq)
         if (f->modseq < modseq)
             f->modseq = modseq;
         put_vanished(f, modseq, &gone);
-        user_count(f->user, -bytes, -(int64_t)removed);
+        folder_used(f, -bytes, -(int64_t)removed);
         tidy_names(f);
         folder_notify(f);
     }
@@ -580,7 +614,16 @@ enum pn_store_status folder_look(struct folder *f, bool hard)
     return status;
 }
 
-enum pn_store_status folder_counts(struct folder *f, struct pn_folder_status *out)
+/* What comes and goes from now on is counted by itself. */
+static void begin_since(struct folder *f, unsigned round)
+{
+    (void)pthread_mutex_lock(&f->user->lock);
+    f->count_round = round;
+    f->since_bytes = f->since_messages = 0;
+    (void)pthread_mutex_unlock(&f->user->lock);
+}
+
+enum pn_store_status folder_counts(struct folder *f, unsigned round, struct pn_folder_status *out)
 {
     struct seen now[2];
     struct index_folder row;
@@ -605,6 +648,8 @@ enum pn_store_status folder_counts(struct folder *f, struct pn_folder_status *ou
     }
     out->uidnext = f->uidnext;
     out->uidvalidity = f->marks.uidvalidity;
+    if (round != 0 && status == PN_STORE_OK)
+        begin_since(f, round);
     (void)pthread_mutex_unlock(&f->lock);
     return status;
 }

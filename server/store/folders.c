@@ -292,7 +292,7 @@ enum pn_store_status pn_folder_status(struct pn_user *user, struct pn_str name,
     *out = (struct pn_folder_status){0};
     enum pn_store_status status = folder_get(user, name, false, &folder);
     if (status == PN_STORE_OK) {
-        status = folder_counts(folder, out);
+        status = folder_counts(folder, 0, out);
         folder_put(&folder);
     }
     return status;

@@ -143,6 +143,7 @@ static enum pn_store_status remove_folder(struct change *c, struct pn_str name)
     folder_forget(c->user, folder->component.p);
     (void)pthread_mutex_lock(&c->user->lock);
     c->user->used_known = false; /* counted anew */
+    c->user->folder_turns++;
     (void)pthread_mutex_unlock(&c->user->lock);
     return error == 0 ? PN_STORE_OK : store_failed(NULL, "folder", error);
 }

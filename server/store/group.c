@@ -92,7 +92,7 @@ static void publish(struct folder *folder, struct coming *c)
         folder->modseq = c->msg.modseq;
     folder_put_msg(folder, &c->msg);
     put_cached(folder, c);
-    user_count(folder->user, c->msg.size, 1);
+    folder_used(folder, c->msg.size, 1);
 }
 
 void coming_publish(struct folder *folder)

@@ -115,12 +115,12 @@ static int open_dir(const struct index *index)
     return dir;
 }
 
+static const char *const files[] = {"index.db", "index.db-wal", "index.db-shm", "index.db-journal"};
+
 static void remove_file(int dir)
 {
-    static const char *const names[] = {"index.db", "index.db-wal", "index.db-shm",
-                                        "index.db-journal"};
-    for (unsigned i = 0; i < sizeof names / sizeof names[0]; i++)
-        (void)unlinkat(dir, names[i], 0);
+    for (unsigned i = 0; i < sizeof files / sizeof files[0]; i++)
+        (void)unlinkat(dir, files[i], 0);
 }
 
 static int version_of(sqlite3 *db)
@@ -163,7 +163,10 @@ static int open_in(struct index *index, int dir)
 {
     char path[64];
     struct stat st;
-    if (fstatat(dir, "index.db", &st, AT_SYMLINK_NOFOLLOW) != 0) {
+    for (unsigned i = 0; i < sizeof files / sizeof files[0]; i++)
+        if (fstatat(dir, files[i], &st, AT_SYMLINK_NOFOLLOW) == 0 && !S_ISREG(st.st_mode))
+            (void)unlinkat(dir, files[i], 0); /* SQLite would follow a link */
+    if (fstatat(dir, files[0], &st, AT_SYMLINK_NOFOLLOW) != 0) {
         remove_file(dir); /* a log that is left of another file is no part of a new one */
         index->serial++;
     }

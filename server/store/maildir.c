@@ -50,7 +50,7 @@ bool maildir_user_path(struct pn_buf *out, struct pn_str user)
            pn_buf_addc(out, '/') && maildir_component(out, local);
 }
 
-/* For a place without openat2 (valgrind): part by part, and no link at all is followed. */
+/* For a place without openat2 (valgrind, an old kernel): part by part, likewise. */
 static int walk(int root, const char *path)
 {
     char name[MAILDIR_COMPONENT_MAX + 1];
@@ -68,10 +68,11 @@ static int walk(int root, const char *path)
     return at;
 }
 
+/* No link is followed, wherever it leads: one from a user to another stays within the root, too. */
 static int open_beneath(int root, const char *path, uint64_t flags)
 {
     struct open_how how = {.flags = flags | O_CLOEXEC,
-                           .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS};
+                           .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS};
     long fd;
     do /* EAGAIN: something above was renamed meanwhile */
         fd = syscall(SYS_openat2, root, path, &how, sizeof how);

@@ -15,9 +15,10 @@ bool maildir_user_path(struct pn_buf *out, struct pn_str user);
  * ("") is nothing (folder_name.h). */
 bool maildir_folder_name(struct pn_buf *out, struct pn_str folder);
 
-/* Opens the directory path below root, never leaving it. -1 with errno. */
+/* Opens the directory path below root, never leaving it: root itself may be reached by a link, what
+ * is below is directories all the way. -1 with errno; ELOOP: a link. */
 int maildir_open_dir(int root, const char *path);
-/* A file for reading, likewise; no link at its end is followed, and nothing is waited for. */
+/* A file for reading, likewise; nothing is waited for. */
 int maildir_open_file(int root, const char *path);
 /* Makes path and all above it, each synced into its parent, with tmp, new and cur. */
 int maildir_make(int root, const char *path);

@@ -58,8 +58,10 @@ int scan_stat(const struct folder *folder, struct seen out[2])
         struct stat st;
         path.len = n;
         (void)pn_buf_addz(&path, i == DIR_NEW ? "/new" : "/cur");
-        if (fstatat(folder->user->store->root, pn_buf_cstr(&path), &st, 0) != 0)
+        if (fstatat(folder->user->store->root, pn_buf_cstr(&path), &st, AT_SYMLINK_NOFOLLOW) != 0)
             error = errno;
+        else if (!S_ISDIR(st.st_mode))
+            error = ENOTDIR;
         else
             out[i] = (struct seen){mtime_ns(&st), false};
     }
@@ -94,6 +96,15 @@ static void add_found(struct listing *l, const char *name, unsigned dir)
     l->v[l->count++] = found;
 }
 
+/* Links, pipes and directories are no messages, and never will be: nobody looks at them twice. */
+static bool is_file(int dir, const struct dirent *e)
+{
+    struct stat st;
+    if (e->d_name[0] == '.' || e->d_type != DT_UNKNOWN)
+        return e->d_name[0] != '.' && e->d_type == DT_REG;
+    return fstatat(dir, e->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode);
+}
+
 static int read_dir(struct listing *l, unsigned dir)
 {
     int copy = openat(l->fd[dir], ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -106,7 +117,7 @@ static int read_dir(struct listing *l, unsigned dir)
     }
     errno = 0;
     for (struct dirent *e; (e = readdir(entries)) != NULL; errno = 0)
-        if (e->d_name[0] != '.' && e->d_type != DT_DIR)
+        if (is_file(l->fd[dir], e))
             add_found(l, e->d_name, dir);
     int error = errno;
     (void)closedir(entries);
@@ -214,18 +225,20 @@ static int64_t date_of(const struct listing *l, const struct found *found)
     return st.st_mtim.tv_sec;
 }
 
-/* Renames one to its new UID; false: it is gone, or can't be read or renamed. */
+/* Renames one to its new UID; false: it is gone, or can't be renamed; or read: drop is set then,
+ * and the UID may be another's. */
 static bool adopt(struct listing *l, struct found *found, uint32_t uid, struct pn_buf *name)
 {
     struct mail_name parsed;
     struct stat st;
     const char *was = name_of(l, found);
     struct pn_str text = pn_str_of(was);
-    if (fstatat(l->fd[found->dir], was, &st, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISREG(st.st_mode))
-        return false;
+    found->drop = fstatat(l->fd[found->dir], was, &st, AT_SYMLINK_NOFOLLOW) != 0;
     mail_name_parse(text, &parsed);
-    uint64_t size = parsed.size != 0 ? parsed.size : mail_size_of(l->fd[found->dir], was);
-    if (size > UINT32_MAX)
+    uint64_t size =
+        parsed.size != 0 || found->drop ? parsed.size : mail_size_of(l->fd[found->dir], was);
+    found->drop = found->drop || size > UINT32_MAX;
+    if (found->drop)
         return false;
     pn_buf_clear(name);
     bool ok = mail_name_make(name, parsed.base, (uint64_t)st.st_size, (uint32_t)size,
@@ -261,16 +274,19 @@ static enum pn_store_status adopt_all(struct listing *l, uint64_t *modseq)
     sorting = l;
     qsort(l->v, l->strangers, sizeof *l->v, by_time);
     (void)pthread_mutex_unlock(&sort_lock);
-    if (*modseq == 0)
-        *modseq = user_new_modseq(f->user);
+    uint32_t uid = first;
     pn_buf_init(&name, 1024);
     for (size_t i = 0; i < l->strangers; i++) {
         struct found *found = &l->v[i];
         int64_t date = date_of(l, found);
-        if (!adopt(l, found, first + (uint32_t)i, &name))
+        bool adopted = adopt(l, found, uid, &name);
+        uid += !found->drop;
+        if (!adopted)
             continue;
+        if (*modseq == 0)
+            *modseq = user_new_modseq(f->user);
         done[found->dir] = true;
-        const struct msg m = {.uid = first + (uint32_t)i,
+        const struct msg m = {.uid = uid - 1,
                               .size = found->size,
                               .modseq = *modseq,
                               .date = date,
@@ -284,11 +300,12 @@ static enum pn_store_status adopt_all(struct listing *l, uint64_t *modseq)
         messages++;
     }
     pn_buf_fini(&name);
+    f->uidnext = uid; /* nobody else was given one meanwhile */
     for (unsigned dir = 0; dir < 2; dir++)
         if (done[dir])
             (void)fsync(l->fd[dir]); /* else they come under other UIDs: not lost */
     if (messages > 0 && f->loaded)
-        user_count(f->user, bytes, messages);
+        folder_used(f, bytes, messages);
     return PN_STORE_OK;
 }
 
@@ -485,13 +502,9 @@ static void renew(struct rows *rows, uint64_t modseq)
 static void recount(struct folder *f, const struct rows *rows)
 {
     int64_t bytes = (int64_t)f->bytes;
-    (void)pthread_mutex_lock(&f->user->lock);
-    bool counted = f->user->used_known;
-    (void)pthread_mutex_unlock(&f->user->lock);
     for (size_t i = 0; i < rows->count; i++)
         bytes -= rows->v[i].size;
-    if (counted)
-        user_count(f->user, bytes, (int64_t)f->count - (int64_t)rows->count);
+    folder_used(f, bytes, (int64_t)f->count - (int64_t)rows->count);
 }
 
 static void first_time(struct listing *l)

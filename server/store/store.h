@@ -25,8 +25,9 @@
  * used twice in a UIDVALIDITY: numbers are given below a synced mark, and after a crash they go
  * on above it. HIGHESTMODSEQ likewise.
  *
- * User and folder names become path components in one way (maildir.h); nothing leaves the root
- * (RESOLVE_BENEATH).
+ * User and folder names become path components in one way (maildir.h); nothing leaves the root, and
+ * no symbolic link below it is followed: neither a folder nor a message can be one. The root may be
+ * a link, or lie behind one, as an operator likes.
  *
  * A user has one writing process (users belong to mailbox workers by hash). In it all calls are
  * thread-safe: calls of one user may wait for each other, those of two users never do. Calls

@@ -3,6 +3,7 @@
  *
  * Locks, in the order in which they may be taken (each is optional, none is taken twice):
  *
+ *   folder->moves  who moves messages out of a folder waits for who does so, too
  *   folder->lock   what is known of one folder; held over renames and scans, never over an fsync
  *                  but that of its mark
  *   user->lock     the user's folders, its small file, its quota
@@ -45,6 +46,9 @@ struct pn_store {
     pthread_mutex_t lock;                      /* the users */
     struct pn_user **users;                    /* hashed by name; owned */
     size_t user_slots, user_count;
+    size_t users_idle;       /* STORE_USERS_IDLE */
+    struct pn_user *leaving; /* out of users, but not yet written: who opens it waits for `left` */
+    pthread_cond_t left;
     atomic_ullong turn; /* for the least recently used */
     struct keeper *keeper;
     struct team *team;
@@ -66,8 +70,11 @@ struct pn_user {
     bool marks_read;
     uint64_t modseq; /* the last given */
     struct index *index;
-    bool used_known; /* used counts what is there */
+    pthread_mutex_t counting; /* held by who counts what is there: first of all locks */
+    bool used_known;          /* used counts what is there */
     int64_t used_bytes, used_messages;
+    unsigned count_round;  /* of the count under way, or of the last; 0: none yet */
+    unsigned folder_turns; /* grows when a folder goes, or has another name: a count begins again */
 };
 
 /* One message, as memory has it. */
@@ -128,6 +135,7 @@ struct folder {
     unsigned refs; /* user->lock */
     uint64_t turn; /* when it was last let go; user->lock */
     pthread_mutex_t lock;
+    pthread_mutex_t moves; /* held by who moves messages away, to the end: see copy.c */
     atomic_bool gone;
     struct folder_marks marks; /* postern-folder as it is on disk */
     uint32_t uidnext;          /* the next to give, below marks.uidnext */
@@ -140,15 +148,17 @@ struct folder {
     struct uids *uids; /* theirs */
     char *names;       /* owned */
     size_t names_len, names_cap, names_waste;
-    struct msg *dead; /* expunged, but numbered in some view; by UID */
-    size_t dead_count, dead_cap;
+    struct msg *dead;                       /* expunged, but numbered in some view; by UID */
+    size_t dead_count, dead_cap, dead_kept; /* kept: when they were last thinned */
     uint64_t unseen, deleted, bytes;
     struct seen seen[2];
-    uint64_t scan_ns, scanned_at; /* how long the last one took, and when it was */
-    unsigned index_serial;        /* when its rows were last known to be in the index */
-    uint32_t epoch;               /* of the user's marks */
-    bool given;                   /* UIDs, since it was opened */
-    bool row_old;                 /* the index's row of the folder says something else */
+    uint64_t scan_ns, scanned_at;        /* how long the last one took, and when it was */
+    unsigned index_serial;               /* when its rows were last known to be in the index */
+    uint32_t epoch;                      /* of the user's marks */
+    bool given;                          /* UIDs, since it was opened */
+    bool row_old;                        /* the index's row of the folder says something else */
+    unsigned count_round;                /* the user's, when it was counted; folder->lock */
+    int64_t since_bytes, since_messages; /* what came and went after that; user->lock */
 
     struct group group[2];
     struct coming *coming, *coming_last; /* in order of UID */
@@ -200,19 +210,24 @@ uint32_t user_give_uidvalidity(struct pn_user *user);
 void user_forget_index(struct pn_user *user);
 /* A modseq above all others of the user's. 0: its mark could not be written. Takes user->lock. */
 uint64_t user_new_modseq(struct pn_user *user);
-/* What came and went. Takes user->lock. */
 /* Have so many more room? */
 enum pn_store_status user_room(struct pn_user *user, uint64_t bytes, uint64_t messages);
-void user_count(struct pn_user *user, int64_t bytes, int64_t messages);
+/* What came and went; folder->lock is held, user->lock taken. (used.c) */
+void folder_used(struct folder *folder, int64_t bytes, int64_t messages);
 /* Something is queued for the index: it is written soon. */
 void user_busy(struct pn_user *user);
+
+/* Writes what is to be written of one whom nobody has, or finds; and frees it then. */
+void user_rest(struct pn_user *user);
+void user_free(struct pn_user *user);
 
 /* ---- the keeper (keeper.c): a thread that writes what is queued and lets go what is idle ---- */
 
 void keeper_start(struct pn_store *store);
 void keeper_stop(struct pn_store *store);
 void keeper_wake(struct pn_store *store);
-/* Frees what nobody has open, the least recently used first, to the limits. */
+/* Frees what nobody has open, the least recently used first, to the limits. What it writes it
+ * writes below no lock of the store: who opens another mailbox does not wait for it. (trim.c) */
 void store_trim(struct pn_store *store);
 
 /* ---- folders (folder.c) ---- */
@@ -227,8 +242,10 @@ enum pn_store_status folder_get(struct pn_user *user, struct pn_str name, bool c
                                 struct folder **out);
 void folder_put(struct folder **folder);
 /* What STATUS wants, from memory where it is loaded, else from the index if the disk is as that
- * knows it, else loaded. Locks. */
-enum pn_store_status folder_counts(struct folder *folder, struct pn_folder_status *out);
+ * knows it, else loaded. round: of a count of all that the user has, in which this folder is now;
+ * 0: of none. Locks. */
+enum pn_store_status folder_counts(struct folder *folder, unsigned round,
+                                   struct pn_folder_status *out);
 /* For deletion and renaming, before the directory goes: takes it out of memory; its views end.
  * place: the name of its directory. Nothing happens if it is not there. Takes the locks. */
 void folder_forget(struct pn_user *user, const char *place);
@@ -295,11 +312,13 @@ struct arrival {
 };
 
 /* Renames n files of tmp, synced, into new or cur under UIDs one after the other, and makes the
- * directory durable. All or none, but with keep: what could not be made durable stays nevertheless.
- * Takes folder->lock. */
-enum pn_store_status arrive(struct folder *folder, struct arrival *v, size_t n, int dir, bool keep,
+ * directory durable. All or none: who was answered an error comes again, and finds nothing of the
+ * first time. Takes folder->lock. */
+enum pn_store_status arrive(struct folder *folder, struct arrival *v, size_t n, int dir,
                             uint32_t *first, struct pn_buf *why);
 void arrival_fini(struct arrival *arrival);
+/* Removes these, as pn_view_remove does. Takes folder->lock. */
+enum pn_store_status folder_remove(struct folder *folder, const struct pn_uidset *uids);
 /* The bit of a keyword in a folder, made if need be; folder->lock is held. */
 enum pn_store_status folder_keyword(struct folder *folder, struct pn_str name, uint32_t *bit);
 

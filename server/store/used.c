@@ -2,9 +2,11 @@
 #include "store_int.h"
 
 #include "folder_name.h"
+#include "mem.h"
 
 #include <dirent.h>
 #include <errno.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 void pn_store_quota_default(struct pn_store *store, uint64_t bytes, uint64_t messages)
@@ -13,37 +15,54 @@ void pn_store_quota_default(struct pn_store *store, uint64_t bytes, uint64_t mes
     atomic_store(&store->quota_messages, messages);
 }
 
-void user_count(struct pn_user *user, int64_t bytes, int64_t messages)
+/* ---- counting what is there, while more comes and goes ---- */
+
+/* Folders of a count under way: held, so that none forgets what came after it was counted. */
+struct count {
+    struct pn_user *user;
+    unsigned round;
+    struct folder **v; /* owned, each held */
+    size_t count, cap;
+    int64_t bytes, messages;
+};
+
+void folder_used(struct folder *f, int64_t bytes, int64_t messages)
 {
+    struct pn_user *user = f->user;
     (void)pthread_mutex_lock(&user->lock);
-    user->used_bytes += bytes;
-    user->used_messages += messages;
+    if (user->used_known) {
+        user->used_bytes += bytes;
+        user->used_messages += messages;
+    } else if (f->count_round == user->count_round) { /* else it is still to be counted, if ever */
+        f->since_bytes += bytes;
+        f->since_messages += messages;
+    }
     (void)pthread_mutex_unlock(&user->lock);
 }
 
-static enum pn_store_status add_folder(struct pn_user *user, struct pn_str name, int64_t *bytes,
-                                       int64_t *messages)
+static enum pn_store_status add_folder(struct count *c, struct pn_str name)
 {
     struct folder *f;
     struct pn_folder_status counts;
-    enum pn_store_status status = folder_get(user, name, false, &f);
+    enum pn_store_status status = folder_get(c->user, name, false, &f);
     if (f == NULL) /* a directory that is none of our folders counts nothing */
         return status == PN_STORE_TEMPORARY ? status : PN_STORE_OK;
-    status = folder_counts(f, &counts);
+    status = folder_counts(f, c->round, &counts);
     if (status == PN_STORE_OK) {
-        *bytes += (int64_t)counts.size;
-        *messages += counts.messages;
+        c->bytes += (int64_t)counts.size;
+        c->messages += counts.messages;
     }
-    folder_put(&f);
+    c->v = pn_grow(c->v, &c->cap, c->count, sizeof(struct folder *));
+    c->v[c->count++] = f;
     return status == PN_STORE_NO_FOLDER ? PN_STORE_OK : status;
 }
 
-static enum pn_store_status add_all(struct pn_user *user, int64_t *bytes, int64_t *messages)
+static enum pn_store_status add_all(struct count *c)
 {
-    int dir = user_open_dir(user);
+    int dir = user_open_dir(c->user);
     DIR *entries = dir < 0 ? NULL : fdopendir(dir);
     struct pn_buf name;
-    enum pn_store_status status = add_folder(user, PN_STR(""), bytes, messages);
+    enum pn_store_status status = add_folder(c, PN_STR(""));
     if (entries == NULL) {
         if (dir >= 0)
             (void)close(dir);
@@ -55,30 +74,57 @@ static enum pn_store_status add_all(struct pn_user *user, int64_t *bytes, int64_
         pn_buf_clear(&name);
         if (e->d_name[0] == '.' && e->d_name[1] != '\0' && e->d_name[1] != '.' &&
             folder_name_of_disk(&name, pn_str_of(e->d_name), &proper))
-            status = add_folder(user, pn_buf_str(&name), bytes, messages);
+            status = add_folder(c, pn_buf_str(&name));
     }
     pn_buf_fini(&name);
     (void)closedir(entries);
     return status;
 }
 
-/* Counts what is there, once; from then on what comes and goes is added. */
-static enum pn_store_status know_used(struct pn_user *user)
+/* One round of all. False: a folder went meanwhile, or has another name: what was counted may be
+ * short of it, or have it twice. */
+static bool count_all(struct pn_user *user, unsigned round, enum pn_store_status *status)
 {
-    int64_t bytes = 0, messages = 0;
+    struct count c = {.user = user, .round = round};
     (void)pthread_mutex_lock(&user->lock);
-    bool known = user->used_known;
+    unsigned turns = user->folder_turns;
     (void)pthread_mutex_unlock(&user->lock);
-    if (known)
-        return PN_STORE_OK;
-    enum pn_store_status status = add_all(user, &bytes, &messages);
+    *status = add_all(&c);
     (void)pthread_mutex_lock(&user->lock);
-    if (status == PN_STORE_OK && !user->used_known) {
-        user->used_bytes = bytes;
-        user->used_messages = messages;
-        user->used_known = true;
+    bool same = turns == user->folder_turns;
+    for (const struct folder *f = user->folders; f != NULL; f = f->next)
+        if (f->count_round == round) {
+            c.bytes += f->since_bytes;
+            c.messages += f->since_messages;
+        }
+    if (*status == PN_STORE_OK) {
+        user->used_bytes = c.bytes;
+        user->used_messages = c.messages;
+        user->used_known = same;
     }
     (void)pthread_mutex_unlock(&user->lock);
+    for (size_t i = 0; i < c.count; i++)
+        folder_put(&c.v[i]);
+    free(c.v);
+    return same;
+}
+
+/* Counts what is there, once; from then on what comes and goes is added. Who meets folders that
+ * change all the time has the last count, and the next one counts again. */
+static enum pn_store_status know_used(struct pn_user *user)
+{
+    enum { TRIES = 4 };
+    enum pn_store_status status = PN_STORE_OK;
+    bool done = false;
+    (void)pthread_mutex_lock(&user->counting);
+    for (unsigned i = 0; i < TRIES && !done && status == PN_STORE_OK; i++) {
+        (void)pthread_mutex_lock(&user->lock);
+        done = user->used_known;
+        unsigned round = done ? 0 : ++user->count_round;
+        (void)pthread_mutex_unlock(&user->lock);
+        done = done || count_all(user, round, &status);
+    }
+    (void)pthread_mutex_unlock(&user->counting);
     return status;
 }
 

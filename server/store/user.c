@@ -28,8 +28,10 @@ struct pn_store *pn_store_new(int root, struct pn_str host)
     store->root = root;
     store->host = pn_strndup(name.len > 0 ? name.p : "localhost", name.len > 0 ? name.len : 9);
     store->user_slots = SLOTS_FIRST;
+    store->users_idle = STORE_USERS_IDLE;
     store->users = pn_calloc(store->user_slots, sizeof(struct pn_user *));
     (void)pthread_mutex_init(&store->lock, NULL);
+    (void)pthread_cond_init(&store->left, NULL);
     pn_buf_fini(&name);
     store->team = team_new();
     keeper_start(store);
@@ -46,6 +48,7 @@ static struct pn_user *user_new(struct pn_store *store, struct pn_str name, stru
     user->place = pn_strndup(place.p, place.len);
     (void)pthread_mutex_init(&user->lock, NULL);
     (void)pthread_mutex_init(&user->folders_lock, NULL);
+    (void)pthread_mutex_init(&user->counting, NULL);
     user->index = index_new(store->root, user->place);
     return user;
 }
@@ -80,7 +83,7 @@ static void write_exact(struct pn_user *user)
     (void)close(dir);
 }
 
-static void user_free(struct pn_user *user)
+void user_rest(struct pn_user *user)
 {
     while (user->folders != NULL) {
         struct folder *f = user->folders;
@@ -89,9 +92,14 @@ static void user_free(struct pn_user *user)
     }
     if (index_free(&user->index))
         write_exact(user);
+}
+
+void user_free(struct pn_user *user)
+{
     user_marks_fini(&user->marks);
     (void)pthread_mutex_destroy(&user->lock);
     (void)pthread_mutex_destroy(&user->folders_lock);
+    (void)pthread_mutex_destroy(&user->counting);
     free(user->name);
     free(user->place);
     free(user);
@@ -108,9 +116,11 @@ void pn_store_free(struct pn_store **store)
         while (s->users[i] != NULL) {
             struct pn_user *user = s->users[i];
             s->users[i] = user->next;
+            user_rest(user);
             user_free(user);
         }
     (void)pthread_mutex_destroy(&s->lock);
+    (void)pthread_cond_destroy(&s->left);
     free(s->users);
     free(s->host);
     free(s);
@@ -163,6 +173,9 @@ static void more_slots(struct pn_store *store)
 
 static struct pn_user *find_or_add(struct pn_store *store, struct pn_str name, struct pn_str place)
 {
+    /* While its small file is being written nobody else may read that. */
+    while (store->leaving != NULL && pn_str_eq(pn_str_of(store->leaving->place), place))
+        (void)pthread_cond_wait(&store->left, &store->lock);
     struct pn_user **slot = slot_of(store, place);
     for (struct pn_user *user = *slot; user != NULL; user = user->next)
         if (pn_str_eq(pn_str_of(user->place), place))
@@ -225,97 +238,6 @@ void pn_user_close(struct pn_user **user)
     (void)pthread_mutex_lock(&store->lock);
     u->refs--;
     u->turn = atomic_fetch_add(&store->turn, 1);
-    (void)pthread_mutex_unlock(&store->lock);
-}
-
-/* ---- what is let go ---- */
-
-/* A folder loaded that nobody has open, found in store_trim. */
-struct idle {
-    struct pn_user *user;
-    struct folder *folder;
-    uint64_t turn;
-    size_t bytes;
-};
-
-static int by_turn(const void *a, const void *b)
-{
-    const struct idle *x = a, *y = b;
-    return x->turn < y->turn ? -1 : x->turn > y->turn;
-}
-
-static void unlink_folder(struct pn_user *user, struct folder *folder)
-{
-    for (struct folder **at = &user->folders; *at != NULL; at = &(*at)->next)
-        if (*at == folder) {
-            *at = folder->next;
-            break;
-        }
-}
-
-static void trim_folders(struct pn_store *store)
-{
-    struct idle *idle = NULL;
-    size_t count = 0, cap = 0, bytes = 0;
-    for (size_t i = 0; i < store->user_slots; i++)
-        for (struct pn_user *u = store->users[i]; u != NULL; u = u->next) {
-            (void)pthread_mutex_lock(&u->lock);
-            for (struct folder *f = u->folders; f != NULL; f = f->next)
-                if (f->refs == 0 && f->loaded) {
-                    idle = pn_grow(idle, &cap, count, sizeof *idle);
-                    idle[count++] = (struct idle){u, f, f->turn, folder_bytes(f)};
-                    bytes += idle[count - 1].bytes;
-                }
-            (void)pthread_mutex_unlock(&u->lock);
-        }
-    if (bytes > STORE_MEMORY_MAX && count > 1)
-        qsort(idle, count, sizeof *idle, by_turn);
-    for (size_t i = 0; i < count && bytes > STORE_MEMORY_MAX; i++) {
-        struct pn_user *u = idle[i].user;
-        (void)pthread_mutex_lock(&u->lock);
-        bool still = false; /* it may have been deleted, or opened */
-        for (struct folder *f = u->folders; f != NULL; f = f->next)
-            still = still || (f == idle[i].folder && f->refs == 0);
-        if (still) {
-            bytes -= idle[i].bytes;
-            unlink_folder(u, idle[i].folder);
-            folder_free(idle[i].folder);
-        }
-        (void)pthread_mutex_unlock(&u->lock);
-    }
-    free(idle);
-}
-
-static bool has_loaded(const struct pn_user *user)
-{
-    bool loaded = false;
-    for (const struct folder *f = user->folders; f != NULL; f = f->next)
-        loaded = loaded || f->loaded || f->refs > 0;
-    return loaded;
-}
-
-static void trim_users(struct pn_store *store)
-{
-    enum { AT_A_TIME = 16 }; /* each writes its small file, and others wait */
-    unsigned freed = 0;
-    for (size_t i = 0; i < store->user_slots && store->user_count > STORE_USERS_IDLE; i++)
-        for (struct pn_user **at = &store->users[i]; *at != NULL;) {
-            struct pn_user *user = *at;
-            if (user->refs == 0 && !has_loaded(user) && freed++ < AT_A_TIME) {
-                *at = user->next;
-                store->user_count--;
-                user_free(user);
-            } else {
-                at = &user->next;
-            }
-        }
-}
-
-void store_trim(struct pn_store *store)
-{
-    (void)pthread_mutex_lock(&store->lock);
-    trim_folders(store);
-    trim_users(store);
     (void)pthread_mutex_unlock(&store->lock);
 }
 

@@ -54,7 +54,7 @@ static void forget_dead(struct folder *f)
     for (const struct pn_view *v = f->dead_count > 0 ? f->views : NULL; v != NULL; v = v->next)
         if (v->uids != f->uids)
             return;
-    f->dead_count = 0;
+    f->dead_count = f->dead_kept = 0;
 }
 
 void pn_view_close(struct pn_view **view)

@@ -124,7 +124,8 @@ enum pn_flag_op { PN_FLAGS_SET, PN_FLAGS_ADD, PN_FLAGS_REMOVE };
 /* The bit of a keyword, made if need be. LIMIT: no letter is left. */
 enum pn_store_status pn_view_add_keyword(struct pn_view *view, struct pn_str name, uint32_t *bit);
 
-/* uids: which. unchanged_since: UINT64_MAX for no condition (RFC 7162, 3.1.3). Those that failed
+/* A command means what its session was told of: the messages of the view, no others of those UIDs.
+ * uids: which. unchanged_since: UINT64_MAX for no condition (RFC 7162, 3.1.3). Those that failed
  * the condition are added to `modified`. All are renamed, then the folder is synced once. Own
  * changes are told by the next sync like others', but for `silent` ones. */
 enum pn_store_status pn_view_store(struct pn_view *view, const struct pn_uidset *uids,
@@ -143,7 +144,8 @@ struct pn_copied {
 };
 void pn_copied_fini(struct pn_copied *copied);
 /* All or, but for a crash, none; flags and dates go along. A file is linked, not copied, where it
- * may be. move: the source goes when the copy is durable. */
+ * may be. move: the source goes when the copy is durable; what another moved or removed meanwhile
+ * is left out. */
 enum pn_store_status pn_view_copy(struct pn_view *view, const struct pn_uidset *uids,
                                   struct pn_str folder, bool move, struct pn_copied *out);
 

@@ -829,6 +829,7 @@ static void killed_modseq(bool seen_before)
         pn_view_mail(r.a, 1, &mail);
         store(r.a, "1", PN_FLAGS_REMOVE, PN_SEEN);
         deliver_n(&r, "", 1);
+        (void)pn_view_sync(r.a, true, &ops, &r);
         remove_uids(r.a, "3");
         (void)!write(fds[1], &mail.modseq, sizeof mail.modseq);
         (void)kill(getpid(), SIGKILL);

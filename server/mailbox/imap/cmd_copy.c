@@ -94,8 +94,12 @@ static enum imap_result copied_to(struct imap *imap, struct imap_command *comman
             (void)pn_buf_addz(command->out, "\r\n");
         }
     }
+    bool none = status == PN_STORE_OK && copied.from.count == 0 && uids->count > 0;
     pn_copied_fini(&copied);
     pn_buf_fini(&junk.ids);
+    /* By number they were there; by UID it is no error that they are not. */
+    if (none && !command->uid)
+        return imap_no(command, "[EXPUNGEISSUED] The messages are gone");
     return imap_said(command, status, true);
 }
 

@@ -1,0 +1,346 @@
+/* The store where things go wrong: syncs that fail, others in between, files that are none. */
+#include "store_rig.h"
+#include "unit.h"
+
+#include "assert.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* A command means what its session was told of. */
+static void test_not_told_of(void)
+{
+    struct rig r;
+    struct pn_mail mail;
+    rig_init(&r);
+    UNIT_INT(rig_deliver(&r, ""), PN_STORE_OK);
+    r.a = rig_view(&r, "");
+    UNIT_INT(rig_deliver(&r, ""), PN_STORE_OK);
+    UNIT_INT(rig_deliver(&r, ""), PN_STORE_OK);
+    r.b = rig_view(&r, "");
+    UNIT_INT(rig_store(r.a, "1:3", PN_DELETED), PN_STORE_OK);
+    pn_view_mail(r.b, 1, &mail);
+    UNIT_INT(mail.flags.system, PN_DELETED);
+    pn_view_mail(r.b, 2, &mail);
+    UNIT_INT(mail.flags.system, 0);
+    UNIT_INT(rig_remove(r.a, "2"), PN_STORE_OK);
+    UNIT_INT(rig_store(r.b, "3", PN_DELETED), PN_STORE_OK);
+    UNIT_INT(pn_view_expunge(r.a, NULL), PN_STORE_OK);
+    rig_sync_says(&r, r.b, " -1(1) f2(3:8)");
+    rig_sync_says(&r, r.a, " -1(1) =2");
+    UNIT_INT(pn_view_expunge(r.a, NULL), PN_STORE_OK);
+    rig_sync_says(&r, r.a, " -2(3)");
+    rig_fini(&r);
+}
+
+static int with_eio(struct rig *r)
+{
+    (void)r;
+    return EIO;
+}
+
+/* A delivery that was answered an error comes again: it is there once then. */
+static void test_sync_fails(void)
+{
+    struct rig r;
+    rig_init(&r);
+    UNIT_INT(rig_deliver(&r, ""), PN_STORE_OK);
+    r.a = rig_view(&r, "");
+    rig_hook(RIG_FSYNC, "/u/new", with_eio, &r);
+    UNIT_INT(rig_deliver(&r, ""), PN_STORE_TEMPORARY);
+    UNIT_INT(rig_files(&r, "new"), 1);
+    rig_sync_says(&r, r.a, "");
+    UNIT_INT(rig_deliver(&r, ""), PN_STORE_OK);
+    UNIT_INT(rig_files(&r, "new"), 2);
+    rig_sync_says(&r, r.a, " =2");
+    UNIT_INT(pn_view_uid(r.a, 2), 3); /* the UID that it had is nobody's */
+    rig_reopen(&r);
+    UNIT_INT(rig_messages(&r, ""), 2);
+    rig_fini(&r);
+}
+
+/* Links that do not leave the root lead nowhere, too. */
+static void test_links(void)
+{
+    struct rig r;
+    struct pn_view *v;
+    struct stat st;
+    rig_init(&r);
+    UNIT_INT(rig_deliver(&r, ""), PN_STORE_OK);
+    UNIT_INT(rig_deliver(&r, "Real"), PN_STORE_OK);
+    unit_row("a user");
+    UNIT_INT(symlinkat("u", r.fd, "here.test/v"), 0);
+    const struct pn_delivery d = {
+        .user = PN_STR("v@here.test"), .folder = PN_STR(""), .content = PN_STR("A: b\r\n\r\n")};
+    UNIT_INT(pn_store_deliver(r.store, &d, NULL), PN_STORE_TEMPORARY);
+    UNIT_INT(rig_files(&r, "new"), 1);
+    unit_row("a folder");
+    UNIT_INT(symlinkat(".Real", r.fd, rig_at(".Link")), 0);
+    UNIT_INT(pn_view_open(r.user, PN_STR("Link"), false, NULL, NULL, &v), PN_STORE_NO_FOLDER);
+    UNIT_INT(rig_deliver(&r, "Link"), PN_STORE_TEMPORARY);
+    UNIT_INT(rig_files(&r, ".Real/new"), 1);
+    unit_row("a directory of a folder");
+    UNIT_INT(rig_deliver(&r, "Half"), PN_STORE_OK);
+    rig_reopen(&r);
+    UNIT_INT(unlinkat(r.fd, rig_at(".Half/cur"), AT_REMOVEDIR), 0);
+    UNIT_INT(symlinkat("../.Real/new", r.fd, rig_at(".Half/cur")), 0);
+    UNIT_INT(pn_view_open(r.user, PN_STR("Half"), false, NULL, NULL, &v), PN_STORE_NO_FOLDER);
+    unit_row("the index");
+    rig_close(&r);
+    UNIT_INT(unlinkat(r.fd, rig_at("postern/index.db"), 0), 0);
+    int fd = openat(r.fd, "precious", O_WRONLY | O_CREAT, 0600);
+    (void)close(fd);
+    UNIT_INT(symlinkat("../../../precious", r.fd, rig_at("postern/index.db")), 0);
+    rig_open(&r);
+    UNIT_INT(rig_messages(&r, ""), 1);
+    rig_reopen(&r);
+    UNIT_INT(fstatat(r.fd, "precious", &st, 0), 0);
+    UNIT_INT(st.st_size, 0);
+    rig_fini(&r);
+}
+
+static void set_old(const struct rig *r, const char *sub)
+{
+    const struct timespec times[2] = {{.tv_sec = 1000000}, {.tv_sec = 1000000}};
+    UNIT_INT(utimensat(r->fd, rig_at(sub), times, 0), 0);
+}
+
+static int with_eacces(struct rig *r)
+{
+    (void)r;
+    return EACCES;
+}
+
+/* What is no message costs one reading of the directory, and no UID. */
+static void test_no_messages(void)
+{
+    static const char *const subs[] = {"new", "cur"};
+    struct rig r;
+    char name[64];
+    rig_init(&r);
+    for (unsigned i = 0; i < 2; i++) {
+        (void)snprintf(name, sizeof name, "%s/1.pipe.host", subs[i]);
+        UNIT_INT(mkfifoat(r.fd, rig_at(name), 0600), 0);
+        (void)snprintf(name, sizeof name, "%s/2.dir.host", subs[i]);
+        UNIT_INT(mkdirat(r.fd, rig_at(name), 0700), 0);
+        (void)snprintf(name, sizeof name, "%s/3.link.host", subs[i]);
+        UNIT_INT(symlinkat("/etc/hostname", r.fd, rig_at(name)), 0);
+        set_old(&r, subs[i]);
+    }
+    r.a = rig_view(&r, "");
+    UNIT_INT(pn_view_count(r.a), 0);
+    UNIT_INT(rig_uidnext(&r, ""), 1);
+    const struct folder *f = r.a->folder;
+    UNIT_TRUE(!f->seen[0].soon && !f->seen[1].soon); /* nothing is left to look for */
+    unit_row("one that can't be read");
+    uint64_t modseq = f->modseq;
+    int fd = openat(r.fd, rig_at("cur/4.closed.host"), O_WRONLY | O_CREAT, 0600);
+    (void)close(fd);
+    rig_hook(RIG_OPEN, "/4.closed.host", with_eacces, &r);
+    rig_sync_says(&r, r.a, "");
+    UNIT_TRUE(!rig_hooked());
+    UNIT_INT(f->modseq, modseq);
+    UNIT_INT(rig_uidnext(&r, ""), 1);
+    UNIT_TRUE(f->seen[1].soon); /* it may be opened to us: later, once more */
+    set_old(&r, "cur");
+    rig_sync_says(&r, r.a, " =1");
+    UNIT_INT(pn_view_uid(r.a, 1), 1);
+    rig_fini(&r);
+}
+
+/* One who never asks costs what it has, not all that came and went since. */
+static void test_never_asks(void)
+{
+    enum { ROUNDS = 8, AT_A_TIME = 400, HAD = 10 };
+    struct rig r;
+    struct pn_mail mail;
+    rig_init(&r);
+    rig_append(&r, "", HAD);
+    r.a = rig_view(&r, "");
+    r.b = rig_view(&r, "");
+    const struct folder *f = r.a->folder;
+    UNIT_INT(rig_remove(r.a, "2,5"), PN_STORE_OK);
+    for (unsigned i = 0; i < ROUNDS; i++) {
+        rig_append(&r, "", AT_A_TIME);
+        struct pn_view *passing = rig_view(&r, "");
+        UNIT_INT(rig_remove(passing, "11:*"), PN_STORE_OK);
+        UNIT_TRUE(f->dead_count <= 1000 + AT_A_TIME);
+        pn_view_close(&passing);
+    }
+    for (uint32_t seq = 1; seq <= HAD; seq++) {
+        pn_view_mail(r.b, seq, &mail);
+        UNIT_INT(mail.uid, seq);
+        UNIT_TRUE(mail.gone == (seq == 2 || seq == 5));
+        UNIT_TRUE(mail.size > 0);
+    }
+    rig_sync_says(&r, r.b, " -5(5) -2(2)");
+    rig_sync_says(&r, r.a, " -5(5) -2(2)");
+    UNIT_INT(f->dead_count, 0);
+    rig_fini(&r);
+}
+
+/* ---- two who move one message ---- */
+
+static pthread_t other;
+static size_t other_moved;
+
+static void *move_too(void *arg)
+{
+    struct rig *r = arg;
+    UNIT_INT(rig_move(r->b, "1:2", "Y", &other_moved), PN_STORE_OK);
+    return NULL;
+}
+
+/* The first has linked, and syncs. The second begins; it waits, or it is let through to its end. */
+static int while_one_moves(struct rig *r)
+{
+    pn_assert(pthread_create(&other, NULL, move_too, r) == 0);
+    if (pthread_mutex_trylock(&r->a->folder->moves) == 0) {
+        (void)pthread_mutex_unlock(&r->a->folder->moves);
+        (void)pthread_join(other, NULL);
+        pn_assert(pthread_create(&other, NULL, move_too, r) == 0);
+    }
+    return 0;
+}
+
+static void test_two_moves(void)
+{
+    struct rig r;
+    size_t moved;
+    rig_init(&r);
+    rig_append(&r, "", 3);
+    UNIT_INT(rig_deliver(&r, "X"), PN_STORE_OK);
+    UNIT_INT(rig_deliver(&r, "Y"), PN_STORE_OK);
+    r.a = rig_view(&r, "");
+    r.b = rig_view(&r, "");
+    rig_hook(RIG_FSYNC, "/.X/cur", while_one_moves, &r);
+    UNIT_INT(rig_move(r.a, "1", "X", &moved), PN_STORE_OK);
+    UNIT_TRUE(!rig_hooked());
+    (void)pthread_join(other, NULL);
+    UNIT_INT(moved, 1);
+    UNIT_INT(other_moved, 1);
+    UNIT_INT(rig_messages(&r, "X"), 2);
+    UNIT_INT(rig_messages(&r, "Y"), 2);
+    UNIT_INT(rig_messages(&r, ""), 1);
+    rig_fini(&r);
+}
+
+/* Copied, but it could not be removed: then the copy goes again. */
+static void test_move_fails(void)
+{
+    struct rig r;
+    size_t moved;
+    rig_init(&r);
+    rig_append(&r, "", 2);
+    UNIT_INT(rig_deliver(&r, "X"), PN_STORE_OK);
+    r.a = rig_view(&r, "");
+    rig_hook(RIG_UNLINK, ":2,", with_eio, &r);
+    UNIT_INT(rig_move(r.a, "1:2", "X", &moved), PN_STORE_TEMPORARY);
+    UNIT_INT(rig_messages(&r, "X"), 1);
+    UNIT_INT(rig_messages(&r, ""), 2);
+    UNIT_INT(rig_move(r.a, "1:2", "X", &moved), PN_STORE_OK);
+    UNIT_INT(rig_messages(&r, "X"), 3);
+    UNIT_INT(rig_messages(&r, ""), 0);
+    rig_fini(&r);
+}
+
+/* ---- who is let go ---- */
+
+static bool was_held;
+
+static void *open_it(void *arg)
+{
+    struct rig *r = arg;
+    enum pn_store_status status;
+    return pn_user_open(r->store, PN_STR("u@here.test"), &status, NULL);
+}
+
+static int while_written(struct rig *r)
+{
+    was_held = pthread_mutex_trylock(&r->store->lock) != 0;
+    if (!was_held)
+        (void)pthread_mutex_unlock(&r->store->lock);
+    pn_assert(pthread_create(&other, NULL, open_it, r) == 0);
+    return 0;
+}
+
+static void test_let_go(void)
+{
+    struct rig r;
+    void *again;
+    rig_init(&r);
+    UNIT_INT(rig_deliver(&r, ""), PN_STORE_OK);
+    UNIT_INT(r.store->user_count, 1);
+    pn_user_close(&r.user);
+    keeper_stop(r.store);
+    keeper_start(r.store);
+    r.store->users_idle = 0;
+    rig_hook(RIG_FSYNC, "/postern-user.tmp", while_written, &r);
+    store_trim(r.store);
+    UNIT_TRUE(!rig_hooked());
+    UNIT_TRUE(!was_held);
+    (void)pthread_join(other, &again);
+    UNIT_TRUE(again != NULL);
+    r.user = again;
+    UNIT_INT(r.store->user_count, 1);
+    UNIT_INT(rig_messages(&r, ""), 1);
+    UNIT_INT(rig_deliver(&r, ""), PN_STORE_OK);
+    UNIT_INT(rig_messages(&r, ""), 2);
+    rig_fini(&r);
+}
+
+/* ---- the quota is counted while mail comes ---- */
+
+static const char *comes_to;
+
+static int mail_comes(struct rig *r)
+{
+    UNIT_INT(rig_deliver(r, comes_to), PN_STORE_OK);
+    return 0;
+}
+
+static void test_count(void)
+{
+    static const struct {
+        const char *label, *reading, *to;
+    } rows[] = {
+        {"to one that was counted", "/.B/new/.", "INBOX"},
+        {"to one that is yet to come", "/u/new/.", "B"},
+        {"to one that is new", "/u/new/.", "C"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct rig r;
+        struct pn_quota q;
+        unit_row(rows[i].label);
+        rig_init(&r);
+        UNIT_INT(rig_deliver(&r, ""), PN_STORE_OK);
+        UNIT_INT(rig_deliver(&r, "B"), PN_STORE_OK);
+        comes_to = rows[i].to;
+        rig_hook(RIG_OPEN, rows[i].reading, mail_comes, &r);
+        UNIT_INT(pn_user_quota(r.user, &q), PN_STORE_OK);
+        UNIT_TRUE(!rig_hooked());
+        UNIT_INT(q.messages, 3);
+        UNIT_INT(rig_deliver(&r, ""), PN_STORE_OK);
+        UNIT_INT(pn_user_quota(r.user, &q), PN_STORE_OK);
+        UNIT_INT(q.messages, 4);
+        rig_fini(&r);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    static const struct unit_test tests[] = {{"not_told_of", test_not_told_of},
+                                             {"sync_fails", test_sync_fails},
+                                             {"links", test_links},
+                                             {"no_messages", test_no_messages},
+                                             {"never_asks", test_never_asks},
+                                             {"two_moves", test_two_moves},
+                                             {"move_fails", test_move_fails},
+                                             {"let_go", test_let_go},
+                                             {"count", test_count},
+                                             {NULL, NULL}};
+    return unit_main("store_hard", tests, argc, argv);
+}
