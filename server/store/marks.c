@@ -176,10 +176,22 @@ static bool quota_line(struct user_marks *m, struct pn_str value)
            pn_str_u64(value, UINT64_MAX, &m->quota_messages);
 }
 
+/* A name as it is spelled here; who wrote the file may have had others. */
+static bool is_spelled(struct pn_str name)
+{
+    struct pn_buf clean;
+    pn_buf_init(&clean, PN_FOLDER_NAME_MAX + 1);
+    bool ok = folder_name_clean(&clean, name) &&
+              pn_str_eq(clean.len == 0 ? PN_STR("INBOX") : pn_buf_str(&clean), name);
+    pn_buf_fini(&clean);
+    return ok;
+}
+
+/* One that no folder can have is left out: all that read the list rely on the rules of names. */
 static bool subscribed_line(struct user_marks *m, struct pn_str value)
 {
-    if (m->subscribed_count >= PN_FOLDERS_MAX || value.len == 0)
-        return false;
+    if (m->subscribed_count >= PN_FOLDERS_MAX || !is_spelled(value))
+        return true;
     m->subscribed =
         pn_grow(m->subscribed, &m->subscribed_cap, m->subscribed_count, sizeof *m->subscribed);
     m->subscribed[m->subscribed_count++] = pn_strndup(value.p, value.len);

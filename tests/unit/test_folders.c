@@ -300,6 +300,34 @@ static void test_subscribe(void)
     rig_fini(&r);
 }
 
+/* Who edits postern-user, or restores an old one, may have any line in it. */
+static void test_subscribed_by_others(void)
+{
+    static const char *const rows[] = {
+        "a/b/c/d/e/f/g/h/i/j/k/l/m/n/o/p/q/r/s/t/u/v/w/x/y/z/a/b/c/d/e/f/g/h/i/j/k/l/m/n",
+        "//////////////////////////////",
+        "a\rb",
+        "\xff",
+        "/",
+        "inbox/x",
+        "Inbox",
+        ""};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct rig r;
+        rig_init(&r);
+        unit_row(rows[i]);
+        UNIT_INT(pn_folder_subscribe(r.user, PN_STR("Lists"), true), PN_STORE_OK);
+        pn_user_close(&r.user);
+        pn_store_free(&r.store);
+        int fd = openat(r.fd, "here.test/u/postern-user", O_WRONLY | O_APPEND | O_CLOEXEC);
+        UNIT_TRUE(fd >= 0 && dprintf(fd, "subscribed %s\nsubscribed News\n", rows[i]) > 0);
+        (void)close(fd);
+        reopen(&r);
+        want_list(&r, "INBOX Lists-+ News-+");
+        rig_fini(&r);
+    }
+}
+
 static void test_special(void)
 {
     struct rig r;
@@ -482,6 +510,7 @@ int main(int argc, char **argv)
                                              {"rename_crash", test_rename_crash},
                                              {"rename_inbox", test_rename_inbox},
                                              {"subscribe", test_subscribe},
+                                             {"subscribed_by_others", test_subscribed_by_others},
                                              {"special", test_special},
                                              {"quota", test_quota},
                                              {"check", test_check},
