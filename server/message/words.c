@@ -223,14 +223,20 @@ bool pn_words_key_match(const struct pn_words_key *key, const struct pn_needle *
     return pn_needle_find(needle, text, 0) != SIZE_MAX;
 }
 
+bool pn_words_match_with(const struct pn_words *words, const struct pn_words_key *key,
+                         const struct pn_needle *needle)
+{
+    for (int i = 0; i < PN_WORDS_SHELVES; i++) {
+        enum pn_words_shelf shelf = (enum pn_words_shelf)i;
+        if (pn_words_key_match(key, needle, shelf, pn_words_get(words, shelf)))
+            return true;
+    }
+    return false;
+}
+
 bool pn_words_match(const struct pn_words *words, const struct pn_words_key *key)
 {
     struct pn_needle needle;
     pn_needle_init(&needle, key->text);
-    for (int i = 0; i < PN_WORDS_SHELVES; i++) {
-        enum pn_words_shelf shelf = (enum pn_words_shelf)i;
-        if (pn_words_key_match(key, &needle, shelf, pn_words_get(words, shelf)))
-            return true;
-    }
-    return false;
+    return pn_words_match_with(words, key, &needle);
 }

@@ -54,6 +54,9 @@ bool pn_words_key_match(const struct pn_words_key *key, const struct pn_needle *
                         enum pn_words_shelf shelf, struct pn_str text);
 /* Is it in the message that was read? */
 bool pn_words_match(const struct pn_words *words, const struct pn_words_key *key);
+/* The same for many messages; needle: made of key->text. */
+bool pn_words_match_with(const struct pn_words *words, const struct pn_words_key *key,
+                         const struct pn_needle *needle);
 
 /* The shelf on which fields of that name are; name in lower case. */
 enum pn_words_shelf pn_words_shelf_of(struct pn_str name);

@@ -80,6 +80,7 @@ uint32_t pn_view_seq(const struct pn_view *view, uint32_t uid)
 
 void pn_view_mail(struct pn_view *view, uint32_t seq, struct pn_mail *out)
 {
+    view->asked++;
     *out = view->mails[seq - 1].mail;
 }
 

@@ -17,7 +17,7 @@ struct pn_view {
     size_t cap;
     uint32_t uidvalidity;
     const char *keywords[PN_KEYWORDS_MAX];
-    unsigned reads, cached; /* how often they were asked for */
+    unsigned reads, cached, asked; /* how often they, or flags and so on, were asked for */
 };
 
 struct fake_mail *fake_view_add(struct pn_view *view, uint32_t uid, const char *content);

@@ -447,12 +447,30 @@ static void test_run_order(void)
     fake_view_fini(&view);
 }
 
+/* Hundreds of keys that memory answers ask each message once, not each time in each slice. */
+static void test_run_many(void)
+{
+    static const char *const rows[] = {"OR SEEN ", "OR SMALLER 90 ", "OR OLDER 7 "};
+    struct pn_view view = {.uidvalidity = 3};
+    fill_view(&view, 30);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct pn_buf text;
+        pn_buf_init(&text, 100000);
+        repeat(&text, rows[i], 300);
+        (void)pn_buf_addz(&text, "DELETED HEADER X-Tag gate");
+        view.asked = 0;
+        check_search(&view, pn_buf_cstr(&text), NULL, false, 0);
+        unit_row(rows[i]);
+        UNIT_INT(view.asked, 30);
+        pn_buf_fini(&text);
+    }
+    fake_view_fini(&view);
+}
+
 int main(int argc, char **argv)
 {
-    static const struct unit_test tests[] = {{"parse", test_parse},
-                                             {"parse_limits", test_parse_limits},
-                                             {"run", test_run},
-                                             {"run_order", test_run_order},
-                                             {NULL, NULL}};
+    static const struct unit_test tests[] = {
+        {"parse", test_parse},         {"parse_limits", test_parse_limits}, {"run", test_run},
+        {"run_order", test_run_order}, {"run_many", test_run_many},         {NULL, NULL}};
     return unit_main("search", tests, argc, argv);
 }

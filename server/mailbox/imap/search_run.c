@@ -8,12 +8,14 @@ enum {
     DAY = 24 * 60 * 60,
     FEW = 64,       /* messages: not worth the index */
     GAP = 32,       /* numbers that a range of cached rows may read in vain */
+    MANY_KEYS = 4,  /* that ask for flags, sizes or dates: these are copied out for them */
     TEXTS_TRIES = 4 /* times that damage may be found in the index before it is left alone */
 };
 
 /* What is known so far of a key that needs content. */
 struct memo {
     const struct search_node *node;
+    struct pn_needle needle; /* TEXT: of what it looks for */
     struct search_bits known, value;
 };
 
@@ -23,6 +25,8 @@ struct search_run {
     const struct search_program *program;
     uint32_t count;
     struct search_bits result;
+    struct pn_mail *mails; /* owned; of all messages, for many keys; NULL: not needed so far */
+    size_t mail_keys;
     struct memo *memos; /* owned; one a slow node, in their order */
     size_t memo_count;
     struct pn_words *words;
@@ -30,7 +34,8 @@ struct search_run {
     bool opened, caught_up;
     unsigned tries;
     struct pn_uidset hits;
-    uint64_t deadline; /* of the slice; ns */
+    unsigned ms;       /* of the slice, for what is slow; it begins where that begins */
+    uint64_t deadline; /* ns; 0: nothing slow was done in this slice */
 };
 
 /* ---- what memory knows */
@@ -74,6 +79,20 @@ static uint32_t keyword_bit(struct pn_view *view, struct pn_str name)
     return 0;
 }
 
+/* Flags and so on of one message; for many keys from a copy of all, made once. */
+static const struct pn_mail *mail_of(struct search_run *run, uint32_t seq, struct pn_mail *one)
+{
+    if (run->mail_keys >= MANY_KEYS && run->mails == NULL) {
+        run->mails = pn_calloc((size_t)run->count + 1, sizeof *run->mails);
+        for (uint32_t i = 1; i <= run->count; i++)
+            pn_view_mail(run->view, i, &run->mails[i]);
+    }
+    if (run->mails != NULL)
+        return &run->mails[seq];
+    pn_view_mail(run->view, seq, one);
+    return one;
+}
+
 static void eval_mail(struct search_run *run, const struct search_node *node,
                       const struct search_bits *in, struct search_bits *out)
 {
@@ -81,9 +100,9 @@ static void eval_mail(struct search_run *run, const struct search_node *node,
     if (node->op == SEARCH_KEYWORD && keyword == 0)
         return;
     for (uint32_t seq = bits_next(in, 1); seq != 0; seq = bits_next(in, seq + 1)) {
-        struct pn_mail mail;
-        pn_view_mail(run->view, seq, &mail);
-        if (keyword != 0 ? (mail.flags.keywords & keyword) != 0 : match_mail(node, &mail))
+        struct pn_mail one;
+        const struct pn_mail *mail = mail_of(run, seq, &one);
+        if (keyword != 0 ? (mail->flags.keywords & keyword) != 0 : match_mail(node, mail))
             bits_add(out, seq);
     }
 }
@@ -106,9 +125,17 @@ static void eval_set(struct search_run *run, const struct search_node *node,
 
 /* ---- what needs content */
 
+/* Asked behind each piece of slow work, so that every slice does at least one. */
 static bool late(const struct search_run *run)
 {
     return pn_clock_mono_ns() >= run->deadline;
+}
+
+/* Before slow work: what memory knows may have taken long, and is done again in each slice. */
+static void begin_slow(struct search_run *run)
+{
+    if (run->deadline == 0)
+        run->deadline = pn_clock_mono_ns() + (uint64_t)run->ms * PN_NS_PER_MS;
 }
 
 static bool is_cached(const struct search_node *node)
@@ -146,7 +173,7 @@ static void note(struct search_run *run, uint32_t seq, bool whole)
         bits_add(&memo->known, seq);
         bool match = memo->node->op == SEARCH_SENT
                          ? sent_day(run->words, &day) && in_range(memo->node, day)
-                         : pn_words_match(run->words, &memo->node->words);
+                         : pn_words_match_with(run->words, &memo->node->words, &memo->needle);
         if (match)
             bits_add(&memo->value, seq);
     }
@@ -279,6 +306,7 @@ static bool fill(struct search_run *run, struct memo *memo, const struct search_
 {
     struct search_bits todo, scratch;
     bool done = true;
+    begin_slow(run);
     bits_init(&todo, run->count);
     bits_init(&scratch, run->count);
     bits_copy(&todo, in);
@@ -404,10 +432,12 @@ struct search_run *search_run_new(struct pn_user *user, struct pn_view *view,
     run->memos = pn_calloc(program->slow + 1, sizeof *run->memos);
     for (size_t i = 0; i < program->count; i++) {
         const struct search_node *node = &program->nodes[i];
+        run->mail_keys += node->op >= SEARCH_FLAG && node->op < SEARCH_SENT;
         if (node->op != SEARCH_TEXT && node->op != SEARCH_SENT)
             continue;
         struct memo *memo = &run->memos[run->memo_count++];
         memo->node = node;
+        pn_needle_init(&memo->needle, node->words.text);
         bits_init(&memo->known, run->count);
         bits_init(&memo->value, run->count);
     }
@@ -423,6 +453,7 @@ void search_run_free(struct search_run **run)
         bits_fini(&(*run)->memos[i].value);
     }
     free((*run)->memos);
+    free((*run)->mails);
     bits_fini(&(*run)->result);
     pn_uidset_fini(&(*run)->hits);
     pn_words_free(&(*run)->words);
@@ -434,7 +465,8 @@ void search_run_free(struct search_run **run)
 bool search_run_step(struct search_run *run, unsigned ms)
 {
     struct search_bits all;
-    run->deadline = pn_clock_mono_ns() + (uint64_t)ms * PN_NS_PER_MS;
+    run->ms = ms;
+    run->deadline = 0;
     bits_init(&all, run->count);
     bits_add_range(&all, 1, run->count);
     bits_clear(&run->result);
