@@ -2,7 +2,7 @@
 #include "base_subject.h"
 #include "fold.h"
 #include "sort.h"
-#include "thread.h"
+#include "thread_int.h"
 #include "unit.h"
 
 static void test_base_subject(void)
@@ -324,6 +324,41 @@ static void test_field(void)
     }
 }
 
+/* Of the ids that one message names those that count are kept, the first and the last ones. */
+static void test_many_references(void)
+{
+    static const struct {
+        int ids;
+        size_t nodes;
+    } rows[] = {{1, 3},
+                {THREAD_REFERENCES_MAX - 1, THREAD_REFERENCES_MAX + 1},
+                {THREAD_REFERENCES_MAX, THREAD_REFERENCES_MAX + 2},
+                {THREAD_REFERENCES_MAX + 1, THREAD_REFERENCES_MAX + 2},
+                {20000, THREAD_REFERENCES_MAX + 2}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct thread *thread = thread_new(true);
+        struct pn_buf ids, out;
+        char last[20];
+        pn_buf_init(&ids, 1000000);
+        pn_buf_init(&out, 1000);
+        for (int n = 0; n < rows[i].ids; n++)
+            (void)pn_buf_addf(&ids, "<%d@a>", n);
+        (void)snprintf(last, sizeof last, "<%d@a>", rows[i].ids - 1);
+        unit_row(last);
+        struct thread_mail mail = {
+            .seq = 1, .shown = 1, .message_id = PN_STR("<me@a>"), .references = pn_buf_str(&ids)};
+        UNIT_TRUE(thread_add(thread, &mail));
+        UNIT_INT(thread->count, rows[i].nodes);
+        struct thread_mail parent = {.seq = 2, .shown = 2, .message_id = pn_str_of(last)};
+        UNIT_TRUE(thread_add(thread, &parent));
+        UNIT_TRUE(thread_print(thread, &out));
+        UNIT_STR(pn_buf_str(&out), PN_STR("(2 1)"));
+        pn_buf_fini(&ids);
+        pn_buf_fini(&out);
+        thread_free(&thread);
+    }
+}
+
 int main(int argc, char **argv)
 {
     static const struct unit_test tests[] = {{"base_subject", test_base_subject},
@@ -331,6 +366,7 @@ int main(int argc, char **argv)
                                              {"references", test_references},
                                              {"ordered_subject", test_ordered_subject},
                                              {"thread_deep", test_thread_deep},
+                                             {"many_references", test_many_references},
                                              {"sort", test_sort},
                                              {"field", test_field},
                                              {NULL, NULL}};

@@ -13,6 +13,7 @@
 enum {
     THREAD_REFERENCES_MAX = 100,       /* of one message: the first and the last 99 */
     THREAD_ID_MAX = 1000,              /* bytes */
+    THREAD_FIELD_MAX = 256 * 1024,     /* bytes of a field: of References the last ones */
     THREAD_NODES_MAX = 8 * 1000 * 1000 /* messages, and such as are only named */
 };
 

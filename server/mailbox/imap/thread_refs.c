@@ -133,25 +133,49 @@ static void link_to(struct thread *thread, uint32_t parent, uint32_t child)
     thread->nodes[a < b ? b : a].set = a < b ? a : b;
 }
 
-/* The ids that a message refers to, oldest first, as nodes. False past a limit. */
+/* Where in a value the ids that count begin: the first, and the last ones in a ring behind it. */
+struct places {
+    size_t at[THREAD_REFERENCES_MAX], count;
+};
+
+static size_t *place(struct places *places, size_t n)
+{
+    return &places->at[n == 0 ? 0 : 1 + (n - 1) % (THREAD_REFERENCES_MAX - 1)];
+}
+
+static void find_places(struct pn_str value, struct pn_buf *id, struct places *out)
+{
+    out->count = 0;
+    for (size_t at = 0, from = 0; thread_next_id(value, &at, id); from = at)
+        *place(out, out->count++) = from;
+}
+
+/* The ids that a message refers to, oldest first, as nodes: only of those that count, for a
+ * stranger may name a hundred thousand. False past a limit. */
 static bool references(struct thread *thread, const struct thread_mail *mail, uint32_t *nodes,
                        size_t *count)
 {
+    struct pn_str value = mail->references;
+    struct places places;
     struct pn_buf id;
-    size_t at = 0;
     bool ok = true;
+    if (value.len > THREAD_FIELD_MAX)
+        value = pn_str_slice(value, value.len - THREAD_FIELD_MAX, value.len);
     pn_buf_init(&id, THREAD_ID_MAX + 1);
-    *count = 0;
-    while (ok && thread_next_id(mail->references, &at, &id)) {
-        if (*count == THREAD_REFERENCES_MAX) { /* the second one gives way */
-            memmove(nodes + 1, nodes + 2, (THREAD_REFERENCES_MAX - 2) * sizeof *nodes);
-            --*count;
-        }
-        ok = (nodes[(*count)++] = node_of(thread, pn_buf_str(&id))) != 0;
+    find_places(value, &id, &places);
+    if (places.count == 0) {
+        value = pn_str_slice(mail->in_reply_to, 0, THREAD_FIELD_MAX);
+        find_places(value, &id, &places);
+        places.count = places.count != 0;
     }
-    at = 0;
-    if (ok && *count == 0 && thread_next_id(mail->in_reply_to, &at, &id))
-        ok = (nodes[(*count)++] = node_of(thread, pn_buf_str(&id))) != 0;
+    *count = 0;
+    for (size_t n = 0; n < places.count && ok; n++) {
+        if (n == 1 && places.count > THREAD_REFERENCES_MAX)
+            n = places.count - (THREAD_REFERENCES_MAX - 1);
+        size_t at = *place(&places, n);
+        ok = thread_next_id(value, &at, &id) &&
+             (nodes[(*count)++] = node_of(thread, pn_buf_str(&id))) != 0;
+    }
     pn_buf_fini(&id);
     return ok;
 }
@@ -164,7 +188,7 @@ static uint32_t own_node(struct thread *thread, const struct thread_mail *mail)
     uint32_t index = 0;
     bool found = false;
     pn_buf_init(&id, THREAD_ID_MAX + 1);
-    if (thread_next_id(mail->message_id, &at, &id)) {
+    if (thread_next_id(pn_str_slice(mail->message_id, 0, THREAD_FIELD_MAX), &at, &id)) {
         index = node_of(thread, pn_buf_str(&id));
         found = index == 0 || thread->nodes[index].seq == 0;
     }
