@@ -174,7 +174,8 @@ static const struct postern_row limits_rows[] = {
      .def = "20000",
      .min = 1,
      .max = 10000000,
-     .help = "Sessions at once, over all edges."},
+     .help = "Sessions at once, over all edges. Those by TLS of users who read their mail count "
+             "until their end, here and by address."},
     {.name = "sessions-per-address",
      .type = POSTERN_T_INT,
      .def = "50",

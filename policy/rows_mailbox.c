@@ -35,7 +35,8 @@ const struct postern_row pn_mailbox_rows[] = {
      .min = 4,
      .max = 256,
      .help = "Commands that are worked on at once by each of these processes; one user has a "
-             "quarter of them at most."},
+             "quarter of them at most, and a quarter is for commands that begin. Those that take "
+             "long may have as many again."},
     {.name = "quota",
      .type = POSTERN_T_SIZE,
      .def = "0",

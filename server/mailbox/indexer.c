@@ -101,6 +101,7 @@ static void on_timer(void *arg)
     x->running = true;
     x->job.run = run;
     x->job.done = done;
+    x->job.more = true; /* nobody waits for it */
     crew_submit(mb->crew, &x->member, &x->job);
 }
 

@@ -3,7 +3,7 @@
  *
  *   admission.c      whom auth let in (admission.h)
  *   settings.c       what the role goes by, from the policy
- *   crew.c           the threads that engines run on, shared fairly among users
+ *   crew.c           the threads that engines run on, shared fairly among users (crew.h)
  *   engines.c        which engines there are
  *   deflate.c        COMPRESS=DEFLATE (deflate.h)
  *   indexer.c        the words of delivered mail, when nobody waits
@@ -24,6 +24,7 @@
 #include "admission.h"
 #include "channel.h"
 #include "control.h"
+#include "crew.h"
 #include "deflate.h"
 #include "engine.h"
 #include "handover.h"
@@ -48,37 +49,6 @@ struct mailbox_settings {
 /* Takes the generation's policy. False with a sentence in err. */
 bool mailbox_settings_of(struct pn_generation *gen, struct mailbox_settings *out,
                          struct pn_buf *err);
-
-/* ---- crew.c ---- */
-
-struct crew;
-
-/* Somebody whose work is shared out fairly: a user. Zeroed by its owner. */
-struct crew_member {
-    struct crew_job *first, **last; /* that wait */
-    unsigned running;
-    struct crew_member *next; /* in the crew's round */
-    bool listed;
-};
-
-struct crew_job {
-    struct pn_job job; /* first */
-    struct crew_job *next;
-    struct crew *crew;
-    struct crew_member *member;
-    void (*run)(struct crew_job *job); /* on a thread */
-    void (*done)(
-        struct crew_job *job); /* on the loop; may free job, and member if it has no other */
-};
-
-/* So many threads; no member has more than a quarter of them. */
-struct crew *crew_new(struct pn_loop *loop, unsigned threads, const char *name);
-/* All jobs have ended. */
-void crew_free(struct crew **crew);
-/* run and done are set. Members take turns, the jobs of each in order. */
-void crew_submit(struct crew *crew, struct crew_member *member, struct crew_job *job);
-/* Running or waiting. */
-size_t crew_busy(const struct crew *crew);
 
 /* ---- engines.c ---- */
 

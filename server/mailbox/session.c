@@ -26,7 +26,7 @@ enum {
     KEEPALIVE_S = 300
 };
 
-static void schedule(struct visit *v);
+static void schedule(struct visit *v, bool more);
 static void await(struct visit *v);
 static void listen_to(struct visit *v);
 static void on_timer(void *ctx);
@@ -75,6 +75,7 @@ static void finish(struct visit *v, const char *why)
     if (v->state == VISIT_RUNNING || v->state == VISIT_OPENING || v->state == VISIT_CLOSING)
         return; /* as soon as it does not run */
     v->state = VISIT_CLOSING;
+    v->job.more = false;
     visit_event(v);
     v->job.run = close_engine;
     v->job.done = closed;
@@ -170,7 +171,7 @@ static size_t on_read(void *ctx, struct pn_str bytes)
         finish(v, "broken");
         return used;
     }
-    schedule(v);
+    schedule(v, false);
     return used;
 }
 
@@ -210,7 +211,7 @@ static void on_drained(void *ctx)
     else if (v->hearing)
         listen_to(v);
     else if (v->state == VISIT_SENDING)
-        schedule(v);
+        schedule(v, true);
     else if (v->state == VISIT_WAITING)
         await(v);
 }
@@ -259,7 +260,7 @@ static void await(struct visit *v)
         return;
     }
     if (v->again) {
-        schedule(v);
+        schedule(v, false);
         return;
     }
     pn_stream_timeout(v->stream, pn_stream_pending(v->stream) != 0
@@ -276,7 +277,7 @@ static void listen_to(struct visit *v)
     uint64_t now = pn_loop_now(v->mailbox->loop);
     if (left == 0) {
         v->hearing = false;
-        schedule(v);
+        schedule(v, true);
         return;
     }
     if (left < v->unheard)
@@ -333,7 +334,7 @@ static void go_on(struct visit *v)
         v->state = VISIT_SENDING;
         pn_stream_timeout(v->stream, SEND_MS);
         if (pn_stream_pending(v->stream) == 0)
-            schedule(v);
+            schedule(v, true);
         return;
     case PN_ENGINE_HEARD:
         v->state = VISIT_SENDING;
@@ -370,9 +371,10 @@ static void ran(struct crew_job *job)
 }
 
 /* The engine has a turn. */
-static void schedule(struct visit *v)
+static void schedule(struct visit *v, bool more)
 {
     v->state = VISIT_RUNNING;
+    v->job.more = more;
     v->again = false;
     pn_stream_pause(v->stream);
     pn_buf_init(&v->out, OUT_MAX);
@@ -388,7 +390,7 @@ static void on_wake(void *arg)
     struct visit *v = arg;
     atomic_store(&v->woken, false);
     if (v->state == VISIT_WAITING && v->stream != NULL && !reads_nothing(v))
-        schedule(v);
+        schedule(v, false);
     else
         v->again = true;
 }
@@ -451,7 +453,7 @@ static void begin(struct visit *v)
         say_no(v);
         finish(v, "error");
     } else {
-        schedule(v);
+        schedule(v, false);
     }
 }
 

@@ -4,8 +4,10 @@
  *   echo TEXT   TEXT
  *   much N      N times 100,000 bytes, a piece a run
  *   hold        nothing, and its thread, until somebody says "release"
+ *   spin        nothing, a slice after the other, until somebody says "stop": then "spun"
  *   heard       100,000 bytes, and once they have arrived "arrived"
  *   arrivals    how many did
+ *   held?       how many hold
  *   news        its own host is told that something changed: "* news"
  *   pack        from here on compressed
  *   quit        bye
@@ -26,13 +28,14 @@ struct echo {
     void *ctx;
     char *tag;
     unsigned much;
-    bool greeted, news, pop3, hears;
+    bool greeted, news, pop3, hears, spins;
+    unsigned stops;
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t released = PTHREAD_COND_INITIALIZER;
 static unsigned holding, releases;
-static atomic_uint arrivals;
+static atomic_uint arrivals, stops;
 
 static void hold(void)
 {
@@ -102,8 +105,19 @@ static enum pn_engine_next command(struct echo *e, struct pn_str line, struct pn
     } else if (pn_str_eq(line, PN_STR("hold"))) {
         hold();
         (void)pn_buf_addz(out, "held\r\n");
+    } else if (pn_str_eq(line, PN_STR("held?"))) {
+        (void)pthread_mutex_lock(&lock);
+        (void)pn_buf_addf(out, "%u\r\n", holding);
+        (void)pthread_mutex_unlock(&lock);
     } else if (pn_str_eq(line, PN_STR("release"))) {
         release(out);
+    } else if (pn_str_eq(line, PN_STR("spin"))) {
+        e->spins = true;
+        e->stops = atomic_load(&stops);
+        return PN_ENGINE_MORE;
+    } else if (pn_str_eq(line, PN_STR("stop"))) {
+        atomic_fetch_add(&stops, 1);
+        (void)pn_buf_addz(out, "stopped\r\n");
     } else if (pn_str_eq(line, PN_STR("heard"))) {
         e->hears = true;
         (void)say_much(e, out);
@@ -139,6 +153,12 @@ static enum pn_engine_next run(struct pn_engine *engine, struct pn_str *in, stru
     if (e->news && in->len == 0) {
         e->news = false;
         (void)pn_buf_addz(out, "* news\r\n");
+    }
+    if (e->spins) {
+        if (e->stops == atomic_load(&stops))
+            return PN_ENGINE_MORE;
+        e->spins = false;
+        (void)pn_buf_addz(out, "spun\r\n");
     }
     if (e->hears) {
         e->hears = false;

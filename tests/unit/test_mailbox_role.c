@@ -576,6 +576,56 @@ static void test_fair(void)
     house_close(&h);
 }
 
+/* The same of many users, and of long commands that are sliced. */
+static void test_fair_users(void)
+{
+    enum { USERS = 16 };
+    struct house h;
+    int fds[2 * USERS];
+    char text[32];
+    house_open(&h, "mailbox { threads 4 }");
+    int bob = enter(&h, BOB);
+    unit_row(
+        "commands without an end, a slice after the other, of more users than there are threads");
+    for (int i = 0; i < USERS; i++) {
+        (void)snprintf(text, sizeof text, "u%d@here.test", i);
+        fds[i] = enter(&h, text);
+        say(fds[i], "spin\r\n");
+    }
+    say(bob, "echo now\r\n");
+    hears(bob, "now\r\n");
+    unit_row("and of hers");
+    fds[USERS] = enter(&h, BOB);
+    say(fds[USERS], "spin\r\n");
+    say(bob, "echo now\r\n");
+    hears(bob, "now\r\n");
+    unit_row("they end");
+    say(bob, "stop\r\n");
+    hears(bob, "stopped\r\n");
+    for (int i = 0; i <= USERS; i++) {
+        hears(fds[i], "spun\r\n");
+        (void)close(fds[i]);
+    }
+    unit_row("four users who hold a thread each, which are all that there are");
+    for (int i = 0; i < 4; i++) {
+        (void)snprintf(text, sizeof text, "u%d@here.test", i);
+        fds[i] = enter(&h, text);
+        say(fds[i], "hold\r\n");
+    }
+    do {
+        say(bob, "held?\r\n");
+        (void)hear(bob, text, 3);
+    } while (text[0] != '4' && text[1] == '\r');
+    say(bob, "release\r\n");
+    hears(bob, "released 4\r\n");
+    for (int i = 0; i < 4; i++) {
+        hears(fds[i], "held\r\n");
+        (void)close(fds[i]);
+    }
+    (void)close(bob);
+    house_close(&h);
+}
+
 /* ---- ends ---- */
 
 /* An event of that name; empty: none came. */
@@ -684,11 +734,17 @@ static void test_heard(void)
 int main(int argc, char **argv)
 {
     static const struct unit_test tests[] = {
-        {"wall", test_wall},       {"limits", test_limits},
-        {"session", test_session}, {"unread", test_unread},
-        {"packed", test_packed},   {"fair", test_fair},
-        {"ends", test_ends},       {"owner", test_owner},
-        {"heard", test_heard},     {NULL, NULL},
+        {"wall", test_wall},
+        {"limits", test_limits},
+        {"session", test_session},
+        {"unread", test_unread},
+        {"packed", test_packed},
+        {"fair", test_fair},
+        {"ends", test_ends},
+        {"owner", test_owner},
+        {"heard", test_heard},
+        {"fair users", test_fair_users},
+        {NULL, NULL},
     };
     return unit_main("mailbox_role", tests, argc, argv);
 }

@@ -2,6 +2,7 @@
  * The engine: gathers a command, finds its row, runs it in slices, says what became of it. Input
  * that comes meanwhile waits with the host.
  */
+#include "clock.h"
 #include "imap_capability.h"
 #include "imap_int.h"
 #include "mem.h"
@@ -12,6 +13,7 @@ enum {
     ERRORS_MAX = 50, /* commands in a row that were none: what talks here speaks no IMAP */
     REPLY_MAX = 4 * 1024 * 1024,
     TURNS = 1000,                /* commands, or pieces of them, in one run */
+    TURNS_MS = 50,               /* or so long */
     PATIENCE_MS = 30 * 60 * 1000 /* RFC 9051, section 5.4 */
 };
 
@@ -276,12 +278,14 @@ static enum pn_engine_next run(struct pn_engine *engine, struct pn_str *in, stru
 {
     struct imap *imap = (struct imap *)engine;
     bool deflate = imap->deflate;
+    uint64_t until = pn_clock_mono_ns() + TURNS_MS * PN_NS_PER_MS;
     if (!imap->greeted)
         greet(imap, out);
     if (imap->idling && imap->view != NULL && !imap_updates(imap, out, true, false))
         imap->over = true;
     for (unsigned turns = 0; !imap->over && !out->overflow; turns++) {
-        if (out->len > PN_ENGINE_OUT || turns >= TURNS)
+        if (out->len > PN_ENGINE_OUT || turns >= TURNS ||
+            (turns > 0 && pn_clock_mono_ns() >= until))
             return PN_ENGINE_MORE;
         if (imap->running)
             proceed(imap, out);
