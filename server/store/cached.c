@@ -104,7 +104,7 @@ uint32_t pn_view_cached(struct pn_view *v, uint32_t first, uint32_t last, unsign
     if (last > v->count)
         last = (uint32_t)v->count;
     pn_buf_init(&s.bytes, SIZE_MAX);
-    making_init(&s.making, v->folder);
+    making_init(&s.making, v->folder, v->folder->user->store->team);
     while (seq <= last && more) {
         uint32_t end = last - seq < CHUNK ? last : seq + CHUNK - 1;
         s.count = s.next = 0;

@@ -93,7 +93,7 @@ static void check_message(struct look *l, uint32_t seq)
     struct pn_mail mail;
     struct pn_content content;
     const char *what;
-    pn_view_mail(l->view, seq, &mail);
+    pn_view_mail_sized(l->view, seq, seq, &mail);
     switch (pn_view_read(l->view, seq, &content)) {
     case PN_READ_EXPUNGED:
         return;
@@ -123,7 +123,7 @@ static bool see_cached(void *ctx, const struct pn_cached *c)
 {
     struct look *l = ctx;
     struct pn_mail mail;
-    pn_view_mail(l->view, c->seq, &mail);
+    pn_view_mail_sized(l->view, c->seq, c->seq, &mail);
     l->sum->bytes += mail.size;
     if (!c->whole && !mail.gone)
         fault(l, mail.uid, "the message can't be read");

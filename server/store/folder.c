@@ -1,9 +1,11 @@
 /* Folders in memory: who is known, and the messages of those that are loaded. */
 #include "store_int.h"
 
+#include "clock.h"
 #include "folder_name.h"
 #include "log.h"
 #include "mem.h"
+#include "uidlist.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -38,6 +40,7 @@ static void unload(struct folder *f)
     f->uids = NULL;
     f->count = f->cap = f->dead_count = f->dead_cap = f->dead_kept = 0;
     f->names_len = f->names_cap = f->names_waste = 0;
+    uidlist_free(&f->list);
     f->loaded = false;
 }
 
@@ -324,6 +327,8 @@ void folder_count_msg(struct folder *f, const struct msg *msg, int sign)
     f->bytes += s * msg->size;
     f->unseen += (msg->system & PN_SEEN) == 0 ? s : 0;
     f->deleted += (msg->system & PN_DELETED) != 0 ? s : 0;
+    f->guessed += msg->guessed ? s : 0;
+    f->guessed_bytes += msg->guessed ? s * msg->size : 0;
 }
 
 static uint32_t add_name(struct folder *f, const char *name)
@@ -512,6 +517,7 @@ void folder_put_msg(struct folder *f, const struct msg *m)
                                   .size = m->size,
                                   .keywords = m->keywords,
                                   .system = m->system,
+                                  .guessed = m->guessed,
                                   .modseq = m->modseq,
                                   .date = m->date};
     index_put_msg(f->user->index, f->marks.uidvalidity, &row);
@@ -520,17 +526,19 @@ void folder_put_msg(struct folder *f, const struct msg *m)
 
 void folder_put_row(struct folder *f)
 {
-    const struct index_folder row = {.uidvalidity = f->marks.uidvalidity,
-                                     .modseq = f->modseq,
-                                     .history = f->history,
-                                     .messages = (uint32_t)f->count,
-                                     .unseen = (uint32_t)f->unseen,
-                                     .deleted = (uint32_t)f->deleted,
-                                     .uidnext = f->uidnext,
-                                     .epoch = f->epoch,
-                                     .bytes = f->bytes,
-                                     .mtime_ns = {f->seen[0].soon ? 0 : f->seen[0].mtime_ns,
-                                                  f->seen[1].soon ? 0 : f->seen[1].mtime_ns}};
+    bool vague = f->guessed > 0; /* bytes are: who asks is to load it */
+    const struct index_folder row = {
+        .uidvalidity = f->marks.uidvalidity,
+        .modseq = f->modseq,
+        .history = f->history,
+        .messages = (uint32_t)f->count,
+        .unseen = (uint32_t)f->unseen,
+        .deleted = (uint32_t)f->deleted,
+        .uidnext = f->uidnext,
+        .epoch = f->epoch,
+        .bytes = f->bytes,
+        .mtime_ns = {vague || f->seen[0].soon ? 0 : f->seen[0].mtime_ns,
+                     vague || f->seen[1].soon ? 0 : f->seen[1].mtime_ns}};
     index_put_folder(f->user->index, &row);
     f->row_old = false;
     user_busy(f->user);
@@ -573,7 +581,7 @@ static void refill_index(struct folder *f)
 }
 
 /* Whether the directories must be read. A clock that ticks slower than changes come hides some:
- * then once more when it went on, not all the time. */
+ * then once more when it went on, not all the time, nor while we rename one after the other. */
 static bool changed(const struct folder *f, const struct seen now[2])
 {
     enum { TICK_NS = 20000000, PAUSE = 50 };
@@ -585,7 +593,7 @@ static bool changed(const struct folder *f, const struct seen now[2])
     for (unsigned i = 0; i < 2; i++) {
         if (now[i].mtime_ns != f->seen[i].mtime_ns)
             return true;
-        if (f->seen[i].soon && now_ns - now[i].mtime_ns > TICK_NS &&
+        if (f->seen[i].soon && !atomic_load(&f->later.due) && now_ns - now[i].mtime_ns > TICK_NS &&
             (uint64_t)now_ns - f->scanned_at > pause)
             return true;
     }
@@ -595,6 +603,7 @@ static bool changed(const struct folder *f, const struct seen now[2])
 enum pn_store_status folder_look(struct folder *f, bool hard)
 {
     struct seen now[2];
+    f->looked_ns = pn_clock_mono_ns();
     if (f->gone)
         return PN_STORE_NO_FOLDER;
     int error = scan_stat(f, now);

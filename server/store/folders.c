@@ -293,6 +293,9 @@ enum pn_store_status pn_folder_status(struct pn_user *user, struct pn_str name,
     enum pn_store_status status = folder_get(user, name, false, &folder);
     if (status == PN_STORE_OK) {
         status = folder_counts(folder, 0, out);
+        (void)pthread_mutex_lock(&folder->lock);
+        out->size += folder->guessed_bytes; /* never less than it is (RFC 8438): at most twice */
+        (void)pthread_mutex_unlock(&folder->lock);
         folder_put(&folder);
     }
     return status;

@@ -16,6 +16,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+enum { GUESSED = 128 /* beside the system flags of a row */ };
 enum { VERSION = 2, QUEUE_MAX = 256 * 1024 * 1024, QUEUE_FULL = 1024 * 1024 };
 
 enum statement {
@@ -321,7 +322,7 @@ void index_put_msg(struct index *index, uint32_t uidvalidity, const struct index
     pn_buf_init(&row, 100);
     pn_wr_u32(&row, m->size);
     pn_wr_u32(&row, m->keywords);
-    pn_wr_u8(&row, m->system);
+    pn_wr_u8(&row, (uint8_t)(m->system | (m->guessed ? GUESSED : 0)));
     pn_wr_u64(&row, m->modseq);
     pn_wr_i64(&row, m->date);
     seal(&row, key(uidvalidity, m->uid));
@@ -570,6 +571,8 @@ static bool read_msg(struct pn_str row, struct index_msg *m)
     m->size = pn_rd_u32(&r);
     m->keywords = pn_rd_u32(&r);
     m->system = pn_rd_u8(&r);
+    m->guessed = (m->system & GUESSED) != 0;
+    m->system &= (uint8_t)~GUESSED;
     m->modseq = pn_rd_u64(&r);
     m->date = pn_rd_i64(&r);
     return pn_rd_done(&r);

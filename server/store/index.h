@@ -18,6 +18,7 @@ struct index;
 struct index_msg {
     uint32_t uid, size, keywords;
     uint8_t system;
+    bool guessed; /* the size is that of its file */
     bool renewed; /* for who reads it; not kept */
     uint64_t modseq;
     int64_t date;

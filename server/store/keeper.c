@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+enum { SLICE_MS = 30 /* of work that nobody waits for */ };
 enum { BATCH_MS = 200, IDLE_S = 5, TRIM_S = 10 };
 
 struct keeper {
@@ -29,8 +30,19 @@ static bool wait_ms(struct keeper *k, unsigned ms)
     return !k->stop;
 }
 
+static bool is_busy(const struct pn_user *user)
+{
+    return atomic_load(&user->busy);
+}
+
+static bool is_later(const struct pn_user *user)
+{
+    return atomic_load(&user->later);
+}
+
 /* The users it is to look at, each held. */
-static struct pn_user **busy_users(struct pn_store *store, size_t *count)
+static struct pn_user **find_users(struct pn_store *store, bool (*is)(const struct pn_user *user),
+                                   size_t *count)
 {
     struct pn_user **v = NULL;
     size_t cap = 0;
@@ -38,7 +50,7 @@ static struct pn_user **busy_users(struct pn_store *store, size_t *count)
     (void)pthread_mutex_lock(&store->lock);
     for (size_t i = 0; i < store->user_slots; i++)
         for (struct pn_user *u = store->users[i]; u != NULL; u = u->next)
-            if (atomic_load(&u->busy)) {
+            if (is(u)) {
                 v = pn_grow(v, &cap, *count, sizeof(struct pn_user *));
                 v[(*count)++] = u;
                 u->refs++;
@@ -47,11 +59,18 @@ static struct pn_user **busy_users(struct pn_store *store, size_t *count)
     return v;
 }
 
+static void let_go(struct pn_store *store, struct pn_user *user)
+{
+    (void)pthread_mutex_lock(&store->lock);
+    user->refs--;
+    (void)pthread_mutex_unlock(&store->lock);
+}
+
 /* Some are still open: it is to come back. */
 static bool look_at_users(struct pn_store *store)
 {
     size_t count, open = 0;
-    struct pn_user **users = busy_users(store, &count);
+    struct pn_user **users = find_users(store, is_busy, &count);
     for (size_t i = 0; i < count; i++) {
         uint64_t idle = open < INDICES_OPEN / 2 ? (uint64_t)IDLE_S * PN_NS_PER_S : 0;
         atomic_store(&users[i]->busy, false); /* what comes from now on sets it anew */
@@ -59,12 +78,29 @@ static bool look_at_users(struct pn_store *store)
             atomic_store(&users[i]->busy, true);
             open++;
         }
-        (void)pthread_mutex_lock(&store->lock);
-        users[i]->refs--;
-        (void)pthread_mutex_unlock(&store->lock);
+        let_go(store, users[i]);
     }
     free(users);
     return open > 0;
+}
+
+/* A slice of what can wait. When it is to go on, in ms; 0: nothing is left. */
+static unsigned work_for_users(struct pn_store *store)
+{
+    size_t count;
+    unsigned next = 0;
+    struct pn_user **users = find_users(store, is_later, &count);
+    for (size_t i = 0; i < count; i++) {
+        atomic_store(&users[i]->later, false);
+        unsigned pause = later_work(users[i], SLICE_MS);
+        if (pause > 0) {
+            atomic_store(&users[i]->later, true);
+            next = next == 0 || pause < next ? pause : next;
+        }
+        let_go(store, users[i]);
+    }
+    free(users);
+    return next;
 }
 
 static void *keep(void *ctx)
@@ -72,19 +108,21 @@ static void *keep(void *ctx)
     struct pn_store *store = ctx;
     struct keeper *k = store->keeper;
     unsigned rounds = 0;
+    unsigned later = 0;
     (void)pthread_mutex_lock(&k->lock);
     while (!k->stop) {
         while (!k->work && !k->stop)
             (void)pthread_cond_wait(&k->wake, &k->lock);
-        if (!wait_ms(k, BATCH_MS))
+        if (!wait_ms(k, later > 0 ? later : BATCH_MS))
             break;
         k->work = false;
         (void)pthread_mutex_unlock(&k->lock);
         bool more = look_at_users(store);
+        later = work_for_users(store);
         if (++rounds % (TRIM_S * 1000 / BATCH_MS) == 0 || !more)
             store_trim(store);
         (void)pthread_mutex_lock(&k->lock);
-        k->work = k->work || more;
+        k->work = k->work || more || later > 0;
     }
     (void)pthread_mutex_unlock(&k->lock);
     return NULL;

@@ -11,9 +11,9 @@
 
 enum { BYTES_MAX = 32 * 1024 * 1024 /* of parts at a time, but for what helpers have at hand */ };
 
-void making_init(struct making *m, struct folder *folder)
+void making_init(struct making *m, struct folder *folder, struct team *team)
 {
-    *m = (struct making){.folder = folder, .fd = {-1, -1}};
+    *m = (struct making){.folder = folder, .team = team, .fd = {-1, -1}};
     pn_buf_init(&m->names, SIZE_MAX);
 }
 
@@ -60,6 +60,7 @@ static void look_up(struct making *m)
             continue;
         const char *name = folder_msg_name(f, &f->msgs[at]);
         m->v[i].name = m->names.len;
+        m->v[i].guessed = f->msgs[at].guessed;
         m->v[i].dir = f->msgs[at].in_new ? DIR_NEW : DIR_CUR;
         (void)pn_buf_add(&m->names, name, strlen(name) + 1);
     }
@@ -83,6 +84,8 @@ static void make(struct making *m, struct made *made)
     made->whole = fd >= 0 && mail_read(fd, NULL, &content) == 0;
     if (!made->whole)
         return;
+    if (made->guessed)
+        made->size = mail_size(content.bytes);
     mail_describe(content.bytes, made->parts);
     pn_content_done(&content);
     for (unsigned i = 0; i < 3; i++)
@@ -106,6 +109,24 @@ static void keep(const struct making *m, const struct made *made)
         index_put_cached(m->folder->user->index, m->folder->marks.uidvalidity, &row);
 }
 
+/* Sizes that were guessed are known now. What can't be read stays as it was guessed. */
+static void tell_sizes(const struct making *m, size_t from, size_t to)
+{
+    struct folder *f = m->folder;
+    (void)pthread_mutex_lock(&f->lock);
+    for (size_t i = from; i < to; i++) {
+        const struct made *made = &m->v[i];
+        bool found;
+        size_t at = folder_find(f, made->uid, &found);
+        if (made->guessed && made->tried && found && f->msgs[at].guessed)
+            folder_set_size(f, &f->msgs[at],
+                            !made->whole              ? f->msgs[at].size
+                            : made->size < UINT32_MAX ? (uint32_t)made->size
+                                                      : UINT32_MAX);
+    }
+    (void)pthread_mutex_unlock(&f->lock);
+}
+
 void making_run(struct making *m)
 {
     if (m->count == 0)
@@ -113,7 +134,7 @@ void making_run(struct making *m)
     look_up(m);
     m->fd[DIR_NEW] = folder_open_dir(m->folder, "new");
     m->fd[DIR_CUR] = folder_open_dir(m->folder, "cur");
-    team_run(m->folder->user->store->team, m->count, make_one, m);
+    team_run(m->team, m->count, make_one, m);
     for (unsigned i = 0; i < 2; i++) {
         if (m->fd[i] >= 0)
             (void)close(m->fd[i]);
@@ -121,6 +142,7 @@ void making_run(struct making *m)
     }
     for (size_t i = 0; i < m->count; i++)
         keep(m, &m->v[i]);
+    tell_sizes(m, 0, m->count);
     user_busy(m->folder->user);
 }
 
@@ -134,6 +156,7 @@ const struct made *making_find(struct making *m, uint32_t uid)
     if (!made->tried) {
         make(m, made);
         keep(m, made);
+        tell_sizes(m, m->next, m->next + 1);
     }
     return made;
 }

@@ -11,17 +11,21 @@
 #include <stdatomic.h>
 
 struct folder;
+struct team;
 
 struct made {
     uint32_t uid;
+    bool guessed;      /* memory is to be told of its size */
     bool tried, whole; /* whole: its file was read */
     uint8_t dir;
+    uint64_t size;          /* with CRLF; of those that were guessed */
     size_t name;            /* offset; SIZE_MAX: memory has no such message */
     struct pn_buf parts[3]; /* as in struct index_cached */
 };
 
 struct making {
     struct folder *folder; /* borrowed */
+    struct team *team;     /* borrowed; NULL: nobody helps */
     struct made *v;        /* owned, as is all below */
     size_t count, cap, next;
     struct pn_buf names;
@@ -29,7 +33,7 @@ struct making {
     atomic_size_t bytes; /* of parts */
 };
 
-void making_init(struct making *m, struct folder *folder);
+void making_init(struct making *m, struct folder *folder, struct team *team);
 void making_fini(struct making *m);
 void making_clear(struct making *m);
 void making_add(struct making *m, uint32_t uid);

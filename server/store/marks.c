@@ -16,14 +16,14 @@ static const char folder_file[] = "postern-folder", user_file[] = "postern-user"
 
 /* ---- both: a text that is read and replaced whole ---- */
 
-static int read_text(int dir, const char *name, struct pn_buf *out)
+int marks_read_text(int dir, const char *name, size_t max, struct pn_buf *out)
 {
     struct stat st;
     int fd = openat(dir, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
     if (fd < 0)
         return errno;
     int error = fstat(fd, &st) != 0 ? errno : 0;
-    if (error == 0 && (!S_ISREG(st.st_mode) || st.st_size > MARKS_MAX))
+    if (error == 0 && (!S_ISREG(st.st_mode) || (uint64_t)st.st_size > max))
         error = EBADMSG;
     if (error == 0 && st.st_size > 0) {
         char *to = pn_buf_reserve(out, (size_t)st.st_size);
@@ -34,7 +34,7 @@ static int read_text(int dir, const char *name, struct pn_buf *out)
     return error;
 }
 
-static int write_text(int dir, const char *name, struct pn_str text, bool sync)
+int marks_write_text(int dir, const char *name, struct pn_str text, bool sync)
 {
     struct pn_buf tmp;
     pn_buf_init(&tmp, 100);
@@ -129,7 +129,7 @@ int folder_marks_read(int dir, struct folder_marks *out)
     struct pn_buf text;
     *out = (struct folder_marks){0};
     pn_buf_init(&text, MARKS_MAX);
-    int error = read_text(dir, folder_file, &text);
+    int error = marks_read_text(dir, folder_file, MARKS_MAX, &text);
     if (error == 0)
         error = each_line(pn_buf_str(&text), folder_file, folder_line, out);
     if (error == 0 && (out->uidvalidity == 0 || out->uidnext == 0))
@@ -153,7 +153,7 @@ int folder_marks_write(int dir, const struct folder_marks *m, bool sync)
     for (unsigned i = 0; i < PN_KEYWORDS_MAX; i++)
         if (m->keywords[i] != NULL)
             (void)pn_buf_addf(&text, "keyword %c %s\n", (char)('a' + (int)i), m->keywords[i]);
-    int error = text.overflow ? EFBIG : write_text(dir, folder_file, pn_buf_str(&text), sync);
+    int error = text.overflow ? EFBIG : marks_write_text(dir, folder_file, pn_buf_str(&text), sync);
     pn_buf_fini(&text);
     return error;
 }
@@ -223,7 +223,7 @@ int user_marks_read(int dir, struct user_marks *out)
     struct pn_buf text;
     *out = (struct user_marks){0};
     pn_buf_init(&text, MARKS_MAX);
-    int error = read_text(dir, user_file, &text);
+    int error = marks_read_text(dir, user_file, MARKS_MAX, &text);
     if (error == 0)
         error = each_line(pn_buf_str(&text), user_file, user_line, out);
     if (error == 0 && (out->uidvalidity == 0 || out->modseq == 0))
@@ -250,7 +250,7 @@ int user_marks_write_to(int dir, const struct user_marks *m, bool sync)
         (void)pn_buf_addz(&text, "special made\n");
     for (size_t i = 0; i < m->subscribed_count; i++)
         (void)pn_buf_addf(&text, "subscribed %s\n", m->subscribed[i]);
-    int error = text.overflow ? EFBIG : write_text(dir, user_file, pn_buf_str(&text), sync);
+    int error = text.overflow ? EFBIG : marks_write_text(dir, user_file, pn_buf_str(&text), sync);
     pn_buf_fini(&text);
     return error;
 }

@@ -46,6 +46,11 @@ int folder_marks_read(int dir, struct folder_marks *out);
 int folder_marks_write(int dir, const struct folder_marks *marks, bool sync);
 void folder_marks_fini(struct folder_marks *marks);
 
+/* For a small file of its own: all of it, at most max bytes; and replaced whole, with the directory
+ * synced or not. */
+int marks_read_text(int dir, const char *name, size_t max, struct pn_buf *out);
+int marks_write_text(int dir, const char *name, struct pn_str text, bool sync);
+
 int user_marks_read(int dir, struct user_marks *out);
 int user_marks_write_to(int dir, const struct user_marks *marks, bool sync);
 void user_marks_fini(struct user_marks *marks);

@@ -60,6 +60,7 @@ struct pn_user {
     unsigned refs;                /* store->lock */
     uint64_t turn;                /* when it was last let go; store->lock */
     atomic_bool busy;             /* the keeper is to look at it */
+    atomic_bool later;            /* it has folders where later.due is set */
     char *name;                   /* as it was given */
     char *place;                  /* below the root: "here.test/u" */
     pthread_mutex_t folders_lock; /* first of all: who makes, deletes or renames folders */
@@ -85,8 +86,10 @@ struct msg {
     uint32_t keywords;
     uint32_t name; /* offset in folder->names; NUL-terminated */
     uint8_t system;
-    bool in_new;
-    bool seen_now; /* of a scan under way */
+    bool in_new : 1;
+    bool seen_now : 1; /* of a scan under way */
+    bool guessed : 1;  /* size: of its file, not counted yet */
+    bool foreign : 1;  /* its UID is in postern-uids, not in its name yet */
 };
 
 /* UIDs of a folder at some time: what a view counts by. Shared, and what is below any view's count
@@ -127,6 +130,14 @@ struct coming {
     struct pn_buf cached[3]; /* as in struct index_cached; empty: not known */
 };
 
+/* Where the work stands that follows when nobody waits. */
+struct later {
+    atomic_bool due;
+    uint32_t fill_to;     /* what the index lacks is made of those below it, downwards */
+    uint32_t rename_from; /* then those from it on are renamed */
+    uint64_t begun_ns;
+};
+
 struct folder {
     struct folder *next; /* user->lock */
     struct pn_user *user;
@@ -151,7 +162,11 @@ struct folder {
     struct msg *dead;                       /* expunged, but numbered in some view; by UID */
     size_t dead_count, dead_cap, dead_kept; /* kept: when they were last thinned */
     uint64_t unseen, deleted, bytes;
+    uint64_t guessed, guessed_bytes; /* messages whose size is one, and their part of bytes */
+    struct uidlist *list;            /* UIDs that are not in names; NULL: none. Owned */
+    struct later later;
     struct seen seen[2];
+    uint64_t looked_ns;                  /* when somebody last had it looked at */
     uint64_t scan_ns, scanned_at;        /* how long the last one took, and when it was */
     unsigned index_serial;               /* when its rows were last known to be in the index */
     uint32_t epoch;                      /* of the user's marks */
@@ -286,6 +301,21 @@ void folder_change_end(struct folder *folder, const struct seen before[2]);
 
 int scan_stat(const struct folder *folder, struct seen out[2]);
 enum pn_store_status scan_folder(struct folder *folder);
+
+/* ---- strangers' files (strangers.c, later.c) ---- */
+
+/* The name that a message of another's is to have. */
+bool stranger_name(struct folder *folder, const struct msg *msg, const char *was,
+                   uint64_t file_size, struct pn_buf *out);
+/* Some of the folder's messages are foreign, or their sizes guessed: the keeper sees to it. The
+ * lock is held. */
+void later_begin(struct folder *folder);
+/* For about so long. When it is to go on, in ms; 0: nothing is left. Takes the locks. */
+unsigned later_work(struct pn_user *user, unsigned ms);
+/* The size that was counted; the lock is held. */
+void folder_set_size(struct folder *folder, struct msg *msg, uint32_t size);
+/* Counts those of uids that are guessed. Takes the lock. */
+void folder_sizes(struct folder *folder, const struct pn_uidset *uids);
 
 /* ---- durable renames (group.c); folder->lock is held, and let go meanwhile ---- */
 

@@ -174,6 +174,7 @@ static void tell_mail(const struct msg *m, bool gone, struct pn_mail *out)
                             .modseq = m->modseq,
                             .date = m->date,
                             .size = m->size,
+                            .guessed = m->guessed,
                             .gone = gone};
 }
 

@@ -37,6 +37,7 @@ struct pn_mail {
     uint64_t modseq; /* RFC 7162 */
     int64_t date;    /* INTERNALDATE, seconds since 1970 UTC */
     uint32_t size;   /* RFC822.SIZE: with CRLF */
+    bool guessed;    /* size is that of its file, which nobody has read yet */
     bool gone;
 };
 
@@ -82,6 +83,9 @@ uint32_t pn_view_seq(const struct pn_view *view, uint32_t uid);
 uint32_t pn_view_floor(const struct pn_view *view, uint32_t uid);
 /* Constant time, from memory. seq is 1 to count. */
 void pn_view_mail(struct pn_view *view, uint32_t seq, struct pn_mail *out);
+/* For whoever tells or compares sizes: counted, not guessed, reading files where need be; some of
+ * those up to number last, which are asked for next, with it. */
+void pn_view_mail_sized(struct pn_view *view, uint32_t seq, uint32_t last, struct pn_mail *out);
 
 /* What the index keeps of content as of delivery; made now where it is missing (and kept). */
 enum {

@@ -1,6 +1,6 @@
 /*
- * bench_store ROOT USER open|flags|deliver N THREADS|append N|idle N: what the store takes for a
- * mailbox below ROOT: times on the wall and of the CPU.
+ * bench_store ROOT USER open [PLACE-OF-CUR]|flags|deliver N THREADS|append N|idle N: what the store
+ * takes for a mailbox below ROOT: times on the wall and of the CPU.
  */
 #include "assert.h"
 #include "clock.h"
@@ -129,7 +129,8 @@ static void walk(struct pn_view *v)
     printf("  %llu bytes\n", (unsigned long long)bytes);
 }
 
-static void run_open(void)
+/* place: of his cur. */
+static void run_open(int root, const char *place)
 {
     struct pn_user *user = open_user();
     begin();
@@ -148,6 +149,15 @@ static void run_open(void)
     for (unsigned i = 0; i < 1000; i++)
         (void)pn_view_sync(v, true, &ops, NULL);
     end("sync without change", 1000);
+    int dir = openat(root, place, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int fd = dir < 0 ? -1 : openat(dir, "1.another:2,", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    begin();
+    (void)pn_view_sync(v, true, &ops, NULL);
+    end("sync, a file of others came", 1);
+    if (fd >= 0)
+        (void)close(fd);
+    if (dir >= 0)
+        (void)close(dir);
     walk(v);
     pn_view_close(&v);
     pn_user_close(&user);
@@ -277,7 +287,7 @@ int main(int argc, char **argv)
                           "A line of the body that says nothing much to anybody at all.\r\n");
     unsigned n = argc > 4 ? (unsigned)strtoul(argv[4], NULL, 10) : 1000;
     if (strcmp(argv[3], "open") == 0)
-        run_open();
+        run_open(root, argc > 4 ? argv[4] : "here.test/u/cur");
     else if (strcmp(argv[3], "deliver") == 0)
         run_deliver(n, argc > 5 ? (unsigned)strtoul(argv[5], NULL, 10) : 1);
     else if (strcmp(argv[3], "append") == 0)

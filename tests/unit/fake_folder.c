@@ -98,6 +98,12 @@ void pn_view_mail(struct pn_view *view, uint32_t seq, struct pn_mail *out)
     *out = (struct pn_mail){.uid = m->uid, .size = m->size, .gone = m->gone};
 }
 
+void pn_view_mail_sized(struct pn_view *view, uint32_t seq, uint32_t last, struct pn_mail *out)
+{
+    (void)last;
+    pn_view_mail(view, seq, out);
+}
+
 enum pn_read pn_view_read(struct pn_view *view, uint32_t seq, struct pn_content *out)
 {
     const struct fake_mail *m = at(view, seq);

@@ -388,6 +388,12 @@ void pn_view_mail(struct pn_view *view, uint32_t seq, struct pn_mail *out)
                             .gone = m->gone};
 }
 
+void pn_view_mail_sized(struct pn_view *view, uint32_t seq, uint32_t last, struct pn_mail *out)
+{
+    (void)last;
+    pn_view_mail(view, seq, out);
+}
+
 uint32_t pn_view_cached(struct pn_view *view, uint32_t first, uint32_t last, unsigned what,
                         bool (*fn)(void *ctx, const struct pn_cached *cached), void *ctx)
 {

@@ -63,11 +63,27 @@ static void word(struct fetch *f, struct pn_buf *out, const char *name)
     (void)pn_buf_addz(out, name);
 }
 
+/* With a size that is told; of the others wanted behind it some are counted along. */
+static void look_at_mail(const struct imap *imap, const struct fetch *f, uint32_t seq,
+                         struct pn_mail *mail)
+{
+    uint32_t last = seq;
+    if ((f->wants.items & FETCH_SIZE) == 0) {
+        pn_view_mail(imap->view, seq, mail);
+        return;
+    }
+    if (f->range < f->uids.count && f->uids.v[f->range].last < UINT32_MAX)
+        last = pn_view_floor(imap->view, f->uids.v[f->range].last + 1) - 1;
+    else if (f->range < f->uids.count)
+        last = pn_view_count(imap->view);
+    pn_view_mail_sized(imap->view, seq, last, mail);
+}
+
 static void begin_line(struct imap *imap, struct fetch *f, uint32_t seq, struct pn_buf *out)
 {
     unsigned items = f->wants.items;
     struct pn_mail mail;
-    pn_view_mail(imap->view, seq, &mail);
+    look_at_mail(imap, f, seq, &mail);
     if (pn_uidset_has(&f->seen, mail.uid))
         items |= FETCH_FLAGS | (imap->condstore ? (unsigned)FETCH_MODSEQ : 0);
     if ((items & FETCH_FLAGS) != 0 && pn_view_keywords(imap->view) != imap->keywords_told)

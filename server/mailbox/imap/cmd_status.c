@@ -62,8 +62,10 @@ static uint64_t deleted_storage(const struct imap *imap, struct pn_str name)
         return 0;
     for (uint32_t seq = 1, count = pn_view_count(view); seq <= count; seq++) {
         pn_view_mail(view, seq, &mail);
-        if ((mail.flags.system & PN_DELETED) != 0)
-            sum += mail.size;
+        if ((mail.flags.system & PN_DELETED) == 0)
+            continue;
+        pn_view_mail_sized(view, seq, seq, &mail);
+        sum += mail.size;
     }
     pn_view_close(&view);
     return sum;

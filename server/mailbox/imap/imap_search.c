@@ -88,7 +88,7 @@ static bool late(const struct gather *gather, uint32_t seq)
 static bool one(struct gather *gather, uint32_t seq, struct pn_str header)
 {
     struct pn_mail mail;
-    pn_view_mail(gather->imap->view, seq, &mail);
+    pn_view_mail_sized(gather->imap->view, seq, seq, &mail); /* SORT (SIZE) */
     gather->state->next = seq + 1;
     gather->state->failed = !gather->fn(gather->ctx, seq, &mail, header);
     return !gather->state->failed;

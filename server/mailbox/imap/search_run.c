@@ -99,9 +99,14 @@ static void eval_mail(struct search_run *run, const struct search_node *node,
     uint32_t keyword = node->op == SEARCH_KEYWORD ? keyword_bit(run->view, node->text) : 0;
     if (node->op == SEARCH_KEYWORD && keyword == 0)
         return;
+    bool sized = node->op == SEARCH_LARGER || node->op == SEARCH_SMALLER;
     for (uint32_t seq = bits_next(in, 1); seq != 0; seq = bits_next(in, seq + 1)) {
         struct pn_mail one;
         const struct pn_mail *mail = mail_of(run, seq, &one);
+        if (sized && mail->guessed) {
+            pn_view_mail_sized(run->view, seq, UINT32_MAX, &one);
+            mail = &one;
+        }
         if (keyword != 0 ? (mail->flags.keywords & keyword) != 0 : match_mail(node, mail))
             bits_add(out, seq);
     }

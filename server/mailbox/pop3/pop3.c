@@ -21,7 +21,7 @@ static void count(struct pop3 *p)
     struct pn_mail mail;
     p->all = (struct pop3_totals){.messages = pn_view_count(p->view)};
     for (uint32_t n = 1; n <= p->all.messages; n++) {
-        pn_view_mail(p->view, n, &mail);
+        pn_view_mail_sized(p->view, n, p->all.messages, &mail);
         p->all.octets += mail.size;
     }
     p->left = p->all;
