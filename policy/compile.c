@@ -447,6 +447,7 @@ bool pn_compile_run(const struct pn_compile *c, struct pn_pool *pool, struct pn_
         model_destinations(&m);
         model_signs(&m);
         model_forward(&m);
+        model_mailboxes(&m);
         check_policies(&m);
         ok = !out_of_memory(&m) && problems->errors == 0 && model_emit(&m, image) &&
              problems->errors == 0;

@@ -436,6 +436,8 @@ static struct pn_domain domain_of(struct emit *e, const struct model_domain *dom
     }
     out.host = put_str(e, route->host);
     put_aliases(e, domain, &out);
+    const struct pn_tree_value *mailbox = model_mailbox(own);
+    out.mailbox = mailbox == NULL ? 0 : put_block(e, mailbox->block, 0);
     if (said->recipients == PN_RCPT_VERIFY && said->recipients_at.source != NULL &&
         out.route == PN_ROUTE_LOCAL)
         pn_error_at(e->m->p.problems, said->recipients_at,

@@ -135,6 +135,8 @@ struct pn_domain {
     uint32_t group;
     uint32_t mixed_split;               /* 0 or 1 */
     struct img_list aliases, catch_all; /* of struct img_alias; its own; catch_all: none or one */
+    uint32_t mailbox;                   /* offset of its `mailbox` block; 0: none */
+    uint32_t unused;                    /* 0 */
 };
 
 /* struct pn_plugin_row is this one. */

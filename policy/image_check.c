@@ -258,6 +258,20 @@ static bool core_ok(struct check *c, const struct postern_block *b, const struct
     return i == b->rows.count || fail(c, "a setting that is unknown here");
 }
 
+static bool mailboxes_ok(struct check *c, const struct img_header *h)
+{
+    const struct pn_domain *d = img_at(c->base, h->domains.off);
+    for (uint32_t i = 0; i < h->domains.count; i++) {
+        if (d[i].unused != 0)
+            return fail(c, "a domain");
+        if (d[i].mailbox != 0 &&
+            (!block_ok(c, d[i].mailbox, 0, 0) ||
+             !core_ok(c, img_at(c->base, d[i].mailbox), pn_domain_mailbox_rows)))
+            return false;
+    }
+    return true;
+}
+
 bool image_check(const char *base, size_t size, struct pn_buf *err)
 {
     struct check c = {base, size, 0, err};
@@ -280,5 +294,5 @@ bool image_check(const char *base, size_t size, struct pn_buf *err)
             return fail(&c, "a reply");
     return block_ok(&c, h->core, 0, 0) && core_ok(&c, img_at(base, h->core), pn_core_rows) &&
            plugins_ok(&c, h) && policies_ok(&c, h) && domains_ok(&c, h) && users_ok(&c, h) &&
-           aliases_ok(&c, h);
+           aliases_ok(&c, h) && mailboxes_ok(&c, h);
 }

@@ -87,6 +87,8 @@ struct model_policy {
 
     struct model_alias *aliases, *last_alias, *catch_all;
     uint32_t alias_count;
+    struct pn_tree_block *settings; /* of rows: its `mailbox`; NULL: it has none */
+
     struct model_alias **by_name; /* by model_sort_aliases: as the image has them */
     uint32_t by_name_count;
 };
@@ -149,6 +151,12 @@ void model_destinations(struct model *m);
 void model_signs(struct model *m);
 /* rows_forward.c: settles the sender's domain, and says what does not fit. */
 void model_forward(struct model *m);
+/* rows_mailbox.c: a statement of a domain; then what does not fit, of all of them. */
+void model_parse_mailbox(struct model *m, struct pn_lex *lex, struct model_policy *policy,
+                         struct pn_token name);
+/* Its `mailbox`; NULL: it has none. */
+const struct pn_tree_value *model_mailbox(const struct model_policy *policy);
+void model_mailboxes(struct model *m);
 /* aliases.c: statements of a domain; then those for one domain in order, each once; and, once
  * the image stands, whether each of them leads to somebody. */
 void model_parse_alias(struct model *m, struct pn_lex *lex, struct model_policy *policy,

@@ -337,6 +337,18 @@ static void print_aliases(struct printer *w, const struct pn_domain *d)
     print_targets(w, img_at(w->base, d->catch_all.off));
 }
 
+static void print_mailbox(struct printer *w, const struct pn_domain *d)
+{
+    const struct postern_block *b = d->mailbox == 0 ? NULL : img_at(w->base, d->mailbox);
+    if (b == NULL || !anything(w, b))
+        return;
+    begin(w);
+    (void)pn_buf_addz(w->out, "mailbox");
+    open_block(w);
+    print_block(w, b);
+    close_block(w);
+}
+
 static void print_domains(struct printer *w)
 {
     const struct img_header *h = img_header(w->base);
@@ -352,6 +364,7 @@ static void print_domains(struct printer *w)
         if (!submitted) {
             print_address(w, &d[i]);
             print_aliases(w, &d[i]);
+            print_mailbox(w, &d[i]);
         }
         if (i == 0 || d[i].policy != 0)
             print_policy(w, &policies[d[i].policy], i == 0 ? NULL : &policies[0]);
@@ -518,6 +531,10 @@ static void json_domain(const struct writer *w, const struct pn_domain *d)
     pn_json_array(w->json, "aliases");
     json_aliases(w, d->aliases);
     json_aliases(w, d->catch_all);
+    pn_json_array_end(w->json);
+    pn_json_array(w->json, "mailbox");
+    if (d->mailbox != 0)
+        json_block(w, img_at(w->base, d->mailbox), PN_STR("mailbox."));
     pn_json_array_end(w->json);
     json_policy(w, &policies[d->policy], d->policy == 0 ? NULL : &policies[0]);
     pn_json_object_end(w->json);

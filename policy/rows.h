@@ -36,8 +36,10 @@ extern const struct postern_row pn_core_rows[];
 extern const struct postern_row pn_auth_rows[];
 /* Those of the `submission` block: rows_submission.c. */
 extern const struct postern_row pn_submission_rows[];
-/* Those of the `mailbox` block: rows_mailbox.c. */
+/* Those of the `mailbox` block at the top: rows_mailbox.c. */
 extern const struct postern_row pn_mailbox_rows[];
+/* Those of a domain's own; no defaults: what it does not say, the one above says. */
+extern const struct postern_row pn_domain_mailbox_rows[];
 /* Those of a `destination` block: rows_destination.c. */
 extern const struct postern_row pn_destination_rows[];
 /* Those of the `forward` block: rows_forward.c. */

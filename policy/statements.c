@@ -447,6 +447,10 @@ const struct model_statement model_statements[] = {
      "alone."},
     {"catch-all", model_parse_catch_all, "catch-all WHO, ...",
      "Who has the mail for names that the domain does not know; without it they are refused."},
+    {"mailbox", model_parse_mailbox,
+     "mailbox { quota SIZE; quota-messages N; over-quota defer | reject; tag-folders yes | no; "
+     "folders { drafts NAME; sent NAME; junk NAME; trash NAME; archive NAME } }",
+     "What differs for the mailboxes of this domain from `mailbox` at the top."},
     {"mixed", parse_mixed, "mixed quarantine | split",
      "When outcomes differ within a message: quarantine where policy says reject, or take one "
      "policy's recipients at a time."},
@@ -475,7 +479,7 @@ static bool is_of_domain(const struct model_statement *s)
 {
     return s->parse == parse_recipients || s->parse == parse_route || s->parse == parse_mixed ||
            s->parse == model_parse_alias || s->parse == model_parse_alias_file ||
-           s->parse == model_parse_catch_all;
+           s->parse == model_parse_catch_all || s->parse == model_parse_mailbox;
 }
 
 struct body {

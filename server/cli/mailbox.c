@@ -89,19 +89,26 @@ static void print_line(const json_t *o)
         print_folder(o);
 }
 
-static void print_limit(const char *what, long long used, long long limit)
+/* from: the line that says so. */
+static void print_limit(const char *what, long long used, long long limit, const char *from)
 {
     printf("%lld %s", used, what);
     if (limit != 0)
         printf(" of %lld", limit);
+    if (strcmp(from, "own") == 0)
+        printf(" (his own)");
+    else if (from[0] != '\0')
+        printf(" (%s)", from);
 }
 
 static void print_sum(const json_t *o)
 {
     if (json_object_get(o, "bytes_limit") != NULL) {
-        print_limit("bytes", number_of(o, "bytes"), number_of(o, "bytes_limit"));
+        print_limit("bytes", number_of(o, "bytes"), number_of(o, "bytes_limit"),
+                    text_of(o, "bytes_from"));
         printf(", ");
-        print_limit("messages", number_of(o, "messages"), number_of(o, "messages_limit"));
+        print_limit("messages", number_of(o, "messages"), number_of(o, "messages_limit"),
+                    text_of(o, "messages_from"));
         (void)putchar('\n');
         return;
     }

@@ -92,7 +92,6 @@ struct edge_generation {
     uint64_t size_max, memory_max;
     uint32_t hops_max;
     bool early_stages;  /* a plugin looks before content */
-    bool quotas;        /* a mailbox here may be full by its quota */
     bool client_names;  /* are asked for */
     bool early_talkers; /* are served; plugins are told */
     bool cut_through;   /* cut.c */
@@ -145,6 +144,7 @@ struct edge_mailbox {
     struct edge *edge;
     struct pn_channel *channel; /* NULL: it is away */
     uint64_t stalled_ns;        /* until then the queue gets its mail: it did not answer */
+    bool quotas;                /* users of its have some of their own, it says */
 };
 
 struct edge {
@@ -252,6 +252,13 @@ struct txn_rcpt {
     struct pn_str given; /* the address as he wrote it, where that differs; pooled */
 };
 
+/* rcpt_quota.c: of the recipient that is asked about. */
+struct txn_quota {
+    size_t next; /* of those it stands for */
+    bool later;  /* one that is full may be tried again */
+    void (*done)(struct transaction *t, const char *refusal);
+};
+
 struct edge_content {
     bool open;
     bool failed;   /* no room, or the file took no more */
@@ -318,6 +325,7 @@ struct transaction {
         cut_off;      /* cut.c: the next hop was asked; nothing goes on that way (any more) */
     size_t cut_count; /* recipients that it takes */
     void (*cut_done)(struct transaction *t, struct pn_str refusal);
+    struct txn_quota quota;
     uint64_t token; /* of what was handed over; 0: nothing is */
     bool evented;
 };
@@ -348,6 +356,8 @@ uint64_t outbox_verify(struct edge *edge, struct pn_verify *verify, outbox_fn *f
 /* Asks a mailbox whether a user's quota leaves room; waits OUTBOX_QUOTA_MS at most. */
 uint64_t outbox_quota(struct edge *edge, unsigned mailbox, struct pn_quota_ask *ask, outbox_fn *fn,
                       void *ctx);
+/* Has that worker users with quotas of their own, whatever policy says? */
+bool outbox_has_quotas(const struct edge *edge, unsigned mailbox);
 uint64_t outbox_take(struct edge *edge, const struct pn_envelope *env, int content_fd,
                      outbox_fn *fn, void *ctx);
 uint64_t outbox_want_file(struct edge *edge, uint64_t size, outbox_file_fn *fn, void *ctx);
@@ -610,12 +620,10 @@ struct txn_rcpt *txn_add_rcpt(struct transaction *t, const struct txn_rcpt *r);
 
 /* ---- rcpt_quota.c ---- */
 
-/* A mailbox here, and there are quotas. */
-bool rcpt_must_ask_quota(const struct transaction *t, const struct txn_rcpt *r);
-/* Asks its worker. fn may be called at once. */
-void rcpt_ask_quota(struct transaction *t, const struct txn_rcpt *r, outbox_fn *fn);
-/* The refusal that its answer comes to; NULL: there is room, or nobody knows. */
-const char *rcpt_quota_said(const struct pn_reply *reply);
+/* Asks whether whom the last recipient stands for has room. True: done is called with the refusal
+ * that it comes to, or NULL: there is room, or nobody knows. False: nobody is to be asked. */
+bool rcpt_ask_quota(struct transaction *t,
+                    void (*done)(struct transaction *t, const char *refusal));
 
 /* ---- cut.c ---- */
 

@@ -77,8 +77,6 @@ static void fill_settings(struct edge_generation *g)
         .hide_client = pn_policy_bool(p, "submission.hide-client"),
         .per_hour = count_of(p, "submission.recipients-per-hour"),
         .hold_ms = (uint64_t)pn_policy_int(p, "submission.hold-for")};
-    g->quotas =
-        pn_policy_int(p, "mailbox.quota") != 0 || pn_policy_int(p, "mailbox.quota-messages") != 0;
     for (unsigned stage = POSTERN_CONNECT; stage <= POSTERN_RCPT; stage++)
         g->early_stages = g->early_stages || pn_plan_at(g->plan, stage) != 0;
 }

@@ -135,6 +135,11 @@ uint64_t outbox_deliver(struct edge *edge, unsigned mailbox, struct pn_deliver *
     return deliver->token;
 }
 
+bool outbox_has_quotas(const struct edge *edge, unsigned mailbox)
+{
+    return mailbox < EDGE_MAILBOXES_MAX && edge->mailboxes[mailbox].quotas;
+}
+
 uint64_t outbox_quota(struct edge *edge, unsigned mailbox, struct pn_quota_ask *ask, outbox_fn *fn,
                       void *ctx)
 {
@@ -355,6 +360,10 @@ static bool on_delivered(void *ctx, struct pn_record *record)
     if (record->type == PN_REC_SESSION_TAKEN)
         return access_taken(mailbox->edge, (unsigned)(mailbox - mailbox->edge->mailboxes),
                             record->body);
+    if (record->type == PN_REC_HAS_QUOTAS) {
+        mailbox->quotas = true;
+        return record->body.len == 0;
+    }
     if ((record->type != PN_REC_DELIVERED && record->type != PN_REC_QUOTA_SAID) ||
         !pn_delivered_get(record->body, &delivered))
         return false;
@@ -426,8 +435,10 @@ bool outbox_peer(struct edge *edge, struct pn_peer *peer)
         lost(edge, number);
         access_mailbox_gone(edge, number);
     }
-    if (number < EDGE_MAILBOXES_MAX)
+    if (number < EDGE_MAILBOXES_MAX) {
         edge->mailboxes[number].stalled_ns = 0;
+        edge->mailboxes[number].quotas = false;
+    }
     edge->queue_serial += number == EDGE_PEER_QUEUE;
     *slot = pn_channel_new(edge->loop, peer->fd, ops, ctx, QUEUE_MAX);
     peer->fd = -1;

@@ -117,8 +117,9 @@ static void turn_away(struct transaction *t, const struct txn_rcpt *r, struct pn
 /* It was never one of ours: what plugins count as the n-th recipient stays so. */
 static void forget_last(struct transaction *t, struct pn_str reply)
 {
-    t->rcpt_count--;
-    turn_away(t, &t->rcpts[t->rcpt_count], reply);
+    const struct txn_rcpt *r = &t->rcpts[--t->rcpt_count];
+    t->expanded -= r->stands_for == NULL ? 0 : r->stands_for->count;
+    turn_away(t, r, reply);
 }
 
 static void on_verified(void *ctx, const struct pn_reply *reply)
@@ -134,11 +135,8 @@ static void on_verified(void *ctx, const struct pn_reply *reply)
 
 /* ---- quotas ---- */
 
-static void on_quota(void *ctx, const struct pn_reply *reply)
+static void on_quota(struct transaction *t, const char *refusal)
 {
-    struct transaction *t = ctx;
-    t->token = 0;
-    const char *refusal = rcpt_quota_said(reply);
     if (refusal == NULL)
         rcpt_check(t);
     else
@@ -181,8 +179,6 @@ void txn_rcpt(struct session *s, const struct pn_smtp_rcpt *rcpt)
     const struct txn_rcpt *added = txn_add_rcpt(t, &r);
     if (rcpt_must_verify(added))
         rcpt_verify(t, added, on_verified);
-    else if (rcpt_must_ask_quota(t, added))
-        rcpt_ask_quota(t, added, on_quota);
-    else
+    else if (!rcpt_ask_quota(t, on_quota))
         rcpt_check(t);
 }

@@ -233,7 +233,7 @@ void pn_verify_put(struct pn_buf *out, const struct pn_verify *verify);
 bool pn_verify_get(struct pn_str body, struct pn_verify *verify);
 
 /* Asks whether a user's quota leaves room for a message of so many bytes. The reply in
- * QUOTA_SAID: 2yz yes, 452 no, other: not known now. */
+ * QUOTA_SAID: 2yz yes, 452 or 552 no (for now, or for good), other: not known now. */
 struct pn_quota_ask {
     uint64_t token;
     uint64_t bytes; /* as MAIL's SIZE said, or 0 */

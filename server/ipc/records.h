@@ -85,6 +85,7 @@ enum pn_record_type {
     PN_REC_QUOTA_ASK,        /* edge -> mailbox: has this user room? */
     PN_REC_DELIVERED = 0x0680,
     PN_REC_QUOTA_SAID,
+    PN_REC_HAS_QUOTAS, /* mailbox -> edge: users of mine may have quotas of their own; no body */
     /* auth -> mailbox, edge -> mailbox, and back (pass.h) */
     PN_REC_PASS = 0x0640,
     PN_REC_SESSION,      /* fd: the client, or a pair's end */

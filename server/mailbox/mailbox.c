@@ -63,7 +63,9 @@ static bool edits_of(const struct pn_edit_group *group, struct pn_edits *edits)
     return true;
 }
 
-static void set_result(struct job *job, enum pn_store_status status, const struct pn_buf *why)
+/* rejects: a mailbox that is full says so for good. */
+static void set_result(struct job *job, enum pn_store_status status, bool rejects,
+                       const struct pn_buf *why)
 {
     static const struct {
         uint16_t code;
@@ -77,8 +79,9 @@ static void set_result(struct job *job, enum pn_store_status status, const struc
                 [PN_STORE_QUOTA] = {452, "4.2.2 Mailbox is full"},
                 [PN_STORE_LIMIT] = {451, "4.3.0 Mailbox not writable now"},
                 [PN_STORE_REFUSED] = {451, "4.3.0 Mailbox not writable now"}};
-    job->code = rows[status].code;
-    (void)pn_buf_addz(&job->text, rows[status].text);
+    bool full = status == PN_STORE_QUOTA && rejects;
+    job->code = full ? 552 : rows[status].code;
+    (void)pn_buf_addz(&job->text, full ? "5.2.2 Mailbox is full" : rows[status].text);
     if (status == PN_STORE_TEMPORARY || status == PN_STORE_FULL)
         pn_warn("delivery failed: %.*s", PN_FMT(pn_buf_str(why)));
 }
@@ -96,14 +99,15 @@ static void deliver(struct job *job, const struct pn_deliver *d, struct pn_str c
                                              .content = content,
                                              .edits = edits};
         enum pn_store_status status = pn_store_deliver(mb->store, &delivery, &why);
-        set_result(job, status, &why);
+        set_result(job, status, status == PN_STORE_QUOTA && mailbox_full_rejects(mb, d->user),
+                   &why);
         if (status == PN_STORE_OK) {
             job->user = d->user;
             job->folder = delivery.folder;
         }
     } else {
         (void)pn_buf_addz(&why, "an edit of the header can't be made");
-        set_result(job, PN_STORE_TEMPORARY, &why);
+        set_result(job, PN_STORE_TEMPORARY, false, &why);
     }
     pn_buf_fini(&why);
     pn_edits_free(&edits);
@@ -172,6 +176,7 @@ static void job_done(struct pn_job *base)
     struct job *job = (struct job *)base;
     struct mailbox *mb = job->peer->mailbox;
     answer(job->peer, job->token, job->code, pn_buf_str(&job->text));
+    mailbox_tell_quotas(mb);
     if (job->user.len != 0 && !mb->draining)
         indexer_note(mb->indexer, job->user, job->folder);
     job_free(job);
@@ -283,6 +288,7 @@ static void on_peer(void *ctx, struct pn_peer *from)
     peer->channel = pn_channel_new(mb->loop, from->fd, &ops, peer, ANSWER_QUEUE);
     from->fd = -1;
     mb->peers = peer;
+    mailbox_tell_quotas(mb);
 }
 
 static void on_drain_end(void *ctx)
@@ -306,21 +312,33 @@ static bool takes_in_place(const struct mailbox_settings *old, const struct mail
     return old->mailboxes == set->mailboxes && old->threads == set->threads;
 }
 
+/* p is the one before then: whoever reads it on a thread has it still. */
+static void policy_set(struct mailbox *mb, struct pn_policy **p)
+{
+    struct pn_policy *before = mb->policy;
+    (void)pthread_mutex_lock(&mb->policy_lock);
+    mb->policy = *p;
+    (void)pthread_mutex_unlock(&mb->policy_lock);
+    *p = before;
+}
+
 static void on_generation(void *ctx, struct pn_generation *gen)
 {
     struct mailbox *mb = ctx;
     struct mailbox_settings set;
     struct pn_buf err;
     pn_buf_init(&err, 1000);
-    if (!mailbox_settings_of(gen, &set, &err)) {
+    struct pn_policy *p = mailbox_settings_of(gen, &set, &err);
+    if (p == NULL) {
         pn_error("the new settings can't be used, the old ones stay: %s", pn_buf_cstr(&err));
     } else if (takes_in_place(&mb->settings, &set)) {
         mb->settings = set;
-        pn_store_quota_default(mb->store, set.quota_bytes, set.quota_messages);
+        policy_set(mb, &p);
     } else if (!mb->draining) {
         pn_info("begins anew, as the new settings want it");
         on_drain(mb, ANEW_MS);
     }
+    pn_policy_unref(&p);
     pn_generation_free(&gen);
     pn_buf_fini(&err);
 }
@@ -332,7 +350,8 @@ static bool begin(struct pn_role_life *life, struct pn_buf *err)
         (void)pn_buf_addz(err, "no mail folder was given");
         return false;
     }
-    if (!mailbox_settings_of(life->env->gen, &mb->settings, err))
+    mb->policy = mailbox_settings_of(life->env->gen, &mb->settings, err);
+    if (mb->policy == NULL)
         return false;
     pn_generation_free(&life->env->gen); /* nothing more is read from it */
     (void)pn_charset_preload();          /* for SEARCH */
@@ -350,7 +369,7 @@ static bool open_store(struct pn_role_life *life, struct pn_buf *err)
     (void)err;
     (void)gethostname(host, sizeof host - 1);
     mb->store = pn_store_new(pn_role_env_folder(life->env, PN_FOLDER_MAIL)->fd, pn_str_of(host));
-    pn_store_quota_default(mb->store, mb->settings.quota_bytes, mb->settings.quota_messages);
+    pn_store_rules(mb->store, &mailbox_store_rules, mb);
     mb->threads = pn_threads_new(mb->loop, THREADS, STACK, "deliver");
     mb->crew = crew_new(mb->loop, mb->settings.threads, "session");
     mb->indexer = indexer_new(mb);
@@ -382,6 +401,7 @@ static void end(struct pn_role_life *life)
     admission_free(&mb->admission);
     visit_event_end(mb);
     pn_timer_free(&mb->drain_timer);
+    pn_policy_unref(&mb->policy);
 }
 
 int pn_mailbox_main(struct pn_role_env *env)
@@ -394,6 +414,6 @@ int pn_mailbox_main(struct pn_role_env *env)
         .join = join,
         .end = end,
     };
-    struct mailbox mb = {0};
+    struct mailbox mb = {.policy_lock = PTHREAD_MUTEX_INITIALIZER};
     return pn_role_run(env, &steps, &mb);
 }

@@ -3,6 +3,7 @@
  *
  *   admission.c      whom auth let in (admission.h)
  *   settings.c       what the role goes by, from the policy
+ *   rules.c          what holds for a user's mailbox, from the policy
  *   crew.c           the threads that engines run on, shared fairly among users (crew.h)
  *   engines.c        which engines there are
  *   deflate.c        COMPRESS=DEFLATE (deflate.h)
@@ -28,6 +29,7 @@
 #include "deflate.h"
 #include "engine.h"
 #include "handover.h"
+#include "mailbox_policy.h"
 #include "role.h"
 #include "store.h"
 #include "stream.h"
@@ -36,19 +38,30 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+struct mailbox;
+
 /* ---- settings.c ---- */
 
 struct mailbox_settings {
     uint32_t mailboxes; /* workers */
     uint32_t sessions, user_sessions, threads;
-    uint64_t quota_bytes, quota_messages;
-    bool tag_folders; /* user+folder@ goes into that folder */
-    char delimiter;   /* of addresses; '\0': none */
+    char delimiter; /* of addresses; '\0': none */
 };
 
-/* Takes the generation's policy. False with a sentence in err. */
-bool mailbox_settings_of(struct pn_generation *gen, struct mailbox_settings *out,
-                         struct pn_buf *err);
+/* Takes the generation's policy, which is the caller's then. NULL with a sentence in err. */
+struct pn_policy *mailbox_settings_of(struct pn_generation *gen, struct mailbox_settings *out,
+                                      struct pn_buf *err);
+
+/* ---- rules.c ---- */
+
+/* Calls read at once with what policy says of this user's mailbox, borrowed for the call. From any
+ * thread. */
+void mailbox_rules(struct mailbox *mb, struct pn_str user,
+                   void (*read)(void *ctx, const struct pn_mailbox_policy *said), void *ctx);
+/* Is mail for him refused for good where he has no room? */
+bool mailbox_full_rejects(struct mailbox *mb, struct pn_str user);
+/* ctx: the struct mailbox. */
+extern const struct pn_store_rules mailbox_store_rules;
 
 /* ---- engines.c ---- */
 
@@ -65,7 +78,6 @@ bool mailbox_index(struct pn_store *store, struct pn_str user, struct pn_str fol
 
 /* ---- sessions ---- */
 
-struct mailbox;
 struct peer;
 
 /* One who has sessions here. */
@@ -149,6 +161,8 @@ struct mailbox {
     struct pn_timer *drain_timer;
     struct pn_admin_link *admin;
     struct mailbox_settings settings;
+    pthread_mutex_t policy_lock;
+    struct pn_policy *policy; /* of today; under policy_lock */
     struct admission *admission;
     struct indexer *indexer;
     struct visit *visits;
@@ -167,6 +181,7 @@ struct peer {
     struct mailbox *mailbox;
     struct pn_channel *channel; /* NULL: it ended */
     uint8_t role;
+    bool quotas_told;
     unsigned jobs;
 };
 
@@ -224,11 +239,13 @@ void sessions_left(struct visit *v);
 /* Behind the delimiter, in the local part; empty: there is none. */
 struct pn_str placing_tag(struct pn_str recipient, char delimiter);
 /* The folder a delivery goes into, from a pool of its own. On a thread. */
-struct pn_str placing(const struct mailbox *mb, const struct pn_deliver *d, struct pn_pool **pool);
+struct pn_str placing(struct mailbox *mb, const struct pn_deliver *d, struct pn_pool **pool);
 
 /* ---- quota_ask.c, orders.c ---- */
 
 bool mailbox_quota_ask(struct peer *peer, struct pn_str body);
+/* Edges know by then whether users here may have quotas of their own. Cheap. */
+void mailbox_tell_quotas(struct mailbox *mb);
 /* PN_REC_COMMAND, from admin. */
 bool mailbox_command(void *ctx, struct pn_record *record);
 

@@ -3,7 +3,8 @@
  * verb, the second the user, whose worker this is.
  *
  *   list USER                          a line a folder, then {"ok":true,"folders":N,...}
- *   quota USER                         {"ok":true,"bytes":..,"messages":..,"bytes_limit":..,...}
+ *   quota USER                         {"ok":true,"bytes":..,"messages":..,"bytes_limit":..,...,
+ *                                      "bytes_from":"own", or a line of the policy, or "",...}
  *   quota USER set BYTES MESSAGES      as above, once it is durable; 0: no limit
  *   quota USER default                 none of his own any more
  *   check USER, rebuild USER           lines of progress and of faults, then {"ok":..,"faults":N}
@@ -179,6 +180,21 @@ static enum pn_store_status quota_change(const struct order *o, struct pn_user *
     return PN_STORE_REFUSED;
 }
 
+struct sources {
+    struct pn_json *json;
+    bool own;
+};
+
+/* The line that sets each limit: his own, one of the policy, or none. */
+static void put_sources(void *ctx, const struct pn_mailbox_policy *said)
+{
+    const struct sources *s = ctx;
+    const struct pn_str own = PN_STR("own");
+    pn_json_str(s->json, "bytes_from", s->own ? own : said->bytes.where);
+    pn_json_str(s->json, "messages_from", s->own ? own : said->messages.where);
+    pn_json_str(s->json, "full", said->full_rejects ? PN_STR("reject") : PN_STR("defer"));
+}
+
 static void quota_run(struct order *o, struct pn_user *user)
 {
     struct pn_quota quota;
@@ -201,6 +217,8 @@ static void quota_run(struct order *o, struct pn_user *user)
     pn_json_i64(&j, "messages", (int64_t)quota.messages);
     pn_json_i64(&j, "bytes_limit", (int64_t)quota.bytes_limit);
     pn_json_i64(&j, "messages_limit", (int64_t)quota.messages_limit);
+    struct sources sources = {&j, quota.own};
+    mailbox_rules(o->mailbox, pn_user_address(user), put_sources, &sources);
     end_line(o, &j, &line, true);
 }
 
@@ -305,6 +323,7 @@ static void order_done(struct pn_job *job)
 {
     struct order *o = (struct order *)job;
     struct mailbox *mb = o->mailbox;
+    mailbox_tell_quotas(mb);
     mb->orders--;
     pn_buf_fini(&o->body);
     free(o);

@@ -35,7 +35,8 @@ static void say(struct peer *peer, uint64_t token, uint16_t code)
 static void ask_run(struct pn_job *job)
 {
     struct ask *ask = (struct ask *)job;
-    struct pn_store *store = ask->peer->mailbox->store;
+    struct mailbox *mb = ask->peer->mailbox;
+    struct pn_store *store = mb->store;
     enum pn_store_status status = PN_STORE_OK;
     struct pn_buf why;
     pn_buf_init(&why, 500);
@@ -46,7 +47,10 @@ static void ask_run(struct pn_job *job)
         status = pn_user_room(user, ask->what.bytes == 0 ? 1 : ask->what.bytes);
         pn_user_close(&user);
     }
-    ask->code = status == PN_STORE_OK ? 250 : status == PN_STORE_QUOTA ? 452 : 451;
+    ask->code = status == PN_STORE_OK                      ? 250
+                : status != PN_STORE_QUOTA                 ? 451
+                : mailbox_full_rejects(mb, ask->what.user) ? 552
+                                                           : 452;
     pn_buf_fini(&why);
 }
 
@@ -55,10 +59,21 @@ static void ask_done(struct pn_job *job)
     struct ask *ask = (struct ask *)job;
     struct mailbox *mb = ask->peer->mailbox;
     say(ask->peer, ask->what.token, ask->code);
+    mailbox_tell_quotas(mb);
     mailbox_peer_done(ask->peer);
     pn_buf_fini(&ask->body);
     free(ask);
     mailbox_stop_if_idle(mb);
+}
+
+void mailbox_tell_quotas(struct mailbox *mb)
+{
+    if (!pn_store_has_quotas(mb->store))
+        return;
+    for (struct peer *peer = mb->peers; peer != NULL; peer = peer->next)
+        if (peer->role == PN_ROLE_EDGE && peer->channel != NULL && !peer->quotas_told)
+            peer->quotas_told =
+                pn_channel_send(peer->channel, PN_REC_HAS_QUOTAS, PN_STR(""), NULL, 0);
 }
 
 bool mailbox_quota_ask(struct peer *peer, struct pn_str body)

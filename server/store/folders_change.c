@@ -177,16 +177,41 @@ static const struct {
     {PN_USE_ARCHIVE, PN_STR_INIT("Archive")},
 };
 
+/* Appends its clean name, as policy has it. */
+static void special_name(const struct pn_user *user, size_t i, struct pn_buf *out)
+{
+    struct pn_buf name;
+    const struct pn_store *store = user->store;
+    pn_buf_init(&name, 4 * PN_FOLDER_NAME_MAX);
+    if (store->rules != NULL)
+        store->rules->folder(store->rules_ctx, pn_user_address(user), special[i].use, &name);
+    if (!folder_name_clean(out, pn_buf_str(&name)) || out->len == 0) {
+        pn_buf_clear(out);
+        (void)pn_buf_adds(out, special[i].name);
+    }
+    pn_buf_fini(&name);
+}
+
+/* A folder that is there already gets the use, but none that has another. */
+static enum pn_store_status make_one_special(struct change *c, struct pn_str name,
+                                             enum pn_special_use use)
+{
+    const struct on_disk *there = folders_find(&c->list, name);
+    if (use_taken(c, use) || (there != NULL && there->use != PN_USE_NONE))
+        return PN_STORE_OK;
+    enum pn_store_status status = make(c->user, name, use);
+    return status == PN_STORE_OK ? pn_folder_subscribe(c->user, name, true) : status;
+}
+
 static enum pn_store_status make_special(struct change *c)
 {
     enum pn_store_status status = PN_STORE_OK;
     for (size_t i = 0; i < sizeof special / sizeof special[0] && status == PN_STORE_OK; i++) {
-        const struct on_disk *there = folders_find(&c->list, special[i].name);
-        if (use_taken(c, special[i].use) || (there != NULL && there->use != PN_USE_NONE))
-            continue;
-        status = make(c->user, special[i].name, special[i].use);
-        if (status == PN_STORE_OK)
-            status = pn_folder_subscribe(c->user, special[i].name, true);
+        struct pn_buf name;
+        pn_buf_init(&name, PN_FOLDER_NAME_MAX + 1);
+        special_name(c->user, i, &name);
+        status = make_one_special(c, pn_buf_str(&name), special[i].use);
+        pn_buf_fini(&name);
     }
     return status;
 }

@@ -74,14 +74,27 @@ struct pn_str pn_user_address(const struct pn_user *user); /* borrowed from it *
 struct pn_quota {
     uint64_t bytes, messages;             /* used, all folders together */
     uint64_t bytes_limit, messages_limit; /* 0: none */
+    bool own;                             /* the limits are the user's own */
 };
 
-/* The default for users who have none of their own; from the policy, with each generation. */
+/* What holds for a user as far as he has nothing of his own; asked each time that it matters. From
+ * any thread, under locks of the store: no call of the store may be made. */
+struct pn_store_rules {
+    void (*quota)(void *ctx, struct pn_str user, uint64_t *bytes, uint64_t *messages);
+    /* Appends the name of the folder for that use (enum pn_special_use of folders.h). */
+    void (*folder)(void *ctx, struct pn_str user, unsigned use, struct pn_buf *name);
+};
+/* Both borrowed; before any user is opened. Without it: pn_store_quota_default, and folders
+ * called Drafts, Sent, Junk, Trash, Archive. */
+void pn_store_rules(struct pn_store *store, const struct pn_store_rules *rules, void *ctx);
 void pn_store_quota_default(struct pn_store *store, uint64_t bytes, uint64_t messages);
 enum pn_store_status pn_user_quota(struct pn_user *user, struct pn_quota *out);
 /* Of his own from now on, durably; own false: none, the default is his. */
 enum pn_store_status pn_user_quota_set(struct pn_user *user, bool own, uint64_t bytes,
                                        uint64_t messages);
+/* Has, or had, any user a quota of his own? Remembered in the root (.postern-quotas); of a root
+ * that was copied without it, once such a user was looked at. From any thread. */
+bool pn_store_has_quotas(const struct pn_store *store);
 /* Would a message of so many bytes have room? For RCPT and for the check before an append. */
 enum pn_store_status pn_user_room(struct pn_user *user, uint64_t bytes);
 

@@ -41,10 +41,13 @@ enum {
 struct pn_store {
     int root;
     char *host;
-    atomic_uint count;                         /* of file names */
-    atomic_ullong quota_bytes, quota_messages; /* defaults */
-    pthread_mutex_t lock;                      /* the users */
-    struct pn_user **users;                    /* hashed by name; owned */
+    atomic_uint count;                  /* of file names */
+    const struct pn_store_rules *rules; /* NULL: these defaults */
+    void *rules_ctx;
+    atomic_ullong quota_bytes, quota_messages;
+    atomic_bool has_quotas;
+    pthread_mutex_t lock;   /* the users */
+    struct pn_user **users; /* hashed by name; owned */
     size_t user_slots, user_count;
     size_t users_idle;       /* STORE_USERS_IDLE */
     struct pn_user *leaving; /* out of users, but not yet written: who opens it waits for `left` */
@@ -227,6 +230,9 @@ void user_forget_index(struct pn_user *user);
 uint64_t user_new_modseq(struct pn_user *user);
 /* Have so many more room? */
 enum pn_store_status user_room(struct pn_user *user, uint64_t bytes, uint64_t messages);
+/* quota.c: what pn_store_has_quotas says; _note: from now on, durably. 0 or errno. */
+void store_quotas_begin(struct pn_store *store);
+int store_quotas_note(struct pn_store *store);
 /* What came and went; folder->lock is held, user->lock taken. (used.c) */
 void folder_used(struct folder *folder, int64_t bytes, int64_t messages);
 /* Something is queued for the index: it is written soon. */

@@ -15,6 +15,12 @@ void pn_store_quota_default(struct pn_store *store, uint64_t bytes, uint64_t mes
     atomic_store(&store->quota_messages, messages);
 }
 
+void pn_store_rules(struct pn_store *store, const struct pn_store_rules *rules, void *ctx)
+{
+    store->rules = rules;
+    store->rules_ctx = ctx;
+}
+
 /* ---- counting what is there, while more comes and goes ---- */
 
 /* Folders of a count under way: held, so that none forgets what came after it was counted. */
@@ -128,14 +134,27 @@ static enum pn_store_status know_used(struct pn_user *user)
     return status;
 }
 
+static void limits_of_others(const struct pn_user *user, struct pn_quota *out)
+{
+    struct pn_store *store = user->store;
+    out->bytes_limit = atomic_load(&store->quota_bytes);
+    out->messages_limit = atomic_load(&store->quota_messages);
+    if (store->rules != NULL)
+        store->rules->quota(store->rules_ctx, pn_user_address(user), &out->bytes_limit,
+                            &out->messages_limit);
+}
+
 static int limits(struct pn_user *user, struct pn_quota *out)
 {
     (void)pthread_mutex_lock(&user->lock);
     int error = user_marks(user);
-    bool own = error == 0 && user->marks.has_quota;
-    out->bytes_limit = own ? user->marks.quota_bytes : atomic_load(&user->store->quota_bytes);
-    out->messages_limit =
-        own ? user->marks.quota_messages : atomic_load(&user->store->quota_messages);
+    out->own = error == 0 && user->marks.has_quota;
+    if (out->own) {
+        out->bytes_limit = user->marks.quota_bytes;
+        out->messages_limit = user->marks.quota_messages;
+    } else {
+        limits_of_others(user, out);
+    }
     (void)pthread_mutex_unlock(&user->lock);
     return error;
 }

@@ -30,6 +30,7 @@ struct pn_store *pn_store_new(int root, struct pn_str host)
     store->user_slots = SLOTS_FIRST;
     store->users_idle = STORE_USERS_IDLE;
     store->users = pn_calloc(store->user_slots, sizeof(struct pn_user *));
+    store_quotas_begin(store);
     (void)pthread_mutex_init(&store->lock, NULL);
     (void)pthread_cond_init(&store->left, NULL);
     pn_buf_fini(&name);
@@ -299,6 +300,8 @@ int user_marks(struct pn_user *user)
         return error;
     user->modseq = user->marks.modseq - 1;
     user->marks_read = true;
+    if (user->marks.has_quota) /* of a root without the note; who reads him next tries again */
+        (void)store_quotas_note(user->store);
     /* One who is new has no index yet, and the file comes with the first folder. */
     bool is_new = user->marks.uidvalidity == 0;
     if (!is_new && (user->marks.exact == 0 || !is_this_boot(user->marks.exact))) {

@@ -96,6 +96,42 @@ def quota(node):
                  node.server.root])
 
 
+def counts(client):
+    """Messages of each folder."""
+    return {name: int(re.search(rb"MESSAGES (\d+)", client.status(f'"{name}"', "(MESSAGES)")[1][0]).group(1))
+            for name in listed(client)}
+
+
+def send(node):
+    session = postern.Session(node.server)
+    answer = session.send(MESSAGE.decode(), rcpts=(USER,))
+    session.close()
+    return answer
+
+
+def named(node):
+    """Folders as policy calls them; junk follows the folder's use, not its name."""
+    count.check(send(node).startswith("250"), "junk before the first login")
+    client = login(node)
+    uses = {name: flags.split()[-1] for name, flags in listed(client).items() if name != "INBOX"}
+    want = {"Archive": "\\Archive", "Drafts": "\\Drafts", "Post/Unfug": "\\Junk", "Gesendet": "\\Sent",
+            "Trash": "\\Trash"}
+    count.check(uses == want, "folders as policy calls them", uses)
+    count.check(len(client.lsub()[1]) == 5, "they are subscribed", client.lsub())
+    count.check(counts(client)["Post/Unfug"] == 1, "junk went into the one that policy names", counts(client))
+    count.check(client.rename("Post/Unfug", "Mine")[0] == "OK", "its user renames it")
+    count.check("\\Junk" in listed(client)["Mine"], "the use goes along", listed(client))
+    count.check(send(node).startswith("250") and counts(client).get("Mine") == 2, "and so does junk", counts(client))
+    client.delete("Mine")
+    count.check(send(node).startswith("250"), "junk without a folder for it")
+    found = listed(client)
+    count.check("\\Junk" in found.get("Post/Unfug", "") and counts(client)["Post/Unfug"] == 1, "makes one", found)
+    node.reload(mailbox="plain-login loopback")
+    sent = postern.until(lambda: client.create("Junk")[0] == "OK" and send(node).startswith("250"))
+    count.check(sent and counts(client)["Post/Unfug"] == 2, "a new name moves nothing", counts(client))
+    client.logout()
+
+
 def change(client, names, rng):
     """One change of what there is; (what it is to be, what it may be if nobody answered)."""
     kind = rng.choice(("create", "delete", "rename", "create"))
@@ -150,4 +186,7 @@ with mailnode.Node(mailbox="plain-login loopback") as whole:
     deleted_below(whole)
     quota(whole)
     killed(whole)
+with mailnode.Node(mailbox="plain-login loopback folders { sent Gesendet junk Post/Unfug }",
+                   more="defaults { junk at 0 }") as whole:
+    named(whole)
 sys.exit(count.close())

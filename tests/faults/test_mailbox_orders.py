@@ -18,7 +18,9 @@ mailbox { quota 20K  tag-folders yes }
 domain "here.test" { recipients any  route local  alias "info" to "u" "v" }
 domain "junk.test" { recipients any  route local  junk at 0 }
 domain "held.test" { recipients any  route local  quarantine at 0 }
+domain "small.test" { recipients any  route local  %s }
 """
+OWN = "mailbox { quota 9K  over-quota reject  tag-folders no  folders { junk Unfug } }"
 TEXT = "From: s@from.test\r\nSubject: x\r\n\r\nhello\r\n"
 LARGE = TEXT + ("x" * 70 + "\r\n") * 110  # about 8 KB
 count = postern.Counter("orders")
@@ -112,6 +114,45 @@ def quotas(server):
     count.check(at_rcpt(server, user, 1).startswith("452 4.2.2"), "beyond it all the same")
 
 
+def limits(server, user):
+    said = ask(server, "quota", user)[1][-1]
+    return said["bytes_limit"], said["bytes_from"].split("/")[-1], said["full"]
+
+
+def reload(server, conf):
+    server.write_conf(conf)
+    server.process.send_signal(signal.SIGHUP)
+
+
+def domains(server):
+    """The user's own quota, his domain's, the default; and all of it by a reload."""
+    user = "d@small.test"
+    for name in (user, "e@here.test"):
+        count.check(send(server, name, LARGE).startswith("250"), "the first fits")
+    count.check(limits(server, user) == (9216, "postern.conf:11:68", "reject"), "its domain's", limits(server, user))
+    count.check(limits(server, "e@here.test")[::2] == (20480, "defer"), "the default", limits(server, "e@here.test"))
+    answer = at_rcpt(server, user, 8000)
+    count.check(answer.startswith("552 5.2.2"), "refused at RCPT for good, where policy says so", answer)
+    answer = send(server, user, LARGE)
+    count.check(answer.startswith("552 5.2.2"), "and behind the content", answer)
+    answer = at_rcpt(server, "d+tag@small.test", 8000)
+    count.check(answer.startswith("552 5.2.2"), "and with a tag", answer)
+    ask(server, "quota", user, "100K")
+    count.check(limits(server, user)[:2] == (102400, "own"), "his own counts first", limits(server, user))
+    count.check(at_rcpt(server, user, 8000).startswith("250"), "then there is room")
+    ask(server, "quota", user, "default")
+    reload(server, CONF % OWN.replace("9K", "12K").replace("reject", "defer"))
+    changed = postern.until(lambda: limits(server, user)[::2] == (12288, "defer"))
+    count.check(changed, "a reload changes it", limits(server, user))
+    changed = postern.until(lambda: at_rcpt(server, user, 8000).startswith("452 4.2.2"))
+    count.check(changed, "and the next RCPT has it")
+    reload(server, CONF % "mailbox { quota 0 }")
+    changed = postern.until(lambda: at_rcpt(server, user, 8000).startswith("250"))
+    count.check(changed, "no limit in that domain", limits(server, user))
+    reload(server, CONF % OWN)
+    postern.until(lambda: limits(server, user)[0] == 9216)
+
+
 def stalled(server):
     """A worker that says nothing holds nobody's RCPT for long, and refuses nobody."""
     workers = server.roles("mailbox")
@@ -151,10 +192,11 @@ def orders(server):
     count.check(ask(server, "list", user)[0] == 3, "no server")
 
 
-with postern.Server(CONF) as whole:
+with postern.Server(CONF % OWN) as whole:
     whole.start()
     placing(whole)
     quotas(whole)
+    domains(whole)
     stalled(whole)
     orders(whole)
 sys.exit(count.close())

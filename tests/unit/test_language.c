@@ -62,6 +62,74 @@ static void test_tokens(void)
 
 #define NO_DOMAIN " is no domain, expected a name such as \"example.org\" or \".example.org\"\n"
 
+static void test_mailbox(void)
+{
+    static const struct row rows[] = {
+        {"mailbox { quota 2g folders { sent Gesendet } }\n"
+         "domain \"a.test\" { recipients any\n mailbox { quota 3g quota-messages 7 over-quota "
+         "reject\n folders { junk \"Post/Spam\" } tag-folders yes } }",
+         ""},
+        {"domain \"a.test\" { recipients any\n mailbox quota 1m over-quota defer\n}", ""},
+        {"mailbox { over-quota later }",
+         "t.conf:1:22: 'later' does not fit 'over-quota', expected one of defer, reject\n"},
+        {"domain \"a.test\" { recipients any\n mailbox { quota 3q } }",
+         "t.conf:2:18: '3q' does not fit 'quota', expected a size such as 512, 64k, 10m, 2g\n"},
+        {"domain \"a.test\" { recipients any\n mailbox { quota 1g\n quota 2g } }",
+         "t.conf:3:8: 'quota' is set twice, the first time in line 2\n"},
+        {"domain \"a.test\" { recipients any\n mailbox { sessions 5 } }",
+         "t.conf:2:12: unknown setting 'sessions', expected one of quota, quota-messages, "
+         "over-quota, tag-folders, folders, include\n"},
+        {"domain \"a.test\" { recipients any\n mailbox\n}",
+         "t.conf:2:9: the end of the line stands where 'mailbox' needs its block, expected '{'\n"},
+        {"defaults { mailbox { quota 1g } }",
+         "t.conf:1:12: 'mailbox' does not stand in 'defaults', expected it at the top, where it "
+         "speaks for every domain\n"},
+        {"submitted { mailbox { quota 1g } }",
+         "t.conf:1:13: 'mailbox' does not stand in 'submitted', expected it in a domain or at the "
+         "top\n"},
+        {"domain \"a.test\" { recipients any route smtp 127.0.0.1:25\n mailbox { quota 1g } }",
+         "t.conf:2:2: warning: 'mailbox' speaks of nobody's mailbox, since mail of this domain "
+         "goes to a next hop\n"},
+    };
+    CHECK(rows);
+}
+
+#define NO_FOLDER                                                                                  \
+    " is no name of a folder, expected one such as \"Junk\" or \"Mail/Junk\", at most 100 bytes, " \
+    "without * and %\n"
+
+static void test_folder_names(void)
+{
+    static const struct row rows[] = {
+        {"mailbox { folders { sent \"Objets envoy\xc3\xa9s\" drafts \"INBOX/Drafts\" } }", ""},
+        {"mailbox { folders { sent \"\" } }", "t.conf:1:26: ''" NO_FOLDER},
+        {"mailbox { folders { sent inbox } }", "t.conf:1:26: 'inbox'" NO_FOLDER},
+        {"mailbox { folders { sent \"a//b\" } }", "t.conf:1:26: 'a//b'" NO_FOLDER},
+        {"mailbox { folders { sent \"/a\" } }", "t.conf:1:26: '/a'" NO_FOLDER},
+        {"mailbox { folders { sent \"a/\" } }", "t.conf:1:26: 'a/'" NO_FOLDER},
+        {"mailbox { folders { sent \"a*\" } }", "t.conf:1:26: 'a*'" NO_FOLDER},
+        {"mailbox { folders { sent \"a/b/c/d/e/f/g/h\" } }", ""},
+        {"mailbox { folders { sent \"a/b/c/d/e/f/g/h/i\" } }",
+         "t.conf:1:26: 'a/b/c/d/e/f/g/h/i'" NO_FOLDER},
+        {"mailbox { folders { sent \"a\\x07\" } }", "t.conf:1:26: 'a\\x07'" NO_FOLDER},
+        {"mailbox { folders { sent Trash } }",
+         "t.conf:1:26: 'Trash' is the folder of 'trash' already, expected another name for "
+         "'sent'\n"},
+        {"mailbox { folders { sent Trash trash Bin } }", ""},
+        {"mailbox { folders { sent Bin trash Bin } }",
+         "t.conf:1:36: 'Bin' is the folder of 'sent' already, expected another name for "
+         "'trash'\n"},
+        {"domain \"a.test\" { recipients any\n mailbox { folders { junk Bin } } }\n"
+         "mailbox { folders { trash Bin } }",
+         "t.conf:2:27: 'Bin' is the folder of 'trash' already, expected another name for "
+         "'junk'\n"},
+        {"mailbox { folders { trash Bin } }\ndomain \"a.test\" { recipients any\n"
+         " mailbox { folders { junk Bin trash Trash } } }",
+         ""},
+    };
+    CHECK(rows);
+}
+
 static void test_statements(void)
 {
     static const struct row rows[] = {
@@ -771,6 +839,8 @@ int main(int argc, char **argv)
     static const struct unit_test tests[] = {
         {"tokens", test_tokens},
         {"statements", test_statements},
+        {"mailbox", test_mailbox},
+        {"folder names", test_folder_names},
         {"submission", test_submission},
         {"values", test_values},
         {"plugins", test_plugins},

@@ -3,6 +3,7 @@
 
 #include "block.h"
 #include "kit_policy.h"
+#include "mailbox_policy.h"
 
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -431,6 +432,60 @@ static void test_domains(void)
     kit_close(&k);
 }
 
+/* Each setting by itself: the domain's, one above it, the top. */
+static void test_mailboxes(void)
+{
+    static const char text[] =
+        "mailbox { quota 2g folders { sent Gesendet } }\n"
+        "domain a.test { recipients any mailbox { quota 3g over-quota reject } }\n"
+        "domain .b.test { recipients any\n mailbox { quota-messages 7 folders { junk Spam } } }\n"
+        "domain c.test { recipients any mailbox { quota 0 tag-folders yes } }\n"
+        "domain d.test { recipients any }\n"
+        "domain \"b\xc3\xbc"
+        "cher.test\" { recipients any mailbox { quota 1k } }\n";
+    static const struct {
+        const char *user;
+        uint64_t bytes, messages;
+        const char *where, *messages_where;
+        bool rejects, tags;
+        const char *junk, *sent;
+    } rows[] = {
+        {"u@a.test", 3 << 10, 0, "t.conf:2:48", "", true, false, "Junk", "Gesendet"},
+        {"u@A.Test", 3 << 10, 0, "t.conf:2:48", "", true, false, "Junk", "Gesendet"},
+        {"u@x.b.test", 2 << 10, 7, "t.conf:1:17", "t.conf:4:27", false, false, "Spam", "Gesendet"},
+        {"u@b.test", 2 << 10, 0, "t.conf:1:17", "", false, false, "Junk", "Gesendet"},
+        {"u@c.test", 0, 0, "t.conf:5:48", "", false, true, "Junk", "Gesendet"},
+        {"u@d.test", 2 << 10, 0, "t.conf:1:17", "", false, false, "Junk", "Gesendet"},
+        {"u@xn--bcher-kva.test", 0, 0, "t.conf:7:55", "", false, false, "Junk", "Gesendet"},
+        {"u@elsewhere.test", 2 << 10, 0, "t.conf:1:17", "", false, false, "Junk", "Gesendet"},
+        {"u", 2 << 10, 0, "t.conf:1:17", "", false, false, "Junk", "Gesendet"},
+        {"u@", 2 << 10, 0, "t.conf:1:17", "", false, false, "Junk", "Gesendet"},
+        {"", 2 << 10, 0, "t.conf:1:17", "", false, false, "Junk", "Gesendet"},
+        {"a@b@a.test", 3 << 10, 0, "t.conf:2:48", "", true, false, "Junk", "Gesendet"},
+    };
+    struct kit k;
+    kit_open(&k, text, "");
+    UNIT_STR(kit_problems(&k), PN_STR(""));
+    for (size_t i = 0; k.policy != NULL && i < sizeof rows / sizeof rows[0]; i++) {
+        struct pn_mailbox_policy m;
+        unit_row(rows[i].user);
+        pn_policy_mailbox_of(k.policy, pn_str_of(rows[i].user), &m);
+        UNIT_INT(m.bytes.value >> 20, rows[i].bytes);
+        UNIT_INT(m.messages.value, rows[i].messages);
+        UNIT_STR(m.bytes.where, pn_str_of(rows[i].where));
+        UNIT_STR(m.messages.where, pn_str_of(rows[i].messages_where));
+        UNIT_INT(m.full_rejects, rows[i].rejects);
+        UNIT_INT(m.tag_folders, rows[i].tags);
+        UNIT_STR(m.folders[PN_FOLDER_OF_JUNK], pn_str_of(rows[i].junk));
+        UNIT_STR(m.folders[PN_FOLDER_OF_SENT], pn_str_of(rows[i].sent));
+        UNIT_STR(m.folders[PN_FOLDER_OF_TRASH], PN_STR("Trash"));
+    }
+    UNIT_TRUE(pn_domain_has_quota(k.policy, pn_policy_domain(k.policy, PN_STR("d.test"))));
+    UNIT_TRUE(!pn_domain_has_quota(k.policy, pn_policy_domain(k.policy, PN_STR("c.test"))));
+    UNIT_TRUE(pn_domain_has_quota(k.policy, NULL));
+    kit_close(&k);
+}
+
 static void test_groups_of_domains(void)
 {
     static const char text[] = "plugins { alpha beta }\n"
@@ -547,6 +602,7 @@ int main(int argc, char **argv)
         {"block defaults", test_block_defaults},
         {"block nested", test_block_nested},
         {"domains", test_domains},
+        {"mailboxes", test_mailboxes},
         {"groups of domains", test_groups_of_domains},
         {"generation", test_generation},
         {"open", test_open},

@@ -9,6 +9,7 @@ static const char everything[] =
     "smtp { hostname h-x.test normalize 10.0.0.0/8 }\n"
     "replies { relay \"550 5.7.1 \\\"x\\\\\" }\n"
     "queue { retry 1s, 1h30m tls must }\n"
+    "mailbox { quota 2g over-quota reject folders { sent \"Sent Items\" } }\n"
     "plugins { alpha { words \"a b\", \"\\x01\" load -1.25 zone z { code 127.0.0.2 weight 4 } "
     "login { user u } } beta gamma { on_failure defer workers { alone yes } } }\n"
     "include \"postern:strict\"\n"
@@ -18,7 +19,11 @@ static const char everything[] =
     "domain .y.test { recipients any route local on ALPHA_HIT weight -3.125 on DMARC_REJECT none "
     "allow auth \"u*\" "
     "mixed quarantine plugins off gamma }\n"
-    "domain plain.test { recipients any }";
+    "domain plain.test { recipients any }\n"
+    "domain m.test { recipients any route local mailbox { quota 0 quota-messages 9 over-quota "
+    "defer "
+    "tag-folders yes folders { junk \"Un/w\xc3\xbcnscht\" } } }\n"
+    "domain n.test { recipients any route local mailbox { } }";
 
 /* Without comments, and so without places. */
 static struct pn_str bare(struct pn_pool *pool, struct pn_str text)
@@ -94,7 +99,10 @@ static void test_json(void)
     struct kit k;
     struct pn_buf out;
     pn_buf_init(&out, SIZE_MAX);
-    kit_open(&k, "edges 2 plugins { alpha { zone z { code 127.0.0.2 weight 4 } } }", "");
+    kit_open(&k,
+             "edges 2 plugins { alpha { zone z { code 127.0.0.2 weight 4 } } }\n"
+             "domain x.test { recipients any\nmailbox { quota 3g folders { sent S } } }",
+             "");
     UNIT_TRUE(k.policy != NULL);
     if (k.policy != NULL)
         pn_policy_print_json(k.policy, false, &out);
@@ -102,6 +110,8 @@ static void test_json(void)
         "{\"name\":\"edges\",\"value\":\"2\",\"where\":\"t.conf:1:7\"}",
         "{\"name\":\"zone[z].code[127.0.0.2].weight\",\"value\":\"4\",\"where\":\"t.conf:1:58\"}",
         "\"domains\":[{\"domain\":\"\",\"recipients\":\"any\"",
+        "\"mailbox\":[{\"name\":\"mailbox.quota\",\"value\":\"3g\",\"where\":\"t.conf:3:17\"},"
+        "{\"name\":\"mailbox.folders.sent\",\"value\":\"S\",\"where\":\"t.conf:3:35\"}]",
     };
     for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
         unit_row(parts[i]);
