@@ -2,7 +2,8 @@
  * A pool of threads for work that blocks: syncs, plugin callbacks, file writes.
  *
  * A job's run() is called on some thread of the pool, then its done() on the
- * loop's thread. Jobs are queued without limit here; who submits bounds them.
+ * loop's thread. Jobs are queued without limit here; who submits bounds them. A job goes to the
+ * thread that became idle last.
  */
 #ifndef PN_THREADS_H
 #define PN_THREADS_H

@@ -1,5 +1,6 @@
 #include "unit.h"
 
+#include "assert.h"
 #include "clock.h"
 #include "loop.h"
 #include "threads.h"
@@ -269,6 +270,52 @@ static void test_threads(void)
     pn_loop_free(&loop);
 }
 
+struct meeting {
+    struct pn_job job;
+    pthread_barrier_t *all;
+    pthread_t ran_on;
+};
+
+static void meet(struct pn_job *job)
+{
+    struct meeting *m = (struct meeting *)job;
+    m->ran_on = pthread_self();
+    if (m->all != NULL)
+        (void)pthread_barrier_wait(m->all);
+}
+
+static void met(struct pn_job *job)
+{
+    (void)job;
+    done_count++;
+}
+
+/* One job at a time is the same thread's, however many have been at work before. */
+static void test_threads_last_first(void)
+{
+    enum { THREADS = 4, ALONE = 20 };
+    struct meeting jobs[THREADS + ALONE] = {0};
+    pthread_barrier_t all;
+    loop = pn_loop_new();
+    struct pn_threads *pool = pn_threads_new(loop, THREADS, 256 * 1024, "unit");
+    pn_assert(pthread_barrier_init(&all, NULL, THREADS) == 0);
+    done_count = 0;
+    for (int i = 0; i < THREADS; i++) {
+        jobs[i] = (struct meeting){.job = {meet, met, NULL}, .all = &all};
+        pn_threads_submit(pool, &jobs[i].job);
+    }
+    turn_until(loop, &done_count, THREADS);
+    for (int i = THREADS; i < THREADS + ALONE; i++) {
+        jobs[i] = (struct meeting){.job = {meet, met, NULL}};
+        pn_threads_submit(pool, &jobs[i].job);
+        turn_until(loop, &done_count, i + 1);
+        UNIT_TRUE(pthread_equal(jobs[i].ran_on, jobs[THREADS].ran_on));
+    }
+    pn_threads_free(&pool);
+    (void)pthread_barrier_destroy(&all);
+    pn_loop_free(&loop);
+}
+
 static void test_threads_free_inside(void)
 {
     loop = pn_loop_new();
@@ -412,6 +459,7 @@ int main(int argc, char **argv)
         {"fork", test_fork},
         {"share", test_share},
         {"threads", test_threads},
+        {"threads, the last first", test_threads_last_first},
         {"threads free inside", test_threads_free_inside},
         {NULL, NULL},
     };
