@@ -175,13 +175,17 @@ static size_t copy_blocks(struct pn_str content, struct pn_crlf_place *place, si
         _mm_storeu_si128((__m128i *)(void *)q, v);
         unsigned hits = (unsigned)_mm_movemask_epi8(
             _mm_or_si128(_mm_cmpeq_epi8(v, lf), _mm_cmpeq_epi8(v, zero)));
-        size_t n = hits == 0 ? 16 : (size_t)__builtin_ctz(hits);
+        if (hits == 0) {
+            p += 16;
+            q += 16;
+            continue;
+        }
+        size_t n = (size_t)__builtin_ctz(hits);
         p += n;
         q += n;
-        if (n == 16)
-            continue;
-        place->at = (size_t)(p - content.p);
-        q += copy_byte(content, place, nul, q, 2);
+        if (is_bare(content, (size_t)(p - content.p)))
+            *q++ = '\r';
+        *q++ = *p == '\0' ? nul : *p;
         p++;
     }
     place->at = (size_t)(p - content.p);

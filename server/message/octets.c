@@ -24,7 +24,8 @@ struct decoding {
 };
 
 struct pn_reader {
-    struct pn_message *m;
+    struct pn_str content;
+    struct pn_message *m; /* NULL: nobody has asked for what is in it */
     struct pn_crlf crlf;
     struct decoding decoding;
     uint64_t *sizes; /* owned: of each part decoded, one more than that; 0: not known */
@@ -32,12 +33,11 @@ struct pn_reader {
 
 struct pn_reader *pn_reader_new(struct pn_str content)
 {
-    struct pn_message *m = pn_message_new(content, NULL);
-    if (m == NULL)
+    if (content.len >= UINT32_MAX)
         return NULL;
     struct pn_reader *r = pn_calloc(1, sizeof *r);
-    r->m = m;
-    pn_crlf_init(&r->crlf, pn_message_content(m));
+    r->content = content.p == NULL ? PN_STR("") : content;
+    pn_crlf_init(&r->crlf, r->content);
     pn_buf_init(&r->decoding.out, DECODED_MAX);
     return r;
 }
@@ -55,14 +55,17 @@ void pn_reader_free(struct pn_reader **reader)
     *reader = NULL;
 }
 
+/* Whoever wants the whole, as a download does, has no use for its parse. */
 struct pn_message *pn_reader_message(struct pn_reader *reader)
 {
+    if (reader->m == NULL)
+        reader->m = pn_message_new(reader->content, NULL);
     return reader->m;
 }
 
 uint64_t pn_reader_size(struct pn_reader *reader)
 {
-    return pn_crlf_size(&reader->crlf, 0, pn_message_content(reader->m).len);
+    return pn_crlf_size(&reader->crlf, 0, reader->content.len);
 }
 
 /* ---- header fields: whole lines, some of them, and always an empty line */
@@ -79,7 +82,7 @@ static void set_lines(struct pn_octets *o, size_t from, size_t end)
     o->place = (struct pn_crlf_place){from, false};
     o->line_end = end;
     if (from != end)
-        o->line_ended = pn_message_content(o->reader->m).p[end - 1] == '\n';
+        o->line_ended = o->reader->content.p[end - 1] == '\n';
 }
 
 static void lines_start(struct pn_octets *o)
@@ -143,7 +146,7 @@ static uint64_t lines_seek(struct pn_octets *o, uint64_t count)
 
 static size_t lines_copy(struct pn_octets *o, char *to, size_t room)
 {
-    struct pn_str content = pn_message_content(o->reader->m);
+    struct pn_str content = o->reader->content;
     size_t n = 0;
     while (n < room && !o->in_tail) {
         n += pn_crlf_copy(content, &o->place, o->line_end, (char)0x80, to + n, room - n);
@@ -172,7 +175,7 @@ static void decoding_start(struct decoding *d, const struct pn_part *part)
 static void decode_piece(struct pn_reader *r)
 {
     struct decoding *d = &r->decoding;
-    struct pn_str content = pn_message_content(r->m), piece;
+    struct pn_str content = r->content, piece;
     size_t end = d->part->end;
     char text[CHUNK];
     if (d->place.at == end) {
@@ -281,7 +284,7 @@ static void set_lines_of(struct pn_octets *o)
 static void set_whole(struct pn_octets *o, const struct pn_section *section)
 {
     if (section->depth == 0)
-        set_range(o, 0, pn_message_content(o->reader->m).len);
+        set_range(o, 0, o->reader->content.len);
     else
         set_range(o, o->part->body, o->part->end);
 }
@@ -289,8 +292,9 @@ static void set_whole(struct pn_octets *o, const struct pn_section *section)
 enum pn_octets_status pn_octets_open(struct pn_reader *reader, const struct pn_section *section,
                                      struct pn_octets *out)
 {
-    struct section_place place;
-    if (!section_find(reader->m, section, &place))
+    struct section_place place = {.part = NULL};
+    bool whole = section->what == PN_SECTION_ALL && section->depth == 0;
+    if (!whole && !section_find(pn_reader_message(reader), section, &place))
         return PN_OCTETS_NONE;
     const struct pn_part *part = place.part;
     *out =
@@ -330,7 +334,7 @@ enum pn_octets_status pn_octets_open_binary(struct pn_reader *reader,
                                             const struct pn_section *section, struct pn_octets *out)
 {
     struct section_place place;
-    if (!section_find(reader->m, section, &place))
+    if (!section_find(pn_reader_message(reader), section, &place))
         return PN_OCTETS_NONE;
     *out = (struct pn_octets){.reader = reader, .section = section, .part = place.part};
     if (section->depth == 0 || !is_encoded(reader->m, &place)) {
@@ -360,7 +364,7 @@ bool pn_octets_read(struct pn_octets *o, size_t max, struct pn_buf *out)
     char *to = n == 0 ? NULL : pn_buf_reserve(out, n);
     if (to == NULL)
         return n == 0;
-    struct pn_str content = pn_message_content(o->reader->m);
+    struct pn_str content = o->reader->content;
     size_t got = o->kind == PN_OCTETS_LINES ? lines_copy(o, to, n)
                  : o->kind == PN_OCTETS_DECODED
                      ? decoded_copy(o, to, n)

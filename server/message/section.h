@@ -59,7 +59,8 @@ struct pn_reader; /* owned */
 /* Content is borrowed for its life. NULL if it is 4 GiB or more. */
 struct pn_reader *pn_reader_new(struct pn_str content);
 void pn_reader_free(struct pn_reader **reader);
-/* Its message: header read; the tree once a section or pn_structure wanted it. */
+/* Its message, read as far as it is wanted: not at all for BODY[], the header, the tree once a
+ * section or pn_structure wanted it. */
 struct pn_message *pn_reader_message(struct pn_reader *reader);
 /* RFC822.SIZE. */
 uint64_t pn_reader_size(struct pn_reader *reader);
