@@ -83,6 +83,41 @@ static void test_many_updates(void)
     imap_rig_fini(&rig);
 }
 
+/* What one run says has its bounds; the numbers are told in order before anything else is done. */
+static void test_many_expunged(void)
+{
+    enum { MANY = 60000, NEW = 2 };
+    struct imap_rig rig;
+    unsigned runs = 0, told = 0;
+    select_inbox(&rig, MANY);
+    imap_rig_other(&rig, "x SELECT INBOX\ny STORE 2:* +FLAGS.SILENT (\\Deleted)\nz EXPUNGE\n");
+    for (int i = 0; i < NEW; i++)
+        (void)fake_deliver(rig.user, "INBOX", PN_STR(MAIL));
+    struct pn_str in = PN_STR("b NOOP\r\nc FETCH 1:3 UID\r\n");
+    struct pn_buf all;
+    pn_buf_init(&all, 64 << 20);
+    for (enum pn_engine_next next = PN_ENGINE_MORE; next == PN_ENGINE_MORE; runs++) {
+        struct pn_buf out;
+        pn_buf_init(&out, 8 << 20);
+        next = rig.engine->kind->run(rig.engine, &in, &out);
+        UNIT_TRUE(out.len < 2 * PN_ENGINE_OUT);
+        (void)pn_buf_adds(&all, pn_buf_str(&out));
+        pn_buf_fini(&out);
+    }
+    UNIT_TRUE(runs > 3);
+    struct pn_str rest = pn_buf_str(&all);
+    while (pn_str_ends(pn_str_slice(rest, 0, pn_str_find(rest, '\n', 0)), PN_STR(" EXPUNGE\r"))) {
+        (void)pn_str_split(&rest, '\n');
+        told++;
+    }
+    UNIT_INT(told, MANY - 1);
+    UNIT_STR(rest, PN_STR("* 3 EXISTS\r\n* 0 RECENT\r\nb OK NOOP completed\r\n"
+                          "* 1 FETCH (UID 1)\r\n* 2 FETCH (UID 60001)\r\n"
+                          "* 3 FETCH (UID 60002)\r\nc OK FETCH completed\r\n"));
+    pn_buf_fini(&all);
+    imap_rig_fini(&rig);
+}
+
 int main(int argc, char **argv)
 {
     static const struct unit_test tests[] = {
@@ -90,6 +125,7 @@ int main(int argc, char **argv)
         {"removed", test_removed},
         {"folder gone", test_folder_gone},
         {"many updates", test_many_updates},
+        {"many expunged", test_many_expunged},
         {NULL, NULL},
     };
     return unit_main("imap_gone", tests, argc, argv);

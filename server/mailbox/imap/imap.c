@@ -97,12 +97,12 @@ static bool may_expunge(const struct imap_command *c)
     return c->row == NULL || c->uid || (c->row->flags & IMAP_BY_NUMBER) == 0;
 }
 
-static void finish(struct imap *imap, struct pn_buf *out)
+/* The tagged line. */
+static void answer(struct imap *imap, struct pn_buf *out)
 {
     struct imap_command *c = imap->command;
+    imap->finishing = false;
     imap->errors = pn_str_starts(pn_buf_str(&c->reply), PN_STR("BAD")) ? imap->errors + 1 : 0;
-    if (!c->quiet && imap->view != NULL)
-        (void)imap_updates(imap, out, may_expunge(c), c->uid);
     if (c->reply.len == 0)
         (void)imap_ok(c, "%s%s completed", c->uid ? "UID " : "", c->row->name);
     (void)pn_buf_addf(out, "%s ", imap->tag[0] != '\0' ? imap->tag : "*");
@@ -115,6 +115,18 @@ static void finish(struct imap *imap, struct pn_buf *out)
         (void)pn_buf_addz(out, "* BYE Too many errors\r\n");
         imap->over = true;
     }
+}
+
+/* Message numbers are what was told: before the next command it is all told. */
+static void finish(struct imap *imap, struct pn_buf *out)
+{
+    const struct imap_command *c = imap->command;
+    if (!c->quiet && imap->view != NULL)
+        (void)imap_updates(imap, out, may_expunge(c), c->uid);
+    if (imap->late.count > 0)
+        imap->finishing = true;
+    else
+        answer(imap, out);
 }
 
 static void idle_begin(struct imap *imap)
@@ -287,7 +299,11 @@ static enum pn_engine_next run(struct pn_engine *engine, struct pn_str *in, stru
         if (out->len > PN_ENGINE_OUT || turns >= TURNS ||
             (turns > 0 && pn_clock_mono_ns() >= until))
             return PN_ENGINE_MORE;
-        if (imap->running)
+        if (imap->late.count > 0 && !imap_tell_late(imap, out))
+            return PN_ENGINE_MORE;
+        if (imap->finishing)
+            answer(imap, out);
+        else if (imap->running)
             proceed(imap, out);
         else if (!take(imap, in, out))
             return await(imap);

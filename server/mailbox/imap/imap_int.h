@@ -47,9 +47,16 @@ struct imap {
     struct pn_uidset saved;
     /* Changed flags there was no room to tell of: UIDs. */
     struct pn_uidset untold;
+    /* Message numbers whose EXPUNGE there was no room for: told before anything else is done. */
+    struct imap_late {
+        uint32_t *numbers; /* owned */
+        size_t count, cap, told;
+        uint32_t exists; /* then so many are there; 0: that is not to be told */
+    } late;
     unsigned keywords_told;              /* so many of the folder's are in the last FLAGS */
     unsigned errors;                     /* BAD commands in a row */
     bool greeted, over, running;         /* running: the command wants a further slice */
+    bool finishing;                      /* only its tagged line is due, behind what is late */
     bool cut;                            /* which goes on within what was said */
     bool rev2, utf8, condstore, qresync; /* ENABLEd, or by a command that implies it */
     bool deflate;                        /* is on */
@@ -149,6 +156,8 @@ bool imap_set(struct imap *imap, struct pn_str text, bool uid, struct pn_uidset 
 /* "* n EXPUNGE" or "* VANISHED", EXISTS, FETCH (FLAGS ...). Called by the engine in front of each
  * tagged line, and while idling. False: the folder is gone; it is closed with a BYE. */
 bool imap_updates(struct imap *imap, struct pn_buf *out, bool may_expunge, bool with_uid);
+/* EXPUNGEs that are late. False: out is full, and there are more. */
+bool imap_tell_late(struct imap *imap, struct pn_buf *out);
 /* "(\\Seen $Junk)". */
 void imap_put_flags(struct imap *imap, struct pn_buf *out, struct pn_flags flags);
 /* The bit of "\\Seen"..., 0 for another word. */

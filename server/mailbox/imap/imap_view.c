@@ -14,6 +14,8 @@ void imap_unselect(struct imap *imap)
         pn_view_close(&imap->view);
     pn_uidset_fini(&imap->saved);
     pn_uidset_fini(&imap->untold);
+    free(imap->late.numbers);
+    imap->late = (struct imap_late){.numbers = NULL};
 }
 
 /* ---- sets ---- */
@@ -101,22 +103,58 @@ static void tell_vanished(struct telling *t)
     t->gone_count = 0;
 }
 
+static void put_expunge(struct pn_buf *out, uint32_t seq)
+{
+    (void)pn_buf_addz(out, "* ");
+    imap_put_number(out, seq);
+    (void)pn_buf_addz(out, " EXPUNGE\r\n");
+}
+
 static void expunged(void *ctx, uint32_t seq, uint32_t uid)
 {
     struct telling *t = ctx;
     t->gone = pn_grow(t->gone, &t->gone_cap, t->gone_count, sizeof *t->gone);
     t->gone[t->gone_count++] = uid;
-    if (!t->imap->qresync)
-        (void)pn_buf_addf(t->out, "* %" PRIu32 " EXPUNGE\r\n", seq);
+    if (t->imap->qresync)
+        return;
+    struct imap_late *late = &t->imap->late;
+    if (late->count == 0 && t->out->len <= PN_ENGINE_OUT) {
+        put_expunge(t->out, seq);
+        return;
+    }
+    late->numbers = pn_grow(late->numbers, &late->cap, late->count, sizeof *late->numbers);
+    late->numbers[late->count++] = seq;
+}
+
+static void put_exists(const struct imap *imap, struct pn_buf *out, uint32_t messages)
+{
+    (void)pn_buf_addf(out, "* %" PRIu32 " EXISTS\r\n", messages);
+    if (!imap->rev2)
+        (void)pn_buf_addz(out, "* 0 RECENT\r\n");
 }
 
 static void exists(void *ctx, uint32_t messages)
 {
     struct telling *t = ctx;
     tell_vanished(t);
-    (void)pn_buf_addf(t->out, "* %" PRIu32 " EXISTS\r\n", messages);
-    if (!t->imap->rev2)
-        (void)pn_buf_addz(t->out, "* 0 RECENT\r\n");
+    if (t->imap->late.count > 0)
+        t->imap->late.exists = messages;
+    else
+        put_exists(t->imap, t->out, messages);
+}
+
+bool imap_tell_late(struct imap *imap, struct pn_buf *out)
+{
+    struct imap_late *late = &imap->late;
+    while (late->told < late->count && out->len <= PN_ENGINE_OUT)
+        put_expunge(out, late->numbers[late->told++]);
+    if (late->told < late->count)
+        return false;
+    if (late->exists != 0)
+        put_exists(imap, out, late->exists);
+    free(late->numbers);
+    *late = (struct imap_late){.numbers = NULL};
+    return true;
 }
 
 static void put_fetch(struct telling *t, uint32_t seq, const struct pn_mail *mail, unsigned what)
@@ -142,7 +180,8 @@ static void flags(void *ctx, uint32_t seq, const struct pn_mail *mail)
 {
     struct telling *t = ctx;
     tell_vanished(t);
-    if (t->out->len > UPDATES_MAX && pn_uidset_add(&t->imap->untold, mail->uid, mail->uid))
+    if ((t->imap->late.count > 0 || t->out->len > UPDATES_MAX) &&
+        pn_uidset_add(&t->imap->untold, mail->uid, mail->uid))
         return;
     put_fetch(t, seq, mail, t->what);
 }
@@ -205,6 +244,8 @@ bool imap_updates(struct imap *imap, struct pn_buf *out, bool may_expunge, bool 
 {
     static const struct pn_view_ops ops = {.expunged = expunged, .exists = exists, .flags = flags};
     struct telling t = {.imap = imap, .out = out, .what = told_of_flags(imap, with_uid)};
+    if (imap->late.count > 0) /* those first */
+        return true;
     (void)tell_untold(imap, out);
     bool there = pn_view_sync(imap->view, may_expunge, &ops, &t);
     tell_vanished(&t);
