@@ -20,6 +20,7 @@ import time
 import traceback
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+import blackout  # noqa: E402
 import imap  # noqa: E402
 import postern  # noqa: E402
 from mailbox_client import Client, Lines  # noqa: E402
@@ -30,9 +31,11 @@ from mailbox_world import GONE, Box, Message, World, outcomes  # noqa: E402
 USER, PASSWORD = "u@here.test", "correct horse"
 BOXES = ("INBOX", "Work")
 SEED = 20261122  # of a run that names none, so that CI does the same each time
-NO_FOLDER = {"append": 4, "select": 8, "status": 2, "noop": 1}
-IN_FOLDER = {"store": 12, "copy": 4, "move": 4, "expunge": 4, "fetch": 5, "search": 6, "noop": 4, "append": 4, "select": 3, "close": 1,
-             "idle": 3, "status": 2}  # fmt: skip
+DEAF_STEPS = 500  # the first power cut of most seeds comes within fifty
+NO_FOLDER = {"append": 4, "select": 8, "status": 1, "list": 1, "quota": 1, "folder": 3, "noop": 1}
+IN_FOLDER = {"store": 12, "copy": 4, "move": 4, "expunge": 4, "fetch": 5, "search": 6, "sort": 3, "thread": 3, "noop": 4, "append": 4,
+             "select": 4, "close": 1, "idle": 3, "status": 1, "list": 1, "quota": 1, "folder": 2}  # fmt: skip
+ASKS = ("fetch", "search", "sort", "thread")
 OTHERS = {"lmtp": 6, "pop3": 2, "drop": 2, "take": 2, "mark": 2}
 
 
@@ -50,6 +53,9 @@ class Oracle:
         self.imap = imap.Imap(self.target.host, self.target.imap, log=Lines(self.log, "oracle"))
         self.imap.login(USER, PASSWORD)
 
+    def names(self):
+        return imap.listed(self.imap.ok("LIST", '""', "*"))
+
     def read(self, name, all_names):
         result = self.imap.ok("EXAMINE", name.encode(), "(CONDSTORE)")
         codes = {r.value.code: r.value.args for r in result.untagged if r.word == "OK"}
@@ -59,8 +65,10 @@ class Oracle:
         unnamed = [u for u in got if all_names or (name, u) not in self.world.idents]
         idents = {u: self.world.idents.get((name, u)) for u in got}
         if unnamed:
-            for uid, items in self.imap.fetch(imap.compact(unnamed), "(UID BODY.PEEK[HEADER.FIELDS (X-Id)])", True).items():
+            for uid, items in self.imap.fetch(imap.compact(unnamed), "(UID RFC822.SIZE BODY.PEEK[HEADER.FIELDS (X-Id)])", True).items():
+                self.world.sizes[(name, uid)] = items["RFC822.SIZE"]
                 idents[uid] = items["BODY[HEADER.FIELDS (X-ID)]"].decode().partition(": ")[2].strip()
+        self.imap.ok("UNSELECT")  # or it would be ended where the folder goes
         messages = {u: Message(idents[u], plain(items["FLAGS"]), items["MODSEQ"]) for u, items in sorted(got.items())}
         return Box(codes["UIDVALIDITY"], codes["UIDNEXT"], codes.get("HIGHESTMODSEQ"), messages)
 
@@ -78,6 +86,8 @@ class Run:
     def begin(self):
         self.oracle.connect()
         self.oracle.imap.command("CREATE", BOXES[1].encode())
+        self.world.made = [n for n in self.oracle.names() if n not in BOXES]
+        self.world.open = lambda: [c.view.folder for c in self.clients if c.view.folder and not c.dead]
         for box in BOXES:
             self.world.check(box, self.oracle.read(box, True), [], [])
 
@@ -128,10 +138,14 @@ class Run:
                     for kind in ("store", "move", "expunge"):
                         del weights[kind]
                 if not client.view.messages:
-                    for kind in ("store", "move", "expunge", "copy", "fetch", "search"):
+                    for kind in ("store", "move", "expunge", "copy", *ASKS):
                         weights.pop(kind, None)
+            if jobs or self.args.dovecot:
+                weights.pop("folder")
             kind = draw(rng, weights)
             jobs.append((kind, client, getattr(client, "do_" + kind)(rng)))
+            if kind == "folder":
+                break
         for kind, client, _ in jobs:
             self.counts[kind] = self.counts.get(kind, 0) + 1
             if client:
@@ -185,8 +199,14 @@ class Run:
             for c in creations:  # from the journal, and by the delivery that was not answered
                 c.most += c.box == "INBOX" and c.ident in self.others.unanswered
         self.source_flags(effects, creations)
+        for client in self.clients:
+            if client.turn:
+                self.world.turn(client.turn, self.oracle.names())
+                client.turn = None
+        if kill:
+            self.world.check_names(self.oracle.names())
         before = dict(self.world.boxes)
-        for box in BOXES:
+        for box in list(self.world.boxes):
             expected = [c for c in creations if c.box == box and c.least and c.uid is None]
 
             def read():
@@ -281,6 +301,20 @@ def play(count, target, seed, args):
     count.check(run.steps > 0 and sum(len(b.messages) for b in run.world.boxes.values()) + len(run.world.contents) > 0, "something was done")
 
 
+def hears_nothing(count, args, kind):
+    """The test of this test: a disk on which syncs of files, or of folders, do nothing loses mail,
+    and that is found."""
+    with blackout.Blackout({USER: PASSWORD}, mailbox="quota 4g", deaf=kind) as target:
+        run = Run(target, args.seed, args)
+        try:
+            run.begin()
+            while run.steps < DEAF_STEPS:
+                run.step()
+            count.check(False, f"{target.cuts} power cuts without a sync of {kind}: nothing was missed")
+        except (Fault, imap.Refused, OSError, RuntimeError) as e:
+            count.check(target.cuts > 0, f"without a sync of {kind} a power cut is felt", e)
+
+
 def main():
     parser = argparse.ArgumentParser(usage=__doc__)
     parser.add_argument("--seconds", type=float, default=30)
@@ -298,7 +332,6 @@ def main():
         with dovecot.Dovecot("/tmp/dovecot", {USER: PASSWORD}) as target:
             play(count, target, args.seed, args)
     else:
-        import blackout
         import mailserver
 
         if not mailserver.is_served():
@@ -307,8 +340,11 @@ def main():
         kinds = [mailserver.Postern] * (args.power is not True) + [blackout.Blackout] * (args.power is not False and blackout.is_built())
         args.seconds /= len(kinds) or 1
         for kind in kinds:
-            with kind({USER: PASSWORD}) as target:
+            with kind({USER: PASSWORD}, mailbox="quota 4g") as target:
                 play(count, target, args.seed, args)
+        if blackout.Blackout in kinds:
+            hears_nothing(count, args, "files")
+            hears_nothing(count, args, "folders")
     return count.close()
 
 

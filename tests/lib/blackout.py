@@ -25,13 +25,15 @@ def is_built():
 
 
 class Blackout(mailserver.Postern):
-    def __init__(self, users, more="", workers=1, per_user=200):
-        super().__init__(users, more, workers, per_user)
+    """deaf: "files" or "folders", whose syncs count for nothing."""
+
+    def __init__(self, users, deaf="", **more):
+        super().__init__(users, **more)
         root = self.server.root
         self.tape, self.cuts, self.last = f"{root}/tape", 0, ""
         for folder in FOLDERS:
             os.makedirs(f"{root}/{folder}", exist_ok=True)
-        self.recorded = {"LD_PRELOAD": tool("recorder.so"), "POSTERN_TAPE": self.tape}
+        self.recorded = {"LD_PRELOAD": tool("recorder.so"), "POSTERN_TAPE": self.tape, "POSTERN_TAPE_DEAF": deaf}
         self.server.env.update(self.recorded)
 
     def run(self, *words):

@@ -823,3 +823,8 @@ class Imap:
 
     def __exit__(self, *exc):
         self.close()
+
+
+def listed(result):
+    """Names of all folders that LIST told of, but those that can't be selected."""
+    return [r.value[2].decode() for r in result.untagged if r.word == "LIST" and not r.value[0] & {"\\NonExistent", "\\Noselect"}]

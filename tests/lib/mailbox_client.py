@@ -2,6 +2,8 @@
 gives (effects, creations), what the model is to expect. So several are under way at once.
 """
 import imap
+from mailbox_folders import Folders
+from mailbox_queries import Queries
 from mailbox_view import Fault, View
 from mailbox_world import Creation, Effect, expunge, remove, set_flags
 
@@ -17,7 +19,7 @@ class Snapshot:
         self.folder, self.uidvalidity, self.highest, self.flags = folder, uidvalidity, highest, dict(flags)
 
 
-class Client:
+class Client(Queries, Folders):
     """solo: whether its command is the only one under way, so that the server's word is exact."""
 
     def __init__(self, name, target, user, password, world, log):
@@ -257,45 +259,6 @@ class Client:
             raise Fault(f"{self.name}: FETCH of {uids} gave {sorted(got)}, there are {there}: {result.status} {result.text}")
         return [], []
 
-    def do_search(self, rng):
-        """Exact where nobody else is at it: what is there, by what was sent and by the truth."""
-        if self.solo:
-            self.run("NOOP")
-            self.catch_up()
-        if self.dead:
-            return [], []
-        box = self.view.folder
-        criteria, matches = self.world.search_key(rng, box, self.view)
-        uid = rng.random() < 0.5
-        tag = self.start("UID SEARCH" if uid else "SEARCH", criteria)
-        yield
-        result = self.finish(tag)
-        if result is None or not self.solo:
-            return [], []
-        found = [r.value[0] if r.word == "SEARCH" else r.value[2].get("ALL", []) for r in result.untagged if r.word in ("SEARCH", "ESEARCH")]
-        if result.status != "OK" or len(found) != 1:
-            raise Fault(f"{self.name}: SEARCH {criteria}: {result.status} {result.text}, {len(found)} results")
-        truth = self.world.boxes[box].messages
-        want = [m.uid if uid else n for n, m in enumerate(self.view.messages, 1) if m.uid in truth and matches(m.uid, truth[m.uid])]
-        if sorted(found[0]) != want:
-            raise Fault(f"{self.name}: SEARCH {criteria} found {found[0]}, not {want}")
-        return [], []
-
-    def do_status(self, rng):
-        box = rng.choice(list(self.world.boxes))
-        tag = self.start("STATUS", box.encode(), "(MESSAGES UIDNEXT UIDVALIDITY UNSEEN)")
-        yield
-        result = self.finish(tag)
-        if result is None or not self.solo or box == self.view.folder:  # of its own folder: as seen
-            return [], []
-        name, found = next(r.value for r in result.untagged if r.word == "STATUS")
-        truth = self.world.boxes[box]
-        want = {"MESSAGES": len(truth.messages), "UIDNEXT": truth.uidnext, "UIDVALIDITY": truth.uidvalidity,
-                "UNSEEN": sum("\\Seen" not in m.flags for m in truth.messages.values())}  # fmt: skip
-        if name.decode() != box or found != want:
-            raise Fault(f"{self.name}: STATUS {name} {found}, not {want}")
-        return [], []
-
     def do_idle(self, rng):
         try:
             self.view.expunge_allowed = True
@@ -325,7 +288,7 @@ class Client:
         box = rng.choice(list(self.world.boxes))
         self.read_only = rng.random() < 0.1
         words = ["EXAMINE" if self.read_only else "SELECT", box.encode()]
-        past = [s for s in self.snapshots if s.folder == box]
+        past = [s for s in self.snapshots if s.folder == box and s.uidvalidity == self.world.boxes[box].uidvalidity]
         known = rng.choice(past) if past and self.view.qresync and rng.random() < 0.8 else None
         if known:
             uids = f" {imap.compact(known.flags)}" if known.flags and rng.random() < 0.7 else ""

@@ -144,7 +144,7 @@ class Others:
     # ---- the stranger
 
     def folder(self, box):
-        return self.target.maildir(self.user) + ("" if box == "INBOX" else f"/.{box}")
+        return self.target.maildir(self.user) + ("" if box == "INBOX" else f"/.{box.replace('/', '.')}")
 
     def files(self, box):
         """{ident: [path]} of all messages of a folder."""

@@ -9,6 +9,7 @@ import itertools
 from mailbox_view import Fault
 
 WORDS = "alabaster bramble cinnamon dromedary elderberry foxglove gooseberry hawthorn".split()
+SUBJECTS = ("{}", "{}", "Re: {}", "[list] {}", "Fwd: [list] RE: {}", "{} (fwd)")
 GONE = None  # the state of a message that is not there
 
 
@@ -88,16 +89,70 @@ class World:
         self.boxes = {}  # name: Box
         self.idents = {}  # (name, uid): ident, of all that ever were
         self.contents = {}  # ident: bytes, as they were sent
+        self.chains = {}  # ident: those that it names as References
+        self.sizes = {}  # (name, uid): RFC822.SIZE
+        self.made = []  # names of folders that are there from the first login, and stay empty
+        self.buried = {}  # (name, uidvalidity): (UIDNEXT, {uid: ident}), of folders that went or were renamed
+        self.open = lambda: []  # names of folders that sessions have open
 
     def new_message(self, rng):
         """(ident, content): words that a search can find, a body that is some lines or many."""
         ident = f"m{len(self.contents) + 1}"
         words = rng.sample(WORDS, 3)
         lines = [" ".join(words)] + [f"line {n} of {ident}" for n in range(rng.choice([0, 1, 5, 300]))]
-        text = "\r\n".join([f"From: {ident} <{ident}@sender.test>", "To: u@here.test", f"Subject: {words[0]} {ident}",
-                             "Date: Sun, 22 Nov 2026 12:00:00 +0000", f"X-Id: {ident}", "", *lines, ""])  # fmt: skip
+        subject = rng.choice(SUBJECTS).format(rng.choice([words[0], words[0].upper()]))
+        date = f"{rng.randint(20, 22)} Nov 2026 {rng.randint(0, 23):02}:00:00 {rng.choice(['+0000', '-0500', '+0900'])}"
+        head = [f"From: Friend {rng.randint(1, 9)} <{ident}@sender.test>", "To: u@here.test", f"Subject: {subject}", f"Date: {date}"]
+        text = "\r\n".join([*head, f"X-Id: {ident}", *self.references(rng, ident), "", *lines, ""])
         self.contents[ident] = text.encode()
         return ident, self.contents[ident]
+
+    def references(self, rng, ident):
+        """Header fields: an answer to some message that there was, or that there never was."""
+        parent = rng.choice([None, "lost", *list(self.chains)[-30:]])
+        chain = [*self.chains.get(parent, []), parent] if parent else []
+        self.chains[ident] = chain
+        names = " ".join(f"<{i}@sender.test>" for i in chain[rng.choice([0, 0, -1, -2]) :])
+        how = "In-Reply-To" if len(chain) == 1 and rng.random() < 0.5 else "References"
+        return [f"Message-ID: <{ident}@sender.test>"] + ([f"{how}: {names}"] if chain else [])
+
+    def check_names(self, names):
+        """Of all folders; those that the server made by itself stay."""
+        want = sorted([*self.boxes, *self.made])
+        if sorted(names) != want:
+            raise Fault(f"there are folders {sorted(names)}, not {want}")
+
+    def turn(self, turn, names):
+        """Takes the change of folders for done, if their names say so."""
+        after = {*names}
+        was = {*self.boxes, *self.made}
+        will = (was - set(turn.names)) | {n for n in turn.names.values() if n}
+        if after != will and (turn.certain or after != was):
+            raise Fault(f"{turn.what}: of folders {sorted(was)} came {sorted(after)}, not {sorted(will)}")
+        if after != will:
+            return
+        moved = {}
+        for old, new in turn.names.items():
+            box = self.boxes.pop(old, None)
+            idents = {u: (self.idents.pop((n, u)), self.sizes.pop((n, u), 0)) for n, u in list(self.idents) if n == old}
+            if box:
+                past = self.buried.get((old, box.uidvalidity), (0, {}))[1]
+                self.buried[(old, box.uidvalidity)] = (box.uidnext, {**past, **{u: i for u, (i, _) in idents.items()}})
+            moved[new] = (box, idents)
+        for new, (box, idents) in moved.items():
+            if new is not None:
+                self.boxes[new] = box  # None: made, and to be read
+                self.idents.update({(new, u): i for u, (i, _) in idents.items()})
+                self.sizes.update({(new, u): size for u, (_, size) in idents.items()})
+
+    def check_born(self, name, new):
+        """A folder that had another life under this name, or whose name had another folder."""
+        uidnext, idents = self.buried.get((name, new.uidvalidity), (0, {}))
+        if new.uidnext < uidnext:
+            raise Fault(f"{name}: UIDVALIDITY {new.uidvalidity} is one that it had, with UIDNEXT {uidnext}, which is {new.uidnext} now")
+        for uid, message in new.messages.items():
+            if idents.get(uid, message.ident) != message.ident:
+                raise Fault(f"{name}: UID {new.uidvalidity}.{uid} was message {idents[uid]}, is {message.ident}")
 
     def check_content(self, name, uid, content, size):
         ident = self.idents.get((name, uid))
@@ -150,6 +205,9 @@ class World:
     def check(self, name, new, effects, creations, killed=False):
         """Whether `new` may follow what was, and takes it as the truth."""
         old = self.boxes.get(name)
+        self.check_born(name, new)
+        if old is None and new.messages and name in self.boxes:
+            raise Fault(f"{name} was just made, and has messages")
         if old is not None:
             self.check_box(name, old, new)
             self.check_old(name, old, new, [e for e in effects if e.box == name])

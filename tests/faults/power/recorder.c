@@ -2,6 +2,9 @@
  * Preloaded into a server and all its roles: notes on a tape (tape.h, its path in POSTERN_TAPE)
  * what they do to files. No sync reaches the kernel: whether it was made is what counts.
  *
+ * POSTERN_TAPE_DEAF, "files" or "folders": their syncs are not noted, so that a test can see that
+ * it finds what then is lost.
+ *
  * What could change a file of the tape's device in a way that is not noted ends the process.
  * Reads, sockets and pipes pass untouched.
  */
@@ -24,6 +27,9 @@
 #pragma GCC visibility push(default)
 
 static struct tape_head *tape;
+static struct {
+    bool files, folders; /* syncs of them count for nothing */
+} deaf;
 
 #define REAL(name) ((__typeof__(&(name)))(uintptr_t)real(#name))
 
@@ -56,6 +62,9 @@ __attribute__((constructor)) static void begin(void)
         die("no map");
     (void)close(fd);
     tape = map;
+    const char *kinds = getenv("POSTERN_TAPE_DEAF");
+    deaf.files = kinds != NULL && strstr(kinds, "files") != NULL;
+    deaf.folders = kinds != NULL && strstr(kinds, "folders") != NULL;
 }
 
 /* False: nothing is recorded. Owner died: between two changes, or it would not be here. */
@@ -427,7 +436,7 @@ static int sync_it(int fd, enum tape_type type)
 {
     struct stat st;
     bool entered = enter();
-    if (known(fd, &st))
+    if (known(fd, &st) && (S_ISDIR(st.st_mode) ? !deaf.folders : !deaf.files))
         note((struct tape_record){.type = type, .inode = st.st_ino}, NULL, NULL, NULL, 0);
     leave(entered);
     return 0;
