@@ -1,8 +1,8 @@
 #include "pop3_capability.h"
 
-/* UTF8 USER (RFC 6856): names and passwords are UTF-8 as PLAIN's are. Messages go out as they came
- * in, whether the client said UTF8 or not. Nothing expires, and no login has to wait for another
- * (LOGIN-DELAY). */
+/* UTF8 USER (RFC 6856): names and passwords are UTF-8 as PLAIN's are. Internationalized messages
+ * go out as they came in where the client said UTF8, else downgraded. LANG, which is an option,
+ * there is not. Nothing expires, and no login has to wait for another (LOGIN-DELAY). */
 static const char *const always[] = {
     "TOP",        "UIDL",         "RESP-CODES", "AUTH-RESP-CODE",
     "PIPELINING", "EXPIRE NEVER", "UTF8 USER",  "IMPLEMENTATION Postern"};

@@ -54,7 +54,8 @@ struct pn_engine_kind {
 /* What a session starts with. Strings are borrowed for the call of _new. */
 struct pn_engine_start {
     struct pn_user *user;  /* owned by the engine from now on */
-    struct pn_str tag;     /* IMAP: of the LOGIN or AUTHENTICATE that edge has not answered yet */
+    struct pn_str tag;     /* IMAP: of the LOGIN or AUTHENTICATE that edge has not answered yet;
+                            * POP3: "UTF8" if the client said so before (RFC 6856) */
     struct pn_str session; /* its name in events */
     struct pn_ip ip;
     bool tls;

@@ -89,7 +89,7 @@ static void write_out(struct pn_append *a)
 static void describe(struct pn_append *a, struct arrival *v)
 {
     size_t bytes = 0;
-    mail_describe(pn_buf_str(&a->text), v->cached);
+    mail_describe(pn_buf_str(&a->text), v->cached, &v->form);
     for (unsigned i = 0; i < 3; i++)
         bytes += v->cached[i].len;
     if (bytes <= DESCRIBED_MAX - a->described) {

@@ -65,7 +65,8 @@ static void add_coming(struct landing *l, uint32_t first, int dir)
                                      .keywords = a->keywords,
                                      .system = a->system,
                                      .in_new = dir == DIR_NEW,
-                                     .seen_now = true},
+                                     .seen_now = true,
+                                     .form = a->form},
                              .name = l->names[i]};
         for (unsigned k = 0; k < 3; k++) {
             c->cached[k] = a->cached[k];

@@ -72,10 +72,40 @@ static void make_lacking(const struct pn_view *v, struct shelf *s, uint32_t seq,
     making_run(&s->making);
 }
 
-static bool tell_made(struct shelf *s, uint32_t seq, uint32_t uid,
+static bool shows_others(const struct pn_view *v, const struct shelf *s)
+{
+    return v->plain && (s->what & PN_CACHED_SHOWN) != 0;
+}
+
+/* Of what the view shows, where that is not what the index keeps: from the content, each time. */
+static bool tell_shown(struct pn_view *v, uint32_t seq, unsigned what,
+                       bool (*fn)(void *ctx, const struct pn_cached *cached), void *ctx)
+{
+    struct pn_buf parts[3];
+    struct pn_content content;
+    struct form form;
+    struct pn_cached c = {seq, PN_STR(""), PN_STR(""), PN_STR(""), false};
+    struct pn_str *to[3] = {&c.envelope, &c.structure, &c.header};
+    if (pn_view_show(v, seq, &content) != PN_READ_OK)
+        return fn(ctx, &c);
+    mail_describe(content.bytes, parts, &form);
+    c.whole = true;
+    for (unsigned i = 0; i < 3; i++)
+        if ((what >> i & 1) != 0 && parts[i].p != NULL)
+            *to[i] = pn_buf_str(&parts[i]);
+    bool more = fn(ctx, &c);
+    for (unsigned i = 0; i < 3; i++)
+        pn_buf_fini(&parts[i]);
+    pn_content_done(&content);
+    return more;
+}
+
+static bool tell_made(struct pn_view *v, struct shelf *s, uint32_t seq,
                       bool (*fn)(void *ctx, const struct pn_cached *cached), void *ctx)
 {
-    const struct made *m = making_find(&s->making, uid);
+    const struct made *m = making_find(&s->making, pn_view_uid(v, seq));
+    if (shows_others(v, s) && m != NULL && m->whole && m->form.kind == FORM_INTERNATIONAL)
+        return tell_shown(v, seq, s->what, fn, ctx);
     struct pn_cached c = {seq, PN_STR(""), PN_STR(""), PN_STR(""), m != NULL && m->whole};
     struct pn_str *to[3] = {&c.envelope, &c.structure, &c.header};
     for (unsigned i = 0; i < 3; i++)
@@ -84,13 +114,15 @@ static bool tell_made(struct shelf *s, uint32_t seq, uint32_t uid,
     return fn(ctx, &c);
 }
 
-static bool tell(const struct pn_view *v, struct shelf *s, uint32_t seq,
+static bool tell(struct pn_view *v, struct shelf *s, uint32_t seq,
                  bool (*fn)(void *ctx, const struct pn_cached *cached), void *ctx)
 {
     uint32_t uid = pn_view_uid(v, seq);
     const struct row *row = find_row(s, uid);
     if (row == NULL || !has_all(row, s->what))
-        return tell_made(s, seq, uid, fn, ctx);
+        return tell_made(v, s, seq, fn, ctx);
+    if (shows_others(v, s) && folder_form(v->folder, uid).kind != FORM_PLAIN)
+        return tell_shown(v, seq, s->what, fn, ctx);
     const struct pn_cached c = {seq, part(s, row, 0), part(s, row, 1), part(s, row, 2), true};
     return fn(ctx, &c);
 }

@@ -43,7 +43,8 @@ static uint64_t choose(struct copy *c, const struct pn_view *view, const struct 
                                               .size = m->size,
                                               .system = m->system,
                                               .keywords = m->keywords,
-                                              .date = m->date};
+                                              .date = m->date,
+                                              .form = m->form};
             c->uids[c->count++] = m->uid;
             bytes += m->size;
         }
@@ -213,7 +214,7 @@ static enum pn_store_status copy_or_move(struct copy *c, struct pn_view *view,
                                          const struct pn_uidset *uids, bool move,
                                          struct pn_copied *out)
 {
-    folder_sizes(c->from, uids); /* they are told in names */
+    folder_sizes(c->from, uids, false); /* they are told in names */
     (void)pthread_mutex_lock(&c->from->lock);
     enum pn_store_status status = folder_look(c->from, false);
     uint64_t bytes = status == PN_STORE_OK ? choose(c, view, uids) : 0;

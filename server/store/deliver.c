@@ -69,7 +69,7 @@ static enum pn_store_status put(struct folder *f, struct pn_str bytes, bool *gon
     a.size = (uint32_t)size;
     int error = write_file(f, a.tmp, bytes);
     if (error == 0) {
-        mail_describe(bytes, a.cached);
+        mail_describe(bytes, a.cached, &a.form);
         status = arrive(f, &a, 1, DIR_NEW, &uid, why);
     } else if (error == ENOENT) {
         *gone = true;

@@ -519,7 +519,9 @@ void folder_put_msg(struct folder *f, const struct msg *m)
                                   .system = m->system,
                                   .guessed = m->guessed,
                                   .modseq = m->modseq,
-                                  .date = m->date};
+                                  .date = m->date,
+                                  .form = (uint8_t)m->form.kind,
+                                  .surrogate = m->form.size};
     index_put_msg(f->user->index, f->marks.uidvalidity, &row);
     user_busy(f->user);
 }

@@ -16,7 +16,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { GUESSED = 128 /* beside the system flags of a row */ };
+enum { GUESSED = 128, FORM = 32, FORMS = 3 /* beside the system flags of a row */ };
 enum { VERSION = 2, QUEUE_MAX = 256 * 1024 * 1024, QUEUE_FULL = 1024 * 1024 };
 
 enum statement {
@@ -322,9 +322,11 @@ void index_put_msg(struct index *index, uint32_t uidvalidity, const struct index
     pn_buf_init(&row, 100);
     pn_wr_u32(&row, m->size);
     pn_wr_u32(&row, m->keywords);
-    pn_wr_u8(&row, (uint8_t)(m->system | (m->guessed ? GUESSED : 0)));
+    pn_wr_u8(&row, (uint8_t)(m->system | (m->guessed ? GUESSED : 0) | m->form * FORM));
     pn_wr_u64(&row, m->modseq);
     pn_wr_i64(&row, m->date);
+    if (m->surrogate != 0)
+        pn_wr_u32(&row, m->surrogate);
     seal(&row, key(uidvalidity, m->uid));
     queue(index, PUT_MSG, key(uidvalidity, m->uid), &row);
     pn_buf_fini(&row);
@@ -572,9 +574,11 @@ static bool read_msg(struct pn_str row, struct index_msg *m)
     m->keywords = pn_rd_u32(&r);
     m->system = pn_rd_u8(&r);
     m->guessed = (m->system & GUESSED) != 0;
-    m->system &= (uint8_t)~GUESSED;
+    m->form = m->system / FORM % (FORMS + 1);
+    m->system %= FORM;
     m->modseq = pn_rd_u64(&r);
     m->date = pn_rd_i64(&r);
+    m->surrogate = r.p < r.end ? pn_rd_u32(&r) : 0;
     return pn_rd_done(&r);
 }
 

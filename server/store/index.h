@@ -22,6 +22,8 @@ struct index_msg {
     bool renewed; /* for who reads it; not kept */
     uint64_t modseq;
     int64_t date;
+    uint8_t form;       /* enum of store_int.h; 0: not known */
+    uint32_t surrogate; /* its size, where the form has one */
 };
 
 /* As of the last time that all rows of the folder were right. */

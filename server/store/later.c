@@ -51,20 +51,20 @@ void folder_set_size(struct folder *f, struct msg *m, uint32_t size)
     folder_used(f, more, 0);
 }
 
-/* The next of uids from *uid on that are guessed; none: *uid is 0. */
-static void some_guessed(struct folder *f, const struct pn_uidset *uids, uint32_t *uid,
+/* The next of uids from *uid on that are guessed, or of no known form; none: *uid is 0. */
+static void some_guessed(struct folder *f, const struct pn_uidset *uids, bool forms, uint32_t *uid,
                          struct making *m)
 {
     uint32_t from = *uid;
     *uid = 0;
     making_clear(m);
     (void)pthread_mutex_lock(&f->lock);
-    for (size_t i = 0; i < uids->count && f->guessed > 0; i++) {
+    for (size_t i = 0; i < uids->count && (forms || f->guessed > 0); i++) {
         uint32_t first = uids->v[i].first > from ? uids->v[i].first : from;
         for (size_t at = folder_find(f, first, NULL);
              at < f->count && f->msgs[at].uid <= uids->v[i].last && m->count < SIZED; at++) {
             *uid = f->msgs[at].uid;
-            if (f->msgs[at].guessed)
+            if (f->msgs[at].guessed || (forms && f->msgs[at].form.kind == FORM_UNKNOWN))
                 making_add(m, *uid);
         }
     }
@@ -72,13 +72,13 @@ static void some_guessed(struct folder *f, const struct pn_uidset *uids, uint32_
     *uid = m->count == 0 ? 0 : *uid + 1;
 }
 
-void folder_sizes(struct folder *f, const struct pn_uidset *uids)
+void folder_sizes(struct folder *f, const struct pn_uidset *uids, bool forms)
 {
     struct making m;
     uint32_t uid = 1;
     making_init(&m, f, f->user->store->team);
     while (uid != 0) {
-        some_guessed(f, uids, &uid, &m);
+        some_guessed(f, uids, forms, &uid, &m);
         making_run(&m);
     }
     making_fini(&m);
@@ -96,7 +96,7 @@ void pn_view_mail_sized(struct pn_view *v, uint32_t seq, uint32_t last, struct p
     if (last < seq || last - seq >= SIZED)
         last = last < seq ? seq : seq + SIZED - 1;
     (void)pn_uidset_add(&uids, out->uid, pn_view_uid(v, last));
-    folder_sizes(v->folder, &uids);
+    folder_sizes(v->folder, &uids, v->plain);
     pn_uidset_fini(&uids);
     pn_view_mail(v, seq, out);
 }

@@ -58,6 +58,7 @@ static void load_one(struct listing *l, const struct found *found, const struct 
     } else {
         m.date = row->date;
         m.guessed = found->size == 0 && row->guessed;
+        m.form = (struct form){.kind = row->form & 3U, .size = row->surrogate & FORM_SIZE_MAX};
         if (m.size == 0)
             m.size = row->size;
     }

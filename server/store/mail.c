@@ -1,6 +1,7 @@
 /* Files of messages: their sizes, what the index keeps of them, and how they are read. */
 #include "store_int.h"
 
+#include "downgrade.h"
 #include "envelope.h"
 #include "mem.h"
 #include "message.h"
@@ -27,13 +28,16 @@ uint64_t mail_size(struct pn_str bytes)
     return size;
 }
 
-uint64_t mail_size_of(int dir, const char *name)
+uint64_t mail_size_of(int dir, const char *name, struct form *form)
 {
+    *form = (struct form){FORM_UNKNOWN, 0};
     struct pn_content content;
     int fd = openat(dir, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
     if (fd < 0 || mail_read(fd, NULL, &content) != 0)
         return UINT64_MAX;
     uint64_t size = mail_size(content.bytes);
+    if (pn_str_is_ascii(content.bytes))
+        form->kind = FORM_PLAIN;
     pn_content_done(&content);
     return size;
 }
@@ -82,17 +86,52 @@ static void add_header(const struct pn_message *m, struct pn_buf *out)
             add_field(out, pn_field_line(m, &fields[i]));
 }
 
-void mail_describe(struct pn_str bytes, struct pn_buf parts[3])
+static struct form form_of(struct pn_message *m)
+{
+    struct pn_buf surrogate;
+    if (!pn_is_international(m))
+        return (struct form){FORM_PLAIN, 0};
+    pn_downgrade(m, &surrogate);
+    uint64_t size = mail_size(pn_buf_str(&surrogate));
+    pn_buf_fini(&surrogate);
+    if (size > FORM_SIZE_MAX)
+        return (struct form){FORM_PLAIN, 0};
+    return (struct form){.kind = FORM_INTERNATIONAL, .size = (uint32_t)size & FORM_SIZE_MAX};
+}
+
+struct form mail_form(struct pn_str bytes)
+{
+    struct pn_message *m = pn_message_new(bytes, NULL);
+    struct form form = m == NULL ? (struct form){FORM_PLAIN, 0} : form_of(m);
+    pn_message_free(&m);
+    return form;
+}
+
+void mail_downgrade(struct pn_content *content)
+{
+    struct pn_buf surrogate;
+    struct pn_message *m = pn_message_new(content->bytes, NULL);
+    if (m != NULL && pn_is_international(m)) {
+        pn_downgrade(m, &surrogate);
+        pn_content_done(content);
+        *content = (struct pn_content){pn_buf_str(&surrogate), surrogate.p};
+    }
+    pn_message_free(&m);
+}
+
+void mail_describe(struct pn_str bytes, struct pn_buf parts[3], struct form *form)
 {
     struct pn_message *m = pn_message_new(bytes, NULL);
     pn_buf_init(&parts[0], PN_ENVELOPE_MAX);
     pn_buf_init(&parts[1], DESCRIBED_MAX);
     pn_buf_init(&parts[2], SIZE_MAX); /* as long as the header is, at most twice */
+    *form = (struct form){FORM_PLAIN, 0};
     if (m == NULL)
         return;
     (void)pn_envelope(m, NULL, &parts[0]);
     (void)pn_structure(m, true, &parts[1]);
     add_header(m, &parts[2]);
+    *form = form_of(m);
     pn_message_free(&m);
 }
 

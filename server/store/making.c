@@ -1,7 +1,6 @@
 #include "making.h"
 
 #include "mem.h"
-#include "store_int.h"
 #include "team.h"
 
 #include <errno.h>
@@ -86,7 +85,7 @@ static void make(struct making *m, struct made *made)
         return;
     if (made->guessed)
         made->size = mail_size(content.bytes);
-    mail_describe(content.bytes, made->parts);
+    mail_describe(content.bytes, made->parts, &made->form);
     pn_content_done(&content);
     for (unsigned i = 0; i < 3; i++)
         (void)atomic_fetch_add(&m->bytes, made->parts[i].len);
@@ -110,6 +109,15 @@ static void keep(const struct making *m, const struct made *made)
 }
 
 /* Sizes that were guessed are known now. What can't be read stays as it was guessed. */
+static void tell_size(struct folder *f, struct msg *msg, const struct made *made)
+{
+    folder_set_size(f, msg,
+                    !made->whole              ? msg->size
+                    : made->size < UINT32_MAX ? (uint32_t)made->size
+                                              : UINT32_MAX);
+}
+
+/* And forms. */
 static void tell_sizes(const struct making *m, size_t from, size_t to)
 {
     struct folder *f = m->folder;
@@ -118,11 +126,10 @@ static void tell_sizes(const struct making *m, size_t from, size_t to)
         const struct made *made = &m->v[i];
         bool found;
         size_t at = folder_find(f, made->uid, &found);
+        if (found && made->whole)
+            folder_set_form(f, &f->msgs[at], made->form);
         if (made->guessed && made->tried && found && f->msgs[at].guessed)
-            folder_set_size(f, &f->msgs[at],
-                            !made->whole              ? f->msgs[at].size
-                            : made->size < UINT32_MAX ? (uint32_t)made->size
-                                                      : UINT32_MAX);
+            tell_size(f, &f->msgs[at], made);
     }
     (void)pthread_mutex_unlock(&f->lock);
 }

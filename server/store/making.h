@@ -6,11 +6,10 @@
 #ifndef PN_STORE_MAKING_H
 #define PN_STORE_MAKING_H
 
-#include "buf.h"
+#include "store_int.h"
 
 #include <stdatomic.h>
 
-struct folder;
 struct team;
 
 struct made {
@@ -21,6 +20,7 @@ struct made {
     uint64_t size;          /* with CRLF; of those that were guessed */
     size_t name;            /* offset; SIZE_MAX: memory has no such message */
     struct pn_buf parts[3]; /* as in struct index_cached */
+    struct form form;
 };
 
 struct making {

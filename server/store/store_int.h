@@ -81,6 +81,17 @@ struct pn_user {
     unsigned folder_turns; /* grows when a folder goes, or has another name: a count begins again */
 };
 
+/* Whether it is an internationalized message (downgrade.h). Known from delivery; of strangers'
+ * files once somebody read them. */
+enum { FORM_UNKNOWN, FORM_PLAIN, FORM_INTERNATIONAL };
+
+enum { FORM_SIZE_MAX = (1 << 30) - 1 }; /* what is longer has no surrogate, and goes as it is */
+
+struct form {
+    uint32_t kind : 2;
+    uint32_t size : 30; /* INTERNATIONAL: of its surrogate, with CRLF */
+};
+
 /* One message, as memory has it. */
 struct msg {
     uint32_t uid, size; /* size: with CRLF */
@@ -93,6 +104,7 @@ struct msg {
     bool seen_now : 1; /* of a scan under way */
     bool guessed : 1;  /* size: of its file, not counted yet */
     bool foreign : 1;  /* its UID is in postern-uids, not in its name yet */
+    struct form form;
 };
 
 /* UIDs of a folder at some time: what a view counts by. Shared, and what is below any view's count
@@ -320,8 +332,16 @@ void later_begin(struct folder *folder);
 unsigned later_work(struct pn_user *user, unsigned ms);
 /* The size that was counted; the lock is held. */
 void folder_set_size(struct folder *folder, struct msg *msg, uint32_t size);
-/* Counts those of uids that are guessed. Takes the lock. */
-void folder_sizes(struct folder *folder, const struct pn_uidset *uids);
+/* Counts those of uids that are guessed; forms: and those whose form is not known. Takes the lock.
+ */
+void folder_sizes(struct folder *folder, const struct pn_uidset *uids, bool forms);
+
+/* ---- forms (shown.c) ---- */
+
+/* That of a message, as far as it is known. Takes folder->lock. */
+struct form folder_form(struct folder *folder, uint32_t uid);
+/* It is known now, if it was not; folder->lock is held. */
+void folder_set_form(struct folder *folder, struct msg *msg, struct form form);
 
 /* ---- durable renames (group.c); folder->lock is held, and let go meanwhile ---- */
 
@@ -344,6 +364,7 @@ struct arrival {
     uint8_t system;
     uint32_t keywords;
     int64_t date;
+    struct form form;
     struct pn_buf cached[3]; /* empty: made when it is asked for */
 };
 
@@ -362,10 +383,13 @@ enum pn_store_status folder_keyword(struct folder *folder, struct pn_str name, u
 
 /* Size with CRLF of bytes with LF, or mixed, ends. */
 uint64_t mail_size(struct pn_str bytes);
-/* A file's; UINT64_MAX: it can't be read. */
-uint64_t mail_size_of(int dir, const char *name);
-/* Envelope, structure and header of a message, as the index keeps them. */
-void mail_describe(struct pn_str bytes, struct pn_buf parts[3]);
+/* A file's; UINT64_MAX: it can't be read. form: UNKNOWN where that costs more than the size. */
+uint64_t mail_size_of(int dir, const char *name, struct form *form);
+/* Envelope, structure and header of a message, as the index keeps them; and its form. */
+void mail_describe(struct pn_str bytes, struct pn_buf parts[3], struct form *form);
+struct form mail_form(struct pn_str bytes);
+/* An internationalized message becomes its surrogate. */
+void mail_downgrade(struct pn_content *content);
 /* The message's file, opened; it is looked for again where it was renamed. -1 with errno, ENOENT:
  * it is gone. Takes folder->lock. */
 int mail_open(struct folder *folder, uint32_t uid);
@@ -387,12 +411,13 @@ struct reading {
 #define READING_NONE ((struct reading){.fd = {-1, -1}})
 void reading_rest(struct reading *reading);
 
-/* ---- views (view.c) ---- */
+/* ---- views (view.c; what they show: shown.c) ---- */
 
 struct pn_view {
     struct pn_view *next; /* of the folder; folder->lock */
     struct folder *folder;
     bool read_only, told; /* told: `changed` was called, no sync since */
+    bool plain;           /* internationalized messages are shown downgraded */
     void (*changed)(void *ctx);
     void *ctx;
     struct uids *uids; /* by number; NULL: none */

@@ -119,7 +119,7 @@ static bool rename_now(struct adoption *a, struct found *found, struct msg *m)
     uint64_t size = m->size;
     found->drop = fstatat(dir, was, &st, AT_SYMLINK_NOFOLLOW) != 0;
     if (m->guessed && !found->drop)
-        size = mail_size_of(dir, was);
+        size = mail_size_of(dir, was, &m->form);
     found->drop = found->drop || size > UINT32_MAX;
     if (found->drop)
         return false;

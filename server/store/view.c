@@ -167,15 +167,18 @@ uint32_t pn_view_seq(const struct pn_view *v, uint32_t uid)
     return uid != 0 && seq <= v->count && v->uids->v[seq - 1] == uid ? seq : 0;
 }
 
-static void tell_mail(const struct msg *m, bool gone, struct pn_mail *out)
+static void tell_mail(const struct pn_view *v, const struct msg *m, bool gone, struct pn_mail *out)
 {
     *out = (struct pn_mail){.uid = m->uid,
                             .flags = {m->system, m->keywords},
                             .modseq = m->modseq,
                             .date = m->date,
                             .size = m->size,
-                            .guessed = m->guessed,
+                            .guessed = m->guessed || (v->plain && m->form.kind == FORM_UNKNOWN),
+                            .downgraded = v->plain && m->form.kind == FORM_INTERNATIONAL,
                             .gone = gone};
+    if (out->downgraded)
+        out->size = m->form.size;
 }
 
 static const struct msg *find_dead(const struct folder *f, uint32_t uid)
@@ -202,7 +205,7 @@ void pn_view_mail(struct pn_view *v, uint32_t seq, struct pn_mail *out)
         at = folder_find(f, uid, &found);
     const struct msg *m = found ? &f->msgs[at] : find_dead(f, uid);
     if (m != NULL)
-        tell_mail(m, !found, out);
+        tell_mail(v, m, !found, out);
     else
         *out = (struct pn_mail){.uid = uid, .gone = true};
     (void)pthread_mutex_unlock(&f->lock);
@@ -285,7 +288,7 @@ static void find_told(const struct pn_view *v, uint32_t last, struct changes *c)
         c->told = pn_grow(c->told, &c->told_cap, c->told_count, sizeof *c->told);
         struct told *t = &c->told[c->told_count++];
         t->seq = v->uids == f->uids ? (uint32_t)i + 1 : pn_view_seq(v, m->uid);
-        tell_mail(m, false, &t->mail);
+        tell_mail(v, m, false, &t->mail);
     }
 }
 

@@ -36,8 +36,9 @@ struct pn_mail {
     struct pn_flags flags;
     uint64_t modseq; /* RFC 7162 */
     int64_t date;    /* INTERNALDATE, seconds since 1970 UTC */
-    uint32_t size;   /* RFC822.SIZE: with CRLF */
+    uint32_t size;   /* RFC822.SIZE: with CRLF, of what the view shows */
     bool guessed;    /* size is that of its file, which nobody has read yet */
+    bool downgraded; /* what the view shows is a surrogate */
     bool gone;
 };
 
@@ -61,6 +62,11 @@ void pn_view_info(struct pn_view *view, struct pn_view_info *out);
 /* Keyword n of the folder, or an empty view; borrowed from the store for good. */
 struct pn_str pn_view_keyword(struct pn_view *view, unsigned n);
 unsigned pn_view_keywords(struct pn_view *view); /* how many */
+
+/* From now on this view shows, or does not show any more, internationalized messages downgraded
+ * (downgrade.h): for a session whose client did not ask for UTF-8. It goes for sizes, for
+ * pn_view_show and for PN_CACHED_SHOWN; all else is of the messages as they are stored. */
+void pn_view_downgrade(struct pn_view *view, bool on);
 
 struct pn_view_ops {
     /* In the order that may be sent: expunges (number as of this moment, highest first or each
@@ -91,9 +97,10 @@ void pn_view_mail_sized(struct pn_view *view, uint32_t seq, uint32_t last, struc
 enum {
     PN_CACHED_ENVELOPE = 1,  /* as IMAP prints it, without the word: "(...)" (envelope.h) */
     PN_CACHED_STRUCTURE = 2, /* BODYSTRUCTURE, extensible form (structure.h); BODY is cut from it */
-    PN_CACHED_HEADER = 4     /* selected header fields: From To Cc Subject Date Message-ID
+    PN_CACHED_HEADER = 4,    /* selected header fields: From To Cc Subject Date Message-ID
                               * References In-Reply-To ..., CRLF, each as it stands: for SEARCH,
                               * SORT, THREAD and FETCH BODY.PEEK[HEADER.FIELDS (...)] */
+    PN_CACHED_SHOWN = 8      /* of what the view shows, not of what is stored */
 };
 
 struct pn_cached {
@@ -117,6 +124,8 @@ struct pn_content {
 };
 enum pn_read { PN_READ_OK, PN_READ_EXPUNGED, PN_READ_ERROR };
 enum pn_read pn_view_read(struct pn_view *view, uint32_t seq, struct pn_content *out);
+/* What the view shows of it. A surrogate is made in memory, as long as the message. */
+enum pn_read pn_view_show(struct pn_view *view, uint32_t seq, struct pn_content *out);
 void pn_content_done(struct pn_content *content);
 /* Nothing is read for a while: lets go of what makes the next read cheaper than the first. */
 void pn_view_rest(struct pn_view *view);

@@ -119,6 +119,17 @@ void pn_view_rest(struct pn_view *view)
     (void)view;
 }
 
+void pn_view_downgrade(struct pn_view *view, bool on)
+{
+    (void)view;
+    fake_folder.downgrade = on;
+}
+
+enum pn_read pn_view_show(struct pn_view *view, uint32_t seq, struct pn_content *out)
+{
+    return pn_view_read(view, seq, out);
+}
+
 void pn_content_done(struct pn_content *content)
 {
     pn_assert(fake_folder.reading != 0);

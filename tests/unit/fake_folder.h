@@ -20,6 +20,7 @@ struct fake_folder {
     unsigned open;    /* views */
     unsigned reading; /* contents that are not done */
     unsigned users;   /* closes of the user */
+    bool downgrade;   /* what the view was told last */
 };
 
 extern struct fake_folder fake_folder;

@@ -1,6 +1,7 @@
 #include "fake_store.h"
 
 #include "assert.h"
+#include "downgrade.h"
 #include "envelope.h"
 #include "folders.h"
 #include "lines.h"
@@ -49,6 +50,7 @@ struct pn_view {
     void (*changed)(void *ctx);
     void *ctx;
     bool told_changed;
+    bool downgrade;
     struct seen {
         struct message *m;
         uint64_t modseq; /* that was told */
@@ -376,6 +378,34 @@ uint32_t pn_view_seq(const struct pn_view *view, uint32_t uid)
     return seq <= view->count && pn_view_uid(view, seq) == uid ? seq : 0;
 }
 
+void pn_view_downgrade(struct pn_view *view, bool on)
+{
+    view->downgrade = on;
+}
+
+/* True: *out is a surrogate, else a copy. */
+static bool show(const struct pn_view *view, const struct message *mail, struct pn_buf *out)
+{
+    struct pn_message *m = pn_message_new(pn_buf_str(&mail->content), NULL);
+    bool is = view->downgrade && pn_is_international(m);
+    if (is) {
+        pn_downgrade(m, out);
+    } else {
+        pn_buf_init(out, SIZE_MAX);
+        (void)pn_buf_adds(out, pn_buf_str(&mail->content));
+    }
+    pn_message_free(&m);
+    return is;
+}
+
+static size_t lines_of(struct pn_str s)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < s.len; i++)
+        n += s.p[i] == '\n';
+    return n;
+}
+
 void pn_view_mail(struct pn_view *view, uint32_t seq, struct pn_mail *out)
 {
     pn_assert(seq >= 1 && seq <= view->count);
@@ -386,6 +416,13 @@ void pn_view_mail(struct pn_view *view, uint32_t seq, struct pn_mail *out)
                             .date = m->date,
                             .size = m->size,
                             .gone = m->gone};
+    if (view->downgrade && !m->gone) {
+        struct pn_buf shown;
+        out->downgraded = show(view, m, &shown);
+        if (out->downgraded)
+            out->size = (uint32_t)(shown.len + lines_of(pn_buf_str(&shown)));
+        pn_buf_fini(&shown);
+    }
 }
 
 void pn_view_mail_sized(struct pn_view *view, uint32_t seq, uint32_t last, struct pn_mail *out)
@@ -400,10 +437,16 @@ uint32_t pn_view_cached(struct pn_view *view, uint32_t first, uint32_t last, uns
     for (uint32_t seq = first; seq <= last; seq++) {
         const struct message *mail = view->v[seq - 1].m;
         struct pn_cached cached = {.seq = seq, .whole = !mail->gone};
-        struct pn_buf envelope, structure;
+        struct pn_buf envelope, structure, content;
+        if (view->downgrade && (what & PN_CACHED_SHOWN) != 0) {
+            (void)show(view, mail, &content);
+        } else {
+            pn_buf_init(&content, SIZE_MAX);
+            (void)pn_buf_adds(&content, pn_buf_str(&mail->content));
+        }
         pn_buf_init(&envelope, PN_ENVELOPE_MAX);
         pn_buf_init(&structure, PN_STRUCTURE_MAX);
-        struct pn_message *m = pn_message_new(pn_buf_str(&mail->content), NULL);
+        struct pn_message *m = pn_message_new(pn_buf_str(&content), NULL);
         if (!mail->gone) {
             if ((what & PN_CACHED_ENVELOPE) != 0)
                 (void)pn_envelope(m, NULL, &envelope);
@@ -417,6 +460,7 @@ uint32_t pn_view_cached(struct pn_view *view, uint32_t first, uint32_t last, uns
         }
         bool more = fn(ctx, &cached);
         pn_message_free(&m);
+        pn_buf_fini(&content);
         pn_buf_fini(&envelope);
         pn_buf_fini(&structure);
         if (!more)
@@ -442,8 +486,20 @@ void pn_view_rest(struct pn_view *view)
     (void)view;
 }
 
+enum pn_read pn_view_show(struct pn_view *view, uint32_t seq, struct pn_content *out)
+{
+    const struct message *m = view->v[seq - 1].m;
+    struct pn_buf shown;
+    if (!view->downgrade || m->gone)
+        return pn_view_read(view, seq, out);
+    (void)show(view, m, &shown);
+    *out = (struct pn_content){pn_buf_str(&shown), shown.p};
+    return PN_READ_OK;
+}
+
 void pn_content_done(struct pn_content *content)
 {
+    free(content->own);
     *content = (struct pn_content){.own = NULL};
 }
 

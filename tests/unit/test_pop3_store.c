@@ -95,19 +95,26 @@ static void say(struct talk *t, const char *text)
     } while (next == PN_ENGINE_MORE || next == PN_ENGINE_HEARD);
 }
 
-static void begin(struct talk *t, const struct root *r)
+/* tag: "UTF8" if that was said before login. */
+static void begin_as(struct talk *t, const struct root *r, const char *tag)
 {
     enum pn_store_status status;
     struct pn_buf why;
     pn_buf_init(&why, 1000);
     pn_buf_init(&t->out, 64 << 20);
     struct pn_engine_start start = {
-        .user = pn_user_open(r->store, PN_STR("u@here.test"), &status, &why)};
+        .user = pn_user_open(r->store, PN_STR("u@here.test"), &status, &why),
+        .tag = pn_str_of(tag)};
     pn_assert(start.user != NULL);
     t->engine = pn_pop3_new(&start);
     say(t, "");
     UNIT_STR(pn_buf_str(&t->out), PN_STR("+OK Logged in\r\n"));
     pn_buf_fini(&why);
+}
+
+static void begin(struct talk *t, const struct root *r)
+{
+    begin_as(t, r, "");
 }
 
 static void end(struct talk *t)
@@ -239,12 +246,85 @@ static void test_uidl(void)
     root_fini(&r);
 }
 
+#define HEADER_UTF8  "Subject: Gr\303\274\303\237e\r\nX: \303\251\r\n"
+#define HEADER_PLAIN "Subject: =?UTF-8?B?R3LDvMOfZQ==?=\r\n"
+#define RETURN_PATH  "Return-Path: <s@from.test>\r\n"
+
+/* What a client that said UTF8 sees, and another: numbers and octets agree (RFC 6856). */
+static void hear_both(const struct root *r)
+{
+    struct talk t;
+    begin(&t, r);
+    HEARS(&t, "STAT\r\n", "+OK 2 105\r\n");
+    HEARS(&t, "LIST\r\n", "+OK 2 messages\r\n1 70\r\n2 35\r\n.\r\n");
+    HEARS(&t, "RETR 1\r\n", "+OK 70 octets\r\n" RETURN_PATH HEADER_PLAIN "\r\nb\303\266\r\n.\r\n");
+    HEARS(&t, "TOP 1 0\r\n", "+OK\r\n" RETURN_PATH HEADER_PLAIN "\r\n.\r\n");
+    HEARS(&t, "DELE 1\r\n", "+OK Marked\r\n");
+    HEARS(&t, "STAT\r\n", "+OK 1 35\r\n");
+    HEARS(&t, "UTF8\r\nLANG\r\n", "-ERR Not after login\r\n-ERR Unknown command\r\n");
+    end(&t);
+    begin_as(&t, r, "UTF8");
+    HEARS(&t, "STAT\r\n", "+OK 2 95\r\n");
+    HEARS(&t, "LIST\r\n", "+OK 2 messages\r\n1 60\r\n2 35\r\n.\r\n");
+    HEARS(&t, "RETR 1\r\n", "+OK 60 octets\r\n" RETURN_PATH HEADER_UTF8 "\r\nb\303\266\r\n.\r\n");
+    end(&t);
+}
+
+/* As if another server had left it: its size is said in its name, what it is is not. */
+static void make_strange(const struct root *r)
+{
+    int fd = openat(r->fd, "here.test/u/new", O_RDONLY | O_DIRECTORY);
+    DIR *dir = fdopendir(fd);
+    char name[300];
+    unsigned n = 0;
+    for (struct dirent *e; (e = readdir(dir)) != NULL;) {
+        const char *size = strstr(e->d_name, ",W=60");
+        if (e->d_name[0] == '.')
+            continue;
+        (void)snprintf(name, sizeof name, "%u.other,W=%d", size != NULL ? 1U : 2U,
+                       size != NULL ? 60 : 35);
+        n += renameat(fd, e->d_name, fd, name) == 0;
+    }
+    (void)closedir(dir);
+    UNIT_INT(n, 2);
+}
+
+static void test_utf8(void)
+{
+    struct root r;
+    root_init(&r);
+    unit_row("delivered");
+    deliver(&r, HEADER_UTF8 "\r\nb\303\266\r\n");
+    deliver(&r, "\r\nb\303\266\r\n");
+    hear_both(&r);
+    unit_row("by another process");
+    pn_store_free(&r.store);
+    open_store(&r);
+    hear_both(&r);
+    unit_row("without the index");
+    pn_store_free(&r.store);
+    lose_index(&r);
+    open_store(&r);
+    hear_both(&r);
+    unit_row("a stranger's");
+    pn_store_free(&r.store);
+    make_strange(&r);
+    open_store(&r);
+    hear_both(&r);
+    unit_row("it is known from then on");
+    pn_store_free(&r.store);
+    open_store(&r);
+    hear_both(&r);
+    root_fini(&r);
+}
+
 int main(int argc, char **argv)
 {
     static const struct unit_test tests[] = {
         {"read", test_read},
         {"update", test_update},
         {"unique ids", test_uidl},
+        {"internationalized messages", test_utf8},
         {NULL, NULL},
     };
     return unit_main("pop3 store", tests, argc, argv);

@@ -18,11 +18,12 @@ enum {
 
 struct fetch {
     struct fetch_wants wants;
-    struct pn_uidset uids; /* what is wanted */
-    size_t range;          /* of uids, at hand */
-    uint32_t next;         /* UID: nothing below it is left to answer */
-    struct pn_uidset seen; /* became so by this command: FLAGS are told */
-    uint32_t seen_to;      /* UIDs up to it were looked at for that */
+    struct pn_uidset uids;       /* what is wanted */
+    size_t range;                /* of uids, at hand */
+    uint32_t next;               /* UID: nothing below it is left to answer */
+    struct pn_uidset seen;       /* became so by this command: FLAGS are told */
+    uint32_t seen_to;            /* UIDs up to it were looked at for that */
+    struct pn_uidset downgraded; /* of them surrogates were shown (RFC 6858, section 3) */
     bool gone, unknown_cte, failed;
     bool started;
     /* The message whose sections are on their way. */
@@ -50,6 +51,7 @@ static void fetch_free(void *work)
     close_message(f);
     pn_uidset_fini(&f->uids);
     pn_uidset_fini(&f->seen);
+    pn_uidset_fini(&f->downgraded);
     free(f);
 }
 
@@ -79,11 +81,23 @@ static void look_at_mail(const struct imap *imap, const struct fetch *f, uint32_
     pn_view_mail_sized(imap->view, seq, last, mail);
 }
 
+/* A thing of the past, mostly, and good to know for people only: not all of very many. */
+static void note_downgraded(struct fetch *f, uint32_t uid)
+{
+    enum { RANGES = 100 };
+    if (f->downgraded.count < RANGES &&
+        ((f->wants.items & (FETCH_ENVELOPE | FETCH_BODY | FETCH_STRUCTURE)) != 0 ||
+         f->wants.sections != NULL))
+        (void)pn_uidset_add(&f->downgraded, uid, uid);
+}
+
 static void begin_line(struct imap *imap, struct fetch *f, uint32_t seq, struct pn_buf *out)
 {
     unsigned items = f->wants.items;
     struct pn_mail mail;
     look_at_mail(imap, f, seq, &mail);
+    if (mail.downgraded)
+        note_downgraded(f, mail.uid);
     if (pn_uidset_has(&f->seen, mail.uid))
         items |= FETCH_FLAGS | (imap->condstore ? (unsigned)FETCH_MODSEQ : 0);
     if ((items & FETCH_FLAGS) != 0 && pn_view_keywords(imap->view) != imap->keywords_told)
@@ -230,6 +244,11 @@ static unsigned cached_wants(const struct fetch *f)
            (f->wants.header ? (unsigned)PN_CACHED_HEADER : 0);
 }
 
+static unsigned shown_wants(const struct fetch *f)
+{
+    return cached_wants(f) | PN_CACHED_SHOWN;
+}
+
 /* ---- what content has ---- */
 
 /* False: there is no message to read. */
@@ -237,7 +256,7 @@ static bool open_content(struct imap *imap, struct fetch *f, uint32_t seq)
 {
     if (fetch_kept(imap, pn_view_uid(imap->view, seq), &f->reader, &f->content))
         return true;
-    switch (pn_view_read(imap->view, seq, &f->content)) {
+    switch (pn_view_show(imap->view, seq, &f->content)) {
     case PN_READ_EXPUNGED:
         f->gone = true;
         return false;
@@ -267,7 +286,7 @@ static bool open_message(struct imap *imap, struct fetch *f, uint32_t seq, struc
     begin_line(imap, f, seq, out);
     struct stride s = {.imap = imap, .f = f, .out = out, .whole = true};
     if (cached_wants(f) != 0)
-        (void)pn_view_cached(imap->view, seq, seq, cached_wants(f), on_cached, &s);
+        (void)pn_view_cached(imap->view, seq, seq, shown_wants(f), on_cached, &s);
     if (s.whole)
         return true;
     out->len = line;
@@ -379,7 +398,7 @@ static bool from_index(struct imap *imap, struct fetch *f, uint32_t seq, uint32_
                        struct pn_buf *out)
 {
     struct stride s = {.imap = imap, .f = f, .out = out, .line = true};
-    uint32_t stopped = pn_view_cached(imap->view, seq, last, cached_wants(f), on_cached, &s);
+    uint32_t stopped = pn_view_cached(imap->view, seq, last, shown_wants(f), on_cached, &s);
     if (!s.header_lacks) {
         done_to(imap, f, stopped <= last ? stopped : last);
         return true;
@@ -387,6 +406,13 @@ static bool from_index(struct imap *imap, struct fetch *f, uint32_t seq, uint32_
     if (stopped > seq)
         done_to(imap, f, stopped - 1);
     return from_content(imap, f, stopped, out);
+}
+
+static void tell_downgraded(struct imap_command *command, const struct fetch *f)
+{
+    (void)imap_ok(command, "[DOWNGRADED ");
+    (void)pn_uidset_print(&f->downgraded, &command->reply);
+    (void)pn_buf_addf(&command->reply, "] %sFETCH completed", command->uid ? "UID " : "");
 }
 
 static enum imap_result slice(struct imap *imap, struct imap_command *command, struct fetch *f)
@@ -416,6 +442,8 @@ static enum imap_result slice(struct imap *imap, struct imap_command *command, s
         return imap_no(command, "[UNAVAILABLE] Some messages could not be read");
     if (f->gone)
         return imap_no(command, "[EXPUNGEISSUED] Some of the messages are gone");
+    if (f->downgraded.count > 0)
+        tell_downgraded(command, f);
     return IMAP_DONE;
 }
 
@@ -459,6 +487,7 @@ enum imap_result imap_fetch(struct imap *imap, struct imap_command *command)
     f = command->work = pn_calloc(1, sizeof *f);
     command->work_free = fetch_free;
     pn_uidset_init(&f->seen, PN_UIDSET_MAX);
+    pn_uidset_init(&f->downgraded, PN_UIDSET_MAX);
     if (!read_args(imap, command, f))
         return IMAP_SYNTAX;
     if (command->uid)

@@ -183,6 +183,7 @@ static enum imap_result open_mailbox(struct imap *imap, struct imap_command *com
         pn_view_open(imap->user, name, read_only, changed, imap, &imap->view);
     if (status != PN_STORE_OK)
         return imap_said(command, status, false);
+    pn_view_downgrade(imap->view, !imap_speaks_utf8(imap));
     imap->condstore = imap->condstore || condstore;
     tell(imap, command->out);
     if (r.is && !resync(imap, command, &r)) {

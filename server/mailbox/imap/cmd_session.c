@@ -91,6 +91,8 @@ enum imap_result imap_enable(struct imap *imap, struct imap_command *command)
     (void)pn_buf_addz(command->out, "\r\n");
     (void)pn_buf_adds(command->out, pn_buf_str(&untagged));
     pn_buf_fini(&untagged);
+    if (imap->view != NULL) /* too late (RFC 5161, section 3.1), but so it may be */
+        pn_view_downgrade(imap->view, !imap_speaks_utf8(imap));
     return ok && pn_imap_end(&command->args) ? IMAP_DONE : IMAP_SYNTAX;
 }
 

@@ -130,6 +130,8 @@ bool imap_mailbox_decode(struct imap *imap, struct imap_command *command, struct
                          struct pn_str *name);
 /* Appends a name as this client reads it: astring, modified UTF-7 unless UTF-8 is on. */
 void imap_put_mailbox(const struct imap *imap, struct pn_buf *out, struct pn_str name);
+/* The client reads UTF-8, in names as in messages (RFC 9755, and RFC 9051, which has all of it). */
+bool imap_speaks_utf8(const struct imap *imap);
 /* Quoted or literal, UTF-8 quoted where it may be. */
 void imap_put_string(const struct imap *imap, struct pn_buf *out, struct pn_str s);
 

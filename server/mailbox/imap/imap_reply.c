@@ -87,7 +87,7 @@ bool imap_full(const struct imap_command *command)
 
 /* ---- names and strings ---- */
 
-static bool speaks_utf8(const struct imap *imap)
+bool imap_speaks_utf8(const struct imap *imap)
 {
     return imap->utf8 || imap->rev2;
 }
@@ -103,7 +103,7 @@ bool imap_mailbox_decode(struct imap *imap, struct imap_command *command, struct
         return true;
     }
     /* UTF-8 without leave is taken for what it is: no modified UTF-7 looks so. */
-    if (speaks_utf8(imap) || !pn_str_is_ascii(raw) || pn_str_find(raw, '&', 0) == SIZE_MAX)
+    if (imap_speaks_utf8(imap) || !pn_str_is_ascii(raw) || pn_str_find(raw, '&', 0) == SIZE_MAX)
         return true;
     pn_buf_init(&out, IMAP_TEXT_MAX * 2);
     if (pn_mutf7_decode(raw, &out)) {
@@ -124,15 +124,15 @@ void imap_put_mailbox(const struct imap *imap, struct pn_buf *out, struct pn_str
 {
     struct pn_buf coded;
     pn_buf_init(&coded, 8192);
-    if (!speaks_utf8(imap) && pn_mutf7_encode(name, &coded))
+    if (!imap_speaks_utf8(imap) && pn_mutf7_encode(name, &coded))
         name = pn_buf_str(&coded);
-    pn_imap_put_astring(out, name, speaks_utf8(imap));
+    pn_imap_put_astring(out, name, imap_speaks_utf8(imap));
     pn_buf_fini(&coded);
 }
 
 void imap_put_string(const struct imap *imap, struct pn_buf *out, struct pn_str s)
 {
-    pn_imap_put_string(out, s, speaks_utf8(imap));
+    pn_imap_put_string(out, s, imap_speaks_utf8(imap));
 }
 
 /* ---- flags ---- */

@@ -38,6 +38,7 @@ static void start(struct pop3 *p, struct pn_buf *out)
         p->ended = true;
         return;
     }
+    pn_view_downgrade(p->view, !p->utf8);
     pn_view_info(p->view, &info);
     p->uidvalidity = info.uidvalidity;
     count(p);
@@ -129,5 +130,6 @@ struct pn_engine *pn_pop3_new(const struct pn_engine_start *start_with)
     struct pop3 *p = pn_calloc(1, sizeof *p);
     p->engine.kind = &kind;
     p->user = start_with->user;
+    p->utf8 = pn_str_eq(start_with->tag, PN_STR("UTF8"));
     return &p->engine;
 }

@@ -86,7 +86,7 @@ static void send_mail(struct pop3 *p, uint32_t number, uint64_t lines, struct pn
 {
     struct pn_content content;
     struct pn_mail mail;
-    switch (pn_view_read(p->view, number, &content)) {
+    switch (pn_view_show(p->view, number, &content)) {
     case PN_READ_OK:
         pn_view_mail(p->view, number, &mail);
         if (lines == UINT64_MAX)

@@ -34,6 +34,7 @@ struct pop3 {
     struct pop3_totals all, left; /* left: without what is marked */
     uint64_t *marked;             /* bits by number; NULL: none is */
     uint32_t uidvalidity;
+    bool utf8; /* the client said UTF8 (RFC 6856): internationalized messages go as they are */
     uint32_t listing;          /* the number it goes on at; 0: no list is on its way */
     bool listing_uids;         /* UIDL; else LIST */
     struct pn_content content; /* of the message on its way */
