@@ -10,7 +10,6 @@
 #include <unistd.h>
 
 enum {
-    SHELF_MAX = 2 * TEXT_FILE_MAX,
     COPY = 256 * 1024,
     TRIGRAM = 3,
     BITS_FROM = 64 * 1024,
@@ -22,7 +21,7 @@ void text_build_init(struct text_build *build)
 {
     *build = (struct text_build){.docs = NULL};
     for (int i = 0; i < PN_WORDS_SHELVES; i++)
-        pn_buf_init(&build->shelves[i], SHELF_MAX);
+        pn_buf_init(&build->shelves[i], TEXT_SHELF_MAX);
 }
 
 void text_build_fini(struct text_build *build)
@@ -328,7 +327,7 @@ int text_build_write(const struct text_build *build, int dir, uint32_t uidvalidi
     h.last = last;
     char name[TEXT_NAME_MAX], temporary[TEXT_NAME_MAX];
     text_name(name, uidvalidity, first, last);
-    (void)snprintf(temporary, sizeof temporary, "tmp.%d.%u", (int)getpid(),
+    (void)snprintf(temporary, sizeof temporary, TEXT_TMP "%d.%u", (int)getpid(),
                    atomic_fetch_add(&turn, 1));
     int fd = openat(dir, temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0)

@@ -9,9 +9,10 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
-enum { LOCKS = 64, FILES_MAX = 100000, MOSTLY_GONE_FROM = 64 };
+enum { LOCKS = 64, FILES_MAX = 100000, MOSTLY_GONE_FROM = 64, RUBBISH_S = 3600 };
 
 struct range_name {
     uint32_t first, last;
@@ -196,13 +197,27 @@ static void drop_file(struct pn_texts *texts, size_t index)
     set_covered(texts);
 }
 
-bool pn_texts_find(struct pn_texts *texts, const struct pn_words_key *key, struct pn_uidset *hits)
+bool pn_texts_find(struct pn_texts *texts, const struct pn_words_key *key,
+                   struct pn_texts_span *span, struct pn_uidset *hits)
 {
-    for (size_t i = 0; i < texts->count; i++)
+    bool some = false;
+    for (size_t i = 0; i < texts->count; i++) {
+        const struct text_header *h = &texts->files[i]->h;
+        if (h->last < span->from)
+            continue;
+        if (h->first > span->last)
+            break;
+        if (some && pn_clock_mono_ns() >= span->deadline) {
+            span->from = h->first;
+            return true;
+        }
         if (!text_find(texts->files[i], key, hits)) {
             drop_file(texts, i);
             return false;
         }
+        some = true;
+    }
+    span->from = 0;
     return true;
 }
 
@@ -405,6 +420,17 @@ enum pn_texts_step pn_texts_catch_up(struct pn_texts *texts, unsigned ms)
 
 /* ---- rubbish */
 
+/* Not what another thread is just making. */
+static bool is_rubbish(int dir, const char *name)
+{
+    struct timespec now;
+    struct stat st;
+    (void)clock_gettime(CLOCK_REALTIME, &now);
+    return strncmp(name, TEXT_TMP, sizeof TEXT_TMP - 1) != 0 ||
+           (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+            (st.st_mtim.tv_sec < now.tv_sec - RUBBISH_S || st.st_mtim.tv_sec > now.tv_sec));
+}
+
 void texts_sweep(int dir, const uint32_t *uidvalidities, size_t count)
 {
     int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -420,7 +446,7 @@ void texts_sweep(int dir, const uint32_t *uidvalidities, size_t count)
         if (text_name_parse(entry->d_name, &uidvalidity, &first, &last))
             for (size_t i = 0; i < count && !known; i++)
                 known = uidvalidities[i] == uidvalidity;
-        if (!known)
+        if (!known && is_rubbish(dir, entry->d_name))
             (void)unlinkat(dir, entry->d_name, 0);
     }
     if (stream != NULL)

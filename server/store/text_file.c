@@ -95,13 +95,15 @@ static bool header_check(const struct text_header *h, uint64_t size)
 {
     if (memcmp(h->magic, TEXT_MAGIC, sizeof TEXT_MAGIC) != 0 || h->version != TEXT_VERSION ||
         h->sum != text_sum(h, offsetof(struct text_header, sum)) || h->size != size ||
-        h->sums_at < sizeof *h || h->sums_at > size ||
+        h->sums_at < sizeof *h || h->sums_at > size || h->first == 0 || h->first > h->last ||
         (size - h->sums_at) != pages_of(h) * sizeof(uint64_t) ||
         !inside(h, h->docs_at, (uint64_t)h->docs * sizeof(struct text_doc)))
         return false;
     for (int i = 0; i < PN_WORDS_SHELVES; i++) {
         const struct text_shelf *s = &h->shelves[i];
-        if (!inside(h, s->text_at, s->text_len) || s->text_len > UINT32_MAX ||
+        /* Each message has a byte at least. */
+        if (!inside(h, s->text_at, s->text_len) || s->text_len > TEXT_SHELF_MAX ||
+            h->docs > s->text_len || s->postings_len > UINT32_MAX ||
             (s->bits != 0 && (s->bits < TEXT_BITS_MIN || s->bits > TEXT_BITS_MAX)) ||
             !inside(h, s->postings_at, s->postings_len) ||
             (s->bits != 0 && !inside(h, s->dict_at, ((UINT64_C(1) << s->bits) + 1) * 4)))

@@ -29,7 +29,8 @@ enum {
     TEXT_OVER = 64,
     TEXT_BITS_MIN = 12, /* of slots */
     TEXT_BITS_MAX = 18,
-    TEXT_FILE_MAX = 16 * 1024 * 1024, /* bytes of text: no more messages go into a file then */
+    TEXT_FILE_MAX = 16 * 1024 * 1024,   /* bytes of text: no more messages go into a file then */
+    TEXT_SHELF_MAX = 2 * TEXT_FILE_MAX, /* of one shelf: the last message may be long */
     TEXT_DOCS_MAX = 64 * 1024,
     TEXT_NAME_MAX = 48 /* of a file's name, with its NUL */
 };
@@ -131,5 +132,6 @@ static inline uint32_t text_trigram(uint32_t before, char c)
 /* Changes with the layout, and with what fold.c or words.c make of a message. */
 enum { TEXT_VERSION = 2 };
 #define TEXT_MAGIC "postern words\n"
+#define TEXT_TMP   "tmp." /* a file that is being made begins so */
 
 #endif

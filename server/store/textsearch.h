@@ -34,9 +34,17 @@ enum pn_texts_step {
 /* Indexes for about so long. */
 enum pn_texts_step pn_texts_catch_up(struct pn_texts *texts, unsigned ms);
 
-/* Adds the UIDs of matching messages that are covered. False: something was damaged; it is gone
- * now, and covered no more (call again, after catching up or not). */
-bool pn_texts_find(struct pn_texts *texts, const struct pn_words_key *key, struct pn_uidset *hits);
+/* Which UIDs to look for, and until when (ns): at least one file is looked through. */
+struct pn_texts_span {
+    uint32_t from, last; /* from: afterwards, where to go on; 0: all was looked through */
+    uint64_t deadline;
+};
+
+/* Adds the UIDs of matching messages that are covered; perhaps of some outside of the span, too.
+ * False: something was damaged; it is gone now, and covered no more (call again, after catching up
+ * or not). */
+bool pn_texts_find(struct pn_texts *texts, const struct pn_words_key *key,
+                   struct pn_texts_span *span, struct pn_uidset *hits);
 
 /* Background work: indexes what is new in a folder for about so long, and merges; now and then it
  * removes what is left of folders that are gone. Blocks nobody. True: there is more to do. */

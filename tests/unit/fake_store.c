@@ -742,8 +742,9 @@ enum pn_texts_step pn_texts_catch_up(struct pn_texts *texts, unsigned ms)
     return PN_TEXTS_FAILED;
 }
 
-bool pn_texts_find(struct pn_texts *texts, const struct pn_words_key *key, struct pn_uidset *hits)
+bool pn_texts_find(struct pn_texts *texts, const struct pn_words_key *key,
+                   struct pn_texts_span *span, struct pn_uidset *hits)
 {
-    (void)texts, (void)key, (void)hits;
+    (void)texts, (void)key, (void)span, (void)hits;
     return false;
 }

@@ -71,6 +71,16 @@ static inline void bits_add_range(struct search_bits *b, uint32_t first, uint32_
     }
 }
 
+/* i and all above it go. */
+static inline void bits_remove_from(struct search_bits *b, uint32_t i)
+{
+    size_t at = i / 64;
+    if (at < bits_words(b)) {
+        b->w[at] &= ~(UINT64_MAX << i % 64);
+        memset(b->w + at + 1, 0, (bits_words(b) - at - 1) * sizeof *b->w);
+    }
+}
+
 static inline void bits_or(struct search_bits *to, const struct search_bits *with)
 {
     for (size_t i = 0; i < bits_words(to); i++)

@@ -290,13 +290,18 @@ static bool ask_index(struct search_run *run, struct memo *memo, const struct se
     split(run, todo, true, scratch);
     if (bits_next(scratch, 1) == 0)
         return true;
+    struct pn_texts_span span = {.from = pn_view_uid(run->view, bits_next(scratch, 1)),
+                                 .last = pn_view_uid(run->view, bits_last(scratch)),
+                                 .deadline = run->deadline};
     pn_uidset_clear(&run->hits);
-    if (!pn_texts_find(run->texts, &memo->node->words, &run->hits) || run->hits.overflow) {
+    if (!pn_texts_find(run->texts, &memo->node->words, &span, &run->hits) || run->hits.overflow) {
         run->caught_up = false;
         if (++run->tries >= TEXTS_TRIES)
             pn_texts_close(&run->texts);
         return run->texts == NULL;
     }
+    if (span.from != 0)
+        bits_remove_from(scratch, pn_view_floor(run->view, span.from));
     struct search_node hits = {.op = SEARCH_UIDS, .set = &run->hits};
     bits_or(&memo->known, scratch);
     struct search_bits found;
@@ -304,7 +309,7 @@ static bool ask_index(struct search_run *run, struct memo *memo, const struct se
     eval_set(run, &hits, scratch, &found);
     bits_or(&memo->value, &found);
     bits_fini(&found);
-    return true;
+    return span.from == 0;
 }
 
 static bool fill(struct search_run *run, struct memo *memo, const struct search_bits *in)
