@@ -270,8 +270,11 @@ static int open_mail(struct folder *f, uint32_t uid, struct reading *r, struct m
         bool found;
         if (i > 0 && r != NULL)
             reading_rest(r);
-        if (i > 0 && folder_look(f, true) != PN_STORE_OK)
+        enum pn_store_status look = i == 0 ? PN_STORE_OK : folder_look(f, true);
+        if (look != PN_STORE_OK) { /* who knows whether it is gone, or has another name */
+            error = look == PN_STORE_NO_FOLDER ? ENOENT : EAGAIN;
             break;
+        }
         size_t at = folder_find(f, uid, &found);
         if (!found)
             break;

@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -285,6 +286,41 @@ static void test_read(void)
     UNIT_INT(pn_view_read(r.a, 1, &content), PN_READ_OK);
     pn_content_done(&content);
     sync_says(&r, r.a, true, " f1(1:1)");
+    rig_fini(&r);
+}
+
+/* Renamed by another program, while there is no descriptor left to read the directories with: it
+ * may well be there. Who took it for gone would index it as such for good. */
+static void test_read_hindered(void)
+{
+    enum { MANY = 4096 };
+    static int fds[MANY];
+    struct rig r;
+    char names[2][256], from[600], to[600];
+    struct pn_content content;
+    int count = 0;
+    rig_init(&r);
+    deliver(&r, "", "Subject: a\r\n\r\nb\r\n");
+    r.a = view_of(&r, "");
+    UNIT_INT(pn_view_count(r.a), 1);
+    UNIT_INT(list(&r, "new", names, 2), 1);
+    (void)snprintf(from, sizeof from, "%s/new/%s", place, names[0]);
+    (void)snprintf(to, sizeof to, "%s/cur/%s:2,S", place, names[0]);
+    UNIT_INT(renameat(r.fd, from, r.fd, to), 0);
+    struct rlimit limit, few;
+    UNIT_INT(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    few = limit;
+    few.rlim_cur = 256;
+    UNIT_INT(setrlimit(RLIMIT_NOFILE, &few), 0);
+    while (count < MANY && (fds[count] = dup(r.fd)) >= 0)
+        count++;
+    (void)close(fds[--count]);
+    UNIT_INT(pn_view_read(r.a, 1, &content), PN_READ_ERROR);
+    while (count > 0)
+        (void)close(fds[--count]);
+    UNIT_INT(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    UNIT_INT(pn_view_read(r.a, 1, &content), PN_READ_OK);
+    pn_content_done(&content);
     rig_fini(&r);
 }
 
@@ -902,6 +938,7 @@ int main(int argc, char **argv)
     static const struct unit_test tests[] = {{"two_views", test_two_views},
                                              {"gone_in_any_order", test_gone_in_any_order},
                                              {"read", test_read},
+                                             {"read_hindered", test_read_hindered},
                                              {"append", test_append},
                                              {"silent", test_silent},
                                              {"append_many", test_append_many},
