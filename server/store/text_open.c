@@ -1,7 +1,6 @@
 /* Where the index of words is, and the work on it in the background. */
 #include "clock.h"
-#include "folders.h"
-#include "store_int.h"
+#include "folders_int.h"
 #include "text_dir.h"
 
 #include <errno.h>
@@ -44,24 +43,37 @@ struct pn_texts *pn_texts_open(struct pn_user *user, struct pn_view *view)
     return texts_open_dir(view, open_words(user));
 }
 
-/* Removes what is left of folders that are gone. */
-static void sweep(struct pn_user *user)
+/* The UIDVALIDITY of a folder; 0: it never had one. False: it could not be read. */
+static bool known_of(int above, const char *component, uint32_t *out)
+{
+    struct folder_marks marks;
+    int fd = openat(above, component, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    int error = fd < 0 ? errno : folder_marks_read(fd, &marks);
+    *out = error == 0 ? marks.uidvalidity : 0;
+    if (error == 0)
+        folder_marks_fini(&marks);
+    if (fd >= 0)
+        (void)close(fd);
+    return error == 0 || error == ENOENT;
+}
+
+/* Removes what is left of folders that are gone. Opens none: those that nobody used so far would
+ * each be made known, with all their messages. */
+static void sweep(const struct pn_user *user)
 {
     struct pn_pool *pool = pn_pool_new(16 * 1024 * 1024);
-    struct pn_folder_list list = {.count = 0};
-    int dir = open_words(user);
-    bool whole = dir >= 0 && pn_folders_list(user, pool, &list) == PN_STORE_OK;
+    struct on_disk_list list = {NULL, 0, 0};
+    int dir = user_open_dir(user), words = open_words(user);
+    bool whole = dir >= 0 && words >= 0 && folders_scan(dir, false, pool, &list) == 0;
     uint32_t *known = whole ? pn_pool_alloc(pool, (list.count + 1) * sizeof *known) : NULL;
-    size_t count = 0;
-    for (size_t i = 0; known != NULL && i < list.count && whole; i++) {
-        struct pn_folder_status status;
-        if (!list.v[i].exists)
-            continue;
-        whole = pn_folder_status(user, list.v[i].name, &status) == PN_STORE_OK;
-        known[count++] = whole ? status.uidvalidity : 0;
-    }
-    if (whole && known != NULL)
-        texts_sweep(dir, known, count);
+    whole = known != NULL && known_of(dir, ".", &known[0]);
+    for (size_t i = 0; i < list.count && whole; i++)
+        whole = known_of(dir, list.v[i].component.p, &known[i + 1]);
+    if (whole)
+        texts_sweep(words, known, list.count + 1);
+    folders_scan_fini(&list);
+    if (words >= 0)
+        (void)close(words);
     if (dir >= 0)
         (void)close(dir);
     pn_pool_free(&pool);

@@ -5,6 +5,7 @@
 #include "check.h"
 #include "folders.h"
 #include "store.h"
+#include "textsearch.h"
 #include "view.h"
 
 #include <dirent.h>
@@ -501,6 +502,36 @@ static void test_copied_by_others(void)
     rig_fini(&r);
 }
 
+/* What is left of folders that are gone is swept away, and no folder is opened for that. */
+static void test_words_of_gone(void)
+{
+    struct rig r;
+    rig_init(&r);
+    make_dir(&r, ".Never", true);
+    UNIT_INT(deliver(&r, "A", "Subject: one\r\n\r\nx\r\n"), PN_STORE_OK);
+    UNIT_INT(deliver(&r, "B", "Subject: two\r\n\r\nx\r\n"), PN_STORE_OK);
+    uint32_t a = status_of(&r, "A").uidvalidity, b = status_of(&r, "B").uidvalidity;
+    char path[2][100];
+    (void)snprintf(path[0], sizeof path[0], "here.test/u/postern/words/%u.1-1", a);
+    (void)snprintf(path[1], sizeof path[1], "here.test/u/postern/words/%u.1-1", b);
+    bool swept = false;
+    for (int i = 0; i < 100 && !swept; i++) { /* one in some dozens of its calls sweeps */
+        (void)pn_text_work(r.user, PN_STR("B"), 1000);
+        (void)pn_text_work(r.user, PN_STR("A"), 1000);
+        if (i == 0) {
+            UNIT_INT(faccessat(r.fd, path[0], F_OK, 0), 0);
+            UNIT_INT(faccessat(r.fd, path[1], F_OK, 0), 0);
+            UNIT_INT(pn_folder_delete(r.user, PN_STR("A")), PN_STORE_OK);
+        }
+        swept = faccessat(r.fd, path[0], F_OK, 0) != 0;
+    }
+    UNIT_TRUE(swept);
+    UNIT_INT(faccessat(r.fd, path[1], F_OK, 0), 0);
+    UNIT_TRUE(faccessat(r.fd, "here.test/u/.Never/tmp", F_OK, 0) == 0);
+    UNIT_TRUE(faccessat(r.fd, "here.test/u/.Never/postern-folder", F_OK, 0) != 0);
+    rig_fini(&r);
+}
+
 int main(int argc, char **argv)
 {
     static const struct unit_test tests[] = {{"create", test_create},
@@ -516,6 +547,7 @@ int main(int argc, char **argv)
                                              {"check", test_check},
                                              {"removed_by_others", test_removed_by_others},
                                              {"copied_by_others", test_copied_by_others},
+                                             {"words_of_gone", test_words_of_gone},
                                              {NULL, NULL}};
     return unit_main("folders", tests, argc, argv);
 }
