@@ -120,6 +120,17 @@ static void folders_fill(struct pn_folder_entry v[FOLDERS])
     }
 }
 
+static bool choose(const struct pn_folder_list *list, const struct list_ask *ask,
+                   struct pn_pool *pool, struct list_rows *out)
+{
+    struct list_choice choice;
+    bool ok = list_choice_init(&choice, list, ask, pool);
+    while (ok && !list_choose(&choice, 0))
+        ;
+    *out = choice.rows;
+    return ok;
+}
+
 static void test_select(void)
 {
     enum { LSUB = 1024 };
@@ -173,7 +184,7 @@ static void test_select(void)
         struct list_rows out;
         unit_row(rows[i].a);
         pn_buf_clear(&got);
-        UNIT_TRUE(list_select(&list, &ask, pool, &out));
+        UNIT_TRUE(choose(&list, &ask, pool, &out));
         for (size_t k = 0; k < out.count; k++)
             (void)pn_buf_addf(&got, "%s%.*s%s", k == 0 ? "" : " ", PN_FMT(out.v[k].entry->name),
                               out.v[k].below ? "+" : "");
@@ -191,12 +202,39 @@ static void test_select_limits(void)
     struct pn_pool *pool = pn_pool_new(1024);
     const struct list_ask ask = {.pattern_count = 0};
     folders_fill(v);
-    UNIT_TRUE(list_select(&list, &ask, pool, &out) && out.count == 0);
+    UNIT_TRUE(choose(&list, &ask, pool, &out) && out.count == 0);
     list.count = FOLDERS;
-    UNIT_TRUE(list_select(&list, &ask, pool, &out) && out.count == 0);
+    UNIT_TRUE(choose(&list, &ask, pool, &out) && out.count == 0);
     pn_pool_free(&pool);
     pool = pn_pool_new(300);
-    UNIT_TRUE(!list_select(&list, &ask, pool, &out));
+    UNIT_TRUE(!choose(&list, &ask, pool, &out));
+    pn_pool_free(&pool);
+}
+
+/* Many folders: a piece each time, and all in the end. */
+static void test_select_pieces(void)
+{
+    enum { MANY = 1000 };
+    static struct pn_folder_entry v[MANY];
+    static char names[MANY][8];
+    struct pn_pool *pool = pn_pool_new(1000000);
+    struct list_pattern *pattern = list_pattern_new(pool, PN_STR(""), PN_STR("*7"));
+    const struct list_ask ask = {.patterns = &pattern, .pattern_count = 1};
+    const struct pn_folder_list list = {v, MANY};
+    struct list_choice choice;
+    unsigned calls = 1;
+    for (unsigned i = 0; i < MANY; i++) {
+        (void)snprintf(names[i], sizeof names[i], "%03u", i);
+        v[i] = (struct pn_folder_entry){.name = pn_str_of(names[i]), .exists = true};
+    }
+    UNIT_TRUE(list_choice_init(&choice, &list, &ask, pool));
+    while (!list_choose(&choice, 0))
+        calls++;
+    UNIT_INT(calls, MANY / 64 + 1);
+    UNIT_INT(choice.rows.count, MANY / 10);
+    UNIT_STR(choice.rows.v[99].entry->name, PN_STR("997"));
+    UNIT_TRUE(list_choice_init(&choice, &list, &ask, pool) && list_choose(&choice, UINT64_MAX));
+    UNIT_INT(choice.rows.count, MANY / 10);
     pn_pool_free(&pool);
 }
 
@@ -206,6 +244,7 @@ int main(int argc, char **argv)
                                              {"pattern_limits", test_pattern_limits},
                                              {"select", test_select},
                                              {"select_limits", test_select_limits},
+                                             {"select_pieces", test_select_pieces},
                                              {NULL, NULL}};
     return unit_main("list", tests, argc, argv);
 }

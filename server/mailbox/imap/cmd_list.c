@@ -2,6 +2,7 @@
 #include "imap_status.h"
 #include "list_select.h"
 
+#include "clock.h"
 #include "mem.h"
 
 #include <stdlib.h>
@@ -9,6 +10,7 @@
 enum {
     LIST_POOL = 32 * 1024 * 1024, /* ten thousand folders, and some patterns */
     PATTERNS_MAX = 64,
+    CHOOSE_MS = 50,   /* of a run, for patterns */
     STATUS_SLICE = 50 /* folders looked at in one run */
 };
 
@@ -21,8 +23,9 @@ struct work {
     unsigned returns, items;
     struct pn_str reference;
     struct pn_folder_list folders;
-    struct list_rows rows;
-    size_t next;
+    struct list_choice choice;
+    bool chosen;
+    size_t next; /* row */
 };
 
 static void work_free(void *ctx)
@@ -196,8 +199,12 @@ static void put_row(const struct imap *imap, const struct work *w, const struct 
 static enum imap_result answer(struct imap *imap, struct imap_command *c, struct work *w)
 {
     unsigned looked_at = 0;
-    while (w->next < w->rows.count) {
-        const struct list_row *row = &w->rows.v[w->next];
+    uint64_t deadline = pn_clock_mono_ns() + CHOOSE_MS * PN_NS_PER_MS;
+    w->chosen = w->chosen || list_choose(&w->choice, deadline);
+    if (!w->chosen)
+        return IMAP_AGAIN;
+    while (w->next < w->choice.rows.count) {
+        const struct list_row *row = &w->choice.rows.v[w->next];
         struct pn_folder_status status;
         if (imap_full(c) || looked_at == STATUS_SLICE)
             return IMAP_AGAIN;
@@ -229,7 +236,7 @@ static enum imap_result begin(struct imap *imap, struct imap_command *c, bool ls
     if (imap_status_wants_modseq(w->items))
         imap_condstore_on(imap, c->out);
     enum pn_store_status status = pn_folders_list(imap->user, w->pool, &w->folders);
-    if (status == PN_STORE_OK && !list_select(&w->folders, &w->ask, w->pool, &w->rows))
+    if (status == PN_STORE_OK && !list_choice_init(&w->choice, &w->folders, &w->ask, w->pool))
         status = PN_STORE_LIMIT;
     return status == PN_STORE_OK ? answer(imap, c, w) : imap_said(c, status, false);
 }

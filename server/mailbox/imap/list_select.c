@@ -1,9 +1,10 @@
 #include "list_select.h"
 
+#include "clock.h"
 #include "folder_name.h"
 
 /* What is known of each folder of the list. */
-struct known {
+struct list_known {
     bool matches;      /* a pattern */
     bool selected;     /* by the options */
     bool below;        /* one below it is selected */
@@ -30,9 +31,9 @@ static bool selected(const struct list_ask *ask, const struct pn_folder_entry *e
 
 /* From the last to the first: those below one follow it, so they are known before it. above[d] is
  * what those met so far below a folder of d levels, and not above it, come to. */
-static void look_below(const struct pn_folder_list *folders, struct known *known)
+static void look_below(const struct pn_folder_list *folders, struct list_known *known)
 {
-    struct known above[PN_FOLDER_LEVELS_MAX + 1] = {{false}};
+    struct list_known above[PN_FOLDER_LEVELS_MAX + 1] = {{false}};
     for (size_t i = folders->count; i-- > 0;) {
         unsigned depth = 0;
         struct pn_str name = folders->v[i].name;
@@ -40,41 +41,61 @@ static void look_below(const struct pn_folder_list *folders, struct known *known
             depth++;
         if (depth >= PN_FOLDER_LEVELS_MAX)
             continue;
-        struct known *k = &known[i], *under = &above[depth + 1], *over = &above[depth];
+        struct list_known *k = &known[i], *under = &above[depth + 1], *over = &above[depth];
         k->below = under->below;
         k->below_hidden = under->below_hidden;
         over->below |= k->below || k->selected;
         over->below_hidden |= k->below_hidden || (k->selected && !k->matches);
-        *under = (struct known){false};
+        *under = (struct list_known){false};
     }
 }
 
-static bool shown(const struct list_ask *ask, const struct known *k)
+static bool shown(const struct list_ask *ask, const struct list_known *k)
 {
     if (!k->matches)
         return false;
     return k->selected || ((ask->lsub || (ask->select & LIST_RECURSIVE) != 0) && k->below_hidden);
 }
 
-bool list_select(const struct pn_folder_list *folders, const struct list_ask *ask,
-                 struct pn_pool *pool, struct list_rows *out)
+bool list_choice_init(struct list_choice *choice, const struct pn_folder_list *folders,
+                      const struct list_ask *ask, struct pn_pool *pool)
 {
-    *out = (struct list_rows){NULL, 0};
+    *choice = (struct list_choice){.folders = folders, .ask = ask};
     if (folders->count == 0)
         return true;
-    struct known *known = pn_pool_alloc(pool, folders->count * sizeof *known);
-    out->v = pn_pool_alloc(pool, folders->count * sizeof *out->v);
-    if (known == NULL || out->v == NULL)
-        return false;
-    for (size_t i = 0; i < folders->count; i++) {
-        known[i].matches = matches(ask, folders->v[i].name);
-        known[i].selected = selected(ask, &folders->v[i]);
+    choice->known = pn_pool_alloc(pool, folders->count * sizeof *choice->known);
+    choice->rows.v = pn_pool_alloc(pool, folders->count * sizeof *choice->rows.v);
+    return choice->known != NULL && choice->rows.v != NULL;
+}
+
+/* Some folders more are known. True: all are. */
+static bool look_at_some(struct list_choice *choice, uint64_t deadline)
+{
+    enum { PIECE = 64 };
+    const struct pn_folder_list *folders = choice->folders;
+    while (choice->next < folders->count) {
+        const struct pn_folder_entry *e = &folders->v[choice->next];
+        struct list_known *k = &choice->known[choice->next++];
+        k->matches = matches(choice->ask, e->name);
+        k->selected = selected(choice->ask, e);
+        if (choice->next % PIECE == 0 && pn_clock_mono_ns() >= deadline)
+            break;
     }
-    look_below(folders, known);
-    for (size_t i = 0; i < folders->count; i++)
-        if (shown(ask, &known[i]))
-            out->v[out->count++] = (struct list_row){
-                &folders->v[i], ask->lsub ? !known[i].selected
-                                          : (ask->select & LIST_RECURSIVE) != 0 && known[i].below};
+    return choice->next == folders->count;
+}
+
+bool list_choose(struct list_choice *choice, uint64_t deadline)
+{
+    const struct list_ask *ask = choice->ask;
+    struct list_rows *out = &choice->rows;
+    if (!look_at_some(choice, deadline))
+        return false;
+    look_below(choice->folders, choice->known);
+    for (size_t i = 0; i < choice->folders->count; i++) {
+        const struct list_known *k = &choice->known[i];
+        bool below = ask->lsub ? !k->selected : (ask->select & LIST_RECURSIVE) != 0 && k->below;
+        if (shown(ask, k))
+            out->v[out->count++] = (struct list_row){&choice->folders->v[i], below};
+    }
     return true;
 }

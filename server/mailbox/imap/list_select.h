@@ -29,8 +29,19 @@ struct list_rows {
     size_t count;
 };
 
+/* Under way: ten thousand folders and dozens of patterns may take seconds. */
+struct list_choice {
+    const struct pn_folder_list *folders; /* borrowed */
+    const struct list_ask *ask;           /* borrowed */
+    struct list_known *known;             /* pooled; one a folder */
+    size_t next;
+    struct list_rows rows; /* once it is made */
+};
+
 /* folders: with each level above of every one. False: the pool's limit. */
-bool list_select(const struct pn_folder_list *folders, const struct list_ask *ask,
-                 struct pn_pool *pool, struct list_rows *out);
+bool list_choice_init(struct list_choice *choice, const struct pn_folder_list *folders,
+                      const struct list_ask *ask, struct pn_pool *pool);
+/* Works until the deadline (ns), but for some folders at least. True: the rows are there. */
+bool list_choose(struct list_choice *choice, uint64_t deadline);
 
 #endif
