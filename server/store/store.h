@@ -9,6 +9,7 @@
  *   ROOT/-/USER/                a user without a domain
  *   .../postern-folder          small and synced, in INBOX and each folder: UIDVALIDITY, a mark
  *                               above every UID that was given, keyword letters, special use
+ *   .../postern-uids            for a while, where others left many files: UIDs not in names yet
  *   .../postern-user            small and synced, once a user: subscriptions, quota, the mark of
  *                               HIGHESTMODSEQ, the last UIDVALIDITY
  *   .../postern/index.db        SQLite, a cache: rebuilt from the above with nothing lost but
@@ -17,7 +18,8 @@
  * Files have LF line ends; that loses nothing, since a bare CR or LF never gets in. Names:
  * SECONDS.MMICROSECONDSPPIDQCOUNT.HOST,S=BYTES,W=BYTES-WITH-CRLF,U=UIDVALIDITY.UID. The UID is in
  * the name before the rename that makes the message visible; a file without U, or with that of
- * another folder, is a stranger's: it is given a UID and renamed when it is noticed. Flags stand
+ * another folder, is a stranger's: it is given a UID and renamed when it is noticed; of many the
+ * UIDs are written down at once (uidlist.h), and the renames follow when nobody waits. Flags stand
  * behind ":2," as the Maildir description has them, keywords as its letters a to z.
  *
  * A delivery or an append is done when the file and the folder it was renamed into are synced. A
