@@ -34,28 +34,82 @@ int marks_read_text(int dir, const char *name, size_t max, struct pn_buf *out)
     return error;
 }
 
+/* Bytes of a file that is there, or is made; whatever it had before. */
+static int put_text(int dir, const char *name, int flags, struct pn_str text)
+{
+    struct stat st;
+    int fd = openat(dir, name, O_WRONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | flags, 0600);
+    if (fd < 0)
+        return errno;
+    int error = fstat(fd, &st) != 0 ? errno : 0;
+    if (error == 0 && (!S_ISREG(st.st_mode) || st.st_nlink != 1))
+        error = EEXIST; /* its bytes are another's, too */
+    if (error == 0)
+        error = pn_write_whole(fd, text);
+    if (error == 0 && st.st_size > (off_t)text.len && ftruncate(fd, (off_t)text.len) != 0)
+        error = errno;
+    if (error == 0 && (flags & O_EXCL) == 0 && fsync(fd) != 0) /* no name before its bytes */
+        error = errno;
+    (void)close(fd);
+    return error;
+}
+
+static bool no_room(int error)
+{
+    return error == ENOSPC || error == EDQUOT;
+}
+
+/* The spare takes the place of the file, and that is the next spare. ENOENT: there is none yet. */
+static int exchange(int dir, const char *name, const char *spare, struct pn_str text)
+{
+    if (faccessat(dir, spare, F_OK, AT_SYMLINK_NOFOLLOW) != 0)
+        return errno;
+    /* What was exchanged last, by us or by one who was killed, is durable before it is written
+     * over: else after a power cut the spare might be the file. */
+    int error = fsync(dir) != 0 ? errno : put_text(dir, spare, 0, text);
+    if (error == 0 && renameat2(dir, spare, dir, name, RENAME_EXCHANGE) != 0)
+        error = errno == ENOENT || errno == EINVAL || errno == ENOSYS ? EEXIST : errno;
+    if (error == 0 && fsync(dir) != 0)
+        error = errno;
+    if (error != 0 && !no_room(error))
+        (void)unlinkat(dir, spare, 0);
+    return error == EEXIST ? ENOENT : error;
+}
+
 int marks_write_text(int dir, const char *name, struct pn_str text, bool sync)
 {
-    struct pn_buf tmp;
-    pn_buf_init(&tmp, 100);
-    (void)pn_buf_addf(&tmp, "%s.tmp", name);
-    const char *beside = pn_buf_cstr(&tmp);
-    int fd = openat(dir, beside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-    int error = fd < 0 ? errno : 0;
-    if (error == 0) {
-        error = pn_write_whole(fd, text);
-        /* Even where nobody waits: a name must not come before the bytes. */
-        if (error == 0 && fsync(fd) != 0)
-            error = errno;
-        (void)close(fd);
-        if (error == 0 && renameat(dir, beside, dir, name) != 0)
-            error = errno;
-        if (error == 0 && sync && fsync(dir) != 0)
-            error = errno;
-        else if (error != 0)
-            (void)unlinkat(dir, beside, 0);
+    struct pn_buf fresh;
+    pn_buf_init(&fresh, 100);
+    (void)pn_buf_addf(&fresh, "%s.tmp", name);
+    int error = put_text(dir, pn_buf_cstr(&fresh), O_CREAT | O_TRUNC, text);
+    if (error == 0 && renameat(dir, pn_buf_cstr(&fresh), dir, name) != 0)
+        error = errno;
+    else if (error == 0 && sync && fsync(dir) != 0)
+        error = errno;
+    if (error != 0)
+        (void)unlinkat(dir, pn_buf_cstr(&fresh), 0);
+    pn_buf_fini(&fresh);
+    return error;
+}
+
+/*
+ * Whole, or as it was. Once there is a file there is a spare beside it, of its size: its bytes are
+ * written over, and the two change places. So a disk that is full is no reason that no number can
+ * be given any more: who wants to delete must be able to. Where nobody waits for the sync of the
+ * directory the spare stays what it is: it might be the file after a power cut.
+ */
+static int write_small(int dir, const char *name, struct pn_str text, bool sync)
+{
+    struct pn_buf spare;
+    pn_buf_init(&spare, 100);
+    (void)pn_buf_addf(&spare, "%s.spare", name);
+    int error = sync ? exchange(dir, name, pn_buf_cstr(&spare), text) : ENOENT;
+    if (error == ENOENT) {
+        error = marks_write_text(dir, name, text, sync);
+        if (error == 0)
+            (void)put_text(dir, pn_buf_cstr(&spare), O_CREAT | O_EXCL, text);
     }
-    pn_buf_fini(&tmp);
+    pn_buf_fini(&spare);
     return error;
 }
 
@@ -153,7 +207,7 @@ int folder_marks_write(int dir, const struct folder_marks *m, bool sync)
     for (unsigned i = 0; i < PN_KEYWORDS_MAX; i++)
         if (m->keywords[i] != NULL)
             (void)pn_buf_addf(&text, "keyword %c %s\n", (char)('a' + (int)i), m->keywords[i]);
-    int error = text.overflow ? EFBIG : marks_write_text(dir, folder_file, pn_buf_str(&text), sync);
+    int error = text.overflow ? EFBIG : write_small(dir, folder_file, pn_buf_str(&text), sync);
     pn_buf_fini(&text);
     return error;
 }
@@ -250,7 +304,7 @@ int user_marks_write_to(int dir, const struct user_marks *m, bool sync)
         (void)pn_buf_addz(&text, "special made\n");
     for (size_t i = 0; i < m->subscribed_count; i++)
         (void)pn_buf_addf(&text, "subscribed %s\n", m->subscribed[i]);
-    int error = text.overflow ? EFBIG : marks_write_text(dir, user_file, pn_buf_str(&text), sync);
+    int error = text.overflow ? EFBIG : write_small(dir, user_file, pn_buf_str(&text), sync);
     pn_buf_fini(&text);
     return error;
 }

@@ -1,7 +1,9 @@
 /*
  * The two small files, which hold what a Maildir has no place for. Lines of text, one thing a
  * line, `word value`, unknown words are kept out; the first says which file in which version. They
- * are replaced whole: written beside, synced, renamed, and the directory synced.
+ * are replaced whole: written beside, synced, put in their places, and the directory synced. What
+ * they take the place of stays beside them as NAME.spare, to be written over the next time: on a
+ * disk that is full, too.
  *
  *   postern-folder 1              postern-user 1
  *   uidvalidity 1764000000        uidvalidity 1764000003     the last that was given
@@ -46,8 +48,8 @@ int folder_marks_read(int dir, struct folder_marks *out);
 int folder_marks_write(int dir, const struct folder_marks *marks, bool sync);
 void folder_marks_fini(struct folder_marks *marks);
 
-/* For a small file of its own: all of it, at most max bytes; and replaced whole, with the directory
- * synced or not. */
+/* For another file of the kind, without a spare: all of it, at most max bytes; and replaced whole,
+ * with the directory synced or not. */
 int marks_read_text(int dir, const char *name, size_t max, struct pn_buf *out);
 int marks_write_text(int dir, const char *name, struct pn_str text, bool sync);
 

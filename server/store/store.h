@@ -12,6 +12,7 @@
  *   .../postern-uids            for a while, where others left many files: UIDs not in names yet
  *   .../postern-user            small and synced, once a user: subscriptions, quota, the mark of
  *                               HIGHESTMODSEQ, the last UIDVALIDITY
+ *   .../postern-*.spare         what is written over when one of them is written next
  *   .../postern/index.db        SQLite, a cache: rebuilt from the above with nothing lost but
  *                               which changes are how old (modseqs, vanished UIDs)
  *

@@ -148,11 +148,16 @@ static void on_flags(void *ctx, uint32_t seq, const struct pn_mail *mail)
                       mail->flags.system);
 }
 
-void rig_sync_says(struct rig *r, struct pn_view *v, const char *want)
+void rig_sync(struct rig *r, struct pn_view *v)
 {
     static const struct pn_view_ops ops = {on_expunged, on_exists, on_flags};
     pn_buf_clear(&r->said);
     UNIT_TRUE(pn_view_sync(v, true, &ops, r));
+}
+
+void rig_sync_says(struct rig *r, struct pn_view *v, const char *want)
+{
+    rig_sync(r, v);
     UNIT_STR(pn_buf_str(&r->said), pn_str_of(want));
 }
 
@@ -304,7 +309,7 @@ static bool grows(int fd, size_t n, off_t at)
 {
     struct stat st;
     return atomic_load(&full) && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) &&
-           at + (off_t)n > st.st_size;
+           at + (off_t)n > (st.st_size + 4095) / 4096 * 4096;
 }
 
 ssize_t __wrap_write(int fd, const void *bytes, size_t n)

@@ -28,6 +28,7 @@ void rig_append(struct rig *r, const char *folder, unsigned messages);
 uint32_t rig_messages(struct rig *r, const char *folder);
 uint32_t rig_uidnext(struct rig *r, const char *folder);
 /* "-2(5) =3 f1(1:8)": expunge of number 2, UID 5, then three messages, then flags of number 1. */
+void rig_sync(struct rig *r, struct pn_view *v);
 void rig_sync_says(struct rig *r, struct pn_view *v, const char *want);
 enum pn_store_status rig_store(struct pn_view *v, const char *uids, uint32_t flags);
 enum pn_store_status rig_remove(struct pn_view *v, const char *uids);
@@ -44,7 +45,7 @@ enum rig_call { RIG_NONE, RIG_FSYNC, RIG_OPEN, RIG_LINK, RIG_UNLINK };
  * answer; 0: the call is made. Once. A call of a name in a directory has that name as its path. */
 void rig_hook(enum rig_call call, const char *end, int (*fn)(struct rig *r), struct rig *r);
 bool rig_hooked(void); /* it was not called yet */
-/* No new file, no byte more in one that is there. */
+/* No new file, no block more in one that is there. */
 void rig_full(bool full);
 
 #endif

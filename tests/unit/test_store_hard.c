@@ -6,8 +6,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 /* A command means what its session was told of. */
@@ -330,6 +333,112 @@ static void test_count(void)
     }
 }
 
+/* ---- a disk that is full ---- */
+
+static uint64_t modseq_of(struct rig *r, struct pn_view *v)
+{
+    struct pn_view_info info;
+    rig_sync(r, v);
+    pn_view_info(v, &info);
+    return info.highestmodseq;
+}
+
+/* What a process did that was killed then; the highest modseq that it told of. */
+static uint64_t killed(struct rig *r)
+{
+    uint64_t modseq = 0;
+    int ends[2];
+    pn_assert(pipe(ends) == 0);
+    pid_t pid = fork();
+    if (pid == 0) {
+        rig_open(r);
+        r->a = rig_view(r, "");
+        (void)rig_store(r->a, "1", PN_SEEN);
+        modseq = modseq_of(r, r->a);
+        (void)!write(ends[1], &modseq, sizeof modseq);
+        (void)kill(getpid(), SIGKILL);
+    }
+    UNIT_INT(waitpid(pid, NULL, 0), pid);
+    UNIT_INT(read(ends[0], &modseq, sizeof modseq), sizeof modseq);
+    (void)close(ends[0]);
+    (void)close(ends[1]);
+    return modseq;
+}
+
+/* Who has no room left must be able to make some, after any restart; and no number comes twice. */
+static void full(bool after_kill)
+{
+    struct rig r;
+    size_t moved;
+    rig_init(&r);
+    rig_append(&r, "", 4);
+    UNIT_INT(rig_deliver(&r, "Trash"), PN_STORE_OK);
+    r.a = rig_view(&r, "");
+    uint64_t last = modseq_of(&r, r.a);
+    rig_close(&r);
+    if (after_kill)
+        last = killed(&r);
+    rig_full(true);
+    for (unsigned restart = 0; restart < 3; restart++) {
+        rig_open(&r);
+        r.a = rig_view(&r, "");
+        UNIT_INT(rig_store(r.a, "4", 1U << restart), PN_STORE_OK);
+        uint64_t modseq = modseq_of(&r, r.a);
+        UNIT_TRUE(modseq > last);
+        last = modseq;
+        rig_close(&r);
+    }
+    rig_open(&r);
+    UNIT_INT(rig_deliver(&r, ""), PN_STORE_FULL);
+    r.a = rig_view(&r, "");
+    UNIT_INT(rig_store(r.a, "1", PN_DELETED), PN_STORE_OK);
+    UNIT_INT(pn_view_expunge(r.a, NULL), PN_STORE_OK);
+    UNIT_INT(rig_move(r.a, "2", "Trash", &moved), PN_STORE_OK);
+    UNIT_TRUE(modseq_of(&r, r.a) > last);
+    rig_full(false);
+    rig_reopen(&r);
+    UNIT_INT(rig_messages(&r, ""), 2);
+    UNIT_INT(rig_messages(&r, "Trash"), 2);
+    r.a = rig_view(&r, "Trash");
+    UNIT_TRUE(pn_view_uid(r.a, 2) > 1);
+    UNIT_INT(rig_deliver(&r, ""), PN_STORE_OK);
+    rig_fini(&r);
+}
+
+static void test_full(void)
+{
+    unit_row("a right end before");
+    full(false);
+    unit_row("killed before");
+    full(true);
+}
+
+/* The spare is written over: not where another has its bytes, too, and not what may be the file. */
+static void test_spare(void)
+{
+    struct rig r;
+    struct stat st, other_st;
+    rig_init(&r);
+    rig_append(&r, "", 1);
+    rig_reopen(&r);
+    UNIT_INT(fstatat(r.fd, rig_at("postern-user.spare"), &st, 0), 0);
+    UNIT_INT(linkat(r.fd, rig_at("postern-user.spare"), r.fd, "backup", 0), 0);
+    rig_append(&r, "", 1);
+    UNIT_INT(fstatat(r.fd, "backup", &st, 0), 0);
+    UNIT_INT(st.st_nlink, 1);
+    UNIT_INT(fstatat(r.fd, rig_at("postern-user.spare"), &other_st, 0), 0);
+    UNIT_TRUE(other_st.st_ino != st.st_ino);
+    UNIT_INT(rig_messages(&r, ""), 2);
+    unit_row("its exchange could not be synced");
+    rig_hook(RIG_FSYNC, "/u", with_eio, &r);
+    UNIT_INT(pn_folder_subscribe(r.user, PN_STR("A"), true), PN_STORE_TEMPORARY);
+    UNIT_TRUE(!rig_hooked());
+    UNIT_INT(fstatat(r.fd, rig_at("postern-user.spare"), &st, 0), -1);
+    UNIT_INT(pn_folder_subscribe(r.user, PN_STR("B"), true), PN_STORE_OK);
+    UNIT_INT(fstatat(r.fd, rig_at("postern-user.spare"), &st, 0), 0);
+    rig_fini(&r);
+}
+
 int main(int argc, char **argv)
 {
     static const struct unit_test tests[] = {{"not_told_of", test_not_told_of},
@@ -341,6 +450,8 @@ int main(int argc, char **argv)
                                              {"move_fails", test_move_fails},
                                              {"let_go", test_let_go},
                                              {"count", test_count},
+                                             {"full", test_full},
+                                             {"spare", test_spare},
                                              {NULL, NULL}};
     return unit_main("store_hard", tests, argc, argv);
 }

@@ -27,6 +27,7 @@ int __real_mkdirat(int dir, const char *name, mode_t mode);
 int __real_renameat(int from_dir, const char *from, int to_dir, const char *to);
 int __real_unlinkat(int dir, const char *name, int flags);
 int __real_linkat(int from_dir, const char *from, int to_dir, const char *to, int flags);
+int __real_renameat2(int from_dir, const char *from, int to_dir, const char *to, unsigned flags);
 int __real_ftruncate(int fd, off_t size);
 int __wrap_openat(int dir, const char *name, int flags, ...);
 ssize_t __wrap_write(int fd, const void *bytes, size_t n);
@@ -37,6 +38,7 @@ int __wrap_mkdirat(int dir, const char *name, mode_t mode);
 int __wrap_renameat(int from_dir, const char *from, int to_dir, const char *to);
 int __wrap_unlinkat(int dir, const char *name, int flags);
 int __wrap_linkat(int from_dir, const char *from, int to_dir, const char *to, int flags);
+int __wrap_renameat2(int from_dir, const char *from, int to_dir, const char *to, unsigned flags);
 int __wrap_ftruncate(int fd, off_t size);
 int __wrap_fsync(int fd);
 int __wrap_fdatasync(int fd);
@@ -233,6 +235,26 @@ int __wrap_mkdirat(int dir, const char *name, mode_t mode)
     return rc;
 }
 
+static void call_it(struct known *k, const char *name)
+{
+    free(k->name);
+    k->name = pn_strdup(name);
+}
+
+/* What is done, noted as its names; a message in its mailbox has both or neither. */
+static void note_rename(const struct known *old, const char *from, const struct known *new,
+                        const char *to, struct known *moved, struct known *back)
+{
+    bool whole = strcmp(old->name, "new") == 0 || strcmp(old->name, "cur") == 0;
+    uint32_t pair = whole ? ++calls.pairs : 0;
+    uint32_t old_inode = old->inode, new_inode = new->inode;
+    call_it(moved, to);
+    if (back != NULL)
+        call_it(back, from);
+    note_name(new_inode, to, moved->inode)->pair = pair;
+    note_name(old_inode, from, back != NULL ? back->inode : LOG_NONE)->pair = pair;
+}
+
 int __wrap_renameat(int from_dir, const char *from, int to_dir, const char *to)
 {
     if (known_fd(from_dir) == NULL || known_fd(to_dir) == NULL)
@@ -244,12 +266,22 @@ int __wrap_renameat(int from_dir, const char *from, int to_dir, const char *to)
     if (rc != 0)
         return rc;
     pn_assert(k != NULL);
-    free(k->name);
-    k->name = pn_strdup(to);
-    bool whole = strcmp(old->name, "new") == 0 || strcmp(old->name, "cur") == 0;
-    uint32_t pair = whole ? ++calls.pairs : 0;
-    note_name(new->inode, to, k->inode)->pair = pair;
-    note_name(old->inode, from, LOG_NONE)->pair = pair;
+    note_rename(old, from, new, to, k, NULL);
+    return 0;
+}
+
+int __wrap_renameat2(int from_dir, const char *from, int to_dir, const char *to, unsigned flags)
+{
+    if (known_fd(from_dir) == NULL || known_fd(to_dir) == NULL)
+        return __real_renameat2(from_dir, from, to_dir, to, flags);
+    const struct known *old = known_at(from_dir, "."), *new = known_at(to_dir, ".");
+    pn_assert(old != NULL && new != NULL && (flags & ~(RENAME_NOREPLACE | RENAME_EXCHANGE)) == 0);
+    struct known *k = known_at(from_dir, from), *back = known_at(to_dir, to);
+    int rc = __real_renameat2(from_dir, from, to_dir, to, flags);
+    if (rc != 0)
+        return rc;
+    pn_assert(k != NULL && (back != NULL) == (flags == RENAME_EXCHANGE));
+    note_rename(old, from, new, to, k, back);
     return 0;
 }
 
@@ -354,8 +386,14 @@ int __wrap_posix_fallocate(int fd, off_t at, off_t n)
 
 int __wrap_ftruncate(int fd, off_t size)
 {
-    pn_assert(known_fd(fd) == NULL); /* not modelled */
-    return __real_ftruncate(fd, size);
+    const struct known *k = known_fd(fd);
+    int rc = __real_ftruncate(fd, size);
+    if (k != NULL && rc == 0) {
+        struct entry *e = log_add(calls.log, LOG_SIZE);
+        e->inode = k->inode;
+        e->size = (uint64_t)size;
+    }
+    return rc;
 }
 
 /* ---- syncs ---- */
@@ -410,7 +448,6 @@ int __wrap_fdatasync(int fd)
         return -1;                                                                                 \
     }
 UNKNOWN(rename)
-UNKNOWN(renameat2)
 UNKNOWN(link)
 UNKNOWN(symlinkat)
 UNKNOWN(unlink)
