@@ -348,6 +348,7 @@ static void merge_root(struct thread *thread, uint32_t c)
         next = thread->nodes[g].next;
         thread_append(thread, there, g);
     }
+    thread->nodes[c].first = thread->nodes[c].last = 0; /* c is nobody's parent any more */
 }
 
 static void merge_subjects(struct thread *thread)
