@@ -3,42 +3,14 @@
  * run-imap. Line ends are turned first. Bytes are base64; sections are in the order of the SPECs,
  * "1.MIME" or "BINARY 1.2", null where there is no such part; "wrong" is what the grammar says.
  */
-#include "codec.h"
+#include "dump.h"
 #include "envelope.h"
 #include "imap_grammar.h"
-#include "json.h"
-#include "lines.h"
 #include "section.h"
 #include "structure.h"
 
 #include <stdio.h>
 #include <stdlib.h>
-
-enum { FILE_MAX = 64 << 20 };
-
-static bool read_file(const char *path, enum pn_lines_mode mode, struct pn_buf *out)
-{
-    FILE *f = fopen(path, "rb");
-    bool ok = f != NULL;
-    char block[65536];
-    struct pn_lines lines;
-    pn_lines_init(&lines, mode);
-    for (size_t n = 0; ok && (n = fread(block, 1, sizeof block, f)) > 0;)
-        ok = pn_lines_feed(&lines, (struct pn_str){block, n}, out);
-    ok = ok && ferror(f) == 0 && pn_lines_end(&lines, out);
-    if (f != NULL)
-        ok = fclose(f) == 0 && ok;
-    return ok;
-}
-
-static void add_bytes(struct pn_json *j, const char *key, struct pn_str bytes)
-{
-    struct pn_buf text;
-    pn_buf_init(&text, SIZE_MAX);
-    pn_base64_encode(&text, bytes);
-    pn_json_str(j, key, pn_buf_str(&text));
-    pn_buf_fini(&text);
-}
 
 static void add_wrong(struct pn_json *j, const char *wrong)
 {
@@ -63,7 +35,7 @@ static void add_section(struct pn_json *j, struct pn_reader *r, struct pn_str sp
         pn_buf_init(&out, SIZE_MAX);
         while (pn_octets_left(&o) > 0)
             (void)pn_octets_read(&o, 1000, &out);
-        add_bytes(j, NULL, pn_buf_str(&out));
+        dump_bytes(j, NULL, pn_buf_str(&out));
         pn_buf_fini(&out);
     } else {
         pn_json_null(j, NULL);
@@ -82,15 +54,15 @@ static void dump(struct pn_str content, char **specs, int count)
     struct pn_json j = pn_json_to(&line);
     pn_json_object(&j, NULL);
     (void)pn_envelope(m, NULL, &text);
-    add_bytes(&j, "envelope", pn_buf_str(&text));
+    dump_bytes(&j, "envelope", pn_buf_str(&text));
     add_wrong(&j, grammar_envelope(pn_buf_str(&text), &at));
     pn_buf_clear(&text);
     (void)pn_structure(m, true, &text);
-    add_bytes(&j, "structure", pn_buf_str(&text));
+    dump_bytes(&j, "structure", pn_buf_str(&text));
     add_wrong(&j, grammar_body(pn_buf_str(&text), true, &at));
     pn_buf_clear(&text);
     (void)pn_structure(m, false, &text);
-    add_bytes(&j, "body", pn_buf_str(&text));
+    dump_bytes(&j, "body", pn_buf_str(&text));
     add_wrong(&j, grammar_body(pn_buf_str(&text), false, &at));
     pn_json_i64(&j, "size", (int64_t)pn_reader_size(r));
     pn_json_array(&j, "sections");
@@ -108,9 +80,11 @@ static void dump(struct pn_str content, char **specs, int count)
 int main(int argc, char **argv)
 {
     struct pn_buf content;
+    struct pn_lines lines;
     bool lf = argc > 1 && strcmp(argv[1], "--lf") == 0;
-    pn_buf_init(&content, FILE_MAX);
-    if (argc < 3 || !read_file(argv[2], lf ? PN_LINES_TO_LF : PN_LINES_TO_CRLF, &content)) {
+    pn_buf_init(&content, DUMP_FILE_MAX);
+    pn_lines_init(&lines, lf ? PN_LINES_TO_LF : PN_LINES_TO_CRLF);
+    if (argc < 3 || !dump_read(argv[2], &lines, &content)) {
         fprintf(stderr, "imap_dump --lf|--crlf FILE [SPEC...]\n");
         return EXIT_FAILURE;
     }

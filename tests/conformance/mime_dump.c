@@ -4,12 +4,10 @@
  * base64: "raw" and "decoded" body, "value" of a field.
  */
 #include "address.h"
-#include "codec.h"
 #include "date.h"
 #include "decode.h"
+#include "dump.h"
 #include "encword.h"
-#include "json.h"
-#include "lines.h"
 #include "message_invariants.h"
 #include "param.h"
 #include "text.h"
@@ -17,33 +15,6 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-
-enum { FILE_MAX = 64 << 20 };
-
-/* lines NULL: as it is. */
-static bool read_file(const char *path, struct pn_lines *lines, struct pn_buf *out)
-{
-    FILE *f = fopen(path, "rb");
-    bool ok = f != NULL;
-    char block[65536];
-    pn_buf_clear(out);
-    for (size_t n = 0; ok && (n = fread(block, 1, sizeof block, f)) > 0;)
-        ok = lines != NULL ? pn_lines_feed(lines, (struct pn_str){block, n}, out)
-                           : pn_buf_add(out, block, n);
-    ok = ok && ferror(f) == 0 && (lines == NULL || pn_lines_end(lines, out));
-    if (f != NULL)
-        ok = fclose(f) == 0 && ok;
-    return ok;
-}
-
-static void add_bytes(struct pn_json *j, const char *key, struct pn_str bytes)
-{
-    struct pn_buf text;
-    pn_buf_init(&text, SIZE_MAX);
-    pn_base64_encode(&text, bytes);
-    pn_json_str(j, key, pn_buf_str(&text));
-    pn_buf_fini(&text);
-}
 
 static void add_addresses(struct pn_json *j, struct pn_str value)
 {
@@ -114,7 +85,7 @@ static void add_fields(struct pn_json *j, const struct pn_message *m, const stru
         pn_json_i64(j, "at", f->at);
         pn_json_i64(j, "start", f->value);
         pn_json_i64(j, "end", f->end + f->eol);
-        add_bytes(j, "value", value);
+        dump_bytes(j, "value", value);
         pn_buf_clear(&text);
         if (pn_words_decode(value, &text))
             pn_json_str(j, "text", pn_buf_str(&text));
@@ -135,7 +106,7 @@ static void add_part(struct pn_json *j, const struct pn_message *m, const struct
 {
     static const char *const kinds[] = {"leaf", "multipart", "message"};
     struct pn_buf buf;
-    pn_buf_init(&buf, FILE_MAX);
+    pn_buf_init(&buf, DUMP_FILE_MAX);
     pn_json_object(j, NULL);
     pn_json_i64(j, "parent", part->parent);
     pn_json_str(j, "kind", pn_str_of(kinds[part->kind]));
@@ -153,14 +124,14 @@ static void add_part(struct pn_json *j, const struct pn_message *m, const struct
     if (part->kind == PN_PART_LEAF) {
         pn_buf_clear(&buf);
         (void)pn_part_decode(m, part, &buf);
-        add_bytes(j, "raw", pn_part_body(m, part));
-        add_bytes(j, "decoded", pn_buf_str(&buf));
+        dump_bytes(j, "raw", pn_part_body(m, part));
+        dump_bytes(j, "decoded", pn_buf_str(&buf));
         pn_json_str(j, "text", pn_text_part(text, m, part));
         pn_json_str(j, "visible", pn_text_visible(text, m, part, NULL, NULL));
     } else if (part->kind == PN_PART_MULTIPART) {
         struct pn_str content = pn_message_content(m);
-        add_bytes(j, "preamble", pn_str_slice(content, part->body, part->preamble_end));
-        add_bytes(j, "epilogue", pn_str_slice(content, part->epilogue, part->end));
+        dump_bytes(j, "preamble", pn_str_slice(content, part->body, part->preamble_end));
+        dump_bytes(j, "epilogue", pn_str_slice(content, part->epilogue, part->end));
     }
     add_fields(j, m, part);
     pn_json_object_end(j);
@@ -170,7 +141,7 @@ static void add_part(struct pn_json *j, const struct pn_message *m, const struct
 static void dump(const char *path, struct pn_str content)
 {
     struct pn_message *m = pn_message_new(content, NULL);
-    struct pn_text *text = pn_text_new(FILE_MAX);
+    struct pn_text *text = pn_text_new(DUMP_FILE_MAX);
     struct pn_buf line;
     pn_buf_init(&line, SIZE_MAX);
     struct pn_json j = pn_json_to(&line);
@@ -198,11 +169,11 @@ int main(int argc, char **argv)
     int status = EXIT_SUCCESS;
     bool crlf = argc > 1 && strcmp(argv[1], "--crlf") == 0;
     bool lf = argc > 1 && strcmp(argv[1], "--lf") == 0;
-    pn_buf_init(&content, FILE_MAX);
+    pn_buf_init(&content, DUMP_FILE_MAX);
     for (int i = 1 + (crlf || lf); i < argc; i++) {
         struct pn_lines lines;
         pn_lines_init(&lines, lf ? PN_LINES_TO_LF : PN_LINES_TO_CRLF);
-        if (read_file(argv[i], crlf || lf ? &lines : NULL, &content)) {
+        if (dump_read(argv[i], crlf || lf ? &lines : NULL, &content)) {
             dump(argv[i], pn_buf_str(&content));
         } else {
             fprintf(stderr, "mime_dump: %s can't be read\n", argv[i]);
