@@ -151,9 +151,10 @@ static void gone_over(struct access *a)
         not_taken(a, "the mailbox worker could not be told that it may begin");
         return;
     }
+    uint64_t id = a->id;
     access_unlist(a);
     if (a->inner != NULL)
-        relay_begin(s, &a->inner);
+        relay_begin(s, &a->inner, id);
     if (s->edge->draining)
         relays_drain(s->edge);
     session_free(s); /* our own descriptor of a plain connection goes with it */

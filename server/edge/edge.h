@@ -551,8 +551,10 @@ void edge_auth_free(struct edge *edge);
 
 /* Our end of a pair, paused: relay_begin goes on with it. Takes fd. */
 struct pn_stream *relay_inner(struct edge *edge, int fd);
-/* Takes the session's stream, its place, and inner. */
-void relay_begin(struct session *s, struct pn_stream **inner);
+/* Takes the session's stream, its place, and inner. id: as the worker knows it. */
+void relay_begin(struct session *s, struct pn_stream **inner, uint64_t id);
+/* A mailbox worker's SESSION_ASK; false: it is none. */
+bool relay_asked(struct edge *edge, unsigned mailbox, struct pn_str body);
 /* The edge stops: workers tell those whose sessions we relay. */
 void relays_drain(struct edge *edge);
 void relays_free(struct edge *edge);

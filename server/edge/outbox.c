@@ -360,6 +360,9 @@ static bool on_delivered(void *ctx, struct pn_record *record)
     if (record->type == PN_REC_SESSION_TAKEN)
         return access_taken(mailbox->edge, (unsigned)(mailbox - mailbox->edge->mailboxes),
                             record->body);
+    if (record->type == PN_REC_SESSION_ASK)
+        return relay_asked(mailbox->edge, (unsigned)(mailbox - mailbox->edge->mailboxes),
+                           record->body);
     if (record->type == PN_REC_HAS_QUOTAS) {
         mailbox->quotas = true;
         return record->body.len == 0;

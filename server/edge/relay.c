@@ -9,6 +9,7 @@
 
 #include "log.h"
 #include "mem.h"
+#include "pass.h"
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -22,7 +23,7 @@ struct relay {
     struct edge *edge;
     struct pn_stream *outer, *inner; /* inner NULL: the worker is done, its last words go out */
     struct place *place;
-    uint64_t stall_ms;
+    uint64_t id, stall_ms;
 };
 
 static void relay_end(struct relay *r)
@@ -134,7 +135,7 @@ static void keep_alive(int fd)
     (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &(int){KEEPALIVE_S}, sizeof(int));
 }
 
-void relay_begin(struct session *s, struct pn_stream **inner)
+void relay_begin(struct session *s, struct pn_stream **inner, uint64_t id)
 {
     struct edge *edge = s->edge;
     struct relay *r = pn_calloc(1, sizeof *r);
@@ -144,6 +145,7 @@ void relay_begin(struct session *s, struct pn_stream **inner)
                         .outer = s->stream,
                         .inner = *inner,
                         .place = session_place(s),
+                        .id = id,
                         .stall_ms = s->gen->data_ms};
     s->stream = *inner = NULL;
     if (r->next != NULL)
@@ -155,6 +157,34 @@ void relay_begin(struct session *s, struct pn_stream **inner)
     pn_stream_rehome(r->inner, &inner_ops, r, limits);
     pn_stream_resume(r->outer);
     pn_stream_resume(r->inner);
+}
+
+/* What the worker said lies in the pair, here, and with the kernel. */
+static uint64_t left_of(const struct relay *r)
+{
+    size_t unheard = pn_stream_unheard(r->outer);
+    if (r->inner == NULL || unheard == SIZE_MAX)
+        return UINT64_MAX;
+    return (uint64_t)unheard + pn_stream_unread(r->inner);
+}
+
+bool relay_asked(struct edge *edge, unsigned mailbox, struct pn_str body)
+{
+    struct pn_session_left left;
+    struct pn_channel *to = edge->mailboxes[mailbox].channel;
+    struct pn_buf b;
+    if (!pn_session_left_get(body, &left))
+        return false;
+    struct relay *r = edge->relays; /* the newest first: few ask */
+    while (r != NULL && r->id != left.id)
+        r = r->next;
+    left.bytes = r == NULL ? UINT64_MAX : left_of(r);
+    pn_buf_init(&b, 64);
+    pn_session_left_put(&b, &left);
+    if (to != NULL && !pn_channel_send(to, PN_REC_SESSION_LEFT, pn_buf_str(&b), NULL, 0))
+        pn_warn("mailbox-%u could not be told what a client has", mailbox); /* it asks again */
+    pn_buf_fini(&b);
+    return true;
 }
 
 void relays_drain(struct edge *edge)

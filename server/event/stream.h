@@ -80,6 +80,8 @@ size_t pn_stream_pending(const struct pn_stream *stream);
  * sockets (in memory, not bytes) what its other end has not read. 0: all of it was taken. SIZE_MAX:
  * the peer hears no more, whatever it took. */
 size_t pn_stream_unheard(const struct pn_stream *stream);
+/* Bytes that came, and on_read was not shown. */
+size_t pn_stream_unread(const struct pn_stream *stream);
 /* Frees it once all output is sent, without any further callback. *stream becomes NULL at once.
  * That may take for as long as the peer takes some of it every half minute, and five minutes in
  * all; what it holds counts for nobody, so who has much to say yet drains it first. Input that

@@ -68,7 +68,15 @@ void stream_finish(struct pn_stream *s)
     linger(s);
 }
 
-static size_t unread(const struct pn_stream *s)
+size_t pn_stream_unread(const struct pn_stream *s)
+{
+    int waiting = 0;
+    if (s->fd >= 0 && ioctl(s->fd, FIONREAD, &waiting) != 0)
+        waiting = 0;
+    return s->keep_len + (waiting > 0 ? (size_t)waiting : 0);
+}
+
+static size_t held(const struct pn_stream *s)
 {
     size_t all = pn_stream_unheard(s);
     return all == SIZE_MAX ? 0 : all - pn_stream_pending(s);
@@ -77,15 +85,15 @@ static size_t unread(const struct pn_stream *s)
 /* Every LOOK_MS: does the peer take what it is sent? */
 void stream_closing_time(struct pn_stream *s)
 {
-    size_t kept = pn_stream_pending(s), held = unread(s);
-    bool moves = kept < s->close_kept || held < s->close_held;
+    size_t kept = pn_stream_pending(s), left = held(s);
+    bool moves = kept < s->close_kept || left < s->close_held;
     s->close_still = moves ? 0 : s->close_still + 1;
-    if (kept + held == 0 || s->close_still == STILL_MAX || pn_loop_now(s->loop) >= s->deadline) {
+    if (kept + left == 0 || s->close_still == STILL_MAX || pn_loop_now(s->loop) >= s->deadline) {
         pn_stream_free(&s);
         return;
     }
     s->close_kept = kept;
-    s->close_held = held;
+    s->close_held = left;
     pn_timer_set(s->timer, LOOK_MS);
 }
 
@@ -96,7 +104,7 @@ static void begin(struct pn_stream *s)
     s->keep = NULL;
     s->keep_len = s->keep_cap = 0;
     s->close_kept = pn_stream_pending(s);
-    s->close_held = unread(s);
+    s->close_held = held(s);
     s->deadline = pn_loop_now(s->loop) + WHOLE_MS * (uint64_t)PN_NS_PER_MS;
     pn_timer_set(stream_timer(s), LOOK_MS);
 }

@@ -121,3 +121,19 @@ bool pn_session_taken_get(struct pn_str body, struct pn_session_taken *taken)
     taken->word = pn_rd_u8(&r);
     return pn_rd_done(&r) && taken->word < PN_SESSION_WORDS;
 }
+
+void pn_session_left_put(struct pn_buf *out, const struct pn_session_left *left)
+{
+    pn_wr_u64(out, left->id);
+    pn_wr_u32(out, left->serial);
+    pn_wr_u64(out, left->bytes);
+}
+
+bool pn_session_left_get(struct pn_str body, struct pn_session_left *left)
+{
+    struct pn_rd r = pn_rd_of(body);
+    left->id = pn_rd_u64(&r);
+    left->serial = pn_rd_u32(&r);
+    left->bytes = pn_rd_u64(&r);
+    return pn_rd_done(&r);
+}

@@ -15,7 +15,10 @@
  *                                      Before the first neither reads nor writes there but edge,
  *                                      behind it edge never does; a worker that does not hear it
  *                                      closes its descriptor without a word
- *   edge -> mailbox    SESSIONS_END    the edge stops: those that it relays are told so
+ *   mailbox -> edge    SESSION_ASK     struct pn_session_left without bytes: of one that edge
+ * relays, edge -> mailbox    SESSION_LEFT    how much of what the worker said the client's side has
+ * not acknowledged yet edge -> mailbox    SESSIONS_END    the edge stops: those that it relays are
+ * told so
  *
  * A token opens one session of its user and service, once, within PN_PASS_MS. Whoever shows a
  * token uses it up, right or wrong in the rest. A token dies with the worker. SESSION goes as
@@ -78,6 +81,12 @@ struct pn_session_taken {
     uint8_t word; /* enum pn_session_word */
 };
 
+struct pn_session_left {
+    uint64_t id;
+    uint32_t serial; /* of the question; comes back */
+    uint64_t bytes;  /* UINT64_MAX: the client is gone */
+};
+
 /* Each _get: false for what is malformed, or beyond a limit above. */
 void pn_pass_put(struct pn_buf *out, const struct pn_pass *pass);
 bool pn_pass_get(struct pn_str body, struct pn_pass *pass);
@@ -87,5 +96,7 @@ void pn_session_put(struct pn_buf *out, const struct pn_session *session);
 bool pn_session_get(struct pn_str body, struct pn_session *session);
 void pn_session_taken_put(struct pn_buf *out, const struct pn_session_taken *taken);
 bool pn_session_taken_get(struct pn_str body, struct pn_session_taken *taken);
+void pn_session_left_put(struct pn_buf *out, const struct pn_session_left *left);
+bool pn_session_left_get(struct pn_str body, struct pn_session_left *left);
 
 #endif

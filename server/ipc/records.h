@@ -91,8 +91,10 @@ enum pn_record_type {
     PN_REC_SESSION,      /* fd: the client, or a pair's end */
     PN_REC_SESSIONS_END, /* no body */
     PN_REC_SESSION_YOURS,
+    PN_REC_SESSION_LEFT,
     PN_REC_PASS_KNOWN = 0x06c0,
     PN_REC_SESSION_TAKEN,
+    PN_REC_SESSION_ASK,
 
     /* any role -> admin: one JSON line, whole; and counters (metrics.h) */
     PN_REC_EVENT = 0x0700,

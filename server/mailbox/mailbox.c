@@ -31,6 +31,11 @@ struct job {
     struct pn_pool *pool;
 };
 
+bool peer_send(struct peer *peer, uint16_t type, struct pn_str body)
+{
+    return peer->channel != NULL && pn_channel_send(peer->channel, type, body, NULL, 0);
+}
+
 static void answer(struct peer *peer, uint64_t token, uint16_t code, struct pn_str text)
 {
     struct pn_buf b;
@@ -236,6 +241,8 @@ static bool on_record(void *ctx, struct pn_record *record)
         return edge && sessions_open(peer, record, false);
     case PN_REC_SESSION_YOURS:
         return edge && sessions_yours(peer, record->body);
+    case PN_REC_SESSION_LEFT:
+        return edge && sessions_left_said(peer, record->body);
     case PN_REC_SESSIONS_END:
         if (edge)
             sessions_relay_ends(peer);

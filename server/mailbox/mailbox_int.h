@@ -10,6 +10,7 @@
  *   indexer.c        the words of delivered mail, when nobody waits
  *   session_event.c  event lines and counters
  *   session.c        one session: stream, engine, and what it waits for
+ *   session_heard.c  whether its client has what was said
  *   sessions.c       all of them: limits, tokens, the records of pass.h
  *   placing.c        into which of a user's folders a delivery goes
  *   quota_ask.c      whether a user has room, asked by edges
@@ -119,7 +120,8 @@ struct visit {
     bool eof, broken, ending; /* broken: no deflate stream */
     bool hearing;             /* until the client has all that was said: PN_ENGINE_HEARD */
     unsigned look_ms;         /* then: when it is looked at again */
-    size_t unheard;           /* what it did not have */
+    uint32_t asked;           /* edge, of that: so many times */
+    uint64_t unheard;         /* what it did not have */
     uint64_t moved_ns;        /* when that last became less */
     bool parting;             /* the last word is said, and on its way */
     enum pn_engine_why ending_why;
@@ -206,6 +208,12 @@ void visit_moved(void *ctx, struct pn_str from, struct pn_str to, bool into_junk
 
 /* ---- session.c ---- */
 
+enum { VISIT_SEND_MS = 5 * 60 * 1000 }; /* for a client that takes nothing */
+
+/* The engine has a turn; more: it goes on with what it is at. */
+void visit_run(struct visit *v, bool more);
+/* The client is gone, or hears nothing more than what is being sent. */
+void visit_finish(struct visit *v, const char *why);
 /* Takes fd. reader has room. */
 void visit_begin(struct mailbox *mb, struct reader *reader, struct peer *relay,
                  const struct pn_session *from, int fd);
@@ -215,6 +223,15 @@ void visit_yours(struct visit *v);
 void visit_end(struct visit *v, enum pn_engine_why why);
 /* The edge that relays it is gone: there is no client any more. */
 void visit_lost(struct visit *v);
+
+/* ---- session_heard.c ---- */
+
+/* The engine runs again once the client has all that was said. */
+void visit_listen_begin(struct visit *v);
+/* While that is so: it may have it. */
+void visit_listen(struct visit *v);
+/* PN_REC_SESSION_LEFT. */
+bool sessions_left_said(struct peer *peer, struct pn_str body);
 
 /* ---- sessions.c ---- */
 
@@ -252,6 +269,8 @@ bool mailbox_command(void *ctx, struct pn_record *record);
 /* ---- mailbox.c ---- */
 
 void mailbox_stop_if_idle(struct mailbox *mb);
+/* False: it has no room, or is gone. */
+bool peer_send(struct peer *peer, uint16_t type, struct pn_str body);
 /* A job for it has ended. */
 void mailbox_peer_done(struct peer *peer);
 

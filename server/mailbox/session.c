@@ -20,16 +20,11 @@ enum {
     IN_MAX = PN_SESSION_AHEAD_MAX + PN_ENGINE_LINE_MAX + 2 * IN_STEP,
     PACKED_KEEP = 64 * 1024, /* compressed input that waits */
     UNREAD_MAX = 64 * 1024,  /* of what was said: beyond it no more is asked for */
-    SEND_MS = 5 * 60 * 1000, /* a client that reads nothing for so long */
-    LOOK_MS = 5,             /* whether a client has what was said */
-    LOOK_MAX_MS = 500,
+    SEND_MS = VISIT_SEND_MS,
     KEEPALIVE_S = 300
 };
 
-static void schedule(struct visit *v, bool more);
 static void await(struct visit *v);
-static void listen_to(struct visit *v);
-static void on_timer(void *ctx);
 
 /* ---- the end ---- */
 
@@ -64,7 +59,7 @@ static void closed(struct crew_job *job)
 }
 
 /* The client is gone, or hears nothing more than what is being sent. */
-static void finish(struct visit *v, const char *why)
+void visit_finish(struct visit *v, const char *why)
 {
     if (v->end == NULL)
         v->end = why;
@@ -112,7 +107,7 @@ static void part(struct visit *v, const char *why)
     v->hearing = false;
     v->state = VISIT_SENDING;
     if (pn_stream_pending(v->stream) == 0)
-        finish(v, why);
+        visit_finish(v, why);
     else
         pn_stream_timeout(v->stream, SEND_MS);
 }
@@ -140,7 +135,7 @@ void visit_lost(struct visit *v)
 {
     v->relay = NULL;
     if (v->state != VISIT_CLOSING)
-        finish(v, "closed");
+        visit_finish(v, "closed");
 }
 
 /* ---- input ---- */
@@ -168,10 +163,10 @@ static size_t on_read(void *ctx, struct pn_str bytes)
     size_t used = take(v, bytes);
     v->bytes_in += used;
     if (v->broken) {
-        finish(v, "broken");
+        visit_finish(v, "broken");
         return used;
     }
-    schedule(v, false);
+    visit_run(v, false);
     return used;
 }
 
@@ -181,7 +176,7 @@ static void on_eof(void *ctx)
     struct visit *v = ctx;
     v->eof = true;
     if (v->state == VISIT_WAITING)
-        finish(v, "closed");
+        visit_finish(v, "closed");
 }
 
 static void on_close(void *ctx, enum pn_close how, const char *why)
@@ -189,7 +184,7 @@ static void on_close(void *ctx, enum pn_close how, const char *why)
     struct visit *v = ctx;
     (void)why;
     pn_stream_free(&v->stream);
-    finish(v, how == PN_CLOSE_FULL ? "slow" : "closed");
+    visit_finish(v, how == PN_CLOSE_FULL ? "slow" : "closed");
 }
 
 static void on_timeout(void *ctx)
@@ -197,7 +192,7 @@ static void on_timeout(void *ctx)
     struct visit *v = ctx;
     if (v->state != VISIT_WAITING || pn_stream_pending(v->stream) != 0) {
         pn_stream_free(&v->stream);
-        finish(v, "slow");
+        visit_finish(v, "slow");
     } else {
         visit_end(v, PN_ENGINE_IDLE_TOO_LONG);
     }
@@ -207,11 +202,11 @@ static void on_drained(void *ctx)
 {
     struct visit *v = ctx;
     if (v->parting)
-        finish(v, v->end);
+        visit_finish(v, v->end);
     else if (v->hearing)
-        listen_to(v);
+        visit_listen(v);
     else if (v->state == VISIT_SENDING)
-        schedule(v, true);
+        visit_run(v, true);
     else if (v->state == VISIT_WAITING)
         await(v);
 }
@@ -240,7 +235,7 @@ static void await(struct visit *v)
 {
     v->state = VISIT_WAITING;
     if (v->eof) {
-        finish(v, "closed");
+        visit_finish(v, "closed");
         return;
     }
     if (v->in.len > PN_ENGINE_LINE_MAX && v->consumed == 0) {
@@ -256,44 +251,17 @@ static void await(struct visit *v)
         v->again = true;
     }
     if (v->broken) {
-        finish(v, "broken");
+        visit_finish(v, "broken");
         return;
     }
     if (v->again) {
-        schedule(v, false);
+        visit_run(v, false);
         return;
     }
     pn_stream_timeout(v->stream, pn_stream_pending(v->stream) != 0
                                      ? SEND_MS
                                      : v->engine->kind->patience(v->engine));
     pn_stream_resume(v->stream);
-}
-
-/* Who waits for HEARD: has the client taken all? If it does not read, it is looked at again, less
- * and less often. */
-static void listen_to(struct visit *v)
-{
-    size_t left = pn_stream_unheard(v->stream);
-    uint64_t now = pn_loop_now(v->mailbox->loop);
-    if (left == 0) {
-        v->hearing = false;
-        schedule(v, true);
-        return;
-    }
-    if (left < v->unheard)
-        v->moved_ns = now;
-    v->unheard = left;
-    if (left == SIZE_MAX || now - v->moved_ns > SEND_MS * (uint64_t)PN_NS_PER_MS) {
-        pn_stream_free(&v->stream);
-        finish(v, left == SIZE_MAX ? "closed" : "slow");
-        return;
-    }
-    if (pn_stream_pending(v->stream) != 0)
-        return; /* that is told */
-    if (v->timer == NULL)
-        v->timer = pn_timer_new(v->mailbox->loop, on_timer, v);
-    pn_timer_set(v->timer, v->look_ms);
-    v->look_ms = 2 * v->look_ms < LOOK_MAX_MS ? 2 * v->look_ms : LOOK_MAX_MS;
 }
 
 static void begin_deflate(struct visit *v)
@@ -305,7 +273,7 @@ static void begin_deflate(struct visit *v)
     if (v->deflate == NULL || rest.len > IN_STEP ||
         !deflate_unpack(v->deflate, &rest, &v->in, IN_STEP) || rest.len != 0) {
         pn_buf_fini(&packed);
-        finish(v, "broken");
+        visit_finish(v, "broken");
         return;
     }
     v->again = v->again || v->in.len != 0;
@@ -334,15 +302,12 @@ static void go_on(struct visit *v)
         v->state = VISIT_SENDING;
         pn_stream_timeout(v->stream, SEND_MS);
         if (pn_stream_pending(v->stream) == 0)
-            schedule(v, true);
+            visit_run(v, true);
         return;
     case PN_ENGINE_HEARD:
         v->state = VISIT_SENDING;
-        v->hearing = true;
-        v->unheard = SIZE_MAX;
-        v->look_ms = LOOK_MS;
         pn_stream_timeout(v->stream, SEND_MS);
-        listen_to(v);
+        visit_listen_begin(v);
         return;
     case PN_ENGINE_END:
         part(v, "logout");
@@ -359,10 +324,10 @@ static void ran(struct crew_job *job)
         send_out(v);
     v->state = VISIT_SENDING;
     if (v->stream == NULL) {
-        finish(v, v->end);
+        visit_finish(v, v->end);
     } else if (over) {
         pn_error("session %s says more at once than is allowed", v->name);
-        finish(v, "error");
+        visit_finish(v, "error");
     } else if (v->ending && v->said != PN_ENGINE_END) {
         say_bye(v);
     } else {
@@ -371,7 +336,7 @@ static void ran(struct crew_job *job)
 }
 
 /* The engine has a turn. */
-static void schedule(struct visit *v, bool more)
+void visit_run(struct visit *v, bool more)
 {
     v->state = VISIT_RUNNING;
     v->job.more = more;
@@ -390,7 +355,7 @@ static void on_wake(void *arg)
     struct visit *v = arg;
     atomic_store(&v->woken, false);
     if (v->state == VISIT_WAITING && v->stream != NULL && !reads_nothing(v))
-        schedule(v, false);
+        visit_run(v, false);
     else
         v->again = true;
 }
@@ -451,9 +416,9 @@ static void begin(struct visit *v)
     v->state = VISIT_SENDING;
     if (v->engine == NULL) {
         say_no(v);
-        finish(v, "error");
+        visit_finish(v, "error");
     } else {
-        schedule(v, false);
+        visit_run(v, false);
     }
 }
 
@@ -462,18 +427,9 @@ static void opened(struct crew_job *job)
     struct visit *v = (struct visit *)job;
     v->state = v->offered ? VISIT_OFFERED : VISIT_SENDING;
     if (v->stream == NULL)
-        finish(v, v->end);
+        visit_finish(v, v->end);
     else if (!v->offered)
         begin(v);
-}
-
-static void on_timer(void *ctx)
-{
-    struct visit *v = ctx;
-    if (v->offered) /* edge has no word left for us */
-        visit_lost(v);
-    else if (v->hearing && v->state == VISIT_SENDING && v->stream != NULL)
-        listen_to(v);
 }
 
 /* A client whose network is gone without a word is found out in the end. */
@@ -481,6 +437,12 @@ static void keep_alive(int fd)
 {
     (void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &(int){1}, sizeof(int));
     (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &(int){KEEPALIVE_S}, sizeof(int));
+}
+
+/* Edge has no word left for us. */
+static void on_unclaimed(void *ctx)
+{
+    visit_lost(ctx);
 }
 
 static struct visit *visit_new(struct mailbox *mb, const struct pn_session *from)
@@ -524,7 +486,7 @@ void visit_begin(struct mailbox *mb, struct reader *reader, struct peer *relay,
     (void)pn_buf_adds(&v->in, from->ahead);
     v->bytes_in = from->ahead.len;
     if (v->offered) {
-        v->timer = pn_timer_new(mb->loop, on_timer, v);
+        v->timer = pn_timer_new(mb->loop, on_unclaimed, v);
         pn_timer_set(v->timer, PN_SESSION_YOURS_MS);
     }
     v->stream = pn_stream_new(

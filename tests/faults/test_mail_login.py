@@ -13,6 +13,7 @@ import socket
 import ssl
 import subprocess
 import sys
+import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 import postern  # noqa: E402
@@ -317,6 +318,53 @@ def test_half_open(c):
 
 def stored(node):
     return sorted(path for path in node.server.mail() if "/ann/" in "/" + path)
+
+
+def small(node, kind):
+    """A POP3 client that takes little at a time, logged in."""
+    sock = socket.socket()
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    sock.settimeout(60 * postern.patience())
+    sock.connect(("127.0.0.1", node.ports[kind]))
+    if kind == "pop3s":
+        sock = ssl._create_unverified_context().wrap_socket(sock)
+    for line in ("", f"USER {USER}\r\n", f"PASS {PASSWORD}\r\n"):
+        sock.sendall(line.encode())
+        answer = b""
+        while not answer.endswith(b"\n"):
+            answer += sock.recv(1)
+    return sock
+
+
+def test_unheard(c):
+    """What the line swallows stays: QUIT deletes once the client has what was said before it; and a
+    client that is slow hears all of it, with the answer to QUIT behind it."""
+    body = "Subject: large\r\n\r\n" + ("x" * 70 + "\r\n") * 10000
+    with Node(more="mailbox { plain-login loopback }") as node:
+        session = postern.Session(node.server)
+        c.check(session.send(body, rcpts=(USER,)).startswith("250"), "a large message")
+        session.close()
+        for n, kind in enumerate(("pop3", "pop3s")):
+            sock = small(node, kind)
+            sock.sendall(b"RETR 1\r\nDELE 1\r\nQUIT\r\n")
+            heard = b""
+            while len(heard) < 1000:
+                heard += sock.recv(1000)
+            c.check(heard.startswith(b"+OK"), f"{kind}: it is on its way", heard[:50])
+            sock.close()
+            ends = node.server.wait_events("session", n + 1)
+            c.check(len(ends) == n + 1 and ends[-1]["end"] != "logout", f"{kind}: the session ends without it", ends[-1:])
+            c.check(len(stored(node)) == 1, f"{kind}: nothing is deleted", stored(node))
+        for kind in ("pop3", "pop3s"):
+            sock = small(node, kind)
+            sock.sendall(b"RETR 1\r\n" + b"DELE 1\r\n" * (kind == "pop3s") + b"QUIT\r\n")
+            time.sleep(12)  # longer than streams once had to close
+            heard = b""
+            while part := sock.recv(65536):
+                heard += part
+            sock.close()
+            c.check(heard.endswith(b"+OK Bye\r\n") and len(heard) > len(body), f"{kind}: who is slow hears all", heard[-100:])
+        c.check(postern.until(lambda: not stored(node)), "and what is marked goes then", stored(node))
 
 
 def test_drops(c):

@@ -14,6 +14,7 @@ static void records(unsigned which, struct pn_str bytes, struct pn_buf *out)
     struct pn_pass_known known;
     struct pn_session session;
     struct pn_session_taken taken;
+    struct pn_session_left left;
     bool got = false;
     if (which == 0 && (got = pn_pass_get(bytes, &pass)))
         pn_pass_put(out, &pass);
@@ -23,6 +24,8 @@ static void records(unsigned which, struct pn_str bytes, struct pn_buf *out)
         pn_session_put(out, &session);
     else if (which == 3 && (got = pn_session_taken_get(bytes, &taken)))
         pn_session_taken_put(out, &taken);
+    else if (which == 5 && (got = pn_session_left_get(bytes, &left)))
+        pn_session_left_put(out, &left);
     pn_assert(!got || pn_str_eq(pn_buf_str(out), bytes));
 }
 
@@ -49,10 +52,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     struct pn_str bytes = {(const char *)data + 1, size - 1};
     pn_buf_init(&out, 1024 * 1024);
-    if (data[0] % 5 == 4)
+    if (data[0] % 6 == 4)
         packed(bytes, &out);
     else
-        records(data[0] % 5, bytes, &out);
+        records(data[0] % 6, bytes, &out);
     pn_buf_fini(&out);
     return 0;
 }

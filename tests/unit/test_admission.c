@@ -110,6 +110,12 @@ static void test_records(void)
     CUT_EVERYWHERE(&b, pn_session_taken_get, &got_taken);
     UNIT_INT(got_taken.id, 7);
     UNIT_INT(got_taken.word, PN_SESSION_TOO_MANY);
+    unit_row("what is left");
+    struct pn_session_left left = {7, 8, 9}, got_left;
+    pn_buf_clear(&b);
+    pn_session_left_put(&b, &left);
+    CUT_EVERYWHERE(&b, pn_session_left_get, &got_left);
+    UNIT_TRUE(got_left.id == 7 && got_left.serial == 8 && got_left.bytes == 9);
     pn_buf_fini(&b);
 }
 

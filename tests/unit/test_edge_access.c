@@ -187,6 +187,8 @@ static void test_relayed(void)
     down();
 }
 
+static uint64_t last_id; /* of the session below */
+
 /* A session with TLS, let in and taken: the worker's end. */
 static int relayed(struct client *c, struct pn_buf *buf)
 {
@@ -200,6 +202,7 @@ static int relayed(struct client *c, struct pn_buf *buf)
     let_in(asked(buf, &begin), true, 0);
     pn_buf_clear(buf);
     int fd = handed(buf, &s);
+    last_id = s.id;
     say_word(s.id, PN_SESSION_TAKEN);
     UNIT_INT(send(fd, "a OK\r\n", 6, 0), 6);
     expect_line(c, "a OK");
@@ -241,6 +244,64 @@ static void expect_bytes(struct client *c, size_t want)
         pn_buf_clear(&c->in);
     }
     UNIT_INT(got, want);
+}
+
+/* What edge says is left of it. */
+static uint64_t left_of(uint64_t id, uint32_t serial)
+{
+    struct pn_record record;
+    struct pn_session_left left = {id, serial, 0};
+    struct pn_buf b;
+    pn_buf_init(&b, PN_RECORD_MAX);
+    pn_session_left_put(&b, &left);
+    UNIT_INT(pn_channel_send_fd(fx.rig.peers[MAILBOX], PN_REC_SESSION_ASK, pn_buf_str(&b), NULL, 0),
+             0);
+    pn_buf_clear(&b);
+    UNIT_TRUE(role_rig_recv(&fx.rig, MAILBOX, &record, &b));
+    UNIT_INT(record.type, PN_REC_SESSION_LEFT);
+    UNIT_TRUE(pn_session_left_get(record.body, &left));
+    UNIT_TRUE(left.id == id && left.serial == serial);
+    pn_buf_fini(&b);
+    return left.bytes;
+}
+
+/* A worker asks whether its client has all. */
+static void test_left(void)
+{
+    enum { MUCH = 64 * 1024 * 1024, PIECE = 64 * 1024 };
+    static char much[PIECE];
+    struct client c;
+    struct pn_buf buf;
+    size_t sent = 0;
+    up("}\n");
+    pn_buf_init(&buf, PN_RECORD_MAX);
+    int fd = relayed(&c, &buf);
+    uint64_t id = last_id;
+    unit_row("it has all");
+    while (left_of(id, 1) != 0) /* until that is acknowledged */
+        continue;
+    unit_row("another session");
+    UNIT_TRUE(left_of(id + 1, 2) == UINT64_MAX);
+    unit_row("it reads nothing: what its own side can't take any more is left");
+    while (left_of(id, 3) == 0 && sent < MUCH) {
+        struct pollfd p = {.fd = fd, .events = POLLOUT};
+        UNIT_INT(poll(&p, 1, 30000), 1);
+        ssize_t n = send(fd, much, sizeof much, MSG_NOSIGNAL | MSG_DONTWAIT);
+        sent += n > 0 ? (size_t)n : 0;
+    }
+    UNIT_TRUE(sent < MUCH);
+    unit_row("it reads again");
+    for (size_t got = 0; got < sent && hear_bytes(&c) > 0; pn_buf_clear(&c.in))
+        got += c.in.len;
+    while (left_of(id, 3) != 0)
+        continue;
+    unit_row("it is gone, which is found out by saying more");
+    hang_up(&c);
+    while (left_of(id, 4) != UINT64_MAX)
+        (void)send(fd, much, 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+    (void)close(fd);
+    pn_buf_fini(&buf);
+    down();
 }
 
 /* Who is relayed is counted, until the end. */
@@ -397,13 +458,10 @@ static void test_plain(void)
 int main(int argc, char **argv)
 {
     static const struct unit_test tests[] = {
-        {"relayed", test_relayed},
-        {"last words", test_last_words},
-        {"counted", test_counted},
-        {"stalled", test_stalled},
-        {"stopped", test_stopped},
-        {"plain", test_plain},
-        {NULL, NULL},
+        {"relayed", test_relayed}, {"last words", test_last_words},
+        {"left", test_left},       {"counted", test_counted},
+        {"stalled", test_stalled}, {"stopped", test_stopped},
+        {"plain", test_plain},     {NULL, NULL},
     };
     return unit_main("edge_access", tests, argc, argv);
 }

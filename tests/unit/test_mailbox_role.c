@@ -698,6 +698,29 @@ static void test_ends(void)
     (void)close(plain);
 }
 
+/* What a worker asks of that session; its serial. */
+static uint32_t asked(struct house *h, uint64_t id)
+{
+    struct pn_record record;
+    struct pn_session_left left = {0, 0, 0};
+    UNIT_INT(pn_channel_recv_fd(h->rig.peers[EDGE], &record, &h->room, 30000), 1);
+    UNIT_INT(record.type, PN_REC_SESSION_ASK);
+    UNIT_TRUE(pn_session_left_get(record.body, &left));
+    UNIT_INT(left.id, id);
+    return left.serial;
+}
+
+static void say_left(struct house *h, uint64_t id, uint32_t serial, uint64_t bytes)
+{
+    const struct pn_session_left left = {id, serial, bytes};
+    struct pn_buf b;
+    pn_buf_init(&b, 64);
+    pn_session_left_put(&b, &left);
+    UNIT_INT(pn_channel_send_fd(h->rig.peers[EDGE], PN_REC_SESSION_LEFT, pn_buf_str(&b), NULL, 0),
+             0);
+    pn_buf_fini(&b);
+}
+
 /* What has not arrived is not taken for said: POP3 deletes by that. */
 static void test_heard(void)
 {
@@ -708,7 +731,9 @@ static void test_heard(void)
     house_open(&h, "");
     int bob = enter(&h, BOB);
     unit_row("a client that goes when it has half of it");
-    int fd = enter(&h, ANN);
+    int fd = offer(&h, EDGE, 7, ANN);
+    say_whose(&h, EDGE, 7, PN_SESSION_TAKEN);
+    hears(fd, "a1 OK\r\n");
     say(fd, "heard\r\n");
     UNIT_INT(hear(fd, got, PIECE / 2), PIECE / 2);
     say(bob, "arrivals\r\n");
@@ -718,7 +743,9 @@ static void test_heard(void)
     say(bob, "arrivals\r\n");
     hears(bob, "0\r\n");
     unit_row("one that reads all, though it says no more");
-    fd = enter(&h, ANN);
+    fd = offer(&h, EDGE, 8, ANN);
+    say_whose(&h, EDGE, 8, PN_SESSION_TAKEN);
+    hears(fd, "a1 OK\r\n");
     say(fd, "heard\r\n");
     UNIT_INT(shutdown(fd, SHUT_WR), 0);
     UNIT_INT(hear(fd, got, PIECE), PIECE);
@@ -726,6 +753,25 @@ static void test_heard(void)
     ends(fd);
     say(bob, "arrivals\r\n");
     hears(bob, "1\r\n");
+    unit_row("of one that is relayed edge knows");
+    fd = enter(&h, ANN);
+    say(fd, "heard\r\n");
+    UNIT_INT(hear(fd, got, PIECE), PIECE);
+    uint32_t serial = asked(&h, 1);
+    say_left(&h, 1, serial - 1, 0);
+    say_left(&h, 1, serial, 10);
+    serial = asked(&h, 1);
+    say(bob, "arrivals\r\n");
+    hears(bob, "1\r\n");
+    say_left(&h, 1, serial, 0);
+    hears(fd, "arrived\r\n");
+    unit_row("whose client is gone");
+    say(fd, "heard\r\n");
+    UNIT_INT(hear(fd, got, PIECE), PIECE);
+    say_left(&h, 1, asked(&h, 1), UINT64_MAX);
+    ends(fd);
+    say(bob, "arrivals\r\n");
+    hears(bob, "2\r\n");
     (void)close(bob);
     free(got);
     house_close(&h);
