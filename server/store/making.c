@@ -60,6 +60,8 @@ static void look_up(struct making *m)
         const char *name = folder_msg_name(f, &f->msgs[at]);
         m->v[i].name = m->names.len;
         m->v[i].guessed = f->msgs[at].guessed;
+        m->v[i].known.size = f->msgs[at].size;
+        m->v[i].known.file_size = f->msgs[at].guessed ? f->msgs[at].size : 0;
         m->v[i].dir = f->msgs[at].in_new ? DIR_NEW : DIR_CUR;
         (void)pn_buf_add(&m->names, name, strlen(name) + 1);
     }
@@ -69,9 +71,13 @@ static void look_up(struct making *m)
 static int open_one(const struct making *m, const struct made *made)
 {
     int fd = -1;
-    if (made->name != SIZE_MAX && m->fd[made->dir] >= 0)
-        fd = openat(m->fd[made->dir], m->names.p + made->name,
-                    O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    int flags = O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;
+    if (made->name != SIZE_MAX && m->fd[made->dir] >= 0) {
+        const char *name = m->names.p + made->name;
+        fd = openat(m->fd[made->dir], name, flags | O_NOATIME); /* else each inode is written */
+        if (fd < 0 && errno == EPERM)                           /* it is not ours */
+            fd = openat(m->fd[made->dir], name, flags);
+    }
     return fd >= 0 ? fd : mail_open(m->folder, made->uid);
 }
 
@@ -80,7 +86,7 @@ static void make(struct making *m, struct made *made)
     struct pn_content content;
     int fd = open_one(m, made);
     made->tried = true;
-    made->whole = fd >= 0 && mail_read(fd, NULL, &content) == 0;
+    made->whole = fd >= 0 && mail_read(fd, &made->known, &content) == 0;
     if (!made->whole)
         return;
     if (made->guessed)

@@ -14,6 +14,7 @@ struct team;
 
 struct made {
     uint32_t uid;
+    struct mail_known known; /* of its file */
     bool guessed;      /* memory is to be told of its size */
     bool tried, whole; /* whole: its file was read */
     uint8_t dir;
