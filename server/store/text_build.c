@@ -168,7 +168,7 @@ static unsigned char *put_number(unsigned char *to, uint32_t n)
 static size_t note_slots(struct pn_str text, struct lists *lists, uint32_t **order,
                          size_t *block_end)
 {
-    size_t blocks = (text.len + TEXT_BLOCK - 1) / TEXT_BLOCK, count = 0, cap = 0;
+    size_t blocks = text_blocks(text.len), count = 0, cap = 0;
     uint32_t *last = pn_calloc((size_t)1 << lists->bits, sizeof *last);
     for (size_t b = 0; b < blocks; b++) {
         size_t end = (b + 1) * TEXT_BLOCK + TEXT_OVER;
@@ -194,25 +194,38 @@ static size_t note_slots(struct pn_str text, struct lists *lists, uint32_t **ord
     return count;
 }
 
+/* From the lengths of lists to where they are; those as long as a map are maps. */
+static void place_lists(struct lists *lists, size_t slots, size_t map_len)
+{
+    for (size_t i = 0; i < slots; i++) {
+        size_t len = lists->dict[i + 1] < map_len ? lists->dict[i + 1] : map_len;
+        lists->dict[i + 1] = lists->dict[i] + (uint32_t)len;
+    }
+}
+
 static void lists_make(struct lists *lists, struct pn_str text)
 {
     *lists = (struct lists){.bits = bits_for(text.len)};
     if (lists->bits == 0)
         return;
-    size_t slots = (size_t)1 << lists->bits, blocks = (text.len + TEXT_BLOCK - 1) / TEXT_BLOCK;
+    size_t slots = (size_t)1 << lists->bits, blocks = text_blocks(text.len);
+    size_t map_len = text_map_len(blocks);
     uint32_t *order = NULL;
     size_t *block_end = pn_calloc(blocks, sizeof *block_end);
     lists->dict = pn_calloc(slots + 1, sizeof *lists->dict);
     (void)note_slots(text, lists, &order, block_end);
-    for (size_t i = 0; i < slots; i++)
-        lists->dict[i + 1] += lists->dict[i];
-    lists->entries = pn_alloc((size_t)lists->dict[slots] + 1);
+    place_lists(lists, slots, map_len);
+    lists->entries = pn_calloc((size_t)lists->dict[slots] + 1, 1);
     uint32_t *last = pn_calloc(slots, sizeof *last), *at = pn_alloc(slots * sizeof *at);
     memcpy(at, lists->dict, slots * sizeof *at);
     for (size_t b = 0, i = 0; b < blocks; b++)
         for (; i < block_end[b]; i++) {
             uint32_t slot = order[i];
             unsigned char *to = lists->entries + at[slot];
+            if (lists->dict[slot + 1] - lists->dict[slot] == map_len) {
+                to[b / 8] |= (unsigned char)(1U << b % 8);
+                continue;
+            }
             at[slot] = (uint32_t)(put_number(to, (uint32_t)(b + 1) - last[slot]) - lists->entries);
             last[slot] = (uint32_t)(b + 1);
         }

@@ -8,7 +8,8 @@
  *     text       the messages' texts, each ended by a NUL, which no text has
  *     dict       of 2^bits slots and one more: where in postings a slot's list begins
  *     postings   of each slot the blocks of text that have a trigram of that slot: differences
- *                of block numbers counted from one, seven bits a byte, the lowest first
+ *                of block numbers counted from one, seven bits a byte, the lowest first; or, where
+ *                that would be as long, a bit for each block, the lowest first
  *   sums       one of each page (16 KB) of all between header and sums
  *
  * A trigram is three bytes of folded UTF-8; its slot is a hash of them (slots enough that a rare
@@ -129,8 +130,18 @@ static inline uint32_t text_trigram(uint32_t before, char c)
     return before >> 8 | (uint32_t)(unsigned char)c << 16;
 }
 
+static inline size_t text_blocks(uint64_t text_len)
+{
+    return (size_t)((text_len + TEXT_BLOCK - 1) / TEXT_BLOCK);
+}
+/* Bytes of a list that has a bit for each block: no other is as long. */
+static inline size_t text_map_len(size_t blocks)
+{
+    return (blocks + 7) / 8;
+}
+
 /* Changes with the layout, and with what fold.c or words.c make of a message. */
-enum { TEXT_VERSION = 2 };
+enum { TEXT_VERSION = 3 };
 #define TEXT_MAGIC "postern words\n"
 #define TEXT_TMP   "tmp." /* a file that is being made begins so */
 

@@ -52,6 +52,16 @@ static bool list_of(struct look *look, size_t offset, struct list *out)
     return true;
 }
 
+/* Keeps of the blocks those whose bit is set. */
+static void keep_mapped(struct look *look, struct pn_str map, size_t *left)
+{
+    *left = 0;
+    for (size_t b = 0; b < look->block_count; b++) {
+        look->blocks[b] &= (uint8_t)((unsigned char)map.p[b / 8] >> b % 8 & 1);
+        *left += look->blocks[b];
+    }
+}
+
 /* Keeps of the blocks those in a list. */
 static bool keep_listed(struct look *look, const struct list *list, size_t *left)
 {
@@ -59,6 +69,10 @@ static bool keep_listed(struct look *look, const struct list *list, size_t *left
     size_t block = 0, before = 0;
     if (!text_read(look->file, look->shelf->postings_at + list->at, list->len, &bytes))
         return false;
+    if (bytes.len == text_map_len(look->block_count)) {
+        keep_mapped(look, bytes, left);
+        return true;
+    }
     *left = 0;
     for (size_t i = 0; i < bytes.len;) {
         uint32_t n = 0;
@@ -179,7 +193,7 @@ static bool look_in(struct look *look)
         memset(look->hit, 1, look->file->h.docs);
         return true;
     }
-    look->block_count = (size_t)((look->shelf->text_len + TEXT_BLOCK - 1) / TEXT_BLOCK);
+    look->block_count = text_blocks(look->shelf->text_len);
     return choose_blocks(look) &&
            (memchr(look->blocks, 1, look->block_count) == NULL || look_at_blocks(look));
 }
@@ -232,7 +246,7 @@ static size_t most_blocks(const struct text_file *file)
     for (int i = 0; i < PN_WORDS_SHELVES; i++)
         if (file->h.shelves[i].text_len > most)
             most = file->h.shelves[i].text_len;
-    return (size_t)((most + TEXT_BLOCK - 1) / TEXT_BLOCK);
+    return text_blocks(most);
 }
 
 bool text_find(struct text_file *file, const struct pn_words_key *key, struct pn_uidset *hits)

@@ -245,6 +245,38 @@ static void test_borders(void)
     remove_folder();
 }
 
+/* What is in each nth message: in lists of blocks and in maps of them, and at their border. */
+static void test_densities(void)
+{
+    enum { MAILS = 26 };
+    struct pn_view view = {.uidvalidity = 7};
+    make_folder();
+    for (uint32_t uid = 1; uid <= MAILS; uid++) {
+        struct pn_buf out;
+        pn_buf_init(&out, 1000000);
+        (void)pn_buf_addz(&out, "\n");
+        for (int at = 0; out.len < (size_t)3 * TEXT_BLOCK; at++)
+            for (uint32_t n = 1; n <= MAILS; n++)
+                if (at == 40 && uid % n == 0)
+                    (void)pn_buf_addf(&out, "zq%cend %d ", 'a' + (int)n - 1, at);
+                else
+                    (void)pn_buf_addf(&out, "%d ", at);
+        (void)fake_view_add(&view, uid, pn_buf_cstr(&out));
+        pn_buf_fini(&out);
+    }
+    struct pn_texts *texts = texts_open_dir(&view, open_folder());
+    catch_up(texts, 10000);
+    for (int n = 1; n <= MAILS; n++) {
+        char needle[8];
+        (void)snprintf(needle, sizeof needle, "zq%c", 'a' + n - 1);
+        compare(&view, texts,
+                &(struct pn_words_key){.where = PN_WORDS_IN_BODY, .text = pn_str_of(needle)});
+    }
+    pn_texts_close(&texts);
+    fake_view_fini(&view);
+    remove_folder();
+}
+
 /* Any byte of any file is wrong, or it is cut: found by the sums, and made again. */
 static void test_damage(void)
 {
@@ -467,9 +499,8 @@ static void test_threads(void)
 int main(int argc, char **argv)
 {
     static const struct unit_test tests[] = {
-        {"random", test_random},   {"borders", test_borders},
-        {"damage", test_damage},   {"sweep", test_sweep},
-        {"spans", test_spans},     {"unreadable", test_unreadable},
-        {"threads", test_threads}, {NULL, NULL}};
+        {"random", test_random},         {"borders", test_borders}, {"densities", test_densities},
+        {"damage", test_damage},         {"sweep", test_sweep},     {"spans", test_spans},
+        {"unreadable", test_unreadable}, {"threads", test_threads}, {NULL, NULL}};
     return unit_main("texts", tests, argc, argv);
 }
