@@ -25,7 +25,8 @@ enum {
 
 enum pn_engine_next {
     PN_ENGINE_INPUT,   /* run again when more bytes came, or something changed */
-    PN_ENGINE_MORE,    /* run again when out is sent: there is more to say, or to consume */
+    PN_ENGINE_MORE,    /* run again when what was said before is sent: there is more to say, or to
+                        * consume */
     PN_ENGINE_HEARD,   /* run again once the client has all that was said, as far as that is known
                         * here; never, if it is gone before */
     PN_ENGINE_DEFLATE, /* as INPUT; from behind this output on both ways are compressed (RFC 4978)

@@ -18,8 +18,9 @@ enum {
     OUT_MAX = 8 * 1024 * 1024, /* of one run: far beyond PN_ENGINE_OUT */
     IN_STEP = 64 * 1024,       /* taken from the client at a time */
     IN_MAX = PN_SESSION_AHEAD_MAX + PN_ENGINE_LINE_MAX + 2 * IN_STEP,
-    PACKED_KEEP = 64 * 1024, /* compressed input that waits */
-    UNREAD_MAX = 64 * 1024,  /* of what was said: beyond it no more is asked for */
+    PACKED_KEEP = 64 * 1024,       /* compressed input that waits */
+    AHEAD_MAX = 2 * PN_ENGINE_OUT, /* of what is being sent while the engine says more */
+    UNREAD_MAX = 64 * 1024,        /* of what was said: beyond it no more is asked for */
     SEND_MS = VISIT_SEND_MS,
     KEEPALIVE_S = 300
 };
@@ -77,13 +78,17 @@ void visit_finish(struct visit *v, const char *why)
     crew_submit(v->mailbox->crew, &v->reader->member, &v->job);
 }
 
+static void send_said(struct visit *v, struct pn_buf *said)
+{
+    v->bytes_out += said->len;
+    if (said->len != 0 && v->stream != NULL)
+        (void)pn_stream_write(v->stream, pn_buf_str(said));
+    pn_buf_fini(said);
+}
+
 static void send_out(struct visit *v)
 {
-    struct pn_str said = pn_buf_str(&v->out);
-    v->bytes_out += said.len;
-    if (said.len != 0 && v->stream != NULL)
-        (void)pn_stream_write(v->stream, said);
-    pn_buf_fini(&v->out);
+    send_said(v, &v->out);
 }
 
 static void pack_out(struct visit *v)
@@ -315,11 +320,31 @@ static void go_on(struct visit *v)
     }
 }
 
+/* All that was said before is sent: a client that keeps up need not wait for the disk, nor the
+ * disk for the network. */
+static bool may_run_ahead(const struct visit *v)
+{
+    return v->said == PN_ENGINE_MORE && !v->ending && v->stream != NULL && !v->out.overflow &&
+           v->out.len <= AHEAD_MAX && pn_stream_pending(v->stream) == 0;
+}
+
+static void run_ahead(struct visit *v)
+{
+    struct pn_buf said = v->out;
+    pn_stream_timeout(v->stream, SEND_MS);
+    visit_run(v, true);
+    send_said(v, &said);
+}
+
 static void ran(struct crew_job *job)
 {
     struct visit *v = (struct visit *)job;
     bool over = v->out.overflow;
     consume(v);
+    if (may_run_ahead(v)) {
+        run_ahead(v);
+        return;
+    }
     if (v->stream != NULL)
         send_out(v);
     v->state = VISIT_SENDING;
@@ -489,9 +514,9 @@ void visit_begin(struct mailbox *mb, struct reader *reader, struct peer *relay,
         v->timer = pn_timer_new(mb->loop, on_unclaimed, v);
         pn_timer_set(v->timer, PN_SESSION_YOURS_MS);
     }
-    v->stream = pn_stream_new(
-        mb->loop, fd, &ops, v,
-        (struct pn_stream_limits){PACKED_KEEP, OUT_MAX + OUT_MAX / 8 + PN_ENGINE_OUT});
+    v->stream =
+        pn_stream_new(mb->loop, fd, &ops, v,
+                      (struct pn_stream_limits){PACKED_KEEP, OUT_MAX + OUT_MAX / 8 + AHEAD_MAX});
     pn_stream_pause(v->stream);
     v->job.run = open_engine;
     v->job.done = opened;

@@ -3,6 +3,7 @@
  *
  *   echo TEXT   TEXT
  *   much N      N times 100,000 bytes, a piece a run
+ *   pieces      how many of them were said since the last such word
  *   hold        nothing, and its thread, until somebody says "release"
  *   spin        nothing, a slice after the other, until somebody says "stop": then "spun"
  *   heard       100,000 bytes, and once they have arrived "arrived"
@@ -35,7 +36,7 @@ struct echo {
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t released = PTHREAD_COND_INITIALIZER;
 static unsigned holding, releases;
-static atomic_uint arrivals, stops;
+static atomic_uint arrivals, stops, pieces;
 
 static void hold(void)
 {
@@ -65,6 +66,7 @@ static enum pn_engine_next say_much(struct echo *e, struct pn_buf *out)
     memset(to, 'x', PIECE - 2);
     memcpy(to + PIECE - 2, "\r\n", 2);
     out->len += PIECE;
+    atomic_fetch_add(&pieces, 1);
     e->much -= e->much != 0;
     return PN_ENGINE_MORE; /* at the end: there may be more to consume */
 }
@@ -101,7 +103,10 @@ static enum pn_engine_next command(struct echo *e, struct pn_str line, struct pn
     } else if (pn_str_starts(line, PN_STR("much ")) &&
                pn_str_u64(pn_str_slice(line, 5, line.len), 1000, &n) && n != 0) {
         e->much = (unsigned)n;
+        atomic_store(&pieces, 0);
         return PN_ENGINE_MORE;
+    } else if (pn_str_eq(line, PN_STR("pieces"))) {
+        (void)pn_buf_addf(out, "%03u\r\n", atomic_load(&pieces));
     } else if (pn_str_eq(line, PN_STR("hold"))) {
         hold();
         (void)pn_buf_addz(out, "held\r\n");

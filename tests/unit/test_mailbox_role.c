@@ -461,6 +461,38 @@ static void test_unread(void)
     house_close(&h);
 }
 
+static unsigned pieces_said(int fd)
+{
+    char said[6] = "";
+    say(fd, "pieces\r\n");
+    UNIT_INT(hear(fd, said, 5), 5);
+    return (unsigned)strtoul(said, NULL, 10);
+}
+
+/* An engine says more while what it said is sent; but not to a client that takes nothing. */
+static void test_ahead(void)
+{
+    enum { PIECES = 300, AHEAD = 8, LOOKS = 50, PIECE = 100000 };
+    struct house h;
+    char *got = malloc(PIECE);
+    house_open(&h, "");
+    int fd = enter(&h, ANN), bob = enter(&h, BOB);
+    UNIT_TRUE(got != NULL);
+    say(fd, "much 300\r\n");
+    for (unsigned read = 0; read < PIECES && got != NULL; read++) {
+        for (int i = 0; i < (read % 100 == 0 ? LOOKS : 1); i++)
+            UNIT_TRUE(pieces_said(bob) <= read + AHEAD);
+        UNIT_INT((long)hear(fd, got, PIECE), PIECE);
+    }
+    UNIT_INT(pieces_said(bob), PIECES);
+    say(fd, "echo then\r\n");
+    hears(fd, "then\r\n");
+    (void)close(fd);
+    (void)close(bob);
+    free(got);
+    house_close(&h);
+}
+
 /* ---- compressed ---- */
 
 static void send_packed(int fd, z_stream *z, const char *text)
@@ -784,6 +816,7 @@ int main(int argc, char **argv)
         {"limits", test_limits},
         {"session", test_session},
         {"unread", test_unread},
+        {"ahead", test_ahead},
         {"packed", test_packed},
         {"fair", test_fair},
         {"ends", test_ends},
