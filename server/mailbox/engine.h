@@ -69,7 +69,8 @@ struct pn_engine_host {
      * From any thread. */
     void (*wake)(void *ctx);
     /* Messages went into or out of a folder with special use \Junk at the user's wish: an event,
-     * so that somebody can learn. message_ids: of at most 100 of them, a JSON array. */
+     * so that somebody can learn. from: empty, if the client brought them (APPEND). message_ids:
+     * of at most 100 of them, a JSON array. */
     void (*moved)(void *ctx, struct pn_str from, struct pn_str to, bool into_junk,
                   uint64_t messages, struct pn_str message_ids);
 };

@@ -186,6 +186,15 @@ bool pn_append_feed(struct pn_append *a, struct pn_str bytes)
     return a->status == PN_STORE_OK;
 }
 
+unsigned pn_append_use(const struct pn_append *a)
+{
+    struct folder *folder = a->folder;
+    (void)pthread_mutex_lock(&folder->lock);
+    unsigned use = folder->marks.use;
+    (void)pthread_mutex_unlock(&folder->lock);
+    return use;
+}
+
 enum pn_store_status pn_append_commit(struct pn_append *a, uint32_t *uidvalidity,
                                       struct pn_uidset *uids, struct pn_buf *why)
 {

@@ -186,6 +186,8 @@ enum pn_store_status pn_append_begin(struct pn_append *append, uint32_t system_f
 bool pn_append_feed(struct pn_append *append, struct pn_str bytes);
 enum pn_store_status pn_append_commit(struct pn_append *append, uint32_t *uidvalidity,
                                       struct pn_uidset *uids, struct pn_buf *why);
+/* The special use of its folder: an enum pn_special_use (folders.h). */
+unsigned pn_append_use(const struct pn_append *append);
 /* Without _commit: everything is taken back. */
 void pn_append_free(struct pn_append **append);
 

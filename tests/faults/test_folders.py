@@ -96,6 +96,40 @@ def quota(node):
                  node.server.root])
 
 
+def junk_events(node):
+    """Each way into the folder for junk and out of it is one event, and nothing else is."""
+    client = login(node)
+    client.create("Elsewhere")
+    for i in range(4):
+        client.append("INBOX", "", None, b"Message-ID: <%d@a.test>\r\n" % i + MESSAGE)
+    before = len(node.server.events("moved"))
+    client.select("INBOX")
+    first = int(client.search(None, "HEADER", "Message-ID", "<0@a.test>")[1][0])
+    client._simple_command("MOVE", f"{first}:{first + 1}", "Junk")
+    client.noop()
+    client.copy(str(first), "Junk")  # as clients without MOVE do it
+    client.store(str(first), "+FLAGS", "\\Deleted")
+    client.expunge()
+    client.append("Junk", "", None, b"Message-ID: <4@a.test>\r\n" + MESSAGE)  # as programs that synchronise do it
+    client.append("Elsewhere", "", None, MESSAGE)
+    client.copy(str(first), "Elsewhere")
+    client.select("Junk")
+    client.copy("1", "Junk")
+    client.rename("Junk", "Spam")
+    client.select("Spam")
+    client._simple_command("MOVE", "1", "Elsewhere")
+    client.copy("1", "INBOX")
+    want = [("INBOX", "Junk", True, 2, ["<0@a.test>", "<1@a.test>"]), ("INBOX", "Junk", True, 1, ["<2@a.test>"]),
+            ("", "Junk", True, 1, ["<4@a.test>"]), ("Spam", "Elsewhere", False, 1, ["<0@a.test>"]),
+            ("Spam", "INBOX", False, 1, ["<1@a.test>"])]
+    events = postern.until(lambda: len(node.server.events("moved")) >= before + len(want)) and node.server.events("moved")
+    found = [(e["from"], e["to"], e["junk"], e["messages"], e["message_ids"]) for e in (events or [])[before:]]
+    count.check(found == want, "what is told of junk", found)
+    count.check(all(e["user"] == USER and e["service"] == "imap" for e in events or [{"user": 0}]), "and whose it was", events)
+    client.rename("Spam", "Junk")
+    client.logout()
+
+
 def counts(client):
     """Messages of each folder."""
     return {name: int(re.search(rb"MESSAGES (\d+)", client.status(f'"{name}"', "(MESSAGES)")[1][0]).group(1))
@@ -185,6 +219,7 @@ with mailnode.Node(mailbox="plain-login loopback") as whole:
     first_login(whole)
     deleted_below(whole)
     quota(whole)
+    junk_events(whole)
     killed(whole)
 with mailnode.Node(mailbox="plain-login loopback folders { sent Gesendet junk Post/Unfug }",
                    more="defaults { junk at 0 }") as whole:

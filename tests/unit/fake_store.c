@@ -704,6 +704,11 @@ enum pn_store_status pn_append_commit(struct pn_append *append, uint32_t *uidval
     return PN_STORE_OK;
 }
 
+unsigned pn_append_use(const struct pn_append *append)
+{
+    return append->folder->use;
+}
+
 void pn_append_free(struct pn_append **appendp)
 {
     struct pn_append *a = *appendp;

@@ -166,8 +166,11 @@ static void test_junk(void)
     imap_rig_other(&rig, APPEND2 + 1);
     imap_rig_say(&rig, "a SELECT INBOX\nb MOVE 1:2 Junk\nc SELECT Junk\nd COPY 2 Archive\n"
                        "e COPY 1 Junk\nf MOVE 1 INBOX\n");
+    imap_rig_say(&rig, "g APPEND Junk {26+}\nMessage-ID: <9@a>\n\nabc\n {8+}\nA: b\n\n\n"
+                       "h APPEND Archive {8+}\nA: b\n\n\n");
     UNIT_STR(pn_buf_str(&rig.moved), PN_STR("INBOX>Junk junk 2 [\"<1@a>\"];Junk>Archive good 1 [];"
-                                            "Junk>INBOX good 1 [\"<1@a>\"];"));
+                                            "Junk>INBOX good 1 [\"<1@a>\"];"
+                                            ">Junk junk 2 [\"<9@a>\"];"));
     imap_rig_fini(&rig);
 }
 

@@ -133,7 +133,6 @@ enum imap_result imap_append(struct imap *imap, struct imap_command *command)
     struct pn_uidset uids;
     struct pn_buf why;
     uint32_t uidvalidity;
-    (void)imap;
     if (a == NULL || (a->utf8 && !pn_imap_char(&command->args, ')')) ||
         !pn_imap_end(&command->args))
         return IMAP_SYNTAX;
@@ -143,6 +142,8 @@ enum imap_result imap_append(struct imap *imap, struct imap_command *command)
     pn_buf_init(&why, 1024);
     enum pn_store_status status = pn_append_commit(a->to, &uidvalidity, &uids, &why);
     if (status == PN_STORE_OK) {
+        if (pn_append_use(a->to) == PN_USE_JUNK)
+            imap_junk_appended(imap, a->folder, &uids);
         (void)imap_ok(command, "[APPENDUID %" PRIu32 " ", uidvalidity);
         (void)pn_uidset_print(&uids, &command->reply);
         (void)pn_buf_addz(&command->reply, "] APPEND completed");

@@ -15,6 +15,7 @@
 #include "folders.h"
 #include "imap_lex.h"
 #include "imap_token.h"
+#include "json.h"
 #include "uidset.h"
 #include "view.h"
 
@@ -188,6 +189,24 @@ bool imap_full(const struct imap_command *command);
 /* "01-Feb-1994 21:52:25 +0000" with its quotes. */
 void imap_put_date(struct pn_buf *out, int64_t unix_s);
 bool imap_date_time(struct pn_imap_args *args, int64_t *unix_s);
+
+/* ---- imap_junk.c ---- */
+
+struct imap_junk {
+    bool from, to;     /* are they the folder for junk? */
+    struct pn_buf ids; /* a JSON array */
+    struct pn_json json;
+};
+
+/* Before messages of the view go to another folder: which they are. */
+void imap_junk_look(struct imap_junk *junk, struct imap *imap, struct pn_pool *pool,
+                    struct pn_str to, const struct pn_uidset *uids);
+/* So many went. Once, unless it is none. */
+void imap_junk_tell(const struct imap_junk *junk, struct imap *imap, struct pn_str to,
+                    uint64_t messages);
+void imap_junk_fini(struct imap_junk *junk);
+/* These came into the folder for junk by APPEND. */
+void imap_junk_appended(struct imap *imap, struct pn_str to, const struct pn_uidset *uids);
 
 /* ---- commands ---- */
 
