@@ -17,7 +17,8 @@ enum {
     CHUNK = 64 * 1024,
     DESCRIBE_MAX = 4 * 1024 * 1024,
     DESCRIBED_MAX = 16 * 1024 * 1024, /* of all messages; what is more is made when asked for */
-    MESSAGES_MAX = 10000
+    MESSAGES_MAX = 10000,
+    UNSYNCED_MAX = 32 /* files that are synced one behind the other, once most are written */
 };
 
 struct pn_append {
@@ -25,7 +26,9 @@ struct pn_append {
     struct folder *folder;
     struct arrival *v;
     size_t count, cap;
-    int tmp, fd; /* fd: of the message under way; -1 */
+    int tmp, fd;                /* fd: of the message under way; -1 */
+    int unsynced[UNSYNCED_MAX]; /* of those before it; closed when they are */
+    size_t unsynced_count;
     struct pn_lines lines;
     struct pn_buf out;  /* LF bytes that are not written */
     struct pn_buf text; /* all of them, while they are few: to be described */
@@ -102,7 +105,27 @@ static void describe(struct pn_append *a, struct arrival *v)
     }
 }
 
-/* Ends the message under way: whole and synced. */
+/* What came so far is durable, or the append fails. */
+static void sync_all(struct pn_append *a)
+{
+    for (size_t i = 0; i < a->unsynced_count; i++) {
+        if (a->status == PN_STORE_OK && fsync(a->unsynced[i]) != 0)
+            fail(a, store_status(errno));
+        (void)close(a->unsynced[i]);
+    }
+    a->unsynced_count = 0;
+}
+
+/* The disk may begin with it; the first sync of several is one for all then. */
+static void sync_later(struct pn_append *a, int fd)
+{
+    (void)sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WRITE);
+    a->unsynced[a->unsynced_count++] = fd;
+    if (a->unsynced_count == UNSYNCED_MAX)
+        sync_all(a);
+}
+
+/* Ends the message under way: it is whole. */
 static void finish(struct pn_append *a)
 {
     struct arrival *v = a->count > 0 ? &a->v[a->count - 1] : NULL;
@@ -112,11 +135,11 @@ static void finish(struct pn_append *a)
     if (!pn_lines_end(&a->lines, &a->out))
         fail(a, PN_STORE_LIMIT);
     write_out(a);
-    if (a->status == PN_STORE_OK && (futimens(a->fd, times) != 0 || fsync(a->fd) != 0))
+    if (a->status == PN_STORE_OK && futimens(a->fd, times) != 0)
         fail(a, store_status(errno));
     if (a->status == PN_STORE_OK && a->text_whole)
         describe(a, v);
-    (void)close(a->fd);
+    sync_later(a, a->fd);
     a->fd = -1;
     pn_buf_fini(&a->text);
     pn_buf_init(&a->text, DESCRIBE_MAX);
@@ -200,6 +223,7 @@ enum pn_store_status pn_append_commit(struct pn_append *a, uint32_t *uidvalidity
 {
     uint32_t first = 0;
     finish(a);
+    sync_all(a);
     if (a->status == PN_STORE_OK)
         fail(a, user_room(a->user, a->bytes, a->count));
     if (a->status == PN_STORE_OK) {
@@ -222,6 +246,8 @@ void pn_append_free(struct pn_append **append)
         return;
     if (a->fd >= 0)
         (void)close(a->fd);
+    fail(a, PN_STORE_TEMPORARY); /* nothing is synced for nothing */
+    sync_all(a);
     for (size_t i = 0; i < a->count; i++) {
         if (!a->committed)
             (void)unlinkat(a->tmp, a->v[i].tmp, 0);

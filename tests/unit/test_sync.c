@@ -12,7 +12,7 @@
 #include "memfile.h"
 #include "segment.h"
 #include "spool_rig.h"
-#include "store.h"
+#include "view.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -163,6 +163,57 @@ static void test_mailbox(void)
     end();
 }
 
+static void feed(struct pn_append *a, unsigned messages)
+{
+    for (unsigned i = 0; i < messages; i++) {
+        UNIT_INT(pn_append_begin(a, 0, NULL, 0, INT64_MIN), PN_STORE_OK);
+        UNIT_TRUE(pn_append_feed(a, PN_STR("A: b\r\n\r\n")));
+    }
+}
+
+static enum pn_store_status append(struct pn_user *user, unsigned messages)
+{
+    enum pn_store_status status;
+    struct pn_uidset uids;
+    struct pn_buf why;
+    uint32_t uidvalidity;
+    struct pn_append *a = pn_append_new(user, PN_STR("INBOX"), &status);
+    pn_buf_init(&why, 1000);
+    pn_uidset_init(&uids, 10);
+    feed(a, messages);
+    notes[0] = '\0';
+    status = pn_append_commit(a, &uidvalidity, &uids, &why);
+    pn_append_free(&a);
+    pn_uidset_fini(&uids);
+    pn_buf_fini(&why);
+    return status;
+}
+
+/* Several at once: all are synced before the first of them has its name. */
+static void test_append(void)
+{
+    begin();
+    enum pn_store_status status;
+    struct pn_store *store = pn_store_new(root_fd, PN_STR("here.test"));
+    struct pn_buf why;
+    pn_buf_init(&why, 1000);
+    struct pn_user *user = pn_user_open(store, PN_STR("u@x.test"), &status, &why);
+    UNIT_INT(append(user, 1), PN_STORE_OK);
+    unit_row("three");
+    UNIT_INT(append(user, 3), PN_STORE_OK);
+    expect("sync file in tmp; sync file in tmp; sync file in tmp; "
+           "rename; rename; rename; sync folder cur; ");
+    unit_row("what can't be synced goes again");
+    fsync_fails = true;
+    UNIT_INT(append(user, 2), PN_STORE_TEMPORARY);
+    fsync_fails = false;
+    expect("sync file in tmp; remove; remove; ");
+    pn_user_close(&user);
+    pn_buf_fini(&why);
+    pn_store_free(&store);
+    end();
+}
+
 static void test_held(void)
 {
     begin();
@@ -254,8 +305,13 @@ static void test_journal(void)
 int main(int argc, char **argv)
 {
     static const struct unit_test tests[] = {
-        {"mailbox", test_mailbox}, {"held", test_held},       {"content", test_content},
-        {"segment", test_segment}, {"journal", test_journal}, {NULL, NULL},
+        {"mailbox", test_mailbox},
+        {"append", test_append},
+        {"held", test_held},
+        {"content", test_content},
+        {"segment", test_segment},
+        {"journal", test_journal},
+        {NULL, NULL},
     };
     return unit_main("sync", tests, argc, argv);
 }
