@@ -46,7 +46,8 @@ bool imap_set(struct imap *imap, struct pn_str text, bool uid, struct pn_uidset 
     pn_uidset_init(&numbers, PN_UIDSET_MAX);
     bool ok = pn_uidset_parse(&numbers, text, count) && numbers_to_uids(imap, &numbers, out);
     pn_uidset_fini(&numbers);
-    return ok;
+    /* `*` of none should be an error, too, but "1:*" is what clients ask without looking. */
+    return ok && (count > 0 || pn_str_find(text, '*', 0) != SIZE_MAX);
 }
 
 /* ---- updates ---- */
