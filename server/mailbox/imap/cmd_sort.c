@@ -23,13 +23,11 @@ static void work_free(void *p)
 static enum imap_result begin(struct imap *imap, struct imap_command *command)
 {
     struct work *work = pn_calloc(1, sizeof *work);
-    struct pn_str charset;
     command->work = work;
     command->work_free = work_free;
-    if (!sort_parse(&work->sort, &command->args) || !pn_imap_sp(&command->args) ||
-        !pn_imap_astring(&command->args, &charset) || !pn_imap_sp(&command->args))
+    if (!sort_parse(&work->sort, &command->args))
         return IMAP_SYNTAX;
-    return imap_search_parse(imap, command, &work->search, charset);
+    return imap_search_parse_rest(imap, command, &work->search);
 }
 
 static bool add(void *ctx, uint32_t seq, const struct pn_mail *mail, struct pn_str header)

@@ -30,19 +30,16 @@ static void work_free(void *p)
 static enum imap_result begin(struct imap *imap, struct imap_command *command)
 {
     struct work *work = pn_calloc(1, sizeof *work);
-    struct pn_str charset;
     command->work = work;
     command->work_free = work_free;
     work->imap = imap;
     work->command = command;
     pn_buf_init(&work->subject, SUBJECT_MAX);
     bool by_references = pn_imap_word(&command->args, "REFERENCES");
-    if ((!by_references && !pn_imap_word(&command->args, "ORDEREDSUBJECT")) ||
-        !pn_imap_sp(&command->args) || !pn_imap_astring(&command->args, &charset) ||
-        !pn_imap_sp(&command->args))
+    if (!by_references && !pn_imap_word(&command->args, "ORDEREDSUBJECT"))
         return IMAP_SYNTAX;
     work->thread = thread_new(by_references);
-    return imap_search_parse(imap, command, &work->search, charset);
+    return imap_search_parse_rest(imap, command, &work->search);
 }
 
 static bool add(void *ctx, uint32_t seq, const struct pn_mail *mail, struct pn_str header)

@@ -110,13 +110,12 @@ const struct imap_row *imap_row_find(struct pn_str name);
 
 /* ---- replies; each returns IMAP_DONE ---- */
 
-/* "[CODE] text": without OK, NO, BAD. */
-enum imap_result imap_ok(struct imap_command *command, const char *fmt, ...)
-    __attribute__((format(printf, 2, 3)));
-enum imap_result imap_no(struct imap_command *command, const char *fmt, ...)
-    __attribute__((format(printf, 2, 3)));
-enum imap_result imap_bad(struct imap_command *command, const char *fmt, ...)
-    __attribute__((format(printf, 2, 3)));
+enum imap_result imap_reply(struct imap_command *command, const char *word, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+/* The command, then "[CODE] text" as printf has it: without OK, NO, BAD. */
+#define imap_ok(command, ...)  imap_reply(command, "OK ", __VA_ARGS__)
+#define imap_no(command, ...)  imap_reply(command, "NO ", __VA_ARGS__)
+#define imap_bad(command, ...) imap_reply(command, "BAD ", __VA_ARGS__)
 /* The NO (or OK) that a status of the store is, with its response code (RFC 5530, 9208). Where a
  * folder is not there: [TRYCREATE] if `into`, as COPY and APPEND want it, else [NONEXISTENT]. */
 enum imap_result imap_said(struct imap_command *command, enum pn_store_status status, bool into);

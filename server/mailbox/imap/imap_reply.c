@@ -8,37 +8,13 @@
 
 /* ---- the tagged line ---- */
 
-__attribute__((format(printf, 3, 0))) static void
-set_reply(struct imap_command *c, const char *word, const char *fmt, va_list ap)
-{
-    pn_buf_clear(&c->reply);
-    (void)pn_buf_addz(&c->reply, word);
-    (void)pn_buf_addv(&c->reply, fmt, ap);
-}
-
-enum imap_result imap_ok(struct imap_command *command, const char *fmt, ...)
+enum imap_result imap_reply(struct imap_command *command, const char *word, const char *fmt, ...)
 {
     va_list ap;
+    pn_buf_clear(&command->reply);
+    (void)pn_buf_addz(&command->reply, word);
     va_start(ap, fmt);
-    set_reply(command, "OK ", fmt, ap);
-    va_end(ap);
-    return IMAP_DONE;
-}
-
-enum imap_result imap_no(struct imap_command *command, const char *fmt, ...)
-{
-    va_list ap;
-    va_start(ap, fmt);
-    set_reply(command, "NO ", fmt, ap);
-    va_end(ap);
-    return IMAP_DONE;
-}
-
-enum imap_result imap_bad(struct imap_command *command, const char *fmt, ...)
-{
-    va_list ap;
-    va_start(ap, fmt);
-    set_reply(command, "BAD ", fmt, ap);
+    (void)pn_buf_addv(&command->reply, fmt, ap);
     va_end(ap);
     return IMAP_DONE;
 }

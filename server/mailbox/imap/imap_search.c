@@ -34,6 +34,16 @@ enum imap_result imap_search_parse(struct imap *imap, struct imap_command *comma
     return IMAP_AGAIN;
 }
 
+enum imap_result imap_search_parse_rest(struct imap *imap, struct imap_command *command,
+                                        struct imap_search *search)
+{
+    struct pn_imap_args *args = &command->args;
+    struct pn_str charset;
+    if (!pn_imap_sp(args) || !pn_imap_astring(args, &charset) || !pn_imap_sp(args))
+        return IMAP_SYNTAX;
+    return imap_search_parse(imap, command, search, charset);
+}
+
 void imap_search_fini(struct imap_search *search)
 {
     search_run_free(&search->run);

@@ -18,6 +18,9 @@ struct imap_search {
  * is the command's result. */
 enum imap_result imap_search_parse(struct imap *imap, struct imap_command *command,
                                    struct imap_search *search, struct pn_str charset);
+/* The same behind what is SORT's or THREAD's own: " charset keys". */
+enum imap_result imap_search_parse_rest(struct imap *imap, struct imap_command *command,
+                                        struct imap_search *search);
 void imap_search_fini(struct imap_search *search);
 /* Makes way for a slice. True: it is done, and search->run has the result. */
 bool imap_search_step(struct imap_search *search);
