@@ -25,7 +25,7 @@ struct pn_texts {
     struct text_file **files; /* owned, by UID, apart from each other */
     size_t count, cap;
     struct pn_uidset covered;
-    struct pn_uidset skipped; /* could not be read just now */
+    struct pn_uidset skipped; /* could not be read just now, or are missing in a file */
     pthread_mutex_t *lock;    /* of who makes files for this folder */
     struct pn_words *words;   /* NULL until something is indexed */
 };
@@ -120,6 +120,42 @@ static void set_covered(struct pn_texts *texts)
     pn_uidset_clear(&texts->covered);
     for (size_t i = 0; i < texts->count; i++)
         (void)pn_uidset_add(&texts->covered, texts->files[i]->h.first, texts->files[i]->h.last);
+    for (size_t i = 0; i < texts->skipped.count; i++)
+        pn_uidset_remove(&texts->covered, texts->skipped.v[i].first, texts->skipped.v[i].last);
+}
+
+struct missing {
+    struct pn_texts *texts;
+    struct text_file *file;
+};
+
+/* A message that was gone when its file was made, and is there again under its UID (restored from
+ * a backup, the index of messages lost): scanned, as no file may overlap this one. */
+static bool note_missing(void *arg)
+{
+    struct missing *m = arg;
+    const struct pn_view *view = m->texts->view;
+    const struct text_header *h = &m->file->h;
+    const struct text_doc *docs = text_docs(m->file);
+    uint32_t count = pn_view_count(view), d = 0, uid;
+    for (uint32_t seq = pn_view_floor(view, h->first);
+         docs != NULL && seq <= count && (uid = pn_view_uid(view, seq)) <= h->last; seq++) {
+        while (d < h->docs && docs[d].uid < uid)
+            d++;
+        if ((d == h->docs || docs[d].uid != uid) && !pn_uidset_add(&m->texts->skipped, uid, uid))
+            return false;
+    }
+    return docs != NULL;
+}
+
+/* Once a file. False: it is damaged, and removed. */
+static bool look_for_missing(struct pn_texts *texts, struct text_file *file)
+{
+    struct missing missing = {texts, file};
+    file->looked = file->looked || text_guard(file, note_missing, &missing);
+    if (!file->looked)
+        remove_file(texts, file->h.first, file->h.last);
+    return file->looked;
 }
 
 /* Reads the directory. One that lies within another was merged into it; a merge that takes a file
@@ -138,6 +174,10 @@ static void refresh(struct pn_texts *texts)
         struct text_file *file = get_file(texts, names[i], old, old_count);
         if (file == NULL)
             continue;
+        if (!look_for_missing(texts, file)) {
+            text_close(&file);
+            continue;
+        }
         texts->files = pn_grow(texts->files, &texts->cap, texts->count, sizeof *texts->files);
         texts->files[texts->count++] = file;
         last = names[i].last;

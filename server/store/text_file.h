@@ -61,6 +61,7 @@ struct text_file {
     const char *map;
     struct text_state *state;    /* which pages were found right */
     const struct text_doc *docs; /* in the map; NULL until they were looked at */
+    bool looked;                 /* for messages that it lacks (text_dir.c) */
 };
 
 uint64_t text_sum(const void *p, size_t n);
