@@ -97,7 +97,10 @@ static void deliver(struct job *job, const struct pn_deliver *d, struct pn_str c
     struct pn_edits *edits = pn_edits_new(EDIT_BYTES);
     struct pn_buf why;
     pn_buf_init(&why, 500);
-    if (edits_of(&d->edits, edits)) {
+    if (!sole_has(mb, d->user)) {
+        job->code = 451;
+        (void)pn_buf_addz(&job->text, "4.3.2 Another worker has the mailbox, try again");
+    } else if (edits_of(&d->edits, edits)) {
         const struct pn_delivery delivery = {.user = d->user,
                                              .folder = placing(mb, d, &job->pool),
                                              .reverse_path = d->reverse_path,
@@ -195,8 +198,11 @@ static bool start_job(struct peer *peer, struct pn_str body, int content_fd)
     uint64_t token = pn_rd_u64(&r);
     if (!pn_rd_ok(&r) || content_fd < 0)
         return false;
-    if (pn_threads_busy(mb->threads) >= UNDER_WAY_MAX) {
-        answer(peer, token, 451, PN_STR("4.3.2 Too many deliveries at once"));
+    bool alone = sole_alone(mb);
+    if (!alone || pn_threads_busy(mb->threads) >= UNDER_WAY_MAX) {
+        answer(peer, token, 451,
+               alone ? PN_STR("4.3.2 Too many deliveries at once")
+                     : PN_STR("4.3.2 Mailboxes change hands, try again in a moment"));
         (void)close(content_fd);
         return true;
     }
@@ -381,6 +387,8 @@ static bool open_store(struct pn_role_life *life, struct pn_buf *err)
     mb->crew = crew_new(mb->loop, mb->settings.threads, "session");
     mb->indexer = indexer_new(mb);
     mb->drain_timer = pn_timer_new(mb->loop, on_drain_end, mb);
+    mb->number = life->env->start.number;
+    sole_begin(mb, pn_role_env_folder(life->env, PN_FOLDER_MAIL)->fd);
     return true;
 }
 
@@ -405,6 +413,7 @@ static void end(struct pn_role_life *life)
     }
     if (mb->store != NULL)
         pn_store_free(&mb->store);
+    sole_end(mb);
     admission_free(&mb->admission);
     visit_event_end(mb);
     pn_timer_free(&mb->drain_timer);
@@ -421,6 +430,6 @@ int pn_mailbox_main(struct pn_role_env *env)
         .join = join,
         .end = end,
     };
-    struct mailbox mb = {.policy_lock = PTHREAD_MUTEX_INITIALIZER};
+    struct mailbox mb = {.policy_lock = PTHREAD_MUTEX_INITIALIZER, .sole_fd = -1};
     return pn_role_run(env, &steps, &mb);
 }

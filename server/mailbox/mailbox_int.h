@@ -13,6 +13,7 @@
  *   session_heard.c  whether its client has what was said
  *   sessions.c       all of them: limits, tokens, the records of pass.h
  *   placing.c        into which of a user's folders a delivery goes
+ *   sole.c           who has a user while the count of workers changes
  *   quota_ask.c      whether a user has room, asked by edges
  *   orders.c         what an operator asks of a mailbox
  *   mailbox.c        deliveries, peers, and the role
@@ -175,6 +176,9 @@ struct mailbox {
     struct pn_metric metrics[MB_METRICS];
     unsigned orders; /* an operator's, under way */
     atomic_bool draining;
+    uint32_t number, count; /* of this worker, and of all: for its life */
+    int sole_fd;            /* sole.c; -1: none */
+    bool alone;             /* no worker of another count lives */
 };
 
 /* A channel to an edge, the queue or auth; outlives it while jobs still name it. */
@@ -250,6 +254,16 @@ void sessions_drain(struct mailbox *mb);
 void sessions_free(struct mailbox *mb);
 /* A session is gone; its reader may be. */
 void sessions_left(struct visit *v);
+
+/* ---- sole.c ---- */
+
+/* folder: that of all mail, borrowed. */
+void sole_begin(struct mailbox *mb, int folder);
+void sole_end(struct mailbox *mb);
+/* On the loop. False: some user may have another worker yet. */
+bool sole_alone(struct mailbox *mb);
+/* False: another worker has him; who asks reckons with another count of them. */
+bool sole_has(const struct mailbox *mb, struct pn_str user);
 
 /* ---- placing.c ---- */
 

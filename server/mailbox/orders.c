@@ -342,6 +342,7 @@ bool mailbox_command(void *ctx, struct pn_record *record)
                             ? "list, quota, check or rebuild, and a user, were expected"
                         : mb->orders >= AT_ONCE_MAX ? "too many commands at once"
                         : mb->draining              ? "the mailbox role stops"
+                        : !sole_alone(mb)           ? "mailboxes change hands; try again"
                                                     : NULL;
     if (ok && error == NULL) {
         o->rebuild = pn_str_eq(o->command.words[0], PN_STR("rebuild"));

@@ -84,7 +84,7 @@ bool mailbox_quota_ask(struct peer *peer, struct pn_str body)
     pn_buf_init(&ask->body, PN_RECORD_MAX);
     (void)pn_buf_adds(&ask->body, body);
     bool ok = pn_quota_ask_get(pn_buf_str(&ask->body), &ask->what);
-    bool busy = ok && pn_threads_busy(mb->threads) >= UNDER_WAY_MAX;
+    bool busy = ok && (!sole_alone(mb) || pn_threads_busy(mb->threads) >= UNDER_WAY_MAX);
     if (busy)
         say(peer, ask->what.token, 451);
     if (!ok || busy) {

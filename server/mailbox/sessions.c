@@ -65,7 +65,8 @@ bool sessions_pass(struct peer *peer, struct pn_str body)
     memcpy(known.token, pass.token, sizeof known.token);
     bool served =
         (pass.service == PN_SASL_IMAP ? mailbox_imap_engine : mailbox_pop3_engine) != NULL;
-    known.noted = served && !mb->draining && admission_note(mb->admission, &pass, now_ms(mb));
+    known.noted = served && !mb->draining && sole_alone(mb) && sole_has(mb, pass.user) &&
+                  admission_note(mb->admission, &pass, now_ms(mb));
     pn_buf_init(&b, 64);
     pn_pass_known_put(&b, &known);
     if (!pn_channel_send(peer->channel, PN_REC_PASS_KNOWN, pn_buf_str(&b), NULL, 0))

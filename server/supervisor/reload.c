@@ -9,6 +9,8 @@
 #include <string.h>
 #include <unistd.h>
 
+enum { MAILBOX_DRAIN_MS = 10 * 1000 };
+
 void reload_begin(struct supervisor *sup)
 {
     if (sup->state == SUP_STOPPING)
@@ -168,7 +170,7 @@ static void adjust_mailboxes(struct supervisor *sup)
 {
     for (struct child *c = sup->children; c != NULL; c = c->next)
         if (c->kind == PEER_MAILBOX && !c->retired && c->number >= sup->now.plan.mailboxes)
-            child_retire(c, sup->now.plan.drain_ms);
+            child_retire(c, MAILBOX_DRAIN_MS); /* nobody else serves its users before */
     for (uint32_t number = 0; number < sup->now.plan.mailboxes; number++)
         if (!is_used(sup, PEER_MAILBOX, number))
             start_one(sup, PEER_MAILBOX, number);

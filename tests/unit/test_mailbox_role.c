@@ -9,6 +9,7 @@
 #include "role_rig.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -360,6 +361,51 @@ static void test_owner(void)
     hears(fd, "a1 OK\r\n* BYE 1\r\n");
     ends(fd);
     ends(kept);
+    house_close(&h);
+}
+
+/* One whom that worker of two has. */
+static const char *user_of(uint32_t worker)
+{
+    static char text[32];
+    for (unsigned i = 0; i < 1000; i++) {
+        (void)snprintf(text, sizeof text, "u%u@here.test", i);
+        if (pn_mailbox_of(pn_str_of(text), 2) == worker)
+            break;
+    }
+    return text;
+}
+
+/* The count of workers changed: who had a user is done before another has him. */
+static void test_sole(void)
+{
+    struct house h;
+    bool noted = true;
+    struct flock lock = {.l_type = F_RDLCK, .l_whence = SEEK_SET, .l_start = 5, .l_len = 1};
+    house_open(&h, "mailboxes 2");
+    int old = openat(h.rig.folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    UNIT_INT(fcntl(old, F_OFD_SETLK, &lock), 0);
+    unit_row("one of five is there yet");
+    struct pn_pass pass = pass_of(&h, user_of(0));
+    UNIT_TRUE(let_in(&h, AUTH, &pass, &noted));
+    UNIT_TRUE(!noted);
+    unit_row("as one of two, as we are, is");
+    lock.l_type = F_UNLCK;
+    UNIT_INT(fcntl(old, F_OFD_SETLK, &lock), 0);
+    lock.l_type = F_RDLCK;
+    lock.l_start = 2;
+    UNIT_INT(fcntl(old, F_OFD_SETLK, &lock), 0);
+    (void)close(enter(&h, user_of(0)));
+    unit_row("a user of the other");
+    pass = pass_of(&h, user_of(1));
+    UNIT_TRUE(let_in(&h, AUTH, &pass, &noted));
+    UNIT_TRUE(!noted);
+    unit_row("we have a lock of our own");
+    lock.l_type = F_WRLCK;
+    lock.l_pid = 0;
+    (void)fcntl(old, F_OFD_GETLK, &lock);
+    UNIT_INT(lock.l_type, F_RDLCK);
+    (void)close(old);
     house_close(&h);
 }
 
@@ -822,6 +868,7 @@ int main(int argc, char **argv)
         {"ends", test_ends},
         {"owner", test_owner},
         {"heard", test_heard},
+        {"sole", test_sole},
         {"fair users", test_fair_users},
         {NULL, NULL},
     };
