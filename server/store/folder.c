@@ -113,23 +113,6 @@ static int new_marks(struct folder *f, int dir)
     return folder_marks_write(dir, &f->marks, true);
 }
 
-/* Is the folder in dir a copy that another program made of one that is still there? The index
- * would hold the rows of both for those of one. user->lock is held. */
-static bool is_copy(const struct folder *f, int dir)
-{
-    struct stat own, other;
-    bool copy = false;
-    for (const struct folder *o = f->user->folders; o != NULL && !copy; o = o->next) {
-        int fd = o->marks.uidvalidity == f->marks.uidvalidity ? folder_open_dir(o, NULL) : -1;
-        if (fd < 0)
-            continue;
-        copy = fstat(dir, &own) == 0 && fstat(fd, &other) == 0 &&
-               (own.st_ino != other.st_ino || own.st_dev != other.st_dev);
-        (void)close(fd);
-    }
-    return copy;
-}
-
 /* user->lock is held. */
 static int read_marks(struct folder *f)
 {
@@ -141,7 +124,7 @@ static int read_marks(struct folder *f)
     if (error == EBADMSG)
         pn_warn("postern-folder of %s/%s is damaged: it gets a new UIDVALIDITY", f->user->place,
                 f->place);
-    bool copy = error == 0 && is_copy(f, dir);
+    bool copy = error == 0 && folder_is_copy(f, dir);
     if (copy) {
         pn_warn("%s/%s is a copy of another folder: it gets a new UIDVALIDITY", f->user->place,
                 f->place);

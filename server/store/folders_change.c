@@ -86,7 +86,8 @@ static enum pn_store_status make(struct pn_user *user, struct pn_str name, enum 
     return status;
 }
 
-static enum pn_store_status create(struct change *c, struct pn_str name, enum pn_special_use use)
+static enum pn_store_status may_create(const struct change *c, struct pn_str name,
+                                       enum pn_special_use use)
 {
     if (folders_find(&c->list, name) != NULL)
         return PN_STORE_EXISTS;
@@ -94,7 +95,44 @@ static enum pn_store_status create(struct change *c, struct pn_str name, enum pn
         return PN_STORE_REFUSED; /* of a view of flagged messages; or it would be the second */
     if (c->list.count + 1 >= PN_FOLDERS_MAX)
         return PN_STORE_LIMIT;
-    return make(c->user, name, use);
+    return PN_STORE_OK;
+}
+
+static enum pn_store_status create(struct change *c, struct pn_str name, enum pn_special_use use)
+{
+    enum pn_store_status status = may_create(c, name, use);
+    return status == PN_STORE_OK ? make(c->user, name, use) : status;
+}
+
+static enum pn_store_status in_locked(struct pn_user *user, int dir, struct pn_str name,
+                                      bool make_it)
+{
+    struct change c = {.user = user, .dir = dir, .pool = pn_pool_new(SCAN_POOL)};
+    struct pn_buf place;
+    pn_buf_init(&place, MAILDIR_COMPONENT_MAX + 1);
+    int error = folders_scan(dir, false, c.pool, &c.list);
+    enum pn_store_status status = PN_STORE_OK;
+    if (error != 0)
+        status = store_failed(NULL, "folders", error);
+    else if (!maildir_folder_name(&place, name))
+        status = PN_STORE_BAD_NAME;
+    else
+        status = make_it ? create(&c, name, PN_USE_NONE) : may_create(&c, name, PN_USE_NONE);
+    if (error == 0)
+        folders_scan_fini(&c.list);
+    pn_pool_free(&c.pool);
+    pn_buf_fini(&place);
+    return status;
+}
+
+enum pn_store_status folders_may_create(struct pn_user *user, int dir, struct pn_str name)
+{
+    return in_locked(user, dir, name, false);
+}
+
+enum pn_store_status folders_create(struct pn_user *user, int dir, struct pn_str name)
+{
+    return in_locked(user, dir, name, true);
 }
 
 enum pn_store_status pn_folder_create(struct pn_user *user, struct pn_str name,
@@ -228,9 +266,21 @@ static enum pn_store_status note_made(struct pn_user *user)
     return error == 0 ? PN_STORE_OK : store_failed(NULL, "postern-user", error);
 }
 
+/* What a process left half done that is no more, before a session sees the half. */
+static void finish_once(struct pn_user *user)
+{
+    (void)pthread_mutex_lock(&user->folders_lock);
+    int dir = user->finished ? -1 : user_open_dir(user);
+    user->finished = user->finished || (dir >= 0 && folders_finish(user, dir) == 0);
+    if (dir >= 0)
+        (void)close(dir);
+    (void)pthread_mutex_unlock(&user->folders_lock);
+}
+
 enum pn_store_status pn_folders_make_special(struct pn_user *user)
 {
     struct change c;
+    finish_once(user);
     (void)pthread_mutex_lock(&user->lock);
     int error = user_marks(user);
     bool made = error == 0 && user->marks.special_made;

@@ -32,6 +32,37 @@ int folders_remove(int dir, const char *component);
 /* Removes what earlier removals left behind. */
 void folders_sweep(int dir);
 
+/* ---- folders_change.c ---- */
+
+/* For who holds folders_lock; dir: the user's. name: clean. EXISTS, LIMIT, ...; made, where it may.
+ */
+enum pn_store_status folders_may_create(struct pn_user *user, int dir, struct pn_str name);
+enum pn_store_status folders_create(struct pn_user *user, int dir, struct pn_str name);
+
+/* ---- folders_plan.c: lines, `from` and `to`; of INBOX its UIDVALIDITY, and a UID ---- */
+
+enum { PLAN_MAX = 2 * PN_FOLDER_NAME_MAX + 32 };
+
+struct renaming {
+    char text[PLAN_MAX];
+    struct pn_str from, to; /* of text; from: empty for INBOX */
+    bool of_inbox;
+    uint32_t uidvalidity, below; /* what is below that UID is meant */
+};
+
+/* Durable. dir: the user's. 0 or errno. */
+int renaming_write(int dir, struct pn_str from, struct pn_str to, uint32_t uidvalidity,
+                   uint32_t below);
+int renaming_end(int dir);
+/* ENOENT: there is none. */
+int renaming_read(int dir, struct renaming *out);
+
+/* ---- folders_inbox.c: for who holds folders_lock ---- */
+
+enum pn_store_status inbox_rename(struct pn_user *user, int dir, struct pn_str to);
+/* 0 or errno; 0 too where it must be tried again later. */
+int inbox_finish(struct pn_user *user, int dir, const struct renaming *plan);
+
 /* ---- folders_rename.c ---- */
 
 /* A rename of several directories that a crash cut in two is brought to its end. Cheap where there

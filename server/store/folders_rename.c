@@ -1,73 +1,16 @@
 /*
  * Renaming, of a folder and all below it. On disk these are as many directories of one parent, so a
- * crash could cut a rename in two: what is to be done is written down first, in postern/rename,
- * and whoever comes next does the rest (folders_finish).
+ * crash could cut a rename in two: what is to be done is written down first (folders_plan.c), and
+ * whoever comes next does the rest (folders_finish).
  */
 #include "folders_int.h"
-#include "whole.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-static const char hidden[] = "postern", plan[] = "postern/rename", fresh[] = "postern/rename.new";
-
-enum { SCAN_POOL = 64 * 1024 * 1024, PLAN_MAX = 2 * PN_FOLDER_NAME_MAX + 2 };
-
-/* ---- the plan: two names, a line each ---- */
-
-static int plan_sync(int dir)
-{
-    int fd = openat(dir, hidden, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    int error = fd < 0 || fsync(fd) != 0 ? errno : 0;
-    if (fd >= 0)
-        (void)close(fd);
-    return error;
-}
-
-static int plan_write(int dir, struct pn_str from, struct pn_str to)
-{
-    char text[PLAN_MAX + 1];
-    int n = snprintf(text, sizeof text, "%.*s\n%.*s\n", PN_FMT(from), PN_FMT(to));
-    if (n < 0 || (size_t)n >= sizeof text)
-        return ENAMETOOLONG;
-    if (mkdirat(dir, hidden, 0700) != 0 && errno != EEXIST)
-        return errno;
-    int fd = openat(dir, fresh, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
-    if (fd < 0)
-        return errno;
-    int error = pn_write_whole(fd, (struct pn_str){text, (size_t)n});
-    if (error == 0 && fsync(fd) != 0)
-        error = errno;
-    (void)close(fd);
-    if (error == 0 && renameat(dir, fresh, dir, plan) != 0)
-        error = errno;
-    error = error != 0 ? error : plan_sync(dir);
-    /* It may have been made just now. */
-    return error == 0 && fsync(dir) != 0 ? errno : error;
-}
-
-static int plan_end(int dir)
-{
-    return unlinkat(dir, plan, 0) != 0 && errno != ENOENT ? errno : plan_sync(dir);
-}
-
-/* The two names, in text; 0, or errno: ENOENT if there is none. */
-static int plan_read(int dir, char text[PLAN_MAX + 1], struct pn_str *from, struct pn_str *to)
-{
-    int fd = openat(dir, plan, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-    if (fd < 0)
-        return errno;
-    ssize_t n = read(fd, text, PLAN_MAX);
-    int error = n < 0 ? errno : 0;
-    (void)close(fd);
-    struct pn_str rest = {text, n < 0 ? 0 : (size_t)n};
-    *from = pn_str_split(&rest, '\n');
-    *to = rest.p == NULL ? PN_STR("") : pn_str_split(&rest, '\n');
-    return error;
-}
+enum { SCAN_POOL = 64 * 1024 * 1024 };
 
 /* ---- doing it ---- */
 
@@ -121,25 +64,29 @@ static int move_all(struct pn_user *user, int dir, const struct on_disk_list *li
     return error;
 }
 
-int folders_finish(struct pn_user *user, int dir)
+static int finish(struct pn_user *user, int dir, const struct renaming *plan)
 {
-    char text[PLAN_MAX + 1];
-    struct pn_str from, to;
     struct on_disk_list list;
-    int error = plan_read(dir, text, &from, &to);
-    if (error != 0)
-        return error == ENOENT ? 0 : error;
     struct pn_pool *pool = pn_pool_new(SCAN_POOL);
-    error = folders_scan(dir, false, pool, &list);
+    int error = folders_scan(dir, false, pool, &list);
     /* What can't be renamed now, since somebody made a folder of that name, stays where it is. */
-    if (error == 0 && from.len != 0 && to.len != 0)
-        (void)move_all(user, dir, &list, from, to);
+    if (error == 0 && plan->from.len != 0 && plan->to.len != 0)
+        (void)move_all(user, dir, &list, plan->from, plan->to);
     if (error == 0) {
         folders_scan_fini(&list);
-        error = plan_end(dir);
+        error = renaming_end(dir);
     }
     pn_pool_free(&pool);
     return error;
+}
+
+int folders_finish(struct pn_user *user, int dir)
+{
+    struct renaming plan;
+    int error = renaming_read(dir, &plan);
+    if (error != 0)
+        return error == ENOENT ? 0 : error;
+    return plan.of_inbox ? inbox_finish(user, dir, &plan) : finish(user, dir, &plan);
 }
 
 /* ---- may it be done? ---- */
@@ -176,8 +123,7 @@ static enum pn_store_status rename_on_disk(struct pn_user *user, int dir, struct
     struct on_disk_list list;
     struct pn_pool *pool = pn_pool_new(SCAN_POOL);
     size_t count;
-    int error = folders_finish(user, dir);
-    error = error != 0 ? error : folders_scan(dir, false, pool, &list);
+    int error = folders_scan(dir, false, pool, &list);
     if (error != 0) {
         pn_pool_free(&pool);
         return store_failed(NULL, "folders", error);
@@ -186,11 +132,11 @@ static enum pn_store_status rename_on_disk(struct pn_user *user, int dir, struct
         folders_find(&list, to) != NULL ? PN_STORE_EXISTS : check(&list, from, to, &count);
     if (status == PN_STORE_OK) {
         bool planned = count > 1;
-        error = planned ? plan_write(dir, from, to) : 0;
+        error = planned ? renaming_write(dir, from, to, 0, 0) : 0;
         error = error != 0 ? error : move_all(user, dir, &list, from, to);
         /* A plan that failed half way stays: it is tried again. */
         if (error == 0 && planned)
-            error = plan_end(dir);
+            error = renaming_end(dir);
         status = error == 0 ? PN_STORE_OK : store_failed(NULL, "rename", error);
     }
     folders_scan_fini(&list);
@@ -198,30 +144,22 @@ static enum pn_store_status rename_on_disk(struct pn_user *user, int dir, struct
     return status;
 }
 
-/* ---- of INBOX ---- */
+/* ---- what is asked for ---- */
 
-/* It stays, empty. */
-static enum pn_store_status move_inbox(struct pn_user *user, struct pn_str to)
+/* One that a crash or an error cut in two, and that is asked for again, is done when it is whole.
+ */
+static enum pn_store_status rename_in(struct pn_user *user, int dir, struct pn_str from,
+                                      struct pn_str to)
 {
-    struct pn_view *view;
-    enum pn_store_status status = pn_folder_create(user, to, PN_USE_NONE);
-    if (status == PN_STORE_OK)
-        status = pn_view_open(user, PN_STR("INBOX"), false, NULL, NULL, &view);
-    if (status != PN_STORE_OK)
-        return status;
-    struct pn_uidset all;
-    struct pn_copied copied = {0};
-    pn_uidset_init(&all, PN_UIDSET_MAX);
-    for (uint32_t seq = 1; seq <= pn_view_count(view) && status == PN_STORE_OK; seq++)
-        if (!pn_uidset_add(&all, pn_view_uid(view, seq), pn_view_uid(view, seq)))
-            status = PN_STORE_LIMIT;
-    if (status == PN_STORE_OK && all.count > 0) {
-        status = pn_view_copy(view, &all, to, true, &copied);
-        pn_copied_fini(&copied);
-    }
-    pn_uidset_fini(&all);
-    pn_view_close(&view);
-    return status;
+    struct renaming plan;
+    bool same =
+        renaming_read(dir, &plan) == 0 && pn_str_eq(plan.from, from) && pn_str_eq(plan.to, to);
+    int error = folders_finish(user, dir);
+    if (error != 0)
+        return store_failed(NULL, "folders", error);
+    if (same && renaming_read(dir, &plan) == ENOENT)
+        return PN_STORE_OK;
+    return from.len == 0 ? inbox_rename(user, dir, to) : rename_on_disk(user, dir, from, to);
 }
 
 enum pn_store_status pn_folder_rename(struct pn_user *user, struct pn_str from, struct pn_str to)
@@ -234,15 +172,13 @@ enum pn_store_status pn_folder_rename(struct pn_user *user, struct pn_str from, 
         goto done;
     if (b.len == 0) {
         status = PN_STORE_EXISTS;
-    } else if (a.len == 0) {
-        status = move_inbox(user, pn_buf_str(&b));
-    } else if (folder_name_below(pn_buf_str(&b), pn_buf_str(&a))) {
+    } else if (a.len > 0 && folder_name_below(pn_buf_str(&b), pn_buf_str(&a))) {
         status = PN_STORE_REFUSED; /* into itself */
     } else {
         (void)pthread_mutex_lock(&user->folders_lock);
         int dir = user_open_dir(user);
         status = dir < 0 ? store_failed(NULL, "mailbox", errno)
-                         : rename_on_disk(user, dir, pn_buf_str(&a), pn_buf_str(&b));
+                         : rename_in(user, dir, pn_buf_str(&a), pn_buf_str(&b));
         if (dir >= 0)
             (void)close(dir);
         (void)pthread_mutex_unlock(&user->folders_lock);

@@ -169,6 +169,8 @@ static bool folder_line(void *out, struct pn_str word, struct pn_str value)
         return u32(value, &m->uidnext);
     if (pn_str_eq(word, PN_STR("keyword")))
         return keyword_line(m, value);
+    if (pn_str_eq(word, PN_STR("directory")))
+        return pn_str_u64(value, UINT64_MAX, &m->directory);
     if (pn_str_eq(word, PN_STR("exact")))
         m->exact = true;
     if (pn_str_eq(word, PN_STR("use"))) {
@@ -197,9 +199,12 @@ int folder_marks_read(int dir, struct folder_marks *out)
 int folder_marks_write(int dir, const struct folder_marks *m, bool sync)
 {
     struct pn_buf text;
+    struct stat st;
     pn_buf_init(&text, MARKS_MAX);
     (void)pn_buf_addf(&text, "%s 1\nuidvalidity %u\nuidnext %u\n", folder_file, m->uidvalidity,
                       m->uidnext);
+    if (fstat(dir, &st) == 0)
+        (void)pn_buf_addf(&text, "directory %llu\n", (unsigned long long)st.st_ino);
     if (m->exact)
         (void)pn_buf_addz(&text, "exact yes\n");
     if (m->use != PN_USE_NONE)

@@ -11,7 +11,10 @@
  *   use \Junk                     quota 1000000000 0         bytes, messages; 0: none
  *   keyword a $Forwarded          subscribed Lists/Dev
  *
- * uidnext: no UID at or above it was ever given.
+ *   directory 1048577
+ *
+ * uidnext: no UID at or above it was ever given. directory: the inode in which the file was
+ * written, by which a copy of the folder is told from it.
  *
  * epoch grows each time that a user is found whose last process did not end well: what the index
  * has of another epoch may be older than what a client was told.
@@ -28,6 +31,7 @@ struct folder_marks {
     uint32_t uidvalidity, uidnext;
     enum pn_special_use use;
     bool exact;                      /* uidnext is the next one */
+    uint64_t directory;              /* as it was read; what is written is the one written to */
     char *keywords[PN_KEYWORDS_MAX]; /* owned; NULL: the letter is free */
 };
 

@@ -67,6 +67,7 @@ struct pn_user {
     char *name;                   /* as it was given */
     char *place;                  /* below the root: "here.test/u" */
     pthread_mutex_t folders_lock; /* first of all: who makes, deletes or renames folders */
+    bool finished;                /* a rename that was cut in two; folders_lock */
     pthread_mutex_t lock;
     struct folder *folders;  /* all in memory, a list */
     struct user_marks marks; /* postern-user */
@@ -291,6 +292,11 @@ int folder_open_dir(const struct folder *folder, const char *sub);
 int folder_make_dirs(const struct folder *folder);
 /* Its first UID of n, all below a synced mark; folder->lock is held. 0: errno says why. */
 uint32_t folder_give_uids(struct folder *folder, uint32_t n);
+
+/* Is the folder in dir, whose small file was just read, a copy that another program made of one
+ * that is still there? The index would hold the rows of both for those of one. user->lock is held.
+ * (twins.c) */
+bool folder_is_copy(const struct folder *folder, int dir);
 
 /* What follows is for who holds folder->lock. */
 

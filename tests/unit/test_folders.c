@@ -532,6 +532,52 @@ static void test_words_of_gone(void)
     rig_fini(&r);
 }
 
+static void copy_folder(struct rig *r, const char *from, const char *to)
+{
+    char path[300], other[300], bytes[4000];
+    make_dir(r, to, true);
+    (void)snprintf(path, sizeof path, "here.test/u/%s/postern-folder", from);
+    (void)snprintf(other, sizeof other, "here.test/u/%s/postern-folder", to);
+    int in = openat(r->fd, path, O_RDONLY), out = openat(r->fd, other, O_WRONLY | O_CREAT, 0600);
+    ssize_t n = read(in, bytes, sizeof bytes);
+    UNIT_INT(write(out, bytes, (size_t)n), n);
+    (void)close(in);
+    (void)close(out);
+    copy_new(r, from, to);
+}
+
+/* The two are never in memory together: the copy is known as one all the same. */
+static void test_copied_before(void)
+{
+    struct rig r;
+    rig_init(&r);
+    UNIT_INT(deliver(&r, "A", "Subject: one\r\n\r\nx\r\n"), PN_STORE_OK);
+    uint32_t before = status_of(&r, "A").uidvalidity;
+    reopen(&r);
+    copy_folder(&r, ".A", ".B");
+    UNIT_INT(deliver(&r, "B", "Subject: two\r\n\r\nx\r\n"), PN_STORE_OK);
+    uint32_t b = envelope_has(&r, "B", "\"two\"");
+    UNIT_TRUE(b != before);
+    reopen(&r);
+    UNIT_INT(deliver(&r, "A", "Subject: three\r\n\r\nx\r\n"), PN_STORE_OK);
+    UNIT_INT(envelope_has(&r, "A", "\"three\""), before);
+    unit_row("what was INBOX");
+    UNIT_INT(deliver(&r, "", "Subject: one\r\n\r\nx\r\n"), PN_STORE_OK);
+    reopen(&r);
+    copy_folder(&r, ".", ".I");
+    UNIT_INT(deliver(&r, "I", "Subject: two\r\n\r\nx\r\n"), PN_STORE_OK);
+    UNIT_TRUE(envelope_has(&r, "I", "\"two\"") != status_of(&r, "INBOX").uidvalidity);
+    unit_row("the original is gone: it is what that was");
+    reopen(&r);
+    copy_folder(&r, ".A", ".C");
+    UNIT_INT(renameat(r.fd, "here.test/u/.A", r.fd, "elsewhere"), 0);
+    UNIT_INT(status_of(&r, "C").uidvalidity, before);
+    reopen(&r);
+    copy_folder(&r, ".C", ".D");
+    UNIT_TRUE(status_of(&r, "D").uidvalidity != before);
+    rig_fini(&r);
+}
+
 int main(int argc, char **argv)
 {
     static const struct unit_test tests[] = {{"create", test_create},
@@ -547,6 +593,7 @@ int main(int argc, char **argv)
                                              {"check", test_check},
                                              {"removed_by_others", test_removed_by_others},
                                              {"copied_by_others", test_copied_by_others},
+                                             {"copied_before", test_copied_before},
                                              {"words_of_gone", test_words_of_gone},
                                              {NULL, NULL}};
     return unit_main("folders", tests, argc, argv);

@@ -439,6 +439,84 @@ static void test_spare(void)
     rig_fini(&r);
 }
 
+/* ---- RENAME INBOX, cut in two ---- */
+
+static enum pn_store_status rename_inbox(struct rig *r)
+{
+    return pn_folder_rename(r->user, PN_STR("INBOX"), PN_STR("Old"));
+}
+
+static int with_kill(struct rig *r)
+{
+    (void)r;
+    return kill(getpid(), SIGKILL);
+}
+
+static void rename_killed(struct rig *r, enum rig_call call, const char *end)
+{
+    rig_close(r);
+    pid_t pid = fork();
+    if (pid == 0) {
+        rig_open(r);
+        rig_hook(call, end, with_kill, r);
+        (void)rename_inbox(r);
+        _exit(0);
+    }
+    int how;
+    UNIT_INT(waitpid(pid, &how, 0), pid);
+    UNIT_TRUE(WIFSIGNALED(how));
+}
+
+static void test_rename_inbox(void)
+{
+    static const struct {
+        const char *label;
+        enum rig_call call;
+        const char *end;
+    } rows[] = {
+        {"before the folder is there", RIG_FSYNC, "/u/postern"},
+        {"the first of them", RIG_LINK, ":2,"},
+        {"all are there, and in INBOX", RIG_FSYNC, "/.Old/cur"},
+        {"nothing is gone from INBOX", RIG_UNLINK, ":2,"},
+        {"all is gone from INBOX", RIG_FSYNC, "/u/cur"},
+        {"all is done but the plan", RIG_UNLINK, "/postern/rename"},
+    };
+    for (size_t i = 0; i < 2 * sizeof rows / sizeof rows[0]; i++) {
+        struct rig r;
+        struct stat st;
+        bool asked = i % 2 == 1; /* else the next login does it */
+        unit_row(rows[i / 2].label);
+        rig_init(&r);
+        rig_append(&r, "", 3);
+        rename_killed(&r, rows[i / 2].call, rows[i / 2].end);
+        rig_open(&r);
+        UNIT_INT(rig_deliver(&r, ""), PN_STORE_OK); /* it was not meant */
+        UNIT_INT(asked ? rename_inbox(&r) : pn_folders_make_special(r.user), PN_STORE_OK);
+        UNIT_INT(rig_messages(&r, "Old"), 3);
+        UNIT_INT(rig_messages(&r, ""), 1);
+        UNIT_INT(fstatat(r.fd, rig_at("postern/rename"), &st, 0), -1);
+        UNIT_INT(rename_inbox(&r), PN_STORE_EXISTS);
+        rig_fini(&r);
+    }
+}
+
+static void test_rename_inbox_fails(void)
+{
+    struct rig r;
+    struct pn_view *v;
+    struct stat st;
+    rig_init(&r);
+    rig_append(&r, "", 3);
+    rig_hook(RIG_FSYNC, "/.Old/cur", with_eio, &r);
+    UNIT_INT(rename_inbox(&r), PN_STORE_TEMPORARY);
+    UNIT_INT(rig_messages(&r, ""), 3);
+    UNIT_INT(pn_view_open(r.user, PN_STR("Old"), false, NULL, NULL, &v), PN_STORE_NO_FOLDER);
+    UNIT_INT(fstatat(r.fd, rig_at("postern/rename"), &st, 0), -1);
+    UNIT_INT(rename_inbox(&r), PN_STORE_OK);
+    UNIT_INT(rig_messages(&r, "Old"), 3);
+    rig_fini(&r);
+}
+
 int main(int argc, char **argv)
 {
     static const struct unit_test tests[] = {{"not_told_of", test_not_told_of},
@@ -452,6 +530,8 @@ int main(int argc, char **argv)
                                              {"count", test_count},
                                              {"full", test_full},
                                              {"spare", test_spare},
+                                             {"rename_inbox", test_rename_inbox},
+                                             {"rename_inbox_fails", test_rename_inbox_fails},
                                              {NULL, NULL}};
     return unit_main("store_hard", tests, argc, argv);
 }
