@@ -1,6 +1,6 @@
 #!/bin/sh
 # Mailboxes read and written by other people's mail programs, over plain connections of loopback and
-# TLS: mbsync, offlineimap3, mutt (in tmux), curl, fetchmail, mpop, and npm's imapflow.
+# TLS, from the start and by STARTTLS: mbsync, offlineimap3, mutt (in tmux), curl, fetchmail, mpop, Python and npm's imapflow.
 # clients.sh [--dovecot] [NAME...]: --dovecot tries the suite itself, on Debian's Dovecot.
 # POSTERN_BUILD names the build. Prints "clients: N passed, N failed"; exit 77: a client can't be
 # had, or this is not root.

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """mail_clients.py [--dovecot] [NAME...]: mail programs of others on our mailboxes, within netroot.sh
-(clients.sh). Each test has a user of its own, once over a plain connection and once over TLS. What
-counts is what the server holds afterwards, read by a strict client of our own, and what the
+(clients.sh). Each test has a user of its own, once over a plain connection, once over TLS and once
+over TLS begun by STARTTLS or STLS, where the server lets nobody in without. What counts is what the server holds afterwards, read by a strict client of our own, and what the
 program holds: contents to the byte, and flags.
 """
 import os
@@ -14,6 +14,7 @@ import imap  # noqa: E402
 import postern  # noqa: E402
 
 PASSWORD = "sesam-Oeffne_dich7"
+WAYS = ("plain", "tls", "starttls")
 WORDS = ["bramble", "cinnamon", "dromedary", "elderberry", "foxglove"]
 
 
@@ -42,13 +43,14 @@ def without_marks(data):
 
 
 class Case:
-    """One client on one mailbox. tls: whether it is to use TLS."""
+    """One client on one mailbox. tls: whether it is to use TLS; starttls: and to begin it by a command."""
 
-    def __init__(self, count, target, user, tls, folder):
-        self.count, self.target, self.user, self.tls, self.folder = count, target, user, tls, folder
-        self.host = "localhost" if tls else target.host
-        self.imap_port = target.imaps if tls else target.imap
-        self.pop3_port = target.pop3s if tls else target.pop3
+    def __init__(self, count, target, user, way, folder):
+        self.count, self.target, self.user, self.way, self.folder = count, target, user, way, folder
+        self.tls, self.starttls = way != "plain", way == "starttls"
+        self.host = "localhost" if self.tls else target.host
+        self.imap_port = target.imaps if way == "tls" else target.imap
+        self.pop3_port = target.pop3s if way == "tls" else target.pop3
         self.sent = {}  # ident: content
         os.makedirs(folder)
 
@@ -62,7 +64,7 @@ class Case:
         return self.path(name)
 
     def session(self):
-        session = imap.Imap(self.target.host, self.target.imap)
+        session = imap.Imap(self.target.host, self.target.imaps, True) if self.starttls else imap.Imap(self.target.host, self.target.imap)
         session.login(self.user, PASSWORD)
         return session
 
@@ -113,8 +115,7 @@ class Case:
             self.check(without_marks(data) == sent and data.count(b"\r\n") == data.count(b"\n"), f"{what}: {ident} as it was sent", data)
 
     def check(self, ok, what, detail=""):
-        way = "TLS" if self.tls else "plain"
-        return self.count.check(ok, f"{self.name} ({way}): {what}", detail)
+        return self.count.check(ok, f"{self.name} ({self.way}): {what}", detail)
 
     def same(self, found, want, what):
         return self.check(found == want, what, f"{found}, not {want}")
@@ -128,6 +129,21 @@ class Case:
         return p
 
 
+def run(count, target, tests, ways):
+    with target:
+        for name, way in ((n, w) for n in tests for w in ways):
+            case = Case(count, target, f"{name}-{way}@here.test", way, f"/tmp/clients/{name}-{way}")
+            case.name = name
+            before = count.failed
+            try:
+                tests[name](case)
+            except (imap.Refused, imap.Ungrammatical, OSError, ValueError, KeyError, IndexError) as e:
+                case.check(False, "to its end", repr(e))
+            print(f"{name} over {way}: {'as it should be' if count.failed == before else 'FAILED'}", flush=True)
+        if count.failed:
+            print("the server's words:\n" + target.words())
+
+
 def main():
     import mail_clients_fetch
     import mail_clients_read
@@ -136,32 +152,20 @@ def main():
     tests = {**mail_clients_sync.TESTS, **mail_clients_read.TESTS, **mail_clients_fetch.TESTS}
     names = [a for a in sys.argv[1:] if not a.startswith("--")] or list(tests)
     count = postern.Counter("clients")
-    users = {f"{name}-{way}@here.test": PASSWORD for name in tests for way in ("plain", "tls")}
+    users = {f"{name}-{way}@here.test": PASSWORD for name in tests for way in WAYS}
     os.makedirs("/tmp/clients")
     if "--dovecot" in sys.argv:
         import dovecot
 
-        target = dovecot.Dovecot("/tmp/dovecot", users)
-    else:
-        import mailserver
+        run(count, dovecot.Dovecot("/tmp/dovecot", users), {n: tests[n] for n in names}, WAYS)
+        return count.close()
+    import mailserver
 
-        if not mailserver.is_served():
-            print("clients: skipped, this build serves no IMAP")
-            return 77
-        target = mailserver.Postern(users)
-    with target:
-        for name in names:
-            for way in ("plain", "tls"):
-                case = Case(count, target, f"{name}-{way}@here.test", way == "tls", f"/tmp/clients/{name}-{way}")
-                case.name = name
-                before = count.failed
-                try:
-                    tests[name](case)
-                except (imap.Refused, imap.Ungrammatical, OSError, ValueError, KeyError, IndexError) as e:
-                    case.check(False, "to its end", repr(e))
-                print(f"{name} over {way}: {'as it should be' if count.failed == before else 'FAILED'}", flush=True)
-        if count.failed:
-            print("the server's words:\n" + target.words())
+    if not mailserver.is_served():
+        print("clients: skipped, this build serves no IMAP")
+        return 77
+    run(count, mailserver.Postern(users), {n: tests[n] for n in names}, ("plain", "tls"))
+    run(count, mailserver.Postern(users, plain="never"), {n: tests[n] for n in names}, ("starttls",))
     return count.close()
 
 

@@ -34,7 +34,9 @@ def big(case):
 def fetchmail(case):
     """By POP3 kept, then by POP3 once more (nothing new), by IMAP and deleted."""
     big(case)
-    ssl = f'ssl sslcertck sslcertfile "{case.target.certificate}"' if case.tls else "sslproto ''"
+    ssl = f'ssl sslcertck sslcertfile "{case.target.certificate}"' if case.way == "tls" else "sslproto ''"
+    if case.starttls:
+        ssl = f'sslproto "TLS1.2+" sslcertck sslcertfile "{case.target.certificate}"'
     for box in ("pop", "imap"):
         os.makedirs(case.path(box))
 
@@ -66,7 +68,7 @@ def mpop(case):
     box = case.path("mail")
     for d in ("", "cur", "new", "tmp"):
         os.makedirs(os.path.join(box, d), exist_ok=True)
-    tls = f"tls on\ntls_starttls off\ntls_trust_file {case.target.certificate}" if case.tls else "tls off"
+    tls = f"tls on\ntls_starttls {'on' if case.starttls else 'off'}\ntls_trust_file {case.target.certificate}" if case.tls else "tls off"
 
     def fetch(keep, what):
         conf = case.write("mpoprc", f"""
@@ -98,7 +100,7 @@ pipelining auto
 def curl_pop3(case):
     big(case)
     base = [*curl_of(case), "--user", f"{case.user}:{PASSWORD}"]
-    url = f"{'pop3s' if case.tls else 'pop3'}://{case.host}:{case.pop3_port}/"
+    url = f"{'pop3s' if case.way == 'tls' else 'pop3'}://{case.host}:{case.pop3_port}/"
     listing = case.run([*base, url], "LIST").stdout.split()
     case.same(listing[::2], ["1", "2", "3", "4"], "LIST")
     case.same([int(n) for n in listing[1::2]], [len(case.sent[i]) for i in (*IDENTS, "large")], "sizes in LIST")
@@ -118,7 +120,7 @@ def curl_pop3(case):
 
 def curl_of(case):
     """Without the user's proxies; TLS as the certificate proves it."""
-    return ["curl", "-s", "-S", "--noproxy", "*", "--max-time", "60"] + (["--cacert", case.target.certificate] if case.tls else [])
+    return ["curl", "-s", "-S", "--noproxy", "*", "--max-time", "60"] + (["--cacert", case.target.certificate] if case.tls else []) + (["--ssl-reqd"] if case.starttls else [])
 
 
 TESTS = {"fetchmail": fetchmail, "mpop": mpop, "curl-pop3": curl_pop3}

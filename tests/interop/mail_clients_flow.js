@@ -1,5 +1,5 @@
 // What imapflow does with a mailbox; prints what it saw as a line of JSON. Used by mail_clients.py:
-// node mail_clients_flow.js HOST PORT plain|tls USER PASSWORD CERTIFICATE FILE
+// node mail_clients_flow.js HOST PORT plain|tls|starttls USER PASSWORD CERTIFICATE FILE
 "use strict";
 const fs = require("fs");
 const { ImapFlow } = require("imapflow");
@@ -8,7 +8,7 @@ const [host, port, way, user, pass, certificate, file] = process.argv.slice(2);
 
 function connect() {
     return new ImapFlow({
-        host, port: Number(port), secure: way === "tls", doSTARTTLS: false, auth: { user, pass }, logger: false,
+        host, port: Number(port), secure: way === "tls", doSTARTTLS: way === "starttls" ? true : way === "tls" ? undefined : false, auth: { user, pass }, logger: false,
         tls: { ca: fs.readFileSync(certificate) },
     });
 }
@@ -19,6 +19,9 @@ async function main() {
     const said = { fetched: {} };
     const client = connect();
     await client.connect();
+    said.secure = Boolean(client.secureConnection);
+    said.compress_offered = client.capabilities.has("COMPRESS=DEFLATE");
+    said.compressed = Boolean(client._deflate);
     const uids = {};
     let lock = await client.getMailboxLock("INBOX");
     for await (const m of client.fetch("1:*", { uid: true, flags: true, envelope: true, bodyStructure: true, source: true })) {

@@ -1,8 +1,11 @@
-"""Programs that read mail on the server: mutt, in a terminal of tmux, curl and imapflow."""
+"""Programs that read mail on the server: mutt, in a terminal of tmux, curl, imapflow and Python's imaplib."""
+import imaplib
 import json
 import os
 import shlex
+import ssl
 import subprocess
+import zlib
 
 import postern
 from mail_clients import HERE, PASSWORD, content
@@ -43,7 +46,7 @@ def mutt(case):
     case.put("INBOX", "one", "two", "three", "four")
     case.put("Work", "five")
     case.put("Sent")
-    scheme = "imaps" if case.tls else "imap"
+    scheme = "imaps" if case.way == "tls" else "imap"
     user = case.user.replace("@", "%40")
     root = f"{scheme}://{user}@{case.host}:{case.imap_port}/"
     rc = case.write("muttrc", f"""
@@ -51,7 +54,7 @@ set imap_user="{case.user}" imap_pass="{PASSWORD}"
 set folder="{root}" spoolfile="{root}INBOX" record="{root}Sent" postponed="{root}Sent"
 set certificate_file="{case.target.certificate}" ssl_ca_certificates_file="{case.target.certificate}" ssl_verify_host=yes
 set header_cache="" message_cachedir="" confirmappend=no delete=yes quit=yes move=no mark_old=no
-set sort=mailbox-order imap_check_subscribed=no wait_key=no auto_tag=no pager_stop=yes ssl_starttls=no
+set sort=mailbox-order imap_check_subscribed=no wait_key=no auto_tag=no pager_stop=yes ssl_starttls={"yes" if case.starttls else "no"} ssl_force_tls={"yes" if case.tls else "no"}
 set realname=Anna from=anna@here.test edit_headers=no resolve=no editor="true" sleep_time=0 timeout=1 mail_check=1
 """)
     screen = Terminal(case, ["mutt", "-F", rc])
@@ -122,7 +125,7 @@ def curl_imap(case):
     case.put("INBOX", "one", "two")
     case.put("Work", "three", flags="\\Seen")
     base = [*curl_of(case), "--user", f"{case.user}:{PASSWORD}"]
-    url = f"{'imaps' if case.tls else 'imap'}://{case.host}:{case.imap_port}/"
+    url = f"{'imaps' if case.way == 'tls' else 'imap'}://{case.host}:{case.imap_port}/"
     listing = case.run([*base, url], "LIST").stdout
     case.check("INBOX" in listing and "Work" in listing, "LIST", listing)
     for uid, ident in ((1, "one"), (2, "two")):
@@ -156,10 +159,12 @@ def imapflow(case):
     case.sent["four"] = content("four", "Unique words: quixotic zebra")
     with open(case.path("four"), "wb") as f:
         f.write(case.sent["four"])
-    p = case.run(["node", os.path.join(HERE, "mail_clients_flow.js"), case.host, str(case.imap_port), "tls" if case.tls else "plain",
-                  case.user, PASSWORD, case.target.certificate, case.path("four")], "to its end")  # fmt: skip
+    p = case.run(["node", os.path.join(HERE, "mail_clients_flow.js"), case.host, str(case.imap_port), case.way, case.user, PASSWORD, case.target.certificate, case.path("four")], "to its end")  # fmt: skip
     found = json.loads(p.stdout.splitlines()[-1])
     case.same(found["fetched"], {i: case.sent[i].decode("latin-1") for i in ("one", "two", "three")}, "what it fetched")
+    case.same(found["secure"], case.tls, "TLS")
+    case.same(found["compressed"], found["compress_offered"], "COMPRESS where it is offered")
+    case.check(case.target.name != "postern" or found["compressed"], "COMPRESS")
     case.same(found["search_body"], [2], "SEARCH BODY")
     case.same(found["search_appended"], 1, "SEARCH of what it appended")
     case.same(found["heard"], True, "IDLE: told of a new message")
@@ -171,4 +176,69 @@ def imapflow(case):
     case.is_as_sent("INBOX", "appended")
 
 
-TESTS = {"mutt": mutt, "curl-imap": curl_imap, "imapflow": imapflow}
+class Deflated:
+    """Over imaplib's classes: COMPRESS=DEFLATE (RFC 4978), which it lacks."""
+
+    def compress(self):
+        imaplib.Commands["COMPRESS"] = ("AUTH", "SELECTED")
+        if self._simple_command("COMPRESS", "DEFLATE")[0] != "OK":
+            raise ValueError("COMPRESS was refused")
+        self.inflater, self.deflater = zlib.decompressobj(-15), zlib.compressobj(9, zlib.DEFLATED, -15)
+        self.plain, self.wire = bytearray(), 0
+        self.read, self.readline, self.send = self.read_plain, self.read_line, self.send_plain
+
+    def fill(self):
+        data = self.sock.recv(1 << 16)
+        if not data:
+            raise OSError("closed by the server")
+        self.wire += len(data)
+        self.plain += self.inflater.decompress(data)
+
+    def read_plain(self, size):
+        while len(self.plain) < size:
+            self.fill()
+        found = bytes(self.plain[:size])
+        del self.plain[:size]
+        return found
+
+    def read_line(self):
+        while b"\n" not in self.plain:
+            self.fill()
+        return self.read_plain(self.plain.index(b"\n") + 1)
+
+    def send_plain(self, data):
+        self.sock.sendall(self.deflater.compress(data) + self.deflater.flush(zlib.Z_SYNC_FLUSH))
+
+
+class DeflatedPlain(Deflated, imaplib.IMAP4):
+    pass
+
+
+class DeflatedTls(Deflated, imaplib.IMAP4_SSL):
+    pass
+
+
+def python(case):
+    """Python's imaplib, compressed: a large message there and back, flags, a search, a copy."""
+    trust = ssl.create_default_context(cafile=case.target.certificate) if case.tls else None
+    client = DeflatedTls(case.host, case.imap_port, ssl_context=trust) if case.way == "tls" else DeflatedPlain(case.host, case.imap_port)
+    if case.starttls:
+        client.starttls(trust)
+    client.login(case.user, PASSWORD)
+    client.compress()
+    case.sent["large"] = content("large", lines=30000)
+    case.same(client.append("INBOX", "(\\Flagged)", None, case.sent["large"])[0], "OK", "APPEND")
+    client.select("INBOX")
+    got = client.fetch("1", "(BODY.PEEK[])")[1][0][1]
+    case.check(got == case.sent["large"], "FETCH to the byte", got[:200])
+    case.check(client.wire < len(got) // 3, "compressed on its way", f"{client.wire} of {len(got)} bytes")
+    client.store("1", "+FLAGS", "(\\Answered $Mark)")
+    case.same(client.search(None, "KEYWORD", "$Mark")[1], [b"1"], "SEARCH")
+    client.create("Work")
+    client.copy("1", "Work")
+    client.logout()
+    case.same((case.state("INBOX"), case.state("Work")), ({"large": "$Mark \\Answered \\Flagged"},) * 2, "at the end")
+    case.is_as_sent("Work", "copied")
+
+
+TESTS = {"python": python, "mutt": mutt, "curl-imap": curl_imap, "imapflow": imapflow}

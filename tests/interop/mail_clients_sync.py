@@ -57,7 +57,7 @@ def utf7(name):
 def two_ways(case, sync, local):
     """local: folder -> Local. What both programs must do."""
     folders = ("INBOX", "Work", utf7(UMLAUT))
-    case.put("INBOX", "one", "two", "three", "four", "five", "six")
+    case.put("INBOX", "one", "two", "three", "four", "five", "six", "seventh")
     case.put("Work", "seven", flags="\\Seen \\Flagged")
     case.put(folders[2], "eight", lines=20000)
     sync("the first time")
@@ -73,6 +73,8 @@ def two_ways(case, sync, local):
     inbox.take("four")
     case.flag("INBOX", "five", "+", "\\Flagged \\Seen")
     inbox.mark("five", "S")  # the same flag on both sides
+    work.mark("seven", "FRS")
+    case.flag("Work", "seven", "-", "\\Flagged")  # one side gives a flag, the other takes one
     case.sent["nine"] = content("nine")
     work.drop("nine", case.sent["nine"], "S")
     case.put("Work", "ten", flags="\\Draft")
@@ -80,17 +82,21 @@ def two_ways(case, sync, local):
     for folder in folders:
         agree(case, local(folder), folder, "both ways")
     found = case.state("INBOX")
-    case.same(set(found), {"one", "three", "five", "six"}, "what was deleted on either side is gone")
+    case.same(set(found), {"one", "three", "five", "six", "seventh"}, "what was deleted on either side is gone")
     case.same(found.get("three"), "\\Seen", "a flag set locally is on the server")
     case.same(found.get("five"), "\\Flagged \\Seen", "a flag of both sides")
-    case.check("\\Seen" in found.get("one", ""), "a flag of a conflict", found)
-    case.same(case.state("Work"), {"nine": "\\Seen", "seven": "\\Flagged \\Seen", "ten": "\\Draft"}, "new ones of both sides")
+    case.same(found.get("one"), "\\Answered \\Flagged \\Seen", "other flags given on each side: all of them")
+    case.same(case.state("Work"), {"nine": "\\Seen", "seven": "\\Answered \\Seen", "ten": "\\Draft"}, "new ones of both sides, and flags")
     same_bytes(case, local, folders)
     case.is_as_sent("Work", "uploaded")
-    # A conflict: deleted there, changed here; then nothing is left to do.
+    # Conflicts: deleted there and changed here, and the other way; then nothing is left to do.
     case.delete("INBOX", "six")
     inbox.mark("six", "F")
-    sync("with a conflict")
+    inbox.take("seventh")
+    case.flag("INBOX", "seventh", "+", "\\Flagged")
+    sync("with conflicts")
+    for ident in ("six", "seventh"):
+        case.same(ident in inbox.state(), ident in case.state("INBOX"), f"{ident}, deleted on one side and flagged on the other")
     before = {f: case.state(f) for f in folders}
     sync("with nothing to do")
     case.same({f: case.state(f) for f in folders}, before, "a sync with nothing to do changes nothing")
@@ -111,7 +117,8 @@ def same_bytes(case, local, folders):
 
 def mbsync(case):
     os.makedirs(case.path("mail"))
-    tls = f"SSLType IMAPS\nCertificateFile {case.target.certificate}" if case.tls else "SSLType None"
+    kind = {"plain": "None", "tls": "IMAPS", "starttls": "STARTTLS"}[case.way]
+    tls = f"SSLType {kind}" + (f"\nCertificateFile {case.target.certificate}" if case.tls else "")
     conf = case.write("mbsyncrc", f"""
 IMAPAccount server
 Host {case.host}
@@ -143,7 +150,8 @@ CopyArrivalDate yes
 
 def offlineimap(case):
     os.makedirs(case.path("mail"))
-    tls = f"ssl = yes\nsslcacertfile = {case.target.certificate}" if case.tls else "ssl = no\nstarttls = no"
+    tls = {"plain": "ssl = no\nstarttls = no", "tls": "ssl = yes", "starttls": "ssl = no\nstarttls = yes"}[case.way]
+    tls += f"\nsslcacertfile = {case.target.certificate}" if case.tls else ""
     conf = case.write("offlineimaprc", f"""
 [general]
 accounts = test

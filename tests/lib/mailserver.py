@@ -15,7 +15,7 @@ listen imap 127.0.0.1:{imap}
 listen imaps 127.0.0.1:{imaps}
 listen pop3 127.0.0.1:{pop3}
 listen pop3s 127.0.0.1:{pop3s}
-mailbox {{ plain-login loopback  sessions-per-user {per_user}  sessions {per_user}  {mailbox} }}
+mailbox {{ plain-login {plain}  sessions-per-user {per_user}  sessions {per_user}  {mailbox} }}
 tls {{ certificate "{root}/cert.pem"  key "{root}/key.pem" }}
 auth {{ users "{root}/users" }}
 mailboxes {workers}
@@ -39,12 +39,12 @@ class Postern:
     name, host = "postern", "127.0.0.1"
     delimiter = b"/"
 
-    def __init__(self, users, more="", workers=1, per_user=200, mailbox=""):
+    def __init__(self, users, more="", workers=1, per_user=200, mailbox="", plain="loopback"):
         self.users = users
         self.imap, self.imaps, self.pop3, self.pop3s, self.lmtp = (postern.free_port() for _ in range(5))
         self.server = postern.Server("")
         self.server.write_conf(CONF.format(root=self.server.root, imap=self.imap, imaps=self.imaps, pop3=self.pop3, pop3s=self.pop3s,
-                                           lmtp=self.lmtp, workers=workers, per_user=per_user, mailbox=mailbox) + more)  # fmt: skip
+                                           lmtp=self.lmtp, workers=workers, per_user=per_user, mailbox=mailbox, plain=plain) + more)  # fmt: skip
         root = self.server.root
         subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost",
                         "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-keyout", f"{root}/key.pem", "-out", self.certificate],
