@@ -230,7 +230,7 @@ static void play_there(struct replay *r, const struct tape_record *t, const char
 static void play_names(struct replay *r, const struct tape_record *t, const char *name)
 {
     uint32_t folder = find(&r->inodes, t->inode), target;
-    if (t->type == TAPE_MOVED) {
+    if (t->type == TAPE_MOVED || t->type == TAPE_SWAPPED) {
         uint32_t to = find(&r->inodes, t->at);
         target = find(&r->inodes, t->target);
         pn_assert((folder == LOG_NONE) == (to == LOG_NONE));
@@ -238,9 +238,11 @@ static void play_names(struct replay *r, const struct tape_record *t, const char
             return;
         pn_assert(target != LOG_NONE);
         uint32_t pair = r->inodes.mailbox[folder] || t->folder != 0 ? ++r->pairs : 0;
+        uint32_t back = t->type == TAPE_SWAPPED ? find(&r->inodes, t->back) : LOG_NONE;
+        pn_assert(back != LOG_NONE || t->type == TAPE_MOVED);
         is_called(r, target, name + t->name);
         apply_name(r, to, name + t->name, target, pair);
-        apply_name(r, folder, name, LOG_NONE, pair);
+        apply_name(r, folder, name, back, pair);
     } else if (folder != LOG_NONE && t->type == TAPE_GONE) {
         apply_name(r, folder, name, LOG_NONE, 0);
     } else if (folder != LOG_NONE) {
@@ -281,7 +283,7 @@ static void play(struct replay *r)
         r->counts[t->type]++;
         if (t->type == TAPE_THERE)
             play_there(r, t, name);
-        else if (t->type <= TAPE_MOVED)
+        else if (t->type <= TAPE_SWAPPED)
             play_names(r, t, name);
         else
             play_bytes(r, t, name);
@@ -390,7 +392,8 @@ static void cut_power(uint64_t seed, const char *root, char *const *names)
     printf("%s: %zu of %zu pending came; %" PRIu64 " writes, %" PRIu64 " names, %" PRIu64
            " syncs\n",
            cut.plan, came, r.disk.pending_count, r.counts[TAPE_WRITE],
-           r.counts[TAPE_MADE] + r.counts[TAPE_MOVED] + r.counts[TAPE_GONE] + r.counts[TAPE_LINK],
+           r.counts[TAPE_MADE] + r.counts[TAPE_MOVED] + r.counts[TAPE_SWAPPED] +
+               r.counts[TAPE_GONE] + r.counts[TAPE_LINK],
            r.counts[TAPE_SYNC] + r.counts[TAPE_DATA_SYNC]);
     write_over(&r, &cut, root, names);
 }

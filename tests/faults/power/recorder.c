@@ -268,19 +268,20 @@ static int move_at(int from_dir, const char *from, int to_dir, const char *to, u
 {
     int (*go)(int, const char *, int, const char *, unsigned) = REAL(renameat2);
     struct place old, new;
-    struct stat st;
-    bool entered = enter();
-    if (entered && (flags & ~(unsigned)RENAME_NOREPLACE) != 0)
-        die("an exchange");
+    struct stat st, other = {.st_ino = 0};
+    bool entered = enter(), swap = (flags & RENAME_EXCHANGE) != 0;
+    if (entered && (flags & ~(unsigned)(RENAME_NOREPLACE | RENAME_EXCHANGE)) != 0)
+        die("a rename of another kind");
     find_place(from_dir, from, &old);
     find_place(to_dir, to, &new);
-    bool there = stat_at(from_dir, from, &st);
+    bool there = stat_at(from_dir, from, &st) && (!swap || stat_at(to_dir, to, &other));
     int rc = go(from_dir, from, to_dir, to, flags);
     if (rc == 0 && old.known && new.known && there)
-        note((struct tape_record){.type = TAPE_MOVED,
+        note((struct tape_record){.type = swap ? TAPE_SWAPPED : TAPE_MOVED,
                                   .inode = old.folder,
                                   .at = new.folder,
                                   .target = st.st_ino,
+                                  .back = other.st_ino,
                                   .folder = S_ISDIR(st.st_mode)},
              old.name, new.name, NULL, 0);
     leave(entered);

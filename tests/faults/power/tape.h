@@ -30,6 +30,7 @@ enum tape_type {
     TAPE_LINK,    /* name in the folder inode is target, which was there */
     TAPE_GONE,    /* name in the folder inode is nothing */
     TAPE_MOVED,   /* name in the folder inode is other in the folder `at` now: target */
+    TAPE_SWAPPED, /* as MOVED, and what was other is name now: back */
     TAPE_WRITE,   /* bytes of inode at `at` */
     TAPE_SIZE_IS, /* inode is `at` long */
     TAPE_SYNC,    /* of inode: file or folder */
@@ -39,6 +40,7 @@ enum tape_type {
 struct tape_record {
     uint32_t type, size; /* size: all of it */
     uint64_t inode, target, at;
+    uint64_t back;
     uint64_t bytes;       /* behind the names */
     uint16_t name, other; /* lengths with their NUL; 0: none */
     uint8_t folder;       /* target is one */
