@@ -1,10 +1,8 @@
 /* postern mailbox: what a user has, how much he may have, and whether it is in order. */
-#include "ask.h"
+#include "ask_show.h"
 #include "cli.h"
-#include "utf8.h"
 
 #include <getopt.h>
-#include <jansson.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -27,43 +25,22 @@ static const char usage[] =
     "  USER is user@domain. The server does it, in the process that has the user's mailbox.\n"
     "  Exit status: 0 done, 1 faults were found or it can't be done, 2 usage, 3 no server.\n";
 
-static const char *text_of(const json_t *o, const char *key)
-{
-    const char *s = json_string_value(json_object_get(o, key));
-    return s == NULL ? "" : s;
-}
-
-static long long number_of(const json_t *o, const char *key)
-{
-    return (long long)json_integer_value(json_object_get(o, key));
-}
-
-/* A user's words must not command the terminal. */
-static void print_text(FILE *to, const char *s)
-{
-    struct pn_buf b;
-    pn_buf_init(&b, SIZE_MAX);
-    (void)pn_utf8_add_shown(&b, pn_str_of(s));
-    (void)fwrite(b.p == NULL ? "" : b.p, 1, b.len, to);
-    pn_buf_fini(&b);
-}
-
 /* ---- lines ---- */
 
 static void print_folder(const json_t *o)
 {
-    printf("%10lld  %8lld  %14lld  ", number_of(o, "messages"), number_of(o, "unseen"),
-           number_of(o, "size"));
-    print_text(stdout, text_of(o, "folder"));
-    printf("%s%s\n", text_of(o, "use")[0] == '\0' ? "" : "  ", text_of(o, "use"));
+    printf("%10lld  %8lld  %14lld  ", pn_answer_number(o, "messages"),
+           pn_answer_number(o, "unseen"), pn_answer_number(o, "size"));
+    pn_answer_print(stdout, pn_answer_text(o, "folder"));
+    printf("%s%s\n", pn_answer_text(o, "use")[0] == '\0' ? "" : "  ", pn_answer_text(o, "use"));
 }
 
 static void print_fault(const json_t *o)
 {
-    print_text(stdout, text_of(o, "folder"));
+    pn_answer_print(stdout, pn_answer_text(o, "folder"));
     if (json_object_get(o, "uid") != NULL)
-        printf(" UID %lld", number_of(o, "uid"));
-    printf(": %s\n", text_of(o, "fault"));
+        printf(" UID %lld", pn_answer_number(o, "uid"));
+    printf(": %s\n", pn_answer_text(o, "fault"));
 }
 
 /* For people who wait, not for a file. */
@@ -72,9 +49,9 @@ static void print_progress(const json_t *o)
     if (isatty(STDERR_FILENO) != 1)
         return;
     fprintf(stderr, "\r\033[K");
-    print_text(stderr, text_of(o, "folder"));
-    fprintf(stderr, " %lld of %lld", number_of(o, "done"), number_of(o, "of"));
-    if (number_of(o, "done") == number_of(o, "of"))
+    pn_answer_print(stderr, pn_answer_text(o, "folder"));
+    fprintf(stderr, " %lld of %lld", pn_answer_number(o, "done"), pn_answer_number(o, "of"));
+    if (pn_answer_number(o, "done") == pn_answer_number(o, "of"))
         fprintf(stderr, "\r\033[K");
     (void)fflush(stderr);
 }
@@ -104,63 +81,38 @@ static void print_limit(const char *what, long long used, long long limit, const
 static void print_sum(const json_t *o)
 {
     if (json_object_get(o, "bytes_limit") != NULL) {
-        print_limit("bytes", number_of(o, "bytes"), number_of(o, "bytes_limit"),
-                    text_of(o, "bytes_from"));
+        print_limit("bytes", pn_answer_number(o, "bytes"), pn_answer_number(o, "bytes_limit"),
+                    pn_answer_text(o, "bytes_from"));
         printf(", ");
-        print_limit("messages", number_of(o, "messages"), number_of(o, "messages_limit"),
-                    text_of(o, "messages_from"));
+        print_limit("messages", pn_answer_number(o, "messages"),
+                    pn_answer_number(o, "messages_limit"), pn_answer_text(o, "messages_from"));
         (void)putchar('\n');
         return;
     }
-    printf("%lld folders, %lld messages", number_of(o, "folders"), number_of(o, "messages"));
+    printf("%lld folders, %lld messages", pn_answer_number(o, "folders"),
+           pn_answer_number(o, "messages"));
     if (json_object_get(o, "size") != NULL)
-        printf(", %lld bytes", number_of(o, "size"));
+        printf(", %lld bytes", pn_answer_number(o, "size"));
     if (json_object_get(o, "faults") != NULL)
-        printf(", %lld faults", number_of(o, "faults"));
+        printf(", %lld faults", pn_answer_number(o, "faults"));
     (void)putchar('\n');
 }
 
 /* ---- asking ---- */
 
-static int conclude(const json_t *last, bool json)
+/* The last line; the exit status. */
+static int conclude(void *ctx, struct pn_ask *ask, const json_t *last, bool json)
 {
+    (void)ctx, (void)ask;
     bool ok = json_is_true(json_object_get(last, "ok"));
     if (!json && json_object_get(last, "error") != NULL) {
         fprintf(stderr, "postern mailbox: ");
-        print_text(stderr, text_of(last, "error"));
+        pn_answer_print(stderr, pn_answer_text(last, "error"));
         (void)fputc('\n', stderr);
     } else if (!json) {
         print_sum(last);
     }
     return ok ? PN_EXIT_DONE : PN_EXIT_NO;
-}
-
-static int run(const char *path, const char *const *words, size_t count, bool json)
-{
-    struct pn_ask ask;
-    struct pn_str line;
-    int status = -1;
-    if (!pn_ask_start(&ask, path, words, count)) {
-        pn_ask_end(&ask);
-        return PN_EXIT_UNREACHABLE;
-    }
-    while (status < 0 && (line = pn_ask_line(&ask)).p != NULL) {
-        json_t *o = json_loadb(line.p, line.len, 0, NULL);
-        bool last = json_object_get(o, "ok") != NULL;
-        if (json)
-            printf("%.*s\n", PN_FMT(line));
-        else if (!last)
-            print_line(o);
-        if (last)
-            status = conclude(o, json);
-        json_decref(o);
-    }
-    pn_ask_end(&ask);
-    if (status < 0) {
-        fprintf(stderr, "postern mailbox: the server ended its answer early\n");
-        return PN_EXIT_UNREACHABLE;
-    }
-    return status;
 }
 
 /* ---- arguments ---- */
@@ -248,5 +200,6 @@ int pn_cli_mailbox(int argc, char **argv)
         fprintf(stderr, "postern mailbox: %s\n%s", wrong, usage);
         return PN_EXIT_USAGE;
     }
-    return run(pn_ask_path(path, root, text), words, count, json);
+    static const struct pn_ask_show show = {"mailbox", print_line, conclude, NULL};
+    return pn_ask_show(&show, pn_ask_path(path, root, text), words, count, json);
 }

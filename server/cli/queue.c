@@ -1,10 +1,8 @@
 /* postern queue: what waits, what is held, and what is to become of it. */
-#include "ask.h"
+#include "ask_show.h"
 #include "cli.h"
-#include "utf8.h"
 
 #include <getopt.h>
-#include <jansson.h>
 #include <string.h>
 
 static const char usage[] =
@@ -45,50 +43,29 @@ static const char usage[] =
 /* Together no more than a command may have (PN_COMMAND_WORDS_MAX). */
 enum { WORDS_MAX = 60 - 20, OPTION_WORDS_MAX = 20 };
 
-static const char *text_of(const json_t *o, const char *key)
-{
-    const char *s = json_string_value(json_object_get(o, key));
-    return s == NULL ? "" : s;
-}
-
-static long long number_of(const json_t *o, const char *key)
-{
-    return (long long)json_integer_value(json_object_get(o, key));
-}
-
-/* Control bytes in a stranger's words must not reach the terminal. */
-static void print_text(const char *s)
-{
-    struct pn_buf b;
-    pn_buf_init(&b, SIZE_MAX);
-    (void)pn_utf8_add_shown(&b, pn_str_of(s));
-    (void)fwrite(b.p == NULL ? "" : b.p, 1, b.len, stdout);
-    pn_buf_fini(&b);
-}
-
 /* What a line of a change is about. */
 static const char *name_of(const json_t *o)
 {
     static const char *const keys[] = {"id", "domain", "recipient"};
     size_t i = 0;
-    while (i < 2 && text_of(o, keys[i])[0] == '\0')
+    while (i < 2 && pn_answer_text(o, keys[i])[0] == '\0')
         i++;
-    return text_of(o, keys[i]);
+    return pn_answer_text(o, keys[i]);
 }
 
 /* "label value", where there is one. */
 static void print_named(const char *label, const json_t *o, const char *key)
 {
-    if (text_of(o, key)[0] == '\0')
+    if (pn_answer_text(o, key)[0] == '\0')
         return;
     printf("%s", label);
-    print_text(text_of(o, key));
+    pn_answer_print(stdout, pn_answer_text(o, key));
 }
 
 /* What was asked of reports, if anything. */
 static void print_dsn(const json_t *to)
 {
-    if (text_of(to, "notify")[0] == '\0' && text_of(to, "orcpt")[0] == '\0' &&
+    if (pn_answer_text(to, "notify")[0] == '\0' && pn_answer_text(to, "orcpt")[0] == '\0' &&
         !json_is_true(json_object_get(to, "warned")))
         return;
     printf("\n        reports:");
@@ -101,26 +78,26 @@ static void print_dsn(const json_t *to)
 static void print_recipient(const json_t *to)
 {
     printf("    ");
-    print_text(text_of(to, "address"));
+    pn_answer_print(stdout, pn_answer_text(to, "address"));
     printf("  -> ");
-    print_text(text_of(to, "next_hop"));
-    if (text_of(to, "state")[0] != '\0')
-        printf("  %s, %lld tries", text_of(to, "state"), number_of(to, "tries"));
+    pn_answer_print(stdout, pn_answer_text(to, "next_hop"));
+    if (pn_answer_text(to, "state")[0] != '\0')
+        printf("  %s, %lld tries", pn_answer_text(to, "state"), pn_answer_number(to, "tries"));
     if (json_is_true(json_object_get(to, "frozen")))
         printf(", its domain is frozen");
-    if (text_of(to, "next")[0] != '\0')
-        printf(", next %s", text_of(to, "next"));
-    if (text_of(to, "by")[0] != '\0') {
+    if (pn_answer_text(to, "next")[0] != '\0')
+        printf(", next %s", pn_answer_text(to, "next"));
+    if (pn_answer_text(to, "by")[0] != '\0') {
         printf("\n        for ");
-        print_text(text_of(to, "by"));
+        pn_answer_print(stdout, pn_answer_text(to, "by"));
     }
-    if (text_of(to, "mail_from")[0] != '\0') {
+    if (pn_answer_text(to, "mail_from")[0] != '\0') {
         printf("\n        from ");
-        print_text(text_of(to, "mail_from"));
+        pn_answer_print(stdout, pn_answer_text(to, "mail_from"));
     }
-    if (text_of(to, "reply")[0] != '\0') {
+    if (pn_answer_text(to, "reply")[0] != '\0') {
         printf("\n        ");
-        print_text(text_of(to, "reply"));
+        pn_answer_print(stdout, pn_answer_text(to, "reply"));
     }
     print_dsn(to);
     (void)putchar('\n');
@@ -130,18 +107,19 @@ static void print_message(const json_t *o)
 {
     size_t i;
     json_t *to;
-    printf("%s  %.19s  %8lld  <", text_of(o, "id"), text_of(o, "arrived"), number_of(o, "size"));
-    print_text(text_of(o, "from"));
+    printf("%s  %.19s  %8lld  <", pn_answer_text(o, "id"), pn_answer_text(o, "arrived"),
+           pn_answer_number(o, "size"));
+    pn_answer_print(stdout, pn_answer_text(o, "from"));
     printf(">");
     print_named("  of user ", o, "user");
     print_named("  RET=", o, "ret");
     print_named("  ENVID=", o, "envid");
     (void)putchar('\n');
-    if (text_of(o, "damaged")[0] != '\0')
-        printf("    damaged: %s\n", text_of(o, "damaged"));
-    if (text_of(o, "kind")[0] != '\0') {
-        printf("    %s: ", text_of(o, "kind"));
-        print_text(text_of(o, "reason"));
+    if (pn_answer_text(o, "damaged")[0] != '\0')
+        printf("    damaged: %s\n", pn_answer_text(o, "damaged"));
+    if (pn_answer_text(o, "kind")[0] != '\0') {
+        printf("    %s: ", pn_answer_text(o, "kind"));
+        pn_answer_print(stdout, pn_answer_text(o, "reason"));
         (void)putchar('\n');
     }
     json_array_foreach(json_object_get(o, "to"), i, to)
@@ -153,9 +131,9 @@ static void print_message(const json_t *o)
 /* One line of the answer that is not the last. */
 static void print_suppressed(const json_t *o)
 {
-    print_text(text_of(o, "recipient"));
-    printf("  until %s  ", text_of(o, "until"));
-    print_text(text_of(o, "reply"));
+    pn_answer_print(stdout, pn_answer_text(o, "recipient"));
+    printf("  until %s  ", pn_answer_text(o, "until"));
+    pn_answer_print(stdout, pn_answer_text(o, "reply"));
     (void)putchar('\n');
 }
 
@@ -168,25 +146,25 @@ static void print_line(const json_t *o)
     else if (json_object_get(o, "until") != NULL)
         print_suppressed(o);
     else if (json_object_get(o, "since") != NULL && json_object_get(o, "domain") != NULL)
-        printf("%s  since %s\n", text_of(o, "domain"), text_of(o, "since"));
+        printf("%s  since %s\n", pn_answer_text(o, "domain"), pn_answer_text(o, "since"));
     else if (json_object_get(o, "did") != NULL)
-        printf("%s %s\n", name_of(o), text_of(o, "did"));
+        printf("%s %s\n", name_of(o), pn_answer_text(o, "did"));
     else if (json_object_get(o, "would") != NULL)
-        printf("%s would be %s\n", text_of(o, "id"), text_of(o, "would"));
+        printf("%s would be %s\n", pn_answer_text(o, "id"), pn_answer_text(o, "would"));
     else if (json_object_get(o, "damaged") != NULL) /* not even its envelope is known */
-        printf("%s  damaged: %s\n", text_of(o, "id"), text_of(o, "damaged"));
+        printf("%s  damaged: %s\n", pn_answer_text(o, "id"), pn_answer_text(o, "damaged"));
     else
-        fprintf(stderr, "postern queue: %s: %s\n", name_of(o), text_of(o, "error"));
+        fprintf(stderr, "postern queue: %s: %s\n", name_of(o), pn_answer_text(o, "error"));
 }
 
 static void print_done(const json_t *last, const char *noun)
 {
     bool dry = json_object_get(last, "would") != NULL;
-    long long done = number_of(last, "done");
+    long long done = pn_answer_number(last, "done");
     printf("%lld %s%s %s%s", done, noun, done == 1 ? "" : "s", dry ? "would be " : "",
-           text_of(last, dry ? "would" : "did"));
-    if (number_of(last, "failed") > 0)
-        printf(", %lld not", number_of(last, "failed"));
+           pn_answer_text(last, dry ? "would" : "did"));
+    if (pn_answer_number(last, "failed") > 0)
+        printf(", %lld not", pn_answer_number(last, "failed"));
     (void)putchar('\n');
 }
 
@@ -196,23 +174,25 @@ static bool is_of_domains(const char *verb)
 }
 
 /* The last line; the exit status. */
-static int conclude(struct pn_ask *ask, const json_t *last, const char *noun, bool json)
+static int conclude(void *ctx, struct pn_ask *ask, const json_t *last, bool json)
 {
+    const char *noun = ctx;
     bool ok = json_is_true(json_object_get(last, "ok"));
-    long long size = number_of(last, "size");
+    long long size = pn_answer_number(last, "size");
     if (!json && json_object_get(last, "done") != NULL)
         print_done(last, noun);
     if (!ok && !json)
-        fprintf(stderr, "postern queue: %s\n", text_of(last, "error"));
+        fprintf(stderr, "postern queue: %s\n", pn_answer_text(last, "error"));
     if (ok && !json && json_object_get(last, "count") != NULL) {
-        printf("%lld %s%s", number_of(last, "count"), noun,
-               number_of(last, "count") == 1 ? "" : "s");
-        printf(number_of(last, "shown") < number_of(last, "count") ? ", %lld of them shown\n"
-                                                                   : "\n",
-               number_of(last, "shown"));
+        printf("%lld %s%s", pn_answer_number(last, "count"), noun,
+               pn_answer_number(last, "count") == 1 ? "" : "s");
+        printf(pn_answer_number(last, "shown") < pn_answer_number(last, "count")
+                   ? ", %lld of them shown\n"
+                   : "\n",
+               pn_answer_number(last, "shown"));
     }
     if (ok && !json && json_object_get(last, "damaged") != NULL)
-        fprintf(stderr, "postern queue: %s\n", text_of(last, "damaged"));
+        fprintf(stderr, "postern queue: %s\n", pn_answer_text(last, "damaged"));
     if (ok && !json && json_object_get(last, "size") != NULL) {
         (void)putchar('\n');
         if (!pn_ask_content(ask, (uint64_t)size, stdout)) {
@@ -225,33 +205,14 @@ static int conclude(struct pn_ask *ask, const json_t *last, const char *noun, bo
 
 static int run(const char *path, const char *const *words, size_t count, bool json)
 {
-    const char *noun = is_of_domains(words[1])             ? "domain"
-                       : strcmp(words[1], "suppress") == 0 ? "recipient"
-                                                           : "message";
-    struct pn_ask ask;
-    struct pn_str line;
-    int status = -1;
-    if (!pn_ask_start(&ask, path, words, count)) {
-        pn_ask_end(&ask);
-        return PN_EXIT_UNREACHABLE;
-    }
-    while (status < 0 && (line = pn_ask_line(&ask)).p != NULL) {
-        json_t *o = json_loadb(line.p, line.len, 0, NULL);
-        bool last = json_object_get(o, "ok") != NULL;
-        if (json)
-            printf("%.*s\n", PN_FMT(line));
-        else if (!last)
-            print_line(o);
-        if (last)
-            status = conclude(&ask, o, noun, json);
-        json_decref(o);
-    }
-    pn_ask_end(&ask);
-    if (status < 0) {
-        fprintf(stderr, "postern queue: the server ended its answer early\n");
-        return PN_EXIT_UNREACHABLE;
-    }
-    return status;
+    static char domain[] = "domain", recipient[] = "recipient", message[] = "message";
+    const struct pn_ask_show show = {.name = "queue",
+                                     .line = print_line,
+                                     .last = conclude,
+                                     .ctx = is_of_domains(words[1])             ? domain
+                                            : strcmp(words[1], "suppress") == 0 ? recipient
+                                                                                : message};
+    return pn_ask_show(&show, path, words, count, json);
 }
 
 /* NULL, or why the queue can't be asked so. words[0] is "queue", ids from words[2]. */
