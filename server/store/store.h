@@ -13,6 +13,7 @@
  *   .../postern-user            small and synced, once a user: subscriptions, quota, the mark of
  *                               HIGHESTMODSEQ, the last UIDVALIDITY
  *   .../postern-*.spare         what is written over when one of them is written next
+ *   ROOT/.postern-quotas        empty: some user has, or had, a quota of his own
  *   .../postern/index.db        SQLite, a cache: rebuilt from the above with nothing lost but
  *                               which changes are how old (modseqs, vanished UIDs)
  *

@@ -348,6 +348,74 @@ static void test_special(void)
     rig_fini(&r);
 }
 
+/* ---- what others say of users who say nothing ---- */
+
+static void rule_quota(void *ctx, struct pn_str user, uint64_t *bytes, uint64_t *messages)
+{
+    *bytes = *(const uint64_t *)ctx;
+    *messages = pn_str_eq(user, PN_STR("u@here.test")) ? 1 : 0;
+}
+
+static void rule_folder(void *ctx, struct pn_str user, unsigned use, struct pn_buf *name)
+{
+    (void)ctx;
+    UNIT_STR(user, PN_STR("u@here.test"));
+    (void)pn_buf_addz(name, use == PN_USE_SENT      ? "Post/Gesendet"
+                            : use == PN_USE_JUNK    ? "a//b" /* no name: the usual one then */
+                            : use == PN_USE_TRASH   ? "inbox"
+                            : use == PN_USE_ARCHIVE ? "Ablage"
+                                                    : "Drafts");
+}
+
+static void test_rules(void)
+{
+    static const struct pn_store_rules rules = {rule_quota, rule_folder};
+    static const char content[] = "A: b\r\n\r\n0123456789\r\n";
+    uint64_t bytes = 1000;
+    struct pn_quota q;
+    struct rig r;
+    rig_init(&r);
+    pn_store_rules(r.store, &rules, &bytes);
+    UNIT_INT(pn_folders_make_special(r.user), PN_STORE_OK);
+    want_list(&r, "INBOX Ablage\\Archive+ Drafts\\Drafts+ Junk\\Junk+ Post-c Post/Gesendet\\Sent+ "
+                  "Trash\\Trash+");
+    UNIT_INT(pn_user_quota(r.user, &q), PN_STORE_OK);
+    UNIT_INT(q.bytes_limit, 1000);
+    UNIT_INT(q.messages_limit, 1);
+    UNIT_TRUE(!q.own);
+    UNIT_INT(deliver(&r, "", content), PN_STORE_OK);
+    UNIT_INT(deliver(&r, "", content), PN_STORE_QUOTA);
+    UNIT_TRUE(!pn_store_has_quotas(r.store));
+    UNIT_INT(pn_user_quota_set(r.user, true, 0, 2), PN_STORE_OK);
+    UNIT_TRUE(pn_store_has_quotas(r.store));
+    UNIT_INT(pn_user_quota(r.user, &q), PN_STORE_OK);
+    UNIT_TRUE(q.own && q.bytes_limit == 0 && q.messages_limit == 2);
+    UNIT_INT(deliver(&r, "", content), PN_STORE_OK);
+    bytes = 0; /* asked each time */
+    UNIT_INT(pn_user_quota_set(r.user, false, 0, 0), PN_STORE_OK);
+    UNIT_INT(pn_user_quota(r.user, &q), PN_STORE_OK);
+    UNIT_TRUE(!q.own && q.bytes_limit == 0 && q.messages_limit == 1);
+    rig_fini(&r);
+}
+
+/* Who has a quota of his own is known of the root at once, or once he was looked at. */
+static void test_noted(void)
+{
+    struct pn_quota q;
+    struct rig r;
+    rig_init(&r);
+    UNIT_INT(pn_user_quota_set(r.user, true, 5000, 0), PN_STORE_OK);
+    reopen(&r);
+    UNIT_TRUE(pn_store_has_quotas(r.store));
+    UNIT_INT(unlinkat(r.fd, ".postern-quotas", 0), 0);
+    reopen(&r);
+    UNIT_TRUE(!pn_store_has_quotas(r.store));
+    UNIT_INT(pn_user_quota(r.user, &q), PN_STORE_OK);
+    UNIT_TRUE(q.own && pn_store_has_quotas(r.store));
+    UNIT_INT(faccessat(r.fd, ".postern-quotas", F_OK, 0), 0);
+    rig_fini(&r);
+}
+
 static void test_quota(void)
 {
     static const char content[] = "A: b\r\n\r\n0123456789\r\n";
@@ -589,6 +657,8 @@ int main(int argc, char **argv)
                                              {"subscribe", test_subscribe},
                                              {"subscribed_by_others", test_subscribed_by_others},
                                              {"special", test_special},
+                                             {"rules", test_rules},
+                                             {"quotas noted", test_noted},
                                              {"quota", test_quota},
                                              {"check", test_check},
                                              {"removed_by_others", test_removed_by_others},
