@@ -467,10 +467,52 @@ static void test_run_many(void)
     fake_view_fini(&view);
 }
 
+/* Who could not read a message says so: it is no answer that it has not the word. */
+static void test_run_unreadable(void)
+{
+    static const struct {
+        const char *text;
+        enum pn_read is;
+        bool want;
+    } rows[] = {
+        {"BODY gate", PN_READ_OK, false},
+        {"BODY gate", PN_READ_ERROR, true},
+        {"BODY gate", PN_READ_EXPUNGED, false},
+        {"NOT BODY gate", PN_READ_ERROR, true},
+        {"SUBJECT gate", PN_READ_ERROR, true},
+        {"SENTON 1-Jan-1970", PN_READ_ERROR, true},
+        {"SUBJECT gate", PN_READ_EXPUNGED, false},
+        {"1 BODY gate", PN_READ_ERROR, false},
+        {"SEEN", PN_READ_ERROR, false},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct pn_view view = {.uidvalidity = 3};
+        struct pn_pool *pool = pn_pool_new(100000);
+        struct search_program program;
+        fill_view(&view, 5);
+        view.mails[2].is = rows[i].is;
+        view.mails[2].mail.gone = rows[i].is == PN_READ_EXPUNGED;
+        UNIT_INT(parse(rows[i].text, &program, pool, NULL, false), SEARCH_OK);
+        struct search_run *run = search_run_new(NULL, &view, &program);
+        while (!search_run_step(run, 0))
+            ;
+        unit_row(rows[i].text);
+        UNIT_INT(search_run_failed(run), rows[i].want);
+        search_run_free(&run);
+        search_program_fini(&program);
+        pn_pool_free(&pool);
+        fake_view_fini(&view);
+    }
+}
+
 int main(int argc, char **argv)
 {
-    static const struct unit_test tests[] = {
-        {"parse", test_parse},         {"parse_limits", test_parse_limits}, {"run", test_run},
-        {"run_order", test_run_order}, {"run_many", test_run_many},         {NULL, NULL}};
+    static const struct unit_test tests[] = {{"parse", test_parse},
+                                             {"parse_limits", test_parse_limits},
+                                             {"run", test_run},
+                                             {"run_order", test_run_order},
+                                             {"run_many", test_run_many},
+                                             {"run_unreadable", test_run_unreadable},
+                                             {NULL, NULL}};
     return unit_main("search", tests, argc, argv);
 }

@@ -175,6 +175,8 @@ enum imap_result imap_search(struct imap *imap, struct imap_command *command)
     if (!before) {
         if ((work->options & RETURN_SAVE) != 0)
             save(imap, search_run_result(work->search.run), work->options);
+        if ((work->options & RETURN_SAVE) != 0 && search_run_failed(work->search.run))
+            pn_uidset_clear(&imap->saved); /* as with each NO */
         if (!work->extended)
             answer_plain(imap, command, work);
         else if (work->options != RETURN_SAVE)

@@ -70,6 +70,8 @@ enum imap_result imap_search_tell(struct imap_command *command, struct imap_sear
         (void)pn_buf_adds(command->out, part);
         search->told += part.len;
     }
+    if (search_run_failed(search->run))
+        return imap_no(command, "[UNAVAILABLE] Some messages could not be read");
     return IMAP_DONE;
 }
 

@@ -24,7 +24,8 @@ enum imap_result imap_search_parse_rest(struct imap *imap, struct imap_command *
 void imap_search_fini(struct imap_search *search);
 /* Makes way for a slice. True: it is done, and search->run has the result. */
 bool imap_search_step(struct imap_search *search);
-/* Says a part of search->answer. IMAP_AGAIN: there is more. */
+/* Says a part of search->answer. IMAP_AGAIN: there is more. At its end NO where messages could not
+ * be read: what was said is right but for those. */
 enum imap_result imap_search_tell(struct imap_command *command, struct imap_search *search);
 /* The number or, in a UID command, the UID. */
 uint32_t imap_search_shown(const struct imap *imap, const struct imap_command *command,

@@ -31,7 +31,7 @@ struct search_run {
     size_t memo_count;
     struct pn_words *words;
     struct pn_texts *texts; /* NULL: not opened, or none */
-    bool opened, caught_up;
+    bool opened, caught_up, failed;
     unsigned tries;
     struct pn_uidset hits;
     unsigned ms;       /* of the slice, for what is slow; it begins where that begins */
@@ -196,6 +196,10 @@ static bool note_cached(void *ctx, const struct pn_cached *cached)
     struct walk *walk = ctx;
     walk->last = cached->seq;
     if (bits_has(walk->todo, cached->seq)) {
+        struct pn_mail mail = {.gone = true};
+        if (!cached->whole)
+            pn_view_mail(walk->run->view, cached->seq, &mail);
+        walk->run->failed = walk->run->failed || !mail.gone;
         pn_words_read_header(walk->run->words, cached->header);
         note(walk->run, cached->seq, false);
     }
@@ -224,10 +228,11 @@ static bool read_mails(struct search_run *run, const struct search_bits *todo)
 {
     for (uint32_t seq = bits_next(todo, 1); seq != 0; seq = bits_next(todo, seq + 1)) {
         struct pn_content content;
-        bool read = pn_view_read(run->view, seq, &content) == PN_READ_OK;
-        pn_words_read(run->words, read ? content.bytes : PN_STR(""));
+        enum pn_read read = pn_view_read(run->view, seq, &content);
+        pn_words_read(run->words, read == PN_READ_OK ? content.bytes : PN_STR(""));
+        run->failed = run->failed || read == PN_READ_ERROR;
         note(run, seq, true);
-        if (read)
+        if (read == PN_READ_OK)
             pn_content_done(&content);
         if (late(run))
             return bits_next(todo, seq + 1) == 0;
@@ -483,6 +488,11 @@ bool search_run_step(struct search_run *run, unsigned ms)
     bool done = eval(run, 0, &all, &run->result);
     bits_fini(&all);
     return done;
+}
+
+bool search_run_failed(const struct search_run *run)
+{
+    return run->failed;
 }
 
 const struct search_bits *search_run_result(const struct search_run *run)

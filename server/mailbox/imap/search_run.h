@@ -21,6 +21,8 @@ struct search_run *search_run_new(struct pn_user *user, struct pn_view *view,
 void search_run_free(struct search_run **run);
 /* Works for about so long. True: it is done. */
 bool search_run_step(struct search_run *run, unsigned ms);
+/* Messages that are there could not be read: they were taken for empty ones. */
+bool search_run_failed(const struct search_run *run);
 /* The numbers that match, once it is done. Borrowed. */
 const struct search_bits *search_run_result(const struct search_run *run);
 
