@@ -73,6 +73,9 @@ struct pn_engine_host {
      * of at most 100 of them, a JSON array. */
     void (*moved)(void *ctx, struct pn_str from, struct pn_str to, bool into_junk,
                   uint64_t messages, struct pn_str message_ids);
+    /* Messages are in a folder that nobody has looked at for their words: when nobody waits. Only
+     * within run(). */
+    void (*grew)(void *ctx, struct pn_str folder);
 };
 
 /* The login's tagged OK (or +OK) is the first thing they say. */

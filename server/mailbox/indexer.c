@@ -1,7 +1,8 @@
 /*
- * The words of delivered mail are indexed when nobody waits: a few seconds behind a delivery, so
- * that a burst is one job, in short slices, one at a time, and only while few commands run. What
- * is not indexed costs the next search time, nothing else; so what does not fit here is dropped.
+ * The words of new mail are indexed when nobody waits: a few seconds behind a delivery, an APPEND
+ * or COPY, or the first look at a folder that others filled, so that a burst is one job, in short
+ * slices, one at a time, and only while few commands run. What is not indexed costs the next search
+ * time, nothing else; so what does not fit here is dropped.
  */
 #include "mailbox_int.h"
 #include "mem.h"

@@ -112,6 +112,7 @@ struct visit {
     struct pn_stream *stream;
     struct pn_engine *engine;
     struct pn_buf in, out; /* not consumed yet; said in this run */
+    struct pn_buf grown;   /* folders that grew in it; each ends with a NUL */
     size_t consumed;
     struct deflate *deflate; /* NULL: nothing is compressed */
     enum visit_state state;

@@ -20,7 +20,8 @@ enum {
     IN_MAX = PN_SESSION_AHEAD_MAX + PN_ENGINE_LINE_MAX + 2 * IN_STEP,
     PACKED_KEEP = 64 * 1024,       /* compressed input that waits */
     AHEAD_MAX = 2 * PN_ENGINE_OUT, /* of what is being sent while the engine says more */
-    UNREAD_MAX = 64 * 1024,        /* of what was said: beyond it no more is asked for */
+    GROWN_MAX = 4096,
+    UNREAD_MAX = 64 * 1024, /* of what was said: beyond it no more is asked for */
     SEND_MS = VISIT_SEND_MS,
     KEEPALIVE_S = 300
 };
@@ -51,6 +52,7 @@ static void closed(struct crew_job *job)
     pn_timer_free(&v->timer);
     pn_buf_fini(&v->in);
     pn_buf_fini(&v->out);
+    pn_buf_fini(&v->grown);
     deflate_free(&v->deflate);
     free(v->name);
     free(v->tag);
@@ -336,10 +338,32 @@ static void run_ahead(struct visit *v)
     send_said(v, &said);
 }
 
+/* On the engine's thread; the loop hears of it when the run ends. */
+static void grew(void *ctx, struct pn_str folder)
+{
+    struct visit *v = ctx;
+    size_t was = v->grown.len;
+    if (!pn_buf_adds(&v->grown, folder) || !pn_buf_addc(&v->grown, '\0')) {
+        v->grown.len = was; /* the next search looks at it */
+        v->grown.overflow = false;
+    }
+}
+
+static void tell_indexer(struct visit *v)
+{
+    struct pn_str rest = pn_buf_str(&v->grown);
+    while (rest.len > 0)
+        indexer_note(v->mailbox->indexer, pn_str_of(v->reader->name), pn_str_split(&rest, '\0'));
+    pn_buf_fini(&v->grown);
+    pn_buf_init(&v->grown, GROWN_MAX);
+}
+
 static void ran(struct crew_job *job)
 {
     struct visit *v = (struct visit *)job;
     bool over = v->out.overflow;
+    if (v->grown.len > 0)
+        tell_indexer(v);
     consume(v);
     if (may_run_ahead(v)) {
         run_ahead(v);
@@ -394,7 +418,7 @@ static void wake(void *ctx)
 
 /* ---- the beginning ---- */
 
-static const struct pn_engine_host host = {.wake = wake, .moved = visit_moved};
+static const struct pn_engine_host host = {.wake = wake, .moved = visit_moved, .grew = grew};
 
 /* On a thread: the mailbox, and its engine. */
 static void open_engine(struct crew_job *job)
@@ -507,6 +531,7 @@ void visit_begin(struct mailbox *mb, struct reader *reader, struct peer *relay,
     v->reader = reader;
     v->relay = relay;
     pn_buf_init(&v->in, IN_MAX);
+    pn_buf_init(&v->grown, GROWN_MAX);
     pn_buf_init(&v->out, OUT_MAX);
     (void)pn_buf_adds(&v->in, from->ahead);
     v->bytes_in = from->ahead.len;

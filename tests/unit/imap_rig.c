@@ -20,7 +20,13 @@ static void on_moved(void *ctx, struct pn_str from, struct pn_str to, bool into_
                       into_junk ? "junk" : "good", (unsigned long long)messages, PN_FMT(ids));
 }
 
-static const struct pn_engine_host host = {.wake = on_wake, .moved = on_moved};
+static void on_grew(void *ctx, struct pn_str folder)
+{
+    struct imap_rig *rig = ctx;
+    (void)pn_buf_addf(&rig->grown, "%.*s;", PN_FMT(folder));
+}
+
+static const struct pn_engine_host host = {.wake = on_wake, .moved = on_moved, .grew = on_grew};
 static const struct pn_engine_host no_host = {.wake = on_wake};
 
 static enum pn_engine_next run(struct pn_engine *engine, struct pn_buf *in, struct pn_buf *out)
@@ -43,6 +49,7 @@ void imap_rig_init(struct imap_rig *rig)
     *rig = (struct imap_rig){.user = imap_rig_user(false)};
     pn_buf_init(&rig->in, OUT_MAX);
     pn_buf_init(&rig->out, OUT_MAX);
+    pn_buf_init(&rig->grown, 10000);
     pn_buf_init(&rig->moved, OUT_MAX);
     const struct pn_engine_start start = {.user = imap_rig_user(true),
                                           .tag = PN_STR("t"),
@@ -68,6 +75,7 @@ void imap_rig_fini(struct imap_rig *rig)
     pn_buf_fini(&rig->in);
     pn_buf_fini(&rig->out);
     pn_buf_fini(&rig->moved);
+    pn_buf_fini(&rig->grown);
 }
 
 void imap_rig_feed(struct imap_rig *rig, struct pn_str bytes)

@@ -17,6 +17,7 @@ struct imap_rig {
     struct pn_engine *engine, *other;
     struct pn_buf in, out;
     struct pn_buf moved; /* what host->moved was told */
+    struct pn_buf grown; /* what host->grew was told */
     unsigned wakes;
     bool ended, deflate;
 };

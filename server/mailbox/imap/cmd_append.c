@@ -142,6 +142,7 @@ enum imap_result imap_append(struct imap *imap, struct imap_command *command)
     pn_buf_init(&why, 1024);
     enum pn_store_status status = pn_append_commit(a->to, &uidvalidity, &uids, &why);
     if (status == PN_STORE_OK) {
+        imap_grew(imap, a->folder);
         if (pn_append_use(a->to) == PN_USE_JUNK)
             imap_junk_appended(imap, a->folder, &uids);
         (void)imap_ok(command, "[APPENDUID %" PRIu32 " ", uidvalidity);

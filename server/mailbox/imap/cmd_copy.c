@@ -20,6 +20,7 @@ static enum imap_result copied_to(struct imap *imap, struct imap_command *comman
     imap_junk_look(&junk, imap, command->args.pool, name, uids);
     enum pn_store_status status = pn_view_copy(imap->view, uids, name, move, &copied);
     if (status == PN_STORE_OK) {
+        imap_grew(imap, name);
         imap_junk_tell(&junk, imap, name, pn_uidset_size(&copied.from));
         if (copied.from.count > 0 && !move) {
             put_copyuid(&command->reply, &copied);

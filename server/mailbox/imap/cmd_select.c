@@ -161,6 +161,15 @@ static void changed(void *ctx)
         imap->host->wake(imap->ctx);
 }
 
+/* The newest is a stranger's that was only listed so far, as when others filled the folder. */
+static bool is_unread_by_us(struct pn_view *view)
+{
+    struct pn_mail mail = {.guessed = false};
+    if (pn_view_count(view) > 0)
+        pn_view_mail(view, pn_view_count(view), &mail);
+    return mail.guessed;
+}
+
 static enum imap_result open_mailbox(struct imap *imap, struct imap_command *command,
                                      bool read_only)
 {
@@ -183,6 +192,8 @@ static enum imap_result open_mailbox(struct imap *imap, struct imap_command *com
         pn_view_open(imap->user, name, read_only, changed, imap, &imap->view);
     if (status != PN_STORE_OK)
         return imap_said(command, status, false);
+    if (is_unread_by_us(imap->view))
+        imap_grew(imap, pn_view_folder(imap->view));
     pn_view_downgrade(imap->view, !imap_speaks_utf8(imap));
     imap->condstore = imap->condstore || condstore;
     tell(imap, command->out);

@@ -177,6 +177,8 @@ bool imap_put_changed(struct imap *imap, struct pn_buf *out, const struct pn_uid
                       unsigned what, uint32_t *next);
 /* Closes what is selected; expunges nothing. */
 void imap_unselect(struct imap *imap);
+/* Messages came into that folder. */
+void imap_grew(const struct imap *imap, struct pn_str folder);
 /* Closes the message that FETCH left open; before any other command. */
 void fetch_forget(struct imap *imap);
 /* Between two slices: it is a FETCH, and within a message's answer. */

@@ -7,6 +7,12 @@
 
 enum { UPDATES_MAX = 4 * 1024 * 1024 }; /* bytes of updates at a time; more wait */
 
+void imap_grew(const struct imap *imap, struct pn_str folder)
+{
+    if (imap->host->grew != NULL)
+        imap->host->grew(imap->ctx, folder);
+}
+
 void imap_unselect(struct imap *imap)
 {
     fetch_forget(imap);
