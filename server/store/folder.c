@@ -312,6 +312,7 @@ void folder_count_msg(struct folder *f, const struct msg *msg, int sign)
     f->deleted += (msg->system & PN_DELETED) != 0 ? s : 0;
     f->guessed += msg->guessed ? s : 0;
     f->guessed_bytes += msg->guessed ? s * msg->size : 0;
+    f->grown_bytes += msg->form.size > msg->size ? s * (msg->form.size - msg->size) : 0;
 }
 
 static uint32_t add_name(struct folder *f, const char *name)
@@ -511,7 +512,7 @@ void folder_put_msg(struct folder *f, const struct msg *m)
 
 void folder_put_row(struct folder *f)
 {
-    bool vague = f->guessed > 0; /* bytes are: who asks is to load it */
+    bool vague = f->guessed > 0 || f->grown_bytes > 0; /* bytes are: who asks is to load it */
     const struct index_folder row = {
         .uidvalidity = f->marks.uidvalidity,
         .modseq = f->modseq,

@@ -294,7 +294,8 @@ enum pn_store_status pn_folder_status(struct pn_user *user, struct pn_str name,
     if (status == PN_STORE_OK) {
         status = folder_counts(folder, 0, out);
         (void)pthread_mutex_lock(&folder->lock);
-        out->size += folder->guessed_bytes; /* never less than it is (RFC 8438): at most twice */
+        /* Never less than the sizes that a session is told are together (RFC 8438). */
+        out->size += folder->guessed_bytes + folder->grown_bytes;
         (void)pthread_mutex_unlock(&folder->lock);
         folder_put(&folder);
     }

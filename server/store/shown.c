@@ -23,7 +23,10 @@ void folder_set_form(struct folder *f, struct msg *m, struct form form)
 {
     if (m->form.kind != FORM_UNKNOWN)
         return;
+    folder_count_msg(f, m, -1);
     m->form = form;
+    folder_count_msg(f, m, 1);
+    f->row_old = true;
     if (!m->guessed) /* else when its size is set */
         folder_put_msg(f, m);
 }

@@ -179,6 +179,7 @@ struct folder {
     size_t dead_count, dead_cap, dead_kept; /* kept: when they were last thinned */
     uint64_t unseen, deleted, bytes;
     uint64_t guessed, guessed_bytes; /* messages whose size is one, and their part of bytes */
+    uint64_t grown_bytes;            /* by so many surrogates are longer than their messages */
     struct uidlist *list;            /* UIDs that are not in names; NULL: none. Owned */
     struct later later;
     struct seen seen[2];

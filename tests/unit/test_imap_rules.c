@@ -79,6 +79,19 @@ static void test_status(void)
         END,
     };
     imap_rig_play("STATUS of what is selected", turns);
+    /* RFC 8438: not less than the messages are together, as this session sees them. */
+    static const struct imap_turn grown[] = {
+        {"!y APPEND INBOX {15+}\nSubject: \xc3\xa9\n\n\n", ""},
+        {"a STATUS INBOX (SIZE)\n", "* STATUS INBOX (SIZE 29)\na OK STATUS completed\n"},
+        {"b EXAMINE INBOX\nc FETCH 1 RFC822.SIZE\n",
+         "* FLAGS (\\Seen \\Answered \\Flagged \\Deleted \\Draft)\n"
+         "* OK [PERMANENTFLAGS ()] Flags that stay\n"
+         "* 1 EXISTS\n* 0 RECENT\n* OK [UNSEEN 1] First unseen\n" VALID(
+             2) "b OK [READ-ONLY] EXAMINE completed\n* 1 FETCH (RFC822.SIZE 29)\nc OK FETCH "
+                "completed\n"},
+        END,
+    };
+    imap_rig_play("SIZE of a surrogate", grown);
 }
 
 /* RFC 9051, 7.1: CLOSED parts what is of the old mailbox from what is of the new. */
