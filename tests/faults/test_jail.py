@@ -103,6 +103,13 @@ def kind_of(name):
     return name.split("-")[0]
 
 
+def started(server):
+    """processes() once each role runs and no other name does: one of a child that is not yet what
+    it is to be is that of its parent."""
+    postern.until(lambda: {kind_of(name) for name in processes(server).values()} == set(MAY))
+    return processes(server)
+
+
 def listening_inodes():
     found = set()
     for path in ("/proc/net/tcp", "/proc/net/tcp6"):
@@ -189,7 +196,7 @@ def run(counter, probe, dropped, conf=CONF, may=None):
         server.start()
         answer = postern.Session(server).send("Subject: x\r\n\r\nhello\r\n")
         counter.check(answer.startswith("250"), "a message passes", answer)
-        names = processes(server)
+        names = started(server)
         kinds = {kind_of(name) for name in names.values()}
         counter.check(kinds == set(MAY), "all roles run", f"{sorted(kinds)}")
         listening = listening_inodes()
