@@ -3,6 +3,7 @@
 
 #include "downgrade.h"
 #include "envelope.h"
+#include "mapped.h"
 #include "mem.h"
 #include "message.h"
 #include "structure.h"
@@ -11,7 +12,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -170,15 +170,14 @@ static int read_unknown(int fd, struct pn_content *out)
 {
     struct stat st;
     int error = fstat(fd, &st) != 0 ? errno : S_ISREG(st.st_mode) ? 0 : EINVAL;
-    if (error == 0 && st.st_size > READ_MAX) {
-        void *p = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
-        error = p == MAP_FAILED ? errno : 0;
-        if (error == 0)
-            out->bytes = (struct pn_str){p, (size_t)st.st_size};
-    } else if (error == 0 && st.st_size > 0) {
-        out->own = pn_alloc((size_t)st.st_size);
-        error = pn_read_whole_at(fd, out->own, (size_t)st.st_size, 0, EIO);
-        out->bytes = (struct pn_str){out->own, (size_t)st.st_size};
+    size_t size = error == 0 ? (size_t)st.st_size : 0;
+    const char *map = size > READ_MAX ? mapped_open(fd, size) : NULL;
+    if (map != NULL) {
+        out->bytes = (struct pn_str){map, size};
+    } else if (size > 0) {
+        out->own = pn_alloc(size);
+        error = pn_read_whole_at(fd, out->own, size, 0, EIO);
+        out->bytes = (struct pn_str){out->own, size};
     }
     return error;
 }
@@ -208,7 +207,7 @@ int mail_read(int fd, const struct mail_known *known, struct pn_content *out)
 void pn_content_done(struct pn_content *content)
 {
     if (content->own == NULL && content->bytes.len > 0)
-        (void)munmap((void *)(uintptr_t)content->bytes.p, content->bytes.len);
+        (void)mapped_close(content->bytes.p, content->bytes.len);
     free(content->own);
     *content = (struct pn_content){.bytes = PN_STR("")};
 }

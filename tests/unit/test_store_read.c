@@ -233,6 +233,65 @@ static void test_meanwhile(void)
         }
 }
 
+static void cut(const struct rig *r)
+{
+    int at = dir_of(r, r->new), fd = openat(at, r->file, O_WRONLY | O_TRUNC);
+    pn_assert(fd >= 0);
+    (void)close(fd);
+    (void)close(at);
+}
+
+static size_t count_of(struct pn_str bytes, char c)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < bytes.len; i++)
+        n += bytes.p[i] == c;
+    return n;
+}
+
+/* A large one is looked at where it lies: it is cut meanwhile, and reads as zeros. */
+static void test_cut(void)
+{
+    struct rig r;
+    struct pn_content content, other;
+    rig_init(&r);
+    enlarge(&r);
+    UNIT_INT(pn_view_read(r.view, 2, &content), PN_READ_OK);
+    UNIT_INT(pn_view_read(r.view, 2, &other), PN_READ_OK);
+    UNIT_INT(count_of(content.bytes, 'x'), LARGE);
+    cut(&r);
+    UNIT_INT(content.bytes.len, LARGE);
+    UNIT_INT(count_of(content.bytes, '\0'), LARGE);
+    pn_content_done(&content);
+    UNIT_INT(count_of(other.bytes, '\0'), LARGE);
+    pn_content_done(&other);
+    reads(&r, 2, PN_READ_OK, PN_STR(""));
+    rig_fini(&r);
+}
+
+/* More at a time than can be guarded: the rest is read. */
+static void test_many(void)
+{
+    enum { MANY = 1030 };
+    static struct pn_content content[MANY];
+    struct rig r;
+    size_t read = 0;
+    rig_init(&r);
+    enlarge(&r);
+    for (size_t i = 0; i < MANY; i++) {
+        UNIT_INT(pn_view_read(r.view, 2, &content[i]), PN_READ_OK);
+        read += content[i].own != NULL;
+    }
+    UNIT_INT(read, MANY - 1024);
+    UNIT_INT(count_of(content[MANY - 1].bytes, 'x'), LARGE);
+    for (size_t i = 0; i < MANY; i++)
+        pn_content_done(&content[i]);
+    UNIT_INT(pn_view_read(r.view, 2, &content[0]), PN_READ_OK);
+    UNIT_TRUE(content[0].own == NULL);
+    pn_content_done(&content[0]);
+    rig_fini(&r);
+}
+
 /* ---- what is held open ---- */
 
 static unsigned open_files(void)
@@ -273,7 +332,10 @@ static void test_rest(void)
 
 int main(int argc, char **argv)
 {
-    static const struct unit_test tests[] = {
-        {"meanwhile", test_meanwhile}, {"rest", test_rest}, {NULL, NULL}};
+    static const struct unit_test tests[] = {{"meanwhile", test_meanwhile},
+                                             {"cut", test_cut},
+                                             {"many", test_many},
+                                             {"rest", test_rest},
+                                             {NULL, NULL}};
     return unit_main("store_read", tests, argc, argv);
 }
