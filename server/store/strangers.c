@@ -199,6 +199,7 @@ enum pn_store_status strangers_adopt(struct listing *l, uint64_t *modseq)
 {
     struct folder *f = l->folder;
     struct adoption a = {.l = l};
+    size_t plain = 0;
     uint32_t first = folder_give_uids(f, (uint32_t)l->strangers);
     if (first == 0)
         return store_status(errno);
@@ -208,8 +209,10 @@ enum pn_store_status strangers_adopt(struct listing *l, uint64_t *modseq)
     for (size_t i = 0; i < l->strangers; i++) {
         l->v[i].listed = false;
         l->v[i].plain = found_stat(l, &l->v[i], &a.msgs[i]);
+        plain += l->v[i].plain;
     }
-    a.listed = l->strangers > AT_ONCE && write_down(&a, first);
+    /* What can't be read comes again at each look, and would cost its UIDs each time. */
+    a.listed = plain > AT_ONCE && write_down(&a, first);
     f->uidnext = take_in(&a, first, modseq); /* nobody else was given one meanwhile */
     if (a.listed)
         later_begin(f);
