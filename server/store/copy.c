@@ -192,13 +192,14 @@ static enum pn_store_status run(struct copy *c, struct pn_copied *out)
     return status;
 }
 
-/* What could not be removed where it was is no more where it went to. */
+/* What could not be removed where it was is no more where it went to; but if that folder is gone,
+ * the copy may be all that is left. */
 static void take_back(const struct copy *c, const struct pn_copied *out)
 {
     struct pn_uidset back;
     pn_uidset_init(&back, PN_UIDSET_MAX);
     (void)pthread_mutex_lock(&c->from->lock);
-    for (size_t i = 0; i < c->count; i++) {
+    for (size_t i = 0; i < c->count && !c->from->gone; i++) {
         bool found;
         (void)folder_find(c->from, c->uids[i], &found);
         if (found)

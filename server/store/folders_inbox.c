@@ -43,12 +43,13 @@ static void add_inodes(struct inodes *all, const struct folder *f, const char *s
         (void)closedir(entries);
 }
 
-/* Which of INBOX's messages have their second names there; f: INBOX. */
-static void find_in_both(struct folder *f, const struct inodes *there, struct pn_uidset *out)
+/* Which of INBOX's messages that were meant have their second names there; f: INBOX. */
+static void find_in_both(struct folder *f, uint32_t below, const struct inodes *there,
+                         struct pn_uidset *out)
 {
     (void)pthread_mutex_lock(&f->lock);
     int fd[2] = {folder_open_dir(f, "new"), folder_open_dir(f, "cur")};
-    for (size_t i = 0; i < f->count; i++) {
+    for (size_t i = 0; i < f->count && f->msgs[i].uid < below; i++) {
         struct stat st;
         int dir = fd[f->msgs[i].in_new ? DIR_NEW : DIR_CUR];
         if (dir < 0 || fstatat(dir, folder_msg_name(f, &f->msgs[i]), &st, AT_SYMLINK_NOFOLLOW) != 0)
@@ -65,7 +66,7 @@ static void find_in_both(struct folder *f, const struct inodes *there, struct pn
 }
 
 /* What a crash left in both is taken out of INBOX. */
-static enum pn_store_status remove_moved(struct pn_view *view, struct pn_str to)
+static enum pn_store_status remove_moved(struct pn_view *view, uint32_t below, struct pn_str to)
 {
     struct folder *f;
     struct inodes there = {NULL, 0, 0};
@@ -78,7 +79,7 @@ static enum pn_store_status remove_moved(struct pn_view *view, struct pn_str to)
     add_inodes(&there, f, "cur");
     if (there.count > 0) {
         qsort(there.v, there.count, sizeof *there.v, by_number);
-        find_in_both(view->folder, &there, &both);
+        find_in_both(view->folder, below, &there, &both);
     }
     if (both.count > 0)
         status = pn_view_remove(view, &both);
@@ -120,7 +121,7 @@ int inbox_finish(struct pn_user *user, int dir, const struct renaming *plan)
     if (status == PN_STORE_OK) {
         pn_view_info(view, &info);
         if (info.uidvalidity == plan->uidvalidity) {
-            status = remove_moved(view, plan->to);
+            status = remove_moved(view, plan->below, plan->to);
             if (status == PN_STORE_OK)
                 status = move_below(view, plan->below, plan->to);
         }

@@ -250,6 +250,28 @@ static void test_move_fails(void)
     rig_fini(&r);
 }
 
+static int delete_it(struct rig *r)
+{
+    UNIT_INT(pn_folder_delete(r->user, PN_STR("From")), PN_STORE_OK);
+    return 0;
+}
+
+/* Another deletes the folder in between: the copy is all that is left of it. */
+static void test_move_deleted(void)
+{
+    struct rig r;
+    size_t moved;
+    rig_init(&r);
+    UNIT_INT(rig_deliver(&r, "From"), PN_STORE_OK);
+    UNIT_INT(rig_deliver(&r, "X"), PN_STORE_OK);
+    r.a = rig_view(&r, "From");
+    rig_hook(RIG_FSYNC, "/.X/cur", delete_it, &r);
+    UNIT_INT(rig_move(r.a, "1", "X", &moved), PN_STORE_NO_FOLDER);
+    UNIT_TRUE(!rig_hooked());
+    UNIT_INT(rig_messages(&r, "X"), 2);
+    rig_fini(&r);
+}
+
 /* ---- who is let go ---- */
 
 static bool was_held;
@@ -500,6 +522,28 @@ static void test_rename_inbox(void)
     }
 }
 
+/* What came since, and was copied to the new folder before the rename is ended: it stays. */
+static void test_rename_inbox_copied(void)
+{
+    struct rig r;
+    struct pn_copied copied;
+    struct pn_uidrange last[] = {{UINT32_MAX, UINT32_MAX}};
+    const struct pn_uidset set = {.v = last, .count = 1, .cap = 1, .max = 1};
+    rig_init(&r);
+    rig_append(&r, "", 3);
+    rename_killed(&r, RIG_LINK, ":2,");
+    rig_open(&r);
+    rig_append(&r, "", 1);
+    r.a = rig_view(&r, "");
+    last[0].first = last[0].last = pn_view_uid(r.a, 4);
+    UNIT_INT(pn_view_copy(r.a, &set, PN_STR("Old"), false, &copied), PN_STORE_OK);
+    pn_copied_fini(&copied);
+    UNIT_INT(pn_folders_make_special(r.user), PN_STORE_OK);
+    UNIT_INT(rig_messages(&r, "Old"), 4);
+    UNIT_INT(rig_messages(&r, ""), 1);
+    rig_fini(&r);
+}
+
 static void test_rename_inbox_fails(void)
 {
     struct rig r;
@@ -526,11 +570,13 @@ int main(int argc, char **argv)
                                              {"never_asks", test_never_asks},
                                              {"two_moves", test_two_moves},
                                              {"move_fails", test_move_fails},
+                                             {"move_deleted", test_move_deleted},
                                              {"let_go", test_let_go},
                                              {"count", test_count},
                                              {"full", test_full},
                                              {"spare", test_spare},
                                              {"rename_inbox", test_rename_inbox},
+                                             {"rename_inbox_copied", test_rename_inbox_copied},
                                              {"rename_inbox_fails", test_rename_inbox_fails},
                                              {NULL, NULL}};
     return unit_main("store_hard", tests, argc, argv);
