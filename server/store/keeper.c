@@ -8,7 +8,7 @@
 #include <time.h>
 
 enum { SLICE_MS = 30 /* of work that nobody waits for */ };
-enum { BATCH_MS = 200, IDLE_S = 5, TRIM_S = 10 };
+enum { BATCH_MS = 200, IDLE_S = 5, TRIM_S = 10, WATCH_MS = 10000 };
 
 struct keeper {
     pthread_mutex_t lock;
@@ -103,26 +103,63 @@ static unsigned work_for_users(struct pn_store *store)
     return next;
 }
 
+static void watch_users(struct pn_store *store)
+{
+    size_t count;
+    struct pn_user **users = find_users(store, watch_is_wanted, &count);
+    for (size_t i = 0; i < count; i++) {
+        watch_look(users[i]);
+        let_go(store, users[i]);
+    }
+    free(users);
+}
+
+/* For work, or until it is time to look at what is watched. */
+static void wait_for_work(struct pn_store *store, uint64_t watch_ns)
+{
+    struct keeper *k = store->keeper;
+    while (!k->work && !k->stop) {
+        uint64_t now = pn_clock_mono_ns();
+        if (atomic_load(&store->watched) == 0)
+            (void)pthread_cond_wait(&k->wake, &k->lock);
+        else if (now >= watch_ns)
+            return;
+        else
+            (void)wait_ms(k, (unsigned)((watch_ns - now) / PN_NS_PER_MS) + 1);
+    }
+}
+
+/* Work is to be done: true where there will be more. *later: in so many ms, or 0. */
+static bool work_once(struct pn_store *store, unsigned *rounds, unsigned *later)
+{
+    bool more = look_at_users(store);
+    *later = work_for_users(store);
+    if (++*rounds % (TRIM_S * 1000 / BATCH_MS) == 0 || !more)
+        store_trim(store);
+    return more || *later > 0;
+}
+
 static void *keep(void *ctx)
 {
     struct pn_store *store = ctx;
     struct keeper *k = store->keeper;
-    unsigned rounds = 0;
-    unsigned later = 0;
+    unsigned rounds = 0, later = 0;
+    uint64_t watch_ns = 0;
     (void)pthread_mutex_lock(&k->lock);
     while (!k->stop) {
-        while (!k->work && !k->stop)
-            (void)pthread_cond_wait(&k->wake, &k->lock);
-        if (!wait_ms(k, later > 0 ? later : BATCH_MS))
+        wait_for_work(store, watch_ns);
+        bool work = k->work;
+        if (work && !wait_ms(k, later > 0 ? later : BATCH_MS))
             break;
         k->work = false;
         (void)pthread_mutex_unlock(&k->lock);
-        bool more = look_at_users(store);
-        later = work_for_users(store);
-        if (++rounds % (TRIM_S * 1000 / BATCH_MS) == 0 || !more)
-            store_trim(store);
+        bool more = work && work_once(store, &rounds, &later);
+        if (pn_clock_mono_ns() >= watch_ns) {
+            watch_users(store);
+            watch_ns = pn_clock_mono_ns() + (uint64_t)atomic_load(&store->watch_ms) * PN_NS_PER_MS;
+        }
         (void)pthread_mutex_lock(&k->lock);
-        k->work = k->work || more || later > 0;
+        k->work = k->work || more;
     }
     (void)pthread_mutex_unlock(&k->lock);
     return NULL;
@@ -137,6 +174,7 @@ void keeper_start(struct pn_store *store)
     (void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
     (void)pthread_cond_init(&k->wake, &attr);
     (void)pthread_condattr_destroy(&attr);
+    atomic_store(&store->watch_ms, WATCH_MS);
     store->keeper = k;
 }
 

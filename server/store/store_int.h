@@ -55,6 +55,8 @@ struct pn_store {
     atomic_ullong turn; /* for the least recently used */
     struct keeper *keeper;
     struct team *team;
+    atomic_uint watched;  /* views whose owners are told of changes */
+    atomic_uint watch_ms; /* so often their folders are looked at */
 };
 
 struct pn_user {
@@ -64,6 +66,7 @@ struct pn_user {
     uint64_t turn;                /* when it was last let go; store->lock */
     atomic_bool busy;             /* the keeper is to look at it */
     atomic_bool later;            /* it has folders where later.due is set */
+    atomic_uint watched;          /* as the store's */
     char *name;                   /* as it was given */
     char *place;                  /* below the root: "here.test/u" */
     pthread_mutex_t folders_lock; /* first of all: who makes, deletes or renames folders */
@@ -337,6 +340,15 @@ bool stranger_name(struct folder *folder, const struct msg *msg, const char *was
 void later_begin(struct folder *folder);
 /* For about so long. When it is to go on, in ms; 0: nothing is left. Takes the locks. */
 unsigned later_work(struct pn_user *user, unsigned ms);
+
+/* ---- what others do while nobody asks (watch.c) ---- */
+
+/* A view is there whose owner wants to be told; it is not. */
+void watch_begin(struct pn_user *user);
+void watch_end(struct pn_user *user);
+bool watch_is_wanted(const struct pn_user *user);
+/* By the keeper: looks at the folders that views have. */
+void watch_look(struct pn_user *user);
 /* The size that was counted; the lock is held. */
 void folder_set_size(struct folder *folder, struct msg *msg, uint32_t size);
 /* Counts those of uids that are guessed; forms: and those whose form is not known. Takes the lock.

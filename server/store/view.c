@@ -43,6 +43,8 @@ enum pn_store_status pn_view_open(struct pn_user *user, struct pn_str name, bool
         *out = v;
     }
     (void)pthread_mutex_unlock(&f->lock);
+    if (*out != NULL && changed != NULL)
+        watch_begin(user);
     if (*out == NULL)
         folder_put(&f);
     return status;
@@ -64,6 +66,8 @@ void pn_view_close(struct pn_view **view)
     if (v == NULL)
         return;
     struct folder *f = v->folder;
+    if (v->changed != NULL)
+        watch_end(f->user);
     (void)pthread_mutex_lock(&f->lock);
     for (struct pn_view **at = &f->views; *at != NULL; at = &(*at)->next)
         if (*at == v) {

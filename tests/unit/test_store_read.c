@@ -292,6 +292,69 @@ static void test_many(void)
     rig_fini(&r);
 }
 
+/* ---- what is told to who asks for nothing ---- */
+
+static atomic_uint told;
+
+static void tell(void *ctx)
+{
+    (void)ctx;
+    (void)atomic_fetch_add(&told, 1);
+}
+
+static void wait_told(unsigned times)
+{
+    for (unsigned ms = 0; ms < 20000 && atomic_load(&told) < times; ms += 5)
+        (void)usleep(5000);
+    UNIT_INT(atomic_load(&told), times);
+}
+
+static void on_expunged(void *ctx, uint32_t seq, uint32_t uid)
+{
+    (void)ctx, (void)seq, (void)uid;
+}
+
+static void on_exists(void *ctx, uint32_t messages)
+{
+    (void)ctx, (void)messages;
+}
+
+static void on_flags(void *ctx, uint32_t seq, const struct pn_mail *mail)
+{
+    (void)ctx, (void)seq, (void)mail;
+}
+
+static void sync_counts(struct pn_view *view, uint32_t want)
+{
+    static const struct pn_view_ops ops = {on_expunged, on_exists, on_flags};
+    UNIT_TRUE(pn_view_sync(view, true, &ops, NULL));
+    UNIT_INT(pn_view_count(view), want);
+}
+
+/* A session in IDLE: it hears of what others drop in and take out, and of nothing else. */
+static void test_watched(void)
+{
+    struct rig r;
+    struct pn_view *idle;
+    rig_init(&r);
+    atomic_store(&r.store->watch_ms, 10);
+    UNIT_INT(pn_view_open(r.user, PN_STR(""), false, tell, NULL, &idle), PN_STORE_OK);
+    (void)snprintf(r.file, sizeof r.file, "1700000000.M1P1.others");
+    write_over(&r, r.new, PN_STR("Subject: a\n\nfour\n"));
+    wait_told(1);
+    sync_counts(idle, 4);
+    find_file(&r, ".3");
+    discard(&r);
+    wait_told(2);
+    sync_counts(idle, 3);
+    (void)usleep(100000);
+    UNIT_INT(atomic_load(&told), 2);
+    UNIT_INT(atomic_load(&r.store->watched), 1);
+    pn_view_close(&idle);
+    UNIT_INT(atomic_load(&r.store->watched), 0);
+    rig_fini(&r);
+}
+
 /* ---- what is held open ---- */
 
 static unsigned open_files(void)
@@ -332,10 +395,8 @@ static void test_rest(void)
 
 int main(int argc, char **argv)
 {
-    static const struct unit_test tests[] = {{"meanwhile", test_meanwhile},
-                                             {"cut", test_cut},
-                                             {"many", test_many},
-                                             {"rest", test_rest},
-                                             {NULL, NULL}};
+    static const struct unit_test tests[] = {
+        {"meanwhile", test_meanwhile}, {"cut", test_cut},   {"many", test_many},
+        {"watched", test_watched},     {"rest", test_rest}, {NULL, NULL}};
     return unit_main("store_read", tests, argc, argv);
 }
