@@ -31,7 +31,7 @@ static int each_file(char names[][TEXT_NAME_MAX], int max)
     int n = 0;
     while (stream != NULL && (entry = readdir(stream)) != NULL && n < max)
         if (entry->d_name[0] != '.')
-            (void)strncpy(names[n++], entry->d_name, TEXT_NAME_MAX - 1);
+            memcpy(names[n++], entry->d_name, strnlen(entry->d_name, TEXT_NAME_MAX - 1));
     if (stream != NULL)
         (void)closedir(stream);
     return n;
