@@ -69,7 +69,6 @@ static void test_list_extended(void)
         {"a LIST \"\" () RETURN ()\n", "a BAD Wrong arguments of LIST\n"},
         {NULL, NULL}};
     announced("LIST-EXTENDED");
-    announced("CHILDREN");
     imap_rig_play("list-extended", turns);
 }
 
@@ -93,20 +92,12 @@ static void test_special_use(void)
 {
     static const struct imap_turn turns[] = {
         {"a CREATE Sent (USE (\\Sent))\n", "a OK CREATE completed\n"},
-        {"a CREATE Sent2 (USE (\\sent))\n",
-         "a NO [USEATTR] A mailbox for that use is there, or can't be\n"},
-        {"a CREATE All (USE (\\All))\n", "a NO [USEATTR] No mailbox can be made for that use\n"},
-        {"a CREATE Two (USE (\\Drafts \\Junk))\n",
-         "a NO [USEATTR] No mailbox can be made for that use\n"},
-        {"a CREATE None (USE ())\n", "a OK CREATE completed\n"},
-        {"a CREATE Bad (USE \\Sent)\n", "a BAD Wrong arguments of CREATE\n"},
         {"a LIST (SPECIAL-USE) \"\" *\n",
          "* LIST (\\HasNoChildren \\Sent) \"/\" Sent\na OK LIST completed\n"},
         {"a LIST \"\" S% RETURN (SPECIAL-USE)\n",
          "* LIST (\\HasNoChildren \\Sent) \"/\" Sent\na OK LIST completed\n"},
         {NULL, NULL}};
     announced("SPECIAL-USE");
-    announced("CREATE-SPECIAL-USE");
     imap_rig_play("special-use", turns);
 }
 
@@ -178,10 +169,7 @@ static void test_status(void)
         {"a STATUS INBOX ()\n", "a BAD Wrong arguments of STATUS\n"},
         {"a STATUS INBOX (XYZZY)\n", "a BAD Wrong arguments of STATUS\n"},
         {"a STATUS INBOX MESSAGES\n", "a BAD Wrong arguments of STATUS\n"},
-        {"a NAMESPACE\n", "* NAMESPACE ((\"\" \"/\")) NIL NIL\na OK NAMESPACE completed\n"},
         {NULL, NULL}};
-    announced("STATUS=SIZE");
-    announced("NAMESPACE");
     imap_rig_play("status", turns);
 }
 
@@ -202,8 +190,6 @@ static void test_quota(void)
         {"a GETQUOTA x\n", "a NO [NONEXISTENT] There is no such quota root\n"},
         {NULL, NULL}};
     announced("QUOTA");
-    announced("QUOTA=RES-STORAGE");
-    announced("QUOTA=RES-MESSAGE");
     imap_rig_play("quota of none", none);
     pn_store_quota_default(imap_rig_store(), 2500, 2);
     struct imap_rig rig;
@@ -224,16 +210,107 @@ static void test_quota(void)
     pn_store_quota_default(imap_rig_store(), 0, 0);
 }
 
+static void test_children(void)
+{
+    static const struct imap_turn turns[] = {
+        MAKE_SOME,
+        {"a LIST \"\" (Work Bin) RETURN (CHILDREN)\n",
+         "* LIST (\\HasNoChildren \\Trash) \"/\" Bin\n"
+         "* LIST (\\HasChildren) \"/\" Work\na OK LIST completed\n"},
+        {"!a DELETE Work/Old\n", ""},
+        {"a LIST \"\" Work RETURN (CHILDREN)\n",
+         "* LIST (\\HasNoChildren) \"/\" Work\na OK LIST completed\n"},
+        {NULL, NULL}};
+    announced("CHILDREN");
+    imap_rig_play("CHILDREN", turns);
+}
+
+static void test_create_special_use(void)
+{
+    static const struct imap_turn turns[] = {
+        {"a CREATE Sent (USE (\\Sent))\n", "a OK CREATE completed\n"},
+        {"a CREATE Sent2 (USE (\\sent))\n",
+         "a NO [USEATTR] A mailbox for that use is there, or can't be\n"},
+        {"a CREATE All (USE (\\All))\n", "a NO [USEATTR] No mailbox can be made for that use\n"},
+        {"a CREATE Two (USE (\\Drafts \\Junk))\n",
+         "a NO [USEATTR] No mailbox can be made for that use\n"},
+        {"a CREATE None (USE ())\n", "a OK CREATE completed\n"},
+        {"a CREATE Bad (USE \\Sent)\n", "a BAD Wrong arguments of CREATE\n"},
+        {NULL, NULL}};
+    announced("CREATE-SPECIAL-USE");
+    imap_rig_play("CREATE-SPECIAL-USE", turns);
+}
+
+static void test_status_size(void)
+{
+    static const struct imap_turn turns[] = {
+        {"a STATUS INBOX (SIZE)\n", "* STATUS INBOX (SIZE 0)\na OK STATUS completed\n"},
+        {"!a APPEND INBOX {17+}\nSubject: 1\n\nx\n\n", ""},
+        {"!a APPEND INBOX {17+}\nSubject: 2\n\nx\n\n", ""},
+        {"a STATUS INBOX (SIZE)\n", "* STATUS INBOX (SIZE 34)\na OK STATUS completed\n"},
+        {NULL, NULL}};
+    announced("STATUS=SIZE");
+    imap_rig_play("STATUS=SIZE", turns);
+}
+
+static void test_namespace(void)
+{
+    static const struct imap_turn turns[] = {
+        {"a NAMESPACE\n", "* NAMESPACE ((\"\" \"/\")) NIL NIL\na OK NAMESPACE completed\n"},
+        {"a NAMESPACE x\n", "a BAD Wrong arguments of NAMESPACE\n"},
+        {NULL, NULL}};
+    announced("NAMESPACE");
+    imap_rig_play("NAMESPACE", turns);
+}
+
+/* One resource alone is limited: it alone is told, and it alone refuses. */
+static void one_resource(const char *word, uint64_t bytes, uint64_t count, const char *told)
+{
+    struct imap_rig rig;
+    announced(word);
+    pn_store_quota_default(imap_rig_store(), bytes, count);
+    imap_rig_init(&rig);
+    imap_rig_say(&rig, "a APPEND INBOX {17+}\nSubject: 1\n\nx\n\n");
+    imap_rig_want(&rig, "a OK [APPENDUID ~ 1] APPEND completed\n");
+    imap_rig_say(&rig, "a GETQUOTA \"\"\n");
+    imap_rig_want(&rig, told);
+    imap_rig_say(&rig, "a APPEND INBOX {1100+}\nSubject: 2\n\n");
+    for (int i = 0; i < 1086; i++)
+        imap_rig_feed(&rig, PN_STR("x"));
+    imap_rig_say(&rig, "\n");
+    imap_rig_want(&rig, "a NO [OVERQUOTA] The quota leaves no room\n");
+    imap_rig_fini(&rig);
+    pn_store_quota_default(imap_rig_store(), 0, 0);
+}
+
+static void test_quota_storage(void)
+{
+    one_resource("QUOTA=RES-STORAGE", 1024, 0,
+                 "* QUOTA \"\" (STORAGE 1 1)\na OK GETQUOTA completed\n");
+}
+
+static void test_quota_message(void)
+{
+    one_resource("QUOTA=RES-MESSAGE", 0, 1,
+                 "* QUOTA \"\" (MESSAGE 1 1)\na OK GETQUOTA completed\n");
+}
+
 int main(int argc, char **argv)
 {
     static const struct unit_test tests[] = {{"list", test_list},
-                                             {"list-extended", test_list_extended},
-                                             {"list-status", test_list_status},
-                                             {"special-use", test_special_use},
+                                             {"LIST-EXTENDED", test_list_extended},
+                                             {"LIST-STATUS", test_list_status},
+                                             {"SPECIAL-USE", test_special_use},
                                              {"create_delete_rename", test_create_delete_rename},
                                              {"selected", test_selected},
                                              {"status", test_status},
-                                             {"quota", test_quota},
+                                             {"QUOTA", test_quota},
+                                             {"CHILDREN", test_children},
+                                             {"CREATE-SPECIAL-USE", test_create_special_use},
+                                             {"STATUS=SIZE", test_status_size},
+                                             {"NAMESPACE", test_namespace},
+                                             {"QUOTA=RES-STORAGE", test_quota_storage},
+                                             {"QUOTA=RES-MESSAGE", test_quota_message},
                                              {NULL, NULL}};
     imap_store_begin();
     int status = unit_main("imap_folders", tests, argc, argv);

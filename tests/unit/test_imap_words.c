@@ -377,12 +377,27 @@ static void test_rev2(void)
     imap_rig_play("IMAP4rev2", turns);
 }
 
+/* What a client that ENABLEs nothing hears: RECENT, UNSEEN and no LIST with SELECT, SEARCH. */
+static void test_rev1(void)
+{
+    static const struct imap_turn turns[] = {
+        BEGIN,
+        {APPEND2, ""},
+        {"b NOOP\n", "* 3 EXISTS\n* 0 RECENT\nb OK NOOP completed\n"},
+        {"c SEARCH ALL\n", "* SEARCH 1 2 3\nc OK SEARCH completed\n"},
+        {"d UID SEARCH SUBJECT nothing\n", "* SEARCH\nd OK UID SEARCH completed\n"},
+        END,
+    };
+    imap_rig_play("IMAP4rev1", turns);
+}
+
 int main(int argc, char **argv)
 {
     static const struct unit_test tests[] = {
         {"ID", test_id},
         {"ENABLE", test_enable},
-        {"IMAP4rev1", test_capability},
+        {"CAPABILITY", test_capability},
+        {"IMAP4rev1", test_rev1},
         {"IMAP4rev2", test_rev2},
         {"IDLE", test_idle},
         {"IDLE wakes", test_idle_wakes},

@@ -138,8 +138,6 @@ static void test_login(void)
 static void test_authenticate(void)
 {
     static const struct login_row rows[] = {
-        {"an initial response", SAY("a AUTHENTICATE PLAIN " U_PW "\r\nb NOOP\r\n"), "",
-         "sasl(PLAIN,+) in(a) ", "b NOOP\r\n", login_secure},
         {"a response", SAY("a authenticate plain\r\n" U_PW "\r\nb NOOP\r\n"), "+ \r\n",
          "sasl(PLAIN) response(5) in(a) ", "b NOOP\r\n", login_secure},
         {"LOGIN", SAY("a AUTHENTICATE LOGIN\r\ndQ==\r\ncHc=\r\n"),
@@ -147,8 +145,6 @@ static void test_authenticate(void)
          login_secure},
         {"last words", SAY("a AUTHENTICATE SCRAM-SHA-256 dQ==\r\n\r\nb NOOP\r\n"), "+ dj1sYXN0\r\n",
          "sasl(SCRAM-SHA-256,+) response(0) in(a) ", "b NOOP\r\n", login_secure},
-        {"an initial response of no byte", SAY("a AUTHENTICATE PLAIN =\r\n"), "a" WRONG,
-         "sasl(PLAIN,+) ", .set = login_secure},
         {"malformed", SAY("a AUTHENTICATE PLAIN AG9kZAA=\r\n"),
          "a BAD This is no message of the mechanism\r\n", "sasl(PLAIN,+) ", .set = login_secure},
         {"*", SAY("a AUTHENTICATE PLAIN\r\n*\r\nb NOOP\r\n"),
@@ -167,6 +163,17 @@ static void test_authenticate(void)
         {"in the clear",
          SAY("a AUTHENTICATE PLAIN " U_PW "\r\nb AUTHENTICATE PLAIN\r\n" U_PW "\r\n"),
          "a" CLEAR "b" CLEAR NOTAG},
+    };
+    LOGIN_ROWS(PN_LOGIN_IMAP, rows);
+}
+
+static void test_sasl_ir(void)
+{
+    static const struct login_row rows[] = {
+        {"an initial response", SAY("a AUTHENTICATE PLAIN " U_PW "\r\nb NOOP\r\n"), "",
+         "sasl(PLAIN,+) in(a) ", "b NOOP\r\n", login_secure},
+        {"an initial response of no byte", SAY("a AUTHENTICATE PLAIN =\r\n"), "a" WRONG,
+         "sasl(PLAIN,+) ", .set = login_secure},
     };
     LOGIN_ROWS(PN_LOGIN_IMAP, rows);
 }
@@ -317,11 +324,12 @@ int main(int argc, char **argv)
         {"CAPABILITY", test_capability},
         {"LOGIN", test_login},
         {"AUTHENTICATE", test_authenticate},
+        {"SASL-IR", test_sasl_ir},
         {"STARTTLS", test_tls},
         {"the handshake", test_handshake},
         {"limits", test_limits},
         {"floods", test_flood},
-        {"literals unasked", test_unasked},
+        {"LITERAL-", test_unasked},
         {"drop", test_drop},
         {NULL, NULL},
     };
