@@ -14,6 +14,7 @@ import blackout  # noqa: E402
 import imap  # noqa: E402
 import mailserver  # noqa: E402
 import postern  # noqa: E402
+import stranger  # noqa: E402
 
 PASSWORD = "cold"
 COUNT = 320  # more than are renamed at once
@@ -25,14 +26,27 @@ def content(n):
     return f"From: <a@sender.test>\nSubject: s{n}\nDate: Sun, 22 Nov 2026 10:00:00 +0000\n\n" + f"line {n}\n" * (n % 7 + 1)
 
 
-def fill(target, user, first, count):
+def name_of(n):
+    return f"cur/{1700000000 + n}.M{n}.other:2,{'S' if n % 2 else ''}" if n % 5 else f"new/{1700000000 + n}.M{n}.other"
+
+
+def fill(target, user):
+    """Before the server runs."""
     place = target.maildir(user)
     for d in ("tmp", "new", "cur"):
         os.makedirs(f"{place}/{d}", exist_ok=True)
-    for n in range(first, first + count):
-        name = f"cur/{1700000000 + n}.M{n}.other:2,{'S' if n % 2 else ''}" if n % 5 else f"new/{1700000000 + n}.M{n}.other"
-        with open(f"{place}/{name}", "w", encoding="ascii") as f:
+    for n in range(COUNT):
+        with open(f"{place}/{name_of(n)}", "w", encoding="ascii") as f:
             f.write(content(n))
+
+
+def drop_in(target, user):
+    """As many again while it runs, by one who goes by the rules, and heard of by the recorder."""
+    place = target.maildir(user)
+    steps = []
+    for n in range(COUNT, 2 * COUNT):
+        steps += [("write", f"{place}/tmp/{n}", content(n)), ("rename", f"{place}/tmp/{n}", f"{place}/{name_of(n)}")]
+    (target.touch if isinstance(target, blackout.Blackout) else stranger.touch)(steps)
 
 
 def named(target, user):
@@ -84,7 +98,7 @@ def begin(target, user, moment, told):
         enough = COUNT // 3 if moment == "renaming" else COUNT
         postern.until(lambda: named(target, user) >= enough and (moment == "renaming" or not has_list(target, user)))
     elif moment == "more":
-        fill(target, user, COUNT, COUNT)
+        drop_in(target, user)
         client.ok("NOOP")
         told.next = COUNT + 1
     return client
@@ -122,7 +136,7 @@ def play(count, kind, rng):
     users = {f"{moment}@here.test": PASSWORD for moment in MOMENTS}
     target = kind(users)
     for user in users:
-        fill(target, user, 0, COUNT)
+        fill(target, user)
     with target:
         for moment, user in zip(MOMENTS, users):
             what, told = f"{kind.__name__}, {moment}", Told()
