@@ -50,6 +50,18 @@ bool maildir_user_path(struct pn_buf *out, struct pn_str user)
            pn_buf_addc(out, '/') && maildir_component(out, local);
 }
 
+/* As the kernel says it of a directory that is to be no link, but ELOOP for a link. */
+static int open_no_link(int at, const char *name)
+{
+    struct stat st;
+    int fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW), error = errno;
+    if (fd < 0 && error == ENOTDIR && fstatat(at, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+        S_ISLNK(st.st_mode))
+        error = ELOOP;
+    errno = error;
+    return fd;
+}
+
 /* For a place without openat2 (valgrind, an old kernel): part by part, likewise. */
 static int walk(int root, const char *path)
 {
@@ -59,7 +71,7 @@ static int walk(int root, const char *path)
         struct pn_str part = pn_str_split(&rest, '/');
         bool odd = part.len >= sizeof name || pn_str_eq(part, PN_STR(".."));
         (void)snprintf(name, sizeof name, "%.*s", PN_FMT(part));
-        int next = odd ? -1 : openat(at, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+        int next = odd ? -1 : open_no_link(at, name);
         int error = odd ? ENAMETOOLONG : errno;
         (void)close(at);
         errno = error;

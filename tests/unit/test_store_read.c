@@ -241,12 +241,13 @@ static void cut(const struct rig *r)
     (void)close(at);
 }
 
-static size_t count_of(struct pn_str bytes, char c)
+/* Nothing is added up: valgrind goes on behind a fault without the last sum. */
+static bool is_all(struct pn_str bytes, char c)
 {
-    size_t n = 0;
     for (size_t i = 0; i < bytes.len; i++)
-        n += bytes.p[i] == c;
-    return n;
+        if (bytes.p[i] != c)
+            return false;
+    return true;
 }
 
 /* A large one is looked at where it lies: it is cut meanwhile, and reads as zeros. */
@@ -258,12 +259,12 @@ static void test_cut(void)
     enlarge(&r);
     UNIT_INT(pn_view_read(r.view, 2, &content), PN_READ_OK);
     UNIT_INT(pn_view_read(r.view, 2, &other), PN_READ_OK);
-    UNIT_INT(count_of(content.bytes, 'x'), LARGE);
+    UNIT_TRUE(is_all(content.bytes, 'x'));
     cut(&r);
     UNIT_INT(content.bytes.len, LARGE);
-    UNIT_INT(count_of(content.bytes, '\0'), LARGE);
+    UNIT_TRUE(is_all(content.bytes, '\0'));
     pn_content_done(&content);
-    UNIT_INT(count_of(other.bytes, '\0'), LARGE);
+    UNIT_TRUE(is_all(other.bytes, '\0'));
     pn_content_done(&other);
     reads(&r, 2, PN_READ_OK, PN_STR(""));
     rig_fini(&r);
@@ -283,7 +284,7 @@ static void test_many(void)
         read += content[i].own != NULL;
     }
     UNIT_INT(read, MANY - 1024);
-    UNIT_INT(count_of(content[MANY - 1].bytes, 'x'), LARGE);
+    UNIT_TRUE(is_all(content[MANY - 1].bytes, 'x'));
     for (size_t i = 0; i < MANY; i++)
         pn_content_done(&content[i]);
     UNIT_INT(pn_view_read(r.view, 2, &content[0]), PN_READ_OK);
