@@ -1,5 +1,6 @@
 #!/bin/sh
-# Calls that have a safe twin, and sizes: a file over 1000 lines, a function over 100.
+# Calls that have a safe twin, sizes (a file over 1000 lines, a function over 100), and what a test
+# left lying about.
 cd "$(dirname "$0")/.." || exit 1
 passed=0 failed=0
 verdict() { # name, what was found
@@ -14,6 +15,7 @@ verdict "functions over 100 lines" "$(git ls-files '*.c' | xargs -r awk '
     FNR == 1 { open = 0 }
     /^\{/ { open = FNR; next }
     /^\}/ { if (open && FNR - open > 100) print FILENAME ":" open ": " FNR - open " lines"; open = 0 }')"
+verdict "no place at the top" "$(git ls-files | cut -d/ -f1 | sort -u | grep -vxE '\.ci|\.clang-format|\.gitignore|LICENSE|Makefile\.am|README\.md|autogen\.sh|check|configure\.ac|contrib|filters|plugins|policy|server|start|tests')"
 verdict "unfinished by their own words" "$(git grep -nwE 'TODO|FIXME|XXX' -- '*.c' '*.h' '*.sh' '*.py' '*.md' | grep -v check-banned.sh)"
 echo "banned: $passed passed, $failed failed"
 [ $failed = 0 ]
