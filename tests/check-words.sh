@@ -21,14 +21,20 @@ compare() {
     count=0
     while IFS= read -r word; do
         count=$((count + 1))
-        printf '%s\n' "$3" | grep -qxF -e "$word" || { echo "$1: no test is named $word"; bad=1; }
+        if printf '%s\n' "$3" | grep -qxF -e "$word"; then passed=$((passed + 1)); else
+            echo "$1: no test is named $word"
+            failed=$((failed + 1))
+        fi
     done <<EOF
 $2
 EOF
-    [ "$count" -ge "$4" ] || { echo "$1: only $count words read; the table looks otherwise now"; bad=1; }
+    [ "$count" -ge "$4" ] || {
+        echo "$1: only $count words read; the table looks otherwise now"
+        failed=$((failed + 1))
+    }
 }
-bad=0
+passed=0 failed=0
 compare IMAP "$(words)" "$(registered "$top/tests/unit/test_imap_*.c $top/tests/unit/test_login_imap.c")" 30
 compare POP3 "$(words_pop3)" "$(registered "$top/tests/unit/test_pop3_words.c")" 10
-[ $bad -eq 0 ] && echo "words: each has a test of its name"
-exit $bad
+echo "words: $passed passed, $failed failed"
+[ $failed = 0 ]
