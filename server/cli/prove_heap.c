@@ -27,6 +27,7 @@ static struct heap {
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* of blocks, in this process */
 static bool keeps_blocks;
+static uint32_t passed; /* the round in which this process is not counted; 0: none */
 static _Thread_local unsigned inside;
 
 struct heap_counts *heap_init(void)
@@ -37,11 +38,23 @@ struct heap_counts *heap_init(void)
     return &heap->counts;
 }
 
+static bool passes(void)
+{
+    return passed != 0 && passed == atomic_load(&heap->counts.round);
+}
+
+void heap_pass(void)
+{
+    passed = atomic_load(&heap->counts.round);
+}
+
 void heap_reset(bool keeps)
 {
     keeps_blocks = keeps;
-    atomic_store(&heap->counts.asked, 0);
-    atomic_store(&heap->counts.failed, 0);
+    if (!passes()) {
+        atomic_store(&heap->counts.asked, 0);
+        atomic_store(&heap->counts.failed, 0);
+    }
     if (!keeps)
         return;
     memset(heap->blocks, 0, sizeof heap->blocks);
@@ -61,6 +74,8 @@ void heap_leave(void)
 
 bool heap_may(void)
 {
+    if (passes())
+        return true;
     uint64_t n = atomic_fetch_add(&heap->counts.asked, 1) + 1;
     if (n != atomic_load(&heap->counts.fail_at))
         return true;

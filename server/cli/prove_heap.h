@@ -22,6 +22,7 @@ struct heap_counts {
     _Atomic int64_t live;     /* blocks of callbacks, not freed yet */
     _Atomic int64_t live_bytes;
     _Atomic uint32_t failed; /* the one that was to fail did */
+    _Atomic uint32_t round;  /* the parent's: one more a trial */
 };
 
 /* Shared with children from now on. Once a process. */
@@ -31,6 +32,9 @@ struct heap_counts *heap_init(void);
 bool heap_lead(struct pn_buf *err);
 /* In a fresh worker: what it inherited is not counted. keeps: its blocks are remembered. */
 void heap_reset(bool keeps);
+/* In a worker that stands in for one that died in this round: till the next it neither counts
+ * nor is refused, since who repeats what killed the other counts at the same time. */
+void heap_pass(void);
 void heap_enter(void);
 void heap_leave(void);
 /* Counts one that the host was asked for. False: it fails. */

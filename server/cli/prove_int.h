@@ -14,7 +14,7 @@ struct prove_worker {
     pid_t pid;
     uint32_t number;
     unsigned group;
-    bool solo;
+    bool solo, stands_in; /* for one that died */
     struct prove_worker *next;
 };
 

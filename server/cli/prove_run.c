@@ -149,6 +149,7 @@ void prove_run(struct prove *p, const struct rpl_case *c, const struct prove_how
         prove_workers_replace(p);
     p->ticked = false;
     blame_reset();
+    atomic_fetch_add(&p->o.heap->round, 1);
     atomic_store(&p->o.heap->asked, 0);
     atomic_store(&p->o.heap->failed, 0);
     atomic_store(&p->o.heap->fail_at, how->fail_at);
@@ -179,6 +180,7 @@ void prove_tick(struct prove *p, const struct prove_how *how, struct prove_resul
     p->how = how;
     p->result = out;
     prove_calls_reset();
+    atomic_fetch_add(&p->o.heap->round, 1);
     atomic_store(&p->o.heap->fail_at, how->fail_at);
     prove_workers_replace(p);
     pn_patience_init(&patience, (uint64_t)rpl_patience_ms(STUCK_MS));

@@ -93,6 +93,8 @@ _Noreturn static void be_worker(struct prove *p, const struct prove_worker *w, i
     pn_buf_init(&err, 4000);
     prove_quiet();
     pn_loop_after_fork(p->loop);
+    if (w->stands_in)
+        heap_pass();
     heap_reset(!w->solo);
     struct host_plugin *target = find_target(o.plugins, o.count, p->target);
     if (target != NULL)
@@ -117,14 +119,17 @@ _Noreturn static void be_worker(struct prove *p, const struct prove_worker *w, i
     _exit(0);
 }
 
-static bool spawn(struct prove *p, unsigned group, const struct pn_want_solo *want)
+static bool spawn(struct prove *p, unsigned group, const struct pn_want_solo *want, bool stands_in)
 {
     int edge[2], dns[2], state[2];
     if (pn_channel_pair(edge) != 0 || pn_channel_pair(dns) != 0 || pn_channel_pair(state) != 0)
         return false;
     struct prove_worker *w = pn_calloc(1, sizeof *w);
-    *w = (struct prove_worker){
-        .number = p->next_worker++, .group = group, .solo = want != NULL, .next = p->workers};
+    *w = (struct prove_worker){.number = p->next_worker++,
+                               .group = group,
+                               .solo = want != NULL,
+                               .stands_in = stands_in,
+                               .next = p->workers};
     w->pid = fork();
     if (w->pid == 0) {
         (void)close(edge[0]);
@@ -180,7 +185,7 @@ static int reap(struct prove *p, uint32_t number, bool *was_ours)
 static void on_want_solo(void *ctx, const struct pn_want_solo *want)
 {
     struct prove *p = ctx;
-    (void)spawn(p, want->group, want);
+    (void)spawn(p, want->group, want, false);
 }
 
 static void on_lost_worker(void *ctx, uint32_t number)
@@ -200,7 +205,7 @@ static void on_lost_worker(void *ctx, uint32_t number)
         return;
     if (group == p->plan->plugins[p->target].group)
         prove_calls_reset();
-    (void)spawn(p, group, NULL);
+    (void)spawn(p, group, NULL, true);
 }
 
 static void on_failure(void *ctx, const struct pn_failure *f)
@@ -229,7 +234,7 @@ void prove_workers_replace(struct prove *p)
     prove_workers_end(p);
     prove_calls_reset();
     for (unsigned g = 0; g < p->plan->group_count; g++)
-        (void)spawn(p, g, NULL);
+        (void)spawn(p, g, NULL, false);
     struct prove_result *result = p->result;
     p->result = NULL;
     do
