@@ -79,19 +79,6 @@ static void cut_free(struct cut *cut)
 
 /* ---- answers ---- */
 
-static void answer_token(struct edge_peer *peer, uint64_t token, uint16_t code, struct pn_str text)
-{
-    struct pn_buf b;
-    const struct pn_delivered d = {token, {code, text}};
-    if (peer->channel == NULL)
-        return;
-    pn_buf_init(&b, PN_RECORD_MAX / 2);
-    pn_delivered_put(&b, &d);
-    if (!pn_channel_send(peer->channel, PN_REC_CUT_ANSWER, pn_buf_str(&b), NULL, 0))
-        pn_warn("an answer to an edge could not be sent");
-    pn_buf_fini(&b);
-}
-
 /* To the question at hand; then it is the edge's turn. */
 static void answer(struct cut *cut, uint16_t code, struct pn_str text)
 {
@@ -99,7 +86,7 @@ static void answer(struct cut *cut, uint16_t code, struct pn_str text)
     cut->token = 0;
     pn_timer_set(cut->timer, CUT_HOLD_MS);
     if (token != 0)
-        answer_token(cut->peer, token, code, text);
+        take_peer_answer(cut->peer, PN_REC_CUT_ANSWER, token, code, text);
 }
 
 /* Nothing more goes this way. What is open on a connection is dropped by who sees `lost`. */
@@ -193,10 +180,10 @@ static void ask_more(struct cut *cut, const struct pn_cut_rcpt *r)
     bool same = cut->hop != NULL && cut->hop->via != PN_VIA_LMTP &&
                 hop_of(cut->queue, r->via, r->next_hop, r->address) == cut->hop;
     if (cut->state == CUT_REFUSED) {
-        answer_token(cut->peer, r->token, cut->code, pn_buf_str(&cut->text));
+        take_peer_answer(cut->peer, PN_REC_CUT_ANSWER, r->token, cut->code, pn_buf_str(&cut->text));
     } else if (cut->state != CUT_OPEN || !same || frozen_holds(cut->queue->frozen, r->address) ||
                cut->to_count == PARCEL_RECIPIENTS_MAX) {
-        answer_token(cut->peer, r->token, 0, PN_STR("not cut through"));
+        take_peer_answer(cut->peer, PN_REC_CUT_ANSWER, r->token, 0, PN_STR("not cut through"));
         if (cut->state == CUT_OPEN)
             lose_now(cut, "");
     } else {

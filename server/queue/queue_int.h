@@ -324,6 +324,9 @@ void take_files_end(struct edge_peer *peer);
 void take_end_all(struct queue *q);
 /* One thing less to be answered. */
 void take_peer_release(struct edge_peer *peer);
+/* A record of that type with a struct pn_delivered; an edge that is gone gets none. */
+void take_peer_answer(struct edge_peer *peer, uint16_t type, uint64_t token, uint16_t code,
+                      struct pn_str text);
 
 /* verify.c: an edge's question about a recipient. False: malformed. */
 void verify_init(struct queue *q);

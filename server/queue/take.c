@@ -49,6 +49,20 @@ static void answer(struct edge_peer *peer, uint64_t id, uint16_t code, struct pn
     pn_buf_fini(&b);
 }
 
+void take_peer_answer(struct edge_peer *peer, uint16_t type, uint64_t token, uint16_t code,
+                      struct pn_str text)
+{
+    struct pn_buf b;
+    const struct pn_delivered d = {token, {code, text}};
+    if (peer->channel == NULL)
+        return;
+    pn_buf_init(&b, PN_RECORD_MAX / 2);
+    pn_delivered_put(&b, &d);
+    if (!pn_channel_send(peer->channel, type, pn_buf_str(&b), NULL, 0))
+        pn_warn("an answer to an edge could not be sent");
+    pn_buf_fini(&b);
+}
+
 static void peer_release(struct edge_peer *peer)
 {
     if (peer->channel != NULL || peer->takes > 0)

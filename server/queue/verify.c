@@ -33,19 +33,6 @@ void verify_init(struct queue *q)
         q->answers_seed = pn_clock_mono_ns();
 }
 
-static void answer(struct edge_peer *peer, uint64_t token, uint16_t code, struct pn_str text)
-{
-    struct pn_buf b;
-    const struct pn_delivered d = {token, {code, text}};
-    if (peer->channel == NULL)
-        return;
-    pn_buf_init(&b, PN_RECORD_MAX / 2);
-    pn_delivered_put(&b, &d);
-    if (!pn_channel_send(peer->channel, PN_REC_VERIFIED, pn_buf_str(&b), NULL, 0))
-        pn_warn("an answer to an edge could not be sent");
-    pn_buf_fini(&b);
-}
-
 static void key_of(struct pn_buf *key, uint8_t via, struct pn_str next_hop, struct pn_str address)
 {
     (void)pn_buf_addc(key, (char)via);
@@ -99,7 +86,7 @@ void probe_settle(struct probe *p, bool of_rcpt, uint16_t code, struct pn_str te
     if (code / 100 == 2 || code / 100 == 5)
         learn(hop->queue, pn_buf_str(&key), code, text);
     pn_buf_fini(&key);
-    answer(peer, p->token, code, text);
+    take_peer_answer(peer, PN_REC_VERIFIED, p->token, code, text);
     free(p->address);
     free(p);
     take_peer_release(peer);
@@ -117,7 +104,7 @@ bool verify_ask(struct edge_peer *peer, struct pn_str body)
     const struct verify_answer *a = known(q, pn_buf_str(&key));
     pn_buf_fini(&key);
     if (a != NULL) {
-        answer(peer, v.token, a->code, pn_str_of(a->text));
+        take_peer_answer(peer, PN_REC_VERIFIED, v.token, a->code, pn_str_of(a->text));
         return true;
     }
     struct probe *p = pn_calloc(1, sizeof *p);
