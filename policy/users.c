@@ -34,6 +34,13 @@ static bool parse_user(struct model *m, struct pn_place at, struct pn_str line,
     struct pn_str local = sign == 0 ? line : pn_str_slice(line, 0, sign - 1);
     struct pn_alabel room;
     struct pn_str domain = pn_alabel_domain(pn_str_slice(line, sign, line.len), &room);
+    /* Behind a colon is a password: that is the other file. None is shown, or goes any further. */
+    if (line.p[0] != '"' && pn_str_find(line, ':', 0) != SIZE_MAX) {
+        pn_error_at(m->p.problems, at,
+                    "':' is in no such name, expected one a line: user or user@domain; the file of "
+                    "`postern user` belongs to auth");
+        return false;
+    }
     if (!printable(line) || local.len == 0 || local.len > LOCAL_PART_MAX || domain.p == NULL) {
         struct pn_str shown = pn_str_slice(line, 0, 80);
         pn_error_at(m->p.problems, at,

@@ -22,6 +22,10 @@ static const struct pn_imap_limits limits = {.text_max = PN_LOGIN_INPUT_MAX,
 REPLY(done, "OK", "Done");
 REPLY(logging_out, "BYE", "Logging out");
 REPLY(bad_tag, "BAD", "A command begins with a tag");
+REPLY(no_literal, "BAD", "No literal can stand here");
+/* RFC 7888, section 4: read over, and BAD; where that is too much, BYE. */
+REPLY(literal_large, "BAD [TOOBIG]", "The literal is too large");
+REPLY(literal_flood, "BYE [TOOBIG]", "The literal is too large; closing");
 
 static void reply(struct pn_login *l, const struct login_reply *r)
 {
@@ -55,6 +59,7 @@ static void reset(struct pn_login *l)
         pn_imap_lex_fini(&l->lex);
     pn_imap_lex_init(&l->lex, &limits);
     l->tag[0] = '\0';
+    l->lost = NULL;
 }
 
 /* ---- commands ---- */
@@ -215,35 +220,50 @@ static void command(struct pn_login *l, bool more)
     pn_pool_free(&args.pool);
 }
 
-/* Which row the line at hand is of, as far as it is known; NULL: none. */
-static const struct row *at_hand(const struct pn_login *l)
+/* The name of the command at hand, as far as it is known. Borrowed from its text. */
+static struct pn_str name_at_hand(const struct pn_login *l)
 {
     struct pn_imap_args args = {.rest = pn_imap_lex_text(&l->lex)};
     struct pn_str word;
     bool is = pn_imap_tag(&args, &word) && pn_imap_sp(&args) && pn_imap_atom(&args, &word);
-    return is ? find(word) : NULL;
+    return is ? word : PN_STR("");
 }
 
 /* Names, passwords and what ID says may be literals; none is asked for that is then refused. */
 static void literal(struct pn_login *l)
 {
-    const struct row *row = at_hand(l);
+    struct pn_str name = name_at_hand(l);
+    const struct row *row = find(name);
     bool sync = l->lex.literal.sync;
     bool wanted = row != NULL && (row->fn == id || (row->fn == login && login_plain(l)));
+    l->lost = !wanted && row == NULL ? unknown(name) : !wanted ? &no_literal : &literal_large;
     if (!wanted)
         pn_imap_lex_refuse(&l->lex);
-    else if (pn_imap_lex_keep(&l->lex) && sync)
-        (void)pn_buf_addz(&l->out, "+ OK\r\n");
+    else if (pn_imap_lex_keep(&l->lex)) {
+        l->lost = NULL;
+        (void)(sync && pn_buf_addz(&l->out, "+ OK\r\n"));
+    }
 }
 
 static void refused(struct pn_login *l)
 {
-    const struct row *row = at_hand(l);
+    const struct row *row = find(name_at_hand(l));
     if (!login_count(l))
         return;
     (void)take_tag(l);
     if (row == NULL || row->fn != login || login_plain_check(l))
-        login_refuse(l, &login_too_long);
+        login_refuse(l, l->lost == NULL ? &login_too_long : l->lost);
+}
+
+/* More than is read over. */
+static void flood(struct pn_login *l)
+{
+    if (l->lost == NULL) {
+        login_flood(l);
+        return;
+    }
+    say_bye(l, &literal_flood);
+    l->closing = true;
 }
 
 static bool input(struct pn_login *l, struct pn_str *in)
@@ -270,12 +290,13 @@ static bool input(struct pn_login *l, struct pn_str *in)
             refused(l);
         break;
     case PN_IMAP_FLOOD:
-        login_flood(l);
+        flood(l);
         return false;
     default:
         return false;
     }
     pn_imap_lex_next(&l->lex);
+    l->lost = NULL;
     return true;
 }
 

@@ -40,6 +40,7 @@ struct pn_login {
     struct pn_buf out;              /* replies to be written */
     char tag[PN_LOGIN_TAG_MAX + 1]; /* IMAP: of the command at hand */
     struct pn_imap_lex lex;         /* IMAP */
+    const struct login_reply *lost; /* IMAP: what a lost command is answered; NULL: too long */
     char user[LOGIN_USER_MAX + 1];  /* POP3: USER's */
     bool utf8;                      /* POP3: UTF8 was said */
     bool skipping;                  /* POP3: a line that is too long, up to its end */

@@ -679,10 +679,10 @@ static void test_users(void)
                  rows[i].want);
     }
     kit_close(&k);
-    put("users", "ok\ntwo words\n@x.test\nx@b\xc3\xbc..test\n");
+    put("users", "ok\ntwo words\n@x.test\nx@b\xc3\xbc..test\nx@y.test:$y$j9T$a$b\nx:$y$a\n");
     unit_row("what is no user");
     kit_open(&k, "domain a.test { recipients list users }", folder);
-    UNIT_INT(k.problems.errors, 3);
+    UNIT_INT(k.problems.errors, 5);
     kit_close(&k);
     clean();
 }

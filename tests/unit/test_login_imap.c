@@ -11,6 +11,8 @@
 #define HUH    " BAD Unknown command\r\n"
 #define FIRST  " BAD Log in first\r\n"
 #define LONG   " BAD Line too long\r\n"
+#define LARGE  " BAD [TOOBIG] The literal is too large\r\n"
+#define NOLIT  " BAD No literal can stand here\r\n"
 #define NOTAG  "* BAD A command begins with a tag\r\n"
 #define GONE   "* BYE Logging out\r\n"
 #define NOBASE " BAD This is not base64 (RFC 4648, section 4)\r\n"
@@ -229,13 +231,18 @@ static void test_limits(void)
          "a OK Done\r\na OK Done\r\na OK Done\r\na OK Done\r\na OK Done\r\na OK Done\r\n"
          "* BYE Too much before a login; closing\r\n",
          .set = few_bytes, .closed = true},
-        {"a literal too large", SAY("a LOGIN u {20000}\r\n\1b NOOP\r\n"), "a" LONG "b OK Done\r\n",
+        {"a literal too large", SAY("a LOGIN u {20000}\r\n\1b NOOP\r\n"), "a" LARGE "b OK Done\r\n",
          .set = login_secure},
-        {"and at once", SAY("a LOGIN u {20000}\r\n"), "a" LONG, .set = login_secure},
+        {"and at once", SAY("a LOGIN u {20000}\r\n"), "a" LARGE, .set = login_secure},
         {"a literal beyond all numbers", SAY("a LOGIN u {99999999999999999999999}\r\n\1b NOOP\r\n"),
-         "a" LONG "b OK Done\r\n", .set = login_secure},
+         "a" LARGE "b OK Done\r\n", .set = login_secure},
         {"a literal elsewhere", SAY("a NOOP {3}\r\n\1b SELECT {5}\r\n\1c NOOP\r\n"),
-         "a" LONG "b" LONG "c OK Done\r\n", .set = login_secure},
+         "a" NOLIT "b" FIRST "c OK Done\r\n", .set = login_secure},
+        {"an unasked one beyond what is read over", SAY("a LOGIN u {70000+}\r\nb NOOP\r\n"),
+         "* BYE [TOOBIG] The literal is too large; closing\r\n", .set = login_secure,
+         .closed = true},
+        {"an unasked one that nobody wants", SAY("a NOOP {3+}\r\nabc\r\nb XYZZY {2+}\r\nab\r\n"),
+         "a" NOLIT "b" HUH, .set = login_secure},
         {"a password of the longest", SAY("a LOGIN u {1024}\r\n" X1024 "\r\n"), MORE "a" WRONG,
          "password(u," X1024 ") ", .set = login_secure},
         {"one byte more", SAY("a LOGIN u {1025}\r\nx" X1024 "\r\n"), MORE "a" ARGS,
@@ -252,9 +259,10 @@ static void test_unasked(void)
         size_t size;
     } rows[] = {
         {"the most", "a LOGIN u {4096+}\r\n", "a" ARGS "b OK Done\r\n", 4096},
-        {"one byte more", "a LOGIN u {4097+}\r\n", "a" LONG "b OK Done\r\n", 4097},
+        {"one byte more", "a LOGIN u {4097+}\r\n", "a" LARGE "b OK Done\r\n", 4097},
+        {"a line too long behind one", "a LOGIN {1+}\r\nu ", "a" LONG "b OK Done\r\n", 20000},
     };
-    static char bytes[4097];
+    static char bytes[20000];
     memset(bytes, 'x', sizeof bytes);
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         for (size_t step = 1; step < 10000; step *= 9) {
