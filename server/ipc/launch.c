@@ -23,6 +23,9 @@ static _Noreturn void become(const char *program, const char *role, char **envir
     (void)sigemptyset(&none);
     (void)sigprocmask(SIG_SETMASK, &none, NULL);
     (void)signal(SIGPIPE, SIG_DFL);
+    /* A terminal sends them to each process: what they mean the supervisor alone says. */
+    (void)signal(SIGHUP, SIG_IGN);
+    (void)signal(SIGINT, SIG_IGN);
     if (control == PN_CONTROL_FD) {
         (void)fcntl(control, F_SETFD, 0);
     } else if (dup2(control, PN_CONTROL_FD) < 0) {

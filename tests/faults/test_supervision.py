@@ -392,6 +392,26 @@ def not_ready(counter, server):
     counter.check(postern.until(lambda: page(server, "/ready")[0] == 200, 60), "ready with it")
 
 
+def terminal(counter, server):
+    """What a terminal that closes, or Ctrl-C, sends to each process is the supervisor's to act on."""
+
+    def all_roles():
+        return {name: sorted(server.roles(name)) for name in ("edge", "queue", "mailbox", "resolver", "admin", "filter", "template")}
+
+    before = all_roles()
+    session = postern.Session(server)
+    for pids in before.values():
+        for pid in pids:
+            os.kill(pid, signal.SIGHUP)
+            os.kill(pid, signal.SIGINT)
+    counter.check(session.command("EHLO client.test").startswith("250"), "sessions go on")
+    session.close()
+    session = postern.Session(server)
+    counter.check(session.send("Subject: y\r\n\r\ny\r\n", rcpts=("u@here.test",)).startswith("250"), "mail is taken")
+    session.close()
+    counter.check(all_roles() == before and before["edge"], "no role ends", (before, all_roles()))
+
+
 def stops(counter, server):
     session = postern.Session(server)
     session.command("EHLO client.test")
@@ -435,6 +455,7 @@ def main():
         old_plugins(counter, server)
         certificates(counter, server)
         not_ready(counter, server)
+        terminal(counter, server)
         stops(counter, server)
         if counter.failed:
             print(server.log())
