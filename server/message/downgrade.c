@@ -35,7 +35,9 @@ struct surrogate {
     struct pn_message *m;
     const struct pn_part *part; /* at hand */
     struct pn_str eol;
-    size_t more; /* bytes that may still be added */
+    size_t more;  /* bytes that may still be added */
+    size_t types; /* the same, of parameters of types; a bare type has room beyond both */
+    size_t most;  /* so long may out be behind the type at hand, if it has parameters */
     struct pn_buf *out;
 };
 
@@ -100,7 +102,8 @@ static bool put_type(struct surrogate *s, struct pn_str value)
     bool ok = pn_buf_adds(&token, type) && pn_buf_addc(&token, '/') && pn_buf_adds(&token, sub) &&
               pn_str_is_ascii(pn_buf_str(&token)) && pn_buf_addc(s->out, ' ');
     size_t bare = s->out->len;
-    if (ok && !downgrade_params(pn_buf_str(&token), value, s->eol, s->out)) {
+    if (ok &&
+        (!downgrade_params(pn_buf_str(&token), value, s->eol, s->out) || s->out->len > s->most)) {
         s->out->len = bare; /* without parameters, rather than not at all */
         s->out->overflow = false;
         ok = pn_buf_adds(s->out, pn_buf_str(&token));
@@ -140,6 +143,11 @@ static bool put_value(struct surrogate *s, enum kind kind, struct pn_str name, s
     }
 }
 
+static void take(size_t *room, size_t bytes)
+{
+    *room -= bytes < *room ? bytes : *room;
+}
+
 /* A field, all its lines; nothing of it where it can't be told in ASCII, or is too long then. */
 static void put_field(struct surrogate *s, struct pn_str line)
 {
@@ -153,6 +161,7 @@ static void put_field(struct surrogate *s, struct pn_str line)
         return;
     }
     struct pn_str value = pn_str_slice(line, colon + 1, line.len - eol);
+    s->most = from + line.len + s->types;
     bool ok = kind != DROPPED && pn_buf_adds(s->out, name) && pn_buf_addc(s->out, ':') &&
               put_value(s, kind, name, value, its_type) && pn_buf_adds(s->out, s->eol);
     size_t len = s->out->len - from;
@@ -162,7 +171,7 @@ static void put_field(struct surrogate *s, struct pn_str line)
     if (!ok)
         s->out->len = from;
     else if (len > line.len)
-        s->more -= len - line.len < s->more ? len - line.len : s->more;
+        take(its_type ? &s->types : &s->more, len - line.len);
 }
 
 /* A field with the lines that continue it. */
@@ -192,11 +201,14 @@ static void put_header(struct surrogate *s)
 void pn_downgrade(struct pn_message *m, struct pn_buf *out)
 {
     struct pn_str content = pn_message_content(m);
-    struct surrogate s = {
-        .m = m, .eol = pn_message_eol(m), .more = PN_DOWNGRADE_MORE / 2, .out = out};
+    struct surrogate s = {.m = m,
+                          .eol = pn_message_eol(m),
+                          .more = PN_DOWNGRADE_MORE / 2,
+                          .types = PN_DOWNGRADE_MORE / 4,
+                          .out = out};
     size_t done = 0;
     pn_message_mime(m);
-    /* Room for the types, too, that may not be left out. */
+    /* Room for the bare types, too, that may not be left out: limits.parts of them. */
     pn_buf_init(out, content.len + PN_DOWNGRADE_MORE);
     (void)pn_buf_reserve(out, content.len);
     for (size_t i = 0; i < pn_message_parts(m); i++) {

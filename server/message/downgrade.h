@@ -26,7 +26,7 @@
 #include "message.h"
 
 /* So many bytes may the surrogate be longer than the message: a field that would need more is left
- * out. */
+ * out, of a type its parameters are. What is no header is there whole, however long headers get. */
 enum { PN_DOWNGRADE_MORE = 2 * 1024 * 1024 };
 
 /* Is it one? Reads the tree where content is not ASCII. */

@@ -269,11 +269,52 @@ static void test_bounds(void)
     }
 }
 
+/* However much a type could take: what stands behind it is all there. */
+static void test_bounds_of_types(void)
+{
+    enum { MANY = 100000, BODY = 4000000, PARTS = 2000, NAME = 600 };
+    struct pn_buf in, out;
+    unit_row("a type before a long body");
+    pn_buf_init(&in, SIZE_MAX);
+    (void)pn_buf_addz(&in, "Content-Type: text/plain");
+    add_times(&in, ";a=\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9", 2 * MANY);
+    (void)pn_buf_addz(&in, "\n\n");
+    add_times(&in, "0123456789012345678901234567890123456\r\n", BODY / 39);
+    (void)pn_buf_addz(&in, "\nbody\n");
+    UNIT_TRUE(downgrade(pn_buf_str(&in), &out));
+    UNIT_TRUE(out.len >= BODY - 39 && pn_str_ends(pn_buf_str(&out), PN_STR("\nbody\n")));
+    pn_buf_fini(&in);
+    pn_buf_fini(&out);
+    unit_row("types of many parts");
+    pn_buf_init(&in, SIZE_MAX);
+    (void)pn_buf_addz(&in, "Content-Type: multipart/mixed; boundary=b\n\n");
+    for (size_t i = 0; i < PARTS; i++) {
+        (void)pn_buf_addz(&in, "--b\nContent-Type: text/plain; name=");
+        add_times(&in, "\xc3\xa9", NAME);
+        (void)pn_buf_addz(&in, "\n\n\xc3\xa9 part\n");
+    }
+    (void)pn_buf_addz(&in, "--b--\nbody\n");
+    UNIT_TRUE(downgrade(pn_buf_str(&in), &out));
+    UNIT_TRUE(out.len <= in.len + PN_DOWNGRADE_MORE);
+    UNIT_TRUE(pn_str_ends(pn_buf_str(&out), PN_STR("\xc3\xa9 part\n--b--\nbody\n")));
+    size_t types = 0;
+    for (struct pn_str rest = pn_buf_str(&out); rest.p != NULL;)
+        types += pn_str_starts(pn_str_split(&rest, '\n'), PN_STR("Content-Type: text/plain"));
+    UNIT_TRUE(types == PARTS);
+    pn_buf_fini(&in);
+    pn_buf_fini(&out);
+}
+
 int main(int argc, char **argv)
 {
     static const struct unit_test tests[] = {
-        {"which messages", test_which},  {"fields", test_fields}, {"trees", test_tree},
-        {"cut at every byte", test_cut}, {"bounds", test_bounds}, {NULL, NULL},
+        {"which messages", test_which},
+        {"fields", test_fields},
+        {"trees", test_tree},
+        {"cut at every byte", test_cut},
+        {"bounds", test_bounds},
+        {"bounds of types", test_bounds_of_types},
+        {NULL, NULL},
     };
     return unit_main("downgrade", tests, argc, argv);
 }
