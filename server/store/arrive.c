@@ -81,7 +81,7 @@ static void add_coming(struct landing *l, uint32_t first, int dir)
 static int settle(struct landing *l, int dir)
 {
     struct sync_ask ask;
-    group_ask(l->folder, dir, &ask);
+    group_ask(l->folder, dir, l->dir, &ask);
     int error = group_wait(l->folder, dir, &ask);
     if (error != 0)
         take_back(l);

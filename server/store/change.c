@@ -52,7 +52,7 @@ static enum pn_store_status end(struct change *c)
     }
     for (int dir = 0; dir < 2; dir++)
         if (c->touched[dir])
-            group_ask(f, dir, &asks[dir]);
+            group_ask(f, dir, c->fd[dir], &asks[dir]);
     for (int dir = 0; dir < 2; dir++) {
         int error = c->touched[dir] ? group_wait(f, dir, &asks[dir]) : 0;
         if (error != 0)

@@ -4,6 +4,7 @@
 #include "folders.h"
 #include "store_int.h"
 #include "structure.h"
+#include "textsearch.h"
 
 #include <unistd.h>
 
@@ -14,6 +15,7 @@ enum {
 };
 
 struct look {
+    struct pn_user *user;
     const struct pn_check_ops *ops;
     void *ctx;
     struct pn_check_sum *sum;
@@ -79,22 +81,14 @@ static const char *cached_fault(struct look *l, uint32_t seq, struct pn_str byte
                : "the index has another structure than the message";
 }
 
-static uint64_t with_crlf(struct pn_str bytes)
-{
-    uint64_t n = bytes.len;
-    for (const char *p = bytes.p, *end = p + bytes.len;
-         p != NULL && (p = memchr(p, '\n', (size_t)(end - p))) != NULL; p++)
-        n++;
-    return n;
-}
-
 static void check_message(struct look *l, uint32_t seq)
 {
     struct pn_mail mail;
     struct pn_content content;
+    bool whole;
     const char *what;
     pn_view_mail_sized(l->view, seq, seq, &mail);
-    switch (pn_view_read(l->view, seq, &content)) {
+    switch (pn_view_read_whole(l->view, seq, &content, &whole)) {
     case PN_READ_EXPUNGED:
         return;
     case PN_READ_ERROR:
@@ -103,8 +97,9 @@ static void check_message(struct look *l, uint32_t seq)
     case PN_READ_OK:
         break;
     }
-    what = with_crlf(content.bytes) == mail.size ? cached_fault(l, seq, content.bytes)
-                                                 : "the message is not as long as it should be";
+    what = whole && mail_size(content.bytes) == mail.size
+               ? cached_fault(l, seq, content.bytes)
+               : "the message is not as long as it should be";
     pn_content_done(&content);
     l->sum->bytes += mail.size;
     if (what != NULL)
@@ -119,21 +114,27 @@ static void check_step(struct look *l, uint32_t first, uint32_t last)
 
 /* ---- rebuild ---- */
 
-static bool see_cached(void *ctx, const struct pn_cached *c)
+static bool made(void *ctx, const struct pn_cached *c)
 {
-    struct look *l = ctx;
-    struct pn_mail mail;
-    pn_view_mail_sized(l->view, c->seq, c->seq, &mail);
-    l->sum->bytes += mail.size;
-    if (!c->whole && !mail.gone)
-        fault(l, mail.uid, "the message can't be read");
+    (void)ctx, (void)c;
     return true;
 }
 
-/* What is missing is made, and kept. */
+/* What is missing is made, and kept; and looked at as a check does. */
 static void fill_step(struct look *l, uint32_t first, uint32_t last)
 {
-    (void)pn_view_cached(l->view, first, last, CACHED | PN_CACHED_HEADER, see_cached, l);
+    (void)pn_view_cached(l->view, first, last, CACHED | PN_CACHED_HEADER, made, l);
+    check_step(l, first, last);
+}
+
+/* And the words of the folder's messages. */
+static void fill_words(struct look *l, uint32_t count)
+{
+    enum { SLICE_MS = 200 };
+    struct pn_texts *texts = pn_texts_open(l->user, l->view);
+    while (texts != NULL && !l->stopped && pn_texts_catch_up(texts, SLICE_MS) == PN_TEXTS_MORE)
+        l->stopped = !l->ops->progress(l->ctx, l->folder, count, count);
+    pn_texts_close(&texts);
 }
 
 /* ---- all folders ---- */
@@ -167,6 +168,8 @@ static void look_at_folder(struct look *l, void (*step)(struct look *, uint32_t,
     }
     if (count == 0)
         l->stopped = !l->ops->progress(l->ctx, l->folder, 0, 0);
+    else if (step == fill_step)
+        fill_words(l, count);
 }
 
 static enum pn_store_status look_at_all(struct pn_user *user, struct look *l,
@@ -198,16 +201,18 @@ static enum pn_store_status look_at_all(struct pn_user *user, struct look *l,
 enum pn_store_status pn_user_check(struct pn_user *user, const struct pn_check_ops *ops, void *ctx,
                                    struct pn_check_sum *out)
 {
-    struct look l = {.ops = ops, .ctx = ctx, .sum = out};
+    struct look l = {.user = user, .ops = ops, .ctx = ctx, .sum = out};
     *out = (struct pn_check_sum){0};
+    index_look(user->index);
     return look_at_all(user, &l, check_step);
 }
 
 enum pn_store_status pn_user_rebuild(struct pn_user *user, const struct pn_check_ops *ops,
                                      void *ctx, struct pn_check_sum *out)
 {
-    struct look l = {.ops = ops, .ctx = ctx, .sum = out};
+    struct look l = {.user = user, .ops = ops, .ctx = ctx, .sum = out};
     *out = (struct pn_check_sum){0};
     user_forget_index(user);
+    pn_texts_forget(user);
     return look_at_all(user, &l, fill_step);
 }

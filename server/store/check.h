@@ -4,7 +4,9 @@
  * the disk; users who are at work are served meanwhile.
  *
  * A fault is a message that can't be read or whose bytes are not what its name says, or one of
- * which the index says what is not so. A fault of the index is mended by a rebuild.
+ * which the index says what is not so. A fault of the index is mended by a rebuild; one of a
+ * message is told by both, and nothing that is made of its bytes is kept, so that it is gone with
+ * the fault.
  */
 #ifndef PN_STORE_CHECK_H
 #define PN_STORE_CHECK_H
@@ -28,7 +30,7 @@ struct pn_check_sum {
 
 enum pn_store_status pn_user_check(struct pn_user *user, const struct pn_check_ops *ops, void *ctx,
                                    struct pn_check_sum *out);
-/* Messages whose content can't be read are faults. */
+/* The index, and the words for SEARCH, are made from nothing; then it is as a check. */
 enum pn_store_status pn_user_rebuild(struct pn_user *user, const struct pn_check_ops *ops,
                                      void *ctx, struct pn_check_sum *out);
 

@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* The file's bytes: Return-Path, the edited content, LF ends. */
@@ -34,14 +35,17 @@ static bool lay_out(const struct pn_delivery *d, struct pn_buf *out)
     return ok;
 }
 
-static int write_file(struct folder *f, const char *name, struct pn_str bytes)
+/* The file's time is the message's: the writing may take it into the next second, and a rebuild
+ * would tell another INTERNALDATE. */
+static int write_file(struct folder *f, const char *name, struct pn_str bytes, int64_t date)
 {
+    const struct timespec times[2] = {{.tv_sec = (time_t)date}, {.tv_sec = (time_t)date}};
     int tmp = folder_open_dir(f, "tmp");
     if (tmp < 0)
         return errno;
     int fd = openat(tmp, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
     int error = fd < 0 ? errno : pn_write_whole(fd, bytes);
-    if (error == 0 && fsync(fd) != 0)
+    if (error == 0 && (futimens(fd, times) != 0 || fsync(fd) != 0))
         error = errno;
     if (fd >= 0)
         (void)close(fd);
@@ -67,7 +71,7 @@ static enum pn_store_status put(struct folder *f, struct pn_str bytes, bool *gon
     store_unique(f->user->store, &name);
     a.tmp = pn_strndup(name.p, name.len);
     a.size = (uint32_t)size;
-    int error = write_file(f, a.tmp, bytes);
+    int error = write_file(f, a.tmp, bytes, a.date);
     if (error == 0) {
         mail_describe(bytes, a.cached, &a.form);
         status = arrive(f, &a, 1, DIR_NEW, &uid, why);

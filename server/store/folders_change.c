@@ -73,10 +73,13 @@ static enum pn_store_status make(struct pn_user *user, struct pn_str name, enum 
 {
     struct folder *folder;
     enum pn_store_status status = folder_get(user, name, true, &folder);
-    if (status == PN_STORE_OK && !is_there(folder)) { /* others removed what memory still has */
+    /* Others removed what memory still has, or a crash left a directory without its tmp. */
+    if (status == PN_STORE_OK && !is_there(folder)) {
         folder_forget(user, folder->place);
+        status = store_status(folder_make_dirs(folder));
         folder_put(&folder);
-        status = folder_get(user, name, true, &folder);
+        if (status == PN_STORE_OK)
+            status = folder_get(user, name, true, &folder);
     }
     if (status != PN_STORE_OK)
         return status;

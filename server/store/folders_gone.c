@@ -1,7 +1,9 @@
 /*
  * Folders that are deleted. A directory can't be removed at once with what is in it: it is first
  * moved out of sight, below "postern/", in one step that is synced; then nobody finds it any more,
- * and what a crash leaves of it is swept when the next one is removed or the user comes.
+ * and what a crash leaves of it is swept when the next one is removed or the user comes. What has
+ * no mail goes by itself, and only ever as a directory that is empty: whoever puts a message there
+ * at the same moment keeps it.
  */
 #include "folders_int.h"
 
@@ -76,6 +78,39 @@ int folders_remove(int dir, const char *component)
         remove_all(to, name);
     if (to >= 0)
         (void)close(to);
+    return error;
+}
+
+/* tmp first: without it nobody sees a folder. 0, or errno of what is in the way. */
+static int take_apart(int dir, const char *component)
+{
+    static const char *const dirs[] = {"tmp", "new", "cur"};
+    int error = 0, at = maildir_open_dir(dir, component);
+    if (at < 0)
+        return errno;
+    for (unsigned i = 0; i < sizeof dirs / sizeof dirs[0] && error == 0; i++)
+        if (unlinkat(at, dirs[i], AT_REMOVEDIR) != 0 && errno != ENOENT)
+            error = errno;
+    if (error == 0)
+        folder_marks_remove(at);
+    (void)close(at);
+    if (error == 0 && unlinkat(dir, component, AT_REMOVEDIR) != 0)
+        error = errno;
+    return error;
+}
+
+int folders_remove_empty(struct pn_user *user, int dir, const char *component)
+{
+    folder_forget(user, component);
+    (void)pthread_mutex_lock(&user->lock); /* no worker of ours makes it anew meanwhile */
+    bool whole = maildir_is_whole(dir, component);
+    int error = take_apart(dir, component);
+    if (error != 0 && whole)
+        (void)maildir_make(dir, component);
+    else if (error == 0 && fsync(dir) != 0)
+        error = errno;
+    (void)pthread_mutex_unlock(&user->lock);
+    folder_forget(user, component);
     return error;
 }
 

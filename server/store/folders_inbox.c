@@ -131,30 +131,14 @@ int inbox_finish(struct pn_user *user, int dir, const struct renaming *plan)
     return status == PN_STORE_TEMPORARY || status == PN_STORE_FULL ? 0 : renaming_end(dir);
 }
 
-/* The new folder goes again if it is empty; what is delivered there meanwhile keeps it. */
-static bool remove_empty(struct pn_user *user, int dir, const char *place)
-{
-    int at = maildir_open_dir(dir, place);
-    bool empty =
-        at >= 0 && unlinkat(at, "new", AT_REMOVEDIR) == 0 && unlinkat(at, "cur", AT_REMOVEDIR) == 0;
-    if (at >= 0)
-        (void)close(at);
-    if (!empty) {
-        (void)maildir_make(dir, place);
-        return false;
-    }
-    folder_forget(user, place);
-    (void)folders_remove(dir, place);
-    folder_forget(user, place);
-    return true;
-}
-
-/* Nothing was moved: it is as if it had never been asked for. Else the plan stays. */
+/* Nothing was moved: it is as if it had never been asked for. Else, or where a delivery found the
+ * new folder already, the plan stays. */
 static void undo(struct pn_user *user, int dir, struct pn_str to)
 {
     struct pn_buf place;
     pn_buf_init(&place, MAILDIR_COMPONENT_MAX + 1);
-    if (maildir_folder_name(&place, to) && remove_empty(user, dir, pn_buf_cstr(&place)))
+    if (maildir_folder_name(&place, to) &&
+        folders_remove_empty(user, dir, pn_buf_cstr(&place)) == 0)
         (void)renaming_end(dir);
     pn_buf_fini(&place);
 }

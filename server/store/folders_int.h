@@ -29,6 +29,10 @@ void folders_scan_fini(struct on_disk_list *list);
 /* Takes the directory out of the user's, at once and durably, and then removes it with all that is
  * in it, a step at a time: after a crash _sweep does the rest. 0 or errno. */
 int folders_remove(int dir, const char *component);
+/* Removes a folder, or what a crash left of making one, that has no message and nothing of others.
+ * 0, ENOTEMPTY or another errno: then it stays, with its marks or new ones. folders_lock is held.
+ */
+int folders_remove_empty(struct pn_user *user, int dir, const char *component);
 /* Removes what earlier removals left behind. */
 void folders_sweep(int dir);
 

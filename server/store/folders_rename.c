@@ -26,7 +26,13 @@ static bool concerns(struct pn_str name, struct pn_str from)
     return pn_str_eq(name, from) || folder_name_below(name, from);
 }
 
-/* One directory. The new name's own, or another's of the same name, may not be there. */
+static int rename_dir(int dir, const char *from, const char *to)
+{
+    return renameat2(dir, from, dir, to, RENAME_NOREPLACE) == 0 ? 0 : errno;
+}
+
+/* One directory. The new name's own, or another's of the same name, may not be there; what a crash
+ * left of making it, which nobody sees as a folder, gives way. */
 static int move_one(struct pn_user *user, int dir, const struct on_disk *folder,
                     struct pn_str new_name)
 {
@@ -35,8 +41,10 @@ static int move_one(struct pn_user *user, int dir, const struct on_disk *folder,
     int error = maildir_folder_name(&place, new_name) ? 0 : ENAMETOOLONG;
     if (error == 0) {
         folder_forget(user, folder->component.p);
-        if (renameat2(dir, folder->component.p, dir, pn_buf_cstr(&place), RENAME_NOREPLACE) != 0)
-            error = errno;
+        error = rename_dir(dir, folder->component.p, pn_buf_cstr(&place));
+        if (error == EEXIST && !maildir_is_whole(dir, pn_buf_cstr(&place)) &&
+            folders_remove_empty(user, dir, pn_buf_cstr(&place)) == 0)
+            error = rename_dir(dir, folder->component.p, pn_buf_cstr(&place));
         /* Whoever asked for it in between has a folder that is not there. */
         folder_forget(user, folder->component.p);
         folder_forget(user, pn_buf_cstr(&place));
@@ -137,7 +145,9 @@ static enum pn_store_status rename_on_disk(struct pn_user *user, int dir, struct
         /* A plan that failed half way stays: it is tried again. */
         if (error == 0 && planned)
             error = renaming_end(dir);
-        status = error == 0 ? PN_STORE_OK : store_failed(NULL, "rename", error);
+        status = error == 0        ? PN_STORE_OK
+                 : error == EEXIST ? PN_STORE_EXISTS
+                                   : store_failed(NULL, "rename", error);
     }
     folders_scan_fini(&list);
     pn_pool_free(&pool);

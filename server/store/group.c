@@ -7,21 +7,11 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-void group_ask(struct folder *folder, int dir, struct sync_ask *ask)
+void group_ask(struct folder *folder, int dir, int fd, struct sync_ask *ask)
 {
     struct group *g = &folder->group[dir];
-    *ask = (struct sync_ask){.next = g->asks};
+    *ask = (struct sync_ask){.next = g->asks, .fd = fd};
     g->asks = ask;
-}
-
-static int sync_dir(const struct folder *folder, int dir)
-{
-    int fd = folder_open_dir(folder, dir == DIR_NEW ? "new" : "cur");
-    if (fd < 0)
-        return errno;
-    int error = fsync(fd) != 0 ? errno : 0;
-    (void)close(fd);
-    return error;
 }
 
 /* Syncs for all who asked until now. */
@@ -32,7 +22,9 @@ static void lead(struct folder *folder, int dir)
     g->asks = NULL;
     g->running = true;
     (void)pthread_mutex_unlock(&folder->lock);
-    int error = sync_dir(folder, dir);
+    /* That in which the renames were made: by now the folder's name may be another's. A folder that
+     * moves is another one in memory, so all who ask have the same. */
+    int error = fsync(asks->fd) != 0 ? errno : 0;
     (void)pthread_mutex_lock(&folder->lock);
     g->running = false;
     while (asks != NULL) {
@@ -97,14 +89,16 @@ static void publish(struct folder *folder, struct coming *c)
 
 void coming_publish(struct folder *folder)
 {
+    bool some = false;
     uint64_t modseq = 0;
     while (folder->coming != NULL && (folder->coming->done || folder->coming->dropped)) {
         struct coming *c = folder->coming;
         folder->coming = c->next;
         if (!c->dropped) {
-            if (modseq == 0)
-                modseq = user_new_modseq(folder->user);
-            c->msg.modseq = modseq > 0 ? modseq : folder->modseq;
+            if (!some)
+                modseq = user_any_modseq(folder->user);
+            some = true;
+            c->msg.modseq = modseq;
             publish(folder, c);
         }
         free(c->name);
@@ -112,6 +106,6 @@ void coming_publish(struct folder *folder)
             pn_buf_fini(&c->cached[i]);
         free(c);
     }
-    if (modseq > 0)
+    if (some)
         folder_notify(folder);
 }

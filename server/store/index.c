@@ -138,6 +138,10 @@ static int open_in(struct index *index, int dir)
         path, &index->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL);
     if (result == SQLITE_OK)
         result = set_up(index->db);
+    if (fstatat(dir, files[0], &st, AT_SYMLINK_NOFOLLOW) == 0) {
+        index->device = st.st_dev;
+        index->inode = st.st_ino;
+    }
     for (unsigned i = 0; i < STATEMENTS && result == SQLITE_OK; i++)
         result = sqlite3_prepare_v3(index->db, sql[i], -1, SQLITE_PREPARE_PERSISTENT,
                                     &index->statements[i], NULL);
@@ -165,6 +169,28 @@ void index_begin_anew(struct index *index, const char *why)
         remove_file(dir);
         (void)close(dir);
     }
+}
+
+/* Its handle would go on with a file that nobody finds again. */
+static void look(struct index *index)
+{
+    struct stat st;
+    int dir = index->db == NULL ? -1 : open_dir(index);
+    if (dir < 0)
+        return;
+    bool other = fstatat(dir, files[0], &st, AT_SYMLINK_NOFOLLOW) == 0
+                     ? st.st_ino != index->inode || st.st_dev != index->device
+                     : errno == ENOENT;
+    (void)close(dir);
+    if (other)
+        index_begin_anew(index, "others removed its file");
+}
+
+void index_look(struct index *index)
+{
+    (void)pthread_mutex_lock(&index->lock);
+    look(index);
+    (void)pthread_mutex_unlock(&index->lock);
 }
 
 void index_forget(struct index *index)
@@ -220,6 +246,7 @@ uint32_t index_vanished_sum(uint32_t validity, uint64_t modseq, uint32_t first, 
 bool index_rest(struct index *index, uint64_t idle_ns)
 {
     (void)pthread_mutex_lock(&index->lock);
+    look(index);
     index_write(index);
     bool rests = index->db == NULL;
     if (!rests && pn_clock_mono_ns() - index->used_ns >= idle_ns) {

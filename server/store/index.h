@@ -45,9 +45,11 @@ struct index_cached {
 struct index *index_new(int root, const char *place);
 /* Writes what is queued. True: all that was ever queued was written. */
 bool index_free(struct index **index);
-/* Writes what is queued, and closes the file if it was not used for so long. */
-/* True: it is closed now. */
+/* Writes what is queued, and closes the file if it was not used for so long. True: it is closed
+ * now. */
 bool index_rest(struct index *index, uint64_t idle_ns);
+/* Begins from nothing where others removed the file, or put another in its place. */
+void index_look(struct index *index);
 /* Begins from nothing. */
 void index_forget(struct index *index);
 /* One more each time that it began from nothing, or lost some of what was queued. */

@@ -10,6 +10,7 @@
 
 #include <pthread.h>
 #include <sqlite3.h>
+#include <sys/types.h>
 
 enum {
     INDEX_GUESSED = 128,
@@ -41,6 +42,8 @@ struct index {
     const char *place;
     pthread_mutex_t lock;
     sqlite3 *db; /* NULL: closed */
+    dev_t device;
+    ino_t inode; /* of its file */
     sqlite3_stmt *statements[STATEMENTS];
     uint64_t used_ns;
     unsigned serial;

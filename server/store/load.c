@@ -38,7 +38,7 @@ static void note_missing(struct folder *f, const struct pn_uidset *missing, uint
 static uint64_t modseq_now(struct folder *f, uint64_t *modseq)
 {
     if (*modseq == 0)
-        *modseq = user_new_modseq(f->user);
+        *modseq = user_any_modseq(f->user);
     return *modseq;
 }
 

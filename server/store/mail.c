@@ -15,7 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { READ_MAX = 256 * 1024, DESCRIBED_MAX = 16 * 1024 * 1024 };
+enum { DESCRIBED_MAX = 16 * 1024 * 1024 };
 
 uint64_t mail_size(struct pn_str bytes)
 {
@@ -107,18 +107,6 @@ struct form mail_form(struct pn_str bytes)
     return form;
 }
 
-void mail_downgrade(struct pn_content *content)
-{
-    struct pn_buf surrogate;
-    struct pn_message *m = pn_message_new(content->bytes, NULL);
-    if (m != NULL && pn_is_international(m)) {
-        pn_downgrade(m, &surrogate);
-        pn_content_done(content);
-        *content = (struct pn_content){pn_buf_str(&surrogate), surrogate.p};
-    }
-    pn_message_free(&m);
-}
-
 void mail_describe(struct pn_str bytes, struct pn_buf parts[3], struct form *form)
 {
     struct pn_message *m = pn_message_new(bytes, NULL);
@@ -170,8 +158,10 @@ static int read_unknown(int fd, struct pn_content *out)
 {
     struct stat st;
     int error = fstat(fd, &st) != 0 ? errno : S_ISREG(st.st_mode) ? 0 : EINVAL;
+    if (error == 0 && (uint64_t)st.st_size > UINT32_MAX) /* no message, but holes without end */
+        error = EFBIG;
     size_t size = error == 0 ? (size_t)st.st_size : 0;
-    const char *map = size > READ_MAX ? mapped_open(fd, size) : NULL;
+    const char *map = size > MAIL_READ_MAX ? mapped_open(fd, size) : NULL;
     if (map != NULL) {
         out->bytes = (struct pn_str){map, size};
     } else if (size > 0) {
@@ -192,7 +182,7 @@ int mail_read(int fd, const struct mail_known *known, struct pn_content *out)
 {
     int error = EFBIG;
     *out = (struct pn_content){.bytes = PN_STR("")};
-    if (known != NULL && known->size != 0 && known->size < READ_MAX)
+    if (known != NULL && known->size != 0 && known->size < MAIL_READ_MAX)
         error = read_known(fd, known, out);
     if (error == EFBIG) {
         drop(out);
@@ -204,10 +194,15 @@ int mail_read(int fd, const struct mail_known *known, struct pn_content *out)
     return error;
 }
 
+bool pn_content_is_whole(const struct pn_content *content)
+{
+    return content->own != NULL || content->bytes.len == 0 || mapped_is_whole(content->bytes.p);
+}
+
 void pn_content_done(struct pn_content *content)
 {
     if (content->own == NULL && content->bytes.len > 0)
-        (void)mapped_close(content->bytes.p, content->bytes.len);
+        mapped_close(content->bytes.p, content->bytes.len);
     free(content->own);
     *content = (struct pn_content){.bytes = PN_STR("")};
 }
@@ -253,11 +248,18 @@ static int open_msg(const struct folder *f, const struct msg *m, struct reading 
     return openat(r->fd[dir], name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 }
 
-static void know(const struct folder *f, const struct msg *m, struct mail_known *known)
+/* A size that is guessed is that of the file. */
+void mail_know(const struct folder *f, const struct msg *m, struct mail_known *known)
 {
     struct mail_name name;
     mail_name_parse(pn_str_of(folder_msg_name(f, m)), &name);
-    *known = (struct mail_known){m->size, name.file_size};
+    *known = (struct mail_known){m->size, m->guessed ? m->size : name.file_size};
+}
+
+bool mail_is_whole(struct pn_str bytes, const struct mail_known *known)
+{
+    return known->file_size != 0 ? bytes.len == known->file_size
+                                 : known->size == 0 || mail_size(bytes) == known->size;
 }
 
 static int open_mail(struct folder *f, uint32_t uid, struct reading *r, struct mail_known *known)
@@ -280,7 +282,7 @@ static int open_mail(struct folder *f, uint32_t uid, struct reading *r, struct m
         fd = open_msg(f, &f->msgs[at], r);
         error = fd < 0 ? errno : 0;
         if (known != NULL)
-            know(f, &f->msgs[at], known);
+            mail_know(f, &f->msgs[at], known);
     }
     (void)pthread_mutex_unlock(&f->lock);
     errno = error;
@@ -292,14 +294,29 @@ int mail_open(struct folder *f, uint32_t uid)
     return open_mail(f, uid, NULL, NULL);
 }
 
+static enum pn_read read_mail(struct pn_view *view, uint32_t seq, struct pn_content *out,
+                              struct mail_known *known)
+{
+    *out = (struct pn_content){.bytes = PN_STR("")};
+    int fd = open_mail(view->folder, pn_view_uid(view, seq), &view->reading, known);
+    if (fd < 0)
+        return errno == ENOENT ? PN_READ_EXPUNGED : PN_READ_ERROR;
+    return mail_read(fd, known, out) == 0 ? PN_READ_OK : PN_READ_ERROR;
+}
+
 enum pn_read pn_view_read(struct pn_view *view, uint32_t seq, struct pn_content *out)
 {
     struct mail_known known;
-    *out = (struct pn_content){.bytes = PN_STR("")};
-    int fd = open_mail(view->folder, pn_view_uid(view, seq), &view->reading, &known);
-    if (fd < 0)
-        return errno == ENOENT ? PN_READ_EXPUNGED : PN_READ_ERROR;
-    return mail_read(fd, &known, out) == 0 ? PN_READ_OK : PN_READ_ERROR;
+    return read_mail(view, seq, out, &known);
+}
+
+enum pn_read pn_view_read_whole(struct pn_view *view, uint32_t seq, struct pn_content *out,
+                                bool *whole)
+{
+    struct mail_known known;
+    enum pn_read read = read_mail(view, seq, out, &known);
+    *whole = read == PN_READ_OK && mail_is_whole(out->bytes, &known);
+    return read;
 }
 
 void pn_view_rest(struct pn_view *view)

@@ -169,3 +169,13 @@ int maildir_make(int root, const char *path)
         (void)close(at);
     return error;
 }
+
+bool maildir_is_whole(int root, const char *path)
+{
+    struct stat st;
+    int at = maildir_open_dir(root, path);
+    bool whole = at >= 0 && fstatat(at, "tmp", &st, AT_SYMLINK_NOFOLLOW) == 0;
+    if (at >= 0)
+        (void)close(at);
+    return whole;
+}

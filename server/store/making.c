@@ -60,8 +60,7 @@ static void look_up(struct making *m)
         const char *name = folder_msg_name(f, &f->msgs[at]);
         m->v[i].name = m->names.len;
         m->v[i].guessed = f->msgs[at].guessed;
-        m->v[i].known.size = f->msgs[at].size;
-        m->v[i].known.file_size = f->msgs[at].guessed ? f->msgs[at].size : 0;
+        mail_know(f, &f->msgs[at], &m->v[i].known);
         m->v[i].dir = f->msgs[at].in_new ? DIR_NEW : DIR_CUR;
         (void)pn_buf_add(&m->names, name, strlen(name) + 1);
     }
@@ -92,6 +91,7 @@ static void make(struct making *m, struct made *made)
     if (made->guessed)
         made->size = mail_size(content.bytes);
     mail_describe(content.bytes, made->parts, &made->form);
+    made->kept = mail_is_whole(content.bytes, &made->known) && pn_content_is_whole(&content);
     pn_content_done(&content);
     for (unsigned i = 0; i < 3; i++)
         (void)atomic_fetch_add(&m->bytes, made->parts[i].len);
@@ -110,7 +110,7 @@ static void keep(const struct making *m, const struct made *made)
     struct index_cached row = {.uid = made->uid};
     for (unsigned i = 0; i < 3; i++)
         row.part[i] = made->parts[i].p == NULL ? PN_STR("") : pn_buf_str(&made->parts[i]);
-    if (made->whole && made->parts[0].len > 0)
+    if (made->kept && made->parts[0].len > 0)
         index_put_cached(m->folder->user->index, m->folder->marks.uidvalidity, &row);
 }
 
@@ -132,7 +132,7 @@ static void tell_sizes(const struct making *m, size_t from, size_t to)
         const struct made *made = &m->v[i];
         bool found;
         size_t at = folder_find(f, made->uid, &found);
-        if (found && made->whole)
+        if (found && made->kept)
             folder_set_form(f, &f->msgs[at], made->form);
         if (made->guessed && made->tried && found && f->msgs[at].guessed)
             tell_size(f, &f->msgs[at], made);

@@ -17,6 +17,7 @@ struct made {
     struct mail_known known; /* of its file */
     bool guessed;            /* memory is to be told of its size */
     bool tried, whole;       /* whole: its file was read */
+    bool kept;               /* and is as it came */
     uint8_t dir;
     uint64_t size;          /* with CRLF; of those that were guessed */
     size_t name;            /* offset; SIZE_MAX: memory has no such message */

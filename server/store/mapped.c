@@ -92,14 +92,18 @@ const char *mapped_open(int fd, size_t size)
     return map;
 }
 
-bool mapped_close(const char *bytes, size_t size)
+bool mapped_is_whole(const char *bytes)
+{
+    const struct place *place = place_of((uintptr_t)bytes);
+    return place == NULL || !atomic_load(&place->cut);
+}
+
+void mapped_close(const char *bytes, size_t size)
 {
     struct place *place = place_of((uintptr_t)bytes);
-    bool whole = place == NULL || !atomic_load(&place->cut);
     if (place != NULL)
         atomic_store(&place->size, 0);
     (void)munmap((void *)(uintptr_t)bytes, size);
     if (place != NULL)
         atomic_store(&place->taken, false);
-    return whole;
 }

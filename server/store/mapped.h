@@ -13,7 +13,8 @@
 /* size > 0 bytes of fd, which is the caller's. NULL, errno: EMFILE where too many are mapped; it is
  * to be read then. */
 const char *mapped_open(int fd, size_t size);
-/* False: some of it was not to be had. */
-bool mapped_close(const char *bytes, size_t size);
+/* bytes: where a mapping begins. False: some of it was not to be had when somebody looked there. */
+bool mapped_is_whole(const char *bytes);
+void mapped_close(const char *bytes, size_t size);
 
 #endif

@@ -148,6 +148,12 @@ void folder_marks_fini(struct folder_marks *marks)
     *marks = (struct folder_marks){0};
 }
 
+void folder_marks_remove(int dir)
+{
+    (void)unlinkat(dir, folder_file, 0);
+    (void)unlinkat(dir, "postern-folder.spare", 0);
+}
+
 static bool keyword_line(struct folder_marks *m, struct pn_str value)
 {
     struct pn_str letter = pn_str_split(&value, ' ');

@@ -50,6 +50,8 @@ struct user_marks {
 
 int folder_marks_read(int dir, struct folder_marks *out);
 int folder_marks_write(int dir, const struct folder_marks *marks, bool sync);
+/* With their spare: of a folder that goes. */
+void folder_marks_remove(int dir);
 void folder_marks_fini(struct folder_marks *marks);
 
 /* For another file of the kind, without a spare: all of it, at most max bytes; and replaced whole,

@@ -73,8 +73,10 @@ static void add_found(struct listing *l, const char *name, unsigned dir)
     }
     if (found.uid != 0 && f->coming != NULL && coming_has(f, found.uid))
         return; /* it comes when it is durable */
-    if (l->count >= FOUND_MAX || !pn_buf_add(&l->names, name, text.len + 1))
+    if (l->count >= FOUND_MAX || !pn_buf_add(&l->names, name, text.len + 1)) {
+        l->full = true;
         return;
+    }
     l->v = pn_grow(l->v, &l->cap, l->count, sizeof *l->v);
     l->v[l->count++] = found;
 }
@@ -127,12 +129,13 @@ static int listing_read(struct listing *l)
 {
     l->count = l->strangers = 0;
     l->names.len = 0;
+    l->full = false;
     int error = scan_stat(l->folder, l->before);
     for (unsigned dir = 0; dir < 2 && error == 0; dir++)
         error = read_dir(l, dir);
     if (error == 0 && !in_order(l))
         qsort(l->v, l->count, sizeof *l->v, by_uid);
-    return error;
+    return error == 0 && l->full ? EFBIG : error; /* what is not read is not missing */
 }
 
 /* ---- two files of one UID ---- */
@@ -194,7 +197,7 @@ static bool take(struct folder *f, struct msg *m, const struct found *found, con
     if (m->system == found->system && m->keywords == found->keywords)
         return false;
     if (*modseq == 0)
-        *modseq = user_new_modseq(f->user);
+        *modseq = user_any_modseq(f->user);
     folder_count_msg(f, m, -1);
     m->system = found->system;
     m->keywords = found->keywords;
@@ -231,23 +234,39 @@ void listing_sort(struct listing *l)
         l->strangers++;
 }
 
+/* Flags that were found stand, and are told. What was not found may be there all the same: only who
+ * removes messages knows which are gone. */
+static enum pn_store_status half_read(struct folder *f, uint64_t modseq, bool flags, int error)
+{
+    for (size_t k = 0; k < f->count; k++)
+        f->msgs[k].seen_now = f->msgs[k].seen_before;
+    f->row_old = f->row_old || flags;
+    if (flags && f->modseq < modseq) {
+        f->modseq = modseq;
+        folder_notify(f);
+    }
+    return store_status(error);
+}
+
 static enum pn_store_status again(struct listing *l)
 {
     struct folder *f = l->folder;
     uint64_t modseq = 0;
     bool flags = false;
+    for (size_t k = 0; k < f->count; k++)
+        f->msgs[k].seen_before = f->msgs[k].seen_now;
     size_t missing = match(l, &modseq, &flags);
     if (missing > 0) {
         int error = listing_read(l);
         if (error != 0)
-            return store_status(error);
+            return half_read(f, modseq, flags, error);
         settle_same(l);
         missing = match(l, &modseq, &flags);
     }
     listing_sort(l);
     if (missing > 0) {
         if (modseq == 0)
-            modseq = user_new_modseq(f->user);
+            modseq = user_any_modseq(f->user);
         folder_remove_unseen(f, modseq);
     }
     if (flags && f->modseq < modseq)

@@ -22,6 +22,7 @@ struct listing {
     size_t count, cap;
     struct pn_buf names;
     size_t strangers; /* the first ones */
+    bool full;        /* there are more than memory has room for */
     struct seen before[2];
 };
 

@@ -105,9 +105,10 @@ struct msg {
     uint32_t name; /* offset in folder->names; NUL-terminated */
     uint8_t system;
     bool in_new : 1;
-    bool seen_now : 1; /* of a scan under way */
-    bool guessed : 1;  /* size: of its file, not counted yet */
-    bool foreign : 1;  /* its UID is in postern-uids, not in its name yet */
+    bool seen_now : 1;    /* of a scan or a removal under way */
+    bool seen_before : 1; /* that: before a scan that may fail */
+    bool guessed : 1;     /* size: of its file, not counted yet */
+    bool foreign : 1;     /* its UID is in postern-uids, not in its name yet */
     struct form form;
 };
 
@@ -128,6 +129,7 @@ struct seen {
 /* Who made renames in a directory and waits for its sync. */
 struct sync_ask {
     struct sync_ask *next;
+    int fd; /* of that directory; borrowed */
     bool done;
     int error;
 };
@@ -245,6 +247,9 @@ uint32_t user_give_uidvalidity(struct pn_user *user);
 void user_forget_index(struct pn_user *user);
 /* A modseq above all others of the user's. 0: its mark could not be written. Takes user->lock. */
 uint64_t user_new_modseq(struct pn_user *user);
+/* The same for what others did, or what is done already: where no mark can be written, the last one
+ * that was given. Never 0 (RFC 7162, section 3.1). */
+uint64_t user_any_modseq(struct pn_user *user);
 /* Have so many more room? */
 enum pn_store_status user_room(struct pn_user *user, uint64_t bytes, uint64_t messages);
 /* quota.c: what pn_store_has_quotas says; _note: from now on, durably. 0 or errno. */
@@ -364,8 +369,9 @@ void folder_set_form(struct folder *folder, struct msg *msg, struct form form);
 
 /* ---- durable renames (group.c); folder->lock is held, and let go meanwhile ---- */
 
-/* A rename in that directory was made: who calls must wait, and ask lives until then. */
-void group_ask(struct folder *folder, int dir, struct sync_ask *ask);
+/* A rename in that directory was made, by fd: who calls must wait, and ask lives until then, as
+ * does fd. */
+void group_ask(struct folder *folder, int dir, int fd, struct sync_ask *ask);
 /* Until a sync that began after it is done: 0 or errno. One sync for all that wait. */
 int group_wait(struct folder *folder, int dir, struct sync_ask *ask);
 /* In order of UIDs. */
@@ -407,8 +413,8 @@ uint64_t mail_size_of(int dir, const char *name, struct form *form);
 /* Envelope, structure and header of a message, as the index keeps them; and its form. */
 void mail_describe(struct pn_str bytes, struct pn_buf parts[3], struct form *form);
 struct form mail_form(struct pn_str bytes);
-/* An internationalized message becomes its surrogate. */
-void mail_downgrade(struct pn_content *content);
+/* What is larger is not read into memory, but mapped. */
+enum { MAIL_READ_MAX = 256 * 1024 };
 /* The message's file, opened; it is looked for again where it was renamed. -1 with errno, ENOENT:
  * it is gone. Takes folder->lock. */
 int mail_open(struct folder *folder, uint32_t uid);
@@ -418,8 +424,12 @@ struct mail_known {
     uint32_t size;      /* with CRLF: no file with LF ends is longer */
     uint64_t file_size; /* by its name; 0: not said */
 };
+void mail_know(const struct folder *folder, const struct msg *msg, struct mail_known *known);
+/* Whether bytes are all that the file had when it came. What is made of others, of a file that was
+ * cut, is not to be kept: it may be mended. */
+bool mail_is_whole(struct pn_str bytes, const struct mail_known *known);
 /* All of it, mapped or read; closes fd. known: NULL, or what saves a question for its size. 0 or
- * errno; for pn_content_done. */
+ * errno, EFBIG where it is larger than any message; for pn_content_done. */
 int mail_read(int fd, const struct mail_known *known, struct pn_content *out);
 
 /* One who reads message after message: the directories that are open for that. */

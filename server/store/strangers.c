@@ -182,7 +182,7 @@ static uint32_t take_in(struct adoption *a, uint32_t uid, uint64_t *modseq)
         if (!in)
             continue;
         if (*modseq == 0)
-            *modseq = user_new_modseq(f->user);
+            *modseq = user_any_modseq(f->user);
         m->modseq = *modseq;
         m->seen_now = true;
         folder_append(f, m, m->foreign ? found_name(l, found) : pn_buf_cstr(&a->name));

@@ -289,24 +289,28 @@ static uint32_t next_open(const struct pn_texts *texts, uint32_t seq)
     return 0;
 }
 
-/* Adds one message. False: it could not be read. */
+/* Adds one message. False: it could not be read, or not as it came: it is scanned. */
 static bool index_mail(struct pn_texts *texts, struct text_build *build, uint32_t seq)
 {
     struct pn_content content;
-    enum pn_read read = pn_view_read(texts->view, seq, &content);
+    bool whole;
+    enum pn_read read = pn_view_read_whole(texts->view, seq, &content, &whole);
     uint32_t uid = pn_view_uid(texts->view, seq);
-    if (read == PN_READ_ERROR) {
-        (void)pn_uidset_add(&texts->skipped, uid, uid);
-        return false;
-    }
-    if (read != PN_READ_OK) /* gone: covered, and never a hit */
+    if (read == PN_READ_EXPUNGED) /* covered, and never a hit */
         return true;
-    if (texts->words == NULL)
-        texts->words = pn_words_new();
-    pn_words_read(texts->words, content.bytes);
-    text_build_add(build, uid, texts->words);
-    pn_content_done(&content);
-    return true;
+    if (whole) {
+        if (texts->words == NULL)
+            texts->words = pn_words_new();
+        pn_words_read(texts->words, content.bytes);
+        whole = pn_content_is_whole(&content);
+    }
+    if (whole)
+        text_build_add(build, uid, texts->words);
+    else
+        (void)pn_uidset_add(&texts->skipped, uid, uid);
+    if (read == PN_READ_OK)
+        pn_content_done(&content);
+    return whole;
 }
 
 /* Fills build with messages from seq on, which is to be indexed, until the next one is not or it

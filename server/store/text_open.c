@@ -43,6 +43,15 @@ struct pn_texts *pn_texts_open(struct pn_user *user, struct pn_view *view)
     return texts_open_dir(view, open_words(user));
 }
 
+void pn_texts_forget(struct pn_user *user)
+{
+    int words = open_words(user);
+    if (words >= 0) {
+        texts_sweep(words, NULL, 0);
+        (void)close(words);
+    }
+}
+
 /* The UIDVALIDITY of a folder; 0: it never had one. False: it could not be read. */
 static bool known_of(int above, const char *component, uint32_t *out)
 {

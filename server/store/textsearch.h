@@ -23,6 +23,8 @@ struct pn_texts;
  * access). Owned. */
 struct pn_texts *pn_texts_open(struct pn_user *user, struct pn_view *view);
 void pn_texts_close(struct pn_texts **texts);
+/* Removes what is there; who has it open keeps it. */
+void pn_texts_forget(struct pn_user *user);
 /* UIDs that _find knows of; some may be gone. Borrowed until the next call. */
 const struct pn_uidset *pn_texts_covered(const struct pn_texts *texts);
 

@@ -1,11 +1,13 @@
 #include "uidlist.h"
 
+#include "clock.h"
 #include "codec.h"
 #include "marks.h"
 #include "mem.h"
 
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/random.h>
 #include <unistd.h>
 
 enum { FILE_MAX = 1024 * 1024 * 1024, SUM_LINE = 13 /* "sum 01234567\n" */ };
@@ -22,6 +24,7 @@ struct uidlist {
     struct entry *v;
     size_t count, cap;
     uint32_t *slots; /* numbers of entries plus 1; hashed, to the next free one */
+    uint64_t seed;   /* names are others': nobody is to know what falls into one slot */
     size_t slot_count;
 };
 
@@ -29,6 +32,8 @@ struct uidlist *uidlist_new(void)
 {
     struct uidlist *list = pn_calloc(1, sizeof *list);
     pn_buf_init(&list->keys, FILE_MAX);
+    if (getrandom(&list->seed, sizeof list->seed, 0) < 0)
+        list->seed = pn_clock_mono_ns();
     return list;
 }
 
@@ -56,7 +61,7 @@ static struct pn_str key_of(const struct uidlist *list, const struct entry *e)
 /* Where it is, or would be. */
 static size_t slot_of(const struct uidlist *list, struct pn_str key)
 {
-    size_t i = (size_t)(pn_str_hash(key, 0, false) % list->slot_count);
+    size_t i = (size_t)(pn_str_hash(key, list->seed, false) % list->slot_count);
     while (list->slots[i] != 0 && !pn_str_eq(key_of(list, &list->v[list->slots[i] - 1]), key))
         i = (i + 1) % list->slot_count;
     return i;

@@ -379,3 +379,14 @@ uint64_t user_new_modseq(struct pn_user *user)
     errno = error;
     return modseq;
 }
+
+uint64_t user_any_modseq(struct pn_user *user)
+{
+    uint64_t modseq = user_new_modseq(user);
+    if (modseq == 0) {
+        (void)pthread_mutex_lock(&user->lock);
+        modseq = user->modseq > 0 ? user->modseq : 1;
+        (void)pthread_mutex_unlock(&user->lock);
+    }
+    return modseq;
+}

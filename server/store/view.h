@@ -124,8 +124,14 @@ struct pn_content {
 };
 enum pn_read { PN_READ_OK, PN_READ_EXPUNGED, PN_READ_ERROR };
 enum pn_read pn_view_read(struct pn_view *view, uint32_t seq, struct pn_content *out);
+/* *whole: they are all that the file had when it came, as far as that is known. What is made of
+ * those of a file that was cut is not to be kept. */
+enum pn_read pn_view_read_whole(struct pn_view *view, uint32_t seq, struct pn_content *out,
+                                bool *whole);
 /* What the view shows of it. A surrogate is made in memory, as long as the message. */
 enum pn_read pn_view_show(struct pn_view *view, uint32_t seq, struct pn_content *out);
+/* No byte was missing while they were read, up to now: a file can be cut meanwhile. */
+bool pn_content_is_whole(const struct pn_content *content);
 void pn_content_done(struct pn_content *content);
 /* Nothing is read for a while: lets go of what makes the next read cheaper than the first. */
 void pn_view_rest(struct pn_view *view);

@@ -481,6 +481,14 @@ enum pn_read pn_view_read(struct pn_view *view, uint32_t seq, struct pn_content 
     return m->gone ? PN_READ_EXPUNGED : PN_READ_OK;
 }
 
+enum pn_read pn_view_read_whole(struct pn_view *view, uint32_t seq, struct pn_content *out,
+                                bool *whole)
+{
+    enum pn_read read = pn_view_read(view, seq, out);
+    *whole = read == PN_READ_OK;
+    return read;
+}
+
 void pn_view_rest(struct pn_view *view)
 {
     (void)view;
@@ -495,6 +503,12 @@ enum pn_read pn_view_show(struct pn_view *view, uint32_t seq, struct pn_content 
     (void)show(view, m, &shown);
     *out = (struct pn_content){pn_buf_str(&shown), shown.p};
     return PN_READ_OK;
+}
+
+bool pn_content_is_whole(const struct pn_content *content)
+{
+    (void)content;
+    return true;
 }
 
 void pn_content_done(struct pn_content *content)

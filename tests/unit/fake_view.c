@@ -118,9 +118,23 @@ enum pn_read pn_view_read(struct pn_view *view, uint32_t seq, struct pn_content 
     return mail->is;
 }
 
+enum pn_read pn_view_read_whole(struct pn_view *view, uint32_t seq, struct pn_content *out,
+                                bool *whole)
+{
+    enum pn_read read = pn_view_read(view, seq, out);
+    *whole = read == PN_READ_OK;
+    return read;
+}
+
 void pn_view_rest(struct pn_view *view)
 {
     (void)view;
+}
+
+bool pn_content_is_whole(const struct pn_content *content)
+{
+    (void)content;
+    return true;
 }
 
 void pn_content_done(struct pn_content *content)

@@ -492,7 +492,8 @@ static void test_check(void)
     UNIT_INT(sum.faults, 1);
     pn_buf_clear(&r.said);
     UNIT_INT(pn_user_rebuild(r.user, &ops, &r, &sum), PN_STORE_OK);
-    UNIT_STR(pn_buf_str(&r.said), PN_STR("INBOX 2/2 B 1/1 "));
+    UNIT_STR(pn_buf_str(&r.said),
+             PN_STR("INBOX 2/2 B 1: the message is not as long as it should be B 1/1 "));
     UNIT_INT(status_of(&r, "INBOX").messages, 2);
     rig_fini(&r);
 }

@@ -4,6 +4,7 @@
 
 #include "assert.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -461,6 +462,46 @@ static void test_spare(void)
     rig_fini(&r);
 }
 
+/* The first spare is not synced: a power cut leaves it empty, torn or longer. None of its bytes get
+ * into the file. */
+static void test_spare_torn(void)
+{
+    static const struct {
+        const char *label;
+        off_t size;
+    } rows[] = {{"empty", 0}, {"torn", 20}, {"with zeros behind", 5000}};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct rig r;
+        struct stat st;
+        unit_row(rows[i].label);
+        rig_init(&r);
+        rig_append(&r, "", 1);
+        rig_close(&r);
+        int fd = openat(r.fd, rig_at("postern-folder.spare"), O_WRONLY | O_CLOEXEC);
+        UNIT_TRUE(fd >= 0);
+        UNIT_INT(ftruncate(fd, rows[i].size), 0);
+        UNIT_INT(fstat(fd, &st), 0);
+        (void)close(fd);
+        rig_open(&r);
+        rig_append(&r, "", 1);
+        struct folder_marks marks = {0};
+        ino_t spare = st.st_ino;
+        int dir = openat(r.fd, rig_at(""), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        UNIT_INT(folder_marks_read(dir, &marks), 0); /* before a right end writes it anew */
+        folder_marks_fini(&marks);
+        (void)close(dir);
+        fd = openat(r.fd, rig_at("postern-folder"), O_RDONLY | O_CLOEXEC);
+        UNIT_INT(fstat(fd, &st), 0);
+        (void)close(fd);
+        UNIT_TRUE(st.st_ino == spare); /* it is the file now */
+        uint32_t uidnext = rig_uidnext(&r, "");
+        rig_reopen(&r);
+        UNIT_INT(rig_uidnext(&r, ""), uidnext);
+        UNIT_INT(rig_messages(&r, ""), 2);
+        rig_fini(&r);
+    }
+}
+
 /* ---- RENAME INBOX, cut in two ---- */
 
 static enum pn_store_status rename_inbox(struct rig *r)
@@ -474,14 +515,15 @@ static int with_kill(struct rig *r)
     return kill(getpid(), SIGKILL);
 }
 
-static void rename_killed(struct rig *r, enum rig_call call, const char *end)
+static void cut_short(struct rig *r, enum rig_call call, const char *end,
+                      enum pn_store_status (*what)(struct rig *r))
 {
     rig_close(r);
     pid_t pid = fork();
     if (pid == 0) {
         rig_open(r);
         rig_hook(call, end, with_kill, r);
-        (void)rename_inbox(r);
+        (void)what(r);
         _exit(0);
     }
     int how;
@@ -510,7 +552,7 @@ static void test_rename_inbox(void)
         unit_row(rows[i / 2].label);
         rig_init(&r);
         rig_append(&r, "", 3);
-        rename_killed(&r, rows[i / 2].call, rows[i / 2].end);
+        cut_short(&r, rows[i / 2].call, rows[i / 2].end, rename_inbox);
         rig_open(&r);
         UNIT_INT(rig_deliver(&r, ""), PN_STORE_OK); /* it was not meant */
         UNIT_INT(asked ? rename_inbox(&r) : pn_folders_make_special(r.user), PN_STORE_OK);
@@ -531,7 +573,7 @@ static void test_rename_inbox_copied(void)
     const struct pn_uidset set = {.v = last, .count = 1, .cap = 1, .max = 1};
     rig_init(&r);
     rig_append(&r, "", 3);
-    rename_killed(&r, RIG_LINK, ":2,");
+    cut_short(&r, RIG_LINK, ":2,", rename_inbox);
     rig_open(&r);
     rig_append(&r, "", 1);
     r.a = rig_view(&r, "");
@@ -561,6 +603,187 @@ static void test_rename_inbox_fails(void)
     rig_fini(&r);
 }
 
+/* ---- a folder whose making was cut short is none, and in nobody's way ---- */
+
+static enum pn_store_status create_old(struct rig *r)
+{
+    return pn_folder_create(r->user, PN_STR("Old"), PN_USE_NONE);
+}
+
+static enum pn_store_status rename_other(struct rig *r)
+{
+    enum pn_store_status status = pn_folder_create(r->user, PN_STR("Other"), PN_USE_NONE);
+    return status == PN_STORE_OK ? pn_folder_rename(r->user, PN_STR("Other"), PN_STR("Old"))
+                                 : status;
+}
+
+static int mkdir_of(struct rig *r, const char *name)
+{
+    char path[64];
+    (void)snprintf(path, sizeof path, "%s", rig_at(name));
+    return mkdirat(r->fd, path, 0700);
+}
+
+static void test_half_made(void)
+{
+    static const struct {
+        const char *label;
+        enum pn_store_status (*then)(struct rig *r);
+    } rows[] = {
+        {"CREATE", create_old},
+        {"RENAME", rename_other},
+        {"RENAME INBOX", rename_inbox},
+    };
+    for (size_t i = 0; i < 2 * sizeof rows / sizeof rows[0]; i++) {
+        struct rig r;
+        unit_row(rows[i / 2].label);
+        rig_init(&r);
+        rig_append(&r, "", 1);
+        if (i % 2 == 0) {
+            cut_short(&r, RIG_FSYNC, "/.Old", create_old);
+            rig_open(&r);
+        } else { /* all but its tmp, as it comes last */
+            UNIT_INT(mkdir_of(&r, ".Old") | mkdir_of(&r, ".Old/cur") | mkdir_of(&r, ".Old/new"), 0);
+        }
+        UNIT_INT(rows[i / 2].then(&r), PN_STORE_OK);
+        UNIT_INT(rig_messages(&r, "Old"), rows[i / 2].then == rename_inbox);
+        UNIT_INT(rig_deliver(&r, "Old"), PN_STORE_OK);
+        UNIT_INT(rows[i / 2].then(&r), PN_STORE_EXISTS);
+        rig_fini(&r);
+    }
+}
+
+/* Others' mail in what is no Maildir for want of a tmp: it is not ours to remove. */
+static void test_half_made_with_mail(void)
+{
+    struct rig r;
+    struct stat st;
+    rig_init(&r);
+    UNIT_INT(mkdir_of(&r, ".Old") | mkdir_of(&r, ".Old/cur"), 0);
+    int fd = openat(r.fd, rig_at(".Old/cur/1.a:2,S"), O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+    UNIT_TRUE(fd >= 0);
+    (void)close(fd);
+    UNIT_INT(rename_other(&r), PN_STORE_EXISTS);
+    UNIT_INT(fstatat(r.fd, rig_at(".Old/cur/1.a:2,S"), &st, 0), 0);
+    UNIT_INT(rig_messages(&r, "Other"), 0);
+    UNIT_INT(create_old(&r), PN_STORE_OK);
+    UNIT_INT(rig_messages(&r, "Old"), 1);
+    rig_fini(&r);
+}
+
+static int deliver_to_old(struct rig *r)
+{
+    UNIT_INT(rig_deliver(r, "Old"), PN_STORE_OK);
+    return EIO;
+}
+
+/* A delivery finds the new folder before it is known that nothing goes there. */
+static void test_rename_inbox_undone(void)
+{
+    struct rig r;
+    rig_init(&r);
+    rig_append(&r, "", 3);
+    rig_hook(RIG_FSYNC, "/.Old/cur", deliver_to_old, &r);
+    UNIT_INT(rename_inbox(&r), PN_STORE_TEMPORARY);
+    UNIT_INT(rig_messages(&r, "Old") + rig_messages(&r, ""), 4);
+    UNIT_INT(pn_folders_make_special(r.user), PN_STORE_OK);
+    UNIT_INT(rig_messages(&r, "Old") + rig_messages(&r, ""), 4);
+    rig_fini(&r);
+}
+
+/* ---- a reading that fails half way ---- */
+
+/* The file of that UID goes from one of the directories to another, or gets flags. */
+static void other_name(const struct rig *r, uint32_t uid, const char *from, const char *to,
+                       const char *flags)
+{
+    char name[400], tail[32];
+    int at = openat(r->fd, rig_at(from), O_RDONLY | O_DIRECTORY);
+    int into = openat(r->fd, rig_at(to), O_RDONLY | O_DIRECTORY);
+    DIR *d = fdopendir(at);
+    bool found = false;
+    pn_assert(d != NULL);
+    (void)snprintf(tail, sizeof tail, ".%u:2,", uid);
+    for (struct dirent *e; !found && (e = readdir(d)) != NULL;) {
+        found = strstr(e->d_name, tail) != NULL;
+        (void)snprintf(name, sizeof name, "%s%s", e->d_name, flags);
+        if (found)
+            UNIT_INT(renameat(at, e->d_name, into, name), 0);
+    }
+    UNIT_TRUE(found);
+    (void)closedir(d);
+    (void)close(into);
+}
+
+static int first_reads(struct rig *r)
+{
+    rig_hook(RIG_OPEN, "/u/cur/.", with_eio, r);
+    return 0;
+}
+
+/* Another has renamed one, and a second is out of sight just then. */
+static int others_rename(struct rig *r)
+{
+    other_name(r, 2, "cur", "cur", "F");
+    other_name(r, 3, "cur", "tmp", "");
+    rig_hook(RIG_OPEN, "/u/cur/.", first_reads, r);
+    return 0;
+}
+
+/* What one reading does not find, and a second can't look for, is not gone: of an expunge only
+ * those go that it removed. Flags that the first found are told. */
+static void test_half_read(void)
+{
+    struct rig r;
+    rig_init(&r);
+    rig_append(&r, "", 4);
+    r.a = rig_view(&r, "");
+    rig_hook(RIG_UNLINK, ":2,", others_rename, &r);
+    UNIT_INT(rig_remove(r.a, "1:2"), PN_STORE_TEMPORARY);
+    UNIT_TRUE(!rig_hooked());
+    other_name(&r, 3, "tmp", "cur", "");
+    rig_sync_says(&r, r.a, " -1(1) f1(2:4)");
+    UNIT_INT(rig_remove(r.a, "2"), PN_STORE_OK);
+    rig_sync_says(&r, r.a, " -1(2)");
+    UNIT_INT(pn_view_uid(r.a, 1), 3);
+    UNIT_INT(pn_view_uid(r.a, 2), 4);
+    rig_reopen(&r);
+    UNIT_INT(rig_messages(&r, ""), 2);
+    UNIT_INT(rig_uidnext(&r, ""), 5);
+    rig_fini(&r);
+}
+
+/* ---- no mark can be written: what happened is told all the same ---- */
+
+static unsigned woken;
+
+static void wake(void *ctx)
+{
+    (void)ctx;
+    woken++;
+}
+
+static void test_no_mark(void)
+{
+    struct rig r;
+    struct pn_mail mail;
+    rig_init(&r);
+    rig_append(&r, "", 1);
+    rig_reopen(&r); /* after a right end the next one is to be marked */
+    (void)unlinkat(r.fd, rig_at("postern-user.spare"), 0);
+    UNIT_INT(mkdir_of(&r, "postern-user.spare"), 0);
+    UNIT_INT(pn_folder_subscribe(r.user, PN_STR("A"), true), PN_STORE_TEMPORARY);
+    UNIT_INT(pn_view_open(r.user, PN_STR("INBOX"), false, wake, NULL, &r.a), PN_STORE_OK);
+    woken = 0;
+    UNIT_INT(rig_deliver(&r, ""), PN_STORE_OK);
+    UNIT_INT(woken, 1);
+    rig_sync_says(&r, r.a, " =2");
+    pn_view_mail(r.a, 2, &mail);
+    UNIT_TRUE(mail.modseq > 0);
+    UNIT_INT(rig_store(r.a, "1", PN_SEEN), PN_STORE_TEMPORARY);
+    rig_fini(&r);
+}
+
 int main(int argc, char **argv)
 {
     static const struct unit_test tests[] = {{"not_told_of", test_not_told_of},
@@ -575,9 +798,15 @@ int main(int argc, char **argv)
                                              {"count", test_count},
                                              {"full", test_full},
                                              {"spare", test_spare},
+                                             {"spare_torn", test_spare_torn},
                                              {"rename_inbox", test_rename_inbox},
                                              {"rename_inbox_copied", test_rename_inbox_copied},
                                              {"rename_inbox_fails", test_rename_inbox_fails},
+                                             {"rename_inbox_undone", test_rename_inbox_undone},
+                                             {"no_mark", test_no_mark},
+                                             {"half_made", test_half_made},
+                                             {"half_made_with_mail", test_half_made_with_mail},
+                                             {"half_read", test_half_read},
                                              {NULL, NULL}};
     return unit_main("store_hard", tests, argc, argv);
 }

@@ -6,6 +6,7 @@
 #include "store_int.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
 #include <stdio.h>
@@ -260,13 +261,64 @@ static void test_cut(void)
     UNIT_INT(pn_view_read(r.view, 2, &content), PN_READ_OK);
     UNIT_INT(pn_view_read(r.view, 2, &other), PN_READ_OK);
     UNIT_TRUE(is_all(content.bytes, 'x'));
+    UNIT_TRUE(pn_content_is_whole(&content));
     cut(&r);
     UNIT_INT(content.bytes.len, LARGE);
     UNIT_TRUE(is_all(content.bytes, '\0'));
+    UNIT_TRUE(!pn_content_is_whole(&content));
     pn_content_done(&content);
     UNIT_TRUE(is_all(other.bytes, '\0'));
     pn_content_done(&other);
     reads(&r, 2, PN_READ_OK, PN_STR(""));
+    rig_fini(&r);
+}
+
+/* ---- surrogates */
+
+/* A message in UTF-8 with so many lines. */
+static void deliver_international(struct rig *r, unsigned lines)
+{
+    struct pn_buf text;
+    pn_buf_init(&text, SIZE_MAX);
+    (void)pn_buf_addz(&text, "Subject: \xc3\xbc\r\n\r\n");
+    for (unsigned i = 0; i < lines; i++)
+        (void)pn_buf_addz(&text, "0123456789012345678901234567890123456789012345678901234567\r\n");
+    deliver(r, pn_buf_cstr(&text));
+    pn_buf_fini(&text);
+    pn_view_close(&r->view);
+    UNIT_INT(pn_view_open(r->user, PN_STR(""), false, NULL, NULL, &r->view), PN_STORE_OK);
+    pn_view_downgrade(r->view, true);
+}
+
+static void shows_surrogate(struct rig *r, uint32_t seq, size_t body, bool mapped)
+{
+    struct pn_content content;
+    UNIT_INT(pn_view_show(r->view, seq, &content), PN_READ_OK);
+    UNIT_INT(content.own == NULL, mapped);
+    UNIT_TRUE(pn_content_is_whole(&content));
+    const char *end = memmem(content.bytes.p, content.bytes.len, "\n\n", 2);
+    UNIT_TRUE(pn_str_is_ascii(content.bytes) && end != NULL &&
+              (size_t)(content.bytes.p + content.bytes.len - end) - 2 == body);
+    pn_content_done(&content);
+}
+
+/* What is large is not held in memory for who takes his time; where it can't be else, it is. */
+static void test_surrogate(void)
+{
+    enum { LINE = 59, LINES = 10000, PLACES = 1024 };
+    static struct pn_content held[PLACES];
+    struct rig r;
+    rig_init(&r);
+    deliver_international(&r, 2);
+    deliver_international(&r, LINES);
+    shows_surrogate(&r, 4, (size_t)2 * LINE, false);
+    shows_surrogate(&r, 5, (size_t)LINES * LINE, true);
+    for (size_t i = 0; i < PLACES; i++)
+        UNIT_INT(pn_view_read(r.view, 5, &held[i]), PN_READ_OK);
+    shows_surrogate(&r, 5, (size_t)LINES * LINE, false);
+    for (size_t i = 0; i < PLACES; i++)
+        pn_content_done(&held[i]);
+    shows_surrogate(&r, 5, (size_t)LINES * LINE, true);
     rig_fini(&r);
 }
 
@@ -291,6 +343,21 @@ static void test_many(void)
     UNIT_TRUE(content[0].own == NULL);
     pn_content_done(&content[0]);
     rig_fini(&r);
+}
+
+/* A few bytes on disk, and terabytes of zeros to who reads them. */
+static void test_huge(void)
+{
+    static const off_t sizes[] = {(off_t)UINT32_MAX + 1, (off_t)1 << 40};
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        char name[] = "/tmp/postern-huge-XXXXXX";
+        struct pn_content content;
+        int fd = mkstemp(name);
+        pn_assert(fd >= 0 && unlink(name) == 0 && ftruncate(fd, sizes[i]) == 0);
+        UNIT_INT(mail_read(fd, NULL, &content), EFBIG);
+        UNIT_TRUE(content.bytes.len == 0 && content.own == NULL);
+        pn_content_done(&content);
+    }
 }
 
 /* ---- what is told to who asks for nothing ---- */
@@ -394,10 +461,28 @@ static void test_rest(void)
     rig_fini(&r);
 }
 
+/* The time of the file is the message's, to the second that is told: all that is left of it when
+ * the index is lost. */
+static void test_date(void)
+{
+    struct rig r;
+    struct pn_mail mail;
+    struct stat st;
+    char path[400];
+    rig_init(&r);
+    (void)snprintf(path, sizeof path, "%s/%s", r.new, r.file);
+    pn_assert(fstatat(r.fd, path, &st, AT_SYMLINK_NOFOLLOW) == 0);
+    pn_view_mail(r.view, 2, &mail);
+    UNIT_INT(st.st_mtim.tv_sec, mail.date);
+    UNIT_INT(st.st_mtim.tv_nsec, 0);
+    rig_fini(&r);
+}
+
 int main(int argc, char **argv)
 {
     static const struct unit_test tests[] = {
-        {"meanwhile", test_meanwhile}, {"cut", test_cut},   {"many", test_many},
-        {"watched", test_watched},     {"rest", test_rest}, {NULL, NULL}};
+        {"meanwhile", test_meanwhile}, {"cut", test_cut},         {"many", test_many},
+        {"surrogate", test_surrogate}, {"watched", test_watched}, {"rest", test_rest},
+        {"huge", test_huge},           {"date", test_date},       {NULL, NULL}};
     return unit_main("store_read", tests, argc, argv);
 }
