@@ -5,7 +5,8 @@
  *   list USER                          a line a folder, then {"ok":true,"folders":N,...}
  *   quota USER                         {"ok":true,"bytes":..,"messages":..,"bytes_limit":..,...,
  *                                      "bytes_from":"own", or a line of the policy, or "",...}
- *   quota USER set BYTES MESSAGES      as above, once it is durable; 0: no limit
+ *   quota USER set BYTES MESSAGES      as above, once it is durable; 0: no limit. Who has no
+ *                                      mailbox gets one: "made":true
  *   quota USER default                 none of his own any more
  *   check USER, rebuild USER           lines of progress and of faults, then {"ok":..,"faults":N}
  *
@@ -36,7 +37,7 @@ struct order {
     struct pn_buf body;
     struct pn_command command; /* borrowed from body */
     uint64_t told_ns, faults_told;
-    bool rebuild;
+    bool rebuild, made; /* made: he had no mailbox before */
 };
 
 /* ---- lines ---- */
@@ -213,6 +214,8 @@ static void quota_run(struct order *o, struct pn_user *user)
     struct pn_json j = begin_line(&line);
     pn_json_bool(&j, "ok", true);
     pn_json_str(&j, "user", o->command.words[1]);
+    if (o->made)
+        pn_json_bool(&j, "made", true);
     pn_json_i64(&j, "bytes", (int64_t)quota.bytes);
     pn_json_i64(&j, "messages", (int64_t)quota.messages);
     pn_json_i64(&j, "bytes_limit", (int64_t)quota.bytes_limit);
@@ -300,21 +303,32 @@ static size_t verb_of(const struct pn_command *c)
     return i < VERBS && c->count >= 2 && c->count <= verbs[i].words_max ? i : VERBS;
 }
 
+/* A quota may be set before the first mail comes. */
+static bool makes_mailbox(const struct pn_command *c)
+{
+    return pn_str_eq(c->words[0], PN_STR("quota")) && c->count == 5 &&
+           pn_str_eq(c->words[2], PN_STR("set"));
+}
+
 static void order_run(struct pn_job *job)
 {
     struct order *o = (struct order *)job;
     enum pn_store_status status;
+    struct pn_str name = o->command.words[1];
+    struct pn_user *user = NULL;
     struct pn_buf why;
     pn_buf_init(&why, 500);
+    o->made = !pn_store_has_user(o->mailbox->store, name);
     /* Who has no mailbox gets none by being asked for. */
-    struct pn_user *user = pn_store_has_user(o->mailbox->store, o->command.words[1])
-                               ? pn_user_open(o->mailbox->store, o->command.words[1], &status, &why)
-                               : NULL;
-    if (user == NULL)
-        refuse(o->mailbox, o->command.token,
-               why.len != 0 ? pn_buf_cstr(&why) : "there is no mailbox of that name");
-    else
+    if (!o->made || makes_mailbox(&o->command))
+        user = pn_user_open(o->mailbox->store, name, &status, &why);
+    if (user != NULL)
         verbs[verb_of(&o->command)].run(o, user);
+    else
+        refuse(o->mailbox, o->command.token,
+               why.len != 0 ? pn_buf_cstr(&why)
+                            : "there is no mailbox of that name: the first mail makes it, a login, "
+                              "or a quota that is set");
     pn_user_close(&user);
     pn_buf_fini(&why);
 }

@@ -60,6 +60,20 @@ enum pn_read pn_view_read(struct pn_view *view, uint32_t seq, struct pn_content 
     return PN_READ_OK;
 }
 
+enum pn_read pn_view_read_whole(struct pn_view *view, uint32_t seq, struct pn_content *out,
+                                bool *whole)
+{
+    enum pn_read read = pn_view_read(view, seq, out);
+    *whole = read == PN_READ_OK;
+    return read;
+}
+
+bool pn_content_is_whole(const struct pn_content *content)
+{
+    (void)content;
+    return true;
+}
+
 void pn_content_done(struct pn_content *content)
 {
     free(content->own);

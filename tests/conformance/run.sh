@@ -23,6 +23,7 @@ for run in "$here"/run-*; do
     f=$(sed -nE 's/.*, ([0-9]+) failed.*/\1/p' <<<"$line")
     s=$(sed -nE 's/.*, ([0-9]+) skipped.*/\1/p' <<<"$line")
     [ -n "$line" ] || f=1
+    [ $((${p:-0} + ${f:-0} + ${s:-0})) != 0 ] || { f=1 && echo "no case was found" >>"$log"; }
     [ $status = 0 ] || [ "${f:-0}" != 0 ] || f=1
     printf '%-12s %8s %8s %8s\n' "$name" "${p:-0}" "${f:-0}" "${s:-0}"
     sed -nE 's/^note: /             /p' "$log" | fold -s -w 100

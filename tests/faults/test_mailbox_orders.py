@@ -192,11 +192,83 @@ def orders(server):
     count.check(ask(server, "list", user)[0] == 3, "no server")
 
 
+def tell(server, *words):
+    """As a person has it: exit status, stdout, stderr."""
+    command = [os.path.join(postern.build_folder(), "postern"), "mailbox", *words, "--root", server.root]
+    p = postern.run(command)
+    return p.returncode, p.stdout, p.stderr
+
+
+def wrong_words(server):
+    """An argument that is wrong is named, with what is wrong."""
+    user = "c@here.test"
+    rows = (
+        (("quota", user, "12zz"), "12zz: a size is a number"),
+        (("quota", user, "0"), "0: nobody can have a limit of 0 bytes"),
+        (("quota", user, "0M"), "0M: nobody can have a limit of 0 bytes"),
+        (("quota", user, "-5"), "-5: a limit can't be less than nothing"),
+        (("quota", user, "M"), "M: a size is a number"),
+        (("quota", user, "99999999999G"), "99999999999G: so large a size"),
+        (("quota", user, "99999999999999999999999"), "so large a size"),
+        (("quota", user, "--messages", "5"), "--messages: both limits are set at once"),
+        (("quota", user, "default", "--messages", "5"), "--messages: default is both limits"),
+        (("quota", user, "1M", "--messages", "5x"), "5x: --messages expects a number"),
+        (("quota", user, "1M", "--messages", "-5"), "-5: a limit can't be less than nothing"),
+        (("list", user, "--messages", "5"), "--messages: it belongs to quota"),
+        (("list", "c"), "c: a user is called user@domain"),
+        (("quota", "@here.test", "1M"), "@here.test: a user is called user@domain"),
+        (("check", "c@"), "c@: a user is called user@domain"),
+        (("check", user, "x"), "x: one user is all that was expected"),
+        (("xyzzy", user), "xyzzy: list, quota, check or rebuild"),
+        (("quota", user, "1M", "2M"), "2M: this is one word too many"),
+        (("list",), "list: whose mailbox?"),
+    )
+    for words, want in rows:
+        status, out, err = tell(server, *words)
+        first = err.split("\n")[0]
+        named = first.startswith("postern mailbox: ") and want in first and out == ""
+        count.check(status == 2 and named, "says what is wrong: " + " ".join(words), err)
+
+
+def names(server):
+    """A user is who he is at a login, however his name is written."""
+    send(server, "cat@here.test")
+    for name in ("CAT@HERE.TEST", "cat@HERE.test", "Cat@here.test"):
+        count.check(folders(server, name) == {"INBOX": 1}, "one mailbox: " + name, ask(server, "list", name))
+    status, lines = ask(server, "quota", "CAT@HERE.TEST", "30K")
+    count.check(status == 0 and lines[-1]["user"] == "cat@here.test", "his quota", lines)
+    count.check(limits(server, "cat@here.test")[0] == 30720, "is set")
+
+
+def before_mail(server):
+    """A quota may come before the first mail."""
+    user = "soon@here.test"
+    status, out, err = tell(server, "quota", user)
+    count.check(status == 1 and "the first mail makes it, a login, or a quota" in err, "none yet, and why", err)
+    count.check(ask(server, "quota", user, "default")[0] == 1, "default makes none")
+    count.check(not os.path.exists(os.path.join(server.root, "mail/here.test/soon")), "none was made")
+    status, lines = ask(server, "quota", user, "6K")
+    made = status == 0 and lines[-1].get("made") is True
+    count.check(made and lines[-1]["bytes_limit"] == 6144 and lines[-1]["bytes"] == 0, "a quota makes it", lines)
+    status, lines = ask(server, "quota", user, "7K")
+    count.check(status == 0 and "made" not in lines[-1] and lines[-1]["bytes_limit"] == 7168, "once", lines)
+    count.check(send(server, user, LARGE).startswith("452 4.2.2"), "and holds for the first mail")
+    count.check(send(server, user).startswith("250"), "a small one has room")
+    count.check(folders(server, user) == {"INBOX": 1}, "and is there", folders(server, user))
+    for pid in server.roles("mailbox"):
+        os.kill(pid, signal.SIGKILL)
+    count.check(postern.until(lambda: ask(server, "quota", user)[0] == 0), "workers come back")
+    count.check(limits(server, user)[0] == 7168 and folders(server, user) == {"INBOX": 1}, "with both")
+
+
 with postern.Server(CONF % OWN) as whole:
     whole.start()
     placing(whole)
     quotas(whole)
     domains(whole)
     stalled(whole)
+    wrong_words(whole)
+    names(whole)
+    before_mail(whole)
     orders(whole)
 sys.exit(count.close())

@@ -137,6 +137,59 @@ class Run:
             flat = sorted(int(n) for r in result.untagged if r.word == "THREAD" for n in "".join(c if c.isdigit() else " " for c in repr(r.value)).split())
             self.count.check(flat == list(range(1, len(self.mails) + 1)), f"THREAD {kind} has each message once")
 
+    # ---- where it gives up
+
+    def told(self, *words):
+        """(status, code, what the untagged answer found) of a command."""
+        r = self.session.command(*words)
+        found = [v.value[2].get("ALL", []) if v.word == "ESEARCH" else v.value if v.word == "THREAD" else list(v.value[0])
+                 for v in r.untagged if v.word in ("SEARCH", "ESEARCH", "SORT", "THREAD")]  # fmt: skip
+        return r.status, r.code, found
+
+    def unreadable(self):
+        """A message that can't be read, in turn for each command that would: told of as such, not as
+        one that does not match. Its file is a link to itself until the folder is read again."""
+        self.session.ok("CREATE", "Few")
+        for n in range(6):
+            self.session.append("Few", b"Subject: s\r\n\r\nneedle %d\r\n" % n)
+        self.session.ok("SELECT", "Few")
+        key, rest = "BODY needle", [1, 2, 3, 4, 5]
+        asked = ((["SEARCH", key], [rest]), (["SEARCH", "RETURN (ALL)", key], [rest[:-1]]), (["SEARCH", "RETURN (SAVE)", key], []),
+                 (["SORT", "(ARRIVAL) UTF-8", key], [rest[:2]]), (["THREAD", "REFERENCES UTF-8", key], [[[1]]]))  # fmt: skip
+        for words, want in asked:
+            last = sorted(glob.glob(self.server.maildir(USER) + "/.Few/cur/*"), key=lambda path: int(path.split("U=")[1].split(".")[1].split(":")[0]))[-1]
+            self.session.ok("SEARCH", "RETURN (SAVE)", "1")
+            os.rename(last, f"{self.server.maildir(USER)}/.Few/tmp/{os.path.basename(last)}")
+            os.symlink(os.path.basename(last), last)
+            got = self.told(*words)
+            self.count.check(got == ("NO", "UNAVAILABLE", want), f"{' '.join(words)}: one can't be read", got)
+            if "(SAVE)" in words[1]:
+                self.count.check(self.told("SEARCH", "RETURN (ALL)", "$") == ("OK", None, [[]]), "and nothing is saved")
+            os.unlink(last)
+            self.session.ok("NOOP")
+            status, code, _ = self.told(*words)
+            self.count.check((status, code) == ("OK", None), f"{' '.join(words)}: it is gone", (status, code))
+
+    def too_much(self):
+        """What is too much, or of no known charset, is refused, and the session goes on."""
+        self.session.ok("SELECT", "INBOX")
+        deep = "(" * 101 + "ALL" + ")" * 101
+        long = "x" * 5000
+        many = " ".join(["SEEN"] * 4001)
+        slow = " ".join(["BODY x"] * 201)
+        for key, code in ((deep, "LIMIT"), (f"BODY {long}", "LIMIT"), (many, "LIMIT"), (slow, "LIMIT"), ("CHARSET X-NONE BODY x", "BADCHARSET")):
+            got = self.told("SEARCH", key)
+            self.count.check(got == ("NO", code, []), f"SEARCH {key[:20]} is too much", got)
+            if "CHARSET" in key:
+                continue
+            for words in (["SORT", "(ARRIVAL)"], ["THREAD", "REFERENCES"]):
+                got = self.told(*words, "UTF-8", key)
+                self.count.check(got == ("NO", code, []), f"{words[0]} {key[:20]} is too much", got)
+        for words in (["SORT", "(ARRIVAL)"], ["THREAD", "REFERENCES"]):
+            got = self.told(*words, "X-NONE", "ALL")
+            self.count.check(got == ("NO", "BADCHARSET", []), f"{words[0]} of no charset", got)
+        self.check("after what was too much")
+
 
 def main():
     parser = argparse.ArgumentParser()
@@ -159,6 +212,9 @@ def main():
         run.damage()
         run.change()
         run.sorts()
+        run.too_much()
+        run.unreadable()
+        run.session.ok("SELECT", "INBOX")
         run.others()
         run.session.close()
     return count.close()

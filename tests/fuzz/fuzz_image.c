@@ -3,6 +3,7 @@
 #include "block.h"
 #include "expand.h"
 #include "kit_policy.h"
+#include "mailbox_policy.h"
 #include "rows.h"
 
 #include <stdio.h>
@@ -12,13 +13,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static const char text[] =
     "listen smtp 127.0.0.1:25 { proxy from 10.0.0.0/8 } listen smtp [::1]:24\n"
+    "mailbox { quota 2g quota-messages 9 tag-folders yes folders { junk Spam sent a/b } }\n"
     "plugins { alpha { words a, b zone z { code 127.0.0.2 weight 4 } } beta gamma }\n"
     "include \"postern:default\"\n"
     "defaults { recipients any catch-all w@z.test\ndeny client ::1 \"550 5.7.1 x\" on ALPHA_HIT "
     "detail \"z*\" reject "
     "}\n"
     "domain x.test { alias u to v, w@z.test alias v to v, u@q.y.test\n"
-    "allow from \"*@y\" if spf pass junk at 3 plugins off beta }\n"
+    "allow from \"*@y\" if spf pass junk at 3 plugins off beta\n"
+    "mailbox { quota 5m over-quota reject folders { trash Bin drafts Later } } }\n"
     "domain .y.test { alias u to v, w@x.test\nroute smtp 127.0.0.1:25 on ALPHA_HIT weight 3 allow "
     "auth \"u*\" }";
 
@@ -140,6 +143,23 @@ static void expand_all(const struct pn_policy *p, struct pn_pool *pool)
     }
 }
 
+static void read_mailboxes(const struct pn_policy *p)
+{
+    static const char *const users[] = {"u@x.test", "u@a.y.test", "u@none", "u"};
+    for (size_t i = 0; i < sizeof users / sizeof users[0]; i++) {
+        struct pn_mailbox_policy mailbox;
+        pn_policy_mailbox_of(p, pn_str_of(users[i]), &mailbox);
+        sink += mailbox.bytes.value + mailbox.messages.value;
+        sink += (size_t)mailbox.full_rejects + mailbox.tag_folders;
+        eat(mailbox.bytes.where);
+        eat(mailbox.messages.where);
+        for (unsigned n = 0; n < PN_POLICY_FOLDERS; n++)
+            eat(mailbox.folders[n]);
+    }
+    const struct pn_domain *d = pn_policy_domain(p, PN_STR("x.test"));
+    sink += d != NULL && pn_domain_has_quota(p, d);
+}
+
 static void read_all(const struct pn_policy *p)
 {
     struct pn_pool *pool = pn_pool_new(1024 * 1024);
@@ -160,6 +180,7 @@ static void read_all(const struct pn_policy *p)
     read_plugins(p);
     decide_all(p, pool);
     expand_all(p, pool);
+    read_mailboxes(p);
     pn_pool_free(&pool);
 }
 

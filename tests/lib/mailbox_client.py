@@ -5,11 +5,17 @@ import imap
 from mailbox_folders import Folders
 from mailbox_queries import Queries
 from mailbox_view import Fault, View
-from mailbox_world import Creation, Effect, expunge, remove, set_flags
+from mailbox_world import Creation, Effect, expunge, remove, seconds, set_flags
 
 FLAGS = ["\\Seen", "\\Answered", "\\Flagged", "\\Deleted", "\\Draft", "$Forwarded", "project-x"]
 KEEPS_NUMBERS = ("FETCH", "STORE", "SEARCH", "SORT", "THREAD")
 GONE = (ConnectionError, OSError)
+
+
+def some_date(rng):
+    """For APPEND: in this zone and that, years and days apart."""
+    day = f"{rng.randint(1, 3):2}-{rng.choice(['Jan', 'Feb', 'Dec'])}-{rng.choice([1968, 1999, 2026, 2026, 2040])}"
+    return f"{day} {rng.randint(0, 23):02}:{rng.choice(['00:00', '59:59', '30:01'])} {rng.choice(['+0000', '+0100', '-1130', '+1400'])}"
 
 
 class Snapshot:
@@ -39,14 +45,14 @@ class Client(Queries, Folders):
         self.imap.login(self.user, self.password)
         self.dead, self.idling, self.read_only = False, None, False
         mode = rng.choice(["", "CONDSTORE", "QRESYNC", "QRESYNC", "IMAP4REV2"])
-        self.view.condstore = self.view.qresync = False
+        self.view.condstore = self.view.qresync = self.view.rev2 = False
         if mode in self.imap.capabilities:
             enabled = [w for r in self.imap.ok("ENABLE", mode).untagged if r.word == "ENABLED" for w in r.value]
             if mode not in enabled:
                 raise Fault(f"ENABLE {mode} was not granted: {enabled}")
             self.view.condstore = mode in ("CONDSTORE", "QRESYNC")
             self.view.qresync = mode == "QRESYNC"
-            self.imap.utf8 = mode == "IMAP4REV2"
+            self.imap.utf8 = self.view.rev2 = mode == "IMAP4REV2"
 
     def disconnect(self):
         if self.imap:
@@ -101,6 +107,9 @@ class Client(Queries, Folders):
         """(prefix of the command, set, uids), by number or by UID."""
         numbers = self.some(rng)
         uids = [self.view.messages[n - 1].uid for n in numbers]
+        saved = self.view.saved & {*self.view.uids()} if self.view.saved else None
+        if saved and rng.random() < 0.3:
+            return rng.choice(["", "UID "]), "$", sorted(saved)
         if rng.random() < 0.5:
             return "", imap.compact(numbers), uids
         more = [max(uids) + 10000000] if rng.random() < 0.1 else []
@@ -227,25 +236,30 @@ class Client(Queries, Folders):
         for _ in range(count):
             ident, content = self.world.new_message(rng)
             flags = frozenset(rng.sample([f for f in FLAGS if f != "\\Deleted"], rng.randint(0, 2)))
-            made.append((ident, flags))
-            words += [f"({' '.join(sorted(flags))})"] + ([f'"{rng.randint(1, 28):2}-Feb-2026 10:00:00 +0100"'] if rng.random() < 0.5 else [])
+            date = rng.choice([None, some_date(rng)])
+            made.append(Creation(to, ident, {flags}, date=date and seconds(date)))
+            words += [f"({' '.join(sorted(flags))})"] + ([f'"{date}"'] if date else [])
             words += [imap.Literal(content)]
         tag = self.start(*words)
         yield
         result = self.finish(tag)
         if result is None:
-            return [], [Creation(to, i, {f}, None, 0) for i, f in made]
+            for c in made:
+                c.least = 0
+            return [], made
         if result.status != "OK" or result.code != "APPENDUID":
             raise Fault(f"{self.name}: APPEND: {result.status} {result.code} {result.text}")
         uids = result.args[1]
         if len(uids) != len(made):
             raise Fault(f"{self.name}: APPENDUID {uids} for {len(made)} messages")
-        return [], [Creation(to, i, {f}, u) for (i, f), u in zip(made, uids)]
+        for c, uid in zip(made, uids):
+            c.uid = uid
+        return [], made
 
     def do_fetch(self, rng):
         """Content, as it was sent; those that are gone may be missing."""
         prefix, numbers, uids = self.chosen(rng)
-        tag = self.start(prefix + "FETCH", numbers, "(UID RFC822.SIZE BODY.PEEK[])")
+        tag = self.start(prefix + "FETCH", numbers, "(UID RFC822.SIZE INTERNALDATE BODY.PEEK[])")
         yield
         result = self.finish(tag)
         box, got = self.view.folder, {}
@@ -253,7 +267,7 @@ class Client(Queries, Folders):
             if r.word == "FETCH" and r.value[1].get("BODY[]"):
                 got[r.value[1]["UID"]] = r.value[1]
         for uid, items in got.items():
-            self.world.check_content(box, uid, items["BODY[]"], items.get("RFC822.SIZE"))
+            self.world.check_content(box, uid, items["BODY[]"], items.get("RFC822.SIZE"), seconds(items["INTERNALDATE"]))
         there = [u for u in uids if u in self.world.boxes[box].messages]
         if result and self.solo and not set(there) <= set(got):
             raise Fault(f"{self.name}: FETCH of {uids} gave {sorted(got)}, there are {there}: {result.status} {result.text}")

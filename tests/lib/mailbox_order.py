@@ -1,12 +1,15 @@
 """SORT and THREAD of RFC 5256 as a model computes them, of messages as mailbox_world makes them: ASCII
 subjects, one sender, dates that can be read.
 """
+import copy
+import datetime
 import email
 import email.utils
 import functools
 import re
 
 MARK = re.compile(r"(?:re|fwd?)\s*(?:\[[^][]*\]\s*)?:\s*", re.I)
+EPOCH = datetime.date(1970, 1, 1).toordinal()
 BLOB = re.compile(r"\[[^][]*\]\s*")
 
 
@@ -16,7 +19,8 @@ class Mail:
     def __init__(self, content):
         head = email.message_from_bytes(content.partition(b"\r\n\r\n")[0] + b"\r\n\r\n")
         self.base, self.reply = base_subject(head["Subject"])
-        self.date = email.utils.parsedate_to_datetime(head["Date"]).timestamp()
+        date = email.utils.parsedate_to_datetime(head["Date"])
+        self.date, self.day = date.timestamp(), date.date().toordinal() - EPOCH
         self.name, address = email.utils.parseaddr(head["From"])
         self.mailbox = address.partition("@")[0].upper()
         self.id = head["Message-ID"]
@@ -26,6 +30,13 @@ class Mail:
 @functools.lru_cache(maxsize=4096)
 def mail(content):
     return Mail(content)
+
+
+def stored(content, message):
+    """With what the server alone knows of it: when it came, its size."""
+    known = copy.copy(mail(content))
+    known.arrival, known.size = message.date, message.size
+    return known
 
 
 def base_subject(text):
@@ -45,7 +56,8 @@ def base_subject(text):
             return text.upper(), reply
 
 
-KEYS = {"SUBJECT": lambda m: m.base, "FROM": lambda m: m.mailbox, "DATE": lambda m: m.date, "DISPLAYFROM": lambda m: m.name.upper()}
+KEYS = {"SUBJECT": lambda m: m.base, "FROM": lambda m: m.mailbox, "DATE": lambda m: m.date, "DISPLAYFROM": lambda m: m.name.upper(),
+        "ARRIVAL": lambda m: m.arrival, "SIZE": lambda m: m.size}  # fmt: skip
 
 
 def sort(numbers, mails, criteria):

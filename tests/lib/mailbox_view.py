@@ -23,15 +23,16 @@ def plain(flags):
 class View:
     """expunge_allowed, fetching: set by whoever sends commands (RFC 9051, 7.5.1; RFC 7162, 3.2)."""
 
-    def __init__(self, condstore=False, qresync=False):
-        self.condstore, self.qresync = condstore, qresync
+    def __init__(self, condstore=False, qresync=False, rev2=False):
+        self.condstore, self.qresync, self.rev2 = condstore, qresync, rev2
         self.messages, self.folder, self.selecting = [], None, False
         self.expunge_allowed = self.fetching = False
         self.uidvalidity = self.uidnext = self.highest = None
         self.vanished_earlier = set()
+        self.saved = set()  # UIDs that "$" stands for, or stood for before some vanished; None: not known
 
     def reset(self, folder, selecting=False):
-        self.__init__(self.condstore, self.qresync)
+        self.__init__(self.condstore, self.qresync, self.rev2)
         self.folder, self.selecting = folder, selecting
 
     def uids(self):
@@ -127,6 +128,8 @@ class View:
         if number > len(self.messages):
             raise Fault(f"FETCH of {number} of {len(self.messages)}")
         message = self.messages[number - 1]
+        if self.rev2 and "UID" not in items and not self.fetching:
+            raise Fault(f"FETCH of {number} without UID, though IMAP4rev2 is on")
         if "UID" in items:
             self.name_it(number, message, items["UID"])
         modseq = items.get("MODSEQ")

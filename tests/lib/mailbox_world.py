@@ -4,7 +4,9 @@ Commands that were sent at the same time may take effect in any order, a message
 own; one that was never answered (its server was killed) may have taken effect or not. So for each
 message the states are computed that some order gives, and what is found must be one of them.
 """
+import datetime
 import itertools
+import time
 
 from mailbox_view import Fault
 
@@ -13,9 +15,16 @@ SUBJECTS = ("{}", "{}", "Re: {}", "[list] {}", "Fwd: [list] RE: {}", "{} (fwd)")
 GONE = None  # the state of a message that is not there
 
 
+def seconds(text):
+    """Since 1970, of an INTERNALDATE."""
+    return int(datetime.datetime.strptime(text.strip(), "%d-%b-%Y %H:%M:%S %z").timestamp())
+
+
 class Message:
-    def __init__(self, ident, flags, modseq):
-        self.ident, self.flags, self.modseq = ident, flags, modseq
+    """date: INTERNALDATE, in seconds since 1970. size: RFC822.SIZE."""
+
+    def __init__(self, ident, flags, modseq, date, size):
+        self.ident, self.flags, self.modseq, self.date, self.size = ident, flags, modseq, date, size
 
 
 class Box:
@@ -36,11 +45,18 @@ class Effect:
 
 class Creation:
     """A message that is to appear. uid: where the server said so. flags: None for whatever the
-    source may have had. least, most: how often."""
+    source may have had. least, most: how often. date: its INTERNALDATE; None: some time from now on."""
 
-    def __init__(self, box, ident, flags, uid=None, least=1, most=1, may_be_expunged=False):
+    def __init__(self, box, ident, flags, uid=None, least=1, most=1, date=None):
         self.box, self.ident, self.flags, self.uid = box, ident, flags, uid
-        self.least, self.most = (0 if may_be_expunged else least), most
+        self.least, self.most = least, most
+        self.date, self.begun = date, int(time.time()) - 1
+
+    def fits(self, message):
+        """Whether this may be it."""
+        if self.flags is not None and message.flags not in self.flags:
+            return False
+        return message.date == self.date if self.date is not None else self.begun <= message.date <= time.time() + 1
 
 
 def set_flags(how, flags):
@@ -85,12 +101,13 @@ def outcomes(state, effects, uid):
 
 
 class World:
+    words = WORDS
+
     def __init__(self):
         self.boxes = {}  # name: Box
         self.idents = {}  # (name, uid): ident, of all that ever were
         self.contents = {}  # ident: bytes, as they were sent
         self.chains = {}  # ident: those that it names as References
-        self.sizes = {}  # (name, uid): RFC822.SIZE
         self.made = []  # names of folders that are there from the first login, and stay empty
         self.buried = {}  # (name, uidvalidity): (UIDNEXT, {uid: ident}), of folders that went or were renamed
         self.open = lambda: []  # names of folders that sessions have open
@@ -134,16 +151,15 @@ class World:
         moved = {}
         for old, new in turn.names.items():
             box = self.boxes.pop(old, None)
-            idents = {u: (self.idents.pop((n, u)), self.sizes.pop((n, u), 0)) for n, u in list(self.idents) if n == old}
+            idents = {u: self.idents.pop((n, u)) for n, u in list(self.idents) if n == old}
             if box:
                 past = self.buried.get((old, box.uidvalidity), (0, {}))[1]
-                self.buried[(old, box.uidvalidity)] = (box.uidnext, {**past, **{u: i for u, (i, _) in idents.items()}})
+                self.buried[(old, box.uidvalidity)] = (box.uidnext, {**past, **idents})
             moved[new] = (box, idents)
         for new, (box, idents) in moved.items():
             if new is not None:
                 self.boxes[new] = box  # None: made, and to be read
-                self.idents.update({(new, u): i for u, (i, _) in idents.items()})
-                self.sizes.update({(new, u): size for u, (_, size) in idents.items()})
+                self.idents.update({(new, u): i for u, i in idents.items()})
 
     def check_born(self, name, new):
         """A folder that had another life under this name, or whose name had another folder."""
@@ -154,7 +170,7 @@ class World:
             if idents.get(uid, message.ident) != message.ident:
                 raise Fault(f"{name}: UID {new.uidvalidity}.{uid} was message {idents[uid]}, is {message.ident}")
 
-    def check_content(self, name, uid, content, size):
+    def check_content(self, name, uid, content, size, date):
         ident = self.idents.get((name, uid))
         if ident is None:
             return  # it came during this burst
@@ -162,31 +178,9 @@ class World:
             raise Fault(f"{name}: the content of UID {uid} is not that of {ident}: {content[:300]!r}")
         if size is not None and size != len(content):
             raise Fault(f"{name}: RFC822.SIZE of UID {uid} is {size}, BODY[] has {len(content)} bytes")
-
-    def search_key(self, rng, name, view):
-        """(criteria, a function of UID and Message)"""
-        kind = rng.randrange(7)
-        uids = sorted(self.boxes[name].messages) or [1]
-        word, uid = rng.choice(WORDS), rng.choice(uids)
-        flag, key = rng.choice([("\\Seen", "SEEN"), ("\\Flagged", "FLAGGED"), ("\\Deleted", "DELETED"), ("project-x", "KEYWORD project-x")])
-        body = lambda m: self.contents[m.ident].split(b"\r\n\r\n", 1)[1].decode()  # noqa: E731
-        if kind == 0:
-            return key, lambda u, m: flag in m.flags
-        if kind == 1:
-            return f"NOT {key} UID {uid}:*", lambda u, m: flag not in m.flags and (u >= uid or u == uids[-1])
-        if kind == 2:
-            return f"BODY {word}", lambda u, m: word in body(m)
-        if kind == 3:
-            part = word[1:5]
-            return f"TEXT {part.upper()}", lambda u, m: part in self.contents[m.ident].decode().lower()
-        if kind == 4:
-            return f"HEADER X-Id m{len(self.contents)}", lambda u, m: f"m{len(self.contents)}" in m.ident
-        if kind == 5:
-            return f"OR BODY {word} {key}", lambda u, m: word in body(m) or flag in m.flags
-        modseq = self.boxes[name].highest
-        if modseq is None or not view.condstore:
-            return "ALL", lambda u, m: True
-        return f"MODSEQ {max(1, modseq - 5)}", lambda u, m: m.modseq >= modseq - 5
+        known = self.boxes[name].messages.get(uid)
+        if known and date is not None and date != known.date:
+            raise Fault(f"{name}: INTERNALDATE of UID {uid} is {date}, was {known.date}")
 
     def check_moves(self, before, effects):
         """What an unanswered MOVE took away must be where it was to go. before: the boxes as they were."""
@@ -239,6 +233,8 @@ class World:
             if state not in may:
                 raise Fault(f"{name}: UID {uid} ({was.ident}) was {show(was.flags)}, is {show(state)}, may be "
                             f"{[show(s) for s in may]} by {[e.what for e in effects if uid in e.uids]}")  # fmt: skip
+            if now and (now.date, now.size) != (was.date, was.size):
+                raise Fault(f"{name}: UID {uid} ({was.ident}) was of {was.date} and {was.size} bytes, is of {now.date} and {now.size}")
             if now and None not in (now.modseq, was.modseq):
                 if now.modseq < was.modseq or (now.modseq == was.modseq and now.flags != was.flags):
                     raise Fault(f"{name}: UID {uid}: {show(was.flags)} had MODSEQ {was.modseq}, {show(now.flags)} has {now.modseq}")
@@ -262,8 +258,9 @@ class World:
             if not least <= len(found) <= most:
                 raise Fault(f"{name}: {ident} appeared {len(found)} times, not {least} to {most}")
             for m in found:
-                if not any(c.flags is None or m.flags in c.flags for c in made):
-                    raise Fault(f"{name}: {ident} came with {show(m.flags)}, not one of {[[show(f) for f in c.flags] for c in made]}")
+                if not any(c.fits(m) for c in made):
+                    may = [([show(f) for f in c.flags or []], c.date or f"from {c.begun} on") for c in made]
+                    raise Fault(f"{name}: {ident} came with {show(m.flags)} of {m.date}, not one of {may}")
 
 
 def show(flags):

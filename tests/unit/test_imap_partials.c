@@ -154,7 +154,8 @@ static void want_bye(struct imap_rig *rig, const char *command, const char *want
 static void test_bye(void)
 {
     enum { MANY = 60000 };
-    static const char said[] = "* BYE [UNAVAILABLE] The server is shutting down\r\n";
+    static const char said[] =
+        "* BYE [UNAVAILABLE] The server is renewed or stopped: connect again at once\r\n";
     struct mails mails;
     struct imap_rig rig;
     build(&mails);

@@ -355,7 +355,7 @@ static void test_compress(void)
 }
 
 /* What a client that ENABLEs it hears otherwise: no RECENT and UNSEEN, LIST and CLOSED with SELECT,
- * ESEARCH for SEARCH, names in UTF-8. */
+ * ESEARCH for SEARCH, names in UTF-8, UIDs with flags that others changed. */
 static void test_rev2(void)
 {
     static const struct imap_turn turns[] = {
@@ -370,6 +370,13 @@ static void test_rev2(void)
         {"d SEARCH ALL\n", "* ESEARCH (TAG \"d\") ALL 1:2\nd OK SEARCH completed\n"},
         {"e UID SEARCH SUBJECT nothing\n",
          "* ESEARCH (TAG \"e\") UID\ne OK UID SEARCH completed\n"},
+        {"!x SELECT INBOX\ny STORE 2 +FLAGS (\\Flagged)\n", ""},
+        {"f NOOP\n", "* 2 FETCH (UID 2 FLAGS (\\Flagged))\nf OK NOOP completed\n"},
+        {"f STORE 1 +FLAGS (\\Draft)\n",
+         "* 1 FETCH (UID 1 FLAGS (\\Seen \\Draft))\nf OK STORE completed\n"},
+        {"f IDLE\n", "+ idling\n"},
+        {"!y STORE 2 -FLAGS (\\Flagged)\n", "* 2 FETCH (UID 2 FLAGS ())\n"},
+        {"DONE\n", "f OK IDLE completed\n"},
         {"f SELECT \"R\xc3\xa9sum\xc3\xa9\"\n",
          "* OK [CLOSED] Previous mailbox closed\nf NO [NONEXISTENT] There is no such mailbox\n"},
         END,
@@ -386,6 +393,9 @@ static void test_rev1(void)
         {"b NOOP\n", "* 3 EXISTS\n* 0 RECENT\nb OK NOOP completed\n"},
         {"c SEARCH ALL\n", "* SEARCH 1 2 3\nc OK SEARCH completed\n"},
         {"d UID SEARCH SUBJECT nothing\n", "* SEARCH\nd OK UID SEARCH completed\n"},
+        {"e CHECK\n", "e OK CHECK completed\n"},
+        {"f LSUB \"\" *\n", "f OK LSUB completed\n"},
+        {"g LSUB \"\"\n", "g BAD Wrong arguments of LSUB\n"},
         END,
     };
     imap_rig_play("IMAP4rev1", turns);

@@ -158,6 +158,8 @@ static void put_flag(struct pn_buf *out, bool *first, const char *flag)
     *first = false;
 }
 
+/* Neither \Marked nor \Unmarked: nothing keeps when a folder was selected last, so that what came
+ * since is not known, and then neither should be told (RFC 9051, section 7.3.1). */
 static void put_flags(const struct work *w, const struct list_row *row, struct pn_buf *out)
 {
     const struct pn_folder_entry *e = row->entry;

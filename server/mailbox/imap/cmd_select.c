@@ -69,16 +69,15 @@ static uint32_t first_unseen(struct pn_view *view)
     return 0;
 }
 
-static void tell(struct imap *imap, struct pn_buf *out)
+static void tell(struct imap *imap, const struct imap_command *command)
 {
+    struct pn_buf *out = command->out;
     struct pn_view_info info;
     pn_view_info(imap->view, &info);
     imap_put_known_flags(imap, out);
     (void)pn_buf_addf(out, "* %" PRIu32 " EXISTS\r\n", info.messages);
     if (imap->rev2) {
-        (void)pn_buf_addz(out, "* LIST () \"/\" ");
-        imap_put_mailbox(imap, out, pn_view_folder(imap->view));
-        (void)pn_buf_addz(out, "\r\n");
+        imap_put_list(imap, command, pn_view_folder(imap->view));
     } else {
         uint32_t unseen = first_unseen(imap->view);
         (void)pn_buf_addz(out, "* 0 RECENT\r\n");
@@ -196,7 +195,7 @@ static enum imap_result open_mailbox(struct imap *imap, struct imap_command *com
         imap_grew(imap, pn_view_folder(imap->view));
     pn_view_downgrade(imap->view, !imap_speaks_utf8(imap));
     imap->condstore = imap->condstore || condstore;
-    tell(imap, command->out);
+    tell(imap, command);
     if (r.is && !resync(imap, command, &r)) {
         imap_unselect(imap);
         return IMAP_SYNTAX;

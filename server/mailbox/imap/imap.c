@@ -321,7 +321,8 @@ static void bye(struct pn_engine *engine, enum pn_engine_why why, struct pn_buf 
     struct imap *imap = (struct imap *)engine;
     static const char *const said[] = {
         [PN_ENGINE_IDLE_TOO_LONG] = "* BYE Nothing was said for too long\r\n",
-        [PN_ENGINE_SHUTDOWN] = "* BYE [UNAVAILABLE] The server is shutting down\r\n",
+        [PN_ENGINE_SHUTDOWN] =
+            "* BYE [UNAVAILABLE] The server is renewed or stopped: connect again at once\r\n",
         [PN_ENGINE_TOO_LONG] = "* BYE [LIMIT] Too much at once\r\n",
     };
     imap->over = true;

@@ -75,6 +75,7 @@ enum imap_result {
 struct imap_command {
     const struct imap_row *row;
     struct pn_imap_args args; /* behind the name and a space; args.pool is the command's */
+    struct pn_str spelled;    /* the name of imap_mailbox(), as the client has it */
     bool uid;                 /* it came with UID in front */
     bool quiet;               /* no updates in front of the tagged line (LOGOUT, SELECT) */
     struct pn_buf *out;       /* of the run at hand */
@@ -122,14 +123,18 @@ enum imap_result imap_said(struct imap_command *command, enum pn_store_status st
 
 /* ---- arguments ---- */
 
-/* A mailbox name as UTF-8: modified UTF-7 unless UTF-8 is on. "INBOX" in any case is "INBOX".
- * False: malformed. What no folder can be called, is the store's to say. */
+/* A mailbox name as UTF-8: modified UTF-7 unless UTF-8 is on. "INBOX" in any case is "INBOX", also
+ * as a first level; command->spelled has that as it was said. False: malformed. What no folder can
+ * be called, is the store's to say. */
 bool imap_mailbox(struct imap *imap, struct imap_command *command, struct pn_str *name);
 /* A name or pattern that is already read, likewise. */
 bool imap_mailbox_decode(struct imap *imap, struct imap_command *command, struct pn_str raw,
                          struct pn_str *name);
 /* Appends a name as this client reads it: astring, modified UTF-7 unless UTF-8 is on. */
 void imap_put_mailbox(const struct imap *imap, struct pn_buf *out, struct pn_str name);
+/* Appends to command->out an untagged LIST with this name, and what the client called it where that
+ * is another (RFC 9051, 6.3.9.7). */
+void imap_put_list(const struct imap *imap, const struct imap_command *command, struct pn_str name);
 /* The client reads UTF-8, in names as in messages (RFC 9755, and RFC 9051, which has all of it). */
 bool imap_speaks_utf8(const struct imap *imap);
 /* Quoted or literal, UTF-8 quoted where it may be. */

@@ -90,10 +90,41 @@ bool imap_mailbox_decode(struct imap *imap, struct imap_command *command, struct
     return ok;
 }
 
+/* Below the INBOX, whose name has no case, its first level is spelled as LIST has it. False: the
+ * pool's limit. */
+static bool spell(struct imap_command *command, struct pn_str *name)
+{
+    static const struct pn_str top = PN_STR_INIT("INBOX/");
+    if (!pn_str_istarts(*name, top) || pn_str_starts(*name, top))
+        return true;
+    char *own = pn_pool_alloc(command->args.pool, name->len);
+    if (own == NULL)
+        return false;
+    memcpy(own, name->p, name->len);
+    memcpy(own, top.p, top.len);
+    *name = (struct pn_str){own, name->len};
+    return true;
+}
+
 bool imap_mailbox(struct imap *imap, struct imap_command *command, struct pn_str *name)
 {
     struct pn_str raw;
-    return pn_imap_astring(&command->args, &raw) && imap_mailbox_decode(imap, command, raw, name);
+    if (!pn_imap_astring(&command->args, &raw) || !imap_mailbox_decode(imap, command, raw, name))
+        return false;
+    command->spelled = *name;
+    return spell(command, name);
+}
+
+void imap_put_list(const struct imap *imap, const struct imap_command *command, struct pn_str name)
+{
+    (void)pn_buf_addz(command->out, "* LIST () \"/\" ");
+    imap_put_mailbox(imap, command->out, name);
+    if (!pn_str_eq(command->spelled, name)) {
+        (void)pn_buf_addz(command->out, " (\"OLDNAME\" (");
+        imap_put_mailbox(imap, command->out, command->spelled);
+        (void)pn_buf_addz(command->out, "))");
+    }
+    (void)pn_buf_addz(command->out, "\r\n");
 }
 
 void imap_put_mailbox(const struct imap *imap, struct pn_buf *out, struct pn_str name)

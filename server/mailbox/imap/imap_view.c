@@ -226,10 +226,12 @@ bool imap_put_changed(struct imap *imap, struct pn_buf *out, const struct pn_uid
     return true;
 }
 
-/* RFC 7162, 3.1: who knows CONDSTORE hears MODSEQ with each change, and 3.2.10: the UID, too. */
+/* RFC 7162, 3.1: who knows CONDSTORE hears MODSEQ with each change, and 3.2.10: the UID, too; so
+ * does who knows IMAP4rev2 (RFC 9051, 7.5.2). */
 static unsigned told_of_flags(const struct imap *imap, bool with_uid)
 {
-    return IMAP_TELL_FLAGS | (with_uid || imap->qresync ? (unsigned)IMAP_TELL_UID : 0) |
+    bool uid = with_uid || imap->qresync || imap->rev2;
+    return IMAP_TELL_FLAGS | (uid ? (unsigned)IMAP_TELL_UID : 0) |
            (imap->condstore ? (unsigned)IMAP_TELL_MODSEQ : 0);
 }
 
