@@ -1,6 +1,7 @@
 /* postern mailbox: what a user has, how much he may have, and whether it is in order. */
 #include "ask_show.h"
 #include "cli.h"
+#include "userfile.h"
 
 #include <getopt.h>
 #include <string.h>
@@ -22,7 +23,8 @@ static const char usage[] =
     "  --root DIR   the root of a server that was started so\n"
     "  --socket S   its control socket\n"
     "\n"
-    "  USER is user@domain. The server does it, in the process that has the user's mailbox.\n"
+    "  USER is user@domain, as at a login: its case does not matter. The server does it, in the\n"
+    "  process that has the user's mailbox. Who has none gets one when a quota is set for him.\n"
     "  Exit status: 0 done, 1 faults were found or it can't be done, 2 usage, 3 no server.\n";
 
 /* ---- lines ---- */
@@ -86,7 +88,7 @@ static void print_sum(const json_t *o)
         printf(", ");
         print_limit("messages", pn_answer_number(o, "messages"),
                     pn_answer_number(o, "messages_limit"), pn_answer_text(o, "messages_from"));
-        (void)putchar('\n');
+        printf("%s\n", json_is_true(json_object_get(o, "made")) ? "; his mailbox was made" : "");
         return;
     }
     printf("%lld folders, %lld messages", pn_answer_number(o, "folders"),
@@ -117,8 +119,26 @@ static int conclude(void *ctx, struct pn_ask *ask, const json_t *last, bool json
 
 /* ---- arguments ---- */
 
-/* "500M" as bytes, in digits. False: no such size, or 0. */
-static bool size_text(const char *s, char out[24])
+/* What can't be asked: the argument, or NULL, and why. */
+struct wrong {
+    const char *argument, *why;
+};
+
+struct asked {
+    const char *words[6]; /* "mailbox", verb, USER and what follows; made into the server's */
+    size_t count;
+    const char *messages; /* NULL: not said */
+    struct pn_buf name;   /* USER in its one form */
+    char size[24];
+};
+
+static struct wrong right(void)
+{
+    return (struct wrong){NULL, NULL};
+}
+
+/* "500M" as bytes, in digits. NULL, or why it is no size. */
+static const char *size_text(const char *s, char out[24])
 {
     static const char units[] = "kmgt";
     struct pn_str text = pn_str_of(s);
@@ -129,47 +149,105 @@ static bool size_text(const char *s, char out[24])
         shift = 10 * (unsigned)(unit - units + 1);
         text.len--;
     }
-    if (!pn_str_u64(text, (uint64_t)INT64_MAX >> shift, &n) || n == 0)
-        return false;
+    for (size_t i = 0; i < text.len; i++)
+        if (!pn_is_digit(text.p[i]))
+            text.len = 0;
+    if (text.len == 0)
+        return "a size is a number, and K, M, G or T behind it if need be, such as 500M; or it is "
+               "none, or default";
+    if (!pn_str_u64(text, (uint64_t)INT64_MAX >> shift, &n))
+        return "so large a size can't be counted; none is no limit";
+    if (n == 0)
+        return "nobody can have a limit of 0 bytes; none is no limit";
     (void)snprintf(out, 24, "%llu", (unsigned long long)n << shift);
-    return true;
-}
-
-/* words: "mailbox", verb, USER and what follows; made into the server's. NULL, or what is wrong. */
-static const char *quota_words(const char **words, size_t *count, const char *messages,
-                               char size[24])
-{
-    uint64_t n;
-    if (messages != NULL && !pn_str_u64(pn_str_of(messages), INT64_MAX, &n))
-        return "--messages expects a number";
-    if (*count == 3)
-        return messages == NULL ? NULL : "--messages expects a size, or none, before it";
-    if (strcmp(words[3], "default") == 0)
-        return messages == NULL ? NULL : "default has no limit of its own";
-    if (strcmp(words[3], "none") == 0)
-        (void)snprintf(size, 24, "0");
-    else if (!size_text(words[3], size))
-        return "a size such as 500M, none or default was expected";
-    words[3] = "set";
-    words[4] = size;
-    words[5] = messages == NULL ? "0" : messages;
-    *count = 6;
     return NULL;
 }
 
-static const char *refuse(const char **words, size_t *count, const char *messages, char size[24])
+static struct wrong quota_words(struct asked *a)
+{
+    uint64_t n;
+    const char *limit = a->count == 3 ? NULL : a->words[3], *why = NULL;
+    if (a->messages != NULL && !pn_str_u64(pn_str_of(a->messages), INT64_MAX, &n))
+        return (struct wrong){a->messages, "--messages expects a number of messages; 0: no limit"};
+    if (limit == NULL)
+        return (struct wrong){a->messages == NULL ? NULL : "--messages",
+                              a->messages == NULL ? NULL
+                                                  : "both limits are set at once: say a size, too, "
+                                                    "or none, before it"};
+    if (strcmp(limit, "default") == 0)
+        return (struct wrong){a->messages == NULL ? NULL : "--messages",
+                              a->messages == NULL ? NULL
+                                                  : "default is both limits of the policy again; "
+                                                    "no other can stand beside it"};
+    if (strcmp(limit, "none") == 0)
+        (void)snprintf(a->size, sizeof a->size, "0");
+    else if ((why = size_text(limit, a->size)) != NULL)
+        return (struct wrong){limit, why};
+    a->words[3] = "set";
+    a->words[4] = a->size;
+    a->words[5] = a->messages == NULL ? "0" : a->messages;
+    a->count = 6;
+    return right();
+}
+
+/* The form in which a login and a delivery name him. A quoted local part can't log in, but may have
+ * mail. */
+static struct wrong fold_user(struct asked *a)
+{
+    struct pn_str user = pn_str_of(a->words[2]);
+    size_t at = user.len;
+    while (at > 0 && user.p[at - 1] != '@')
+        at--;
+    if (at < 2 || at == user.len)
+        return (struct wrong){a->words[2], "a user is called user@domain"};
+    if (!pn_user_name(user, &a->name)) {
+        (void)pn_buf_adds(&a->name, user);
+        for (size_t i = 0; i < a->name.len; i++)
+            a->name.p[i] = pn_lower(a->name.p[i]);
+    }
+    a->words[2] = pn_buf_cstr(&a->name);
+    return right();
+}
+
+static struct wrong refuse(struct asked *a)
 {
     static const char *const verbs[] = {"list", "check", "rebuild", "quota"};
     size_t verb = 0;
-    while (verb < 4 && (*count < 2 || strcmp(words[1], verbs[verb]) != 0))
+    while (verb < 4 && (a->count < 2 || strcmp(a->words[1], verbs[verb]) != 0))
         verb++;
     if (verb == 4)
-        return "list, quota, check or rebuild was expected";
-    if (*count < 3 || words[2][0] == '\0')
-        return "whose mailbox?";
-    if (verb == 3)
-        return quota_words(words, count, messages, size);
-    return *count == 3 && messages == NULL ? NULL : "one user was expected";
+        return (struct wrong){a->count < 2 ? NULL : a->words[1],
+                              "list, quota, check or rebuild was expected"};
+    if (a->count < 3)
+        return (struct wrong){a->words[1], "whose mailbox? A user@domain was expected"};
+    struct wrong wrong = fold_user(a);
+    if (wrong.why != NULL || verb == 3)
+        return wrong.why != NULL ? wrong : quota_words(a);
+    if (a->count > 3)
+        return (struct wrong){a->words[3], "one user is all that was expected"};
+    return (struct wrong){a->messages == NULL ? NULL : "--messages",
+                          a->messages == NULL ? NULL : "it belongs to quota"};
+}
+
+/* "-5" is meant for a number, and no option. NULL: there is none. */
+static const char *negative(int argc, char **argv)
+{
+    for (int i = 1; i < argc; i++)
+        if (argv[i][0] == '-' && pn_is_digit(argv[i][1]))
+            return argv[i];
+    return NULL;
+}
+
+static int say_wrong(struct wrong wrong)
+{
+    fprintf(stderr, "postern mailbox: ");
+    if (wrong.argument != NULL) {
+        pn_answer_print(stderr, wrong.argument);
+        fprintf(stderr, ": ");
+    }
+    fprintf(stderr, "%s\n%s", wrong.why,
+            wrong.argument == NULL ? usage : "(postern mailbox --help says how to call it)\n");
+    return PN_EXIT_USAGE;
 }
 
 int pn_cli_mailbox(int argc, char **argv)
@@ -178,28 +256,32 @@ int pn_cli_mailbox(int argc, char **argv)
         {"messages", required_argument, NULL, 'm'}, {"json", no_argument, NULL, 'j'},
         {"root", required_argument, NULL, 'r'},     {"socket", required_argument, NULL, 's'},
         {"help", no_argument, NULL, 'h'},           {NULL, 0, NULL, 0}};
-    const char *words[6] = {"mailbox"}, *root = NULL, *path = NULL, *messages = NULL;
-    char text[PN_ASK_PATH_MAX], size[24];
-    size_t count = 1;
+    const char *root = NULL, *path = NULL, *number = negative(argc, argv);
+    char text[PN_ASK_PATH_MAX];
+    struct asked a = {.words = {"mailbox"}, .count = 1};
     bool json = false;
+    if (number != NULL)
+        return say_wrong((struct wrong){number, "a limit can't be less than nothing"});
     for (int c; (c = getopt_long(argc, argv, "h", options, NULL)) != -1;) {
         if (c == 'h' || c == '?') {
             fputs(usage, c == 'h' ? stdout : stderr);
             return c == 'h' ? PN_EXIT_DONE : PN_EXIT_USAGE;
         }
         json |= c == 'j';
-        messages = c == 'm' ? optarg : messages;
+        a.messages = c == 'm' ? optarg : a.messages;
         root = c == 'r' ? optarg : root;
         path = c == 's' ? optarg : path;
     }
-    bool many = argc - optind > 3;
-    while (optind < argc && count < 4)
-        words[count++] = argv[optind++];
-    const char *wrong = many ? "too many words" : refuse(words, &count, messages, size);
-    if (wrong != NULL) {
-        fprintf(stderr, "postern mailbox: %s\n%s", wrong, usage);
-        return PN_EXIT_USAGE;
-    }
+    if (argc - optind > 3)
+        return say_wrong((struct wrong){argv[optind + 3], "this is one word too many"});
+    while (optind < argc)
+        a.words[a.count++] = argv[optind++];
+    pn_buf_init(&a.name, SIZE_MAX);
+    struct wrong wrong = refuse(&a);
     static const struct pn_ask_show show = {"mailbox", print_line, conclude, NULL};
-    return pn_ask_show(&show, pn_ask_path(path, root, text), words, count, json);
+    int status = wrong.why != NULL
+                     ? say_wrong(wrong)
+                     : pn_ask_show(&show, pn_ask_path(path, root, text), a.words, a.count, json);
+    pn_buf_fini(&a.name);
+    return status;
 }

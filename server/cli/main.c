@@ -20,7 +20,7 @@ static const struct {
     {"queue", pn_cli_queue, "what waits or is held: list, show, retry, release, drop, freeze"},
     {"report", pn_cli_report, "reports from the event log: postern report abuse"},
     {"scan", pn_cli_scan, "judges messages as the server would, and says why"},
-    {"user", pn_cli_user, "who may submit mail: add, passwd, del, list, show, verify"},
+    {"user", pn_cli_user, "who may log in: add, passwd, del, list, show, verify"},
 };
 
 static void usage(FILE *to)

@@ -1,4 +1,4 @@
-/* postern user: who may submit mail, and by which password. */
+/* postern user: who may log in, to submit mail and to read it, and by which password. */
 #include "cli.h"
 #include "json.h"
 #include "secret.h"
