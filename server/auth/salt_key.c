@@ -12,26 +12,13 @@
 #define NAME "salt-key"
 #define NEW  ".salt-key.new"
 
-static int put(int fd, const unsigned char *key)
-{
-    int error = pn_write_whole(fd, (struct pn_str){(const char *)key, AUTH_SALT_KEY});
-    return error != 0 ? error : fsync(fd) != 0 ? errno : 0;
-}
-
 static int make(int folder, unsigned char *key)
 {
     if (getrandom(key, AUTH_SALT_KEY, 0) != AUTH_SALT_KEY)
         return EIO;
-    if (unlinkat(folder, NEW, 0) != 0 && errno != ENOENT) /* what a power cut left */
-        return errno;
-    int fd = openat(folder, NEW, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-    if (fd < 0)
-        return errno;
-    int error = put(fd, key);
-    (void)close(fd);
-    if (error == 0 && (renameat(folder, NEW, folder, NAME) != 0 || fsync(folder) != 0))
-        error = errno;
-    return error;
+    struct pn_str bytes = {(const char *)key, AUTH_SALT_KEY};
+    int error = pn_replace_whole(folder, NAME, NEW, bytes);
+    return error == 0 && fsync(folder) != 0 ? errno : error;
 }
 
 bool auth_salt_key(int folder, unsigned char key[AUTH_SALT_KEY], struct pn_buf *err)

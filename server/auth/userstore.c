@@ -111,9 +111,7 @@ static int fill(const struct pn_userstore *store, int fd, struct pn_str text)
 static int write_beside(const struct pn_userstore *store, int folder, const char *name,
                         struct pn_str text)
 {
-    if (unlinkat(folder, name, 0) != 0 && errno != ENOENT)
-        return errno;
-    int fd = openat(folder, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    int fd = pn_make_anew(folder, name, 0);
     if (fd < 0)
         return errno;
     int error = fill(store, fd, text);

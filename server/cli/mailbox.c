@@ -74,6 +74,8 @@ static void print_limit(const char *what, long long used, long long limit, const
     printf("%lld %s", used, what);
     if (limit != 0)
         printf(" of %lld", limit);
+    else
+        printf(" without limit");
     if (strcmp(from, "own") == 0)
         printf(" (his own)");
     else if (from[0] != '\0')

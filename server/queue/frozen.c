@@ -117,29 +117,16 @@ struct frozen *frozen_load(int folder, struct pn_buf *err)
     return f;
 }
 
-static int write_synced(int fd, const struct frozen *f)
+int frozen_store(const struct frozen *f, int folder)
 {
     struct pn_buf b;
     pn_buf_init(&b, FILE_MAX);
     for (size_t i = 0; i < f->count; i++)
         (void)pn_buf_addf(&b, "%lld %s\n", (long long)f->domains[i].since_ms, f->domains[i].glob);
-    int error = b.overflow ? EFBIG : pn_write_whole(fd, pn_buf_str(&b));
-    if (error == 0 && fsync(fd) != 0)
+    int error =
+        b.overflow ? EFBIG : pn_replace_whole(folder, "frozen", "frozen.new", pn_buf_str(&b));
+    if (error == 0 && fsync(folder) != 0)
         error = errno;
     pn_buf_fini(&b);
-    return error;
-}
-
-int frozen_store(const struct frozen *f, int folder)
-{
-    int fd =
-        openat(folder, "frozen.new", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (fd < 0)
-        return errno;
-    int error = write_synced(fd, f);
-    if (close(fd) != 0 && error == 0)
-        error = errno;
-    if (error == 0 && (renameat(folder, "frozen.new", folder, "frozen") != 0 || fsync(folder) != 0))
-        error = errno;
     return error;
 }

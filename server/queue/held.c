@@ -117,7 +117,7 @@ int held_put(int folder, const struct held *h, int content_fd)
     (void)snprintf(tmp, sizeof tmp, "new-%s", name);
     if (pn_map_fd(content_fd, true, &content) != 0)
         return errno;
-    int fd = openat(folder, tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+    int fd = pn_make_anew(folder, tmp, 0);
     int error = fd < 0 ? errno : write_file(fd, h, content);
     if (fd >= 0)
         (void)close(fd);

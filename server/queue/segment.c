@@ -38,11 +38,11 @@ bool segment_name_parse(const char *name, const char *kind, uint64_t *serial)
 
 /* Past the page cache where the file system can: what is written here is not read again
  * soon, and writing is cheaper so, whatever the cache holds. */
-static int open_direct(int folder, const char *name, int flags)
+static int open_direct(int folder, const char *name)
 {
-    flags |= O_WRONLY | O_CLOEXEC | O_NOFOLLOW;
-    int fd = openat(folder, name, flags | O_DIRECT, 0600);
-    return fd >= 0 || errno != EINVAL ? fd : openat(folder, name, flags, 0600);
+    int flags = O_WRONLY | O_CLOEXEC | O_NOFOLLOW;
+    int fd = openat(folder, name, flags | O_DIRECT);
+    return fd >= 0 || errno != EINVAL ? fd : openat(folder, name, flags);
 }
 
 int segment_fill(int folder, uint64_t serial, uint64_t size)
@@ -50,7 +50,9 @@ int segment_fill(int folder, uint64_t serial, uint64_t size)
     enum { CHUNK = 1024 * 1024 };
     char name[SEGMENT_NAME_MAX], spare[SEGMENT_NAME_MAX];
     int error = 0;
-    int fd = open_direct(folder, segment_name("fill", serial, name), O_CREAT | O_TRUNC);
+    int fd = pn_make_anew(folder, segment_name("fill", serial, name), O_DIRECT);
+    if (fd < 0 && errno == EINVAL)
+        fd = pn_make_anew(folder, name, 0);
     if (fd < 0)
         return errno;
     char *zeros = aligned_alloc(SEGMENT_PAGE, CHUNK);
@@ -148,7 +150,7 @@ struct segment *segment_begin(int folder, uint64_t spare, uint64_t serial,
     s->prev_serial = prev == NULL ? 0 : prev->serial;
     s->prev_end = prev == NULL ? 0 : prev->end;
     s->prev_batch = prev == NULL || prev->write_fd >= 0 ? 0 : prev->batch;
-    s->write_fd = open_direct(folder, from, 0);
+    s->write_fd = open_direct(folder, from);
     if (s->write_fd < 0)
         error = errno;
     else if (getrandom(&s->salt, sizeof s->salt, 0) != (ssize_t)sizeof s->salt)

@@ -121,24 +121,12 @@ struct storing {
     int error;
 };
 
-static int store(const struct suppress *s, struct pn_str bytes)
-{
-    int fd = openat(s->folder, "suppressed.new",
-                    O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-    int error = fd < 0 ? errno : pn_write_whole(fd, bytes);
-    if (error == 0 && fdatasync(fd) != 0)
-        error = errno;
-    if (fd >= 0 && close(fd) != 0 && error == 0)
-        error = errno;
-    if (error == 0 && renameat(s->folder, "suppressed.new", s->folder, "suppressed") != 0)
-        error = errno;
-    return error;
-}
-
 static void store_run(struct pn_job *job)
 {
     struct storing *t = (struct storing *)job;
-    t->error = t->bytes.overflow ? EFBIG : store(t->s, pn_buf_str(&t->bytes));
+    t->error = t->bytes.overflow ? EFBIG
+                                 : pn_replace_whole(t->s->folder, "suppressed", "suppressed.new",
+                                                    pn_buf_str(&t->bytes));
 }
 
 static void store_done(struct pn_job *job)

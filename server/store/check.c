@@ -127,13 +127,13 @@ static void fill_step(struct look *l, uint32_t first, uint32_t last)
     check_step(l, first, last);
 }
 
-/* And the words of the folder's messages. */
-static void fill_words(struct look *l, uint32_t count)
+/* And the words of the folder's messages, the last step of which is not told as done yet. */
+static void fill_words(struct look *l, uint32_t done, uint32_t count)
 {
     enum { SLICE_MS = 200 };
     struct pn_texts *texts = pn_texts_open(l->user, l->view);
     while (texts != NULL && !l->stopped && pn_texts_catch_up(texts, SLICE_MS) == PN_TEXTS_MORE)
-        l->stopped = !l->ops->progress(l->ctx, l->folder, count, count);
+        l->stopped = !l->ops->progress(l->ctx, l->folder, done, count);
     pn_texts_close(&texts);
 }
 
@@ -164,12 +164,12 @@ static void look_at_folder(struct look *l, void (*step)(struct look *, uint32_t,
     for (uint32_t at = 0; at < count && !l->stopped; at += STEP) {
         uint32_t last = count - at < STEP ? count : at + STEP;
         step(l, at + 1, last);
-        l->stopped = !l->ops->progress(l->ctx, l->folder, last, count);
+        if (step == fill_step && last == count)
+            fill_words(l, at, count);
+        l->stopped |= !l->ops->progress(l->ctx, l->folder, last, count);
     }
     if (count == 0)
         l->stopped = !l->ops->progress(l->ctx, l->folder, 0, 0);
-    else if (step == fill_step)
-        fill_words(l, count);
 }
 
 static enum pn_store_status look_at_all(struct pn_user *user, struct look *l,

@@ -59,22 +59,15 @@ static enum pn_store_status set_use(struct folder *folder, enum pn_special_use u
     return error == 0 ? PN_STORE_OK : store_failed(NULL, "postern-folder", error);
 }
 
-static bool is_there(const struct folder *folder)
-{
-    int tmp = folder_open_dir(folder, "tmp");
-    bool there = tmp >= 0 || errno != ENOENT;
-    if (tmp >= 0)
-        (void)close(tmp);
-    return there;
-}
-
 /* Made if it is not there. */
-static enum pn_store_status make(struct pn_user *user, struct pn_str name, enum pn_special_use use)
+static enum pn_store_status make(const struct change *c, struct pn_str name,
+                                 enum pn_special_use use)
 {
+    struct pn_user *user = c->user;
     struct folder *folder;
     enum pn_store_status status = folder_get(user, name, true, &folder);
     /* Others removed what memory still has, or a crash left a directory without its tmp. */
-    if (status == PN_STORE_OK && !is_there(folder)) {
+    if (status == PN_STORE_OK && !maildir_is_whole(c->dir, folder->place)) {
         folder_forget(user, folder->place);
         status = store_status(folder_make_dirs(folder));
         folder_put(&folder);
@@ -104,7 +97,7 @@ static enum pn_store_status may_create(const struct change *c, struct pn_str nam
 static enum pn_store_status create(struct change *c, struct pn_str name, enum pn_special_use use)
 {
     enum pn_store_status status = may_create(c, name, use);
-    return status == PN_STORE_OK ? make(c->user, name, use) : status;
+    return status == PN_STORE_OK ? make(c, name, use) : status;
 }
 
 static enum pn_store_status in_locked(struct pn_user *user, int dir, struct pn_str name,
@@ -240,7 +233,7 @@ static enum pn_store_status make_one_special(struct change *c, struct pn_str nam
     const struct on_disk *there = folders_find(&c->list, name);
     if (use_taken(c, use) || (there != NULL && there->use != PN_USE_NONE))
         return PN_STORE_OK;
-    enum pn_store_status status = make(c->user, name, use);
+    enum pn_store_status status = make(c, name, use);
     return status == PN_STORE_OK ? pn_folder_subscribe(c->user, name, true) : status;
 }
 

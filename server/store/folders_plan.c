@@ -17,20 +17,6 @@ static int open_hidden(int dir)
     return openat(dir, hidden, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 }
 
-static int put(int own, struct pn_str text)
-{
-    int fd = openat(own, fresh, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
-    if (fd < 0)
-        return errno;
-    int error = pn_write_whole(fd, text);
-    if (error == 0 && fsync(fd) != 0)
-        error = errno;
-    (void)close(fd);
-    if (error == 0 && renameat(own, fresh, own, name) != 0)
-        error = errno;
-    return error == 0 && fsync(own) != 0 ? errno : error;
-}
-
 int renaming_write(int dir, struct pn_str from, struct pn_str to, uint32_t uidvalidity,
                    uint32_t below)
 {
@@ -46,7 +32,9 @@ int renaming_write(int dir, struct pn_str from, struct pn_str to, uint32_t uidva
     int own = open_hidden(dir);
     if (own < 0)
         return errno;
-    int error = put(own, (struct pn_str){text, (size_t)n});
+    int error = pn_replace_whole(own, name, fresh, (struct pn_str){text, (size_t)n});
+    if (error == 0 && fsync(own) != 0)
+        error = errno;
     (void)close(own);
     /* It may have been made just now. */
     return error == 0 && fsync(dir) != 0 ? errno : error;

@@ -13,7 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { VERSION = 2 };
+enum { VERSION = 2, LOOK_S = 5 /* whether its file is still there */ };
 
 static const char *const sql[STATEMENTS] = {
     [BEGIN] = "BEGIN IMMEDIATE",
@@ -175,6 +175,7 @@ void index_begin_anew(struct index *index, const char *why)
 static void look(struct index *index)
 {
     struct stat st;
+    index->looked_ns = pn_clock_mono_ns();
     int dir = index->db == NULL ? -1 : open_dir(index);
     if (dir < 0)
         return;
@@ -246,7 +247,8 @@ uint32_t index_vanished_sum(uint32_t validity, uint64_t modseq, uint32_t first, 
 bool index_rest(struct index *index, uint64_t idle_ns)
 {
     (void)pthread_mutex_lock(&index->lock);
-    look(index);
+    if (pn_clock_mono_ns() - index->looked_ns >= LOOK_S * (uint64_t)PN_NS_PER_S)
+        look(index);
     index_write(index);
     bool rests = index->db == NULL;
     if (!rests && pn_clock_mono_ns() - index->used_ns >= idle_ns) {

@@ -45,7 +45,7 @@ struct index {
     dev_t device;
     ino_t inode; /* of its file */
     sqlite3_stmt *statements[STATEMENTS];
-    uint64_t used_ns;
+    uint64_t used_ns, looked_ns;
     unsigned serial;
     bool lost;  /* something that was queued could not be written */
     bool holes; /* and who had queued it does not know yet: by serial, when it can be written again

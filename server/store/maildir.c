@@ -173,8 +173,8 @@ int maildir_make(int root, const char *path)
 bool maildir_is_whole(int root, const char *path)
 {
     struct stat st;
-    int at = maildir_open_dir(root, path);
-    bool whole = at >= 0 && fstatat(at, "tmp", &st, AT_SYMLINK_NOFOLLOW) == 0;
+    int at = maildir_open_dir(root, path[0] == '\0' ? "." : path);
+    bool whole = (at >= 0 && fstatat(at, "tmp", &st, AT_SYMLINK_NOFOLLOW) == 0) || errno != ENOENT;
     if (at >= 0)
         (void)close(at);
     return whole;

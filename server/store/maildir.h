@@ -22,7 +22,8 @@ int maildir_open_dir(int root, const char *path);
 int maildir_open_file(int root, const char *path);
 /* Makes path and all above it, each synced into its parent, with tmp, new and cur. */
 int maildir_make(int root, const char *path);
-/* Whether path is a Maildir, whose making came to its end: one without tmp is none. */
+/* Whether path ("": root) is a Maildir, whose making came to its end: one without tmp is none.
+ * False only where that is sure. */
 bool maildir_is_whole(int root, const char *path);
 
 #endif

@@ -81,13 +81,9 @@ int marks_write_text(int dir, const char *name, struct pn_str text, bool sync)
     struct pn_buf fresh;
     pn_buf_init(&fresh, 100);
     (void)pn_buf_addf(&fresh, "%s.tmp", name);
-    int error = put_text(dir, pn_buf_cstr(&fresh), O_CREAT | O_TRUNC, text);
-    if (error == 0 && renameat(dir, pn_buf_cstr(&fresh), dir, name) != 0)
+    int error = pn_replace_whole(dir, name, pn_buf_cstr(&fresh), text);
+    if (error == 0 && sync && fsync(dir) != 0)
         error = errno;
-    else if (error == 0 && sync && fsync(dir) != 0)
-        error = errno;
-    if (error != 0)
-        (void)unlinkat(dir, pn_buf_cstr(&fresh), 0);
     pn_buf_fini(&fresh);
     return error;
 }

@@ -1,5 +1,6 @@
 #include "mem.h"
 #include "text_file.h"
+#include "whole.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -342,7 +343,7 @@ int text_build_write(const struct text_build *build, int dir, uint32_t uidvalidi
     text_name(name, uidvalidity, first, last);
     (void)snprintf(temporary, sizeof temporary, TEXT_TMP "%d.%u", (int)getpid(),
                    atomic_fetch_add(&turn, 1));
-    int fd = openat(dir, temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+    int fd = pn_make_anew(dir, temporary, 0);
     if (fd < 0)
         return errno;
     int error = write_file(build, fd, &h);

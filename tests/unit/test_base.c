@@ -12,7 +12,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static void test_u64(void)
@@ -361,15 +363,57 @@ static void test_whole(void)
     (void)close(ends[1]);
 }
 
+static void has(int folder, const char *name, struct pn_str want)
+{
+    char got[20];
+    int fd = openat(folder, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    UNIT_INT(pn_read_whole_at(fd, got, want.len, 0, EBADMSG), 0);
+    UNIT_STR(((struct pn_str){got, want.len}), want);
+    UNIT_INT(pn_read_whole_at(fd, got, 1, want.len, EBADMSG), EBADMSG);
+    (void)close(fd);
+}
+
+/* What stands where the new one is written is another's: after a power cut, the file itself. */
+static void test_replace(void)
+{
+    char path[] = "/tmp/test_base-XXXXXX";
+    UNIT_TRUE(mkdtemp(path) != NULL);
+    int folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    UNIT_INT(pn_replace_whole(folder, "file", "new", PN_STR("first")), 0);
+    has(folder, "file", PN_STR("first"));
+    UNIT_INT(faccessat(folder, "new", F_OK, 0), -1);
+    UNIT_INT(linkat(folder, "file", folder, "new", 0), 0);
+    UNIT_INT(linkat(folder, "file", folder, "kept", 0), 0);
+    UNIT_INT(pn_replace_whole(folder, "file", "new", PN_STR("second")), 0);
+    has(folder, "file", PN_STR("second"));
+    has(folder, "kept", PN_STR("first"));
+    UNIT_INT(symlinkat("kept", folder, "new"), 0);
+    int fd = pn_make_anew(folder, "new", 0);
+    UNIT_INT(pn_write_whole(fd, PN_STR("x")), 0);
+    (void)close(fd);
+    has(folder, "kept", PN_STR("first"));
+    UNIT_INT(unlinkat(folder, "new", 0), 0);
+    UNIT_INT(mkdirat(folder, "busy", 0700), 0);
+    UNIT_INT(pn_replace_whole(folder, "busy", "new", PN_STR("x")), EISDIR);
+    UNIT_INT(faccessat(folder, "new", F_OK, 0), -1);
+    UNIT_INT(pn_replace_whole(folder, "file", "busy", PN_STR("x")), EISDIR);
+    has(folder, "file", PN_STR("second"));
+    UNIT_INT(unlinkat(folder, "busy", AT_REMOVEDIR), 0);
+    UNIT_INT(unlinkat(folder, "file", 0), 0);
+    UNIT_INT(unlinkat(folder, "kept", 0), 0);
+    (void)close(folder);
+    UNIT_INT(rmdir(path), 0);
+}
+
 int main(int argc, char **argv)
 {
     static const struct unit_test tests[] = {
-        {"u64", test_u64},     {"glob", test_glob},   {"buf_limit", test_buf_limit},
-        {"milli", test_milli}, {"utf8", test_utf8},   {"shown", test_shown},
-        {"pool", test_pool},   {"wire", test_wire},   {"net", test_net},
-        {"json", test_json},   {"codec", test_codec}, {"clock", test_clock},
-        {"ascii", test_ascii}, {"whole", test_whole}, {"patience", test_patience},
-        {NULL, NULL},
+        {"u64", test_u64},           {"glob", test_glob},   {"buf_limit", test_buf_limit},
+        {"milli", test_milli},       {"utf8", test_utf8},   {"shown", test_shown},
+        {"pool", test_pool},         {"wire", test_wire},   {"net", test_net},
+        {"json", test_json},         {"codec", test_codec}, {"clock", test_clock},
+        {"ascii", test_ascii},       {"whole", test_whole}, {"replace", test_replace},
+        {"patience", test_patience}, {NULL, NULL},
     };
     return unit_main("base", tests, argc, argv);
 }
