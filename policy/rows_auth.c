@@ -10,7 +10,7 @@
 const struct postern_row pn_auth_rows[] = {
     {.name = "users",
      .type = (enum postern_type)PN_T_PATH,
-     .flags = PN_ROW_UNDER_ROOT,
+     .flags = PN_ROW_UNDER_ROOT | PN_ROW_SOON,
      .def = "/etc/postern/users",
      .help = "The file that `postern user` edits; only the supervisor opens it, and looks once a "
              "second whether it changed. With --root DIR: DIR/auth-users."},

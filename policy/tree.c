@@ -199,6 +199,14 @@ static void check_path(struct pn_parser *p, const struct postern_row *row,
     }
 }
 
+static void check_soon(struct pn_parser *p, const struct pn_tree_value *value, struct pn_str given)
+{
+    struct stat st;
+    if (stat(value->data.text.p, &st) != 0 && (errno == ENOENT || errno == ENOTDIR))
+        pn_warning_at(p->problems, value->at, "'%.*s' is not there yet: the server starts without it",
+                      PN_FMT(given));
+}
+
 static void settle_path(struct pn_parser *p, const struct postern_row *row,
                         struct pn_tree_value *value)
 {
@@ -215,6 +223,8 @@ static void settle_path(struct pn_parser *p, const struct postern_row *row,
     }
     if (by_operator && (int)row->type != PN_T_PATH)
         check_path(p, row, value, given);
+    else if (by_operator && (row->flags & PN_ROW_SOON) != 0)
+        check_soon(p, value, given);
 }
 
 /* An explanation for a value of this row: "a duration such as ...". */

@@ -274,6 +274,9 @@ static void test_values(void)
         {"replies { reject \"550 No\" }", ""},
         {"users nowhere.txt", "t.conf:1:7: 'nowhere.txt' is not there, expected a file\n"},
         {"users /tmp", "t.conf:1:7: '/tmp' is a folder, expected a file\n"},
+        {"auth { users nowhere.txt }",
+         "t.conf:1:14: warning: 'nowhere.txt' is not there yet: the server starts without it\n"},
+        {"auth { users /etc/passwd }", ""},
         {"users \"\"", "t.conf:1:7: '' does not fit 'users', expected a path\n"},
     };
     CHECK(rows);
