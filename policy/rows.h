@@ -28,7 +28,7 @@ enum {
     PN_ROW_TITLE_MAY = 512, /* a block whose title may be left out */
     PN_ROW_UNDER_ROOT = 1024, /* a default path: --root DIR goes in front */
     PN_ROW_SAME_TITLE = 2048, /* a block of which several may have the same title */
-    PN_ROW_SOON = 4096        /* a path that another program makes: who names it is warned */
+    PN_ROW_SOON = 4096        /* a path that another program makes: who names one is warned */
 };
 
 /* The top level; ends with a NULL name. */

@@ -203,8 +203,8 @@ static void check_soon(struct pn_parser *p, const struct pn_tree_value *value, s
 {
     struct stat st;
     if (stat(value->data.text.p, &st) != 0 && (errno == ENOENT || errno == ENOTDIR))
-        pn_warning_at(p->problems, value->at, "'%.*s' is not there yet: the server starts without it",
-                      PN_FMT(given));
+        pn_warning_at(p->problems, value->at,
+                      "'%.*s' is not there yet: the server starts without it", PN_FMT(given));
 }
 
 static void settle_path(struct pn_parser *p, const struct postern_row *row,
@@ -223,7 +223,8 @@ static void settle_path(struct pn_parser *p, const struct postern_row *row,
     }
     if (by_operator && (int)row->type != PN_T_PATH)
         check_path(p, row, value, given);
-    else if (by_operator && (row->flags & PN_ROW_SOON) != 0)
+    else if (by_operator && (row->flags & PN_ROW_SOON) != 0 &&
+             !pn_str_eq(given, pn_str_of(row->def)))
         check_soon(p, value, given);
 }
 
