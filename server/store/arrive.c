@@ -147,6 +147,8 @@ enum pn_store_status folder_keyword(struct folder *f, struct pn_str name, uint32
 {
     unsigned free_letter = PN_KEYWORDS_MAX;
     *bit = 0;
+    if (f->gone) /* its name may be another's by now */
+        return PN_STORE_NO_FOLDER;
     for (unsigned i = 0; i < PN_KEYWORDS_MAX; i++) {
         if (f->marks.keywords[i] == NULL) {
             if (free_letter == PN_KEYWORDS_MAX)

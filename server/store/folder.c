@@ -164,12 +164,23 @@ static struct folder *find(struct pn_user *user, const char *place)
     return f;
 }
 
+/* A directory whose making was cut is no folder to anybody. */
+static bool is_made(const struct folder *f)
+{
+    struct pn_buf path;
+    pn_buf_init(&path, PLACE_MAX);
+    (void)user_path(f->user, f->place, &path);
+    bool made = maildir_is_whole(f->user->store->root, pn_buf_cstr(&path));
+    pn_buf_fini(&path);
+    return made;
+}
+
 /* user->lock is held. */
 static int open_new(struct pn_user *user, struct pn_str name, const char *place, bool create,
                     struct folder **out)
 {
     struct folder *f = folder_new(user, name, place);
-    int error = read_marks(f);
+    int error = is_made(f) ? read_marks(f) : ENOENT;
     if (error == ENOENT && create) {
         error = make_dirs(user, place);
         error = error == 0 ? read_marks(f) : error;

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { SCAN_POOL = 64 * 1024 * 1024 };
@@ -31,8 +32,7 @@ static int rename_dir(int dir, const char *from, const char *to)
     return renameat2(dir, from, dir, to, RENAME_NOREPLACE) == 0 ? 0 : errno;
 }
 
-/* One directory. The new name's own, or another's of the same name, may not be there; what a crash
- * left of making it, which nobody sees as a folder, gives way. */
+/* One directory. The new name's own, or another's of the same name, may not be there. */
 static int move_one(struct pn_user *user, int dir, const struct on_disk *folder,
                     struct pn_str new_name)
 {
@@ -42,9 +42,6 @@ static int move_one(struct pn_user *user, int dir, const struct on_disk *folder,
     if (error == 0) {
         folder_forget(user, folder->component.p);
         error = rename_dir(dir, folder->component.p, pn_buf_cstr(&place));
-        if (error == EEXIST && !maildir_is_whole(dir, pn_buf_cstr(&place)) &&
-            folders_remove_empty(user, dir, pn_buf_cstr(&place)) == 0)
-            error = rename_dir(dir, folder->component.p, pn_buf_cstr(&place));
         /* Whoever asked for it in between has a folder that is not there. */
         folder_forget(user, folder->component.p);
         folder_forget(user, pn_buf_cstr(&place));
@@ -99,8 +96,19 @@ int folders_finish(struct pn_user *user, int dir)
 
 /* ---- may it be done? ---- */
 
-static enum pn_store_status check(const struct on_disk_list *list, struct pn_str from,
-                                  struct pn_str to, size_t *count)
+/* What a crash left of making a folder, which nobody sees as one, gives way. False: there is
+ * something of that name. */
+static bool clear_way(struct pn_user *user, int dir, const char *place)
+{
+    struct stat st;
+    if (fstatat(dir, place, &st, AT_SYMLINK_NOFOLLOW) != 0)
+        return errno == ENOENT;
+    return !maildir_is_whole(dir, place) && folders_remove_empty(user, dir, place) == 0;
+}
+
+/* All of them, before the first is moved. */
+static enum pn_store_status check(struct pn_user *user, int dir, const struct on_disk_list *list,
+                                  struct pn_str from, struct pn_str to, size_t *count)
 {
     struct pn_buf name, place;
     enum pn_store_status status = PN_STORE_OK;
@@ -114,7 +122,8 @@ static enum pn_store_status check(const struct on_disk_list *list, struct pn_str
         if (!renamed(&name, list->v[i].name, from, to) ||
             !maildir_folder_name(&place, pn_buf_str(&name)))
             status = PN_STORE_BAD_NAME;
-        else if (folders_find(list, pn_buf_str(&name)) != NULL)
+        else if (folders_find(list, pn_buf_str(&name)) != NULL ||
+                 !clear_way(user, dir, pn_buf_cstr(&place)))
             status = PN_STORE_EXISTS;
         pn_buf_fini(&place);
     }
@@ -136,8 +145,9 @@ static enum pn_store_status rename_on_disk(struct pn_user *user, int dir, struct
         pn_pool_free(&pool);
         return store_failed(NULL, "folders", error);
     }
-    enum pn_store_status status =
-        folders_find(&list, to) != NULL ? PN_STORE_EXISTS : check(&list, from, to, &count);
+    enum pn_store_status status = folders_find(&list, to) != NULL
+                                      ? PN_STORE_EXISTS
+                                      : check(user, dir, &list, from, to, &count);
     if (status == PN_STORE_OK) {
         bool planned = count > 1;
         error = planned ? renaming_write(dir, from, to, 0, 0) : 0;

@@ -148,6 +148,7 @@ void folder_marks_remove(int dir)
 {
     (void)unlinkat(dir, folder_file, 0);
     (void)unlinkat(dir, "postern-folder.spare", 0);
+    (void)unlinkat(dir, "postern-folder.tmp", 0);
 }
 
 static bool keyword_line(struct folder_marks *m, struct pn_str value)

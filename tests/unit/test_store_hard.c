@@ -671,6 +671,80 @@ static void test_half_made_with_mail(void)
     rig_fini(&r);
 }
 
+static enum pn_store_status see_old(struct rig *r)
+{
+    enum pn_store_status status = pn_view_open(r->user, PN_STR("Old"), true, NULL, NULL, &r->a);
+    if (r->a != NULL)
+        pn_view_close(&r->a);
+    return status;
+}
+
+/* To whoever asks it is no folder; and what is left of its small files is in nobody's way. */
+static void test_half_made_unseen(void)
+{
+    struct rig r;
+    struct stat st;
+    rig_init(&r);
+    UNIT_INT(mkdir_of(&r, ".Old") | mkdir_of(&r, ".Old/cur") | mkdir_of(&r, ".Old/new"), 0);
+    UNIT_INT(see_old(&r), PN_STORE_NO_FOLDER);
+    UNIT_INT(fstatat(r.fd, rig_at(".Old/postern-folder"), &st, 0), -1);
+    int fd = openat(r.fd, rig_at(".Old/postern-folder.tmp"), O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+    UNIT_TRUE(fd >= 0);
+    (void)close(fd);
+    UNIT_INT(rename_other(&r), PN_STORE_OK);
+    UNIT_INT(see_old(&r), PN_STORE_OK);
+    rig_fini(&r);
+}
+
+/* A tree of which one can't move stays whole. */
+static void test_rename_tree_blocked(void)
+{
+    struct rig r;
+    struct pn_folder_list list;
+    struct pn_pool *pool = pn_pool_new(1024 * 1024);
+    rig_init(&r);
+    UNIT_INT(pn_folder_create(r.user, PN_STR("a"), PN_USE_NONE), PN_STORE_OK);
+    UNIT_INT(pn_folder_create(r.user, PN_STR("a/b"), PN_USE_NONE), PN_STORE_OK);
+    UNIT_INT(mkdir_of(&r, ".x.b") | mkdir_of(&r, ".x.b/odd"), 0);
+    for (int i = 0; i < 2; i++)
+        UNIT_INT(pn_folder_rename(r.user, PN_STR("a"), PN_STR("x")), PN_STORE_EXISTS);
+    UNIT_INT(pn_folders_list(r.user, pool, &list), PN_STORE_OK);
+    UNIT_INT(list.count, 3);
+    UNIT_STR(list.v[1].name, PN_STR("a"));
+    UNIT_STR(list.v[2].name, PN_STR("a/b"));
+    UNIT_INT(unlinkat(r.fd, rig_at(".x.b/odd"), AT_REMOVEDIR), 0);
+    UNIT_INT(pn_folder_rename(r.user, PN_STR("a"), PN_STR("x")), PN_STORE_OK);
+    pn_pool_free(&pool);
+    rig_fini(&r);
+}
+
+static uint32_t validity_of_old(const struct rig *r)
+{
+    struct folder_marks marks;
+    int dir = openat(r->fd, rig_at(".Old"), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    UNIT_INT(folder_marks_read(dir, &marks), 0);
+    uint32_t validity = marks.uidvalidity;
+    folder_marks_fini(&marks);
+    (void)close(dir);
+    return validity;
+}
+
+/* Who has a folder selected that went, and another came by its name, writes nothing there. */
+static void test_gone_keyword(void)
+{
+    struct rig r;
+    uint32_t bit;
+    rig_init(&r);
+    UNIT_INT(create_old(&r), PN_STORE_OK);
+    UNIT_INT(pn_view_open(r.user, PN_STR("Old"), false, NULL, NULL, &r.a), PN_STORE_OK);
+    UNIT_INT(pn_folder_rename(r.user, PN_STR("Old"), PN_STR("Away")), PN_STORE_OK);
+    UNIT_INT(create_old(&r), PN_STORE_OK);
+    uint32_t validity = validity_of_old(&r);
+    UNIT_INT(pn_view_add_keyword(r.a, PN_STR("fresh"), &bit), PN_STORE_NO_FOLDER);
+    UNIT_INT(validity_of_old(&r), validity);
+    rig_fini(&r);
+}
+
 static int deliver_to_old(struct rig *r)
 {
     UNIT_INT(rig_deliver(r, "Old"), PN_STORE_OK);
@@ -806,6 +880,9 @@ int main(int argc, char **argv)
                                              {"no_mark", test_no_mark},
                                              {"half_made", test_half_made},
                                              {"half_made_with_mail", test_half_made_with_mail},
+                                             {"half_made_unseen", test_half_made_unseen},
+                                             {"rename_tree_blocked", test_rename_tree_blocked},
+                                             {"gone_keyword", test_gone_keyword},
                                              {"half_read", test_half_read},
                                              {NULL, NULL}};
     return unit_main("store_hard", tests, argc, argv);
