@@ -113,7 +113,8 @@ static int link_all(struct copy *c)
         a->tmp = pn_strndup(name.p, name.len);
         error = link_one(c, c->uids[i], a);
         if (error == 0 && fstatat(c->tmp, a->tmp, &st, AT_SYMLINK_NOFOLLOW) == 0)
-            a->file_size = (uint64_t)st.st_size;
+            /* A name that says another size is right: the file was cut, and may be mended. */
+            a->file_size = a->file_size != 0 ? a->file_size : (uint64_t)st.st_size;
         bool gone = error == ENOENT;
         if (gone) {
             arrival_fini(a);

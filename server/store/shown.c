@@ -40,14 +40,17 @@ void folder_set_form(struct folder *f, struct msg *m, struct form form)
         folder_put_msg(f, m);
 }
 
-/* Of content that was read. */
-static struct form know_form(struct folder *f, uint32_t uid, struct pn_str bytes)
+/* Of content that was read; kept if it is that of the whole message. */
+static struct form know_form(struct folder *f, uint32_t uid, const struct pn_content *content,
+                             bool whole)
 {
     bool found;
     struct form form = folder_form(f, uid);
     if (form.kind != FORM_UNKNOWN)
         return form;
-    form = mail_form(bytes);
+    form = mail_form(content->bytes);
+    if (!whole || !pn_content_is_whole(content))
+        return form;
     (void)pthread_mutex_lock(&f->lock);
     size_t at = folder_find(f, uid, &found);
     if (found)
@@ -90,9 +93,10 @@ static void show_surrogate(const struct pn_user *user, struct pn_content *conten
 
 enum pn_read pn_view_show(struct pn_view *v, uint32_t seq, struct pn_content *out)
 {
-    enum pn_read read = pn_view_read(v, seq, out);
+    bool whole;
+    enum pn_read read = pn_view_read_whole(v, seq, out, &whole);
     if (read == PN_READ_OK && v->plain &&
-        know_form(v->folder, pn_view_uid(v, seq), out->bytes).kind == FORM_INTERNATIONAL)
+        know_form(v->folder, pn_view_uid(v, seq), out, whole).kind == FORM_INTERNATIONAL)
         show_surrogate(v->folder->user, out);
     return read;
 }
