@@ -80,6 +80,15 @@ static int open_dir(const struct index *index)
 
 static const char *const files[] = {"index.db", "index.db-wal", "index.db-shm", "index.db-journal"};
 
+bool index_is_in(int user)
+{
+    int dir = maildir_open_dir(user, "postern");
+    bool is = dir >= 0 && faccessat(dir, files[0], F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+    if (dir >= 0)
+        (void)close(dir);
+    return is;
+}
+
 static void remove_file(int dir)
 {
     for (unsigned i = 0; i < sizeof files / sizeof files[0]; i++)

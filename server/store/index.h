@@ -48,6 +48,8 @@ bool index_free(struct index **index);
 /* Writes what is queued, and closes the file if it was not used for so long. True: it is closed
  * now. */
 bool index_rest(struct index *index, uint64_t idle_ns);
+/* Whether there is one of the user whose directory that is. */
+bool index_is_in(int user);
 /* Begins from nothing where others removed the file, or put another in its place. */
 void index_look(struct index *index);
 /* Begins from nothing. */

@@ -270,13 +270,19 @@ static uint32_t highest_uidvalidity(int dir)
     return highest;
 }
 
+/* Above all that can have been given: one a microsecond, since 1970. */
+static uint64_t modseq_of_now(void)
+{
+    return (uint64_t)pn_clock_wall_ms() * 1000;
+}
+
 /* A file that is lost, or was never there: numbers go on above all that can have been given. */
 static void begin_marks(struct pn_user *user, int dir)
 {
     user->marks =
         (struct user_marks){.uidvalidity = highest_uidvalidity(dir), .modseq = 1, .epoch = 1};
     if (user->marks.uidvalidity > 0) {
-        user->marks.modseq = (uint64_t)pn_clock_wall_ms() * 1000;
+        user->marks.modseq = modseq_of_now();
         user->marks.epoch = (uint32_t)(pn_clock_wall_ms() / 1000);
     }
 }
@@ -295,6 +301,7 @@ int user_marks(struct pn_user *user)
         begin_marks(user, dir);
         error = 0;
     }
+    bool has_index = index_is_in(dir);
     (void)close(dir);
     if (error != 0)
         return error;
@@ -304,6 +311,10 @@ int user_marks(struct pn_user *user)
         (void)store_quotas_note(user->store);
     /* One who is new has no index yet, and the file comes with the first folder. */
     bool is_new = user->marks.uidvalidity == 0;
+    /* Left out of a backup that is restored now: what clients were told since is not known, and
+     * nothing may come under a number that they had. The next one is written before it is told. */
+    if (!is_new && !has_index && user->modseq < modseq_of_now())
+        user->modseq = modseq_of_now();
     if (!is_new && (user->marks.exact == 0 || !is_this_boot(user->marks.exact))) {
         user->marks.epoch++;
         user->marks.exact = 0;

@@ -50,11 +50,16 @@ def seen(client):
     return str(got["BODYSTRUCTURE"]), str(got["ENVELOPE"]), got["RFC822.SIZE"]
 
 
+def second(node):
+    """The second message's file."""
+    return next(f for f in glob.glob(home(node) + "/cur/*") + glob.glob(home(node) + "/new/*") if f.partition(",U=")[2].partition(":")[0].endswith(".2"))
+
+
 def torn(node, change, label):
     """change: what becomes of the second message's file. Then it is mended."""
     client = session(node)
     before = seen(client)
-    path = next(f for f in glob.glob(home(node) + "/cur/*") + glob.glob(home(node) + "/new/*") if f.partition(",U=")[2].partition(":")[0].endswith(".2"))
+    path = second(node)
     copy = os.path.join(node.server.root, "copy")
     shutil.copy(path, copy)
     change(path)
@@ -106,6 +111,85 @@ def removed(node, what, label):
     client.close()
 
 
+def copied(node):
+    """Copies of a message that is cut, which share its file: they are what it is."""
+    client = session(node)
+    before = seen(client)
+    path = second(node)
+    with open(path, "rb") as f:
+        whole = f.read()
+    os.truncate(path, 700)
+    client.ok("COPY", "2", "Archive")
+    client.ok("SELECT", "Archive")
+    client.command("FETCH", "1", "(BODYSTRUCTURE)")
+    with open(path, "r+b") as f:
+        f.write(whole)
+    status, last, faults = ask(node, "check")
+    count.check(status == 0 and last["faults"] == 0, "copied: no faults", (last, faults))
+    got = client.fetch("1", "(BODYSTRUCTURE ENVELOPE RFC822.SIZE)")[1]
+    count.check((str(got["BODYSTRUCTURE"]), str(got["ENVELOPE"]), got["RFC822.SIZE"]) == before, "copied: it is shown as it is", got)
+    client.command("STORE", "1", "+FLAGS.SILENT", "(\\Deleted)")
+    client.ok("EXPUNGE")
+    client.close()
+
+
+def stranger(node):
+    """Two of the same bytes that somebody drops in, one of which is read while it is cut: then both
+    are shown alike to a client that does not know UTF-8."""
+    client = session(node)
+    for n in (1, 2):
+        name = f"{home(node)}/tmp/{n}.x.y"
+        with open(name, "wb") as f:
+            f.write("From: a@a.test\nSubject: Gr\u00fc\u00dfe\nTo: \u00fc@b.test\n\nhello\n".encode())
+        os.rename(name, f"{home(node)}/new/{n}.x.y")
+    client.ok("NOOP")
+    path = glob.glob(home(node) + "/*/1.x*")[0]
+    with open(path, "rb") as f:
+        whole = f.read()
+    os.truncate(path, 12)
+    client.command("FETCH", "4", "BODY.PEEK[]")
+    with open(path, "r+b") as f:
+        f.write(whole)
+    got = client.fetch("4:5", "(BODY.PEEK[HEADER])")
+    shown = [got[n]["BODY[HEADER]"] for n in (4, 5)]
+    count.check(shown[0] == shown[1] and max(shown[0]) < 128, "a stranger's: read while it was cut", shown)
+    client.ok("STORE", "4:5", "+FLAGS.SILENT", "(\\Deleted)")
+    client.ok("EXPUNGE")
+    client.close()
+
+
+def marks_of(client):
+    got = client.ok("STATUS", "INBOX", "(UIDVALIDITY HIGHESTMODSEQ)").untagged
+    return next(r.value for r in got if r.word == "STATUS")[1]
+
+
+def restored(node):
+    """A backup as the README makes it, flags that are set behind it, and the backup again: a client
+    that knows the flags is told that they are not so."""
+    mail, copy = os.path.join(node.server.root, "mail"), os.path.join(node.server.root, "backup.tar")
+    node.server.stop()
+    postern.run(["tar", "-C", mail, "--exclude=./*/*/postern", "-cf", copy, "."])
+    node.start()
+    client = session(node)
+    for sign in "+-+-+":
+        client.ok("STORE", "1:2", f"{sign}FLAGS", "(\\Flagged)")
+    knows = marks_of(client)
+    client.close()
+    node.server.stop()
+    shutil.rmtree(mail)
+    os.mkdir(mail, 0o700)
+    postern.run(["tar", "-C", mail, "-xpf", copy])
+    node.start()
+    client = imap.Imap("127.0.0.1", node.ports["imap"])
+    client.login(USER, mailnode.PASSWORD)
+    client.ok("ENABLE", "QRESYNC")
+    result = client.ok("SELECT", "INBOX", f"(QRESYNC ({knows['UIDVALIDITY']} {knows['HIGHESTMODSEQ']}))")
+    told = sorted(r.value[0] for r in result.untagged if r.word == "FETCH")
+    count.check(told == [1, 2, 3], "restored: all flags are told", result.untagged)
+    count.check(marks_of(client)["HIGHESTMODSEQ"] > knows["HIGHESTMODSEQ"], "restored: numbers go on", marks_of(client))
+    client.close()
+
+
 def main():
     with mailnode.Node(mailbox="plain-login loopback") as node:
         client = session(node)
@@ -115,8 +199,11 @@ def main():
         torn(node, cut, "cut")
         torn(node, grow, "grown")
         torn(node, blank, "empty")
+        copied(node)
+        stranger(node)
         removed(node, "index.db", "the index")
         removed(node, "words", "the words")
+        restored(node)
     return count.close()
 
 
