@@ -1,6 +1,8 @@
 /* postern mailbox: what a user has, how much he may have, and whether it is in order. */
+#include "alabel.h"
 #include "ask_show.h"
 #include "cli.h"
+#include "grammar.h"
 #include "userfile.h"
 
 #include <getopt.h>
@@ -192,21 +194,30 @@ static struct wrong quota_words(struct asked *a)
     return right();
 }
 
-/* The form in which a login and a delivery name him. A quoted local part can't log in, but may have
- * mail. */
+/* As a delivery names whose address can't log in: a local part that must be quoted, say. */
+static bool fold_address(struct pn_str user, struct pn_buf *out)
+{
+    struct pn_smtp_mailbox box;
+    struct pn_alabel room;
+    struct pn_buf b;
+    if (!pn_smtp_mailbox_parse(user, &box))
+        return false;
+    pn_buf_init(&b, SIZE_MAX);
+    pn_smtp_mailbox_canonical(&b, &box);
+    struct pn_str ascii = pn_alabel_address(pn_buf_str(&b), &room);
+    (void)pn_buf_adds(out, ascii.p == NULL ? pn_buf_str(&b) : ascii);
+    for (size_t i = 0; i < out->len; i++)
+        out->p[i] = pn_lower(out->p[i]);
+    pn_buf_fini(&b);
+    return true;
+}
+
+/* The form in which a login and a delivery name him. */
 static struct wrong fold_user(struct asked *a)
 {
     struct pn_str user = pn_str_of(a->words[2]);
-    size_t at = user.len;
-    while (at > 0 && user.p[at - 1] != '@')
-        at--;
-    if (at < 2 || at == user.len)
+    if (!pn_user_name(user, &a->name) && !fold_address(user, &a->name))
         return (struct wrong){a->words[2], "a user is called user@domain"};
-    if (!pn_user_name(user, &a->name)) {
-        (void)pn_buf_adds(&a->name, user);
-        for (size_t i = 0; i < a->name.len; i++)
-            a->name.p[i] = pn_lower(a->name.p[i]);
-    }
     a->words[2] = pn_buf_cstr(&a->name);
     return right();
 }
@@ -231,12 +242,14 @@ static struct wrong refuse(struct asked *a)
                           a->messages == NULL ? NULL : "it belongs to quota"};
 }
 
-/* "-5" is meant for a number, and no option. NULL: there is none. */
+/* "-5" or "-5g" is meant for a number, and no option. NULL: there is none. */
 static const char *negative(int argc, char **argv)
 {
-    for (int i = 1; i < argc; i++)
-        if (argv[i][0] == '-' && pn_is_digit(argv[i][1]))
+    for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++) {
+        size_t digits = strspn(argv[i] + (argv[i][0] == '-'), "0123456789");
+        if (argv[i][0] == '-' && digits > 0 && strlen(argv[i]) <= digits + 2)
             return argv[i];
+    }
     return NULL;
 }
 

@@ -238,6 +238,12 @@ def names(server):
     status, lines = ask(server, "quota", "CAT@HERE.TEST", "30K")
     count.check(status == 0 and lines[-1]["user"] == "cat@here.test", "his quota", lines)
     count.check(limits(server, "cat@here.test")[0] == 30720, "is set")
+    for rcpt, name in (('"Zoe"@here.test', "zoe@here.test"), ('"q x"@here.test', '"Q X"@here.test'), ("-5x@here.test", "-5x@here.test")):
+        count.check(send(server, rcpt).startswith("250"), "mail for " + rcpt)
+        for user in (rcpt, name):
+            command = [os.path.join(postern.build_folder(), "postern"), "mailbox", "--root", server.root, "--", "list", user]
+            p = postern.run(command)
+            count.check(p.returncode == 0 and ", 1 messages," in p.stdout, f"{rcpt} is {user}", (p.stdout, p.stderr))
 
 
 def before_mail(server):

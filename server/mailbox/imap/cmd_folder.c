@@ -54,7 +54,8 @@ enum imap_result imap_create(struct imap *imap, struct imap_command *command)
     enum pn_store_status status = pn_folder_create(imap->user, without_end(name), use);
     if (status == PN_STORE_REFUSED)
         return imap_no(command, "[USEATTR] A mailbox for that use is there, or can't be");
-    if (status == PN_STORE_OK && imap->rev2 && !pn_str_eq(command->spelled, name))
+    name = without_end(name);
+    if (status == PN_STORE_OK && imap->rev2 && !pn_str_eq(without_end(command->spelled), name))
         imap_put_list(imap, command, name);
     return status == PN_STORE_OK ? IMAP_DONE : imap_said(command, status, false);
 }
