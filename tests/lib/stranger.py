@@ -7,7 +7,8 @@ import sys
 
 def touch(steps):
     """Steps: ("write", path, text), ("rename", from, to), ("remove", path),
-    ("clear", folder); synced with their folders, for else a power cut may take it back."""
+    ("clear", folder), which need not be there; synced with their folders, for else a power cut may
+    take it back."""
     folders = set()
     for what, path, *more in steps:
         if what == "write":
@@ -20,8 +21,10 @@ def touch(steps):
             folders.add(os.path.dirname(more[0]))
         elif what == "remove":
             os.unlink(path)
-        else:
+        elif os.path.isdir(path):
             shutil.rmtree(path, ignore_errors=True)
+        else:
+            continue
         folders.add(os.path.dirname(path))
     for folder in folders:
         fd = os.open(folder, os.O_RDONLY)
