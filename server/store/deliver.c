@@ -101,7 +101,7 @@ static enum pn_store_status put_into(struct pn_user *user, const struct pn_deliv
             return status;
         }
         status = put(f, bytes, &gone, why);
-        if (gone && folder_make_dirs(f) != 0) /* removed below us, or not whole yet */
+        if (gone) /* removed or renamed: what comes by its name has a UIDVALIDITY of its own */
             folder_forget(user, f->place);
         folder_put(&f);
     }

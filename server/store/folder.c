@@ -206,10 +206,12 @@ enum pn_store_status folder_get(struct pn_user *user, struct pn_str name, bool c
     *out = NULL;
     pn_buf_init(&place, PLACE_MAX);
     pn_buf_init(&clean, 4 * PN_FOLDER_NAME_MAX);
-    if (!folder_name_clean(&clean, name) || !folder_place(user, pn_buf_str(&clean), &place)) {
+    error = folder_name_clean(&clean, name) ? folder_place(user, pn_buf_str(&clean), &place)
+                                            : ENAMETOOLONG;
+    if (error != 0) {
         pn_buf_fini(&place);
         pn_buf_fini(&clean);
-        return PN_STORE_BAD_NAME;
+        return store_status(error);
     }
     (void)pthread_mutex_lock(&user->lock);
     *out = find(user, pn_buf_cstr(&place));
@@ -269,7 +271,7 @@ void folder_forget(struct pn_user *user, const char *place)
 
 uint32_t folder_give_uids(struct folder *f, uint32_t n)
 {
-    if (n > UINT32_MAX - UID_BLOCK - f->uidnext) {
+    if (f->uidnext > UINT32_MAX - UID_BLOCK || n > UINT32_MAX - UID_BLOCK - f->uidnext) {
         errno = EOVERFLOW;
         return 0;
     }
@@ -523,6 +525,8 @@ void folder_put_msg(struct folder *f, const struct msg *m)
 
 void folder_put_row(struct folder *f)
 {
+    if (index_serial(f->user->index) != f->index_serial)
+        f->history = f->modseq; /* it was begun anew, and nobody has looked at the folder since */
     bool vague = f->guessed > 0 || f->grown_bytes > 0; /* bytes are: who asks is to load it */
     const struct index_folder row = {
         .uidvalidity = f->marks.uidvalidity,
@@ -604,8 +608,10 @@ enum pn_store_status folder_look(struct folder *f, bool hard)
     if (f->gone)
         return PN_STORE_NO_FOLDER;
     int error = scan_stat(f, now);
-    if (error == ENOENT || error == ENOTDIR)
+    if (error == ENOENT || error == ENOTDIR) {
+        user_count_again(f);
         return PN_STORE_NO_FOLDER;
+    }
     if (error != 0)
         return store_status(error);
     enum pn_store_status status = PN_STORE_OK;

@@ -60,9 +60,11 @@ static int scan_entry(struct scan *s, int dir, const char *component, bool with_
 {
     struct found f = {.proper = false};
     pn_buf_clear(&s->name);
-    if (!folder_name_of_disk(&s->name, pn_str_of(component), &f.proper) ||
-        look_at(dir, component, with_use, &f.folder.use) != 0)
+    if (!folder_name_of_disk(&s->name, pn_str_of(component), &f.proper))
         return 0;
+    int error = look_at(dir, component, with_use, &f.folder.use);
+    if (error != 0) /* it is none; but one that can't be opened now is there all the same */
+        return error == EMFILE || error == ENFILE || error == ENOMEM ? error : 0;
     f.folder.component = pn_str_of(pn_pool_strdup(s->pool, pn_str_of(component)));
     f.folder.name = pn_pool_dup(s->pool, pn_buf_str(&s->name));
     if (f.folder.component.p == NULL || f.folder.name.p == NULL)
@@ -257,32 +259,39 @@ enum pn_store_status pn_folders_list(struct pn_user *user, struct pn_pool *pool,
 
 /* ---- one folder ---- */
 
-bool folder_place(struct pn_user *user, struct pn_str name, struct pn_buf *out)
+int folder_place(struct pn_user *user, struct pn_str name, struct pn_buf *out)
 {
+    int error = 0;
     struct pn_buf plain, clean;
     enum pn_special_use use;
     size_t start = out->len;
     if (!maildir_folder_name(out, name))
-        return false;
+        return ENAMETOOLONG;
     if (out->len == start)
-        return true;
+        return 0;
     pn_buf_init(&plain, MAILDIR_COMPONENT_MAX + 1);
     pn_buf_init(&clean, PN_FOLDER_NAME_MAX + 1);
     /* Only names that are written differently have another one. */
     if (folder_name_clean(&clean, name) && folder_name_plain(&plain, pn_buf_str(&clean)) &&
         !pn_str_eq(pn_buf_str(&plain), pn_str_slice(pn_buf_str(out), start, out->len))) {
         int dir = user_open_dir(user);
-        if (dir >= 0 && look_at(dir, pn_buf_cstr(out) + start, false, &use) == ENOENT &&
-            look_at(dir, pn_buf_cstr(&plain), false, &use) == 0) {
+        error = dir < 0 ? errno : look_at(dir, pn_buf_cstr(out) + start, false, &use);
+        if (error == ENOENT)
+            error = look_at(dir, pn_buf_cstr(&plain), false, &use);
+        else if (error == 0)
+            error = EEXIST;
+        if (error == 0) {
             out->len = start;
             (void)pn_buf_adds(out, pn_buf_str(&plain));
         }
+        /* Who can't look must not make a second one, which would hide the first. */
+        error = error == EMFILE || error == ENFILE || error == ENOMEM ? error : 0;
         if (dir >= 0)
             (void)close(dir);
     }
     pn_buf_fini(&plain);
     pn_buf_fini(&clean);
-    return !out->overflow;
+    return out->overflow ? ENAMETOOLONG : error;
 }
 
 enum pn_store_status pn_folder_status(struct pn_user *user, struct pn_str name,

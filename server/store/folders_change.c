@@ -267,6 +267,8 @@ static void finish_once(struct pn_user *user)
 {
     (void)pthread_mutex_lock(&user->folders_lock);
     int dir = user->finished ? -1 : user_open_dir(user);
+    if (dir >= 0)
+        folders_sweep(dir);
     user->finished = user->finished || (dir >= 0 && folders_finish(user, dir) == 0);
     if (dir >= 0)
         (void)close(dir);
@@ -284,10 +286,8 @@ enum pn_store_status pn_folders_make_special(struct pn_user *user)
     if (error != 0 || made)
         return error == 0 ? PN_STORE_OK : store_failed(NULL, "postern-user", error);
     enum pn_store_status status = begin(&c, user, true);
-    if (status == PN_STORE_OK) {
-        folders_sweep(c.dir);
+    if (status == PN_STORE_OK)
         status = make_special(&c);
-    }
     end(&c);
     return status == PN_STORE_OK ? note_made(user) : status;
 }

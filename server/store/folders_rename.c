@@ -73,13 +73,15 @@ static int finish(struct pn_user *user, int dir, const struct renaming *plan)
 {
     struct on_disk_list list;
     struct pn_pool *pool = pn_pool_new(SCAN_POOL);
-    int error = folders_scan(dir, false, pool, &list);
-    /* What can't be renamed now, since somebody made a folder of that name, stays where it is. */
+    int error = folders_scan(dir, false, pool, &list), moved = 0;
     if (error == 0 && plan->from.len != 0 && plan->to.len != 0)
-        (void)move_all(user, dir, &list, plan->from, plan->to);
+        moved = move_all(user, dir, &list, plan->from, plan->to);
     if (error == 0) {
         folders_scan_fini(&list);
-        error = renaming_end(dir);
+        /* What can't be renamed, since somebody made a folder of that name, stays where it is; else
+         * it is tried the next time, and keeps nobody from his folders. */
+        if (moved == 0 || moved == EEXIST || moved == ENAMETOOLONG)
+            error = renaming_end(dir);
     }
     pn_pool_free(&pool);
     return error;

@@ -127,13 +127,14 @@ static void renew(struct rows *rows, uint64_t modseq)
     }
 }
 
-/* What was counted of the folder while it was not in memory, against what is there. */
+/* What may have been counted of the folder while it was not in memory, against what is there. */
 static void recount(struct folder *f, const struct rows *rows)
 {
     int64_t bytes = (int64_t)f->bytes;
     for (size_t i = 0; i < rows->count; i++)
         bytes -= rows->v[i].size;
-    folder_used(f, bytes, (int64_t)f->count - (int64_t)rows->count);
+    if (bytes != 0 || f->count != rows->count)
+        user_count_again(f); /* the index may have begun anew since it was counted by */
 }
 
 void load_folder(struct listing *l)
@@ -143,9 +144,11 @@ void load_folder(struct listing *l)
     struct rows rows = {0};
     uint64_t modseq = 0;
     sweep_tmp(f);
+    f->index_serial = index_serial(f->user->index); /* if it begins anew below, all is put again */
     bool known = index_folder_get(f->user->index, f->marks.uidvalidity, &row);
-    (void)index_messages(f->user->index, f->marks.uidvalidity, add_row, &rows);
-    if (!known || row.epoch != f->epoch) { /* a crash: what was queued for the index is lost */
+    bool all = index_messages(f->user->index, f->marks.uidvalidity, add_row, &rows);
+    /* A crash: what was queued for the index is lost; or it is damaged. */
+    if (!known || !all || row.epoch != f->epoch) {
         row.history = modseq_now(f, &modseq);
         row.modseq = modseq;
         renew(&rows, modseq);
@@ -162,7 +165,6 @@ void load_folder(struct listing *l)
             f->modseq = f->msgs[i].modseq;
     f->row_old = true;
     f->loaded = true;
-    f->index_serial = index_serial(f->user->index);
     if (f->list != NULL || f->guessed > 0)
         later_begin(f);
     free(rows.v);

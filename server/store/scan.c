@@ -22,7 +22,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { FOUND_MAX = 8 * 1024 * 1024 };
+enum { FOUND_MAX = 8 * 1024 * 1024, LOST_MAX = 1024 * 1024 /* UIDs */ };
 
 /* ---- reading ---- */
 
@@ -66,6 +66,10 @@ static void add_found(struct listing *l, const char *name, unsigned dir)
                           .dir = (uint8_t)dir,
                           .name = (uint32_t)l->names.len};
     if (parsed.uidvalidity != f->marks.uidvalidity || parsed.uid >= f->uidnext) {
+        /* A mark that is older than the mail, of a backup: nobody else may get that UID. */
+        if (parsed.uidvalidity == f->marks.uidvalidity && parsed.uid > l->highest &&
+            parsed.uid - f->uidnext < LOST_MAX)
+            l->highest = parsed.uid;
         found.uid = f->list != NULL ? uidlist_get(f->list, uidlist_key(text)) : 0;
         if (found.uid >= f->uidnext)
             found.uid = 0;

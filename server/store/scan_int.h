@@ -22,6 +22,7 @@ struct listing {
     size_t count, cap;
     struct pn_buf names;
     size_t strangers; /* the first ones */
+    uint32_t highest; /* UID in a name of the folder's; 0: all were given */
     bool full;        /* there are more than memory has room for */
     struct seen before[2];
 };

@@ -257,6 +257,8 @@ void store_quotas_begin(struct pn_store *store);
 int store_quotas_note(struct pn_store *store);
 /* What came and went; folder->lock is held, user->lock taken. (used.c) */
 void folder_used(struct folder *folder, int64_t bytes, int64_t messages);
+/* What was counted of it may be wrong; the same locks. (used.c) */
+void user_count_again(const struct folder *folder);
 /* Something is queued for the index: it is written soon. */
 void user_busy(struct pn_user *user);
 
@@ -276,8 +278,9 @@ void store_trim(struct pn_store *store);
 /* ---- folders (folder.c) ---- */
 
 /* Appends the name of the directory that a folder has, or would have, below the user's; nothing
- * for the INBOX. False: no folder can have that name. Takes no lock. (folders.c) */
-bool folder_place(struct pn_user *user, struct pn_str name, struct pn_buf *out);
+ * for the INBOX. 0; ENAMETOOLONG: no folder can have that name; or why it can't be known now. Takes
+ * no lock. (folders.c) */
+int folder_place(struct pn_user *user, struct pn_str name, struct pn_buf *out);
 
 /* The folder of that name, referenced: its directory is there, and its small file was read or made.
  * NO_FOLDER if there is none, or it is made with create. */

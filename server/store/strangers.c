@@ -200,6 +200,8 @@ enum pn_store_status strangers_adopt(struct listing *l, uint64_t *modseq)
     struct folder *f = l->folder;
     struct adoption a = {.l = l};
     size_t plain = 0;
+    if (l->highest >= f->uidnext)
+        f->uidnext = l->highest + 1;
     uint32_t first = folder_give_uids(f, (uint32_t)l->strangers);
     if (first == 0)
         return store_status(errno);

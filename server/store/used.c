@@ -46,13 +46,28 @@ void folder_used(struct folder *f, int64_t bytes, int64_t messages)
     (void)pthread_mutex_unlock(&user->lock);
 }
 
-static enum pn_store_status add_folder(struct count *c, struct pn_str name)
+void user_count_again(const struct folder *f)
+{
+    struct pn_user *user = f->user;
+    (void)pthread_mutex_lock(&user->lock);
+    if (user->used_known)
+        user->used_known = false;
+    else if (f->count_round == user->count_round)
+        user->folder_turns++;
+    (void)pthread_mutex_unlock(&user->lock);
+}
+
+static enum pn_store_status add_folder(struct count *c, struct pn_str name, const char *place)
 {
     struct folder *f;
     struct pn_folder_status counts;
     enum pn_store_status status = folder_get(c->user, name, false, &f);
     if (f == NULL) /* a directory that is none of our folders counts nothing */
         return status == PN_STORE_TEMPORARY ? status : PN_STORE_OK;
+    if (strcmp(f->place, place) != 0) { /* another directory of its name */
+        folder_put(&f);
+        return PN_STORE_OK;
+    }
     status = folder_counts(f, c->round, &counts);
     if (status == PN_STORE_OK) {
         c->bytes += (int64_t)counts.size;
@@ -68,7 +83,7 @@ static enum pn_store_status add_all(struct count *c)
     int dir = user_open_dir(c->user);
     DIR *entries = dir < 0 ? NULL : fdopendir(dir);
     struct pn_buf name;
-    enum pn_store_status status = add_folder(c, PN_STR(""));
+    enum pn_store_status status = add_folder(c, PN_STR(""), "");
     if (entries == NULL) {
         if (dir >= 0)
             (void)close(dir);
@@ -80,7 +95,7 @@ static enum pn_store_status add_all(struct count *c)
         pn_buf_clear(&name);
         if (e->d_name[0] == '.' && e->d_name[1] != '\0' && e->d_name[1] != '.' &&
             folder_name_of_disk(&name, pn_str_of(e->d_name), &proper))
-            status = add_folder(c, pn_buf_str(&name));
+            status = add_folder(c, pn_buf_str(&name), e->d_name);
     }
     pn_buf_fini(&name);
     (void)closedir(entries);

@@ -244,20 +244,25 @@ void pn_user_close(struct pn_user **user)
 
 /* ---- postern-user ---- */
 
-/* The highest UIDVALIDITY that a folder has; 0: there is none. */
-static uint32_t highest_uidvalidity(int dir)
+/* The highest UIDVALIDITY that a folder has; 0: there is none. 0 or errno. */
+static int highest_uidvalidity(int dir, uint32_t *out)
 {
     uint32_t highest = 0;
-    int copy = maildir_open_dir(dir, ".");
+    int error = 0, copy = maildir_open_dir(dir, ".");
     DIR *entries = copy < 0 ? NULL : fdopendir(copy);
+    if (entries == NULL)
+        error = errno;
     if (entries == NULL && copy >= 0)
         (void)close(copy);
-    for (struct dirent *e; entries != NULL && (e = readdir(entries)) != NULL;) {
+    for (struct dirent *e; error == 0 && (errno = 0, e = readdir(entries)) != NULL;) {
         struct folder_marks marks;
-        int at = e->d_name[0] == '.' && strcmp(e->d_name, "..") != 0
-                     ? maildir_open_dir(dir, e->d_name)
-                     : -1;
-        if (at >= 0 && folder_marks_read(at, &marks) == 0) {
+        if (e->d_name[0] != '.' || strcmp(e->d_name, "..") == 0)
+            continue;
+        int at = maildir_open_dir(dir, e->d_name);
+        int one = at < 0 ? errno : folder_marks_read(at, &marks);
+        if (one == EMFILE || one == ENFILE || one == ENOMEM)
+            error = one;
+        if (one == 0) {
             if (marks.uidvalidity > highest)
                 highest = marks.uidvalidity;
             folder_marks_fini(&marks);
@@ -265,9 +270,11 @@ static uint32_t highest_uidvalidity(int dir)
         if (at >= 0)
             (void)close(at);
     }
+    error = error == 0 ? errno : error;
     if (entries != NULL)
         (void)closedir(entries);
-    return highest;
+    *out = highest;
+    return error;
 }
 
 /* Above all that can have been given: one a microsecond, since 1970. */
@@ -277,14 +284,18 @@ static uint64_t modseq_of_now(void)
 }
 
 /* A file that is lost, or was never there: numbers go on above all that can have been given. */
-static void begin_marks(struct pn_user *user, int dir)
+static int begin_marks(struct pn_user *user, int dir)
 {
-    user->marks =
-        (struct user_marks){.uidvalidity = highest_uidvalidity(dir), .modseq = 1, .epoch = 1};
+    uint32_t highest;
+    int error = highest_uidvalidity(dir, &highest);
+    if (error != 0)
+        return error;
+    user->marks = (struct user_marks){.uidvalidity = highest, .modseq = 1, .epoch = 1};
     if (user->marks.uidvalidity > 0) {
         user->marks.modseq = modseq_of_now();
         user->marks.epoch = (uint32_t)(pn_clock_wall_ms() / 1000);
     }
+    return 0;
 }
 
 int user_marks(struct pn_user *user)
@@ -297,10 +308,8 @@ int user_marks(struct pn_user *user)
     int error = user_marks_read(dir, &user->marks);
     if (error == EBADMSG)
         pn_warn("postern-user of %s is damaged: made anew", user->place);
-    if (error == EBADMSG || error == ENOENT) {
-        begin_marks(user, dir);
-        error = 0;
-    }
+    if (error == EBADMSG || error == ENOENT)
+        error = begin_marks(user, dir);
     bool has_index = index_is_in(dir);
     (void)close(dir);
     if (error != 0)
