@@ -49,12 +49,14 @@ static void test_select(void)
         {APPEND2, ""},
         {SELECT},
         {"b SELECT {5}\nINBOX\n",
-         "+ Go on\n* FLAGS (\\Seen \\Answered \\Flagged \\Deleted \\Draft)\n"
+         "+ Go on\n* OK [CLOSED] Previous mailbox closed\n* FLAGS (\\Seen \\Answered \\Flagged "
+         "\\Deleted \\Draft)\n"
          "* OK [PERMANENTFLAGS (\\Seen \\Answered \\Flagged \\Deleted \\Draft \\*)] Flags that "
          "stay\n* 2 EXISTS\n* 0 RECENT\n* OK [UNSEEN 2] First unseen\n"
          "* OK [UIDVALIDITY ~] UIDs are valid\n* OK [UIDNEXT 3] Predicted next UID\n"
          "* OK [HIGHESTMODSEQ ~] Highest\nb OK [READ-WRITE] SELECT completed\n"},
-        {"c SELECT Nowhere\n", "c NO [NONEXISTENT] There is no such mailbox\n"},
+        {"c SELECT Nowhere\n",
+         "* OK [CLOSED] Previous mailbox closed\nc NO [NONEXISTENT] There is no such mailbox\n"},
         {"d FETCH 1 UID\n", "d BAD Select a mailbox first\n"},
         {"e EXAMINE \"inbox\"\n",
          "* FLAGS (\\Seen \\Answered \\Flagged \\Deleted \\Draft)\n* OK [PERMANENTFLAGS ()] Flags "

@@ -67,7 +67,8 @@ static void test_surrogate(void)
         {"k SEARCH CHARSET UTF-8 TEXT {4+}\nj\303\266@\n", "* SEARCH 1\nk OK SEARCH completed\n"},
         {"l COPY 1 Archive\nm FETCH 1 UID\n",
          "l OK [COPYUID ~ 1 1] Done\n* 1 FETCH (UID 1)\nm OK FETCH completed\n"},
-        {"n SELECT Archive\n", SELECTED(1, 1, 2) "n OK [READ-WRITE] SELECT completed\n"},
+        {"n SELECT Archive\n", "* OK [CLOSED] Previous mailbox closed\n" SELECTED(
+                                   1, 1, 2) "n OK [READ-WRITE] SELECT completed\n"},
         {"o FETCH 1 RFC822.SIZE\n", "* 1 FETCH (RFC822.SIZE 239)\no OK FETCH completed\n"},
         {NULL, NULL},
     };

@@ -260,7 +260,8 @@ static void test_condstore(void)
          "* 1 FETCH (FLAGS (\\Seen \\Flagged) MODSEQ (~) BODY[TEXT] {3}\nx\n)\nk OK FETCH "
          "completed\n"},
         {"k EXAMINE INBOX (CONDSTORE)\n",
-         FLAGS_EXAMINE "* 1 EXISTS\n* 0 RECENT\n" VALID "k OK [READ-ONLY] EXAMINE completed\n"},
+         "* OK [CLOSED] Previous mailbox closed\n" FLAGS_EXAMINE "* 1 EXISTS\n* 0 RECENT\n" VALID
+         "k OK [READ-ONLY] EXAMINE completed\n"},
         {"l SELECT INBOX (QRESYNC (1 1))\n", "l BAD ENABLE QRESYNC first\n"},
         END,
     };

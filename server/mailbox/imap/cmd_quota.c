@@ -51,7 +51,7 @@ enum imap_result imap_getquotaroot(struct imap *imap, struct imap_command *comma
     if (status != PN_STORE_OK)
         return imap_said(command, status, false);
     (void)pn_buf_addz(command->out, "* QUOTAROOT ");
-    imap_put_mailbox(imap, command->out, name);
+    imap_put_mailbox(imap, command->out, command->spelled);
     (void)pn_buf_addz(command->out, limited(&quota) ? " \"\"\r\n" : "\r\n");
     if (limited(&quota))
         put_quota(command->out, &quota);

@@ -184,8 +184,8 @@ static enum imap_result open_mailbox(struct imap *imap, struct imap_command *com
     command->quiet = true; /* the old one's updates are of no use, the new one's are all told */
     if (imap->view != NULL) {
         imap_unselect(imap);
-        if (imap->qresync || imap->rev2)
-            (void)pn_buf_addz(command->out, "* OK [CLOSED] Previous mailbox closed\r\n");
+        /* RFC 7162, 3.2.11: of who offers QRESYNC, whether it is on or not. */
+        (void)pn_buf_addz(command->out, "* OK [CLOSED] Previous mailbox closed\r\n");
     }
     enum pn_store_status status =
         pn_view_open(imap->user, name, read_only, changed, imap, &imap->view);

@@ -112,6 +112,8 @@ bool imap_mailbox(struct imap *imap, struct imap_command *command, struct pn_str
     if (!pn_imap_astring(&command->args, &raw) || !imap_mailbox_decode(imap, command, raw, name))
         return false;
     command->spelled = *name;
+    if (name->len == 0)
+        *name = PN_STR("/"); /* which no folder is called: the store's own "" is the INBOX */
     return spell(command, name);
 }
 
