@@ -41,13 +41,6 @@ static const struct img_alias *in_list(const char *base, struct img_list list, s
     return NULL;
 }
 
-static struct pn_str without_tag(const struct pn_policy *p, struct pn_str local)
-{
-    struct pn_str delimiter = pn_policy_str(p, "smtp.delimiter");
-    size_t at = delimiter.len == 1 ? pn_str_find(local, delimiter.p[0], 1) : SIZE_MAX;
-    return at == SIZE_MAX ? local : pn_str_slice(local, 0, at);
-}
-
 static const struct img_alias *catch_all(const char *base, const struct pn_domain *d,
                                          const struct pn_domain *defaults, struct pn_str local)
 {
@@ -65,7 +58,7 @@ static const struct img_alias *stands_for(const struct pn_policy *p, const struc
 {
     const char *base = img_policy_base(p);
     const struct pn_domain *defaults = pn_policy_default_domain(p);
-    const struct pn_str names[2] = {local, without_tag(p, local)};
+    const struct pn_str names[2] = {local, img_untagged(p, local)};
     size_t count = names[1].len == local.len ? 1 : 2;
     const struct img_alias *a = NULL;
     for (size_t i = 0; i < count; i++) {
@@ -91,11 +84,15 @@ static const struct pn_because *lines(struct walk *w)
     return by;
 }
 
+/* A mailbox here has no case; what another host does with an address is not known. */
 static bool is_there(const struct pn_expansion *out, struct pn_str address)
 {
-    for (size_t i = 0; i < out->count; i++)
-        if (pn_str_eq(out->targets[i].address, address))
+    for (size_t i = 0; i < out->count; i++) {
+        const struct pn_domain *d = out->targets[i].domain;
+        if (pn_str_eq(out->targets[i].address, address) ||
+            (d != NULL && pn_domain_is_local(d) && pn_str_ieq(out->targets[i].address, address)))
             return true;
+    }
     return false;
 }
 
@@ -126,7 +123,7 @@ static enum pn_expand_end add(struct walk *w, struct pn_str address, struct pn_s
     if (by == NULL || !room(w))
         return fail(w, PN_EXPAND_MEMORY, address);
     w->out->targets[w->out->count++] =
-        (struct pn_expand_target){address, without_tag(w->p, local), d, by, w->depth};
+        (struct pn_expand_target){address, pn_domain_user(w->p, d, local), d, by, w->depth};
     return PN_EXPAND_DONE;
 }
 

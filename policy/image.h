@@ -201,6 +201,8 @@ static inline const char *img_block_base(const struct postern_block *block)
     return (const char *)block - block->self;
 }
 const char *img_policy_base(const struct pn_policy *p);
+/* The local part without its tag. */
+struct pn_str img_untagged(const struct pn_policy *p, struct pn_str local);
 /* Do the domain's list or local users name this local part, as it is? */
 bool img_user_listed(const struct pn_policy *p, const struct pn_domain *d, struct pn_str local);
 /* expand.c: of an alias itself, as if mail came for it. */

@@ -476,9 +476,27 @@ bool pn_domain_has_user(const struct pn_policy *p, const struct pn_domain *d, st
         pn_str_ieq(local, PN_STR("postmaster")) || pn_str_ieq(local, PN_STR("abuse")) ||
         user_is_there(p, d->users, local))
         return true;
+    struct pn_str without = img_untagged(p, local);
+    return without.len != local.len && user_is_there(p, d->users, without);
+}
+
+struct pn_str img_untagged(const struct pn_policy *p, struct pn_str local)
+{
     struct pn_str delimiter = pn_policy_str(p, "smtp.delimiter");
-    size_t at = delimiter.len == 0 ? SIZE_MAX : pn_str_find(local, delimiter.p[0], 1);
-    return at != SIZE_MAX && user_is_there(p, d->users, pn_str_slice(local, 0, at));
+    return delimiter.len == 1 ? pn_str_untagged(local, delimiter.p[0], NULL) : local;
+}
+
+struct pn_str pn_domain_user(const struct pn_policy *p, const struct pn_domain *d,
+                             struct pn_str local)
+{
+    struct pn_str without = img_untagged(p, local);
+    bool own = without.len != local.len && d != NULL && img_user_listed(p, d, local);
+    return own ? local : without;
+}
+
+bool pn_domain_is_local(const struct pn_domain *d)
+{
+    return d->route == PN_ROUTE_LOCAL;
 }
 
 void pn_domain_route(const struct pn_policy *p, const struct pn_domain *d, struct pn_route *out)

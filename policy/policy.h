@@ -132,7 +132,13 @@ struct pn_route {
 enum pn_recipients pn_domain_recipients(const struct pn_domain *d);
 /* Whether list, or local users, hold this local part; postmaster and abuse always do. */
 bool pn_domain_has_user(const struct pn_policy *p, const struct pn_domain *d, struct pn_str local);
+/* Whose the local part is: its own where they hold it as it is, else without its tag. d NULL: it is
+ * none of ours. */
+struct pn_str pn_domain_user(const struct pn_policy *p, const struct pn_domain *d,
+                             struct pn_str local);
 void pn_domain_route(const struct pn_policy *p, const struct pn_domain *d, struct pn_route *out);
+/* Its mailboxes are here. */
+bool pn_domain_is_local(const struct pn_domain *d);
 bool pn_domain_mixed_split(const struct pn_domain *d);
 bool pn_domain_wants_plugin(const struct pn_policy *p, const struct pn_domain *d, size_t plugin);
 /* Domains whose policy is the same have the same group number (mixed envelopes). */

@@ -54,6 +54,33 @@ size_t pn_str_find(struct pn_str s, char c, size_t from)
     return hit == NULL ? SIZE_MAX : (size_t)(hit - s.p);
 }
 
+/* RFC 5321, section 4.1.2: what needs no quotes. */
+static bool is_dot_string(struct pn_str s)
+{
+    for (size_t i = 0; i < s.len; i++)
+        if ((unsigned char)s.p[i] <= ' ' || s.p[i] == 127 ||
+            strchr("\"(),:;<>@[\\]", s.p[i]) != NULL ||
+            (s.p[i] == '.' && (i == 0 || i + 1 == s.len || s.p[i + 1] == '.')))
+            return false;
+    return s.len != 0;
+}
+
+struct pn_str pn_str_untagged(struct pn_str local, char delimiter, struct pn_str *tag)
+{
+    bool quoted = local.len > 2 && local.p[0] == '"';
+    size_t first = quoted ? 1 : 0, end = local.len - first;
+    size_t at = delimiter == '\0' ? SIZE_MAX : pn_str_find(local, delimiter, first + 1);
+    struct pn_str none = {"", 0};
+    if (tag != NULL)
+        *tag = none;
+    if (at == SIZE_MAX || (quoted && !is_dot_string(pn_str_slice(local, first, at))))
+        return local;
+    struct pn_str behind = pn_str_slice(local, at + 1, end);
+    if (tag != NULL && !(quoted && pn_str_find(behind, '\\', 0) != SIZE_MAX))
+        *tag = behind;
+    return pn_str_slice(local, first, at);
+}
+
 bool pn_str_is_ascii(struct pn_str s)
 {
     uint64_t high = 0, word;

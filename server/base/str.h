@@ -69,6 +69,10 @@ bool pn_str_ends(struct pn_str s, struct pn_str suffix);
 bool pn_str_iends(struct pn_str s, struct pn_str suffix);
 /* Offset of the first c at or after from, or SIZE_MAX. */
 size_t pn_str_find(struct pn_str s, char c, size_t from);
+/* Of an address's local part: user+tag is user, and "user+a tag" in quotes is user, too. Quotes
+ * that the user's own name needs keep a tag from being one. tag, behind the delimiter, may be NULL.
+ */
+struct pn_str pn_str_untagged(struct pn_str local, char delimiter, struct pn_str *tag);
 /* No byte is beyond 127. */
 bool pn_str_is_ascii(struct pn_str s);
 /* Without spaces and tabs (and CR, LF) at both ends. */

@@ -600,8 +600,6 @@ void submit_count(struct transaction *t);
 
 /* What stands behind the last @. */
 struct pn_str rcpt_domain(struct pn_str address);
-/* Without the tag behind the delimiter: user+tag is user. */
-struct pn_str rcpt_without_tag(const struct session *s, struct pn_str local);
 
 /* The recipient in the one form that everything later uses. */
 void rcpt_canonical(struct transaction *t, const struct pn_smtp_mailbox *to, struct txn_rcpt *out);

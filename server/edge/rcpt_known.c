@@ -36,13 +36,6 @@ struct pn_str rcpt_domain(struct pn_str address)
     return pn_str_slice(address, at, address.len);
 }
 
-struct pn_str rcpt_without_tag(const struct session *s, struct pn_str local)
-{
-    struct pn_str delimiter = pn_policy_str(s->gen->policy, "smtp.delimiter");
-    size_t at = delimiter.len == 1 ? pn_str_find(local, delimiter.p[0], 1) : SIZE_MAX;
-    return at == SIZE_MAX ? local : pn_str_slice(local, 0, at);
-}
-
 /* `mixed split`, of this domain or of one taken before: one policy a message. */
 static bool differs(const struct transaction *t, const struct txn_rcpt *r)
 {
@@ -78,7 +71,7 @@ const char *rcpt_refusal(const struct transaction *t, struct txn_rcpt *r,
     if (r->home == NULL && s->user == NULL)
         return pn_policy_str(s->gen->policy, "replies.relay").p;
     r->domain = s->user == NULL ? r->home : pn_policy_submitted(s->gen->policy);
-    r->local = rcpt_without_tag(s, r->local);
+    r->local = pn_domain_user(s->gen->policy, r->home, r->local);
     enum pn_recipients kind = r->home == NULL ? PN_RCPT_ANY : pn_domain_recipients(r->home);
     refusal = r->home == NULL ? NULL : forward_find(t, r);
     if (refusal != NULL)
@@ -93,11 +86,18 @@ const char *rcpt_refusal(const struct transaction *t, struct txn_rcpt *r,
 
 /* ---- an address given twice gets the message once ---- */
 
+/* A mailbox here has no case; what another host does with an address is not known. */
+static bool is_same(const struct txn_rcpt *r, struct pn_str address)
+{
+    return pn_str_eq(r->address, address) ||
+           (r->home != NULL && pn_domain_is_local(r->home) && pn_str_ieq(r->address, address));
+}
+
 /* The slot of an address in the table of those taken: its own, or a free one. */
 static uint32_t *slot_of(const struct transaction *t, struct pn_str address)
 {
-    size_t i = pn_str_hash(address, t->id, false) & (t->seen_cap - 1);
-    while (t->seen[i] != 0 && !pn_str_eq(t->rcpts[t->seen[i] - 1].address, address))
+    size_t i = pn_str_hash(address, t->id, true) & (t->seen_cap - 1);
+    while (t->seen[i] != 0 && !is_same(&t->rcpts[t->seen[i] - 1], address))
         i = (i + 1) & (t->seen_cap - 1);
     return &t->seen[i];
 }

@@ -35,7 +35,7 @@ static bool is_his(const struct session *s, struct pn_str address)
                             ascii);
 }
 
-/* user+tag@domain is user@domain's, too. */
+/* user+tag@domain is user@domain's, too, unless somebody is called so. */
 static bool may_send(const struct session *s, struct pn_str address)
 {
     size_t at = address.len;
@@ -46,7 +46,8 @@ static bool may_send(const struct session *s, struct pn_str address)
         at--;
     if (at == 0)
         return false;
-    struct pn_str local = rcpt_without_tag(s, pn_str_slice(address, 0, at - 1));
+    const struct pn_domain *home = pn_policy_domain(s->gen->policy, rcpt_domain(address));
+    struct pn_str local = pn_domain_user(s->gen->policy, home, pn_str_slice(address, 0, at - 1));
     pn_buf_init(&plain, ADDRESS_MAX);
     bool his = pn_buf_adds(&plain, local) &&
                pn_buf_adds(&plain, pn_str_slice(address, at - 1, address.len)) &&

@@ -14,8 +14,9 @@ struct pn_str placing_tag(struct pn_str recipient, char delimiter)
     while (at > 0 && recipient.p[at - 1] != '@')
         at--;
     struct pn_str local = pn_str_slice(recipient, 0, at == 0 ? recipient.len : at - 1);
-    size_t tag = delimiter == '\0' ? SIZE_MAX : pn_str_find(local, delimiter, 1);
-    return tag == SIZE_MAX ? PN_STR("") : pn_str_slice(local, tag + 1, local.len);
+    struct pn_str tag;
+    (void)pn_str_untagged(local, delimiter, &tag);
+    return tag;
 }
 
 /* The user's own name for it; of two that differ in case the one that is spelled so. Folders that
@@ -71,8 +72,8 @@ static struct pn_str junk(const struct placement *p, const struct pn_folder_list
 
 struct pn_str placing(struct mailbox *mb, const struct pn_deliver *d, struct pn_pool **pool)
 {
-    struct pn_str tag =
-        d->folder.len == 0 ? placing_tag(d->recipient, mb->settings.delimiter) : PN_STR("");
+    bool may = d->folder.len == 0 && !pn_str_ieq(d->recipient, d->user); /* who is called so */
+    struct pn_str tag = may ? placing_tag(d->recipient, mb->settings.delimiter) : PN_STR("");
     struct pn_folder_list list;
     struct pn_buf why;
     enum pn_store_status status;

@@ -4,18 +4,17 @@
 #include "expand.h"
 
 /* Whose mailbox: without the tag, in lower case, as the edge names it. */
-static struct pn_str user_of(const struct pn_policy *p, struct pn_pool *pool, struct pn_str address)
+static struct pn_str user_of(const struct pn_policy *p, const struct pn_domain *d,
+                             struct pn_pool *pool, struct pn_str address)
 {
-    struct pn_str delimiter = pn_policy_str(p, "smtp.delimiter");
     size_t at = address.len;
     while (at > 0 && address.p[at - 1] != '@')
         at--;
     struct pn_str local = pn_str_slice(address, 0, at - 1);
-    size_t tag = delimiter.len == 1 ? pn_str_find(local, delimiter.p[0], 1) : SIZE_MAX;
     struct pn_buf b;
     pn_buf_init(&b, PN_ENVELOPE_TEXT_MAX);
-    (void)(pn_buf_adds(&b, tag == SIZE_MAX ? local : pn_str_slice(local, 0, tag)) &&
-           pn_buf_adds(&b, pn_str_slice(address, at - 1, address.len)));
+    local = pn_domain_user(p, d, local);
+    (void)(pn_buf_adds(&b, local) && pn_buf_adds(&b, pn_str_slice(address, at - 1, address.len)));
     for (size_t i = 0; i < b.len; i++)
         b.p[i] = pn_lower(b.p[i]);
     struct pn_str user = pn_pool_dup(pool, pn_buf_str(&b));
@@ -31,7 +30,7 @@ static bool by_policy(const struct pn_policy *p, const struct pn_domain *d, stru
     pn_domain_route(p, d, &route);
     if (route.kind == PN_ROUTE_LOCAL) {
         to->via = PN_VIA_LOCAL;
-        to->user = user_of(p, pool, address);
+        to->user = user_of(p, d, pool, address);
         return to->user.p != NULL;
     }
     pn_buf_init(&b, PN_ENVELOPE_TEXT_MAX);

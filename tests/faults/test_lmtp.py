@@ -58,9 +58,9 @@ def differ(count, server, port):
     events = server.wait_events("message", 3)
     count.check(len(events) == 3 and events[0]["client"].get("protocol") == "lmtp", "events", len(events))
     outcomes = {r["address"]: r["outcome"] for r in events[0]["recipients"]}
-    count.check(outcomes == {"u@here.test": "accept", "x@no.test": "reject", "u@also.test": "reject", "u@apart.test": "quarantine",
-                             "U@here.test": "accept"}, "and what became of each", outcomes)  # fmt: skip
-    count.check(postern.until(lambda: len(server.mail("*")) == 2), "two copies for those who get it", server.mail().keys())
+    count.check(outcomes == {"u@here.test": "accept", "x@no.test": "reject", "u@also.test": "reject", "u@apart.test": "quarantine"},
+                "and what became of each", outcomes)  # fmt: skip
+    count.check(postern.until(lambda: len(server.mail("*")) == 1), "one mailbox, one copy", server.mail().keys())
     body = list(server.mail().values())[0]
     count.check(b"with LMTP id" in body, "the protocol in Received", body)
     return events

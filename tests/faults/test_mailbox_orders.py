@@ -19,6 +19,7 @@ domain "here.test" { recipients any  route local  alias "info" to "u" "v" }
 domain "junk.test" { recipients any  route local  junk at 0 }
 domain "held.test" { recipients any  route local  quarantine at 0 }
 domain "small.test" { recipients any  route local  %s }
+domain "listed.test" { recipients list "{root}/listed"  route local  alias "all" to "k+b" }
 """
 OWN = "mailbox { quota 9K  over-quota reject  tag-folders no  folders { junk Unfug } }"
 TEXT = "From: s@from.test\r\nSubject: x\r\n\r\nhello\r\n"
@@ -55,7 +56,7 @@ def folders(server, user):
 
 
 def make_folder(server, user, name, marks=""):
-    base = os.path.join(server.root, "mail", "here.test" if "@here" in user else "junk.test", user.split("@")[0], name)
+    base = os.path.join(server.root, "mail", user.split("@")[1], user.split("@")[0], name)
     for sub in ("cur", "new", "tmp"):
         os.makedirs(os.path.join(base, sub))
     if marks:
@@ -73,6 +74,11 @@ def placing(server):
         send(server, f"u+{tag}@here.test")
     found = folders(server, "u@here.test")
     count.check(found == {"INBOX": 5, "Lists": 2, "Private": 0}, "tags find folders, but none with a use", found)
+    make_folder(server, "k@here.test", ".Two words")
+    for local in ('"k+Two words"', '"k+two words"', '"k+none such"', '"k+a\\"b"'):
+        count.check(send(server, f"{local}@here.test").startswith("250"), f"a tag in quotes: {local}")
+    found = folders(server, "k@here.test")
+    count.check(found == {"INBOX": 2, "Two words": 2}, "a tag in quotes is his, too", found)
     count.check(send(server, "w@junk.test").startswith("250"), "junk")
     count.check(folders(server, "w@junk.test") == {"INBOX": 0, "Junk": 1}, "junk goes into Junk")
     send(server, "x@here.test")
@@ -85,6 +91,20 @@ def placing(server):
     count.check(send(server, "info@here.test").startswith("250"), "an alias")
     got = postern.until(lambda: folders(server, "v@here.test").get("INBOX") == 1)
     count.check(got and folders(server, "u@here.test")["INBOX"] == 6, "an alias reaches both")
+
+
+def listed(server):
+    """Names with the delimiter that a list has as they are."""
+    for local, code in (("k+b", "250"), ("K+B", "250"), ("k+c", "550"), ("u+x", "250"), ('"u+x y"', "250"), ("all", "250")):
+        answer = send(server, f"{local}@listed.test")
+        count.check(answer.startswith(code), f"listed: {local}", answer)
+    got = postern.until(lambda: folders(server, "k+b@listed.test").get("INBOX") == 3)
+    count.check(got, "a listed name is its own", folders(server, "k+b@listed.test"))
+    count.check(folders(server, "u@listed.test") == {"INBOX": 2}, "a tag is not", folders(server, "u@listed.test"))
+    make_folder(server, "k+b@listed.test", ".b")
+    send(server, ("k+b@listed.test", "K+B@listed.test", "k+B@Listed.Test"))
+    found = folders(server, "k+b@listed.test")
+    count.check(found == {"INBOX": 4, "b": 0}, "spelled in three ways, it gets one, and no part of a name is a tag", found)
 
 
 def quotas(server):
@@ -268,8 +288,11 @@ def before_mail(server):
 
 
 with postern.Server(CONF % OWN) as whole:
+    with open(os.path.join(whole.root, "listed"), "w", encoding="utf-8") as f:
+        f.write("u\nk+b\n")
     whole.start()
     placing(whole)
+    listed(whole)
     quotas(whole)
     domains(whole)
     stalled(whole)

@@ -67,6 +67,41 @@ static void test_glob(void)
     }
 }
 
+static void test_untagged(void)
+{
+    static const struct {
+        const char *local, *user, *tag;
+    } rows[] = {
+        {"ann", "ann", ""},
+        {"ann+", "ann", ""},
+        {"ann+a", "ann", "a"},
+        {"ann+a+b", "ann", "a+b"},
+        {"+a", "+a", ""},
+        {"+a+b", "+a", "b"},
+        {"", "", ""},
+        {"+", "+", ""},
+        {"\"\"", "\"\"", ""},
+        {"\"ann+a b\"", "ann", "a b"},
+        {"\"a.n+a b\"", "a.n", "a b"},
+        {"\"ann+\"", "ann", ""},
+        {"\"+a b\"", "\"+a b\"", ""},
+        {"\"a b\"", "\"a b\"", ""},
+        {"\"a b+c\"", "\"a b+c\"", ""}, /* whose name needs them */
+        {"\"a..n+c\"", "\"a..n+c\"", ""},
+        {"\".a+c\"", "\".a+c\"", ""},
+        {"\"a.+c\"", "\"a.+c\"", ""},
+        {"\"ann+\\\"a\"", "ann", ""}, /* a tag with a quoted-pair finds no folder */
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct pn_str tag;
+        unit_row(rows[i].local);
+        UNIT_STR(pn_str_untagged(pn_str_of(rows[i].local), '+', &tag), pn_str_of(rows[i].user));
+        UNIT_STR(tag, pn_str_of(rows[i].tag));
+        UNIT_STR(pn_str_untagged(pn_str_of(rows[i].local), '\0', &tag), pn_str_of(rows[i].local));
+        UNIT_STR(tag, PN_STR(""));
+    }
+}
+
 /* Each length, and a byte beyond ASCII at each place. */
 static void test_ascii(void)
 {
@@ -408,11 +443,14 @@ static void test_replace(void)
 int main(int argc, char **argv)
 {
     static const struct unit_test tests[] = {
-        {"u64", test_u64},           {"glob", test_glob},   {"buf_limit", test_buf_limit},
-        {"milli", test_milli},       {"utf8", test_utf8},   {"shown", test_shown},
-        {"pool", test_pool},         {"wire", test_wire},   {"net", test_net},
-        {"json", test_json},         {"codec", test_codec}, {"clock", test_clock},
-        {"ascii", test_ascii},       {"whole", test_whole}, {"replace", test_replace},
+        {"u64", test_u64},           {"glob", test_glob},
+        {"untagged", test_untagged}, {"buf_limit", test_buf_limit},
+        {"milli", test_milli},       {"utf8", test_utf8},
+        {"shown", test_shown},       {"pool", test_pool},
+        {"wire", test_wire},         {"net", test_net},
+        {"json", test_json},         {"codec", test_codec},
+        {"clock", test_clock},       {"ascii", test_ascii},
+        {"whole", test_whole},       {"replace", test_replace},
         {"patience", test_patience}, {NULL, NULL},
     };
     return unit_main("base", tests, argc, argv);

@@ -82,6 +82,12 @@ static void test_expand(void)
         "alias b\xc3\xbc to u@b\xc3\xbc"
         "cher.test\n"
         "}\n"
+        "domain cased.test { recipients any\n"
+        "alias twice to bo, BO@cased.test, Bo@CASED.test, x@y.test, X@y.test\n"
+        "}\n"
+        "domain named.test { recipients list named  catch-all anna\n"
+        "alias all to anna+b, anna+c, anna\n"
+        "}\n"
         "domain two.test { recipients list users  catch-all kim }\n"
         "domain .sub.test { recipients any  alias sales to boss, info@here.test }\n"
         "domain open.test { recipients any }\n";
@@ -112,10 +118,19 @@ static void test_expand(void)
          "done: boss@a.sub.test (boss), anna@here.test (anna), copy@example.org, bert@example.org"},
         {"sales@sub.test", "plain"},
         {"bert@open.test", "done: x@y.test"},
+        {"twice@cased.test", "done: bo@cased.test (bo), x@y.test, X@y.test"},
+        {"anna+b@named.test", "plain"},
+        {"Anna+B@named.test", "plain"},
+        {"anna+b+c@named.test", "plain"},
+        {"\"anna+c d\"@named.test", "plain"},
+        {"bo+b@named.test", "done: anna@named.test (anna)"},
+        {"all@named.test",
+         "done: anna+b@named.test (anna+b), anna+c@named.test (anna), anna@named.test (anna)"},
     };
     struct kit k;
     prepare();
     put("users", "anna\nbert\nzo\xc3\xab\nkim@two.test\nadmin@two.test\n");
+    put("named", "anna\nanna+b\n");
     kit_open(&k, conf, made);
     UNIT_STR(kit_problems(&k), PN_STR(""));
     for (size_t i = 0; k.policy != NULL && i < sizeof rows / sizeof rows[0]; i++) {
