@@ -123,7 +123,9 @@ bool pn_imap_flag(struct pn_imap_args *args, struct pn_str *out)
 {
     struct pn_str s = args->rest;
     size_t slash = s.len > 0 && s.p[0] == '\\' ? 1 : 0;
-    size_t n = run_of(pn_str_slice(s, slash, s.len), ATOM);
+    s = pn_str_slice(s, slash, s.len);
+    size_t n = run_of(s, ATOM), bracket = pn_str_find(s, ']', 0);
+    n = bracket < n ? bracket : n; /* it would end PERMANENTFLAGS */
     return n > 0 && take(args, slash + n, out);
 }
 

@@ -132,11 +132,14 @@ static void finish(struct pn_append *a)
     if (a->fd < 0 || v == NULL)
         return;
     const struct timespec times[2] = {{.tv_sec = (time_t)v->date}, {.tv_sec = (time_t)v->date}};
+    struct stat st;
     if (!pn_lines_end(&a->lines, &a->out))
         fail(a, PN_STORE_LIMIT);
     write_out(a);
-    if (a->status == PN_STORE_OK && futimens(a->fd, times) != 0)
+    if (a->status == PN_STORE_OK && (futimens(a->fd, times) != 0 || fstat(a->fd, &st) != 0))
         fail(a, store_status(errno));
+    else if (a->status == PN_STORE_OK)
+        v->date = st.st_mtime; /* no file may have that year: what an index made anew would say */
     if (a->status == PN_STORE_OK && a->text_whole)
         describe(a, v);
     sync_later(a, a->fd);
@@ -152,8 +155,8 @@ static uint32_t keyword_bits(struct pn_append *a, const struct pn_str *keywords,
     for (size_t i = 0; i < count; i++) {
         uint32_t bit;
         enum pn_store_status status = folder_keyword(a->folder, keywords[i], &bit);
-        if (status != PN_STORE_OK)
-            fail(a, status);
+        if (status != PN_STORE_OK && status != PN_STORE_LIMIT)
+            fail(a, status); /* one without a letter is left behind, the mail is not */
         bits |= bit;
     }
     (void)pthread_mutex_unlock(&a->folder->lock);

@@ -454,7 +454,8 @@ struct pn_view {
     void *ctx;
     struct uids *uids; /* by number; NULL: none */
     size_t count;
-    uint64_t modseq;  /* what happened up to here was told */
+    uint64_t modseq;  /* what happened up to here was told, */
+    uint64_t whole;   /* expunges, too; below it where some are held back */
     uint64_t *silent; /* modseqs of own changes that are not told; owned */
     size_t silent_count, silent_cap;
     struct pn_uidset loud; /* of them, those that had changed before and were not told */

@@ -36,6 +36,7 @@ enum pn_store_status pn_view_open(struct pn_user *user, struct pn_str name, bool
                               .changed = changed,
                               .ctx = ctx,
                               .modseq = f->modseq,
+                              .whole = f->modseq,
                               .reading = READING_NONE};
         pn_uidset_init(&v->loud, PN_UIDSET_MAX);
         f->views = v;
@@ -103,7 +104,8 @@ void pn_view_info(struct pn_view *v, struct pn_view_info *out)
     (void)pthread_mutex_lock(&f->lock);
     out->uidvalidity = f->marks.uidvalidity;
     out->uidnext = f->coming != NULL ? f->coming->msg.uid : f->uidnext;
-    out->highestmodseq = v->modseq;
+    out->highestmodseq = v->whole;
+    out->holds_back = v->whole < v->modseq;
     for (unsigned i = 0; i < PN_KEYWORDS_MAX; i++)
         out->can_add_keywords = out->can_add_keywords || f->marks.keywords[i] == NULL;
     (void)pthread_mutex_unlock(&f->lock);
@@ -303,7 +305,8 @@ static void gather(struct pn_view *v, bool may_expunge, struct changes *c)
     size_t was = v->count;
     v->told = false;
     find_gone(v, c);
-    if (!may_expunge && c->gone_count > 0) {
+    bool holds_back = !may_expunge && c->gone_count > 0;
+    if (holds_back) {
         c->gone_count = 0;
         keep_gone(v);
     } else {
@@ -312,6 +315,8 @@ static void gather(struct pn_view *v, bool may_expunge, struct changes *c)
     c->grew = v->count > was - c->gone_count;
     find_told(v, last, c);
     v->modseq = f->modseq;
+    if (!holds_back)
+        v->whole = f->modseq;
     v->silent_count = 0;
     pn_uidset_clear(&v->loud);
     forget_dead(f);

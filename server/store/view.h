@@ -44,7 +44,8 @@ struct pn_mail {
 
 struct pn_view_info {
     uint32_t uidvalidity, uidnext, messages;
-    uint64_t highestmodseq;
+    uint64_t highestmodseq; /* all up to it was told */
+    bool holds_back;        /* expunges behind it are not, though flags behind them may be */
     bool read_only;
     bool can_add_keywords; /* there is a letter left */
 };

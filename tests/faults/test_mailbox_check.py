@@ -190,6 +190,23 @@ def restored(node):
     client.close()
 
 
+def dated(node):
+    """Dates that no file can have are taken, and an index made anew says what the first one said."""
+    client = session(node)
+    for date in ("01-Jan-0001 00:00:00 +0000", "01-Jan-1970 00:00:00 +0000", "31-Dec-9999 23:59:59 -0100"):
+        count.check(client.append("INBOX", PLAIN, date=date).status == "OK", f"an APPEND of {date}")
+    before = {n: got["INTERNALDATE"] for n, got in client.fetch("1:*", "(INTERNALDATE)").items()}
+    client.close()
+    node.server.stop()
+    for path in glob.glob(home(node) + "/postern/index.db*"):
+        os.unlink(path)
+    node.start()
+    client = session(node)
+    after = {n: got["INTERNALDATE"] for n, got in client.fetch("1:*", "(INTERNALDATE)").items()}
+    count.check(after == before and len(after) == 6, "dates stay", (before, after))
+    client.close()
+
+
 def main():
     with mailnode.Node(mailbox="plain-login loopback") as node:
         client = session(node)
@@ -204,6 +221,7 @@ def main():
         removed(node, "index.db", "the index")
         removed(node, "words", "the words")
         restored(node)
+        dated(node)
     return count.close()
 
 

@@ -57,6 +57,8 @@ struct pn_view {
     } * v;
     size_t count, cap;
     uint32_t last_uid;
+    uint64_t whole; /* up to it all was told */
+    bool holds_back;
 };
 
 /* ---- users and folders ---- */
@@ -274,7 +276,8 @@ enum pn_store_status pn_view_open(struct pn_user *user, struct pn_str folder, bo
                              .folder = f,
                              .read_only = read_only,
                              .changed = changed,
-                             .ctx = ctx};
+                             .ctx = ctx,
+                             .whole = user->modseq};
     user->views = view;
     user->refs++;
     take_new(view);
@@ -302,12 +305,14 @@ struct pn_str pn_view_folder(const struct pn_view *view)
 
 void pn_view_info(struct pn_view *view, struct pn_view_info *out)
 {
-    *out = (struct pn_view_info){.uidvalidity = view->folder->uidvalidity,
-                                 .uidnext = view->folder->uidnext,
-                                 .messages = (uint32_t)view->count,
-                                 .highestmodseq = view->user->modseq,
-                                 .read_only = view->read_only,
-                                 .can_add_keywords = view->folder->keyword_count < PN_KEYWORDS_MAX};
+    *out =
+        (struct pn_view_info){.uidvalidity = view->folder->uidvalidity,
+                              .uidnext = view->folder->uidnext,
+                              .messages = (uint32_t)view->count,
+                              .highestmodseq = view->holds_back ? view->whole : view->user->modseq,
+                              .holds_back = view->holds_back,
+                              .read_only = view->read_only,
+                              .can_add_keywords = view->folder->keyword_count < PN_KEYWORDS_MAX};
 }
 
 struct pn_str pn_view_keyword(struct pn_view *view, unsigned n)
@@ -329,9 +334,13 @@ bool pn_view_sync(struct pn_view *view, bool may_expunge, const struct pn_view_o
     for (size_t i = view->count; may_expunge && i > 0; i--)
         if (view->v[i - 1].m->gone)
             ops->expunged(ctx, (uint32_t)i, view->v[i - 1].m->uid);
+    view->holds_back = false;
     for (size_t i = 0; i < view->count; i++)
-        if (!may_expunge || !view->v[i].m->gone)
+        if (!may_expunge || !view->v[i].m->gone) {
+            view->holds_back = view->holds_back || view->v[i].m->gone;
             view->v[kept++] = view->v[i];
+        }
+    view->whole = view->holds_back ? view->whole : view->user->modseq;
     before = view->count = kept;
     take_new(view);
     if (view->count > before)
@@ -686,10 +695,8 @@ enum pn_store_status pn_append_begin(struct pn_append *append, uint32_t system_f
     m->date = date == INT64_MIN ? FAKE_NOW : date;
     for (size_t i = 0; i < keyword_count; i++) {
         uint32_t bit;
-        enum pn_store_status status = keyword(append->folder, keywords[i], &bit);
-        if (status != PN_STORE_OK)
-            return status;
-        m->flags.keywords |= bit;
+        if (keyword(append->folder, keywords[i], &bit) == PN_STORE_OK)
+            m->flags.keywords |= bit;
     }
     return PN_STORE_OK;
 }

@@ -268,6 +268,31 @@ static void test_condstore(void)
     imap_rig_play("CONDSTORE", turns);
 }
 
+/* What PERMANENTFLAGS does not promise is passed over (RFC 9051, 7.1), and no mail is refused for
+ * it; "]" would end its list. */
+static void test_keywords(void)
+{
+    static const struct imap_turn turns[] = {
+        BEGIN,
+        {"b STORE 1 +FLAGS (a]b)\n", "b BAD Wrong arguments of STORE\n"},
+        {"c APPEND INBOX (a]b) {3+}\na:b\n", "c BAD Wrong arguments of APPEND\n"},
+        {"d STORE 1 +FLAGS.SILENT (a b c d e f g h i j k l m n o p q r s t u v w x y z)\n",
+         "d OK STORE completed\n"},
+        {"e STORE 1 FLAGS.SILENT (a z more \\Seen)\n", "e OK STORE completed\n"},
+        {"f APPEND INBOX (more a \\Seen) {3+}\na:b\n",
+         "* 3 EXISTS\n* 0 RECENT\nf OK [APPENDUID ~ 3] APPEND completed\n"},
+        {"g FETCH 1,3 FLAGS\n",
+         "* FLAGS (\\Seen \\Answered \\Flagged \\Deleted \\Draft a b c d e f g h i j k l m n o p q "
+         "r s "
+         "t u v w x y z)\n* OK [PERMANENTFLAGS (\\Seen \\Answered \\Flagged \\Deleted \\Draft a b "
+         "c d e "
+         "f g h i j k l m n o p q r s t u v w x y z)] Flags that stay\n"
+         "* 1 FETCH (FLAGS (\\Seen a z))\n* 3 FETCH (FLAGS (\\Seen a))\ng OK FETCH completed\n"},
+        END,
+    };
+    imap_rig_play("keywords", turns);
+}
+
 static void test_qresync(void)
 {
     struct imap_rig rig;
@@ -289,7 +314,33 @@ static void test_qresync(void)
         {"f SELECT INBOX (QRESYNC (0 1))\n", "f BAD Wrong arguments of SELECT\n"},
         END,
     };
+    static const struct imap_turn held_back[] = {
+        {"a ENABLE QRESYNC\n", "* ENABLED QRESYNC\na OK ENABLE completed\n"},
+        BEGIN,
+        {"!x SELECT INBOX\ny STORE 1 +FLAGS (\\Deleted)\nz EXPUNGE\nz STORE 1 +FLAGS (\\Seen)\n",
+         ""},
+        {"b FETCH 1:2 UID\n",
+         "* 1 FETCH (UID 1)\n* 2 FETCH (UID 2)\n* 2 FETCH (UID 2 FLAGS (\\Seen) MODSEQ (~))\n"
+         "* OK [HIGHESTMODSEQ ~] Expunges behind it wait\nb OK FETCH completed\n"},
+        {"c UID FETCH 1:* UID\n",
+         "* 1 FETCH (UID 1)\n* 2 FETCH (UID 2)\n* VANISHED 1\nc OK UID FETCH completed\n"},
+        {"d FETCH 1 UID\n", "* 1 FETCH (UID 2)\nd OK FETCH completed\n"},
+        END,
+    };
+    static const struct imap_turn last_gone[] = {
+        {"a ENABLE QRESYNC\n", "* ENABLED QRESYNC\na OK ENABLE completed\n"},
+        BEGIN,
+        {"!x SELECT INBOX\ny STORE 2 +FLAGS (\\Deleted)\nz EXPUNGE\n", ""},
+        {"b NOOP\n", "* VANISHED 2\nb OK NOOP completed\n"},
+        {"c UID FETCH 1:* (UID) (CHANGEDSINCE 1 VANISHED)\n",
+         "* VANISHED (EARLIER) 2\n* 1 FETCH (UID 1 MODSEQ (~))\nc OK UID FETCH completed\n"},
+        {"d UID FETCH 1 (UID) (CHANGEDSINCE 1 VANISHED)\n",
+         "* 1 FETCH (UID 1 MODSEQ (~))\nd OK UID FETCH completed\n"},
+        END,
+    };
     imap_rig_play("QRESYNC", turns);
+    imap_rig_play("QRESYNC, held back", held_back);
+    imap_rig_play("QRESYNC, the last is gone", last_gone);
     imap_rig_init(&rig);
     imap_rig_other(&rig, APPEND1 + 1);
     imap_rig_other(&rig, APPEND2 + 1);
@@ -420,6 +471,7 @@ int main(int argc, char **argv)
         {"APPENDLIMIT=", test_appendlimit},
         {"MULTIAPPEND", test_multiappend},
         {"CONDSTORE", test_condstore},
+        {"keywords", test_keywords},
         {"QRESYNC", test_qresync},
         {"UTF8=ACCEPT", test_utf8_accept},
         {"LITERAL+", test_literal_plus},

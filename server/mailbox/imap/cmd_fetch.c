@@ -18,6 +18,7 @@ enum {
 
 struct fetch {
     struct fetch_wants wants;
+    struct pn_str set;           /* as it was said: */
     struct pn_uidset uids;       /* what is wanted */
     size_t range;                /* of uids, at hand */
     uint32_t next;               /* UID: nothing below it is left to answer */
@@ -449,16 +450,28 @@ static enum imap_result slice(struct imap *imap, struct imap_command *command, s
 
 /* ---- the beginning ---- */
 
+/* The last message may be among those that vanished: for them `*` is the last UID there was. */
+static void tell_vanished(struct imap *imap, struct imap_command *command, const struct fetch *f)
+{
+    struct pn_uidset which, found;
+    pn_uidset_init(&which, PN_UIDSET_MAX);
+    pn_uidset_init(&found, PN_UIDSET_MAX);
+    if (pn_str_find(f->set, '*', 0) != SIZE_MAX)
+        (void)pn_uidset_parse(&which, f->set, UINT32_MAX);
+    (void)pn_uidset_add_set(&which, &f->uids);
+    pn_view_vanished_since(imap->view, f->wants.changed_since, &which, &found);
+    imap_put_vanished(command->out, &found);
+    pn_uidset_fini(&found);
+    pn_uidset_fini(&which);
+}
+
 /* Of the set only those that changed; those that vanished are told here. */
 static void narrow(struct imap *imap, struct imap_command *command, struct fetch *f)
 {
     struct pn_uidset found;
     pn_uidset_init(&found, PN_UIDSET_MAX);
-    if (f->wants.vanished) {
-        pn_view_vanished_since(imap->view, f->wants.changed_since, &f->uids, &found);
-        imap_put_vanished(command->out, &found);
-        pn_uidset_clear(&found);
-    }
+    if (f->wants.vanished)
+        tell_vanished(imap, command, f);
     pn_view_changed_since(imap->view, f->wants.changed_since, &found);
     (void)pn_uidset_intersect(&f->uids, &found);
     pn_uidset_fini(&found);
@@ -466,8 +479,7 @@ static void narrow(struct imap *imap, struct imap_command *command, struct fetch
 
 static bool read_args(struct imap *imap, struct imap_command *command, struct fetch *f)
 {
-    struct pn_str set;
-    return pn_imap_set(&command->args, &set) && imap_set(imap, set, command->uid, &f->uids) &&
+    return pn_imap_set(&command->args, &f->set) && imap_set(imap, f->set, command->uid, &f->uids) &&
            pn_imap_sp(&command->args) && fetch_read(command, &f->wants) &&
            (!f->wants.vanished || (command->uid && imap->qresync && f->wants.has_changed_since));
 }

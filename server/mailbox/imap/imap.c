@@ -121,8 +121,8 @@ static void answer(struct imap *imap, struct pn_buf *out)
 static void finish(struct imap *imap, struct pn_buf *out)
 {
     const struct imap_command *c = imap->command;
-    if (!c->quiet && imap->view != NULL)
-        (void)imap_updates(imap, out, may_expunge(c), c->uid);
+    if (!c->quiet && imap->view != NULL && imap_updates(imap, out, may_expunge(c), c->uid))
+        imap_put_held_back(imap, out);
     if (imap->late.count > 0)
         imap->finishing = true;
     else

@@ -65,6 +65,8 @@ enum pn_store_status imap_flag_bits(struct imap *imap, const struct imap_flag_wo
         if (find_keyword(imap, words_in->keywords[i], &out->keywords) || !make)
             continue;
         enum pn_store_status status = pn_view_add_keyword(imap->view, words_in->keywords[i], &bit);
+        if (status == PN_STORE_LIMIT) /* not among PERMANENTFLAGS (RFC 9051, 7.1): passed over */
+            continue;
         if (status != PN_STORE_OK)
             return status;
         out->keywords |= bit;

@@ -163,6 +163,9 @@ bool imap_set(struct imap *imap, struct pn_str text, bool uid, struct pn_uidset 
 /* "* n EXPUNGE" or "* VANISHED", EXISTS, FETCH (FLAGS ...). Called by the engine in front of each
  * tagged line, and while idling. False: the folder is gone; it is closed with a BYE. */
 bool imap_updates(struct imap *imap, struct pn_buf *out, bool may_expunge, bool with_uid);
+/* Where an EXPUNGE waits that is older than a MODSEQ which was told: how far the client may go by
+ * that (RFC 7162, section 3.2), lest it never hears of the EXPUNGE when the line is lost. */
+void imap_put_held_back(struct imap *imap, struct pn_buf *out);
 /* EXPUNGEs that are late. False: out is full, and there are more. */
 bool imap_tell_late(struct imap *imap, struct pn_buf *out);
 /* "(\\Seen $Junk)". */

@@ -248,7 +248,7 @@ bool imap_date_time(struct pn_imap_args *args, int64_t *unix_s)
         !digits(s, 12, 2, &tm.tm_hour) || !digits(s, 15, 2, &tm.tm_min) ||
         !digits(s, 18, 2, &tm.tm_sec) || !digits(s, 22, 2, &zone_h) || !digits(s, 24, 2, &zone_m) ||
         tm.tm_mday < 1 || tm.tm_mday > 31 || tm.tm_hour > 23 || tm.tm_min > 59 || tm.tm_sec > 60 ||
-        tm.tm_year < 1000 || zone_m > 59)
+        zone_m > 59)
         return false;
     tm.tm_year -= 1900;
     int64_t zone = (int64_t)zone_h * 3600 + zone_m * 60;

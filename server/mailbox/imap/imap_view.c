@@ -267,6 +267,15 @@ bool imap_updates(struct imap *imap, struct pn_buf *out, bool may_expunge, bool 
     return there;
 }
 
+void imap_put_held_back(struct imap *imap, struct pn_buf *out)
+{
+    struct pn_view_info info;
+    pn_view_info(imap->view, &info);
+    if (imap->qresync && info.holds_back)
+        (void)pn_buf_addf(out, "* OK [HIGHESTMODSEQ %" PRIu64 "] Expunges behind it wait\r\n",
+                          info.highestmodseq);
+}
+
 void imap_condstore_on(struct imap *imap, struct pn_buf *out)
 {
     struct pn_view_info info;

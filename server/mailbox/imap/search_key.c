@@ -91,22 +91,26 @@ static enum search_parsed read_size(struct parse *p, const struct key *key)
     return add_leaf(p, key, &node);
 }
 
+/* Any year of four digits (RFC 9051, section 9): some say 0001 for "ever". A Date field has none
+ * before 1900, but 2000 years later all days have the same names. */
 bool search_date(struct pn_str text, int64_t *days)
 {
+    enum { EARLY = 1900, LATER = 2000, LATER_DAYS = 5 * 146097 };
     struct pn_str rest = text, day = pn_str_split(&rest, '-');
     struct pn_str month = pn_str_split(&rest, '-');
-    uint64_t n;
+    uint64_t n, year;
     if (day.len > 2 || month.len != 3 || rest.len != 4 || !pn_str_u64(day, 31, &n) ||
-        !pn_str_u64(rest, 9999, &n))
+        !pn_str_u64(rest, 9999, &year))
         return false;
+    bool early = year < EARLY;
     struct pn_buf plain;
     pn_buf_init(&plain, 64);
     int64_t seconds = 0;
-    bool ok = pn_buf_addf(&plain, "%.*s %.*s %.*s 00:00:00 +0000", PN_FMT(day), PN_FMT(month),
-                          PN_FMT(rest)) &&
+    bool ok = pn_buf_addf(&plain, "%.*s %.*s %u 00:00:00 +0000", PN_FMT(day), PN_FMT(month),
+                          (unsigned)year + (early ? LATER : 0)) &&
               pn_date_parse(pn_buf_str(&plain), &seconds, NULL);
     pn_buf_fini(&plain);
-    *days = (seconds - (seconds < 0 ? DAY - 1 : 0)) / DAY;
+    *days = (seconds - (seconds < 0 ? DAY - 1 : 0)) / DAY - (early ? LATER_DAYS : 0);
     return ok;
 }
 
