@@ -159,8 +159,12 @@ static void put_encoding(struct structure *s)
     }
     size_t at = lex_cfws(v, 0);
     struct pn_str word = pn_str_slice(v, at, lex_token(v, at));
-    if (at < v.len && v.p[at] == '"')
+    if (at < v.len && v.p[at] == '"') {
         (void)lex_quoted(v, at, &word, NULL);
+        pn_buf_clear(&s->text);
+        (void)lex_unquote(word, &s->text);
+        word = pn_buf_str(&s->text);
+    }
     put_string(s, word.len == 0 ? PN_STR("7bit") : pn_str_slice(word, 0, ENCODING_MAX));
 }
 
