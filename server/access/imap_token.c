@@ -48,6 +48,7 @@ static bool take(struct pn_imap_args *args, size_t n, struct pn_str *out)
     if (n == 0)
         return false;
     *out = pn_str_slice(args->rest, 0, n);
+    args->near = args->rest;
     args->rest = pn_str_slice(args->rest, n, args->rest.len);
     return true;
 }
@@ -137,6 +138,7 @@ static bool number(struct pn_imap_args *args, uint64_t max, uint64_t *out)
     if (n == 0 || !pn_str_u64(pn_str_slice(args->rest, 0, n), max, out) ||
         (n < args->rest.len && pn_is_digit(args->rest.p[n])))
         return false;
+    args->near = args->rest;
     args->rest = pn_str_slice(args->rest, n, args->rest.len);
     return true;
 }
@@ -190,6 +192,7 @@ static bool quoted(struct pn_imap_args *args, struct pn_str *out)
     *out = escaped ? without_backslashes(args->pool, raw) : raw;
     if (out->p == NULL)
         return false;
+    args->near = s;
     args->rest = pn_str_slice(s, at + 1, s.len);
     return true;
 }
@@ -229,6 +232,7 @@ bool pn_imap_string(struct pn_imap_args *args, struct pn_str *out)
     *out = pn_str_slice(at.rest, 0, (size_t)size);
     if (out->len > 0 && memchr(out->p, '\0', out->len) != NULL)
         return false;
+    args->near = args->rest;
     args->rest = pn_str_slice(at.rest, (size_t)size, at.rest.len);
     return true;
 }

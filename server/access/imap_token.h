@@ -15,6 +15,7 @@
 struct pn_imap_args {
     struct pn_str rest;
     struct pn_pool *pool; /* borrowed; full is as good as malformed */
+    struct pn_str near;   /* rest, from the last word that was taken: where a mistake may be */
 };
 
 bool pn_imap_end(const struct pn_imap_args *args); /* nothing is left */

@@ -22,7 +22,6 @@ struct change {
     struct pn_flags flags;
     uint64_t unchanged_since;
     struct pn_uidset *modified;
-    bool silent;
     bool all; /* of an expunge: not only those that are \Deleted */
     size_t removed;
 };
@@ -134,8 +133,7 @@ static void rename_to(struct change *c, struct msg *m, uint8_t system, uint32_t 
     if (renameat(c->fd[m->in_new ? DIR_NEW : DIR_CUR], was, c->fd[DIR_CUR], pn_buf_cstr(&name)) ==
         0) {
         c->touched[m->in_new ? DIR_NEW : DIR_CUR] = c->touched[DIR_CUR] = true;
-        if (c->silent)
-            be_silent(c, m);
+        be_silent(c, m);
         folder_count_msg(f, m, -1);
         m->in_new = false;
         m->system = system;
@@ -169,8 +167,7 @@ static void set_flags(struct change *c, struct msg *m)
 
 enum pn_store_status pn_view_store(struct pn_view *view, const struct pn_uidset *uids,
                                    enum pn_flag_op op, struct pn_flags flags,
-                                   uint64_t unchanged_since, bool silent,
-                                   struct pn_uidset *modified)
+                                   uint64_t unchanged_since, struct pn_uidset *modified)
 {
     struct folder *f = view->folder;
     struct change c = {.view = view,
@@ -178,7 +175,6 @@ enum pn_store_status pn_view_store(struct pn_view *view, const struct pn_uidset 
                        .op = op,
                        .flags = flags,
                        .unchanged_since = unchanged_since,
-                       .silent = silent,
                        .modified = modified};
     (void)pthread_mutex_lock(&f->lock);
     enum pn_store_status status = begin(&c);

@@ -146,12 +146,11 @@ enum pn_store_status pn_view_add_keyword(struct pn_view *view, struct pn_str nam
 
 /* A command means what its session was told of: the messages of the view, no others of those UIDs.
  * uids: which. unchanged_since: UINT64_MAX for no condition (RFC 7162, 3.1.3). Those that failed
- * the condition are added to `modified`. All are renamed, then the folder is synced once. Own
- * changes are told by the next sync like others', but for `silent` ones. */
+ * the condition are added to `modified`. All are renamed, then the folder is synced once. Who asked
+ * is not told by the next sync, but for what others had changed before. */
 enum pn_store_status pn_view_store(struct pn_view *view, const struct pn_uidset *uids,
                                    enum pn_flag_op op, struct pn_flags flags,
-                                   uint64_t unchanged_since, bool silent,
-                                   struct pn_uidset *modified);
+                                   uint64_t unchanged_since, struct pn_uidset *modified);
 /* Removes those that are \Deleted, of `uids` where that is not NULL. */
 enum pn_store_status pn_view_expunge(struct pn_view *view, const struct pn_uidset *uids);
 /* Removes these, \Deleted or not; what is gone already is no error. */

@@ -223,10 +223,10 @@ static void run_flags(void)
     pn_uidset_init(&all, 10);
     (void)pn_uidset_add(&all, 1, UINT32_MAX);
     begin();
-    (void)pn_view_store(v, &all, PN_FLAGS_ADD, flags, UINT64_MAX, true, NULL);
+    (void)pn_view_store(v, &all, PN_FLAGS_ADD, flags, UINT64_MAX, NULL);
     end("flag all", pn_view_count(v));
     begin();
-    (void)pn_view_store(v, &all, PN_FLAGS_REMOVE, flags, UINT64_MAX, true, NULL);
+    (void)pn_view_store(v, &all, PN_FLAGS_REMOVE, flags, UINT64_MAX, NULL);
     end("unflag all", pn_view_count(v));
     pn_view_close(&v);
     pn_user_close(&user);

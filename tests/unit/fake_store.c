@@ -562,8 +562,7 @@ static struct pn_flags changed_flags(struct pn_flags was, enum pn_flag_op op, st
 
 enum pn_store_status pn_view_store(struct pn_view *view, const struct pn_uidset *uids,
                                    enum pn_flag_op op, struct pn_flags flags,
-                                   uint64_t unchanged_since, bool silent,
-                                   struct pn_uidset *modified)
+                                   uint64_t unchanged_since, struct pn_uidset *modified)
 {
     for (size_t i = 0; i < view->count; i++) {
         struct message *m = view->v[i].m;
@@ -579,7 +578,7 @@ enum pn_store_status pn_view_store(struct pn_view *view, const struct pn_uidset 
         bool told = view->v[i].modseq == m->modseq;
         m->flags = now;
         m->modseq = ++view->user->modseq;
-        if (silent && told) /* else there is something of others to tell */
+        if (told) /* else there is something of others to tell */
             view->v[i].modseq = m->modseq;
     }
     note(view->user, view->folder);

@@ -173,7 +173,7 @@ enum pn_store_status rig_store(struct pn_view *v, const char *uids, uint32_t fla
 {
     struct pn_uidset set = set_of(uids);
     const struct pn_flags f = {flags, 0};
-    enum pn_store_status status = pn_view_store(v, &set, PN_FLAGS_ADD, f, UINT64_MAX, false, NULL);
+    enum pn_store_status status = pn_view_store(v, &set, PN_FLAGS_ADD, f, UINT64_MAX, NULL);
     pn_uidset_fini(&set);
     return status;
 }

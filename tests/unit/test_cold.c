@@ -372,8 +372,7 @@ static void test_changes(void)
     open_view(&r);
     pn_uidset_init(&few, 10);
     (void)pn_uidset_add(&few, 3, 4);
-    UNIT_INT(pn_view_store(r.view, &few, PN_FLAGS_ADD, flagged, UINT64_MAX, true, NULL),
-             PN_STORE_OK);
+    UNIT_INT(pn_view_store(r.view, &few, PN_FLAGS_ADD, flagged, UINT64_MAX, NULL), PN_STORE_OK);
     pn_uidset_clear(&few);
     (void)pn_uidset_add(&few, MANY, MANY);
     UNIT_INT(pn_view_remove(r.view, &few), PN_STORE_OK);

@@ -25,6 +25,31 @@
         NULL, NULL                                                                                 \
     }
 
+/* What was wrong is shown from the last word on that could be read. */
+static void test_mistakes(void)
+{
+    static const struct imap_turn turns[] = {
+        MAILS,
+        SELECT,
+        {"b FETCH 99 FLAGS\n", "b BAD Wrong arguments of FETCH near \"99 FLAGS\"\n"},
+        {"c FETCH 1 (FLAGS BOGUS)\n", "c BAD Wrong arguments of FETCH near \"BOGUS)\"\n"},
+        {"d STATUS INBOX (BOGUS)\n", "d BAD Wrong arguments of STATUS near \"BOGUS)\"\n"},
+        {"e UID SEARCH SEEN \"x\\\\\xc3\xbc\"\n",
+         "e BAD Wrong arguments of UID SEARCH near \"SEEN 'x\\\\?"
+         "?'\"\n"},
+        {"f THREAD BOGUS UTF-8 ALL\n",
+         "f BAD Wrong arguments of THREAD near \"BOGUS UTF-8 ALL\"\n"},
+        {"g UID EXPUNGE\n", "g BAD Wrong arguments of UID EXPUNGE\n"},
+        {"h NOOP x\n", "h BAD Wrong arguments of NOOP near \"x\"\n"},
+        {"i CREATE a b c d e f g h i j k l m n o p q r s t u v w x y z\n",
+         "i BAD Wrong arguments of CREATE near \"a b c d e f g h i j k l m n o p q r s t ...\"\n"},
+        {"j STORE 1 FLAGS \\Seen, \\Draft\n",
+         "j BAD Wrong arguments of STORE near \"\\Seen, \\Draft\"\n"},
+        END,
+    };
+    imap_rig_play("mistakes", turns);
+}
+
 /* RFC 9051, 9: seq-number of messages that are not there is an error, UIDs are none; "*" is the
  * last. Of none it should be an error, too; but "1:*" is what clients ask without looking. */
 static void test_numbers(void)
@@ -53,8 +78,8 @@ static void test_numbers(void)
         {"d FETCH *:2 UID\n", "* 2 FETCH (UID 2)\n* 3 FETCH (UID 3)\nd OK FETCH completed\n"},
         {"e UID FETCH 4:* UID\n", "* 3 FETCH (UID 3)\ne OK UID FETCH completed\n"},
         {"f UID FETCH 4,7,4294967295 UID\n", "f OK UID FETCH completed\n"},
-        {"g UID FETCH 4294967296 UID\n", "g BAD Wrong arguments of FETCH\n"},
-        {"h UID FETCH 0 UID\n", "h BAD Wrong arguments of FETCH\n"},
+        {"g UID FETCH 4294967296 UID\n", "g BAD Wrong arguments of UID FETCH\n"},
+        {"h UID FETCH 0 UID\n", "h BAD Wrong arguments of UID FETCH\n"},
         {"i FETCH 3,1,3 UID\n", "* 1 FETCH (UID 1)\n* 3 FETCH (UID 3)\ni OK FETCH completed\n"},
         {"j STORE 4 +FLAGS (\\Seen)\n", "j BAD Wrong arguments of STORE\n"},
         {"k COPY 4 Archive\n", "k BAD Wrong arguments of COPY\n"},
@@ -240,15 +265,11 @@ static void test_nul(void)
 int main(int argc, char **argv)
 {
     static const struct unit_test tests[] = {
-        {"numbers", test_numbers},
-        {"STATUS", test_status},
-        {"CLOSED", test_closed},
-        {"ENABLE", test_enable},
-        {"IDLE", test_idle},
-        {"saved", test_saved},
-        {"UNCHANGEDSINCE", test_unchangedsince},
-        {"NUL", test_nul},
-        {NULL, NULL},
+        {"mistakes", test_mistakes}, {"numbers", test_numbers},
+        {"STATUS", test_status},     {"CLOSED", test_closed},
+        {"ENABLE", test_enable},     {"IDLE", test_idle},
+        {"saved", test_saved},       {"UNCHANGEDSINCE", test_unchangedsince},
+        {"NUL", test_nul},           {NULL, NULL},
     };
     return unit_main("imap_rules", tests, argc, argv);
 }

@@ -118,7 +118,7 @@ static void test_uidplus(void)
         {"c UID COPY 1,3 Archive\n", "c OK [COPYUID ~ 1,3 1:2] Done\n"},
         {"d STORE 1:3 FLAGS.SILENT (\\Deleted)\n", "d OK STORE completed\n"},
         {"e UID EXPUNGE 2:9\n", "* 3 EXPUNGE\n* 2 EXPUNGE\ne OK UID EXPUNGE completed\n"},
-        {"f UID EXPUNGE\n", "f BAD Wrong arguments of EXPUNGE\n"},
+        {"f UID EXPUNGE\n", "f BAD Wrong arguments of UID EXPUNGE\n"},
         {"g FETCH 1 (UID FLAGS)\n", "* 1 FETCH (UID 1 FLAGS (\\Deleted))\ng OK FETCH completed\n"},
         END,
     };
@@ -242,6 +242,11 @@ static void test_condstore(void)
                                  "(~))\nb OK FETCH completed\n"},
         {"c STORE 1 +FLAGS (\\Flagged)\n",
          "* 1 FETCH (FLAGS (\\Seen \\Flagged) MODSEQ (~))\nc OK STORE completed\n"},
+        {"c STORE 1:2 +FLAGS (\\Flagged)\nc STORE 1 (UNCHANGEDSINCE 999999999999) -FLAGS "
+         "(\\Draft)\n",
+         "* 1 FETCH (FLAGS (\\Seen \\Flagged) MODSEQ (~))\n* 2 FETCH (FLAGS (\\Flagged) MODSEQ "
+         "(~))\nc OK STORE completed\n"
+         "* 1 FETCH (FLAGS (\\Seen \\Flagged) MODSEQ (~))\nc OK STORE completed\n"},
         {"d STORE 1:2 (UNCHANGEDSINCE 1) +FLAGS.SILENT (\\Draft)\n",
          "d OK [MODIFIED 1:2] Some were changed by others\n"},
         {"e UID STORE 2 (UNCHANGEDSINCE 999999999999) +FLAGS.SILENT (\\Draft)\n",
@@ -249,7 +254,8 @@ static void test_condstore(void)
         {"f FETCH 1:* (FLAGS) (CHANGEDSINCE 999999999999)\n", "f OK FETCH completed\n"},
         {"f FETCH 1:* (UID) (CHANGEDSINCE 1)\n",
          "* 1 FETCH (UID 1 MODSEQ (~))\n* 2 FETCH (UID 2 MODSEQ (~))\nf OK FETCH completed\n"},
-        {"f UID FETCH 1:* (UID) (CHANGEDSINCE 1 VANISHED)\n", "f BAD Wrong arguments of FETCH\n"},
+        {"f UID FETCH 1:* (UID) (CHANGEDSINCE 1 VANISHED)\n",
+         "f BAD Wrong arguments of UID FETCH\n"},
         {"g STORE 1 (UNCHANGEDSINCE) FLAGS ()\n", "g BAD Wrong arguments of STORE\n"},
         {"h SEARCH MODSEQ 1\n", "* SEARCH 1 2 (MODSEQ ~)\nh OK SEARCH completed\n"},
         {"i STORE 2 +FLAGS.SILENT (\\Deleted)\nj EXPUNGE\n",
@@ -309,8 +315,8 @@ static void test_qresync(void)
          "* OK [CLOSED] Previous mailbox closed\n" FLAGS "* 1 EXISTS\n* 0 RECENT\n"
          "* OK [UNSEEN 1] First unseen\n" VALID "d OK [READ-WRITE] SELECT completed\n"},
         {"e SELECT INBOX (QRESYNC (1 1 1:*))\n",
-         "* OK [CLOSED] Previous mailbox closed\n" FLAGS "* 1 EXISTS\n* 0 RECENT\n"
-         "* OK [UNSEEN 1] First unseen\n" VALID "e BAD Wrong arguments of SELECT\n"},
+         "e BAD Wrong arguments of SELECT near \"1:*))\"\n"},
+        {"f NOOP\n", "f OK NOOP completed\n"},
         {"f SELECT INBOX (QRESYNC (0 1))\n", "f BAD Wrong arguments of SELECT\n"},
         END,
     };

@@ -76,11 +76,11 @@ static bool begin(struct imap *imap, struct imap_command *command, struct append
 {
     struct front front;
     if (a->utf8 && !pn_imap_char(&command->args, ')')) {
-        (void)imap_bad(command, "Wrong arguments of APPEND");
+        (void)imap_syntax(command);
         return false;
     }
     if (!read_front(imap, command, a, &front)) {
-        (void)imap_bad(command, "Wrong arguments of APPEND");
+        (void)imap_syntax(command);
         return false;
     }
     if (!may_append(imap, command, a))

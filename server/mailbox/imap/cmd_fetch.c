@@ -340,7 +340,7 @@ static enum pn_store_status mark_seen(struct imap *imap, struct fetch *f, uint32
     pn_uidset_init(&none, 1);
     enum pn_store_status status =
         pn_view_store(imap->view, &f->seen, PN_FLAGS_ADD, (struct pn_flags){.system = PN_SEEN},
-                      UINT64_MAX, true, &none);
+                      UINT64_MAX, &none);
     pn_uidset_fini(&none);
     return status;
 }

@@ -12,7 +12,8 @@ struct resync {
     bool is;
     uint32_t uidvalidity;
     uint64_t modseq;
-    struct pn_str known; /* .p NULL: not said */
+    bool narrow; /* to those known: */
+    struct pn_uidset known;
 };
 
 /* "(uidvalidity modseq [known-uids] [(numbers uids)])". The last is a hint for servers that
@@ -29,8 +30,15 @@ static bool read_resync(struct pn_imap_args *args, struct resync *r)
         return false;
     r->uidvalidity = (uint32_t)validity;
     struct pn_imap_args at = *args;
-    if (pn_imap_sp(&at) && pn_imap_set(&at, &r->known))
+    struct pn_str known;
+    if (pn_imap_sp(&at) && pn_imap_set(&at, &known)) {
         *args = at;
+        /* `*` would be a message that the client may not know. */
+        if (pn_str_find(known, '*', 0) != SIZE_MAX ||
+            !pn_uidset_parse(&r->known, known, UINT32_MAX))
+            return false;
+        r->narrow = true;
+    }
     at = *args;
     if (pn_imap_sp(&at)) {
         if (!pn_imap_char(&at, '(') || !pn_imap_set(&at, &ignored) || !pn_imap_sp(&at) ||
@@ -106,36 +114,26 @@ static void since_free(void *work)
     free(since);
 }
 
-static bool read_known(const struct resync *r, struct pn_uidset *known)
-{
-    return r->known.p == NULL || (pn_str_find(r->known, '*', 0) == SIZE_MAX &&
-                                  pn_uidset_parse(known, r->known, UINT32_MAX));
-}
-
 /* Those that vanished are told at once, those whose flags changed are for slices. */
-static bool resync(struct imap *imap, struct imap_command *command, const struct resync *r)
+static void resync(struct imap *imap, struct imap_command *command, const struct resync *r)
 {
-    struct pn_uidset known, gone;
+    const struct pn_uidset *which = r->narrow ? &r->known : NULL;
+    struct pn_uidset gone;
     struct pn_view_info info;
     pn_view_info(imap->view, &info);
-    pn_uidset_init(&known, PN_UIDSET_MAX);
+    if (r->uidvalidity != info.uidvalidity)
+        return;
+    struct since *since = pn_calloc(1, sizeof *since);
+    command->work = since;
+    command->work_free = since_free;
+    pn_uidset_init(&since->changed, PN_UIDSET_MAX);
     pn_uidset_init(&gone, PN_UIDSET_MAX);
-    bool ok = read_known(r, &known);
-    if (ok && r->uidvalidity == info.uidvalidity) {
-        const struct pn_uidset *which = r->known.p != NULL ? &known : NULL;
-        struct since *since = pn_calloc(1, sizeof *since);
-        command->work = since;
-        command->work_free = since_free;
-        pn_uidset_init(&since->changed, PN_UIDSET_MAX);
-        pn_view_vanished_since(imap->view, r->modseq, which, &gone);
-        imap_put_vanished(command->out, &gone);
-        pn_view_changed_since(imap->view, r->modseq, &since->changed);
-        if (which != NULL)
-            (void)pn_uidset_intersect(&since->changed, which);
-    }
+    pn_view_vanished_since(imap->view, r->modseq, which, &gone);
+    imap_put_vanished(command->out, &gone);
     pn_uidset_fini(&gone);
-    pn_uidset_fini(&known);
-    return ok;
+    pn_view_changed_since(imap->view, r->modseq, &since->changed);
+    if (which != NULL)
+        (void)pn_uidset_intersect(&since->changed, which);
 }
 
 static enum imap_result opened(struct imap *imap, struct imap_command *command)
@@ -143,7 +141,7 @@ static enum imap_result opened(struct imap *imap, struct imap_command *command)
     struct since *since = command->work;
     struct pn_view_info info;
     if (since != NULL && !imap_put_changed(imap, command->out, &since->changed,
-                                           IMAP_TELL_FLAGS | IMAP_TELL_MODSEQ, &since->next))
+                                           imap_told_of_flags(imap, true), &since->next))
         return IMAP_AGAIN;
     pn_view_info(imap->view, &info);
     return imap_ok(command, "[READ-%s] %s completed", info.read_only ? "ONLY" : "WRITE",
@@ -169,17 +167,14 @@ static bool is_unread_by_us(struct pn_view *view)
     return mail.guessed;
 }
 
-static enum imap_result open_mailbox(struct imap *imap, struct imap_command *command,
-                                     bool read_only)
+static enum imap_result open_as(struct imap *imap, struct imap_command *command, bool read_only,
+                                struct resync *r)
 {
     struct pn_str name;
-    struct resync r = {0};
     bool condstore = false;
-    if (command->work != NULL)
-        return opened(imap, command);
-    if (!imap_mailbox(imap, command, &name) || !read_params(&command->args, &condstore, &r))
+    if (!imap_mailbox(imap, command, &name) || !read_params(&command->args, &condstore, r))
         return IMAP_SYNTAX;
-    if (r.is && !imap->qresync)
+    if (r->is && !imap->qresync)
         return imap_bad(command, "ENABLE QRESYNC first");
     command->quiet = true; /* the old one's updates are of no use, the new one's are all told */
     if (imap->view != NULL) {
@@ -196,11 +191,21 @@ static enum imap_result open_mailbox(struct imap *imap, struct imap_command *com
     pn_view_downgrade(imap->view, !imap_speaks_utf8(imap));
     imap->condstore = imap->condstore || condstore;
     tell(imap, command);
-    if (r.is && !resync(imap, command, &r)) {
-        imap_unselect(imap);
-        return IMAP_SYNTAX;
-    }
+    if (r->is)
+        resync(imap, command, r);
     return opened(imap, command);
+}
+
+static enum imap_result open_mailbox(struct imap *imap, struct imap_command *command,
+                                     bool read_only)
+{
+    struct resync r = {.is = false};
+    if (command->work != NULL)
+        return opened(imap, command);
+    pn_uidset_init(&r.known, PN_UIDSET_MAX);
+    enum imap_result result = open_as(imap, command, read_only, &r);
+    pn_uidset_fini(&r.known);
+    return result;
 }
 
 enum imap_result imap_select(struct imap *imap, struct imap_command *command)

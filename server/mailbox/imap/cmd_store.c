@@ -12,7 +12,8 @@ struct store {
     uint64_t unchanged_since;
     struct imap_flag_words words;
     bool stored;
-    uint32_t next; /* of the MODSEQs that are told */
+    enum pn_store_status status;
+    uint32_t next; /* of those that are told */
 };
 
 static void store_free(void *work)
@@ -70,18 +71,28 @@ static enum imap_result say_modified(struct imap *imap, struct imap_command *com
     return IMAP_DONE;
 }
 
-static enum pn_store_status store_flags(struct imap *imap, struct store *s)
+static void store_flags(struct imap *imap, struct store *s)
 {
     struct pn_flags bits;
-    enum pn_store_status status = imap_flag_bits(imap, &s->words, s->op != PN_FLAGS_REMOVE, &bits);
+    s->status = imap_flag_bits(imap, &s->words, s->op != PN_FLAGS_REMOVE, &bits);
     s->stored = true;
-    if (status != PN_STORE_OK)
-        return status;
-    status = pn_view_store(imap->view, &s->uids, s->op, bits, s->unchanged_since, s->silent,
-                           &s->modified);
+    if (s->status != PN_STORE_OK)
+        return;
+    s->status = pn_view_store(imap->view, &s->uids, s->op, bits, s->unchanged_since, &s->modified);
     for (size_t i = 0; i < s->modified.count; i++)
         pn_uidset_remove(&s->uids, s->modified.v[i].first, s->modified.v[i].last);
-    return status;
+    if (s->status != PN_STORE_OK) /* of some, and who asked does not know of which */
+        s->silent = false;
+}
+
+/* The new flags of each, changed by this or not (RFC 9051, 6.4.6: "as if a FETCH of those flags was
+ * done"). Who knows modseqs hears of them though it wants no flags (RFC 7162, 3.1.3). */
+static bool tell_stored(struct imap *imap, struct imap_command *command, struct store *s)
+{
+    unsigned what = imap_told_of_flags(imap, command->uid);
+    if (s->silent)
+        what = imap->condstore ? IMAP_TELL_UID | IMAP_TELL_MODSEQ : 0;
+    return what == 0 || imap_put_changed(imap, command->out, &s->uids, what, &s->next);
 }
 
 enum imap_result imap_store(struct imap *imap, struct imap_command *command)
@@ -105,16 +116,14 @@ enum imap_result imap_store(struct imap *imap, struct imap_command *command)
          * for those who were as fast. */
         if (s->silent && !imap_updates(imap, command->out, false, command->uid))
             return IMAP_DONE;
-        enum pn_store_status status = store_flags(imap, s);
-        if (status != PN_STORE_OK)
-            return imap_said(command, status, false);
+        store_flags(imap, s);
         if (s->silent && !imap_updates(imap, command->out, false, command->uid))
             return IMAP_DONE;
     }
-    /* A client that knows modseqs learns them though it wants no flags (RFC 7162, 3.1.3). */
-    if (s->silent && imap->condstore &&
-        !imap_put_changed(imap, command->out, &s->uids, IMAP_TELL_MODSEQ, &s->next))
+    if (!tell_stored(imap, command, s))
         return IMAP_AGAIN;
+    if (s->status != PN_STORE_OK)
+        return imap_said(command, s->status, false);
     return s->modified.count > 0 ? say_modified(imap, command, &s->modified) : IMAP_DONE;
 }
 

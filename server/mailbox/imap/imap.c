@@ -81,11 +81,12 @@ static bool command_read(struct imap *imap, struct imap_command *c)
         return false;
     }
     bool none = pn_imap_end(&c->args);
+    c->args.near = c->args.rest;
     bool fits = c->row->shape == IMAP_NO_ARGS ? none
                 : none                        ? c->row->shape == IMAP_MAYBE_ARGS
                                               : pn_imap_sp(&c->args);
     if (!fits)
-        (void)imap_bad(c, "Wrong arguments of %s", c->row->name);
+        (void)imap_syntax(c);
     return fits;
 }
 
@@ -164,8 +165,7 @@ static void proceed(struct imap *imap, struct pn_buf *out)
         idle_begin(imap);
         return;
     case IMAP_SYNTAX:
-        pn_buf_clear(&c->reply);
-        (void)imap_bad(c, "Wrong arguments of %s", c->row->name);
+        (void)imap_syntax(c);
         break;
     case IMAP_DONE:
         break;
@@ -184,7 +184,7 @@ static void whole(struct imap *imap, struct pn_buf *out)
         return;
     }
     if (imap->command != NULL) {
-        imap->command->args.rest = text;
+        imap->command->args.rest = imap->command->args.near = text;
         proceed(imap, out);
         return;
     }
@@ -211,7 +211,7 @@ static void literal(struct imap *imap, struct pn_buf *out)
 {
     struct imap_command *c = imap->command;
     if (c != NULL) {
-        c->args.rest = pn_imap_lex_text(&imap->lex);
+        c->args.rest = c->args.near = pn_imap_lex_text(&imap->lex);
     } else {
         command_begin(imap);
         c = imap->command;

@@ -117,6 +117,8 @@ enum imap_result imap_reply(struct imap_command *command, const char *word, cons
 #define imap_ok(command, ...)  imap_reply(command, "OK ", __VA_ARGS__)
 #define imap_no(command, ...)  imap_reply(command, "NO ", __VA_ARGS__)
 #define imap_bad(command, ...) imap_reply(command, "BAD ", __VA_ARGS__)
+/* BAD, and near what: the command's arguments are as far as they were read. */
+enum imap_result imap_syntax(struct imap_command *command);
 /* The NO (or OK) that a status of the store is, with its response code (RFC 5530, 9208). Where a
  * folder is not there: [TRYCREATE] if `into`, as COPY and APPEND want it, else [NONEXISTENT]. */
 enum imap_result imap_said(struct imap_command *command, enum pn_store_status status, bool into);
@@ -179,8 +181,11 @@ void imap_condstore_on(struct imap *imap, struct pn_buf *out);
 /* "* VANISHED (EARLIER) ...", unless it is empty. */
 void imap_put_vanished(struct pn_buf *out, const struct pn_uidset *uids);
 enum { IMAP_TELL_UID = 1, IMAP_TELL_FLAGS = 2, IMAP_TELL_MODSEQ = 4 };
-/* FETCH with UID and what is wanted besides of each of them that is in the view, from *next on (a
- * UID; 0 to begin). False: out is full, *next says where to go on. */
+/* Of a message whose flags changed. Who knows CONDSTORE hears MODSEQ with it (RFC 7162, 3.1), and
+ * who knows QRESYNC the UID, too (3.2.10); so does who knows IMAP4rev2 (RFC 9051, 7.5.2). */
+unsigned imap_told_of_flags(const struct imap *imap, bool with_uid);
+/* FETCH with what is wanted of each of them that is in the view, from *next on (a UID; 0 to begin).
+ * False: out is full, *next says where to go on. */
 bool imap_put_changed(struct imap *imap, struct pn_buf *out, const struct pn_uidset *uids,
                       unsigned what, uint32_t *next);
 /* Closes what is selected; expunges nothing. */

@@ -19,6 +19,22 @@ enum imap_result imap_reply(struct imap_command *command, const char *word, cons
     return IMAP_DONE;
 }
 
+enum imap_result imap_syntax(struct imap_command *command)
+{
+    enum { SHOWN = 40 };
+    char shown[SHOWN + 1];
+    struct pn_str near = pn_str_trim(command->args.near);
+    size_t n = near.len < SHOWN ? near.len : SHOWN;
+    for (size_t i = 0; i < n; i++) /* RFC 9051, 9: TEXT-CHAR; and no quote ends ours */
+        shown[i] = near.p[i] < ' ' || near.p[i] > '~' ? '?' : near.p[i] == '"' ? '\'' : near.p[i];
+    shown[n] = '\0';
+    const char *uid = command->uid ? "UID " : "", *name = command->row->name;
+    if (n == 0)
+        return imap_bad(command, "Wrong arguments of %s%s", uid, name);
+    return imap_bad(command, "Wrong arguments of %s%s near \"%s%s\"", uid, name, shown,
+                    near.len > n ? "..." : "");
+}
+
 enum imap_result imap_said(struct imap_command *command, enum pn_store_status status, bool into)
 {
     switch (status) {

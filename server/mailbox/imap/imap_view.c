@@ -220,15 +220,13 @@ bool imap_put_changed(struct imap *imap, struct pn_buf *out, const struct pn_uid
             *next = mail.uid;
             if (out->len > PN_ENGINE_OUT)
                 return false;
-            put_fetch(&t, seq, &mail, what | IMAP_TELL_UID);
+            put_fetch(&t, seq, &mail, what);
         }
     }
     return true;
 }
 
-/* RFC 7162, 3.1: who knows CONDSTORE hears MODSEQ with each change, and 3.2.10: the UID, too; so
- * does who knows IMAP4rev2 (RFC 9051, 7.5.2). */
-static unsigned told_of_flags(const struct imap *imap, bool with_uid)
+unsigned imap_told_of_flags(const struct imap *imap, bool with_uid)
 {
     bool uid = with_uid || imap->qresync || imap->rev2;
     return IMAP_TELL_FLAGS | (uid ? (unsigned)IMAP_TELL_UID : 0) |
@@ -241,7 +239,7 @@ static bool tell_untold(struct imap *imap, struct pn_buf *out)
     uint32_t next = 0;
     if (imap->untold.count == 0)
         return true;
-    bool all = imap_put_changed(imap, out, &imap->untold, told_of_flags(imap, true), &next);
+    bool all = imap_put_changed(imap, out, &imap->untold, imap_told_of_flags(imap, true), &next);
     if (all)
         pn_uidset_fini(&imap->untold);
     else
@@ -252,7 +250,7 @@ static bool tell_untold(struct imap *imap, struct pn_buf *out)
 bool imap_updates(struct imap *imap, struct pn_buf *out, bool may_expunge, bool with_uid)
 {
     static const struct pn_view_ops ops = {.expunged = expunged, .exists = exists, .flags = flags};
-    struct telling t = {.imap = imap, .out = out, .what = told_of_flags(imap, with_uid)};
+    struct telling t = {.imap = imap, .out = out, .what = imap_told_of_flags(imap, with_uid)};
     if (imap->late.count > 0) /* those first */
         return true;
     (void)tell_untold(imap, out);

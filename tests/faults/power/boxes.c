@@ -61,7 +61,7 @@ static void flag(struct pn_view *view, const struct pn_uidset *uids, uint32_t id
 {
     const struct pn_flags flags = {PN_FLAGGED, 0};
     calls_event(EV_FLAG, id, 0, 0);
-    if (pn_view_store(view, uids, PN_FLAGS_ADD, flags, UINT64_MAX, true, NULL) == PN_STORE_OK)
+    if (pn_view_store(view, uids, PN_FLAGS_ADD, flags, UINT64_MAX, NULL) == PN_STORE_OK)
         calls_event(EV_FLAGGED, id, 0, 0);
 }
 
