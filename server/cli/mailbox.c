@@ -41,10 +41,11 @@ static void print_folder(const json_t *o)
 
 static void print_fault(const json_t *o)
 {
-    pn_answer_print(stdout, pn_answer_text(o, "folder"));
+    const char *folder = pn_answer_text(o, "folder");
+    pn_answer_print(stdout, folder);
     if (json_object_get(o, "uid") != NULL)
         printf(" UID %lld", pn_answer_number(o, "uid"));
-    printf(": %s\n", pn_answer_text(o, "fault"));
+    printf("%s%s\n", folder[0] == '\0' ? "" : ": ", pn_answer_text(o, "fault"));
 }
 
 /* For people who wait, not for a file. */

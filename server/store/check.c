@@ -204,7 +204,11 @@ enum pn_store_status pn_user_check(struct pn_user *user, const struct pn_check_o
     struct look l = {.user = user, .ops = ops, .ctx = ctx, .sum = out};
     *out = (struct pn_check_sum){0};
     index_look(user->index);
-    return look_at_all(user, &l, check_step);
+    enum pn_store_status status = look_at_all(user, &l, check_step);
+    l.folder = PN_STR("");
+    if (index_was_damaged(user->index))
+        fault(&l, 0, "the index was damaged, and has been made anew");
+    return status;
 }
 
 enum pn_store_status pn_user_rebuild(struct pn_user *user, const struct pn_check_ops *ops,

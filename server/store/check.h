@@ -4,7 +4,8 @@
  * the disk; users who are at work are served meanwhile.
  *
  * A fault is a message that can't be read or whose bytes are not what its name says, or one of
- * which the index says what is not so. A fault of the index is mended by a rebuild; one of a
+ * which the index says what is not so, or an index that was found damaged since the last check,
+ * which is made anew wherever that is found. A fault of the index is mended by a rebuild; one of a
  * message is told by both, and nothing that is made of its bytes is kept, so that it is gone with
  * the fault.
  */
@@ -20,7 +21,7 @@ bool pn_store_has_user(const struct pn_store *store, struct pn_str name);
 struct pn_check_ops {
     /* Some more of a folder's messages are done; at its end done is `of`. False: it is to end. */
     bool (*progress)(void *ctx, struct pn_str folder, uint32_t done, uint32_t of);
-    /* uid 0: of the folder itself. */
+    /* uid 0: of the folder itself; folder "": of the mailbox. */
     void (*fault)(void *ctx, struct pn_str folder, uint32_t uid, const char *what);
 };
 

@@ -117,7 +117,7 @@ static int set_up(sqlite3 *db)
                               NULL, NULL, NULL);
     int version = result == SQLITE_OK ? version_of(db) : -1;
     if (result == SQLITE_OK && version != 0 && version != VERSION)
-        return version < 0 ? SQLITE_CORRUPT : SQLITE_NOTADB; /* another version's: made anew */
+        return version < 0 ? SQLITE_CORRUPT : SQLITE_SCHEMA; /* another version's: made anew */
     if (result == SQLITE_OK && version == 0)
         result = sqlite3_exec(db, schema, NULL, NULL, NULL);
     if (result == SQLITE_OK && version == 0)
@@ -128,7 +128,8 @@ static int set_up(sqlite3 *db)
 static bool spoilt(int result)
 {
     return (result & 255) == SQLITE_CORRUPT || (result & 255) == SQLITE_NOTADB ||
-           (result & 255) == SQLITE_ERROR || (result & 255) == SQLITE_MISMATCH;
+           (result & 255) == SQLITE_ERROR || (result & 255) == SQLITE_MISMATCH ||
+           (result & 255) == SQLITE_SCHEMA;
 }
 
 static int open_in(struct index *index, int dir)
@@ -169,7 +170,7 @@ static int open_file(struct index *index)
     return result;
 }
 
-void index_begin_anew(struct index *index, const char *why)
+static void begin_anew(struct index *index, const char *why)
 {
     int dir = open_dir(index);
     pn_warn("the index of %s is made anew: %s", index->place, why);
@@ -178,6 +179,21 @@ void index_begin_anew(struct index *index, const char *why)
         remove_file(dir);
         (void)close(dir);
     }
+}
+
+void index_damaged(struct index *index, const char *why)
+{
+    index->damaged = true;
+    begin_anew(index, why);
+}
+
+/* What a statement, or opening it, answered that is not for now alone. */
+static void spoilt_by(struct index *index, int result)
+{
+    if ((result & 255) == SQLITE_SCHEMA)
+        begin_anew(index, "it is another version's");
+    else
+        index_damaged(index, sqlite3_errstr(result));
 }
 
 /* Its handle would go on with a file that nobody finds again. */
@@ -193,7 +209,7 @@ static void look(struct index *index)
                      : errno == ENOENT;
     (void)close(dir);
     if (other)
-        index_begin_anew(index, "others removed its file");
+        begin_anew(index, "others removed its file");
 }
 
 void index_look(struct index *index)
@@ -206,7 +222,8 @@ void index_look(struct index *index)
 void index_forget(struct index *index)
 {
     (void)pthread_mutex_lock(&index->lock);
-    index_begin_anew(index, "so it was asked");
+    index->damaged = false;
+    begin_anew(index, "so it was asked");
     (void)pthread_mutex_unlock(&index->lock);
 }
 
@@ -218,7 +235,7 @@ bool index_ready(struct index *index)
         return true;
     int result = open_file(index);
     if (spoilt(result)) {
-        index_begin_anew(index, sqlite3_errstr(result));
+        spoilt_by(index, result);
         result = open_file(index);
     }
     if (result != SQLITE_OK)
@@ -230,7 +247,7 @@ bool index_ready(struct index *index)
 void index_failed(struct index *index, int result)
 {
     if (spoilt(result))
-        index_begin_anew(index, sqlite3_errstr(result));
+        spoilt_by(index, result);
     else
         close_file(index); /* no room, I/O: it may be right the next time */
 }
@@ -266,6 +283,15 @@ bool index_rest(struct index *index, uint64_t idle_ns)
     }
     (void)pthread_mutex_unlock(&index->lock);
     return rests;
+}
+
+bool index_was_damaged(struct index *index)
+{
+    (void)pthread_mutex_lock(&index->lock);
+    bool was = index->damaged;
+    index->damaged = false;
+    (void)pthread_mutex_unlock(&index->lock);
+    return was;
 }
 
 unsigned index_serial(struct index *index)

@@ -54,6 +54,8 @@ bool index_is_in(int user);
 void index_look(struct index *index);
 /* Begins from nothing. */
 void index_forget(struct index *index);
+/* Whether it was found damaged, and begun anew for that, since it was last asked. */
+bool index_was_damaged(struct index *index);
 /* One more each time that it began from nothing, or lost some of what was queued. */
 unsigned index_serial(struct index *index);
 

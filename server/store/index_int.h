@@ -47,7 +47,8 @@ struct index {
     sqlite3_stmt *statements[STATEMENTS];
     uint64_t used_ns, looked_ns;
     unsigned serial;
-    bool lost;  /* something that was queued could not be written */
+    bool damaged; /* it was, and nobody has asked since */
+    bool lost;    /* something that was queued could not be written */
     bool holes; /* and who had queued it does not know yet: by serial, when it can be written again
                  */
     pthread_mutex_t queue_lock;
@@ -59,8 +60,8 @@ struct index {
 bool index_ready(struct index *index);
 /* What a statement answered that should not have. */
 void index_failed(struct index *index, int result);
-/* It and all it has are removed. */
-void index_begin_anew(struct index *index, const char *why);
+/* It says what can't be so: it and all it has are removed. */
+void index_damaged(struct index *index, const char *why);
 /* Reset; borrowed. The file is open. */
 sqlite3_stmt *index_statement(struct index *index, enum statement which);
 int64_t index_key(uint32_t uidvalidity, uint32_t uid);

@@ -35,7 +35,7 @@ static bool leave(struct index *index, sqlite3_stmt *s, int result, bool bad)
 {
     (void)sqlite3_reset(s);
     if (bad)
-        index_begin_anew(index, "a row is damaged");
+        index_damaged(index, "a row is damaged");
     else if (result != SQLITE_DONE && result != SQLITE_ROW)
         index_failed(index, result);
     (void)pthread_mutex_unlock(&index->lock);

@@ -111,6 +111,40 @@ def removed(node, what, label):
     client.close()
 
 
+def damaged(node, spoil, label, want=1):
+    """An index that is damaged while nobody has it open: the check that finds it says so, once.
+    want: how many faults that is."""
+    node.server.stop()
+    path = os.path.join(home(node), "postern", "index.db")
+    with open(path, "r+b") as f:
+        spoil(f, os.path.getsize(path))
+    node.start()
+    status, last, faults = ask(node, "check")
+    count.check(status == want and last["faults"] == want and last["messages"] == 3, f"{label}: {want} faults", (last, faults))
+    status, last, _ = ask(node, "check")
+    count.check(status == 0 and last["faults"] == 0, f"{label}: mended by that", last)
+    client = session(node)
+    count.check(sorted(client.fetch("1:*", "(ENVELOPE)")) == [1, 2, 3], f"{label}: nothing is lost")
+    client.close()
+
+
+def noise(f, size):
+    f.write(b"\xa5" * size)
+
+
+def scratches(f, size):
+    """In each page: rows are not what was written."""
+    for at in range(4096 - 150, size, 4096):
+        f.seek(at)
+        f.write(b"\xa5" * 100)
+
+
+def older(f, size):
+    """Another version's: made anew, too, but that is no damage."""
+    f.seek(60)
+    f.write(b"\0\0\0\x01")
+
+
 def copied(node):
     """Copies of a message that is cut, which share its file: they are what it is."""
     client = session(node)
@@ -220,6 +254,9 @@ def main():
         stranger(node)
         removed(node, "index.db", "the index")
         removed(node, "words", "the words")
+        damaged(node, noise, "noise")
+        damaged(node, scratches, "scratches")
+        damaged(node, older, "another version", want=0)
         restored(node)
         dated(node)
     return count.close()
