@@ -44,7 +44,8 @@ static const char full_help[] =
     "What is said at RCPT of a mailbox that is full: 452 4.2.2, and the sender tries again, or 552 "
     "5.2.2, and its sender is told.";
 static const char tag_help[] =
-    "Mail to user+folder goes into that user's folder of that name, if there is one.";
+    "Mail to user+folder goes into that user's folder of that name, if there is one without a "
+    "special use.";
 static const char folders_help[] =
     "Names of the folders with a use, which are made when a user is here first; '/' between "
     "levels.";
