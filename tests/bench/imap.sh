@@ -6,7 +6,7 @@ set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 top=$(cd "$here/../.." && pwd)
 build=$(cd "${POSTERN_BUILD:-$top/build/gcc}" && pwd)
-packages="dovecot-core dovecot-imapd dovecot-pop3d dovecot-lmtpd libexttextcat-2.0-0 libexttextcat-data libstemmer0d libsodium23 libwrap0 libapparmor1 libunwind8 liblua5.4-0"
+packages="dovecot-core dovecot-imapd dovecot-pop3d dovecot-lmtpd"
 ulimit -n "$(ulimit -Hn)"
 POSTERN_BUILD=$build exec sh "$top/tests/interop/netroot.sh" "$packages" "$top" "$build" \
     env PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 "$here/imap.py" --folder "$build" "$@"

@@ -19,10 +19,10 @@ if command -v npm >/dev/null && [ ! -d "$flow/node_modules/imapflow" ]; then
         rm -rf "$flow"
 fi
 case " $* " in
-*" --dovecot "*) server="dovecot-core dovecot-imapd dovecot-pop3d dovecot-lmtpd libexttextcat-2.0-0 libexttextcat-data libstemmer0d libsodium23 libwrap0 libapparmor1 libunwind8 liblua5.4-0" ;;
+*" --dovecot "*) server="dovecot-core dovecot-imapd dovecot-pop3d dovecot-lmtpd" ;;
 *) server= ;;
 esac
 POSTERN_BUILD=$build exec sh "$here/netroot.sh" \
-    "$server isync offlineimap3 python3-imaplib2 mutt libgpgme11 libtokyocabinet9 fetchmail mpop libsecret-1-0 libsecret-common" \
+    "$server isync offlineimap3 mutt fetchmail mpop" \
     "$top" "$build" env PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin NODE_PATH="$flow/node_modules" PYTHONDONTWRITEBYTECODE=1 \
     /usr/bin/python3 "$here/mail_clients.py" "$@"

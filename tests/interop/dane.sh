@@ -6,7 +6,7 @@
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
-root=$(sh "$here/peers.sh" nsd ldnsutils libldns3 libprotobuf-c1 libfstrm0) || {
+root=$(sh "$here/peers.sh" nsd ldnsutils) || {
     echo "dane: skipped, there is no nsd or no ldns to be had"
     exit 77
 }

@@ -5,8 +5,7 @@
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
-root=$(sh "$here/peers.sh" libmilter1.0.1 opendkim libopendbx1 libmemcached11 libhashkit2 liblua5.3-0 libvbr2 \
-    librbl1 clamav-daemon clamav-milter rspamd libluajit-5.1-2 libvectorscan5) || {
+root=$(sh "$here/peers.sh" opendkim clamav-daemon clamav-milter rspamd) || {
     echo "milter: skipped, there are no milters to be had"
     exit 77
 }

@@ -8,5 +8,5 @@ here=$(cd "$(dirname "$0")" && pwd)
 top=$(cd "$here/../.." && pwd)
 build=${POSTERN_BUILD:-$top/build/gcc}
 POSTERN_BUILD=$build exec sh "$here/netroot.sh" \
-    "postfix libnsl2 libdb5.3 libicu72 libsasl2-2 libtirpc3 exim4-base exim4-daemon-light libgnutls-dane0 libunbound8 opensmtpd dovecot-core dovecot-lmtpd libexttextcat-2.0-0 libstemmer0d libsodium23 libwrap0 libapparmor1 libunwind8 liblua5.4-0" \
+    "postfix exim4-daemon-light opensmtpd dovecot-core dovecot-lmtpd" \
     "$top" "$build" python3 "$here/mta_check.py" "$@"

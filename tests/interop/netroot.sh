@@ -13,6 +13,7 @@ shift 3
 # shellcheck disable=SC2086
 sh "$here/peers.sh" $packages >/dev/null || exit 77
 debs=${POSTERN_PEERS:-${XDG_CACHE_HOME:-$HOME/.cache}/postern-peers}/packages
+packages=$(cd "$debs" && for p in $packages; do cat "$p.with"; done | sort -u)
 place=$(mktemp -d /tmp/postern-netroot-XXXXXX)
 trap 'rmdir "$place" 2>/dev/null || :' EXIT
 
@@ -34,7 +35,8 @@ mount -t tmpfs run "$PLACE/root/run"
 for d in "$TOP" "$BUILD"; do mkdir -p "$PLACE/root$d"; mount --bind "$d" "$PLACE/root$d"; done
 ip link set lo up
 for n in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do ip addr add "192.0.2.$n/32" dev lo; done
-rm -f "$PLACE/root/etc/resolv.conf"
+rm -f "$PLACE/root/etc/resolv.conf" "$PLACE/root/etc/hosts"
+echo "127.0.0.1 localhost $(hostname)" >"$PLACE/root/etc/hosts"
 echo "nameserver 127.0.0.1" >"$PLACE/root/etc/resolv.conf"
 cd "$PLACE/root"
 exec chroot "$PLACE/root" "$@"

@@ -5,7 +5,7 @@
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
-root=$(sh "$here/peers.sh" redis-server redis-tools liblzf1 libjemalloc2) || {
+root=$(sh "$here/peers.sh" redis-server) || {
     echo "redis: skipped, there is no redis-server to be had"
     exit 77
 }
